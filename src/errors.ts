@@ -1,0 +1,93 @@
+/**
+ * The one error type of this program. Codes are the OCI distribution codes where one fits
+ * (distribution-spec, "Error Codes"); the others are ours and documented in docs/errors.md.
+ * Match on `code`, never on the message.
+ */
+export type ErrorCode =
+  | 'NAME_INVALID'
+  | 'PLATFORM_INVALID'
+  | 'MANIFEST_UNKNOWN'
+  | 'PLATFORM_UNKNOWN'
+  | 'UNAUTHORIZED'
+  | 'DENIED'
+  | 'TOOMANYREQUESTS'
+  | 'UNSUPPORTED'
+  | 'DIGEST_INVALID'
+  | 'MANIFEST_INVALID'
+  | 'UNAVAILABLE'
+  | 'DEADLINE_EXCEEDED'
+  | 'CANCELED'
+  | 'CONFIG_INVALID'
+  | 'UNKNOWN'
+
+/** What became of one question to one registry. `skipped`: not asked, `message` says why. */
+export type AttemptOutcome =
+  | 'ok'
+  | 'not_found'
+  | 'unauthorized'
+  | 'denied'
+  | 'rate_limited'
+  | 'unsupported'
+  | 'invalid'
+  | 'unreachable'
+  | 'server_error'
+  | 'timeout'
+  | 'canceled'
+  | 'skipped'
+
+/** The part of a conversation with a registry in which an attempt ended. */
+export type AttemptStep = 'connect' | 'token' | 'manifest' | 'platform'
+
+export interface Attempt {
+  /** Name of the registry as configured, or the domain of the reference for its origin. */
+  readonly registry: string
+  readonly step: AttemptStep
+  readonly outcome: AttemptOutcome
+  /** HTTP status, when an answer came. */
+  readonly status?: number
+  readonly ms: number
+  /** One line for people, without secrets. */
+  readonly message?: string
+}
+
+export interface ErrorDetails {
+  readonly cause?: unknown
+  readonly attempts?: readonly Attempt[]
+  /** Where in the conversation with one registry it happened. */
+  readonly step?: AttemptStep
+  /** HTTP status of the registry's answer. */
+  readonly status?: number
+  /** From Retry-After, counted from now, in milliseconds. */
+  readonly retryAfterMs?: number
+}
+
+export class ResolveError extends Error {
+  override readonly name = 'ResolveError'
+  readonly code: ErrorCode
+  readonly attempts: readonly Attempt[]
+  readonly step: AttemptStep | undefined
+  readonly status: number | undefined
+  readonly retryAfterMs: number | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.attempts = details.attempts ?? []
+    this.step = details.step
+    this.status = details.status
+    this.retryAfterMs = details.retryAfterMs
+  }
+}
+
+/** Turns anything thrown into a ResolveError; what is one already stays the same object. */
+export function toResolveError(thrown: unknown): ResolveError {
+  if (thrown instanceof ResolveError) return thrown
+  if (thrown instanceof Error && thrown.name === 'AbortError') {
+    return new ResolveError('CANCELED', 'the caller went away', { cause: thrown })
+  }
+  if (thrown instanceof Error && thrown.name === 'TimeoutError') {
+    return new ResolveError('DEADLINE_EXCEEDED', 'out of time', { cause: thrown })
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new ResolveError('UNKNOWN', message, { cause: thrown })
+}
