@@ -1,6 +1,147 @@
+import { ResolveError } from '../errors.ts'
+import { quote } from './quote.ts'
+import { lowerVariants } from './variant.ts'
+
 /** An OCI platform (image-spec, "Image Index Property Descriptions"). */
 export interface Platform {
   readonly os: string
   readonly architecture: string
   readonly variant?: string
+}
+
+const SPECIFIER = /^[a-z0-9_.-]{1,64}\/[a-z0-9_.-]{1,64}(?:\/[a-z0-9_.-]{1,64})?$/i
+
+/** Names that uname and Debian use; a variant here replaces the one that was written. */
+const ALIASES: ReadonlyMap<string, { readonly architecture: string; readonly variant?: string }> =
+  new Map([
+    ['x86_64', { architecture: 'amd64' }],
+    ['x86-64', { architecture: 'amd64' }],
+    ['aarch64', { architecture: 'arm64' }],
+    ['i386', { architecture: '386', variant: '' }],
+    ['armhf', { architecture: 'arm', variant: 'v7' }],
+    ['armel', { architecture: 'arm', variant: 'v6' }],
+  ])
+
+/** `architecture/variant` as people write it, to the variant it means; '' is none. */
+const VARIANTS: ReadonlyMap<string, string> = new Map([
+  ['amd64/v1', ''],
+  ['arm64/8', ''],
+  ['arm64/v8', ''],
+  ['arm/', 'v7'],
+  ['arm/5', 'v5'],
+  ['arm/6', 'v6'],
+  ['arm/7', 'v7'],
+  ['arm/8', 'v8'],
+])
+
+/** Node's names where they differ from the ones that images carry. */
+const NODE_ARCHITECTURES: ReadonlyMap<string, string> = new Map([
+  ['x64', 'amd64'],
+  ['ia32', '386'],
+  ['mipsel', 'mipsle'],
+  // Node runs on Linux only where that is little-endian.
+  ['ppc64', 'ppc64le'],
+])
+
+/** macOS has no images of its own: engines there run Linux, and containerd falls back to it. */
+const NODE_SYSTEMS: ReadonlyMap<string, string> = new Map([
+  ['win32', 'windows'],
+  ['darwin', 'linux'],
+])
+
+/**
+ * Parses `os/architecture[/variant]`, any case, and normalises it. Both of the first two are asked
+ * for: what `arm64` alone means would depend on the machine that reads it.
+ * Throws PLATFORM_INVALID.
+ */
+export function parsePlatform(text: string): Platform {
+  const [os, architecture, variant] = SPECIFIER.test(text) ? text.split('/') : []
+  if (os === undefined || architecture === undefined) {
+    throw new ResolveError(
+      'PLATFORM_INVALID',
+      `platform ${quote(text)} is not os/architecture[/variant]: write it as in linux/amd64 or linux/arm/v7`,
+    )
+  }
+  const platform = normalizePlatform({ os, architecture, ...(variant && { variant }) })
+  if (isUnknown(platform)) {
+    throw new ResolveError(
+      'PLATFORM_INVALID',
+      `platform ${quote(text)} marks what nobody can run: name a real one, as in linux/amd64`,
+    )
+  }
+  return platform
+}
+
+/** `os/architecture[/variant]`, as it is, without normalising. */
+export function formatPlatform({ os, architecture, variant }: Platform): string {
+  return variant ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`
+}
+
+/**
+ * The one spelling of a platform, as containerd/platforms has it: lower case, aliases resolved,
+ * arm without a variant is v7, arm64/v8 and amd64/v1 carry none.
+ */
+export function normalizePlatform(platform: Platform): Platform {
+  const os = platform.os.toLowerCase()
+  const written = platform.architecture.toLowerCase()
+  const alias = ALIASES.get(written)
+  const architecture = alias?.architecture ?? written
+  const given = alias?.variant ?? platform.variant?.toLowerCase() ?? ''
+  const variant = VARIANTS.get(`${architecture}/${given}`) ?? given
+  return { os: os === 'macos' ? 'darwin' : os, architecture, ...(variant && { variant }) }
+}
+
+/**
+ * The platform whose images this machine runs, from Node's names for it. `armVersion` is the
+ * oldest 32-bit ARM that this Node was built for: it may be lower than the processor's, whose
+ * images of lower variants run all the same, never higher.
+ */
+export function hostPlatform(
+  arch: string = process.arch,
+  os: string = process.platform,
+  armVersion: unknown = Reflect.get(process.config.variables, 'arm_version'),
+): Platform {
+  const variant = arch === 'arm' && /^[5-8]$/.test(String(armVersion)) ? `v${armVersion}` : ''
+  return normalizePlatform({
+    os: NODE_SYSTEMS.get(os) ?? os,
+    architecture: NODE_ARCHITECTURES.get(arch) ?? arch,
+    ...(variant && { variant }),
+  })
+}
+
+/**
+ * The child of an index that a machine of the target platform takes: the best in the order of
+ * containerd's `platforms.Only`, the first among equals. Children without a platform come last, as
+ * in containerd: they may fit, and only their configuration can tell. undefined: none fits.
+ */
+export function choosePlatform<T extends { readonly platform?: Platform | undefined }>(
+  target: Platform,
+  children: readonly T[],
+): T | undefined {
+  const firstByPlatform = new Map<string, T>()
+  for (const child of children) {
+    if (child.platform !== undefined && isUnknown(child.platform)) continue
+    const name =
+      child.platform === undefined ? '' : formatPlatform(normalizePlatform(child.platform))
+    if (!firstByPlatform.has(name)) firstByPlatform.set(name, child)
+  }
+  const best = preference(target).find((name) => firstByPlatform.has(name))
+  return firstByPlatform.get(best ?? '')
+}
+
+/** Every platform whose images run on the target, formatted and normalised, best first. */
+function preference(target: Platform): readonly string[] {
+  const { os, architecture, variant = '' } = normalizePlatform(target)
+  const own = [variant, ...lowerVariants(architecture, variant)].map((lower) =>
+    formatPlatform({ os, architecture, variant: lower }),
+  )
+  if (architecture === 'amd64') return [...own, formatPlatform({ os, architecture: '386' })]
+  if (architecture !== 'arm64') return own
+  // A 64-bit ARM runs 32-bit images; these know no minor versions.
+  const arm = variant === '' || variant.includes('.') ? 'v8' : variant
+  return [...own, ...preference({ os, architecture: 'arm', variant: arm })]
+}
+
+function isUnknown({ os, architecture }: Platform): boolean {
+  return os === 'unknown' || architecture === 'unknown'
 }
