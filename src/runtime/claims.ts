@@ -1,0 +1,89 @@
+/** One pull's hold on a mirror's name. */
+export interface Claim {
+  /** The image has got its real names, so that the mirror's is not needed by this pull. */
+  named(): void
+  /** Somebody wants the image by this very name. */
+  keep(): void
+  /** Ends the claim, once. True: it was the last one, and the name is gone. */
+  leave(): Promise<boolean>
+}
+
+export interface Claims {
+  enter(name: string): Promise<Claim>
+}
+
+interface Held {
+  holders: number
+  named: boolean
+  kept: boolean
+  /** Before the first claim the name was not there, so that it is ours to take away. */
+  readonly looked: Promise<void>
+  dropping: Promise<boolean> | undefined
+}
+
+/**
+ * Counts who needs a mirror's name. The last one to leave takes it away, if it came with these
+ * pulls and an image has real names since. A claim made meanwhile waits, or it would see a name
+ * that is about to go.
+ *
+ * @param exists whether the runtime has the name now
+ * @param drop takes it away; false when it could not
+ */
+export function createClaims(
+  exists: (name: string) => Promise<boolean>,
+  drop: (name: string) => Promise<boolean>,
+): Claims {
+  const table = new Map<string, Held>()
+
+  function look(name: string): Held {
+    const held: Held = {
+      holders: 0,
+      named: false,
+      kept: false,
+      looked: exists(name).then((there) => {
+        if (there) held.kept = true
+      }),
+      dropping: undefined,
+    }
+    table.set(name, held)
+    return held
+  }
+
+  async function leave(name: string, held: Held): Promise<boolean> {
+    held.holders -= 1
+    if (held.holders > 0) return false
+    if (held.named && !held.kept) {
+      held.dropping = drop(name).finally(() => table.delete(name))
+      return held.dropping
+    }
+    table.delete(name)
+    return false
+  }
+
+  async function enter(name: string): Promise<Claim> {
+    let held = table.get(name)
+    while (held?.dropping !== undefined) {
+      await held.dropping
+      held = table.get(name)
+    }
+    const joined = held ?? look(name)
+    joined.holders += 1
+    try {
+      await joined.looked
+    } catch (error) {
+      await leave(name, joined)
+      throw error
+    }
+    return {
+      named: () => {
+        joined.named = true
+      },
+      keep: () => {
+        joined.kept = true
+      },
+      leave: () => leave(name, joined),
+    }
+  }
+
+  return { enter }
+}

@@ -1,0 +1,152 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ResolveError } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { createClaims } from './claims.ts'
+import type { ImageName, NameTable, NameTarget } from './name-table.ts'
+import type { ImageNames, NamingOptions, NodeImage } from './types.ts'
+
+/** By this label the CRI part of containerd knows the names it takes care of. */
+const MANAGED = { 'io.cri-containerd.image': 'managed' }
+/** Between looks at the runtime, in milliseconds; the last one repeats. */
+const PAUSES_MS = [1, 2, 5, 10]
+/** A name can change under our hands; somebody who changes it over and over is no race any more. */
+const ROUNDS = 5
+
+export interface ContainerdNamesOptions {
+  readonly table: NameTable
+  /** ImageStatus of the runtime. */
+  readonly imageStatus: (image: string) => Promise<NodeImage | undefined>
+  /** Forgets what is known of the runtime when its connection is lost. */
+  readonly onLost: (listener: () => void) => void
+  readonly log: Pick<Logger, 'warn'>
+  /** How long to wait for the runtime to show the names. Default 5,000. */
+  readonly limitMs?: number
+  /** Milliseconds of a clock that never jumps. */
+  readonly now?: () => number
+  readonly wait?: (ms: number) => Promise<unknown>
+}
+
+/**
+ * Names in containerd's own table: they show everywhere at once, and outlive us and containerd
+ * without any state of ours. CRI has no call for this; the service is containerd's, on the same
+ * socket.
+ */
+export function createContainerdNames(options: ContainerdNamesOptions): ImageNames {
+  const { table, imageStatus, log } = options
+  const { limitMs = 5_000, now = () => performance.now(), wait = sleep } = options
+  const claims = createClaims(
+    async (name) => (await table.get(name)) !== undefined,
+    async (name) => {
+      try {
+        await table.delete(name)
+        return true
+      } catch (error) {
+        // One name too many is no reason to fail a pull that succeeded.
+        log.warn({ err: error, name }, 'the name of a mirror could not be taken away')
+        return false
+      }
+    },
+  )
+  let offered: boolean | undefined
+  options.onLost(() => {
+    offered = undefined
+  })
+
+  async function give(names: readonly string[], target: NameTarget): Promise<void> {
+    for (const name of names) {
+      const digest = name.split('@')[1]
+      if (digest !== undefined && digest !== target.digest) {
+        const problem = `the runtime has ${target.digest} where ${name} was asked for`
+        throw new ResolveError('DIGEST_INVALID', problem)
+      }
+    }
+    for (const name of names) await point(table, { name, target, labels: MANAGED })
+  }
+
+  // The CRI part of containerd follows the table by events, some milliseconds behind.
+  async function settle(
+    shown: (image: NodeImage) => boolean,
+    names: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (names.length === 0) return
+    const started = now()
+    for (let round = 0; ; round += 1) {
+      const image = await imageStatus(names[0] ?? '').catch(() => undefined)
+      if (image !== undefined && shown(image)) return
+      if (signal?.aborted || now() - started >= limitMs) {
+        log.warn({ names, limitMs }, 'the runtime does not show the names of an image yet')
+        return
+      }
+      await wait(PAUSES_MS[Math.min(round, PAUSES_MS.length - 1)] ?? 0)
+    }
+  }
+
+  async function withClaim(
+    mirrorName: string,
+    pull: () => Promise<string>,
+    wanted: readonly string[],
+    { signal }: NamingOptions = {},
+  ): Promise<string> {
+    const claim = await claims.enter(mirrorName)
+    let imageId: string
+    let dropped: boolean
+    try {
+      imageId = await pull()
+      const image = await table.get(mirrorName)
+      if (image === undefined) {
+        throw new ResolveError(
+          'UNAVAILABLE',
+          `${mirrorName} was pulled, but the runtime does not have it: it was removed meanwhile`,
+        )
+      }
+      await give(wanted, image.target)
+      if (wanted.length > 0) claim.named()
+      if (wanted.includes(mirrorName)) claim.keep()
+    } finally {
+      dropped = await claim.leave()
+    }
+    const shown = (image: NodeImage) =>
+      image.id === imageId && hasAll(image, wanted) && !(dropped && hasAll(image, [mirrorName]))
+    await settle(shown, wanted, signal)
+    return imageId
+  }
+
+  return {
+    available: async () => {
+      offered ??= await table.available()
+      return offered
+    },
+    withClaim,
+    name: async (existing, wanted, { signal } = {}) => {
+      const image = await table.get(existing)
+      if (image === undefined) return false
+      await give(wanted, image.target)
+      await settle((shown) => hasAll(shown, wanted), wanted, signal)
+      return true
+    },
+  }
+}
+
+/** Makes a name stand for a target, whatever it stands for now. */
+async function point(table: NameTable, image: ImageName): Promise<void> {
+  for (let round = 0; round < ROUNDS; round += 1) {
+    if (await table.create(image)) return
+    if (isSame(await table.get(image.name), image)) return
+    if (await table.update(image)) return
+    // Taken away since: free to be created again.
+  }
+  throw new ResolveError('UNAVAILABLE', `${image.name} is changed all the time by somebody else`)
+}
+
+function isSame(held: ImageName | undefined, image: ImageName): boolean {
+  return (
+    held !== undefined &&
+    held.target.digest === image.target.digest &&
+    Object.entries(image.labels).every(([key, value]) => held.labels[key] === value)
+  )
+}
+
+function hasAll(image: NodeImage, names: readonly string[]): boolean {
+  return names.every((name) => image.repoTags.includes(name) || image.repoDigests.includes(name))
+}

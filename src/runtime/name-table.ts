@@ -1,0 +1,97 @@
+import { Metadata, status } from '@grpc/grpc-js'
+import { callUnary, deadlineIn, isRuntimeError, type Method } from './call.ts'
+import type { RuntimeChannel } from './channel.ts'
+import { loadService } from './protos.ts'
+
+/** One call; they are all local, small and from a database in memory. */
+const LIMIT_MS = 10_000
+
+/** What a name stands for. */
+export interface NameTarget {
+  readonly mediaType: string
+  readonly digest: string
+  /** Bytes, decimal. */
+  readonly size: string
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+export interface ImageName {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly target: NameTarget
+}
+
+/** The runtime's table of image names. Every call throws RuntimeError. */
+export interface NameTable {
+  /** Whether the runtime has such a table. */
+  available(): Promise<boolean>
+  get(name: string): Promise<ImageName | undefined>
+  /** False: there is such a name already. */
+  create(image: ImageName): Promise<boolean>
+  /** Moves a name to another target and adds labels. False: there is no such name. */
+  update(image: ImageName): Promise<boolean>
+  /** False: there was no such name. */
+  delete(name: string): Promise<boolean>
+}
+
+/** containerd's, of the images that belong to Kubernetes. */
+export function createNameTable(channel: RuntimeChannel): NameTable {
+  const service = loadService(
+    'containerd/services/images/v1/images.proto',
+    'containerd.services.images.v1.Images',
+  )
+  const metadata = new Metadata()
+  metadata.set('containerd-namespace', 'k8s.io')
+
+  async function call<Response>(rpc: string, request: object): Promise<Response> {
+    const method = service[rpc] as unknown as Method<object, Response>
+    const options = { metadata, deadline: deadlineIn(LIMIT_MS) }
+    return (await callUnary(channel.client, method, request, options)).response
+  }
+
+  const get = (name: string) =>
+    unless(
+      status.NOT_FOUND,
+      undefined,
+      call<{ image: ImageName }>('Get', { name }).then((answer) => answer.image),
+    )
+
+  return {
+    // No image can be called this, so the answer is NOT_FOUND or that there is no table.
+    available: () =>
+      unless(
+        status.UNIMPLEMENTED,
+        false,
+        get('-').then(() => true),
+      ),
+    get,
+    create: (image) =>
+      unless(
+        status.ALREADY_EXISTS,
+        false,
+        call('Create', { image }).then(() => true),
+      ),
+    update: (image) => {
+      const labels = Object.keys(image.labels).map((key) => `labels.${key}`)
+      const updateMask = { paths: ['target', ...labels] }
+      return unless(
+        status.NOT_FOUND,
+        false,
+        call('Update', { image, updateMask }).then(() => true),
+      )
+    },
+    delete: (name) =>
+      unless(
+        status.NOT_FOUND,
+        false,
+        call('Delete', { name }).then(() => true),
+      ),
+  }
+}
+
+function unless<T, U>(code: status, instead: U, outcome: Promise<T>): Promise<T | U> {
+  return outcome.catch((error: unknown) => {
+    if (isRuntimeError(error) && error.code === code) return instead
+    throw error
+  })
+}

@@ -1,0 +1,38 @@
+import { fileURLToPath } from 'node:url'
+import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader'
+
+// The build copies protos/ into dist/, so this holds for src/runtime and dist/src/runtime alike.
+const folder = fileURLToPath(new URL('../../protos', import.meta.url))
+const loaded = new Map<string, PackageDefinition>()
+
+/**
+ * A service of one of our proto files, for a grpc-js client or server. Parsed once per file and
+ * process.
+ *
+ * In JavaScript, messages have camelCase fields; 64-bit integers are decimal strings; absent
+ * messages are null, other absent fields their defaults; enums are their names.
+ *
+ * @param file below protos/: `runtime/v1/image.proto`
+ * @param service with its package: `runtime.v1.ImageService`
+ * @throws Error when the file cannot be read or has no such service: the installation is broken
+ */
+export function loadService(file: string, service: string): ServiceDefinition {
+  const found = load(file)[service]
+  if (found === undefined || 'format' in found) throw new Error(`${file} has no service ${service}`)
+  return found as ServiceDefinition
+}
+
+function load(file: string): PackageDefinition {
+  const known = loaded.get(file)
+  if (known !== undefined) return known
+  const definition = loadSync(file, {
+    includeDirs: [folder],
+    longs: String,
+    enums: String,
+    defaults: true,
+    arrays: true,
+    objects: true,
+  })
+  loaded.set(file, definition)
+  return definition
+}

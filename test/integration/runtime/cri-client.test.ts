@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServiceError,
+  status,
+  type UntypedHandleCall,
+} from '@grpc/grpc-js'
+import { isRuntimeError } from '../../../src/runtime/call.ts'
+import { openRuntimeChannel } from '../../../src/runtime/channel.ts'
+import { createCriClient } from '../../../src/runtime/cri-client.ts'
+import { createNameTable } from '../../../src/runtime/name-table.ts'
+import { loadService } from '../../../src/runtime/protos.ts'
+import type { CriVersion } from '../../../src/runtime/types.ts'
+import { temporaryFolder } from '../../support/stack.ts'
+
+type Unary = (
+  call: { readonly request: unknown; on(event: 'cancelled', listener: () => void): void },
+  answer: (error: Partial<ServiceError> | null, response?: object) => void,
+) => void
+
+const IMAGE = { id: 'sha256:a', repoTags: ['x:1'], repoDigests: [], size: '9007199254740993' }
+
+test('a runtime that only speaks v1alpha2 is found out once, and spoken to in it', async (t) => {
+  const calls: string[] = []
+  const runtime = await startRuntime(t, 'v1alpha2', {
+    Version: (_, answer) => {
+      calls.push('Version')
+      answer(null, {})
+    },
+    ListImages: (_, answer) => answer(null, { images: [IMAGE] }),
+  })
+
+  const images = await runtime.cri.listImages()
+  await runtime.cri.listImages()
+
+  assert.equal(await runtime.cri.version(), 'v1alpha2')
+  assert.deepEqual(images, [{ ...IMAGE, size: 9007199254740993n, pinned: false }])
+  assert.deepEqual(calls, ['Version'])
+})
+
+test('the version is found out anew when another runtime answers on the socket', async (t) => {
+  const handlers = { Version: ((_, answer) => answer(null, {})) satisfies Unary }
+  const runtime = await startRuntime(t, 'v1alpha2', handlers)
+  const before = await runtime.cri.version()
+
+  await runtime.replace('v1', handlers)
+  const after = await eventually(() => runtime.cri.version())
+
+  assert.deepEqual([before, after], ['v1alpha2', 'v1'])
+})
+
+test('another failure than UNIMPLEMENTED is no reason to try v1alpha2', async (t) => {
+  const runtime = await startRuntime(t, 'v1', {
+    Version: (_, answer) => answer({ code: status.INTERNAL, details: 'starting' }),
+  })
+
+  await assert.rejects(runtime.cri.version(), /starting/)
+  assert.equal(await runtime.cri.ready(), false)
+})
+
+test('the status of a failed pull arrives whole, details and trailers included', async (t) => {
+  const details = Buffer.from([8, 2, 18, 1, 255])
+  const runtime = await startRuntime(t, 'v1', {
+    PullImage: (_, answer) => {
+      const metadata = new Metadata()
+      metadata.set('grpc-status-details-bin', details)
+      metadata.set('x-trailer', 'kept')
+      answer({ code: status.UNKNOWN, details: 'RegistryUnavailable: größer', metadata })
+    },
+  })
+
+  const pull = runtime.cri.pullImage(new Uint8Array(), { version: 'v1' })
+
+  await assert.rejects(pull, (error) => {
+    assert.ok(isRuntimeError(error))
+    assert.equal(error.code, status.UNKNOWN)
+    assert.equal(error.details, 'RegistryUnavailable: größer')
+    assert.deepEqual(error.metadata.get('grpc-status-details-bin'), [details])
+    assert.deepEqual(error.metadata.get('x-trailer'), ['kept'])
+    assert.deepEqual(error.metadata.get('content-type'), [])
+    return true
+  })
+})
+
+test('a pull hands over bytes as they are, the answer with its trailers', async (t) => {
+  const requests: unknown[] = []
+  const runtime = await startRuntime(t, 'v1', {
+    PullImage: (call, answer) => {
+      requests.push(call.request)
+      answer(null, { imageRef: 'sha256:a' })
+    },
+  })
+
+  const request = Buffer.from('0a030a0178', 'hex')
+  const { response } = await runtime.cri.pullImage(request, { version: 'v1' })
+
+  assert.equal((requests[0] as { image: { image: string } }).image.image, 'x')
+  assert.deepEqual(response, Buffer.from('\n\u0008sha256:a'))
+})
+
+test('a caller who leaves cancels the pull in the runtime', async (t) => {
+  const leaving = new AbortController()
+  const reason = new Error('left')
+  let cancelled = () => {}
+  const seen = new Promise<void>((resolve) => {
+    cancelled = resolve
+  })
+  const runtime = await startRuntime(t, 'v1', {
+    PullImage: (call) => {
+      call.on('cancelled', cancelled)
+      leaving.abort(reason)
+    },
+  })
+
+  const pull = runtime.cri.pullImage(new Uint8Array(), { version: 'v1', signal: leaving.signal })
+
+  await assert.rejects(pull, (error) => error === reason)
+  await seen
+  await assert.rejects(
+    runtime.cri.pullImage(new Uint8Array(), { version: 'v1', signal: leaving.signal }),
+    (error) => error === reason,
+  )
+})
+
+test('an answer of nearly 16 MiB is taken', async (t) => {
+  const images = Array.from({ length: 15 }, () => ({ ...IMAGE, id: 'i'.repeat(1024 * 1024) }))
+  const runtime = await startRuntime(t, 'v1', {
+    Version: (_, answer) => answer(null, {}),
+    ListImages: (_, answer) => answer(null, { images }),
+  })
+
+  assert.equal((await runtime.cri.listImages()).length, 15)
+})
+
+test('a runtime that takes the connection and says nothing is not ready within a second', async (t) => {
+  const runtime = await startRuntime(t, 'v1', { Version: () => {} })
+  const started = performance.now()
+
+  const ready = await runtime.cri.ready()
+
+  assert.equal(ready, false)
+  assert.ok(performance.now() - started < 5_000)
+})
+
+test('a socket that is not there is unavailable at once, and nothing hangs', async (t) => {
+  const channel = openRuntimeChannel(join(temporaryFolder(t), 'none.sock'))
+  t.after(() => channel.close())
+  const started = performance.now()
+
+  const listing = createCriClient(channel).listImages()
+
+  await assert.rejects(
+    listing,
+    (error) => isRuntimeError(error) && error.code === status.UNAVAILABLE,
+  )
+  assert.ok(performance.now() - started < 2_000)
+})
+
+test('a runtime without a table of names says so', async (t) => {
+  const runtime = await startRuntime(t, 'v1', {})
+
+  assert.equal(await createNameTable(runtime.channel).available(), false)
+})
+
+/** A runtime of scripted methods; what has no script is UNIMPLEMENTED. */
+async function startRuntime(
+  t: TestContext,
+  version: CriVersion,
+  handlers: Readonly<Record<string, Unary>>,
+) {
+  const folder = temporaryFolder(t)
+  const socketPath = join(folder, 'r.sock')
+  let server = await serve(socketPath, version, handlers)
+  t.after(() => server.forceShutdown())
+  const channel = openRuntimeChannel(socketPath)
+  t.after(() => channel.close())
+  return {
+    channel,
+    cri: createCriClient(channel),
+    replace: async (other: CriVersion, scripts: Readonly<Record<string, Unary>>) => {
+      server.forceShutdown()
+      await rm(socketPath, { force: true })
+      server = await serve(socketPath, other, scripts)
+    },
+  }
+}
+
+async function serve(
+  socketPath: string,
+  version: CriVersion,
+  handlers: Readonly<Record<string, Unary>>,
+): Promise<Server> {
+  const server = new Server()
+  for (const service of ['RuntimeService', 'ImageService']) {
+    const definition = loadService(
+      `runtime/${version}/image.proto`,
+      `runtime.${version}.${service}`,
+    )
+    server.addService(definition, handlers as unknown as Record<string, UntypedHandleCall>)
+  }
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) =>
+      error === null ? resolve() : reject(error),
+    )
+  })
+  return server
+}
+
+/** The first answer to a question that may fail while a connection comes back. */
+async function eventually<T>(question: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await question()
+    } catch (error) {
+      if (tries === 100) throw error
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { criClient } from './cri-client.ts'
+import { type Program, runProgram, startProgram } from './program.ts'
+import { type Cleanup, makeFolder, removeFolder } from './stack.ts'
+
+const START_LIMIT_MS = 20_000
+
+export interface ContainerdOptions {
+  /** More TOML, below `[plugins."io.containerd.grpc.v1.cri"]` and its tables. */
+  readonly criConfig?: string
+}
+
+export interface Containerd {
+  readonly folder: string
+  /** Serves CRI v1 and v1alpha2, and containerd's own services. */
+  readonly socketPath: string
+  /** For hosts.toml files, read at each pull: `<hostsFolder>/<host>/hosts.toml`. */
+  readonly hostsFolder: string
+  /** Starts it again on the same folders, after stop() or kill(). */
+  start(): Promise<void>
+  /** SIGTERM; the socket file goes with it. */
+  stop(): Promise<void>
+  /** SIGKILL: the socket file stays, and nobody listens. */
+  kill(): Promise<void>
+  restart(): Promise<void>
+  /** `ctr --namespace k8s.io ...`; resolves with what it prints. */
+  ctr(...args: string[]): Promise<string>
+  log(): string
+}
+
+/** A containerd of its own folders, ended and wiped away after the test. Resolves when CRI answers. */
+export async function startContainerd(
+  t: Cleanup,
+  options: ContainerdOptions = {},
+): Promise<Containerd> {
+  const folder = makeFolder()
+  const socketPath = join(folder, 'c.sock')
+  const hostsFolder = join(folder, 'hosts')
+  const configFile = join(folder, 'config.toml')
+  mkdirSync(hostsFolder)
+  writeFileSync(configFile, configuration(folder, options.criConfig ?? ''))
+  let program: Program | undefined
+  let earlier = ''
+
+  async function start(): Promise<void> {
+    earlier += program?.output() ?? ''
+    const started = startProgram('containerd', ['--config', configFile])
+    program = started
+    await answers(t, started, socketPath)
+  }
+  const stop = async () => program?.stop()
+  const kill = async () => program?.kill()
+
+  t.after(async () => {
+    await stop()
+    await unmountBelow(folder)
+    await removeFolder(folder)
+  })
+  await start()
+  return {
+    folder,
+    socketPath,
+    hostsFolder,
+    start,
+    stop,
+    kill,
+    restart: async () => {
+      await stop()
+      await start()
+    },
+    ctr: (...args) =>
+      runProgram('ctr', ['--address', socketPath, '--namespace', 'k8s.io', ...args]),
+    log: () => earlier + (program?.output() ?? ''),
+  }
+}
+
+async function answers(t: Cleanup, program: Program, socketPath: string): Promise<void> {
+  const client = criClient(t, socketPath)
+  const end = Date.now() + START_LIMIT_MS
+  for (;;) {
+    // CRI answers Version before it has read its images; listing them waits for that.
+    const ready = await client.listImages().then(
+      () => true,
+      () => false,
+    )
+    if (ready) return client.client.close()
+    if (!program.running() || Date.now() > end) {
+      throw new Error(`containerd does not answer:\n${program.output()}`)
+    }
+    await sleep(10)
+  }
+}
+
+async function unmountBelow(folder: string): Promise<void> {
+  const points = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((point) => point.startsWith(`${folder}/`))
+  for (const point of points.reverse()) await runProgram('umount', ['-l', point])
+}
+
+function configuration(folder: string, criConfig: string): string {
+  return `
+version = 2
+root = "${folder}/root"
+state = "${folder}/state"
+disabled_plugins = [
+  "io.containerd.internal.v1.opt",
+  "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.zfs",
+]
+[grpc]
+  address = "${folder}/c.sock"
+[ttrpc]
+  address = "${folder}/t.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    conf_dir = "${folder}/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "${folder}/hosts"
+${criConfig}
+`
+}

@@ -1,0 +1,80 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Program, startProgram } from './program.ts'
+import { type Cleanup, makeFolder, removeFolder } from './stack.ts'
+
+const START_LIMIT_MS = 10_000
+
+/** What a registry that wants credentials accepts. */
+export const REGISTRY_USER = { username: 'puller', password: 'not:a:secret' } as const
+const HTPASSWD = 'puller:$2y$04$abcdefghijklmnopqrstuuSMQsH1l/SviK/TTQXV5C8uD1164qcOK\n'
+
+export interface DockerRegistryOptions {
+  /** Answer 401 to all but REGISTRY_USER. */
+  readonly auth?: boolean
+}
+
+export interface DockerRegistry {
+  /** `127.0.0.1:port` */
+  readonly host: string
+  /** `http://127.0.0.1:port` */
+  readonly url: string
+  readonly port: number
+  /** The header that lets REGISTRY_USER in, for pushing; empty without auth. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Ends it; its port refuses connections, what was pushed stays. */
+  stop(): Promise<void>
+  /** Starts it again on the same port, after stop(). */
+  start(): Promise<void>
+  log(): string
+}
+
+/** Debian's docker-registry, plain HTTP on a loopback port, gone after the test. */
+export async function startDockerRegistry(
+  t: Cleanup,
+  options: DockerRegistryOptions = {},
+): Promise<DockerRegistry> {
+  const auth = options.auth ?? false
+  const folder = makeFolder()
+  const configFile = join(folder, 'config.json')
+  mkdirSync(join(folder, 'data'))
+  writeFileSync(join(folder, 'htpasswd'), HTPASSWD)
+  let program: Program | undefined
+  let port = 0
+
+  async function start(): Promise<void> {
+    writeFileSync(configFile, JSON.stringify(configuration(folder, port, auth)))
+    program = startProgram('docker-registry', ['serve', configFile])
+    // Port 0 the first time: it takes a free one itself and says which.
+    const [, listening] = await program.line(/listening on 127\.0\.0\.1:(\d+)/, START_LIMIT_MS)
+    port = Number(listening)
+  }
+  const stop = async () => program?.stop()
+
+  t.after(async () => {
+    await stop()
+    await removeFolder(folder)
+  })
+  await start()
+  const basic = Buffer.from(`${REGISTRY_USER.username}:${REGISTRY_USER.password}`)
+  return {
+    host: `127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${port}`,
+    port,
+    headers: auth ? { authorization: `Basic ${basic.toString('base64')}` } : {},
+    stop,
+    start,
+    log: () => program?.output() ?? '',
+  }
+}
+
+// JSON is YAML too.
+function configuration(folder: string, port: number, auth: boolean): object {
+  return {
+    version: 0.1,
+    log: { level: 'info', accesslog: { disabled: true } },
+    storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } },
+    http: { addr: `127.0.0.1:${port}`, secret: 'of this test alone' },
+    ...(auth ? { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } } : {}),
+  }
+}

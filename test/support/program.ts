@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+/** A program under test, or one the test stands on. */
+export interface Program {
+  readonly pid: number
+  /** All it has printed so far, both streams. */
+  output(): string
+  /** Resolves with the first line that matches; rejects when the program ends before. */
+  line(pattern: RegExp, limitMs: number): Promise<RegExpExecArray>
+  /** True until it has ended. */
+  running(): boolean
+  /** null while it runs, or when a signal ended it. */
+  exitCode(): number | null
+  /** SIGTERM, after the limit SIGKILL; resolves when it has ended. */
+  stop(limitMs?: number): Promise<void>
+  /** SIGKILL; resolves when it has ended. */
+  kill(): Promise<void>
+}
+
+const children = new Set<ChildProcess>()
+
+// A test run that is itself ended in the middle leaves nothing behind.
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
+/** Starts a program with nothing of our environment but PATH. */
+export function startProgram(
+  command: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Program {
+  const env = { PATH: process.env['PATH'] ?? '', ...environment }
+  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  children.add(child)
+  const watchers = new Set<() => void>()
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8')
+    stream.on('data', (text: string) => {
+      output += text
+      for (const watcher of watchers) watcher()
+    })
+  }
+  const ended = new Promise<void>((resolve) => {
+    child.once('error', (error) => {
+      output += String(error)
+      resolve()
+    })
+    child.once('close', () => resolve())
+  }).then(() => {
+    children.delete(child)
+    for (const watcher of watchers) watcher()
+  })
+  const running = () => children.has(child)
+
+  function line(pattern: RegExp, limitMs: number): Promise<RegExpExecArray> {
+    return new Promise((resolve, reject) => {
+      const fail = (why: string) => settle(() => reject(new Error(`${command} ${why}:\n${output}`)))
+      const timer = setTimeout(() => fail(`did not print ${pattern}`), limitMs)
+      function look(): void {
+        const found = pattern.exec(output)
+        if (found !== null) settle(() => resolve(found))
+        else if (!running()) fail('ended')
+      }
+      function settle(end: () => void): void {
+        clearTimeout(timer)
+        watchers.delete(look)
+        end()
+      }
+      watchers.add(look)
+      look()
+    })
+  }
+
+  async function kill(): Promise<void> {
+    if (running()) child.kill('SIGKILL')
+    await ended
+  }
+
+  async function stop(limitMs = 5_000): Promise<void> {
+    if (!running()) return
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), limitMs)
+    await ended
+    clearTimeout(timer)
+  }
+
+  return {
+    pid: child.pid ?? -1,
+    output: () => output,
+    line,
+    running,
+    exitCode: () => child.exitCode,
+    stop,
+    kill,
+  }
+}
+
+/** Runs a program to its end; throws with what it printed when it fails. */
+export async function runProgram(command: string, args: readonly string[]): Promise<string> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8')
+    stream.on('data', (text: string) => {
+      output += text
+    })
+  }
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`)
+  return output
+}

@@ -1,0 +1,150 @@
+import { once } from 'node:events'
+import {
+  createServer,
+  request as forward,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Cleanup } from './stack.ts'
+
+/** One request that reached the proxy, in the order of arrival. */
+export interface RecordedRequest {
+  readonly method: string
+  /** Path and query: `/v2/library/nginx/manifests/latest`. */
+  readonly path: string
+  readonly headers: IncomingHttpHeaders
+}
+
+/** What becomes of a request. */
+export type ProxyAction =
+  | { readonly kind: 'forward' }
+  | {
+      readonly kind: 'answer'
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly body?: string
+    }
+  /** Taken, and never answered. */
+  | { readonly kind: 'hang' }
+  /** The connection is cut. */
+  | { readonly kind: 'cut' }
+  /** The registry's answer with another body, all its headers but the length as they were. */
+  | { readonly kind: 'tamper'; readonly body: (body: Buffer) => Buffer }
+
+export interface RegistryProxy {
+  /** `127.0.0.1:port`, the same through refuse() and accept(). */
+  readonly host: string
+  readonly url: string
+  readonly requests: readonly RecordedRequest[]
+  /** Forgets the recorded requests. */
+  clear(): void
+  /** What becomes of each request from now on; at first all are forwarded. */
+  behave(action: ProxyAction | ((request: RecordedRequest) => ProxyAction)): void
+  /** Nobody listens any more: connections are refused, open ones cut. */
+  refuse(): Promise<void>
+  /** Listens again, on the same port, if it does not. */
+  accept(): Promise<void>
+}
+
+/** @param target of the real registry: `http://127.0.0.1:port` */
+export async function startRegistryProxy(t: Cleanup, target: string): Promise<RegistryProxy> {
+  const requests: RecordedRequest[] = []
+  const sockets = new Set<Socket>()
+  let decide: (request: RecordedRequest) => ProxyAction = () => ({ kind: 'forward' })
+  const server = createServer((incoming, outgoing) => {
+    const recorded = {
+      method: incoming.method ?? '',
+      path: incoming.url ?? '',
+      headers: incoming.headers,
+    }
+    requests.push(recorded)
+    act(decide(recorded), target, incoming, outgoing)
+  })
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+
+  async function accept(port: number): Promise<void> {
+    if (server.listening) return
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+  }
+  async function refuse(): Promise<void> {
+    if (!server.listening) return
+    const closed = once(server, 'close')
+    server.close()
+    for (const socket of sockets) socket.destroy()
+    await closed
+  }
+
+  t.after(refuse)
+  await accept(0)
+  const { port } = server.address() as AddressInfo
+  return {
+    host: `127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${port}`,
+    requests,
+    clear: () => {
+      requests.length = 0
+    },
+    behave: (action) => {
+      decide = typeof action === 'function' ? action : () => action
+    },
+    refuse,
+    accept: () => accept(port),
+  }
+}
+
+function act(
+  action: ProxyAction,
+  target: string,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): void {
+  switch (action.kind) {
+    case 'hang':
+      return
+    case 'cut':
+      incoming.socket.destroy()
+      return
+    case 'answer':
+      outgoing.writeHead(action.status, action.headers).end(action.body)
+      return
+    case 'forward':
+      pass(target, incoming, outgoing, undefined)
+      return
+    case 'tamper':
+      pass(target, incoming, outgoing, action.body)
+  }
+}
+
+// The Host header stays, so that the locations the registry hands out lead back to the proxy.
+function pass(
+  target: string,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  tamper: ((body: Buffer) => Buffer) | undefined,
+): void {
+  const { method, headers } = incoming
+  const upstream = forward(new URL(incoming.url ?? '', target), { method, headers }, (answer) => {
+    if (tamper === undefined) {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(outgoing)
+      return
+    }
+    const parts: Buffer[] = []
+    answer.on('data', (part: Buffer) => parts.push(part))
+    answer.on('end', () => {
+      const body = tamper(Buffer.concat(parts))
+      const { 'content-length': _, ...others } = answer.headers
+      outgoing.writeHead(answer.statusCode ?? 502, { ...others, 'content-length': body.length })
+      outgoing.end(body)
+    })
+  })
+  upstream.on('error', () => outgoing.destroy())
+  outgoing.on('close', () => upstream.destroy())
+  incoming.pipe(upstream)
+}

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ResolveError } from '../../../src/errors.ts'
+import { createContainerdNames } from '../../../src/runtime/containerd-names.ts'
+import type { ImageName, NameTable } from '../../../src/runtime/name-table.ts'
+import type { NodeImage } from '../../../src/runtime/types.ts'
+
+const DIGEST = `sha256:${'d'.repeat(64)}`
+const OTHER = `sha256:${'e'.repeat(64)}`
+const MIRROR = `mirror.local/library/x@${DIGEST}`
+const TAG = 'docker.io/library/x:latest'
+const BY_DIGEST = `docker.io/library/x@${DIGEST}`
+
+test('new names are given before the name of the mirror is taken away', async () => {
+  const node = scriptedNode()
+
+  const id = await node.names.withClaim(MIRROR, node.pull(), [TAG, BY_DIGEST])
+
+  assert.equal(id, 'id-of-d')
+  assert.deepEqual(node.changes, [`create ${TAG}`, `create ${BY_DIGEST}`, `delete ${MIRROR}`])
+  assert.deepEqual([...node.table.keys()].sort(), [TAG, BY_DIGEST].sort())
+})
+
+test('names carry the label by which containerd takes care of them', async () => {
+  const node = scriptedNode()
+
+  await node.names.withClaim(MIRROR, node.pull(), [TAG])
+
+  assert.deepEqual(node.table.get(TAG)?.labels, { 'io.cri-containerd.image': 'managed' })
+})
+
+test('a tag that stands for another image is moved, one that stands for this one is left', async () => {
+  const node = scriptedNode()
+  node.put(TAG, OTHER)
+  node.put(BY_DIGEST, DIGEST)
+
+  await node.names.withClaim(MIRROR, node.pull(), [TAG, BY_DIGEST])
+
+  assert.deepEqual(node.changes, [
+    `create ${TAG}: taken`,
+    `update ${TAG}`,
+    `create ${BY_DIGEST}: taken`,
+    `delete ${MIRROR}`,
+  ])
+  assert.equal(node.table.get(TAG)?.target.digest, DIGEST)
+})
+
+test('a name that vanishes between creating and moving it is created again', async () => {
+  const node = scriptedNode()
+  node.put(TAG, OTHER)
+  node.before('update', () => node.table.delete(TAG))
+
+  await node.names.withClaim(MIRROR, node.pull(), [TAG])
+
+  assert.equal(node.table.get(TAG)?.target.digest, DIGEST)
+})
+
+test('a pull that fails throws its own error and leaves the names as they were', async () => {
+  const node = scriptedNode()
+  const refused = new Error('refused')
+
+  const pull = node.names.withClaim(MIRROR, () => Promise.reject(refused), [TAG])
+
+  await assert.rejects(pull, (error) => error === refused)
+  assert.deepEqual(node.changes, [])
+})
+
+test('a pull that ends while another goes by the same name leaves it that name', async () => {
+  const node = scriptedNode()
+  let finish = () => {}
+  const until = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const slow = node.names.withClaim(MIRROR, async () => {
+    await until
+    return node.pull()()
+  }, [BY_DIGEST])
+
+  await node.names.withClaim(MIRROR, node.pull(), [TAG])
+  const afterTheQuick = node.table.has(MIRROR)
+  finish()
+  await slow
+
+  assert.equal(afterTheQuick, true)
+  assert.deepEqual([...node.table.keys()].sort(), [TAG, BY_DIGEST].sort())
+  assert.deepEqual(node.warnings, [])
+})
+
+test('the name of the mirror stays when it is what was asked for', async () => {
+  const node = scriptedNode()
+
+  await node.names.withClaim(MIRROR, node.pull(), [MIRROR])
+
+  assert.equal(node.table.has(MIRROR), true)
+})
+
+test('an image with other bytes than a wanted digest gets none of the names', async () => {
+  const node = scriptedNode()
+
+  const pull = node.names.withClaim(MIRROR, node.pull(), [TAG, `docker.io/library/x@${OTHER}`])
+
+  await assert.rejects(
+    pull,
+    (error) => error instanceof ResolveError && error.code === 'DIGEST_INVALID',
+  )
+  assert.deepEqual(node.changes, [])
+})
+
+test('naming returns when the runtime shows the new names and not the old one', async () => {
+  const node = scriptedNode({ eventsTakeLooks: 3 })
+
+  await node.names.withClaim(MIRROR, node.pull(), [TAG, BY_DIGEST])
+
+  assert.deepEqual(node.waitsMs, [1, 2, 5])
+  assert.deepEqual(node.warnings, [])
+})
+
+test('a runtime that shows no names within the limit is warned of, and the pull succeeds', async () => {
+  const node = scriptedNode({ eventsTakeLooks: Number.POSITIVE_INFINITY })
+
+  const id = await node.names.withClaim(MIRROR, node.pull(), [TAG])
+
+  const waitedMs = node.waitsMs.reduce((sum, ms) => sum + ms, 0)
+  assert.equal(id, 'id-of-d')
+  assert.equal(node.warnings.length, 1)
+  assert.ok(waitedMs >= 100 && waitedMs <= 110, `${waitedMs} ms`)
+})
+
+test('one who leaves ends the wait', async () => {
+  const node = scriptedNode({ eventsTakeLooks: Number.POSITIVE_INFINITY })
+
+  await node.names.withClaim(MIRROR, node.pull(), [TAG], { signal: AbortSignal.abort() })
+
+  assert.deepEqual(node.waitsMs, [])
+})
+
+test('a name of the mirror that cannot be taken away is warned of, and the pull succeeds', async () => {
+  const node = scriptedNode()
+  node.before('delete', () => {
+    throw new Error('read-only')
+  })
+
+  const id = await node.names.withClaim(MIRROR, node.pull(), [TAG])
+
+  assert.equal(id, 'id-of-d')
+  assert.equal(node.warnings.length, 1)
+})
+
+test('an image that is removed right after its pull is an error, not a name for nothing', async () => {
+  const node = scriptedNode()
+
+  const pull = node.names.withClaim(MIRROR, async () => 'id-of-d', [TAG])
+
+  await assert.rejects(
+    pull,
+    (error) => error instanceof ResolveError && error.code === 'UNAVAILABLE',
+  )
+  assert.deepEqual(node.changes, [])
+})
+
+test('whether names can be given is asked once for a connection', async () => {
+  const node = scriptedNode()
+
+  await node.names.available()
+  await node.names.available()
+  node.loseConnection()
+  await node.names.available()
+
+  assert.equal(node.probes(), 2)
+})
+
+/** A runtime whose table is a map, and whose image list follows it after so many looks. */
+function scriptedNode(options: { readonly eventsTakeLooks?: number } = {}) {
+  const rows = new Map<string, ImageName>()
+  const changes: string[] = []
+  const waitsMs: number[] = []
+  const warnings: unknown[] = []
+  const hooks = new Map<string, () => unknown>()
+  let lost = () => {}
+  let nowMs = 0
+  let looks = 0
+  let probes = 0
+
+  const put = (name: string, digest: string) => {
+    const target = { mediaType: 'application/json', digest, size: '7', annotations: {} }
+    rows.set(name, { name, target, labels: { 'io.cri-containerd.image': 'managed' } })
+  }
+  const hook = (call: string) => {
+    const run = hooks.get(call)
+    hooks.delete(call)
+    run?.()
+  }
+  const table: NameTable = {
+    available: async () => {
+      probes += 1
+      return true
+    },
+    get: async (name) => rows.get(name),
+    create: async (image) => {
+      const taken = rows.has(image.name)
+      changes.push(`create ${image.name}${taken ? ': taken' : ''}`)
+      if (!taken) rows.set(image.name, image)
+      return !taken
+    },
+    update: async (image) => {
+      hook('update')
+      if (!rows.has(image.name)) return false
+      changes.push(`update ${image.name}`)
+      rows.set(image.name, image)
+      return true
+    },
+    delete: async (name) => {
+      hook('delete')
+      changes.push(`delete ${name}`)
+      return rows.delete(name)
+    },
+  }
+  const imageStatus = async (name: string): Promise<NodeImage | undefined> => {
+    looks += 1
+    const row = rows.get(name)
+    if (row === undefined || looks <= (options.eventsTakeLooks ?? 0)) return undefined
+    const all = [...rows.values()].filter((one) => one.target.digest === row.target.digest)
+    const isDigest = (one: ImageName) => one.name.includes('@')
+    return {
+      id: `id-of-${row.target.digest.at(-1)}`,
+      repoTags: all.filter((one) => !isDigest(one)).map((one) => one.name),
+      repoDigests: all.filter(isDigest).map((one) => one.name),
+      size: 7n,
+      pinned: false,
+    }
+  }
+  const names = createContainerdNames({
+    table,
+    imageStatus,
+    onLost: (listener) => {
+      lost = listener
+    },
+    log: { warn: (data: unknown) => warnings.push(data) },
+    limitMs: 100,
+    now: () => nowMs,
+    wait: async (ms) => {
+      waitsMs.push(ms)
+      nowMs += ms
+    },
+  })
+  const pull = () => async () => {
+    put(MIRROR, DIGEST)
+    return 'id-of-d'
+  }
+  return {
+    names,
+    table: rows,
+    changes,
+    waitsMs,
+    warnings,
+    put,
+    pull,
+    before: (call: 'update' | 'delete', run: () => unknown) => hooks.set(call, run),
+    loseConnection: () => lost(),
+    probes: () => probes,
+  }
+}
