@@ -2,6 +2,8 @@ import type { Attempt } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Endpoint } from '../registry/endpoint.ts'
+import type { RegistryEntry } from '../registry/entry.ts'
+import type { Descriptor, ImageIdentity, ImageRequest } from '../registry/image.ts'
 
 /** One place where a reference may be found. */
 export interface Candidate {
@@ -15,38 +17,9 @@ export interface Candidate {
   readonly priority: number
   /** The registry that the reference itself names. */
   readonly origin: boolean
-  /** Named by the operator; a host that is not must not lead to a private address. */
+  /** Named by the operator. */
   readonly configured: boolean
   readonly credentials?: Credentials
-}
-
-/** What one registry is asked. */
-export interface ImageRequest {
-  readonly endpoint: Endpoint
-  readonly repository: string
-  /** A tag or a digest. */
-  readonly reference: string
-  readonly configured: boolean
-  readonly credentials?: Credentials
-  readonly signal: AbortSignal
-}
-
-/** What a tag or digest points at: an index or a manifest. */
-export interface Descriptor {
-  readonly digest: string
-  readonly mediaType: string
-  /** Bytes. */
-  readonly size: number
-}
-
-/** Which image that is for one platform. */
-export interface ImageIdentity extends Descriptor {
-  /** Digest of the platform's manifest; equal to `digest` where there is no index. */
-  readonly manifestDigest: string
-  /** Digest of the image's config. */
-  readonly imageId: string
-  /** The platform chosen from the index; where there is none, the one that was asked for. */
-  readonly platform: Platform
 }
 
 /** The resolver's view of the registries. Both throw ResolveError, with `step` and `status`. */
@@ -55,6 +28,35 @@ export interface ImageSource {
   image(request: ImageRequest, platform: Platform): Promise<ImageIdentity>
   /** One HEAD: what the tag points at now. */
   digest(request: ImageRequest): Promise<Descriptor>
+}
+
+/** Who may be asked for what. A new configuration brings a new one. */
+export interface Registries {
+  /** Part of every cache key: answers of an older configuration must not be found by it. */
+  readonly generation: number
+  /** Configured registries that serve this domain, in the order of asking. */
+  serving(domain: string): readonly RegistryEntry[]
+  /** The registry that the domain itself names. */
+  origin(domain: string): Origin
+}
+
+export interface Origin {
+  readonly endpoint: Endpoint
+  /** Set when the operator configured that very registry. */
+  readonly entry?: RegistryEntry
+}
+
+/** The resolver's view of registry health. A name is a registry's, not an image's. */
+export interface Health {
+  /** May it be asked now? A half-open registry admits one caller at a time. */
+  admit(registry: string): boolean
+  success(registry: string): void
+  failure(registry: string, details?: { readonly retryAfterMs?: number }): void
+  /**
+   * Milliseconds for which it asked to be left alone (429), 0 when it did not. Unlike a broken one it
+   * is not asked even as a last resort.
+   */
+  parkedMs(registry: string): number
 }
 
 export interface RankedReference {

@@ -1,0 +1,23 @@
+import type { Attempt } from '../errors.ts'
+import type { Platform } from '../reference/platform.ts'
+import type { RankedReference } from './types.ts'
+
+/** What every door says of a reference: a resolution, or what the node alone knows. */
+export interface Answer {
+  /** As the caller wrote it. */
+  readonly requested: string
+  readonly reference: string
+  readonly imageId: string
+  /** These three are unknown when only the node could answer and lists no digest. */
+  readonly digest: string | undefined
+  readonly manifestDigest: string | undefined
+  readonly mediaType: string | undefined
+  readonly platform: Platform
+  readonly references: readonly RankedReference[]
+  readonly registry: string
+  readonly source: 'registry' | 'cache' | 'stale' | 'node'
+  readonly resolvedAt: number
+  readonly expiresAt: number | undefined
+  readonly node?: { readonly present: boolean; readonly imageId?: string }
+  readonly attempts: readonly Attempt[]
+}

@@ -1,0 +1,83 @@
+import {
+  type Attempt,
+  type AttemptOutcome,
+  type ErrorCode,
+  ResolveError,
+  toResolveError,
+} from '../errors.ts'
+
+const OUTCOMES: Record<ErrorCode, AttemptOutcome> = {
+  NAME_INVALID: 'invalid',
+  PLATFORM_INVALID: 'invalid',
+  MANIFEST_UNKNOWN: 'not_found',
+  PLATFORM_UNKNOWN: 'not_found',
+  UNAUTHORIZED: 'unauthorized',
+  DENIED: 'denied',
+  TOOMANYREQUESTS: 'rate_limited',
+  UNSUPPORTED: 'unsupported',
+  DIGEST_INVALID: 'invalid',
+  MANIFEST_INVALID: 'invalid',
+  UNAVAILABLE: 'unreachable',
+  DEADLINE_EXCEEDED: 'timeout',
+  CANCELED: 'canceled',
+  CONFIG_INVALID: 'invalid',
+  UNKNOWN: 'server_error',
+}
+
+/** After these the registry itself is in doubt, not only this image. */
+export const UNHEALTHY: ReadonlySet<AttemptOutcome> = new Set([
+  'unreachable',
+  'server_error',
+  'timeout',
+  'rate_limited',
+])
+
+/**
+ * Most telling first: what passes by itself and says when, then what may pass, then what an
+ * operator must mend, last what is simply not there. "Not found" is the answer only when every
+ * registry said so; one broken registry may be the one that has the image.
+ */
+const TELLING: readonly ErrorCode[] = [
+  'TOOMANYREQUESTS',
+  'DEADLINE_EXCEEDED',
+  'UNAVAILABLE',
+  'UNKNOWN',
+  'DIGEST_INVALID',
+  'MANIFEST_INVALID',
+  'UNSUPPORTED',
+  'DENIED',
+  'UNAUTHORIZED',
+  'PLATFORM_UNKNOWN',
+  'MANIFEST_UNKNOWN',
+]
+
+export function failedAttempt(registry: string, error: ResolveError, ms: number): Attempt {
+  const outcome = OUTCOMES[error.code]
+  return {
+    registry,
+    step: error.step ?? 'manifest',
+    outcome: outcome === 'unreachable' && error.status !== undefined ? 'server_error' : outcome,
+    ...(error.status === undefined ? {} : { status: error.status }),
+    ms,
+    message: error.message,
+  }
+}
+
+/** One error for a walk in which nobody had the image. */
+export function walkError(
+  what: string,
+  errors: readonly unknown[],
+  attempts: readonly Attempt[],
+): ResolveError {
+  const failures = errors.map(toResolveError)
+  const code = TELLING.find((telling) => failures.some((error) => error.code === telling))
+  const waits = failures.flatMap((error) => error.retryAfterMs ?? [])
+  const story = attempts.map(
+    (attempt) => `${attempt.registry}: ${attempt.message ?? attempt.outcome}`,
+  )
+  return new ResolveError(code ?? 'UNAVAILABLE', `${what}: ${story.join('; ')}`, {
+    attempts,
+    cause: failures.find((error) => error.code === code),
+    ...(waits.length === 0 ? {} : { retryAfterMs: Math.min(...waits) }),
+  })
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ResolveError } from '../../../src/errors.ts'
+import type { Reference } from '../../../src/reference/reference.ts'
+import { Answers, type Node } from '../../../src/resolver/answers.ts'
+import type { Resolution, ResolveOptions } from '../../../src/resolver/types.ts'
+import type { NodeImage } from '../../../src/runtime/types.ts'
+import { AMD64, digestOf, identity } from '../../support/resolver.ts'
+
+const RESOLUTION: Resolution = {
+  ...identity('a'),
+  reference: 'docker.io/library/nginx:latest',
+  references: [],
+  registry: 'm1',
+  source: 'registry',
+  resolvedAt: 1,
+  expiresAt: 2,
+  attempts: [],
+}
+const IMAGE: NodeImage = {
+  id: digestOf('on the node'),
+  repoTags: ['docker.io/library/nginx:latest'],
+  repoDigests: [
+    `hub:5000/library/nginx@${digestOf('h')}`,
+    `docker.io/library/nginx@${digestOf('d')}`,
+  ],
+  size: 1n,
+  pinned: false,
+}
+const down = new ResolveError('UNAVAILABLE', 'all down', {
+  attempts: [{ registry: 'm1', step: 'connect', outcome: 'unreachable', ms: 1 }],
+})
+
+function scene(outcome: Resolution | ResolveError, image?: NodeImage | 'broken' | 'none') {
+  const asked: { reference: Reference; options: ResolveOptions }[] = []
+  const askedNode: string[] = []
+  const node: Node = {
+    async imageStatus(name) {
+      askedNode.push(name)
+      if (image === 'broken') throw new Error('the runtime is away')
+      return image === 'none' ? undefined : image
+    },
+  }
+  const answers = new Answers({
+    resolver: {
+      async resolve(reference, options) {
+        asked.push({ reference, options })
+        if (outcome instanceof ResolveError) throw outcome
+        return outcome
+      },
+    },
+    ...(image === undefined ? {} : { node }),
+    platform: AMD64,
+    now: () => 7,
+  })
+  return { answers, asked, askedNode }
+}
+
+test('the answer is the resolution, with the question as it was written', async () => {
+  const { answers, asked, askedNode } = scene(RESOLUTION, IMAGE)
+
+  const answer = await answers.answer('nginx', { platform: 'linux/arm64', refresh: true })
+
+  assert.deepEqual(answer, { ...RESOLUTION, requested: 'nginx' })
+  assert.equal(asked[0]?.reference.path, 'library/nginx')
+  assert.equal(asked[0]?.options.platform?.architecture, 'arm64')
+  assert.equal(asked[0]?.options.refresh, true)
+  assert.deepEqual(askedNode, [])
+})
+
+test('what is no reference or no platform is refused before anybody is asked', async () => {
+  const { answers, asked } = scene(RESOLUTION)
+
+  await assert.rejects(answers.answer('UPPER'), { code: 'NAME_INVALID' })
+  await assert.rejects(answers.answer('nginx', { platform: '///' }), { code: 'PLATFORM_INVALID' })
+
+  assert.deepEqual(asked, [])
+})
+
+test('credentials are chosen by the domain of the reference', async () => {
+  const { answers, asked } = scene(RESOLUTION)
+
+  await answers.answer('quay.io/team/app:1', {
+    credentials: (domain) => ({ kind: 'registryToken', token: `for ${domain}` }),
+  })
+
+  assert.deepEqual(asked[0]?.options.credentials, { kind: 'registryToken', token: 'for quay.io' })
+})
+
+test('with node the runtime is asked by the whole name', async () => {
+  const { answers, askedNode } = scene(RESOLUTION, IMAGE)
+
+  const answer = await answers.answer('nginx', { node: true })
+
+  assert.deepEqual(answer.node, { present: true, imageId: IMAGE.id })
+  assert.deepEqual(askedNode, ['docker.io/library/nginx:latest'])
+})
+
+test('an image that is not on the node is said to be absent', async () => {
+  const { answers } = scene(RESOLUTION, 'none')
+
+  assert.deepEqual((await answers.answer('nginx', { node: true })).node, { present: false })
+})
+
+test('a runtime that is away takes nothing from the answer but its own part', async () => {
+  const broken = scene(RESOLUTION, 'broken')
+  const absent = scene(RESOLUTION)
+
+  assert.equal((await broken.answers.answer('nginx', { node: true })).node, undefined)
+  assert.equal((await absent.answers.answer('nginx', { node: true })).node, undefined)
+})
+
+test('when every registry failed the node answers, and says so', async () => {
+  const { answers } = scene(down, IMAGE)
+
+  const answer = await answers.answer('nginx')
+
+  assert.equal(answer.source, 'node')
+  assert.equal(answer.imageId, IMAGE.id)
+  assert.equal(answer.digest, digestOf('d'))
+  assert.equal(answer.manifestDigest, undefined)
+  assert.equal(answer.expiresAt, undefined)
+  assert.equal(answer.resolvedAt, 7)
+  assert.deepEqual(answer.attempts, down.attempts)
+  assert.deepEqual(
+    answer.references.map(({ reference, kind, registry }) => `${kind} ${registry} ${reference}`),
+    [
+      `digest hub:5000 hub:5000/library/nginx@${digestOf('h')}`,
+      `digest docker.io docker.io/library/nginx@${digestOf('d')}`,
+      'tag docker.io docker.io/library/nginx:latest',
+    ],
+  )
+})
+
+test('the registries’ own error comes back when the node has nothing either, or is away', async () => {
+  for (const image of ['none', 'broken', undefined] as const) {
+    await assert.rejects(scene(down, image).answers.answer('nginx'), down)
+  }
+})
+
+test('the node does not answer for another platform than its own', async () => {
+  const { answers, askedNode } = scene(down, IMAGE)
+
+  await assert.rejects(answers.answer('nginx', { platform: 'linux/arm64' }), down)
+
+  assert.deepEqual(askedNode, [])
+})
+
+test('a caller that left is not answered by the node', async () => {
+  const { answers, askedNode } = scene(new ResolveError('CANCELED', 'gone'), IMAGE)
+
+  await assert.rejects(answers.answer('nginx'), { code: 'CANCELED' })
+
+  assert.deepEqual(askedNode, [])
+})

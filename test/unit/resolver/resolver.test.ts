@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ResolveError } from '../../../src/errors.ts'
+import type { Credentials } from '../../../src/registry/credentials.ts'
+import type { ImageIdentity, ImageRequest } from '../../../src/registry/image.ts'
+import { ResolutionCache } from '../../../src/resolver/cache.ts'
+import { Resolver } from '../../../src/resolver/resolver.ts'
+import type { Registries } from '../../../src/resolver/types.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import {
+  AMD64,
+  digestOf,
+  entry,
+  FakeHealth,
+  FakeSource,
+  identity,
+  nginx,
+  registriesOf,
+} from '../../support/resolver.ts'
+
+type Reply = (request: ImageRequest) => Promise<ImageIdentity>
+
+function scene(replies: Record<string, Reply>, size = 16) {
+  const clock = new FakeClock()
+  const source = new FakeSource(replies)
+  const state: { registries: Registries } = { registries: registriesOf([entry('m1'), entry('m2')]) }
+  const resolver = new Resolver({
+    source,
+    registries: () => state.registries,
+    health: new FakeHealth(),
+    cache: new ResolutionCache({ size, tagTtlMs: 60_000, keepMs: 86_400_000 }, () => clock.now()),
+    clock,
+    platform: AMD64,
+    limits: { hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 },
+    fingerprint: (credentials) => (credentials === undefined ? '' : JSON.stringify(credentials)),
+  })
+  return { resolver, source, clock, state }
+}
+
+const has =
+  (image: ImageIdentity): Reply =>
+  async () =>
+    image
+const missing: Reply = async () => {
+  throw new ResolveError('MANIFEST_UNKNOWN', 'not found', { status: 404 })
+}
+const down: Reply = async () => {
+  throw new ResolveError('UNAVAILABLE', 'connect ECONNREFUSED', { step: 'connect' })
+}
+
+test('a tag is resolved with one GET at the best registry', async () => {
+  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+
+  const resolution = await resolver.resolve(nginx())
+
+  assert.deepEqual(source.asked, ['GET m1/library/nginx latest'])
+  assert.equal(resolution.reference, 'docker.io/library/nginx:latest')
+  assert.equal(resolution.imageId, identity('a').imageId)
+  assert.equal(resolution.registry, 'm1')
+  assert.equal(resolution.source, 'registry')
+  assert.equal(resolution.resolvedAt, clock.now())
+  assert.equal(resolution.expiresAt, clock.now() + 60_000)
+  assert.deepEqual(resolution.references[0], {
+    reference: `m1/library/nginx@${identity('a').digest}`,
+    kind: 'digest',
+    registry: 'm1',
+    priority: 500,
+    verified: true,
+  })
+})
+
+test('within its time the cache answers and nobody is asked', async () => {
+  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+
+  const first = await resolver.resolve(nginx())
+  await clock.advance(59_999)
+  const second = await resolver.resolve(nginx())
+
+  assert.equal(second.source, 'cache')
+  assert.deepEqual(second, { ...first, source: 'cache', attempts: [] })
+  assert.equal(source.asked.length, 1)
+})
+
+test('an expired tag that did not move costs one HEAD', async () => {
+  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+
+  await resolver.resolve(nginx())
+  await clock.advance(60_000)
+  const second = await resolver.resolve(nginx())
+
+  assert.deepEqual(source.asked.slice(1), ['HEAD m1/library/nginx latest'])
+  assert.equal(second.source, 'registry')
+  assert.equal(second.resolvedAt, clock.now())
+})
+
+test('refresh asks again although the answer is fresh', async () => {
+  const { resolver, source } = scene({ m1: has(identity('a')) })
+
+  await resolver.resolve(nginx())
+  await resolver.resolve(nginx(), { refresh: true })
+
+  assert.deepEqual(source.asked.slice(1), ['HEAD m1/library/nginx latest'])
+})
+
+test('a tag that moved is fetched by its new digest', async () => {
+  const { resolver, source } = scene({ m1: has(identity('a')) })
+
+  await resolver.resolve(nginx())
+  source.replies['m1'] = has(identity('b'))
+  const moved = await resolver.resolve(nginx(), { refresh: true })
+
+  assert.equal(moved.imageId, identity('b').imageId)
+  assert.deepEqual(source.asked.slice(1), [
+    'HEAD m1/library/nginx latest',
+    `GET m1/library/nginx ${identity('b').digest}`,
+  ])
+})
+
+test('a tag that moved back costs no GET: what a digest is, is known for ever', async () => {
+  const { resolver, source } = scene({ m1: has(identity('a')) })
+  await resolver.resolve(nginx())
+  source.replies['m1'] = has(identity('b'))
+  await resolver.resolve(nginx(), { refresh: true })
+
+  source.replies['m1'] = has(identity('a'))
+  const back = await resolver.resolve(nginx(), { refresh: true })
+
+  assert.equal(back.imageId, identity('a').imageId)
+  assert.equal(source.asked.at(-1), 'HEAD m1/library/nginx latest')
+})
+
+test('a digest is asked for as such, never expires, and is not even refreshed', async () => {
+  const { digest } = identity('a')
+  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+
+  const first = await resolver.resolve(nginx({ digest }))
+  await clock.advance(400 * 86_400_000)
+  const second = await resolver.resolve(nginx({ digest }), { refresh: true })
+
+  assert.deepEqual(source.asked, [`GET m1/library/nginx ${digest}`])
+  assert.equal(first.expiresAt, undefined)
+  assert.equal(first.reference, `docker.io/library/nginx:latest@${digest}`)
+  assert.equal(second.source, 'cache')
+})
+
+test('the next registry is used when the first does not have it', async () => {
+  const { resolver } = scene({ m1: missing, m2: has(identity('a')) })
+
+  const resolution = await resolver.resolve(nginx())
+
+  assert.equal(resolution.registry, 'm2')
+  assert.ok(resolution.references.every(({ registry }) => registry !== 'm1'))
+  assert.deepEqual(
+    resolution.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
+    ['m1 not_found', 'm2 ok'],
+  )
+})
+
+test('a registry whose tag leads elsewhere is not listed beside the winner', async () => {
+  const { resolver, clock, source } = scene({ m2: has(identity('b')) })
+  source.replies['m1'] = () =>
+    new Promise((resolve) => clock.after(500, () => resolve(identity('a'))))
+
+  const resolving = resolver.resolve(nginx())
+  await clock.advance(500)
+  const { registry, references } = await resolving
+
+  assert.equal(registry, 'm1')
+  assert.ok(references.every((reference) => reference.registry !== 'm2'))
+})
+
+test('when all registries are down the last answer is given, marked as stale', async () => {
+  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+  await resolver.resolve(nginx())
+  Object.assign(source.replies, { m1: down, m2: down, 'docker.io': down })
+
+  await clock.advance(3_600_000)
+  const stale = await resolver.resolve(nginx())
+
+  assert.equal(stale.source, 'stale')
+  assert.equal(stale.imageId, identity('a').imageId)
+  assert.equal(stale.attempts.length, 3)
+})
+
+test('no answer is older than a day', async () => {
+  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+  await resolver.resolve(nginx())
+  Object.assign(source.replies, { m1: down, m2: down, 'docker.io': down })
+
+  await clock.advance(86_400_001)
+
+  await assert.rejects(resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
+})
+
+test('an image that is gone everywhere is gone, whatever was known', async () => {
+  const { resolver, source } = scene({ m1: has(identity('a')) })
+  await resolver.resolve(nginx())
+  Object.assign(source.replies, { m1: missing, m2: missing, 'docker.io': missing })
+
+  await assert.rejects(resolver.resolve(nginx(), { refresh: true }), { code: 'MANIFEST_UNKNOWN' })
+})
+
+test('failures are not remembered', async () => {
+  const { resolver, source } = scene({ m1: down, m2: down, 'docker.io': down })
+  await assert.rejects(resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
+
+  source.replies['m1'] = has(identity('a'))
+
+  assert.equal((await resolver.resolve(nginx())).source, 'registry')
+})
+
+test('callers with other credentials, or for another platform, get their own answer', async () => {
+  const { resolver, source } = scene({ m1: has(identity('a')) })
+  const pod: Credentials = { kind: 'basic', username: 'u', password: 'p' }
+
+  await resolver.resolve(nginx())
+  await resolver.resolve(nginx(), { credentials: pod })
+  await resolver.resolve(nginx(), { platform: { os: 'linux', architecture: 'arm64' } })
+
+  assert.equal(source.asked.length, 3)
+})
+
+test('a new configuration does not find the answers of the old one', async () => {
+  const { resolver, source, state } = scene({ m1: has(identity('a')), m3: has(identity('b')) })
+  await resolver.resolve(nginx())
+
+  state.registries = registriesOf([entry('m3')], 2)
+  const resolution = await resolver.resolve(nginx())
+
+  assert.equal(resolution.registry, 'm3')
+  assert.equal(source.asked.at(-1), 'GET m3/library/nginx latest')
+})
+
+test('a thousand callers of one tag cost one walk, and one that leaves takes nobody with it', async () => {
+  const { resolver, source, clock } = scene({})
+  source.replies['m1'] = () =>
+    new Promise((resolve) => clock.after(50, () => resolve(identity('a'))))
+  const leaving = new AbortController()
+
+  const left = assert.rejects(resolver.resolve(nginx(), { signal: leaving.signal }), {
+    code: 'CANCELED',
+  })
+  const staying = Array.from({ length: 999 }, () => resolver.resolve(nginx()))
+  leaving.abort()
+  await clock.advance(50)
+
+  await left
+  const ids = new Set((await Promise.all(staying)).map(({ imageId }) => imageId))
+  assert.deepEqual(ids, new Set([identity('a').imageId]))
+  assert.equal(source.asked.length, 1)
+})
+
+test('a resolution ends when its time is over, with what was tried', async () => {
+  const { resolver, source, clock } = scene({})
+  const never: Reply = () => new Promise(() => {})
+  Object.assign(source.replies, { m1: never, m2: never, 'docker.io': never })
+
+  const resolving = resolver.resolve(nginx())
+  const failure = assert.rejects(resolving, (error: ResolveError) => {
+    assert.equal(error.code, 'DEADLINE_EXCEEDED')
+    assert.equal(error.attempts.length, 3)
+    return true
+  })
+  await clock.advance(20_000)
+
+  await failure
+})
+
+test('without a cache every question is asked', async () => {
+  const { resolver, source } = scene({ m1: has(identity('a')) }, 0)
+
+  await resolver.resolve(nginx())
+  await resolver.resolve(nginx())
+
+  assert.deepEqual(source.asked, ['GET m1/library/nginx latest', 'GET m1/library/nginx latest'])
+})
+
+test('the digest of the reference is in every question', async () => {
+  const digest = digestOf('pinned')
+  const { resolver, source } = scene({ m1: missing, m2: missing, 'docker.io': missing })
+
+  await assert.rejects(resolver.resolve(nginx({ digest })))
+
+  assert.equal(source.asked.length, 3)
+  assert.ok(source.asked.every((question) => question.endsWith(` ${digest}`)))
+})

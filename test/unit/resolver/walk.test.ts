@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ResolveError } from '../../../src/errors.ts'
+import type { Candidate } from '../../../src/resolver/types.ts'
+import { type Found, walk } from '../../../src/resolver/walk.ts'
+import { FakeClock, settle } from '../../support/fake-clock.ts'
+import { candidate, FakeHealth } from '../../support/resolver.ts'
+
+const LIMITS = { hedgeDelayMs: 300, probeBudgetMs: 2_000 }
+
+interface Question {
+  readonly registry: string
+  readonly signal: AbortSignal
+  answer(value: string): void
+  fail(error: ResolveError): void
+}
+
+class Scene {
+  readonly clock = new FakeClock()
+  readonly health = new FakeHealth()
+  readonly controller = new AbortController()
+  readonly questions: Question[] = []
+  result: Promise<Found<string>> = Promise.reject(new Error('not begun'))
+
+  constructor() {
+    this.result.catch(() => {})
+  }
+
+  begin(...registries: string[]): this {
+    const ask = (asked: Candidate, signal: AbortSignal): Promise<string> =>
+      new Promise((resolve, reject) => {
+        this.questions.push({ registry: asked.registry, signal, answer: resolve, fail: reject })
+      })
+    this.result = walk(
+      registries.map((name) => candidate(name)),
+      ask,
+      {
+        what: 'nginx',
+        limits: LIMITS,
+        health: this.health,
+        clock: this.clock,
+        signal: this.controller.signal,
+      },
+    )
+    this.result.catch(() => {})
+    return this
+  }
+
+  get asked(): string[] {
+    return this.questions.map(({ registry }) => registry)
+  }
+
+  question(registry: string): Question {
+    const found = this.questions.findLast((question) => question.registry === registry)
+    assert.ok(found, `${registry} was not asked`)
+    return found
+  }
+
+  async failure(): Promise<ResolveError> {
+    const error = await this.result.then(
+      () => assert.fail('the walk found something'),
+      (thrown: unknown) => thrown,
+    )
+    assert.ok(error instanceof ResolveError)
+    return error
+  }
+}
+
+const notFound = (): ResolveError =>
+  new ResolveError('MANIFEST_UNKNOWN', 'not found', { status: 404 })
+const refused = (): ResolveError => new ResolveError('UNAVAILABLE', 'connect ECONNREFUSED')
+
+test('only the first candidate is asked when it answers at once', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+
+  scene.question('m1').answer('here')
+  const found = await scene.result
+
+  assert.equal(found.candidate.registry, 'm1')
+  assert.equal(found.value, 'here')
+  assert.deepEqual(scene.asked, ['m1'])
+  assert.deepEqual(scene.health.told, ['m1 ok'])
+  assert.equal(scene.clock.pendingTimers, 0)
+})
+
+test('the next candidate is asked as soon as one fails', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+
+  scene.question('m1').fail(refused())
+  await settle()
+  scene.question('m2').answer('there')
+  const found = await scene.result
+
+  assert.equal(found.candidate.registry, 'm2')
+  assert.deepEqual(
+    found.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
+    ['m1 unreachable', 'm2 ok'],
+  )
+  assert.deepEqual(scene.health.told, ['m1 failed', 'm2 ok'])
+})
+
+test('the next candidate starts after the hedge delay when nothing was heard', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+
+  await scene.clock.advance(299)
+  assert.deepEqual(scene.asked, ['m1'])
+  await scene.clock.advance(1)
+  assert.deepEqual(scene.asked, ['m1', 'm2'])
+
+  scene.question('m1').answer('here')
+  assert.equal((await scene.result).candidate.registry, 'm1')
+  assert.ok(scene.question('m2').signal.aborted)
+})
+
+test('a better candidate is preferred while it is inside its probe budget', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+
+  await scene.clock.advance(300)
+  scene.question('m2').answer('there')
+  await scene.clock.advance(1_000)
+  scene.question('m1').answer('here')
+
+  const found = await scene.result
+  assert.equal(found.value, 'here')
+  assert.deepEqual([...found.answers.values()], ['there', 'here'])
+})
+
+test('a better candidate that lets its budget pass loses, and is remembered as failed', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+
+  await scene.clock.advance(300)
+  scene.question('m2').answer('there')
+  await scene.clock.advance(1_700)
+
+  const found = await scene.result
+  assert.equal(found.value, 'there')
+  assert.ok(scene.question('m1').signal.aborted)
+  assert.deepEqual(scene.health.told, ['m2 ok', 'm1 failed'])
+  assert.deepEqual(
+    found.attempts.map(({ registry, outcome, ms }) => `${registry} ${outcome} ${ms}`),
+    ['m1 timeout 2000', 'm2 ok 0'],
+  )
+})
+
+test('a late candidate still wins when nobody else has the image', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+
+  await scene.clock.advance(2_500)
+  scene.question('m2').fail(notFound())
+  await settle()
+  scene.question('m1').answer('here')
+
+  assert.equal((await scene.result).value, 'here')
+})
+
+test('a resting registry is passed over', async () => {
+  const scene = new Scene()
+  scene.health.resting.add('m1')
+
+  scene.begin('m1', 'm2')
+  scene.question('m2').answer('there')
+
+  const found = await scene.result
+  assert.deepEqual(scene.asked, ['m2'])
+  assert.deepEqual(
+    found.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
+    ['m1 skipped', 'm2 ok'],
+  )
+})
+
+test('a resting registry is no target for hedging', async () => {
+  const scene = new Scene()
+  scene.health.resting.add('m1')
+
+  scene.begin('m1', 'm2')
+  await scene.clock.advance(1_500)
+
+  assert.deepEqual(scene.asked, ['m2'])
+})
+
+test('a resting registry is asked after all when nobody else has the image', async () => {
+  const scene = new Scene()
+  scene.health.resting.add('m1')
+
+  scene.begin('m1', 'm2')
+  scene.question('m2').fail(notFound())
+  await settle()
+  scene.question('m1').answer('here')
+
+  assert.equal((await scene.result).value, 'here')
+})
+
+test('as a last resort a resting registry gets its probe budget and no more', async () => {
+  const scene = new Scene()
+  scene.health.resting.add('m1')
+
+  scene.begin('m1')
+  await scene.clock.advance(2_000)
+
+  const error = await scene.failure()
+  assert.equal(error.code, 'DEADLINE_EXCEEDED')
+  assert.ok(scene.question('m1').signal.aborted)
+})
+
+test('a registry that asked for a pause is left alone even as a last resort', async () => {
+  const scene = new Scene()
+  scene.health.quiet.add('m1')
+
+  scene.begin('m1', 'm2')
+  scene.question('m2').fail(notFound())
+
+  const error = await scene.failure()
+  assert.equal(error.code, 'TOOMANYREQUESTS')
+  assert.equal(error.retryAfterMs, 5_000)
+  assert.deepEqual(scene.asked, ['m2'])
+})
+
+test('not found is the answer only when every registry said so', async () => {
+  const everywhere = new Scene().begin('m1', 'm2')
+  everywhere.question('m1').fail(notFound())
+  await settle()
+  everywhere.question('m2').fail(notFound())
+  const broken = new Scene().begin('m1', 'm2')
+  broken.question('m1').fail(refused())
+  await settle()
+  broken.question('m2').fail(notFound())
+
+  assert.equal((await everywhere.failure()).code, 'MANIFEST_UNKNOWN')
+  assert.equal((await broken.failure()).code, 'UNAVAILABLE')
+})
+
+test('the error of a failed walk tells each registry and why', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+  scene.question('m1').fail(refused())
+  await settle()
+  scene.question('m2').fail(new ResolveError('DENIED', 'denied by policy', { status: 403 }))
+
+  const error = await scene.failure()
+
+  assert.equal(error.message, 'nginx: m1: connect ECONNREFUSED; m2: denied by policy')
+  assert.deepEqual(
+    error.attempts.map(({ registry, outcome, status }) => ({ registry, outcome, status })),
+    [
+      { registry: 'm1', outcome: 'unreachable', status: undefined },
+      { registry: 'm2', outcome: 'denied', status: 403 },
+    ],
+  )
+})
+
+test('a refusal says nothing against the registry, a rate limit parks it', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+  scene.question('m1').fail(new ResolveError('UNAUTHORIZED', 'no', { status: 401 }))
+  await settle()
+  scene.question('m2').fail(new ResolveError('TOOMANYREQUESTS', 'slow', { retryAfterMs: 7_000 }))
+
+  const error = await scene.failure()
+
+  assert.deepEqual(scene.health.told, ['m1 ok', 'm2 failed 7000'])
+  assert.equal(error.code, 'TOOMANYREQUESTS')
+  assert.equal(error.retryAfterMs, 7_000)
+})
+
+test('a caller that leaves ends all probes and starts no other', async () => {
+  const scene = new Scene().begin('m1', 'm2', 'm3')
+  await scene.clock.advance(300)
+
+  scene.controller.abort()
+
+  assert.equal((await scene.failure()).code, 'CANCELED')
+  assert.ok(scene.questions.every(({ signal }) => signal.aborted))
+  scene.question('m1').fail(refused())
+  await scene.clock.advance(10_000)
+  assert.deepEqual(scene.asked, ['m1', 'm2'])
+  assert.equal(scene.clock.pendingTimers, 0)
+})
+
+test('a caller that left before the walk began asks nobody', async () => {
+  const scene = new Scene()
+  scene.controller.abort()
+
+  scene.begin('m1')
+
+  assert.equal((await scene.failure()).code, 'CANCELED')
+  assert.deepEqual(scene.asked, [])
+})
+
+test('a deadline is told apart from a caller that left', async () => {
+  const scene = new Scene().begin('m1')
+
+  scene.controller.abort(new ResolveError('DEADLINE_EXCEEDED', 'out of time'))
+
+  const error = await scene.failure()
+  assert.equal(error.code, 'DEADLINE_EXCEEDED')
+  assert.equal(error.attempts.length, 1)
+})
