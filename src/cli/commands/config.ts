@@ -1,0 +1,37 @@
+import { findConfigFile } from '../../config/files.ts'
+import { type LoadedConfig, type LoadOptions, loadConfig } from '../../config/load.ts'
+import { printConfig } from '../../config/print.ts'
+import { ConfigError, formatProblem } from '../../config/problem.ts'
+
+export interface ConfigCheckOptions {
+  /** As given on the command line; absent: where the daemon would look. */
+  readonly file: string | undefined
+  readonly stdout: { write(text: string): unknown }
+  readonly stderr: { write(text: string): unknown }
+  readonly find?: typeof findConfigFile
+  readonly load?: (options: LoadOptions) => Promise<LoadedConfig>
+}
+
+/**
+ * `config check`: the effective configuration with its secrets hidden goes to `stdout`, warnings
+ * to `stderr`; or else every mistake, one a line, as `FILE:LINE: path: message`.
+ *
+ * @returns the exit code: 0 when the configuration is usable, 2 when it is not
+ */
+export async function configCheckCommand(options: ConfigCheckOptions): Promise<0 | 2> {
+  const { file: explicit, stdout, stderr, find = findConfigFile, load = loadConfig } = options
+  try {
+    const file = await find(explicit === undefined ? {} : { explicit })
+    const { config, warnings } = await load({ file })
+    for (const warning of warnings) stderr.write(`warning: ${warning}\n`)
+    stdout.write(`# ${file === undefined ? 'no configuration file: the defaults' : file}\n`)
+    stdout.write(printConfig(config))
+    return 0
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown
+    for (const problem of thrown.problems) {
+      stderr.write(`${formatProblem(thrown.file, problem)}\n`)
+    }
+    return 2
+  }
+}

@@ -1,0 +1,43 @@
+import { type ConfigProblem, MAX_PROBLEMS } from './problem.ts'
+
+/** Gathers what is wrong or odd in one file, and knows on which line each field stands. */
+export class Findings {
+  readonly problems: ConfigProblem[] = []
+  readonly warnings: string[] = []
+  readonly #lines = new Map<string, number>()
+
+  /** The first word counts: a field stands where its name is, and its value may start below. */
+  place(path: string, line: number): void {
+    if (!this.#lines.has(path)) this.#lines.set(path, line)
+  }
+
+  line(path: string): number {
+    return this.#lines.get(path) ?? 0
+  }
+
+  /** @param place where to point to, when the field itself is missing */
+  problem(path: string, message: string, place: string = path): void {
+    this.problems.push({ line: this.line(place), path, message })
+  }
+
+  warning(path: string, message: string): void {
+    const line = this.line(path)
+    this.warnings.push(line === 0 ? `${path}: ${message}` : `${path} (line ${line}): ${message}`)
+  }
+
+  /** Whether further problems will only be counted, so that effort on their wording is lost. */
+  get isFull(): boolean {
+    return this.problems.length >= MAX_PROBLEMS
+  }
+
+  /** What `parse` makes of a written text; undefined when there is none or it is refused, noted. */
+  parse<T>(path: string, text: string | undefined, parse: (text: string) => T): T | undefined {
+    if (text === undefined) return undefined
+    try {
+      return parse(text)
+    } catch (thrown) {
+      this.problem(path, thrown instanceof Error ? thrown.message : String(thrown))
+      return undefined
+    }
+  }
+}

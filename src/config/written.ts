@@ -1,0 +1,136 @@
+import { type TArray, type TArrayOptions, type TObject, type TSchema, Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { ConfigFile, type RegistryFields } from '../../api/v1/config.ts'
+import { quote } from '../reference/quote.ts'
+import type { Findings } from './findings.ts'
+import { joinPath } from './path.ts'
+import { nearestName } from './suggest.ts'
+import { isEmpty, type YamlNode } from './yaml.ts'
+
+/** What a file says, without what it says wrongly: every field may be missing. */
+export type Written = Omit<ConfigFile, 'registries'> & {
+  readonly registries?: readonly (Partial<RegistryFields> | undefined)[]
+}
+
+/**
+ * Fields of older image-cri-shim versions. Present ones pass over them in silence, so files still
+ * carry them and work.
+ */
+const RETIRED: ReadonlyMap<string, string> = new Map([
+  ['registry.d', 'move the entries of its files under registries'],
+  ['sync', 'the file is read again every reloadInterval'],
+])
+
+/** YAML 1.1 spellings, which image-cri-shim's parser takes. */
+const TRUE = /^(?:y|yes|true|on)$/i
+const FALSE = /^(?:n|no|false|off)$/i
+
+/** Reads a file's tree by the schema; what does not fit is left out and noted in `findings`. */
+export function readWritten(root: YamlNode | undefined, findings: Findings): Written {
+  // The walk leaves out whatever the schema refuses, and nothing else.
+  return (root === undefined ? {} : (readMap(ConfigFile, root, '', findings) ?? {})) as Written
+}
+
+function read(schema: TSchema, node: YamlNode, path: string, findings: Findings): unknown {
+  findings.place(path, node.line)
+  if (Type.IsObject(schema)) return readMap(schema, node, path, findings)
+  if (Type.IsArray(schema)) return readList(schema, node, path, findings)
+  const value = node.kind === 'text' ? scalar(schema, node.text, node.quoted) : undefined
+  if (Value.Check(schema, value)) return value
+  findings.problem(path, `expected ${expectation(schema)}, got ${shown(node)}`)
+  return undefined
+}
+
+function readMap(schema: TObject, node: YamlNode, path: string, findings: Findings): unknown {
+  if (node.kind !== 'map') {
+    findings.problem(path, `expected fields with values, got ${shown(node)}`)
+    return undefined
+  }
+  const present = new Set<string>()
+  const values = new Map<string, unknown>()
+  for (const { key, line, value } of node.entries) {
+    const field = joinPath(path, key)
+    findings.place(field, line)
+    const fieldSchema = Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined
+    if (fieldSchema === undefined) {
+      noteUnknown(schema, path, key, findings)
+    } else if (!isAbsent(value)) {
+      present.add(key)
+      const result = read(fieldSchema, value, field, findings)
+      if (result !== undefined) values.set(key, result)
+    }
+  }
+  for (const name of schema.required ?? []) {
+    if (!present.has(name)) findings.problem(joinPath(path, name), 'required, and not there', path)
+  }
+  return Object.fromEntries(values)
+}
+
+function readList(schema: TArray, node: YamlNode, path: string, findings: Findings): unknown {
+  if (node.kind !== 'list') {
+    findings.problem(path, `expected a list, got ${shown(node)}`)
+    return undefined
+  }
+  const { minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema as TArray & TArrayOptions
+  if (node.items.length > maxItems) {
+    findings.problem(path, `${node.items.length} entries, at most ${maxItems} are allowed`)
+    return undefined
+  }
+  if (node.items.length < minItems) {
+    findings.problem(path, 'an empty list serves nothing; name a domain, or leave the field out')
+    return undefined
+  }
+  return node.items.map((item, index) => read(schema.items, item, joinPath(path, index), findings))
+}
+
+/** Templates of existing files render a value that is not set as nothing, or as `""`. */
+function isAbsent(node: YamlNode): boolean {
+  return isEmpty(node) || (node.kind === 'text' && node.text === '')
+}
+
+/** A scalar as the type that its field has; text that fits no other way stays text. */
+function scalar(schema: TSchema, text: string, quoted: boolean): unknown {
+  if (quoted) return text
+  if (Type.IsInteger(schema) && /^[-+]?\d+$/.test(text)) return Number(text)
+  if (Type.IsBoolean(schema) && (TRUE.test(text) || FALSE.test(text))) return TRUE.test(text)
+  return text
+}
+
+function noteUnknown(schema: TObject, path: string, key: string, findings: Findings): void {
+  const field = joinPath(path, key)
+  const retired = path === '' ? RETIRED.get(key) : undefined
+  if (retired !== undefined) {
+    findings.warning(field, `not read any more, by image-cri-shim either: ${retired}`)
+    return
+  }
+  findings.problem(field, findings.isFull ? 'unknown field' : `unknown field; ${hint(schema, key)}`)
+}
+
+function hint(schema: TObject, key: string): string {
+  const siblings = Object.keys(schema.properties)
+  const meant = nearestName(key, siblings) ?? elsewhere(key)
+  return meant === undefined
+    ? `the fields here are ${siblings.join(', ')}`
+    : `did you mean ${meant}?`
+}
+
+/** The full path of a field that belongs one level deeper: `listen` is `http.listen`. */
+function elsewhere(key: string): string | undefined {
+  const fields: Readonly<Record<string, TSchema>> = ConfigFile.properties
+  for (const [parent, schema] of Object.entries(fields)) {
+    if (Type.IsObject(schema) && Object.hasOwn(schema.properties, key)) return `${parent}.${key}`
+  }
+  return Object.hasOwn(fields, key) ? `${key} at the top level` : undefined
+}
+
+function expectation(schema: TSchema): string {
+  if (Type.IsBoolean(schema)) return 'true or false'
+  if (Type.IsEnum(schema)) return schema.enum.join(' or ')
+  if (!Type.IsInteger(schema)) return 'text'
+  return 'maximum' in schema ? `a whole number up to ${schema.maximum}` : 'a whole number'
+}
+
+function shown(node: YamlNode): string {
+  if (node.kind === 'text') return node.quoted ? `the text ${quote(node.text)}` : quote(node.text)
+  return node.kind === 'list' ? 'a list' : 'fields'
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { type TSchema, Type } from 'typebox'
+import { ConfigFile } from '../../api/v1/config.ts'
+import { formatProblem } from '../../src/config/problem.ts'
+import { loadText, problemsIn } from '../support/config.ts'
+
+interface Field {
+  readonly path: string
+  readonly fallback: string
+}
+
+/** Every field of the schema that holds a value, or a list of fields, as the reference calls it. */
+function fieldsOf(schema: TSchema, path: string): readonly Field[] {
+  if (Type.IsObject(schema)) {
+    const prefix = path === '' ? '' : `${path}.`
+    return Object.entries(schema.properties).flatMap(([key, field]) =>
+      fieldsOf(field, `${prefix}${key}`),
+    )
+  }
+  const fallback = 'default' in schema ? `\`${schema.default}\`` : ''
+  const nested = Type.IsArray(schema) && Type.IsObject(schema.items)
+  return [{ path, fallback }, ...(nested ? fieldsOf(schema.items, `${path}[]`) : [])]
+}
+
+async function page(name: string): Promise<string> {
+  return await readFile(new URL(`../../${name}`, import.meta.url), 'utf8')
+}
+
+function fences(markdown: string, language: string): readonly string[] {
+  const all = [...markdown.matchAll(/^ *```(\w+)\n([\s\S]*?)^ *```$/gm)]
+  return all.filter(([, name]) => name === language).map(([, , text = '']) => text)
+}
+
+test('the reference has every field of the schema with its default, and no other', async () => {
+  const rows = (await page('docs/configuration.md'))
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+
+  const documented = rows.map(([, path = '', , fallback = '']) => ({
+    path: path.replaceAll('`', ''),
+    fallback,
+  }))
+
+  assert.deepEqual(documented, fieldsOf(ConfigFile, ''))
+})
+
+test('every row of the reference says what the field means', async () => {
+  const rows = (await page('docs/configuration.md'))
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+
+  assert.deepEqual(
+    rows.filter((cells) => cells.length !== 7 || cells[2] === '' || cells[5] === ''),
+    [],
+  )
+})
+
+for (const name of ['docs/configuration.md', 'docs/migrating-from-image-cri-shim.md']) {
+  test(`every YAML example in ${name} loads without a warning`, async () => {
+    const examples = fences(await page(name), 'yaml')
+
+    assert.ok(examples.length > 0)
+    for (const example of examples) assert.deepEqual(loadText(example).warnings, [])
+  })
+}
+
+test('the commented file in deploy loads, and apart from its registries it says the defaults', async () => {
+  const { config, warnings } = loadText(await page('deploy/image-resolver.yaml'))
+
+  assert.deepEqual(warnings, [])
+  assert.deepEqual({ ...config, registries: [] }, loadText('').config)
+  assert.deepEqual(
+    config.registries.map(({ name }) => name),
+    ['sealos.hub:5000', 'harbor.corp/proxy-docker', 'docker.io'],
+  )
+})
+
+test('the commented file in deploy shows every field', async () => {
+  const text = await page('deploy/image-resolver.yaml')
+
+  const names = fieldsOf(ConfigFile, '').map(({ path }) => path.replace(/^.*[.]/, ''))
+
+  assert.deepEqual(
+    names.filter((name) => !new RegExp(`^[ #-]*${name}:`, 'm').test(text)),
+    [],
+  )
+})
+
+test('the mistakes in the reference are what a file with them is told', async () => {
+  const [shown = ''] = fences(await page('docs/configuration.md'), 'console').filter((text) =>
+    text.includes('adress'),
+  )
+  const file = '/etc/image-resolver.yaml'
+
+  const problems = problemsIn('debug: true\nregistries:\n- adress: quay.io\n\ntimeout: 30\n')
+
+  assert.deepEqual(
+    shown.trim().split('\n').slice(1),
+    problems.map((problem) => formatProblem(file, problem)),
+  )
+})

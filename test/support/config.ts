@@ -1,0 +1,21 @@
+import { type LoadedConfig, parseConfig } from '../../src/config/load.ts'
+import { ConfigError, type ConfigProblem } from '../../src/config/problem.ts'
+
+/** Loads a text as /etc/x.yaml, on a machine without any runtime. */
+export function loadText(text: string, sockets: readonly string[] = []): LoadedConfig {
+  return parseConfig(text, {
+    file: '/etc/x.yaml',
+    socketExists: (path) => sockets.includes(path),
+  })
+}
+
+/** What is wrong with a text; none when it loads. */
+export function problemsIn(text: string): readonly ConfigProblem[] {
+  try {
+    loadText(text)
+    return []
+  } catch (thrown) {
+    if (thrown instanceof ConfigError) return thrown.problems
+    throw thrown
+  }
+}

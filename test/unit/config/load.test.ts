@@ -1,0 +1,397 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadConfig } from '../../../src/config/load.ts'
+import { ConfigError } from '../../../src/config/problem.ts'
+import { loadText, problemsIn } from '../../support/config.ts'
+
+const DEFAULTS = {
+  shim: '/var/run/image-cri-shim.sock',
+  cri: undefined,
+  force: false,
+  debug: false,
+  image: '/var/lib/image-resolver',
+  version: undefined,
+  timeoutMs: 900_000,
+  reloadIntervalMs: 15_000,
+  cache: {
+    imageCacheSize: 1024,
+    imageCacheTtlMs: 1_800_000,
+    domainCacheTtlMs: 600_000,
+    tagTtlMs: 60_000,
+    statsLogIntervalMs: 60_000,
+    disableStats: false,
+  },
+  registries: [],
+  http: { listen: '127.0.0.1:9430' },
+  onResolveError: 'passthrough',
+}
+
+test('without a file the defaults hold, and no file is read', async () => {
+  const loaded = await loadConfig({
+    file: undefined,
+    read: () => assert.fail('nothing is to be read'),
+    socketExists: () => false,
+  })
+
+  assert.deepEqual(loaded, {
+    config: { file: undefined, ...DEFAULTS },
+    warnings: [],
+    fingerprint: '',
+  })
+})
+
+for (const text of ['', '# nothing here\n', '---\n', '{}\n']) {
+  test(`a file with ${JSON.stringify(text)} means the defaults`, () => {
+    const { config, warnings } = loadText(text)
+
+    assert.deepEqual(config, { file: '/etc/x.yaml', ...DEFAULTS })
+    assert.deepEqual(warnings, [])
+  })
+}
+
+test('a field whose value is empty is a field that is not there', () => {
+  const text = [
+    'shim:',
+    'cri: ""',
+    'auth: ~',
+    'address: null',
+    'timeout: ""',
+    'cache:',
+    'registries:',
+  ]
+
+  const { config } = loadText(`${text.join('\n')}\nhttp: {listen: }\nversion: ""\n`)
+
+  assert.deepEqual(config, { file: '/etc/x.yaml', ...DEFAULTS })
+})
+
+test('every field of the file is in the configuration', () => {
+  const { config, warnings } = loadText(`
+shim: unix:///run/a.sock
+cri: unix:///run/b.sock
+address: https://hub.corp/mirror
+auth: admin:pw
+offlinePriority: 700
+force: true
+debug: true
+image: /var/lib/image-cri-shim
+version: v1alpha2
+timeout: 20m
+reloadInterval: 1m
+cache:
+  imageCacheSize: 7
+  imageCacheTTL: 1h
+  domainCacheTTL: 2h
+  statsLogInterval: 3h
+  disableStats: true
+  tagTTL: 5s
+registries:
+  - address: http://10.0.0.7:5000
+    auth: u:p
+    priority: 900
+    upstreams: [index.docker.io, docker.io, quay.io]
+http:
+  listen: unix:///run/http.sock
+onResolveError: reject
+`)
+
+  assert.deepEqual(warnings, [])
+  assert.deepEqual(config, {
+    file: '/etc/x.yaml',
+    shim: '/run/a.sock',
+    cri: '/run/b.sock',
+    force: true,
+    debug: true,
+    image: '/var/lib/image-cri-shim',
+    version: 'v1alpha2',
+    timeoutMs: 1_200_000,
+    reloadIntervalMs: 60_000,
+    cache: {
+      imageCacheSize: 7,
+      imageCacheTtlMs: 3_600_000,
+      domainCacheTtlMs: 7_200_000,
+      statsLogIntervalMs: 10_800_000,
+      disableStats: true,
+      tagTtlMs: 5000,
+    },
+    registries: [
+      {
+        name: '10.0.0.7:5000',
+        endpoint: { scheme: 'http', host: '10.0.0.7:5000', prefix: '' },
+        priority: 900,
+        offline: false,
+        credentials: { kind: 'basic', username: 'u', password: 'p' },
+        upstreams: ['docker.io', 'quay.io'],
+      },
+      {
+        name: 'hub.corp/mirror',
+        endpoint: { scheme: 'https', host: 'hub.corp', prefix: 'mirror' },
+        priority: 700,
+        offline: true,
+        credentials: { kind: 'basic', username: 'admin', password: 'pw' },
+      },
+    ],
+    http: { listen: 'unix:///run/http.sock' },
+    onResolveError: 'reject',
+  })
+})
+
+test('a runtime that the file does not name is found by its socket', () => {
+  const { config } = loadText('', ['/run/crio/crio.sock', '/run/cri-dockerd.sock'])
+
+  assert.equal(config.cri, '/run/crio/crio.sock')
+})
+
+test('a runtime that the file names is taken, whether its socket is there or not', () => {
+  const { config } = loadText('cri: /run/x.sock\n', ['/run/crio/crio.sock'])
+
+  assert.equal(config.cri, '/run/x.sock')
+})
+
+test('registries are asked by priority, then the offline one, then by name', () => {
+  const { config } = loadText(`
+address: http://z.hub:5000
+offlinePriority: 500
+registries:
+  - {address: b.corp}
+  - {address: last.corp, priority: 0}
+  - {address: a.corp}
+  - {address: first.corp, priority: 501}
+`)
+
+  assert.deepEqual(
+    config.registries.map(({ name }) => name),
+    ['first.corp', 'z.hub:5000', 'a.corp', 'b.corp', 'last.corp'],
+  )
+})
+
+for (const words of ['yes', 'on', 'y', 'True', 'TRUE']) {
+  test(`${words}, which YAML 1.1 takes for true, is true`, () => {
+    assert.equal(loadText(`force: ${words}\n`).config.force, true)
+  })
+}
+
+for (const words of ['no', 'off', 'n', 'False']) {
+  test(`${words}, which YAML 1.1 takes for false, is false`, () => {
+    assert.equal(loadText(`cache: {disableStats: ${words}}\n`).config.cache.disableStats, false)
+  })
+}
+
+test('text that looks like a number is text where text is meant', () => {
+  const { config } = loadText('address: hub.corp\nauth: 0123:0456\nhttp: {listen: "127.0.0.1:0"}\n')
+
+  assert.deepEqual(config.registries[0]?.credentials, {
+    kind: 'basic',
+    username: '0123',
+    password: '0456',
+  })
+})
+
+test('a value of 0 turns off what can be off, and is the default where it cannot', () => {
+  const { config, warnings } = loadText(`
+offlinePriority: 0
+address: hub.corp
+timeout: 0
+reloadInterval: 0
+cache: {imageCacheSize: 0, imageCacheTTL: 0, domainCacheTTL: 0s, statsLogInterval: 0, tagTTL: 0}
+`)
+
+  assert.deepEqual(warnings, [])
+  assert.equal(config.registries[0]?.priority, 1000)
+  assert.equal(config.timeoutMs, 900_000)
+  assert.equal(config.reloadIntervalMs, 0)
+  assert.deepEqual(config.cache, {
+    imageCacheSize: 0,
+    imageCacheTtlMs: 0,
+    domainCacheTtlMs: 0,
+    tagTtlMs: 0,
+    statsLogIntervalMs: 0,
+    disableStats: false,
+  })
+})
+
+test('what is accepted but not as written is a warning with its line', () => {
+  const { config, warnings } = loadText(`address: hub.corp
+offlinePriority: -3
+cache: {imageCacheSize: -1}
+registry.d: /etc/image-cri-shim.d
+sync: 10
+http: {listen: "0.0.0.0:9430"}
+registries:
+- {address: quay.io, priority: 10001}
+`)
+
+  assert.deepEqual(warnings, [
+    'registry.d (line 4): not read any more, by image-cri-shim either: move the entries of its files under registries',
+    'sync (line 5): not read any more, by image-cri-shim either: the file is read again every reloadInterval',
+    'http.listen (line 6): reachable from other machines, and nobody has to log in',
+    'cache.imageCacheSize (line 3): -1 is below 0; the cache is off',
+    'registries[0].priority (line 8): 10001 is outside 0 to 10000; 10000 is used',
+    'offlinePriority (line 2): -3 is outside 1 to 10000; 1 is used',
+  ])
+  assert.equal(config.cache.imageCacheSize, 0)
+  assert.deepEqual(
+    config.registries.map(({ priority }) => priority),
+    [10_000, 1],
+  )
+})
+
+test('auth without the address that it belongs to is a warning', () => {
+  const { warnings } = loadText('auth: admin:pw\n')
+
+  assert.deepEqual(warnings, [
+    'auth (line 1): not used: it belongs to the top-level address, and there is none',
+  ])
+})
+
+test('the same address twice is one registry: the last entry, and before any entry the top-level address', () => {
+  const { config, warnings } = loadText(`address: http://hub.corp:5000
+registries:
+- {address: quay.io, auth: old:pw}
+- {address: "hub.corp:5000", priority: 9}
+- {address: "https://quay.io/", auth: new:pw}
+- {address: docker.io}
+- {address: index.docker.io}
+`)
+
+  assert.deepEqual(
+    config.registries.map(({ name }) => name),
+    ['hub.corp:5000', 'index.docker.io', 'quay.io'],
+  )
+  assert.deepEqual(config.registries[2]?.credentials, {
+    kind: 'basic',
+    username: 'new',
+    password: 'pw',
+  })
+  assert.deepEqual(warnings, [
+    'registries[0] (line 3): left out: registries[2] has the same address, and the last one counts',
+    'registries[3] (line 6): left out: registries[4] has the same address, and the last one counts',
+    'registries[1] (line 4): left out: the top-level address names the same registry',
+  ])
+})
+
+test('all mistakes of a file are reported at once, in the order of its lines', () => {
+  const problems = problemsIn(`force: maybe
+shim: run/x.sock
+timeout: 30
+registries:
+- adress: quay.io
+- address: hub.corp
+  auth: nocolon
+  priority: high
+  upstreams: ["*"]
+force: true
+cache: [1]
+version: v2
+`)
+
+  assert.deepEqual(
+    problems.map(({ line, path }) => `${line} ${path}`),
+    [
+      '1 force',
+      '2 shim',
+      '3 timeout',
+      '5 registries[0].adress',
+      '5 registries[0].address',
+      '7 registries[1].auth',
+      '8 registries[1].priority',
+      '9 registries[1].upstreams[0]',
+      '10 force',
+      '11 cache',
+      '12 version',
+    ],
+  )
+})
+
+const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
+  ['adress: x\n', 'adress', /^unknown field; did you mean address\?$/],
+  ['registries: [{adress: x, address: y.z}]\n', 'registries[0].adress', /did you mean address\?/],
+  ['imageCacheTTL: 3m\n', 'imageCacheTTL', /did you mean cache\.imageCacheTTL\?/],
+  ['listen: x\n', 'listen', /did you mean http\.listen\?/],
+  ['http: {debug: true}\n', 'http.debug', /did you mean debug at the top level\?/],
+  ['http: {zzzzzz: 1}\n', 'http.zzzzzz', /^unknown field; the fields here are listen$/],
+  ['"a\\nb": 1\n', '"a\\nb"', /unknown field/],
+  ['__proto__: 1\n', '__proto__', /unknown field/],
+  ['force: "true"\n', 'force', /^expected true or false, got the text "true"$/],
+  ['force: 1\n', 'force', /^expected true or false, got "1"$/],
+  ['offlinePriority: 1.5\n', 'offlinePriority', /^expected a whole number, got "1.5"$/],
+  ['cache: {imageCacheSize: 1000001}\n', 'cache.imageCacheSize', /a whole number up to 1000000/],
+  ['version: v2\n', 'version', /^expected v1 or v1alpha2, got "v2"$/],
+  ['onResolveError: fail\n', 'onResolveError', /^expected passthrough or reject, got "fail"$/],
+  ['registries: {address: x}\n', 'registries', /^expected a list, got fields$/],
+  ['registries: [x]\n', 'registries[0]', /^expected fields with values, got "x"$/],
+  ['auth: {user: x}\n', 'auth', /^expected text, got fields$/],
+  ['- a\n', '', /^expected fields with values, got a list$/],
+  ['just text\n', '', /^expected fields with values, got "just text"$/],
+  ['image: state\n', 'image', /is not an absolute path/],
+  ['http: {listen: "9430"}\n', 'http.listen', /is not host:port/],
+  ['shim: /run/x.sock\ncri: unix:///var/run/x.sock\n', 'cri', /the same socket as shim/],
+  ['timeout: 577h\n', 'timeout', /"577h" is outside 1ms to 576h/],
+  ['timeout: 10us\n', 'timeout', /"10us" is outside 1ms/],
+  ['reloadInterval: 1ms\n', 'reloadInterval', /outside 100ms to 576h \(0 is allowed\)/],
+  ['cache: {tagTTL: -1s}\n', 'cache.tagTTL', /is negative/],
+  [
+    'registries: [{address: a.b, upstreams: []}]\n',
+    'registries[0].upstreams',
+    /an empty list serves nothing/,
+  ],
+  ['address: http://u:hunter2@hub.corp\n', 'address', /holds credentials/],
+  [`registries: [${'{address: a.b},'.repeat(257)}]\n`, 'registries', /257 entries, at most 256/],
+]
+
+for (const [text, path, message] of MISTAKES) {
+  test(`${JSON.stringify(text.slice(0, 50))} is one mistake, told at its field`, () => {
+    const problems = problemsIn(text)
+
+    assert.deepEqual(
+      problems.map((problem) => problem.path),
+      [path],
+    )
+    assert.match(problems[0]?.message ?? '', message)
+    assert.doesNotMatch(problems[0]?.message ?? '', /hunter2/)
+  })
+}
+
+test('mistakes are an error with the code CONFIG_INVALID whose message has every line', () => {
+  assert.throws(
+    () => loadText('adress: x\ntimeout: 30\n'),
+    (thrown) =>
+      thrown instanceof ConfigError &&
+      thrown.code === 'CONFIG_INVALID' &&
+      thrown.file === '/etc/x.yaml' &&
+      thrown.message ===
+        'the configuration is not usable:\n' +
+          '/etc/x.yaml:1: adress: unknown field; did you mean address?\n' +
+          '/etc/x.yaml:2: timeout: "30" has no unit; write 30s, 30m or 30h',
+  )
+})
+
+test('a file of nothing but mistakes is told in a hundred lines', () => {
+  const text = Array.from({ length: 5000 }, (_, index) => `field${index}: 1`).join('\n')
+
+  const problems = problemsIn(text)
+
+  assert.equal(problems.length, 100)
+  assert.equal(problems[98]?.path, 'field98')
+  assert.deepEqual(problems[99], {
+    line: 0,
+    path: '',
+    message: 'and 4901 more problems after these',
+  })
+})
+
+test('one entry that is not usable does not hide the mistakes of another', () => {
+  const problems = problemsIn('registries:\n- 1\n- {address: a.b, auth: x}\n')
+
+  assert.deepEqual(
+    problems.map(({ path }) => path),
+    ['registries[0]', 'registries[1].auth'],
+  )
+})
+
+test('a password that is not usable is never repeated', () => {
+  const [problem] = problemsIn('address: hub.corp\nauth: hunter2\n')
+
+  assert.equal(problem?.path, 'auth')
+  assert.doesNotMatch(problem?.message ?? '', /hunter2/)
+})

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type LoadedConfig, parseConfig } from '../../../src/config/load.ts'
+import { ConfigError } from '../../../src/config/problem.ts'
+import { watchConfig } from '../../../src/config/watch.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+
+const FILE = '/etc/x.yaml'
+
+/** A watch over a text that the test changes. */
+function watched(start: string) {
+  const clock = new FakeClock()
+  const parse = (text: string) => parseConfig(text, { file: FILE, socketExists: () => false })
+  const state = {
+    clock,
+    text: start as string | Error,
+    reads: 0,
+    duringRead: undefined as (() => void) | undefined,
+    refuse: undefined as Error | undefined,
+    applied: [] as LoadedConfig[],
+    errors: [] as { readonly problems: readonly string[] }[],
+    infos: [] as string[],
+  }
+  const watch = watchConfig({
+    file: FILE,
+    current: parse(start),
+    logger: {
+      info: (_: object, message?: string) => state.infos.push(message ?? ''),
+      error: (found: { readonly problems: readonly string[] }) => state.errors.push(found),
+    } as unknown as Parameters<typeof watchConfig>[0]['logger'],
+    onConfig: (next) => {
+      if (state.refuse !== undefined) throw state.refuse
+      state.applied.push(next)
+    },
+    read: async () => {
+      state.reads++
+      state.duringRead?.()
+      if (state.text instanceof Error) throw state.text
+      return state.text
+    },
+    parse,
+    after: (ms, run) => clock.after(ms, run),
+  })
+  return { ...watch, state }
+}
+
+test('a changed file is handed over once, an unchanged one never', async () => {
+  const { state } = watched('debug: false\n')
+
+  await state.clock.advance(30_000)
+  state.text = 'debug: true\nregistries: [{address: a.b, priority: -1}]\n'
+  await state.clock.advance(45_000)
+
+  assert.equal(state.reads, 5)
+  assert.deepEqual(
+    state.applied.map(({ config }) => config.debug),
+    [true],
+  )
+  assert.equal(state.applied[0]?.warnings.length, 1)
+  assert.deepEqual(state.infos, ['configuration reloaded'])
+})
+
+test('a bad file changes nothing, and its problems are logged once for each content', async () => {
+  const { state } = watched('debug: false\n')
+
+  state.text = 'adress: x\n'
+  await state.clock.advance(60_000)
+  state.text = 'timeout: 5\n'
+  await state.clock.advance(60_000)
+  state.text = 'debug: true\n'
+  await state.clock.advance(60_000)
+
+  assert.deepEqual(
+    state.errors.map(({ problems }) => problems),
+    [
+      ['/etc/x.yaml:1: adress: unknown field; did you mean address?'],
+      ['/etc/x.yaml:1: timeout: "5" has no unit; write 5s, 5m or 5h'],
+    ],
+  )
+  assert.deepEqual(
+    state.applied.map(({ config }) => config.debug),
+    [true],
+  )
+})
+
+test('a file that is gone changes nothing, is logged once, and is read again when it is back', async () => {
+  const { state } = watched('debug: false\n')
+  const gone = new ConfigError(FILE, [{ line: 0, path: '', message: 'there is no such file' }])
+
+  state.text = gone
+  await state.clock.advance(60_000)
+  state.text = 'debug: false\n'
+  await state.clock.advance(60_000)
+
+  assert.deepEqual(
+    state.errors.map(({ problems }) => problems),
+    [['/etc/x.yaml: there is no such file']],
+  )
+  assert.deepEqual(state.applied, [])
+  assert.deepEqual(state.infos, ['the configuration file is again the one in force'])
+})
+
+test('a configuration that cannot be put into force leaves the former one', async () => {
+  const { state } = watched('debug: false\n')
+
+  state.refuse = new Error('no such folder')
+  state.text = 'debug: true\n'
+  await state.clock.advance(60_000)
+  state.refuse = undefined
+  state.text = 'force: true\n'
+  await state.clock.advance(60_000)
+
+  assert.deepEqual(
+    state.errors.map(({ problems }) => problems),
+    [['no such folder']],
+  )
+  assert.deepEqual(
+    state.applied.map(({ config }) => config.force),
+    [true],
+  )
+})
+
+test('the interval of the new file holds from then on', async () => {
+  const { state } = watched('reloadInterval: 10s\n')
+
+  state.text = 'reloadInterval: 1m\n'
+  await state.clock.advance(10_000)
+  await state.clock.advance(59_000)
+  const readsBefore = state.reads
+  await state.clock.advance(1000)
+
+  assert.deepEqual([readsBefore, state.reads], [1, 2])
+})
+
+test('with an interval of 0 the file is never read again', async () => {
+  const { state } = watched('reloadInterval: 0\n')
+
+  await state.clock.advance(86_400_000)
+
+  assert.equal(state.reads, 0)
+  assert.equal(state.clock.pendingTimers, 0)
+})
+
+test('a stopped watch leaves no timer and hands nothing over, not even what it is reading', async () => {
+  const { state, stop } = watched('debug: false\n')
+
+  state.text = 'debug: true\n'
+  state.duringRead = stop
+  await state.clock.advance(60_000)
+
+  assert.equal(state.reads, 1)
+  assert.deepEqual(state.applied, [])
+  assert.equal(state.clock.pendingTimers, 0)
+})

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseYaml, type YamlNode } from '../../../src/config/yaml.ts'
+
+function lines(node: YamlNode | undefined): unknown {
+  if (node === undefined) return undefined
+  if (node.kind === 'text') return `${node.text}@${node.line}`
+  if (node.kind === 'list') return node.items.map(lines)
+  return Object.fromEntries(
+    node.entries.map(({ key, line, value }) => [`${key}@${line}`, lines(value)]),
+  )
+}
+
+test('every field and value knows its line, whatever the line ends are', () => {
+  for (const lineBreak of ['\n', '\r\n', '\r']) {
+    const text = ['# first', 'a: 1', 'b:', '  - x', "  - 'y'", 'c: {d: 2}'].join(lineBreak)
+
+    const { root, problems } = parseYaml(text)
+
+    assert.deepEqual(problems, [])
+    assert.deepEqual(lines(root), {
+      'a@2': '1@2',
+      'b@3': ['x@4', 'y@5'],
+      'c@6': { 'd@6': '2@6' },
+    })
+  }
+})
+
+test('an empty value stands on the line of its field', () => {
+  const { root } = parseYaml('a: 1\nauth:\nb: 2\n')
+
+  assert.deepEqual(lines(root), { 'a@1': '1@1', 'auth@2': '@2', 'b@3': '2@3' })
+})
+
+test('a byte order mark before the first field is not part of its name', () => {
+  const { root } = parseYaml('\uFEFFshim: /x\n')
+
+  assert.deepEqual(lines(root), { 'shim@1': '/x@1' })
+})
+
+for (const text of ['', '\n\n', '# nothing\n', '---\n', '---\n...\n', 'null\n', '~\n']) {
+  test(`${JSON.stringify(text)} holds nothing and is no mistake`, () => {
+    assert.deepEqual(parseYaml(text), { problems: [] })
+  })
+}
+
+test('an alias stands for the value that its anchor marks', () => {
+  const { root, problems } = parseYaml('a: &secret u:p\nb: *secret\n')
+
+  assert.deepEqual(problems, [])
+  assert.deepEqual(lines(root), { 'a@1': 'u:p@1', 'b@2': 'u:p@1' })
+})
+
+const MISTAKES: readonly (readonly [string, number, string, RegExp])[] = [
+  ['a: 1\nb: 2\na: 3\n', 3, 'a', /written twice, first on line 1/],
+  ['r:\n- x: 1\n  x: 2\n', 3, 'r[0].x', /written twice, first on line 2/],
+  ['a: 1\n---\nb: 2\n', 3, '', /a second YAML document/],
+  ['a: *gone\n', 1, 'a', /an alias of an anchor that is not there/],
+  ['a: &self\n  b: *self\n', 2, 'a.b', /an alias of an anchor that is not there/],
+  ['a: !!binary aGk=\n', 1, 'a', /tags are not used here/],
+  ['a: 1\n? [x]\n: 2\n', 2, '', /the name of a field must be plain text/],
+  ['a: 1\nb: c: d\n', 2, '', /not valid YAML: bad indentation of a mapping entry/],
+  ['a: 1\nb: [c', 2, '', /not valid YAML: unexpected end of the stream/],
+  ['a:\n\tb: 1\n', 2, '', /not valid YAML: tab characters/],
+  ['a: "x\n', 2, '', /not valid YAML/],
+  ['a: \u0000\n', 1, '', /not valid YAML: null byte/],
+  [`a: ${'['.repeat(200)}`, 1, '', /not valid YAML: nesting exceeded/],
+]
+
+for (const [text, line, path, message] of MISTAKES) {
+  test(`${JSON.stringify(text.slice(0, 30))} is a mistake on line ${line}`, () => {
+    const { problems } = parseYaml(text)
+
+    assert.equal(problems.length, 1)
+    assert.equal(problems[0]?.line, line)
+    assert.equal(problems[0]?.path, path)
+    assert.match(problems[0]?.message ?? '', message)
+  })
+}
+
+test('a mistake in the syntax does not repeat what stands there', () => {
+  const { problems } = parseYaml('auth: !passw0rd!x\n')
+
+  assert.equal(problems.length, 1)
+  assert.doesNotMatch(problems[0]?.message ?? '', /passw0rd/)
+})
