@@ -1,3 +1,7 @@
+import { ResolveError } from '../errors.ts'
+import { quote } from '../reference/quote.ts'
+import { canonicalDomain, DOCKER_HUB, DOCKER_HUB_HOST } from './public-registries.ts'
+
 /** One place that speaks the OCI distribution protocol. */
 export interface Endpoint {
   readonly scheme: 'http' | 'https'
@@ -5,4 +9,94 @@ export interface Endpoint {
   readonly host: string
   /** Path between `/v2/` and the repository (a Harbor project), without slashes at its ends; mostly ''. */
   readonly prefix: string
+}
+
+const ADDRESS = /^(?:(?<scheme>[a-z][a-z0-9+.-]*):\/\/)?(?<host>[^/]*)(?<path>\/.*)?$/i
+const HOST = /^(?<name>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(?<port>\d{1,5}))?$/
+const PATH_COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
+const PREFIX = new RegExp(`^(?:${PATH_COMPONENT}(?:/${PATH_COMPONENT})*)?$`)
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/
+
+/**
+ * Parses a registry's address as operators write it: `sealos.hub:5000`, `http://host:5000`,
+ * `https://harbor.corp/proxy-docker` (the path becomes the prefix), `[::1]:5000`. Without a scheme
+ * it is https, on loopback http.
+ *
+ * @throws ResolveError CONFIG_INVALID, saying how to mend it
+ */
+export function parseAddress(text: string): Endpoint {
+  const address = text.trim()
+  const { scheme, host = '', path = '' } = ADDRESS.exec(address)?.groups ?? {}
+  // What stands before an @ may be a password: no message repeats an address that has one.
+  if (address.includes('@')) {
+    throw invalid('a registry address', 'holds credentials: move them to `auth`')
+  }
+  const named = `registry address ${quote(address)}`
+  if (/[?#]/.test(address)) throw invalid(named, 'has a query or fragment: leave it out')
+  const protocol = scheme?.toLowerCase()
+  if (protocol !== undefined && protocol !== 'http' && protocol !== 'https') {
+    throw invalid(named, `has the scheme ${protocol}: write http:// or https://`)
+  }
+  const prefix = path.replace(/^\/+|\/+$/g, '')
+  if (!PREFIX.test(prefix)) {
+    throw invalid(
+      named,
+      'has a path that no repository can start with: use a-z, 0-9, -, _, . and /',
+    )
+  }
+  const checked = checkHost(host.toLowerCase(), named)
+  const effective = protocol ?? (isLoopbackHost(checked) ? 'http' : 'https')
+  return { scheme: effective, host: pullableHost(checked, effective), prefix }
+}
+
+/** `host[/prefix]`: how logs and answers call it. */
+export function endpointName({ host, prefix }: Endpoint): string {
+  return prefix === '' ? host : `${host}/${prefix}`
+}
+
+/** `scheme://host`, the root of everything asked there; without the prefix. */
+export function endpointUrl({ scheme, host }: Endpoint): string {
+  return `${scheme}://${host}`
+}
+
+/** Where the registry that a reference's domain names answers; Docker Hub answers elsewhere. */
+export function originEndpoint(domain: string): Endpoint {
+  const name = canonicalDomain(domain)
+  const host = name === DOCKER_HUB ? DOCKER_HUB_HOST : name
+  return { scheme: isLoopbackHost(host) ? 'http' : 'https', host, prefix: '' }
+}
+
+/** localhost, 127.0.0.0/8 or ::1, with or without a port: the hosts that containerd, too, asks over http. */
+export function isLoopbackHost(host: string): boolean {
+  return LOOPBACK.test(host)
+}
+
+function checkHost(host: string, named: string): string {
+  if (host === '') throw invalid(named, 'has no host: write it as host:port')
+  const { name, port } = HOST.exec(host)?.groups ?? {}
+  if (name === undefined || !URL.canParse(`http://${host}`)) {
+    const colons = host.split(':').length - 1
+    const hint =
+      colons > 1 && !host.startsWith('[')
+        ? 'put an IPv6 address in brackets, as in [::1]:5000'
+        : 'write it as host or host:port, the port between 1 and 65535'
+    throw invalid(named, `has a host that cannot be: ${hint}`)
+  }
+  if (port !== undefined && Number(port) === 0) {
+    throw invalid(named, 'has the port 0: write one between 1 and 65535')
+  }
+  return port === undefined ? name : `${name}:${Number(port)}`
+}
+
+/**
+ * A runtime takes `hub/library/nginx` for a repository of Docker Hub: only a dot, a port or
+ * `localhost` makes the first part a host.
+ */
+function pullableHost(host: string, scheme: 'http' | 'https'): string {
+  if (/[.:]/.test(host) || host === 'localhost') return host
+  return `${host}:${scheme === 'http' ? 80 : 443}`
+}
+
+function invalid(named: string, problem: string): ResolveError {
+  return new ResolveError('CONFIG_INVALID', `${named} ${problem}`)
 }

@@ -1,0 +1,155 @@
+import { type AttemptStep, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
+import { readBody } from './body.ts'
+import { AddressRefused } from './guard.ts'
+import { retryAfterMs } from './retry-after.ts'
+import type { Reply } from './transport.ts'
+
+/** What was asked of whom, for error texts. */
+export interface Question {
+  /** `host:port`. */
+  readonly host: string
+  /** `repository:tag` or `repository@digest`. */
+  readonly subject: string
+  readonly step: AttemptStep
+}
+
+/** Wraps what went wrong before a connection stood. */
+export class ConnectFailure extends Error {
+  override readonly name = 'ConnectFailure'
+
+  constructor(cause: Error) {
+    super(cause.message, { cause })
+  }
+}
+
+const MAX_ERROR_BYTES = 64 * 1024
+const MAX_MESSAGE_CHARACTERS = 200
+
+/** Everything that is not listed is UNAVAILABLE: the registry is not in order. */
+const MANIFEST_CODES: ReadonlyMap<number, ErrorCode> = new Map([
+  [400, 'UNSUPPORTED'],
+  [401, 'UNAUTHORIZED'],
+  [402, 'DENIED'],
+  [403, 'DENIED'],
+  [404, 'MANIFEST_UNKNOWN'],
+  [405, 'UNSUPPORTED'],
+  [406, 'UNSUPPORTED'],
+  [410, 'MANIFEST_UNKNOWN'],
+  [415, 'UNSUPPORTED'],
+  [429, 'TOOMANYREQUESTS'],
+  [451, 'DENIED'],
+])
+
+/** Token services say 400 to credentials that they cannot read. */
+const TOKEN_CODES: ReadonlyMap<number, ErrorCode> = new Map([
+  [400, 'UNAUTHORIZED'],
+  [401, 'UNAUTHORIZED'],
+  [403, 'DENIED'],
+  [429, 'TOOMANYREQUESTS'],
+])
+
+const PHRASES: Partial<Record<ErrorCode, string>> = {
+  MANIFEST_UNKNOWN: 'is not there',
+  UNAUTHORIZED: 'needs credentials that are accepted there',
+  DENIED: 'is not for these credentials',
+  TOOMANYREQUESTS: 'has to wait: too many requests',
+  UNSUPPORTED: 'cannot be asked for in this way',
+}
+
+const TIMEOUT_CODES: ReadonlySet<string> = new Set([
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'ETIMEDOUT',
+])
+
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ['ENOTFOUND', 'no such host'],
+  ['EAI_AGAIN', 'the name server does not answer'],
+  ['EPROTO', 'it does not speak TLS; if that is meant, write http:// before its address'],
+  [
+    'ERR_SSL_WRONG_VERSION_NUMBER',
+    'it does not speak TLS; if that is meant, write http:// before its address',
+  ],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate authority is not trusted on this machine'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate authority is not trusted on this machine'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate authority is not trusted on this machine'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its certificate authority is not trusted on this machine'],
+])
+
+/** The error for an answer that is no success. Reads or discards its body. */
+export async function statusFailure(
+  reply: Reply,
+  question: Question,
+  now: number,
+): Promise<ResolveError> {
+  const { host, subject, step } = question
+  const { status } = reply
+  const codes = step === 'token' ? TOKEN_CODES : MANIFEST_CODES
+  const code = codes.get(status) ?? 'UNAVAILABLE'
+  const told = await registryMessage(reply)
+  const phrase = PHRASES[code] ?? 'cannot be had: the registry is not in order'
+  const where = step === 'token' ? `${host} (token service)` : host
+  const message = `${where}: ${subject} ${phrase} (${status}${told === '' ? '' : `: ${told}`})`
+  const wait = code === 'TOOMANYREQUESTS' ? { retryAfterMs: retryAfterMs(reply.headers, now) } : {}
+  return new ResolveError(code, message, { step, status, ...wait })
+}
+
+/** The error for a conversation that broke off, or never began. */
+export function networkFailure(
+  thrown: unknown,
+  question: Question,
+  signal: AbortSignal,
+): ResolveError {
+  const { host, subject, step } = question
+  const reason: unknown = signal.aborted ? signal.reason : thrown
+  if (reason instanceof ResolveError) {
+    if (reason.step !== undefined) return reason
+    return new ResolveError(reason.code, `${host}: ${subject}: ${reason.message}`, {
+      step,
+      cause: reason,
+    })
+  }
+  const connecting = reason instanceof ConnectFailure
+  const cause = connecting ? reason.cause : reason
+  const details = { step: connecting ? ('connect' as const) : step, cause }
+  if (cause instanceof AddressRefused) return new ResolveError('DENIED', cause.message, details)
+  const { code, message } = describe(cause)
+  const hint = HINTS.get(code)
+  const text = `${host}: ${hint === undefined ? '' : `${hint}: `}${message}`
+  return new ResolveError(
+    TIMEOUT_CODES.has(code) ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE',
+    text,
+    details,
+  )
+}
+
+/** Where a name has several addresses, each one's failure is a member and the whole says nothing. */
+function describe(cause: unknown): { readonly code: string; readonly message: string } {
+  const first: unknown = cause instanceof AggregateError ? (cause.errors[0] ?? cause) : cause
+  const code = first instanceof Error && 'code' in first ? String(first.code) : ''
+  // The text of OpenSSL goes over lines and names places in its source.
+  const message = /:SSL routines:[^:]*:([^:]+):/.exec(String(first))?.[1]
+  return { code, message: oneLine(message ?? toResolveError(first).message) }
+}
+
+/** The `message` of an OCI error envelope; other bodies (HTML, text) say nothing worth repeating. */
+async function registryMessage(reply: Reply): Promise<string> {
+  try {
+    const body = await readBody(reply, MAX_ERROR_BYTES)
+    if (body === undefined) return ''
+    const { errors } = JSON.parse(body.toString()) as { errors?: unknown }
+    const [first] = Array.isArray(errors) ? (errors as { code?: unknown; message?: unknown }[]) : []
+    return oneLine(String(first?.message || first?.code || ''))
+  } catch {
+    return ''
+  }
+}
+
+/** Printable, short, and without the query strings in which signed URLs keep their secrets. */
+function oneLine(text: string): string {
+  return text
+    .replace(/\p{Cc}+/gu, ' ')
+    .replace(/(https?:\/\/[^\s?#]*)[?#]\S*/gi, '$1')
+    .slice(0, MAX_MESSAGE_CHARACTERS)
+}

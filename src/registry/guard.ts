@@ -1,0 +1,124 @@
+import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
+import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { buildConnector } from 'undici'
+
+/**
+ * How far a connection may go.
+ * - `anywhere`: the operator named this very host.
+ * - `site`: a registry that the operator named sends us there. Private networks are where on-premises
+ *   token services live; loopback and link-local (cloud metadata) are never meant.
+ * - `public`: whoever wrote the reference named the host. Public addresses only.
+ */
+export type Reach = 'anywhere' | 'site' | 'public'
+
+/** Thrown by the connection itself, before a byte is sent. */
+export class AddressRefused extends Error {
+  override readonly name = 'AddressRefused'
+}
+
+type Subnet = readonly [network: string, prefix: number]
+
+/** Two clouds keep their metadata services in private ranges: 100.100.100.200 and fd00:ec2::254. */
+const LOCAL_V4: readonly Subnet[] = [
+  ['0.0.0.0', 8],
+  ['100.100.100.200', 32],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['192.0.0.0', 24],
+  ['224.0.0.0', 4],
+  ['240.0.0.0', 4],
+]
+const PRIVATE_V4: readonly Subnet[] = [
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+]
+/** `::/96` holds ::, ::1 and the IPv4-compatible addresses. */
+const LOCAL_V6: readonly Subnet[] = [
+  ['::', 96],
+  ['fd00:ec2::', 32],
+  ['fe80::', 10],
+  ['fec0::', 10],
+  ['ff00::', 8],
+]
+const PRIVATE_V6: readonly Subnet[] = [['fc00::', 7]]
+
+const REFUSED: Record<Reach, BlockList> = {
+  anywhere: blockList([], []),
+  site: blockList(LOCAL_V4, LOCAL_V6),
+  public: blockList([...LOCAL_V4, ...PRIVATE_V4], [...LOCAL_V6, ...PRIVATE_V6]),
+}
+
+/** Whether an IP address is out of reach; what is no IP address always is. */
+export function isRefused(address: string, reach: Reach): boolean {
+  const family = isIP(address)
+  if (family === 0) return true
+  return REFUSED[reach].check(address, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+/**
+ * A connector that looks at the address it connects to, not at the name that it was given: names
+ * that lead to private addresses are an old trick against checks of the URL. If one of a name's
+ * addresses is out of reach, the name is.
+ */
+export function guardedConnector(
+  reach: Reach,
+  options: buildConnector.BuildOptions,
+): buildConnector.connector {
+  const connect = buildConnector({ ...options, lookup: guardedLookup(reach) })
+  return (target, callback) => {
+    const host = target.hostname.replace(/^\[|\]$/g, '')
+    // Node looks up names alone: a literal address has to be checked here.
+    if (isIP(host) !== 0 && isRefused(host, reach)) callback(refusal(host, reach), null)
+    else connect(target, callback)
+  }
+}
+
+/** `dns.lookup` that fails for names which lead out of reach. */
+export function guardedLookup(reach: Reach, resolve: typeof lookup = lookup): LookupFunction {
+  return (hostname, options, callback) => {
+    const all: LookupOptions & { all: true } = { ...options, all: true }
+    resolve(hostname, all, (error, addresses: LookupAddress[]) => {
+      const [first] = addresses ?? []
+      if (error !== null || first === undefined) {
+        callback(error ?? refusal(hostname, reach), '', 0)
+      } else if (addresses.some(({ address }) => isRefused(address, reach))) {
+        callback(refusal(hostname, reach), '', 0)
+      } else if (options.all) {
+        callback(null, addresses)
+      } else {
+        callback(null, first.address, first.family)
+      }
+    })
+  }
+}
+
+/** Says nothing of the address that the name led to: that would make us a way to look around. */
+function refusal(host: string, reach: Reach): AddressRefused {
+  const kind = reach === 'public' ? 'private or local' : 'local'
+  return new AddressRefused(
+    `${host} leads to a ${kind} address; if that is meant, name it under \`registries\``,
+  )
+}
+
+/**
+ * IPv4 rules hold for IPv4-mapped addresses by themselves; NAT64 (64:ff9b::/96) and 6to4
+ * (2002::/16) carry an IPv4 address too.
+ */
+function blockList(v4: readonly Subnet[], v6: readonly Subnet[]): BlockList {
+  const list = new BlockList()
+  for (const [network, prefix] of v4) {
+    list.addSubnet(network, prefix, 'ipv4')
+    list.addSubnet(`64:ff9b::${network}`, 96 + prefix, 'ipv6')
+    list.addSubnet(sixToFour(network), 16 + prefix, 'ipv6')
+  }
+  for (const [network, prefix] of v6) list.addSubnet(network, prefix, 'ipv6')
+  return list
+}
+
+function sixToFour(network: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = network.split('.').map(Number)
+  return `2002:${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}::`
+}

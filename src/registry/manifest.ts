@@ -1,0 +1,182 @@
+import { type ErrorCode, ResolveError } from '../errors.ts'
+import { isDigest } from '../reference/digest.ts'
+import type { Platform } from '../reference/platform.ts'
+import { quote } from '../reference/quote.ts'
+import {
+  CONFIG_TYPES,
+  DOCKER_LIST,
+  DOCKER_MANIFEST,
+  GENERIC_TYPES,
+  INDEX_TYPES,
+  MANIFEST_TYPES,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  SCHEMA1_TYPES,
+} from './media-types.ts'
+
+export type Manifest = ImageManifest | ImageIndex
+
+/** One platform's image. */
+export interface ImageManifest {
+  readonly kind: 'image'
+  readonly mediaType: string
+  /** Digest of the config: the image ID. */
+  readonly configDigest: string
+}
+
+/** Images for several platforms. */
+export interface ImageIndex {
+  readonly kind: 'index'
+  readonly mediaType: string
+  /** Those that may be images; attestations and artifacts are left out. */
+  readonly children: readonly IndexChild[]
+}
+
+export interface IndexChild {
+  readonly digest: string
+  readonly platform?: Platform
+  /** The child itself, where the index carries it; not yet verified. */
+  readonly data?: Buffer
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+const MAX_CHILDREN = 1_000
+const ATTESTATION = 'attestation-manifest'
+
+/**
+ * Reads a manifest or index (image-spec, "Image Manifest", "Image Index"; Docker's schema 2).
+ *
+ * @param contentType the answer's Content-Type, parameters allowed; '' or a generic one: the body decides
+ * @param subject for error texts: what was asked for
+ * @throws ResolveError MANIFEST_INVALID; UNSUPPORTED for schema 1 and for what is no image, by name
+ */
+export function parseManifest(bytes: Buffer, contentType: string, subject: string): Manifest {
+  const declared = bareType(contentType)
+  const body = parseBody(bytes, declared, subject)
+  const mediaType = typeOf(body, declared, subject)
+  return INDEX_TYPES.has(mediaType)
+    ? parseIndex(body, mediaType, subject)
+    : parseImage(body, mediaType, subject)
+}
+
+/** A media type without its parameters, lower case. */
+export function bareType(contentType: string): string {
+  return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase()
+}
+
+function parseBody(bytes: Buffer, declared: string, subject: string): Fields {
+  try {
+    const body: unknown = JSON.parse(bytes.toString())
+    if (isFields(body)) return body
+  } catch {
+    // Said below, as for every body that is no object.
+  }
+  const kind = declared === '' ? 'an answer' : quote(declared)
+  throw refusal(
+    'MANIFEST_INVALID',
+    `${subject}: ${kind} that is no JSON object instead of a manifest`,
+  )
+}
+
+function typeOf(body: Fields, declared: string, subject: string): string {
+  const own = typeof body['mediaType'] === 'string' ? body['mediaType'] : undefined
+  const type = GENERIC_TYPES.has(declared) ? (own ?? shapeOf(body)) : declared
+  if (type === undefined) {
+    throw refusal('MANIFEST_INVALID', `${subject}: JSON that is neither an index nor a manifest`)
+  }
+  if (SCHEMA1_TYPES.has(type) || body['schemaVersion'] === 1) {
+    throw refusal(
+      'UNSUPPORTED',
+      `${subject} is a Docker schema 1 manifest, which has no image ID: push it again with a current client`,
+    )
+  }
+  if (!MANIFEST_TYPES.includes(type)) {
+    throw refusal('UNSUPPORTED', `${subject} is no image but ${quote(type)}`)
+  }
+  if (own !== undefined && own !== type) {
+    throw refusal('MANIFEST_INVALID', `${subject} came as ${type} but calls itself ${quote(own)}`)
+  }
+  // One that is both could be read in two ways under one digest (CVE-2021-41190).
+  if ('manifests' in body && ('config' in body || 'layers' in body)) {
+    throw refusal('MANIFEST_INVALID', `${subject} is an index and a manifest at once`)
+  }
+  return type
+}
+
+/** For bodies that do not say what they are; only OCI allows that, but Docker's config types tell. */
+function shapeOf(body: Fields): string | undefined {
+  if (Array.isArray(body['manifests'])) {
+    const types = body['manifests'].map((child: unknown) => isFields(child) && child['mediaType'])
+    return types.includes(DOCKER_MANIFEST) ? DOCKER_LIST : OCI_INDEX
+  }
+  if (!isFields(body['config'])) return body['schemaVersion'] === 1 ? '' : undefined
+  const type = body['config']['mediaType']
+  return typeof type === 'string' && type.includes('.docker.') ? DOCKER_MANIFEST : OCI_MANIFEST
+}
+
+function parseImage(body: Fields, mediaType: string, subject: string): ImageManifest {
+  const { config, artifactType } = body as { config?: unknown; artifactType?: unknown }
+  if (!isFields(config) || typeof config['digest'] !== 'string' || !isDigest(config['digest'])) {
+    throw refusal('MANIFEST_INVALID', `${subject}: a manifest without a config digest`)
+  }
+  const configType = String(config['mediaType'])
+  if (!CONFIG_TYPES.has(configType)) {
+    const kind = typeof artifactType === 'string' ? artifactType : configType
+    throw refusal('UNSUPPORTED', `${subject} is no image but an artifact: ${quote(kind)}`)
+  }
+  return { kind: 'image', mediaType, configDigest: config['digest'] }
+}
+
+function parseIndex(body: Fields, mediaType: string, subject: string): ImageIndex {
+  const manifests: unknown = body['manifests']
+  if (!Array.isArray(manifests)) {
+    throw refusal('MANIFEST_INVALID', `${subject}: an index without \`manifests\``)
+  }
+  if (manifests.length > MAX_CHILDREN) {
+    throw refusal(
+      'MANIFEST_INVALID',
+      `${subject}: an index of ${manifests.length} manifests; up to ${MAX_CHILDREN} are read`,
+    )
+  }
+  const children = manifests.flatMap((child: unknown) => {
+    if (!isFields(child) || typeof child['digest'] !== 'string' || !isDigest(child['digest'])) {
+      throw refusal('MANIFEST_INVALID', `${subject}: an index with a child that has no digest`)
+    }
+    const parsed = parseChild(child, child['digest'])
+    return mayBeImage(child) && parsed.platform?.os !== 'unknown' ? [parsed] : []
+  })
+  return { kind: 'index', mediaType, children }
+}
+
+/** BuildKit hangs attestations into the index as children of their own. */
+function mayBeImage({ mediaType, artifactType, annotations }: Fields): boolean {
+  if (typeof mediaType === 'string' && !MANIFEST_TYPES.includes(mediaType)) return false
+  if (typeof artifactType === 'string' && !CONFIG_TYPES.has(artifactType)) return false
+  return !isFields(annotations) || annotations['vnd.docker.reference.type'] !== ATTESTATION
+}
+
+function parseChild({ platform, data }: Fields, digest: string): IndexChild {
+  return {
+    digest,
+    ...(isFields(platform) ? { platform: parsePlatformFields(platform) } : {}),
+    ...(typeof data === 'string' ? { data: Buffer.from(data, 'base64') } : {}),
+  }
+}
+
+/** A platform without its two names is one that no machine has. */
+function parsePlatformFields({ os, architecture, variant }: Fields): Platform {
+  return {
+    os: typeof os === 'string' ? os : 'unknown',
+    architecture: typeof architecture === 'string' ? architecture : 'unknown',
+    ...(typeof variant === 'string' && variant !== '' ? { variant } : {}),
+  }
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function refusal(code: ErrorCode, message: string): ResolveError {
+  return new ResolveError(code, message, { step: 'manifest', status: 200 })
+}

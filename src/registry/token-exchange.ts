@@ -1,0 +1,129 @@
+import { ResolveError } from '../errors.ts'
+import { readBody } from './body.ts'
+import type { Credentials } from './credentials.ts'
+import { networkFailure, type Question, statusFailure } from './failure.ts'
+import type { Reach } from './guard.ts'
+import { TOKEN_USERNAME } from './keychain.ts'
+import { discard, type Reply, type Transport } from './transport.ts'
+
+/** What a token service is asked. */
+export interface TokenRequest {
+  readonly realm: URL
+  readonly service: string | undefined
+  /** `repository:library/nginx:pull`. */
+  readonly scope: string
+  readonly credentials: Credentials | undefined
+  readonly reach: Reach
+}
+
+export interface Token {
+  readonly value: string
+  /** Undefined: the service did not say. */
+  readonly lifetimeSeconds: number | undefined
+}
+
+const CLIENT_ID = 'image-resolver'
+const MAX_TOKEN_BYTES = 64 * 1024
+
+/** Services without the POST form say so in four ways: GCR 404, Artifactory 401, ACR 400, others 405. */
+const NO_POST_FORM: ReadonlySet<number> = new Set([400, 401, 404, 405])
+
+/**
+ * Asks a token service once: GET with Basic, or the OAuth2 POST form for an identity token, which
+ * falls back to GET (distribution docs, "Token Authentication"). Redirects are not followed.
+ *
+ * @throws ResolveError with step `token`
+ */
+export async function exchangeToken(
+  transport: Transport,
+  request: TokenRequest,
+  signal: AbortSignal,
+  now: () => number,
+): Promise<Token> {
+  const question: Question = { host: request.realm.host, subject: request.scope, step: 'token' }
+  try {
+    const reply = await ask(transport, request, signal)
+    if (reply.status !== 200) throw await statusFailure(reply, question, now())
+    return readToken(await readBody(reply, MAX_TOKEN_BYTES), question)
+  } catch (error) {
+    throw networkFailure(error, question, signal)
+  }
+}
+
+async function ask(
+  transport: Transport,
+  request: TokenRequest,
+  signal: AbortSignal,
+): Promise<Reply> {
+  const { credentials } = request
+  if (credentials?.kind === 'identityToken') {
+    const reply = await transport.send(postForm(request, credentials.token, signal))
+    if (!NO_POST_FORM.has(reply.status)) return reply
+    await discard(reply)
+  }
+  return transport.send(getForm(request, signal))
+}
+
+function getForm(request: TokenRequest, signal: AbortSignal) {
+  const url = new URL(request.realm)
+  if (request.service !== undefined) url.searchParams.set('service', request.service)
+  url.searchParams.set('scope', request.scope)
+  const authorization = basicAuthorization(request.credentials)
+  const headers = {
+    accept: 'application/json',
+    ...(authorization === undefined ? {} : { authorization }),
+  }
+  return { url, method: 'GET' as const, headers, reach: request.reach, signal }
+}
+
+function postForm(request: TokenRequest, identityToken: string, signal: AbortSignal) {
+  const form = new URLSearchParams({
+    grant_type: 'refresh_token',
+    client_id: CLIENT_ID,
+    scope: request.scope,
+    refresh_token: identityToken,
+    ...(request.service === undefined ? {} : { service: request.service }),
+  })
+  const headers = {
+    accept: 'application/json',
+    'content-type': 'application/x-www-form-urlencoded',
+  }
+  const { realm: url, reach } = request
+  return { url, method: 'POST' as const, headers, body: form.toString(), reach, signal }
+}
+
+/** The Authorization header for what can be sent as user and password; undefined: nothing can. */
+export function basicAuthorization(credentials: Credentials | undefined): string | undefined {
+  if (credentials === undefined || credentials.kind === 'registryToken') return undefined
+  const pair =
+    credentials.kind === 'basic'
+      ? `${credentials.username}:${credentials.password}`
+      : `${TOKEN_USERNAME}:${credentials.token}`
+  return `Basic ${Buffer.from(pair).toString('base64')}`
+}
+
+function readToken(body: Buffer | undefined, question: Question): Token {
+  const answer = parseObject(body)
+  const value = [answer['token'], answer['access_token']].find(isHeaderValue)
+  if (value === undefined) {
+    throw new ResolveError('UNAVAILABLE', `${question.host} (token service) gave no token`, {
+      step: 'token',
+      status: 200,
+    })
+  }
+  const lifetime = answer['expires_in']
+  return { value, lifetimeSeconds: typeof lifetime === 'number' ? lifetime : undefined }
+}
+
+function parseObject(body: Buffer | undefined): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(body?.toString() ?? '')
+    return typeof value === 'object' && value !== null ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}
+
+function isHeaderValue(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)
+}

@@ -1,0 +1,31 @@
+import type { ImageRequest } from '../../src/registry/image.ts'
+import { RegistryImages, type RegistryImagesOptions } from '../../src/registry/image-source.ts'
+import type { Cleanup } from './stack.ts'
+
+export const AMD64 = { os: 'linux', architecture: 'amd64' }
+
+/** The client under test, its connections ended after the test. */
+export function startImages(t: Cleanup, options: RegistryImagesOptions = {}): RegistryImages {
+  const images = new RegistryImages(options)
+  t.after(() => images.close())
+  return images
+}
+
+/** A question to a test server, as if the operator had configured it. */
+export function ask(
+  server: { readonly url: string },
+  repository: string,
+  reference: string,
+  fields: Partial<ImageRequest> = {},
+): ImageRequest {
+  const { protocol, host } = new URL(server.url)
+  const scheme = protocol === 'https:' ? 'https' : 'http'
+  return {
+    endpoint: { scheme, host, prefix: '' },
+    repository,
+    reference,
+    configured: true,
+    signal: new AbortController().signal,
+    ...fields,
+  }
+}

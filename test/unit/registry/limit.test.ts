@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { limited, waitFor } from '../../../src/registry/limit.ts'
+
+const FAR_MS = 60_000
+
+/** Work that ends when its signal does, with the signal's reason. */
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason))
+  })
+}
+
+test('work that ends in time gives its result', async () => {
+  assert.equal(await limited(new AbortController().signal, FAR_MS, async () => 7), 7)
+})
+
+test('work that does not end in time is ended with DEADLINE_EXCEEDED', async () => {
+  const work = limited(new AbortController().signal, 1, untilAborted)
+
+  await assert.rejects(work, { code: 'DEADLINE_EXCEEDED', message: 'no answer within 1 ms' })
+})
+
+test('a caller that leaves ends the work with CANCELED', async () => {
+  const caller = new AbortController()
+  const work = limited(caller.signal, FAR_MS, untilAborted)
+
+  caller.abort()
+
+  await assert.rejects(work, { code: 'CANCELED' })
+})
+
+test('a caller that had left before ends the work at once', async () => {
+  await assert.rejects(limited(AbortSignal.abort(), FAR_MS, untilAborted), { code: 'CANCELED' })
+})
+
+test("a caller's deadline is DEADLINE_EXCEEDED, not a cancellation", async () => {
+  const reason = new DOMException('too late', 'TimeoutError')
+
+  const work = limited(AbortSignal.abort(reason), FAR_MS, untilAborted)
+
+  await assert.rejects(work, { code: 'DEADLINE_EXCEEDED' })
+})
+
+test('one of several who wait can leave while the others get their answer', async () => {
+  const leaver = new AbortController()
+  let resolve = (_: number) => {}
+  const shared = new Promise<number>((settle) => {
+    resolve = settle
+  })
+  const left = waitFor(shared, leaver.signal)
+  const stayed = waitFor(shared, new AbortController().signal)
+
+  leaver.abort(new Error('gone'))
+  resolve(7)
+
+  await assert.rejects(left, { message: 'gone' })
+  assert.equal(await stayed, 7)
+})
