@@ -1,0 +1,118 @@
+import { constants, type Http2Stream, type ServerHttp2Stream } from 'node:http2'
+import { faithful, GRPC_STATUS, sendHeaders, statusOf, statusTrailers } from './headers.ts'
+import type { UpstreamCall } from './upstream.ts'
+
+const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
+const WITHOUT_BODY = { endStream: true, sendDate: false }
+const WITH_TRAILERS = { waitForTrailers: true, sendDate: false }
+
+export interface RelayedCall {
+  /** Ends the call with a status of ours, unless it has ended; cancels it at the server. */
+  fail(code: number, message: string): void
+}
+
+/**
+ * Joins a client's stream to the stream of the server behind, both ways, until both are closed:
+ * headers, data with back-pressure, half close, trailers, resets with their codes. An answer that was
+ * headers only stays so. When the connection behind breaks, the client gets UNAVAILABLE.
+ *
+ * Trailers of a request, which gRPC does not have, are not carried over. `onDone` gets the gRPC code.
+ */
+export function relayCall(
+  client: ServerHttp2Stream,
+  { stream: upstream, brokenBy }: UpstreamCall,
+  onDone: (code: number) => void,
+): RelayedCall {
+  let trailers = {}
+  let code: number | undefined
+  let isAnswered = false
+  let sendEnd = sendTrailers
+
+  function sendTrailers(): void {
+    sendHeaders(trailers, (headers) => client.sendTrailers(headers))
+    declineRest(client)
+  }
+
+  function fail(status: number, message: string): void {
+    if (isAnswered || client.closed) return
+    isAnswered = true
+    code = status
+    trailers = statusTrailers(status, message)
+    if (client.headersSent) client.end()
+    else respondWithStatus(client, status, message)
+    upstream.close(NGHTTP2_CANCEL)
+  }
+
+  /** Hands a reset on, behind the data that came before it. */
+  function reset(rstCode: number): void {
+    sendEnd = () => client.close(rstCode)
+    if (client.headersSent) client.end()
+    else client.close(rstCode)
+  }
+
+  upstream.once('response', (headers, flags, raw?: readonly string[]) => {
+    if (client.closed || isAnswered) return
+    isAnswered = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
+    const options = isAnswered ? WITHOUT_BODY : WITH_TRAILERS
+    sendHeaders(faithful(headers, raw ?? []), (each) => client.respond(each, options))
+    copyBody(upstream, client)
+    if (!isAnswered) return
+    code = statusOf(headers)
+    declineRest(client)
+  })
+  upstream.once('trailers', (headers, _flags, raw?: readonly string[]) => {
+    if (isAnswered) return
+    trailers = faithful(headers, raw ?? [])
+    code = statusOf(headers)
+  })
+  upstream.once('end', () => {
+    isAnswered ||= upstream.rstCode === NGHTTP2_NO_ERROR && client.headersSent
+  })
+  upstream.once('close', () => {
+    client.resume()
+    if (isAnswered || client.closed) return
+    const message = brokenBy()
+    if (message === undefined) reset(upstream.rstCode)
+    else fail(GRPC_STATUS.unavailable, message)
+  })
+  upstream.on('error', ignore)
+
+  client.once('wantTrailers', () => sendEnd())
+  client.once('close', () => {
+    upstream.close(client.rstCode === NGHTTP2_NO_ERROR ? NGHTTP2_CANCEL : client.rstCode)
+    upstream.resume()
+    onDone(code ?? (isAnswered ? GRPC_STATUS.unknown : GRPC_STATUS.canceled))
+  })
+  client.on('error', ignore)
+  copyBody(client, upstream)
+
+  return { fail }
+}
+
+/** An answer of ours to a stream that has none yet. */
+export function respondWithStatus(client: ServerHttp2Stream, code: number, message: string): void {
+  const headers = { ':status': 200, 'content-type': 'application/grpc' }
+  client.respond({ ...headers, ...statusTrailers(code, message) }, WITHOUT_BODY)
+  declineRest(client)
+}
+
+/**
+ * After the answer nobody wants the rest of the request (RFC 9113, section 8.1). In an immediate,
+ * since Node sends trailers in one, and they must be first.
+ */
+function declineRest(client: ServerHttp2Stream): void {
+  if (!client.readableEnded) setImmediate(() => client.close(NGHTTP2_NO_ERROR))
+}
+
+function copyBody(from: Http2Stream, to: Http2Stream): void {
+  from.on('data', (chunk: Buffer) => {
+    if (!to.writableEnded && !to.write(chunk)) from.pause()
+  })
+  from.once('end', () => {
+    if (from.rstCode === NGHTTP2_NO_ERROR && !to.writableEnded) to.end()
+  })
+  to.on('drain', () => from.resume())
+}
+
+/** Resets come as 'close' with a code, and that is where they are dealt with. */
+function ignore(): void {}

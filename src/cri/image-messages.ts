@@ -1,0 +1,68 @@
+import { readMessage, readString, withBytes, without, withString } from './wire.ts'
+
+/**
+ * The CRI image messages that this door reads and rewrites, as bytes. Field numbers: protos/runtime;
+ * v1 and v1alpha2 agree in all of them.
+ */
+const IMAGE_SPEC = 1
+const AUTH = 2
+const IMAGE = 1
+const IMAGE_REF = 1
+
+export interface AuthConfig {
+  readonly username: string
+  readonly password: string
+  readonly auth: string
+  readonly serverAddress: string
+  readonly identityToken: string
+  readonly registryToken: string
+}
+
+/** The image of a PullImageRequest or RemoveImageRequest; '' when there is none. */
+export function requestedImage(request: Uint8Array): string {
+  return readString(readMessage(request, IMAGE_SPEC) ?? new Uint8Array(), IMAGE)
+}
+
+/** The same request for another image; annotations, runtime handler and all else stay. */
+export function withImage(request: Uint8Array, image: string): Uint8Array {
+  const spec = readMessage(request, IMAGE_SPEC) ?? new Uint8Array()
+  return withBytes(request, IMAGE_SPEC, withString(spec, IMAGE, image))
+}
+
+export function requestedAuth(request: Uint8Array): AuthConfig | undefined {
+  const auth = readMessage(request, AUTH)
+  if (auth === undefined) return undefined
+  return {
+    username: readString(auth, 1),
+    password: readString(auth, 2),
+    auth: readString(auth, 3),
+    serverAddress: readString(auth, 4),
+    identityToken: readString(auth, 5),
+    registryToken: readString(auth, 6),
+  }
+}
+
+export function withoutAuth(request: Uint8Array): Uint8Array {
+  return without(request, AUTH)
+}
+
+export function withAuth(request: Uint8Array, auth: Partial<AuthConfig>): Uint8Array {
+  const numbers: Record<keyof AuthConfig, number> = {
+    username: 1,
+    password: 2,
+    auth: 3,
+    serverAddress: 4,
+    identityToken: 5,
+    registryToken: 6,
+  }
+  let message: Uint8Array = new Uint8Array()
+  for (const [key, value] of Object.entries(auth)) {
+    message = withString(message, numbers[key as keyof AuthConfig], value)
+  }
+  return withBytes(request, AUTH, message)
+}
+
+/** `image_ref` of a PullImageResponse: the runtime's own ID of the image. */
+export function pulledImage(response: Uint8Array): string {
+  return readString(response, IMAGE_REF)
+}

@@ -1,0 +1,225 @@
+import { type Attempt, ResolveError, toResolveError } from '../errors.ts'
+import {
+  dockerRef,
+  formatReference,
+  isImageId,
+  parseReference,
+  type Reference,
+  repositoryName,
+} from '../reference/reference.ts'
+import type { Credentials } from '../registry/credentials.ts'
+import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
+import type { CallResult, RuntimeError } from '../runtime/call.ts'
+import { isRuntimeError } from '../runtime/call.ts'
+import type { PullOptions } from '../runtime/cri-client.ts'
+import type { CriVersion, ImageNames, NodeImage } from '../runtime/types.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import {
+  type AuthConfig,
+  pulledImage,
+  requestedAuth,
+  requestedImage,
+  withImage,
+} from './image-messages.ts'
+import { authorize } from './pull-auth.ts'
+import type { Caller } from './unary.ts'
+
+/** The resolver as this door sees it. */
+export interface ImageResolver {
+  candidates(reference: Reference, credentials?: Credentials): readonly Candidate[]
+  resolve(reference: Reference, options: ResolveOptions): Promise<Resolution>
+}
+
+/** The runtime as this door sees it. */
+export interface ImageRuntime {
+  imageStatus(
+    image: string,
+    options: { readonly signal?: AbortSignal },
+  ): Promise<NodeImage | undefined>
+  pullImage(request: Uint8Array, options: PullOptions): Promise<CallResult<Buffer>>
+  removeImage(image: string, options: { readonly signal?: AbortSignal }): Promise<void>
+}
+
+export interface ImageServiceOptions {
+  readonly resolver: ImageResolver
+  readonly runtime: ImageRuntime
+  readonly names: ImageNames
+  /** The credentials in a request, when they are meant for that domain. */
+  readonly credentialsFor: (auth: AuthConfig | undefined, domain: string) => Credentials | undefined
+  readonly onResolveError: () => 'passthrough' | 'reject'
+  readonly log: Logger
+}
+
+/** Registries that let the resolver down a moment ago; pulling from them would only take longer. */
+const UNFIT: ReadonlySet<Attempt['outcome']> = new Set([
+  'unreachable',
+  'server_error',
+  'timeout',
+  'rate_limited',
+  'skipped',
+])
+
+/** PullImage and RemoveImage, as kubelet calls them; messages stay bytes. */
+export class ImageService {
+  readonly #options: ImageServiceOptions
+
+  constructor(options: ImageServiceOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Pulls exactly what the reference names now, from the best registry that has it, and names it by
+   * what was asked. When nothing is configured for the reference, or all else failed, the request
+   * goes to the runtime as it came, and its answer or error back untouched.
+   */
+  async pull(request: Buffer, caller: Caller, version: CriVersion): Promise<Buffer> {
+    const passthrough = (): Promise<Buffer> => this.#pull(request, caller, version)
+    const reference = namedBy(requestedImage(request))
+    if (reference === undefined) return passthrough()
+    const auth = requestedAuth(request)
+    const credentials = this.#options.credentialsFor(auth, reference.domain)
+    const candidates = this.#options.resolver.candidates(reference, credentials)
+    if (!candidates.some(({ configured }) => configured)) return passthrough()
+    if (!(await this.#options.names.available())) return passthrough()
+    const resolution = await this.#resolve(reference, credentials, caller.signal)
+    if (resolution === undefined) return passthrough()
+    for (const candidate of fit(candidates, resolution)) {
+      const patched = authorize(
+        withImage(request, `${candidate.pullName}@${resolution.digest}`),
+        candidate,
+        auth,
+      )
+      const pulled = await this.#pullFrom(candidate, reference, resolution, caller, () =>
+        this.#pull(patched, caller, version),
+      )
+      if (pulled !== undefined) return pulled
+    }
+    return passthrough()
+  }
+
+  /**
+   * Removes an image by any of its names or by its ID, always by ID, so that every name goes
+   * (CRI: kubernetes/kubernetes#135710). Nothing by that name is a success.
+   *
+   * @throws ResolveError NAME_INVALID for an empty reference: containerd takes it for the beginning
+   * of every ID, and would remove whatever single image there is
+   */
+  async remove(request: Buffer, caller: Caller): Promise<Buffer> {
+    const image = requestedImage(request)
+    if (image.trim() === '') {
+      throw new ResolveError('NAME_INVALID', 'RemoveImage needs the name or the ID of an image')
+    }
+    const { signal } = caller
+    const found = await this.#options.runtime.imageStatus(image, { signal })
+    if (found !== undefined) await this.#options.runtime.removeImage(found.id, { signal })
+    return Buffer.alloc(0)
+  }
+
+  async #resolve(
+    reference: Reference,
+    credentials: Credentials | undefined,
+    signal: AbortSignal,
+  ): Promise<Resolution | undefined> {
+    const { log, onResolveError, resolver } = this.#options
+    const image = canonicalName(reference)
+    try {
+      const resolution = await resolver.resolve(reference, {
+        refresh: true,
+        ...(credentials === undefined ? {} : { credentials }),
+        signal,
+      })
+      // From here nobody can pull either; what the runtime makes of it is the better answer.
+      if (resolution.source !== 'stale') return resolution
+      log.warn({ image, attempts: resolution.attempts }, 'no registry answers; passing the pull on')
+      return undefined
+    } catch (thrown) {
+      const error = toResolveError(thrown)
+      if (signal.aborted || onResolveError() === 'reject') throw error
+      const { code, attempts } = error
+      log.warn({ image, code, attempts }, 'could not resolve; passing the pull on')
+      return undefined
+    }
+  }
+
+  async #pullFrom(
+    candidate: Candidate,
+    reference: Reference,
+    resolution: Resolution,
+    caller: Caller,
+    pull: () => Promise<Buffer>,
+  ): Promise<Buffer | undefined> {
+    const { log, names } = this.#options
+    const { registry, pullName } = candidate
+    const { digest } = resolution
+    const image = canonicalName(reference)
+    const { signal } = caller
+    let response: Buffer = Buffer.alloc(0)
+    try {
+      await names.withClaim(
+        `${pullName}@${digest}`,
+        async () => {
+          response = await pull()
+          return pulledImage(response)
+        },
+        wantedNames(reference, digest),
+        { signal },
+      )
+      log.info({ image, registry, digest }, 'pulled')
+      return response
+    } catch (thrown) {
+      if (signal.aborted) throw thrown
+      log.warn(
+        { image, registry, digest, reason: reason(thrown) },
+        'could not pull; trying the next',
+      )
+      return undefined
+    }
+  }
+
+  async #pull(request: Uint8Array, caller: Caller, version: CriVersion): Promise<Buffer> {
+    const { metadata, deadline, signal } = caller
+    const options: PullOptions = {
+      version,
+      metadata,
+      signal,
+      ...(deadline === undefined ? {} : { deadline }),
+    }
+    return (await this.#options.runtime.pullImage(request, options)).response
+  }
+}
+
+/** undefined: not a name of ours to judge; the runtime says what it thinks of it. */
+function namedBy(image: string): Reference | undefined {
+  if (image === '' || isImageId(image)) return undefined
+  try {
+    return parseReference(image)
+  } catch {
+    return undefined
+  }
+}
+
+/** The one spelling that containerd stores and shows. */
+function canonicalName(reference: Reference): string {
+  return formatReference(dockerRef(reference))
+}
+
+/** As containerd names what it pulls: a digest in the reference leaves no tag. */
+function wantedNames(reference: Reference, digest: string): readonly string[] {
+  const byDigest = `${repositoryName(reference)}@${digest}`
+  return reference.digest === undefined ? [canonicalName(reference), byDigest] : [byDigest]
+}
+
+/** Where the digest can be pulled from, in the order of the ranking. */
+function fit(candidates: readonly Candidate[], resolution: Resolution): readonly Candidate[] {
+  const unfit = new Set(
+    resolution.attempts.filter(({ outcome }) => UNFIT.has(outcome)).map(({ registry }) => registry),
+  )
+  return resolution.references
+    .filter(({ kind, registry }) => kind === 'digest' && !unfit.has(registry))
+    .flatMap(({ registry }) => candidates.filter((candidate) => candidate.registry === registry))
+}
+
+function reason(thrown: unknown): string {
+  if (isRuntimeError(thrown)) return (thrown as RuntimeError).details
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}

@@ -1,0 +1,15 @@
+import { type Duplex, duplexPair } from 'node:stream'
+import { type Server, ServerCredentials } from '@grpc/grpc-js'
+
+/**
+ * A way into a grpc-js server without a socket: each call of the answered function is one connection.
+ * The server need not be bound; close its connections before it shuts down.
+ */
+export function connectInProcess(server: Server): () => Duplex {
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
+  return () => {
+    const [near, far] = duplexPair()
+    injector.injectConnection(far)
+    return near
+  }
+}

@@ -1,0 +1,147 @@
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import { connect, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from '../telemetry/logger.ts'
+import { openConnection } from './authority-stage.ts'
+import { type RelayedCall, relayCall, respondWithStatus } from './call.ts'
+import { GRPC_STATUS, requestHeaders, sendHeaders } from './headers.ts'
+import { SESSION_OPTIONS } from './session-options.ts'
+import { createUpstream, type Upstream } from './upstream.ts'
+
+/** After the grace a client gets this long to take the last statuses off us. */
+const FAREWELL_MS = 500
+
+export interface RelayOptions {
+  readonly runtimeSocket: string
+  /** Paths (`/package.Service/Method`) that are answered in this process. */
+  readonly owned: ReadonlySet<string>
+  /** Opens a connection to the server in this process. */
+  readonly ownedConnect: () => Duplex
+  readonly logger: Logger
+  /** Told of each call when it has ended, with its gRPC code. */
+  readonly onCall?: (path: string, code: number, ms: number) => void
+}
+
+export interface Relay {
+  /** Serves a client from the first byte of its connection to the last. */
+  accept(connection: Socket): void
+  /**
+   * Tells the clients to go away, gives the calls under way `graceMs` to finish, ends the others with
+   * UNAVAILABLE, and closes the connections.
+   */
+  close(options: { readonly graceMs: number }): Promise<void>
+}
+
+/**
+ * Puts each HTTP/2 stream of a client through to the runtime, or to the server in this process if its
+ * path is owned, without looking into it: methods that nobody has thought of yet pass like any other.
+ * Each client has sessions of its own behind it, so that it gets its own flow control and its end
+ * is theirs. While the runtime is away its calls end with UNAVAILABLE; nothing else happens.
+ */
+export function createRelay(options: RelayOptions): Relay {
+  const { logger, onCall, owned } = options
+  const connections = new Set<Socket>()
+  const sessions = new Set<ServerHttp2Session>()
+  const calls = new Set<RelayedCall>()
+  const server = createServer(SESSION_OPTIONS)
+  let isClosing = false
+  const report = runtimeReport(options.runtimeSocket, logger)
+
+  server.on('session', (session) => {
+    const runtime = createUpstream({
+      name: options.runtimeSocket,
+      connect: () => connect(options.runtimeSocket),
+      ...report,
+    })
+    const inProcess = createUpstream({ name: 'in-process', connect: options.ownedConnect })
+    sessions.add(session)
+    if (isClosing) session.close()
+    session.once('close', () => {
+      sessions.delete(session)
+      runtime.close()
+      inProcess.close()
+    })
+    session.on('stream', (stream, headers, _flags, raw?: readonly string[]) => {
+      const isOwned = owned.has(headers[':path'] ?? '')
+      begin(stream, headers, raw ?? [], isOwned ? inProcess : runtime)
+    })
+  })
+  server.on('sessionError', (error) => logger.debug({ err: error }, 'a client broke off'))
+
+  function begin(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    raw: readonly string[],
+    upstream: Upstream,
+  ): void {
+    const path = headers[':path'] ?? ''
+    const startedAt = performance.now()
+    const request = requestHeaders(headers, raw)
+    try {
+      const upstreamCall = sendHeaders(request, (each) =>
+        upstream.request(each, { endStream: stream.endAfterHeaders }),
+      )
+      const call = relayCall(stream, upstreamCall, (code) => {
+        calls.delete(call)
+        onCall?.(path, code, performance.now() - startedAt)
+      })
+      calls.add(call)
+    } catch (error) {
+      logger.warn({ err: error, path }, 'a request could not be relayed')
+      stream.on('error', () => {})
+      respondWithStatus(stream, GRPC_STATUS.internal, 'the request could not be relayed')
+    }
+  }
+
+  function accept(connection: Socket): void {
+    connections.add(connection)
+    connection.once('close', () => connections.delete(connection))
+    openConnection(connection, (opened) => server.emit('connection', opened))
+  }
+
+  async function close({ graceMs }: { readonly graceMs: number }): Promise<void> {
+    isClosing = true
+    const closed = Promise.all([...sessions].map(closeSession))
+    await atMost(graceMs, closed)
+    for (const call of calls) call.fail(GRPC_STATUS.unavailable, 'image-resolver is shutting down')
+    await atMost(FAREWELL_MS, closed)
+    for (const connection of connections) connection.destroy()
+  }
+
+  return { accept, close }
+}
+
+function closeSession(session: ServerHttp2Session): Promise<void> {
+  return new Promise((resolve) => session.close(() => resolve()))
+}
+
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  const limit = new AbortController()
+  const timeUp = delay(ms, undefined, { signal: limit.signal }).catch(() => {})
+  await Promise.race([work, timeUp])
+  limit.abort()
+}
+
+/** One line when the runtime goes and one when it comes back, however many calls find out. */
+function runtimeReport(
+  socket: string,
+  logger: Logger,
+): { readonly onUp: () => void; readonly onDown: (message: string) => void } {
+  let isDown = false
+  return {
+    onUp: () => {
+      if (isDown) logger.info({ socket }, 'the runtime answers again')
+      isDown = false
+    },
+    onDown: (message) => {
+      if (!isDown) logger.warn({ socket, message }, 'the runtime does not answer')
+      isDown = true
+    },
+  }
+}

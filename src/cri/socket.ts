@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto'
+import type { Stats } from 'node:fs'
+import { chmod, chown, link, lstat, mkdir, rename, stat, unlink } from 'node:fs/promises'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { basename, dirname, join } from 'node:path'
+import { ResolveError } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+
+/** What fits into sockaddr_un on Linux without its closing zero; libuv cuts longer ones silently. */
+const MAX_PATH_BYTES = 107
+const DEFAULT_MODE = 0o660
+const PROBE_TIMEOUT_MS = 2_000
+
+export interface SocketOptions {
+  readonly path: string
+  /** A socket whose owner and mode are copied, when it is there: the runtime's. Else mode 0660. */
+  readonly like?: string
+  readonly onConnection: (connection: Socket) => void
+  readonly logger: Logger
+}
+
+export interface ListeningSocket {
+  readonly path: string
+  /** Accepts no more connections and removes the file if it is still the one made here. */
+  close(): Promise<void>
+}
+
+/**
+ * Listens on a unix socket. The folder is made when missing. The socket is bound under another name
+ * and linked to its own only when owner and mode are right, so no client ever sees it otherwise.
+ *
+ * A dead socket in the place is replaced. Errors: UNAVAILABLE when somebody serves it, or when the
+ * place cannot be used; CONFIG_INVALID when something else than a socket is there, which is left
+ * alone, or when the path is too long for a socket.
+ */
+export async function listenOnSocket(options: SocketOptions): Promise<ListeningSocket> {
+  const { path, like, onConnection, logger } = options
+  const maiden = join(dirname(path), temporaryName(path))
+  for (const each of [path, maiden]) refuseTooLong(each)
+
+  const server = createServer(onConnection)
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+    await clear(path)
+    await listen(server, maiden)
+    await dress(maiden, like, logger)
+    const made = await stat(maiden)
+    await link(maiden, path).catch((error: unknown) => {
+      throw hasCode(error, 'EEXIST') ? inUse(path) : error
+    })
+    await unlink(maiden)
+    return { path, close: () => closeSocket(server, path, made) }
+  } catch (error) {
+    server.close()
+    throw explained(error, path)
+  }
+}
+
+/** As long as the name itself, up to a point: so it fits wherever the path fits. */
+function temporaryName(path: string): string {
+  const length = Math.min(Math.max(basename(path).length - 1, 5), 16)
+  return `.${randomBytes(length).toString('hex').slice(0, length)}`
+}
+
+function refuseTooLong(path: string): void {
+  if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return
+  const message = `the socket path ${path} is longer than ${MAX_PATH_BYTES} bytes, the system's limit; choose a shorter one`
+  throw new ResolveError('CONFIG_INVALID', message)
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+/** Makes room at `path`, unless somebody lives there. */
+async function clear(path: string): Promise<void> {
+  const found = await statOrNone(path)
+  if (found === undefined) return
+  if (!found.isSocket()) {
+    const message = `${path} exists and is not a socket; remove it or choose another path for the shim`
+    throw new ResolveError('CONFIG_INVALID', message)
+  }
+  if (await answers(path)) throw inUse(path)
+
+  // Two instances may have found the same dead file; the one that comes second must not throw out
+  // the living socket that the first has put there since. So look at what was really taken away.
+  const aside = join(dirname(path), temporaryName(path))
+  await rename(path, aside)
+  const taken = await stat(aside)
+  if (isSameFile(taken, found)) return unlink(aside)
+  await rename(aside, path)
+  throw inUse(path)
+}
+
+function inUse(path: string): ResolveError {
+  const message = `another instance serves ${path}; stop it first or choose another path for the shim`
+  return new ResolveError('UNAVAILABLE', message)
+}
+
+/** Whether a server takes connections there. A full backlog (EAGAIN) is a server too. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = connect(path)
+    probe.setTimeout(PROBE_TIMEOUT_MS)
+    const settle = (alive: boolean): void => {
+      probe.destroy()
+      resolve(alive)
+    }
+    probe.once('connect', () => settle(true))
+    probe.once('timeout', () => settle(true))
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') settle(false)
+      else if (error.code === 'EAGAIN') settle(true)
+      else reject(error)
+    })
+  })
+}
+
+/** Whoever may use the runtime's socket may use this one, and nobody else. */
+async function dress(path: string, like: string | undefined, logger: Logger): Promise<void> {
+  const model = like === undefined ? undefined : await stat(like).catch(() => undefined)
+  if (model !== undefined) {
+    await chown(path, model.uid, model.gid).catch((error: unknown) => {
+      logger.warn({ path, like, err: error }, 'the owner of the runtime socket was not copied')
+    })
+  }
+  await chmod(path, model === undefined ? DEFAULT_MODE : model.mode & 0o777)
+}
+
+async function closeSocket(server: Server, path: string, made: Stats): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  const found = await statOrNone(path)
+  if (found !== undefined && isSameFile(found, made)) await unlink(path)
+  await closed
+}
+
+function isSameFile(one: Stats, other: Stats): boolean {
+  return one.ino === other.ino && one.dev === other.dev
+}
+
+async function statOrNone(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
+
+function explained(error: unknown, path: string): ResolveError {
+  if (error instanceof ResolveError) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new ResolveError('UNAVAILABLE', `the socket ${path} cannot be opened: ${reason}`, {
+    cause: error,
+  })
+}

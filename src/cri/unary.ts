@@ -1,0 +1,74 @@
+import {
+  type handleUnaryCall,
+  Metadata,
+  type ServerUnaryCall,
+  type ServiceError,
+} from '@grpc/grpc-js'
+import { toResolveError } from '../errors.ts'
+import { isRuntimeError } from '../runtime/call.ts'
+import { grpcStatus } from './status.ts'
+
+/** What a handler knows of its caller. */
+export interface Caller {
+  /** The caller's metadata, fit to be sent on. */
+  readonly metadata: Metadata
+  /** undefined: the caller set none. */
+  readonly deadline: Date | undefined
+  /** Aborts when the caller leaves or its time is up. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * A gRPC handler from a function. Errors of the runtime reach the caller as they are: code, text,
+ * trailers and details, since kubelet reads a meaning from the text.
+ *
+ * @param limitMs for callers that bring no deadline
+ */
+export function unary<Request, Response>(
+  answer: (request: Request, caller: Caller) => Promise<Response>,
+  limitMs: number,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    const { caller, done } = callerOf(call, limitMs)
+    answer(call.request, caller)
+      .then(
+        (response) => callback(null, response),
+        (thrown: unknown) => callback(toServiceError(thrown)),
+      )
+      .finally(done)
+  }
+}
+
+function callerOf<Request, Response>(
+  call: ServerUnaryCall<Request, Response>,
+  limitMs: number,
+): { readonly caller: Caller; readonly done: () => void } {
+  const controller = new AbortController()
+  call.on('cancelled', () => controller.abort())
+  const set = call.getDeadline()
+  const at = set instanceof Date ? set.getTime() : set
+  const limit = Number.isFinite(at)
+    ? undefined
+    : setTimeout(() => {
+        controller.abort(new DOMException(`no answer within ${limitMs} ms`, 'TimeoutError'))
+      }, limitMs)
+  const metadata = call.metadata.clone()
+  // grpc-js puts its own there; two would arrive as one that nobody can read.
+  metadata.remove('user-agent')
+  return {
+    caller: {
+      metadata,
+      deadline: Number.isFinite(at) ? new Date(at) : undefined,
+      signal: controller.signal,
+    },
+    done: () => clearTimeout(limit),
+  }
+}
+
+function toServiceError(thrown: unknown): Partial<ServiceError> {
+  if (isRuntimeError(thrown)) {
+    return { code: thrown.code, details: thrown.details, metadata: thrown.metadata }
+  }
+  const error = toResolveError(thrown)
+  return { code: grpcStatus[error.code], details: error.message, metadata: new Metadata() }
+}

@@ -1,0 +1,115 @@
+/**
+ * Reads and replaces single fields of a protobuf message and leaves every other byte as it came.
+ * Decoding and encoding anew would drop the fields that newer kubelets send and we do not know.
+ * https://protobuf.dev/programming-guides/encoding/
+ */
+
+const VARINT = 0
+const FIXED64 = 1
+const LENGTH_DELIMITED = 2
+const FIXED32 = 5
+
+interface Field {
+  readonly number: number
+  readonly type: number
+  /** Where the tag begins. */
+  readonly start: number
+  /** Where the value begins: for length-delimited fields, behind the length. */
+  readonly value: number
+  readonly end: number
+}
+
+/** Not a protobuf message: cut short, or of a wire type that protobuf 3 does not use. */
+export class MalformedMessageError extends Error {
+  override readonly name = 'MalformedMessageError'
+}
+
+/** The last occurrence wins, as for every scalar in protobuf; absent is ''. */
+export function readString(message: Uint8Array, field: number): string {
+  let found: Field | undefined
+  for (const candidate of fields(message)) {
+    if (candidate.number === field && candidate.type === LENGTH_DELIMITED) found = candidate
+  }
+  if (found === undefined) return ''
+  return Buffer.from(message.subarray(found.value, found.end)).toString('utf8')
+}
+
+/**
+ * An embedded message; absent is undefined. Occurrences of one field are merged by joining their
+ * bytes, which is what the encoding defines.
+ */
+export function readMessage(message: Uint8Array, field: number): Uint8Array | undefined {
+  const parts = [...fields(message)]
+    .filter(({ number, type }) => number === field && type === LENGTH_DELIMITED)
+    .map(({ value, end }) => message.subarray(value, end))
+  return parts.length === 0 ? undefined : Buffer.concat(parts)
+}
+
+/** The message with that field set to these bytes, where it stood, or at the end where it did not. */
+export function withBytes(message: Uint8Array, field: number, bytes: Uint8Array): Uint8Array {
+  const encoded = [encodeVarint(field * 8 + LENGTH_DELIMITED), encodeVarint(bytes.length), bytes]
+  const parts: Uint8Array[] = []
+  let placed = false
+  for (const { number, start, end } of fields(message)) {
+    if (number !== field) parts.push(message.subarray(start, end))
+    else if (!placed) {
+      parts.push(...encoded)
+      placed = true
+    }
+  }
+  if (!placed) parts.push(...encoded)
+  return Buffer.concat(parts)
+}
+
+export function withString(message: Uint8Array, field: number, text: string): Uint8Array {
+  return withBytes(message, field, Buffer.from(text, 'utf8'))
+}
+
+export function without(message: Uint8Array, field: number): Uint8Array {
+  const kept = [...fields(message)].filter(({ number }) => number !== field)
+  return Buffer.concat(kept.map(({ start, end }) => message.subarray(start, end)))
+}
+
+function* fields(message: Uint8Array): Generator<Field> {
+  let at = 0
+  while (at < message.length) {
+    const start = at
+    const tag = decodeVarint(message, at)
+    const number = Math.floor(tag.value / 8)
+    const type = tag.value % 8
+    let value = tag.end
+    if (type === VARINT) at = decodeVarint(message, value).end
+    else if (type === FIXED64) at = value + 8
+    else if (type === FIXED32) at = value + 4
+    else if (type === LENGTH_DELIMITED) {
+      const length = decodeVarint(message, value)
+      value = length.end
+      at = value + length.value
+    } else throw new MalformedMessageError(`wire type ${type}`)
+    if (at > message.length || number === 0) throw new MalformedMessageError('cut short')
+    yield { number, type, start, value, end: at }
+  }
+}
+
+/** Values beyond 2^53 lose precision, which only matters for lengths, and no message is that long. */
+function decodeVarint(message: Uint8Array, at: number): { value: number; end: number } {
+  let value = 0
+  for (let index = 0; index < 10; index += 1) {
+    const byte = message[at + index]
+    if (byte === undefined) break
+    value += (byte & 0x7f) * 2 ** (7 * index)
+    if (byte < 0x80) return { value, end: at + index + 1 }
+  }
+  throw new MalformedMessageError('a number without an end')
+}
+
+function encodeVarint(value: number): Uint8Array {
+  const bytes: number[] = []
+  let rest = value
+  while (rest >= 0x80) {
+    bytes.push((rest % 0x80) + 0x80)
+    rest = Math.floor(rest / 0x80)
+  }
+  bytes.push(rest)
+  return Uint8Array.from(bytes)
+}

@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { constants } from 'node:http2'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import { type RuntimeCall, respond } from '../../support/fake-runtime.ts'
+import { answerOf, openGrpcClient } from '../../support/grpc-client.ts'
+import { framed } from '../../support/grpc-frames.ts'
+import { startRelay } from '../../support/relay.ts'
+
+const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_REFUSED_STREAM } = constants
+const PULL = '/runtime.v1.ImageService/PullImage'
+const HEADERS = { ':status': 200, 'content-type': 'application/grpc' }
+
+interface Arrival {
+  readonly arrived: Promise<RuntimeCall>
+  readonly hang: (call: RuntimeCall) => void
+}
+
+/** A handler that answers nothing, and the moment when its first call came. */
+function hanging(): Arrival {
+  let arrive: (call: RuntimeCall) => void = () => {}
+  const arrived = new Promise<RuntimeCall>((resolve) => {
+    arrive = resolve
+  })
+  return { arrived, hang: (call) => arrive(call) }
+}
+
+test('hands the deadline on unchanged, and the cancellation when it is over', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, hang)
+  const stream = openGrpcClient(t, path).open(PULL, { 'grpc-timeout': '300m' })
+  stream.end(framed(Buffer.from('x')))
+  setTimeout(() => stream.close(NGHTTP2_CANCEL), 300)
+
+  const call = await arrived
+  const resetCode = await call.closed
+
+  assert.equal(call.headers['grpc-timeout'], '300m')
+  assert.equal(resetCode, NGHTTP2_CANCEL)
+})
+
+for (const [what, ends] of [
+  ['while its request is open', false],
+  ['after its request has ended', true],
+] as const) {
+  test(`tells the runtime when the client cancels ${what}`, async (t) => {
+    const { runtime, path } = await startRelay(t)
+    const { arrived, hang } = hanging()
+    runtime.handle(PULL, hang)
+    const stream = openGrpcClient(t, path).open(PULL)
+    if (ends) stream.end()
+    else stream.write(framed(Buffer.from('x')))
+    const call = await arrived
+
+    stream.close(NGHTTP2_CANCEL)
+
+    assert.equal(await call.closed, NGHTTP2_CANCEL)
+  })
+}
+
+test('tells the runtime when the client cancels in the middle of an answer', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, hang)
+  const stream = openGrpcClient(t, path).open(PULL)
+  stream.end()
+  const call = await arrived
+  call.stream.respond(HEADERS, { waitForTrailers: true })
+  call.stream.write(framed(Buffer.from('event')))
+  await once(stream, 'data')
+
+  stream.close(NGHTTP2_CANCEL)
+
+  assert.equal(await call.closed, NGHTTP2_CANCEL)
+})
+
+test('tells the runtime when the client is gone altogether', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, hang)
+  const client = openGrpcClient(t, path)
+  client.open(PULL).end()
+  const call = await arrived
+
+  await client.close()
+
+  assert.equal(await call.closed, NGHTTP2_CANCEL)
+})
+
+for (const code of [NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_REFUSED_STREAM]) {
+  test(`hands a reset of the runtime on with its code, ${code}`, async (t) => {
+    const { runtime, path } = await startRelay(t)
+    runtime.handle(PULL, ({ stream }) => stream.close(code))
+
+    const answer = await openGrpcClient(t, path).call(PULL)
+
+    assert.equal(answer.resetCode, code)
+    assert.equal(answer.code, undefined)
+    assert.equal(runtime.connections, 1)
+  })
+}
+
+test('hands a reset on behind the data that came before it', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, hang)
+  const stream = openGrpcClient(t, path).open(PULL)
+  stream.end()
+  const answer = answerOf(stream)
+  const call = await arrived
+  call.stream.respond(HEADERS, { waitForTrailers: true })
+  call.stream.write(framed(Buffer.from('last words')), () =>
+    call.stream.close(NGHTTP2_INTERNAL_ERROR),
+  )
+
+  const { messages, resetCode, code } = await answer
+
+  assert.deepEqual(messages.map(String), ['last words'])
+  assert.equal(resetCode, NGHTTP2_INTERNAL_ERROR)
+  assert.equal(code, undefined)
+})
+
+test('says Unavailable when the socket is not there, and works as soon as it is', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  runtime.handle(PULL, ({ stream }) => respond(stream, []))
+  const client = openGrpcClient(t, path)
+  await runtime.stop()
+
+  const before = await client.call(PULL)
+  await runtime.start()
+  const after = await client.call(PULL)
+
+  assert.equal(before.code, 14)
+  assert.equal(before.trailersOnly, true)
+  assert.equal(
+    before.message,
+    `connection error: desc = "transport: error while dialing: dial unix ${runtime.path}: connect: no such file or directory"`,
+  )
+  assert.equal(after.code, 0)
+})
+
+test('says Unavailable when the socket is a file that nobody serves', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  runtime.handle(PULL, ({ stream }) => respond(stream, []))
+  const client = openGrpcClient(t, path)
+  await runtime.stop()
+  await writeFile(runtime.path, '')
+
+  const answers = await Promise.all([client.call(PULL), client.call(PULL), client.call(PULL)])
+
+  for (const { code, message } of answers) {
+    assert.equal(code, 14)
+    assert.match(message, /dial unix .*runtime\.sock: connect: connection refused/)
+  }
+})
+
+test('says Unavailable when the runtime dies before it has answered', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, hang)
+  const client = openGrpcClient(t, path)
+  const answer = client.call(PULL)
+  await arrived
+
+  await runtime.stop()
+  const { code, message, trailersOnly } = await answer
+
+  assert.equal(code, 14)
+  assert.equal(message, `error reading from server: read unix ${runtime.path}: EOF`)
+  assert.equal(trailersOnly, true)
+})
+
+test('says Unavailable in trailers when the runtime dies in the middle of an answer', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, hang)
+  const client = openGrpcClient(t, path)
+  const stream = client.open(PULL)
+  const answer = answerOf(stream)
+  const call = await arrived
+  call.stream.respond(HEADERS, { waitForTrailers: true })
+  call.stream.write(framed(Buffer.from('event')))
+  await once(stream, 'data')
+
+  await runtime.stop()
+  const { code, messages, trailersOnly } = await answer
+
+  assert.equal(code, 14)
+  assert.deepEqual(messages.map(String), ['event'])
+  assert.equal(trailersOnly, false)
+})
+
+test('takes a new connection when the runtime asks it to go; calls under way finish', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  const { arrived, hang } = hanging()
+  runtime.handle('/x.Y/Long', hang)
+  runtime.handle(PULL, ({ stream }) => respond(stream, []))
+  const client = openGrpcClient(t, path)
+  const long = client.call('/x.Y/Long')
+  const call = await arrived
+  const [session] = runtime.sessions
+  session?.close()
+  await new Promise((resolve) => session?.ping(resolve))
+
+  const short = await client.call(PULL)
+  assert.equal(runtime.connections, 2)
+  respond(call.stream, [Buffer.from('done')])
+  const { code, messages } = await long
+
+  assert.equal(short.code, 0)
+  assert.equal(code, 0)
+  assert.deepEqual(messages.map(String), ['done'])
+})
+
+test('drains: what ends within the grace ends well, and new calls are not taken', async (t) => {
+  const { runtime, relay, path } = await startRelay(t)
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, hang)
+  const client = openGrpcClient(t, path)
+  const answer = client.call(PULL)
+  const call = await arrived
+  const toldToGo = once(client.session, 'goaway')
+
+  const closed = relay.close({ graceMs: 60_000 })
+  await toldToGo
+  respond(call.stream, [Buffer.from('pulled')])
+  const { code, messages } = await answer
+  await closed
+
+  assert.equal(code, 0)
+  assert.deepEqual(messages.map(String), ['pulled'])
+  assert.equal(client.session.closed, true)
+})
+
+test('drains: what does not end gets a status, and the runtime a cancellation', async (t) => {
+  const { runtime, relay, path } = await startRelay(t)
+  const silent = hanging()
+  const talking = hanging()
+  runtime.handle(PULL, silent.hang)
+  runtime.handle('/x.Y/Events', talking.hang)
+  const client = openGrpcClient(t, path)
+  const pull = client.call(PULL)
+  const events = client.open('/x.Y/Events')
+  const eventsAnswer = answerOf(events)
+  const [pullCall, eventsCall] = await Promise.all([silent.arrived, talking.arrived])
+  eventsCall.stream.respond(HEADERS, { waitForTrailers: true })
+  eventsCall.stream.write(framed(Buffer.from('event')))
+  await once(events, 'data')
+
+  await relay.close({ graceMs: 0 })
+
+  const answers = await Promise.all([pull, eventsAnswer])
+  assert.deepEqual(
+    answers.map(({ code, message }) => [code, message]),
+    Array(2).fill([14, 'image-resolver is shutting down']),
+  )
+  assert.deepEqual(await Promise.all([pullCall.closed, eventsCall.closed]), [8, 8])
+})
+
+test('drains at once when nobody is there', async (t) => {
+  const { relay } = await startRelay(t)
+
+  const startedAt = performance.now()
+  await relay.close({ graceMs: 60_000 })
+
+  assert.ok(performance.now() - startedAt < 5_000)
+})
+
+test('closes a connection that does not speak HTTP/2', async (t) => {
+  const { path } = await startRelay(t)
+  const socket = connect(path)
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+
+  await once(socket.resume(), 'close')
+
+  assert.equal(socket.bytesRead, 0)
+})

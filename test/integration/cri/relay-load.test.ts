@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type RuntimeCall, respond } from '../../support/fake-runtime.ts'
+import { answerOf, type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
+import { framed } from '../../support/grpc-frames.ts'
+import { startRelay } from '../../support/relay.ts'
+
+const LIST = '/runtime.v1.ImageService/ListImages'
+const STATUS = '/runtime.v1.RuntimeService/ContainerStatus'
+const SIXTEEN_MIB = 16 * 1024 * 1024
+const CHUNK = Buffer.alloc(64 * 1024, 7)
+
+test('carries 16 MiB both ways, also for a client whose authority is repaired', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  runtime.handle(LIST, async ({ stream, request }) => respond(stream, await request))
+  const message = Buffer.alloc(SIXTEEN_MIB, 'image ')
+
+  for (const metadata of [{}, { ':authority': path }]) {
+    const answer = await openGrpcClient(t, path).call(LIST, [message], metadata)
+
+    assert.equal(answer.code, 0)
+    assert.equal(answer.messages.length, 1)
+    assert.equal(answer.messages[0]?.equals(message), true)
+  }
+})
+
+test('carries metadata and trailers of 50,000 bytes', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  const long = 'm'.repeat(50_000)
+  runtime.handle(STATUS, ({ stream }) =>
+    respond(stream, [], { trailers: { 'grpc-status': '2', 'grpc-message': long } }),
+  )
+  const client = openGrpcClient(t, path)
+
+  const answer = await client.call(STATUS, [], { 'x-long': long })
+
+  assert.equal(answer.message, long)
+  assert.equal(runtime.calls[0]?.headers['x-long'], long)
+})
+
+test('serves 1,000 calls at once over one connection while others stay open', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  let pull: RuntimeCall | undefined
+  runtime.handle('/runtime.v1.ImageService/PullImage', (call) => {
+    pull = call
+  })
+  runtime.handle(STATUS, async ({ stream, request }) => respond(stream, await request))
+  const client = openGrpcClient(t, path)
+  const pulling = client.call('/runtime.v1.ImageService/PullImage')
+
+  const answers = await Promise.all(
+    Array.from({ length: 1000 }, (_, i) => client.call(STATUS, [Buffer.from(`call ${i}`)])),
+  )
+  if (pull !== undefined) respond(pull.stream, [Buffer.from('pulled')])
+
+  assert.deepEqual(
+    answers.map(({ code, messages }) => [code, ...messages.map(String)]),
+    answers.map((_, i) => [0, `call ${i}`]),
+  )
+  assert.deepEqual((await pulling).messages.map(String), ['pulled'])
+  assert.equal(runtime.connections, 1)
+})
+
+/** What is kept for one stream: its window on each session, and what the streams between buffer. */
+const MOST_HELD = 8 * 1024 * 1024
+
+test('stops reading from the runtime when the client does not read', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  const total = 1024 * CHUNK.length
+  let written = 0
+  runtime.handle(LIST, ({ stream }) => {
+    stream.respond({ ':status': 200 }, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+    const fill = (): void => {
+      if (written === total) return void stream.end()
+      written += CHUNK.length
+      stream.write(CHUNK, fill)
+    }
+    fill()
+  })
+  runtime.handle(STATUS, ({ stream }) => respond(stream, []))
+  const client = openGrpcClient(t, path)
+  const stream = client.open(LIST)
+  stream.end()
+
+  const held = await settled(client, () => written)
+  let got = 0
+  for await (const chunk of stream) got += chunk.length
+
+  assert.ok(held > 0 && held < MOST_HELD, `${held} bytes were taken`)
+  assert.equal(got, total)
+})
+
+test('stops reading from the client when the runtime does not read', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  let call: RuntimeCall | undefined
+  runtime.handle('/x.Y/Upload', (each) => {
+    call = each
+    each.stream.pause()
+  })
+  runtime.handle(STATUS, ({ stream }) => respond(stream, []))
+  const client = openGrpcClient(t, path)
+  const stream = client.open('/x.Y/Upload')
+  const answer = answerOf(stream)
+  const message = framed(Buffer.alloc(64 * CHUNK.length * 16, 1))
+  let written = 0
+  const fill = (): void => {
+    if (written === message.length) return void stream.end()
+    const chunk = message.subarray(written, written + CHUNK.length)
+    written += chunk.length
+    stream.write(chunk, fill)
+  }
+  fill()
+
+  const held = await settled(client, () => written)
+  call?.stream.resume()
+  const received = await call?.request
+  if (call !== undefined) respond(call.stream, [])
+
+  assert.ok(held > 0 && held < MOST_HELD, `${held} bytes were taken`)
+  assert.equal(received?.[0]?.length, message.length - 5)
+  assert.equal((await answer).code, 0)
+})
+
+/** Goes on making calls on the same connection until the measured number moves no more. */
+async function settled(client: GrpcClient, measure: () => number): Promise<number> {
+  let last = -1
+  for (let quiet = 0; quiet < 100; quiet += 1) {
+    assert.equal((await client.call(STATUS)).code, 0)
+    if (measure() !== last) quiet = 0
+    last = measure()
+  }
+  return last
+}

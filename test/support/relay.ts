@@ -1,0 +1,44 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TestContext } from 'node:test'
+import { pino } from 'pino'
+import { createRelay, type Relay, type RelayOptions } from '../../src/cri/relay.ts'
+import { type FakeRuntime, startFakeRuntime } from './fake-runtime.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+export interface RelaySetup {
+  readonly runtime: FakeRuntime
+  readonly relay: Relay
+  /** Where clients connect. */
+  readonly path: string
+}
+
+/** A fake runtime with a relay in front, both on sockets of their own, both gone with the test. */
+export async function startRelay(
+  t: TestContext,
+  options: Partial<RelayOptions> = {},
+): Promise<RelaySetup> {
+  const folder = await temporaryFolder(t)
+  const runtime = await startFakeRuntime(t, `${folder}/runtime.sock`)
+  const relay = createRelay({
+    runtimeSocket: runtime.path,
+    owned: new Set(),
+    ownedConnect: nobodyHome,
+    logger: pino({ level: 'silent' }),
+    ...options,
+  })
+  const path = `${folder}/shim.sock`
+  const server = createServer((socket) => relay.accept(socket))
+  server.listen(path)
+  await once(server, 'listening')
+  t.after(async () => {
+    server.close()
+    await relay.close({ graceMs: 0 })
+  })
+  return { runtime, relay, path }
+}
+
+function nobodyHome(): Duplex {
+  throw new Error('this test owns no paths')
+}

@@ -1,0 +1,314 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import {
+  requestedAuth,
+  requestedImage,
+  withAuth,
+  withImage,
+} from '../../../src/cri/image-messages.ts'
+import { type ImageResolver, ImageService } from '../../../src/cri/image-service.ts'
+import type { Caller } from '../../../src/cri/unary.ts'
+import { withString } from '../../../src/cri/wire.ts'
+import { type Attempt, ResolveError } from '../../../src/errors.ts'
+import { fromAuthConfig } from '../../../src/registry/keychain.ts'
+import { rankReferences } from '../../../src/resolver/ranking.ts'
+import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
+import type { ImageNames } from '../../../src/runtime/types.ts'
+import { createLogger } from '../../../src/telemetry/logger.ts'
+import { candidate, digestOf, identity } from '../../support/resolver.ts'
+
+const own = { kind: 'basic', username: 'm1', password: 'own' } as const
+const M1 = candidate('m1:5000', { priority: 1000, credentials: own })
+const M2 = candidate('m2:5000')
+const ORIGIN = candidate('docker.io', {
+  origin: true,
+  configured: false,
+  pullName: 'docker.io/library/nginx',
+})
+const D = identity('a').digest
+
+function runtimeError(details: string, code = status.UNKNOWN): ServiceError {
+  const error = Object.assign(new Error(details), { code, details, metadata: new Metadata() })
+  return error
+}
+
+interface Claimed {
+  readonly mirrorName: string
+  readonly wanted: readonly string[]
+}
+
+/** The service between a scripted resolver and a scripted runtime. */
+class Scene {
+  candidates: readonly Candidate[] = [M1, M2, ORIGIN]
+  attempts: readonly Attempt[] = []
+  source: Resolution['source'] = 'registry'
+  resolveError: ResolveError | undefined
+  namesOffered = true
+  onResolveError: 'passthrough' | 'reject' = 'passthrough'
+  present: string | undefined
+  /** What the runtime says to a pull, by image; others succeed. */
+  readonly pullErrors = new Map<string, ServiceError>()
+  readonly pulled: { readonly image: string; readonly request: Buffer }[] = []
+  readonly claimed: Claimed[] = []
+  readonly removed: string[] = []
+  readonly resolved: unknown[] = []
+  readonly controller = new AbortController()
+
+  readonly #names: ImageNames = {
+    available: async () => this.namesOffered,
+    withClaim: async (mirrorName, pull, wanted) => {
+      const id = await pull()
+      this.claimed.push({ mirrorName, wanted })
+      return id
+    },
+    name: async () => false,
+  }
+  readonly #resolver: ImageResolver = {
+    candidates: () => this.candidates,
+    resolve: async (reference, options) => {
+      this.resolved.push(options)
+      if (this.resolveError !== undefined) throw this.resolveError
+      const { attempts } = this
+      return {
+        ...identity('a'),
+        reference: 'docker.io/library/nginx:latest',
+        references: rankReferences(reference, D, this.candidates, ({ registry }) =>
+          registry === M1.registry ? 'verified' : 'assumed',
+        ),
+        registry: M1.registry,
+        source: this.source,
+        resolvedAt: 1,
+        expiresAt: 2,
+        attempts,
+      }
+    },
+  }
+
+  readonly caller: Caller = {
+    metadata: new Metadata(),
+    deadline: undefined,
+    signal: this.controller.signal,
+  }
+
+  get service(): ImageService {
+    return new ImageService({
+      resolver: this.#resolver,
+      names: this.#names,
+      runtime: {
+        imageStatus: async () =>
+          this.present === undefined
+            ? undefined
+            : { id: this.present, repoTags: [], repoDigests: [], size: 1n, pinned: false },
+        pullImage: async (request) => {
+          const image = requestedImage(request)
+          this.pulled.push({ image, request: Buffer.from(request) })
+          const error = this.pullErrors.get(image)
+          if (error !== undefined) throw error
+          const response = Buffer.from(withString(new Uint8Array(), 1, `id of ${image}`))
+          return { response, metadata: new Metadata(), trailers: new Metadata() }
+        },
+        removeImage: async (image) => {
+          this.removed.push(image)
+        },
+      },
+      credentialsFor: fromAuthConfig,
+      onResolveError: () => this.onResolveError,
+      log: createLogger('silent'),
+    })
+  }
+
+  pull(request: Uint8Array = requestFor('nginx')): Promise<Buffer> {
+    return this.service.pull(Buffer.from(request), this.caller, 'v1')
+  }
+
+  get images(): string[] {
+    return this.pulled.map(({ image }) => image)
+  }
+}
+
+function requestFor(image: string): Uint8Array {
+  return withImage(new Uint8Array(), image)
+}
+
+test('the exact digest is pulled from the best registry and named by what was asked', async () => {
+  const scene = new Scene()
+
+  const response = await scene.pull()
+
+  assert.deepEqual(scene.images, [`m1:5000/library/nginx@${D}`])
+  assert.deepEqual(scene.claimed, [
+    {
+      mirrorName: `m1:5000/library/nginx@${D}`,
+      wanted: ['docker.io/library/nginx:latest', `docker.io/library/nginx@${D}`],
+    },
+  ])
+  assert.match(response.toString(), /id of m1:5000/)
+  assert.deepEqual(scene.resolved, [{ refresh: true, signal: scene.controller.signal }])
+})
+
+test('a reference with a digest gets no tag, as in containerd', async () => {
+  const scene = new Scene()
+
+  await scene.pull(requestFor(`nginx:1.27@${D}`))
+
+  assert.deepEqual(scene.claimed[0]?.wanted, [`docker.io/library/nginx@${D}`])
+})
+
+test("the pod's credentials go to the origin alone, a mirror gets its own or none", async () => {
+  const scene = new Scene()
+  for (const { pullName } of [M1, M2]) {
+    scene.pullErrors.set(`${pullName}@${D}`, runtimeError('no'))
+  }
+
+  await scene.pull(withAuth(requestFor('nginx'), { username: 'pod', password: 'secret' }))
+
+  assert.deepEqual(
+    scene.pulled.map(({ request }) => requestedAuth(request)?.username),
+    ['m1', undefined, 'pod'],
+  )
+  assert.deepEqual(
+    scene.pulled.map(({ request }) => requestedAuth(request)?.serverAddress),
+    ['https://m1:5000', undefined, ''],
+  )
+})
+
+test('candidates are tried in their order, last the request as it came, and its error comes back', async () => {
+  const scene = new Scene()
+  const last = runtimeError('RegistryUnavailable: the last word')
+  for (const { pullName } of [M1, M2, ORIGIN]) {
+    scene.pullErrors.set(`${pullName}@${D}`, runtimeError('no'))
+  }
+  scene.pullErrors.set('nginx', last)
+  const request = requestFor('nginx')
+
+  await assert.rejects(scene.pull(request), last)
+
+  assert.deepEqual(scene.images, [
+    `m1:5000/library/nginx@${D}`,
+    `m2:5000/library/nginx@${D}`,
+    `docker.io/library/nginx@${D}`,
+    'nginx',
+  ])
+  assert.deepEqual(scene.pulled.at(-1)?.request, Buffer.from(request))
+})
+
+test('a registry that failed while resolving is not pulled from', async () => {
+  const scene = new Scene()
+  scene.attempts = [{ registry: M2.registry, step: 'connect', outcome: 'unreachable', ms: 1 }]
+  scene.pullErrors.set(`m1:5000/library/nginx@${D}`, runtimeError('no'))
+
+  await scene.pull()
+
+  assert.deepEqual(scene.images, [`m1:5000/library/nginx@${D}`, `docker.io/library/nginx@${D}`])
+})
+
+test('when nothing is configured for it, the request goes on as it came and nobody is asked', async () => {
+  const scene = new Scene()
+  scene.candidates = [ORIGIN]
+
+  await scene.pull()
+
+  assert.deepEqual(scene.images, ['nginx'])
+  assert.deepEqual(scene.resolved, [])
+})
+
+test('where the runtime lets no names be given, the request goes on as it came', async () => {
+  const scene = new Scene()
+  scene.namesOffered = false
+
+  await scene.pull()
+
+  assert.deepEqual(scene.images, ['nginx'])
+})
+
+test('what is no reference is left to the runtime', async () => {
+  const scene = new Scene()
+
+  for (const image of ['', 'UPPER case', digestOf('id'), 'ab'.repeat(32)]) {
+    await scene.pull(requestFor(image))
+  }
+
+  assert.deepEqual(scene.images, ['', 'UPPER case', digestOf('id'), 'ab'.repeat(32)])
+  assert.deepEqual(scene.resolved, [])
+})
+
+test('when resolving fails the request goes on as it came, or is refused if so configured', async () => {
+  const scene = new Scene()
+  scene.resolveError = new ResolveError('UNAVAILABLE', 'all down')
+
+  await scene.pull()
+  scene.onResolveError = 'reject'
+  await assert.rejects(scene.pull(), scene.resolveError)
+
+  assert.deepEqual(scene.images, ['nginx'])
+})
+
+test('an answer from before all registries went down is not pulled by', async () => {
+  const scene = new Scene()
+  scene.source = 'stale'
+
+  await scene.pull()
+
+  assert.deepEqual(scene.images, ['nginx'])
+})
+
+test('a caller that leaves while resolving starts no pull', async () => {
+  const scene = new Scene()
+  scene.resolveError = new ResolveError('CANCELED', 'gone')
+  scene.controller.abort()
+
+  await assert.rejects(scene.pull(), { code: 'CANCELED' })
+
+  assert.deepEqual(scene.images, [])
+})
+
+test('a caller that leaves while pulling starts no further pull', async () => {
+  const scene = new Scene()
+  scene.pullErrors.set(`m1:5000/library/nginx@${D}`, runtimeError('canceled', status.CANCELLED))
+  const pull = scene.pull()
+  scene.controller.abort()
+
+  await assert.rejects(pull)
+
+  assert.deepEqual(scene.images, [`m1:5000/library/nginx@${D}`])
+})
+
+test('an image is removed by the ID that its name has in the runtime', async () => {
+  const scene = new Scene()
+  scene.present = 'opaque-id'
+
+  const response = await scene.service.remove(Buffer.from(requestFor('nginx')), scene.caller)
+
+  assert.deepEqual(scene.removed, ['opaque-id'])
+  assert.equal(response.length, 0)
+})
+
+test('removing what is not there is a success', async () => {
+  const scene = new Scene()
+
+  await scene.service.remove(Buffer.from(requestFor('nginx')), scene.caller)
+
+  assert.deepEqual(scene.removed, [])
+})
+
+test('nothing is removed for an empty reference', async () => {
+  const scene = new Scene()
+  scene.present = 'the only image'
+
+  for (const request of [requestFor(''), requestFor(' '), new Uint8Array()]) {
+    await assert.rejects(scene.service.remove(Buffer.from(request), scene.caller), {
+      code: 'NAME_INVALID',
+    })
+  }
+
+  assert.deepEqual(scene.removed, [])
+})
+
+test('the tag of the reference decides its names, whatever its spelling', async () => {
+  const scene = new Scene()
+
+  await scene.pull(requestFor('index.docker.io/library/nginx:1.27'))
+
+  assert.equal(scene.claimed[0]?.wanted[0], 'docker.io/library/nginx:1.27')
+})

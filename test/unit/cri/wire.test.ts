@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  MalformedMessageError,
+  readMessage,
+  readString,
+  without,
+  withString,
+} from '../../../src/cri/wire.ts'
+
+const hex = (text: string): Uint8Array => Buffer.from(text.replaceAll(' ', ''), 'hex')
+
+test('a string is read by its number, absent it is empty, and the last one wins', () => {
+  assert.equal(readString(hex('0a 01 61'), 1), 'a')
+  assert.equal(readString(hex('0a 01 61'), 2), '')
+  assert.equal(readString(hex('0a 01 61 0a 01 62'), 1), 'b')
+})
+
+test('occurrences of one message are merged by joining them', () => {
+  const twice = hex('0a 03 0a 01 61  0a 03 12 01 62')
+
+  assert.deepEqual(readMessage(twice, 1), Buffer.from(hex('0a 01 61 12 01 62')))
+  assert.equal(readMessage(twice, 2), undefined)
+})
+
+test('replacing a field leaves every other byte where it was', () => {
+  const before = '08 96 01'
+  const after = '25 01 02 03 04  29 01 02 03 04 05 06 07 08  9a 06 02 ff 00'
+
+  const replaced = withString(hex(`${before} 12 01 61 ${after}`), 2, 'xyz')
+
+  assert.deepEqual(Buffer.from(replaced), Buffer.from(hex(`${before} 12 03 78 79 7a ${after}`)))
+})
+
+test('a field that was absent is added at the end', () => {
+  assert.deepEqual(
+    Buffer.from(withString(hex('08 01'), 2, 'a')),
+    Buffer.from(hex('08 01 12 01 61')),
+  )
+})
+
+test('repeated occurrences of a replaced field become one', () => {
+  assert.deepEqual(
+    Buffer.from(withString(hex('0a 01 61 10 01 0a 01 62'), 1, 'c')),
+    Buffer.from(hex('0a 01 63 10 01')),
+  )
+})
+
+test('removing a field leaves the others', () => {
+  assert.deepEqual(Buffer.from(without(hex('0a 01 61 10 01'), 1)), Buffer.from(hex('10 01')))
+})
+
+test('lengths above 127 and numbers above 15 are written as protobuf wants them', () => {
+  const long = 'x'.repeat(300)
+
+  const message = withString(new Uint8Array(), 18, long)
+
+  assert.deepEqual([...message.subarray(0, 4)], [0x92, 0x01, 0xac, 0x02])
+  assert.equal(readString(message, 18), long)
+})
+
+test('what is no message is refused', () => {
+  for (const broken of [
+    '0a 05 61',
+    '0a',
+    '0b 01',
+    '02 00',
+    'ff ff ff ff ff ff ff ff ff ff ff 01',
+    '0d 01',
+  ]) {
+    assert.throws(() => readString(hex(broken), 1), MalformedMessageError, broken)
+  }
+})
