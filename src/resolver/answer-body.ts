@@ -1,10 +1,10 @@
-import type { ResolveResponse } from '../../api/v1/resolve.ts'
+import type { NodeImage, ResolveResponse } from '../../api/v1/resolve.ts'
 import type { Answer } from './answer.ts'
+import { toAttemptBody } from './attempt-body.ts'
 
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
-
-/** The answer as HTTP and the command line give it: api/v1/resolve. */
+/** Field by field, all the way down: nothing else that an answer may carry is ever told. */
 export function toResolveResponse(answer: Answer, explain: boolean): ResolveResponse {
+  const { resolvedAt, expiresAt, platform, node } = answer
   return {
     requested: answer.requested,
     reference: answer.reference,
@@ -12,13 +12,30 @@ export function toResolveResponse(answer: Answer, explain: boolean): ResolveResp
     digest: answer.digest ?? null,
     manifestDigest: answer.manifestDigest ?? null,
     mediaType: answer.mediaType ?? null,
-    platform: answer.platform,
-    references: answer.references as Mutable<Answer['references']>,
+    platform: {
+      os: platform.os,
+      architecture: platform.architecture,
+      ...(platform.variant !== undefined && { variant: platform.variant }),
+    },
+    references: answer.references.map((each) => ({
+      reference: each.reference,
+      kind: each.kind,
+      registry: each.registry,
+      priority: each.priority,
+      verified: each.verified,
+    })),
     registry: answer.registry,
     source: answer.source,
-    resolvedAt: new Date(answer.resolvedAt).toISOString(),
-    expiresAt: answer.expiresAt === undefined ? null : new Date(answer.expiresAt).toISOString(),
-    ...(answer.node === undefined ? {} : { node: answer.node }),
-    ...(explain ? { attempts: [...answer.attempts] } : {}),
+    resolvedAt: new Date(resolvedAt).toISOString(),
+    expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+    ...(node !== undefined && { node: toNode(node) }),
+    ...(explain && { attempts: answer.attempts.map(toAttemptBody) }),
+  }
+}
+
+function toNode(node: NonNullable<Answer['node']>): NodeImage {
+  return {
+    present: node.present,
+    ...(node.imageId !== undefined && { imageId: node.imageId }),
   }
 }

@@ -51,13 +51,27 @@ const UNDECIDED: ReadonlySet<AttemptOutcome> = new Set([
   'unreachable',
 ])
 
+/** How resolutions ended since the start. */
+export interface ResolverCounts {
+  readonly cache: number
+  readonly registry: number
+  readonly stale: number
+  readonly failed: number
+}
+
 /** Turns a reference into the image it names now, and where that can be pulled from. */
 export class Resolver {
   readonly #options: ResolverOptions
   readonly #flights = new Flights<Resolution>()
+  readonly #counts = { cache: 0, registry: 0, stale: 0, failed: 0 }
 
   constructor(options: ResolverOptions) {
     this.#options = options
+  }
+
+  /** Of callers: those that shared one walk count each. */
+  counts(): ResolverCounts {
+    return { ...this.#counts }
   }
 
   /** Every place where the reference may be found, in the order of asking. */
@@ -83,13 +97,17 @@ export class Resolver {
       (immutable || !options.refresh) &&
       this.#options.cache.isFresh(known)
     ) {
+      this.#counts.cache += 1
       return { ...known, source: 'cache', attempts: [] }
     }
     try {
-      return await this.#flights.join(key, options.signal, (signal) =>
+      const resolution = await this.#flights.join(key, options.signal, (signal) =>
         this.#ask(reference, platform, options.credentials, key, known, signal),
       )
+      this.#counts[resolution.source] += 1
+      return resolution
     } catch (thrown) {
+      this.#counts.failed += 1
       throw toResolveError(thrown)
     }
   }

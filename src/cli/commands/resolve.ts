@@ -1,0 +1,93 @@
+import { type Attempt, type ResolveError, toResolveError } from '../../errors.ts'
+import { formatPlatform } from '../../reference/platform.ts'
+import type { Answer } from '../../resolver/answer.ts'
+import { toResolveResponse } from '../../resolver/answer-body.ts'
+import { toAttemptBody } from '../../resolver/attempt-body.ts'
+import type { AnswerSource } from '../world.ts'
+
+export interface ResolveCommandOptions {
+  readonly reference: string
+  readonly json: boolean
+  readonly explain: boolean
+  readonly node: boolean
+  readonly platform?: string
+  readonly open: () => Promise<AnswerSource>
+  readonly stdout: { write(text: string): unknown }
+  readonly stderr: { write(text: string): unknown }
+}
+
+/**
+ * Resolves one reference and prints the answer: for people, or as GET /resolve gives it.
+ *
+ * @returns the exit code: 0 found; 1 not; a bad configuration is thrown as CONFIG_INVALID
+ */
+export async function resolveCommand(options: ResolveCommandOptions): Promise<0 | 1> {
+  const { reference, json, explain, node, platform, stdout, stderr } = options
+  const answers = await options.open()
+  try {
+    const asked = platform === undefined ? { node } : { node, platform }
+    const answer = await answers.answer(reference, asked)
+    stdout.write(
+      json
+        ? `${JSON.stringify(toResolveResponse(answer, explain), null, 2)}\n`
+        : describe(answer, explain),
+    )
+    return 0
+  } catch (thrown) {
+    const error = toResolveError(thrown)
+    if (json) stdout.write(`${JSON.stringify(errorBody(error), null, 2)}\n`)
+    else stderr.write(describeError(error))
+    return 1
+  } finally {
+    await answers.close()
+  }
+}
+
+function describe(answer: Answer, explain: boolean): string {
+  const lines = [
+    row('reference', answer.reference),
+    row('image ID', answer.imageId),
+    row('digest', answer.digest ?? '-'),
+    ...(answer.manifestDigest === answer.digest
+      ? []
+      : [row('manifest', answer.manifestDigest ?? '-')]),
+    row('platform', formatPlatform(answer.platform)),
+    row(
+      'found at',
+      `${answer.registry}${answer.source === 'registry' ? '' : ` (${answer.source})`}`,
+    ),
+    ...(answer.node === undefined ? [] : [row('on the node', answer.node.imageId ?? 'no')]),
+    'pull from',
+    ...answer.references.map(
+      ({ reference, verified }) => `  ${reference}${verified ? '' : '  (not verified)'}`,
+    ),
+    ...(explain ? ['asked', ...answer.attempts.map(describeAttempt)] : []),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function row(name: string, value: string): string {
+  return `${name.padEnd(12)}${value}`
+}
+
+function describeError(error: ResolveError): string {
+  const asked = error.attempts.length === 0 ? [] : ['asked', ...error.attempts.map(describeAttempt)]
+  return `${[`image-resolver: ${error.message} [${error.code}]`, ...asked].join('\n')}\n`
+}
+
+function describeAttempt({ registry, step, outcome, status, ms, message }: Attempt): string {
+  const said = [outcome, status, message].filter((part) => part !== undefined).join(' ')
+  return `  ${registry}  ${step}  ${said}  ${Math.round(ms)} ms`
+}
+
+function errorBody({ code, message, attempts }: ResolveError): object {
+  return {
+    errors: [
+      {
+        code,
+        message,
+        detail: attempts.length === 0 ? {} : { attempts: attempts.map(toAttemptBody) },
+      },
+    ],
+  }
+}

@@ -1,0 +1,79 @@
+export const VERSION = '0.1.0'
+
+const GENERAL = `image-resolver: which image is this reference, exactly, and where can it be pulled from?
+
+Usage:
+  image-resolver [--config FILE]              run the service: CRI shim and HTTP API
+  image-resolver resolve REF [--json]         answer once, with the same configuration
+  image-resolver parse [--json] [REF ...]     take references apart, asking nobody
+  image-resolver config check                 print the effective configuration, or its mistakes
+
+Options:
+  -f, --config FILE   the configuration; default: /etc/image-resolver.yaml, else
+                      /etc/image-cri-shim.yaml, else the defaults. --file means the same.
+  -h, --help          this text; after a command, its own
+  -v, --version       the version
+
+Try it:
+  image-resolver resolve nginx:latest
+  curl 'http://127.0.0.1:9430/resolve?ref=nginx:latest'
+`
+
+const RESOLVE = `Usage: image-resolver resolve REF [options]
+
+Asks the configured registries, in order of priority, which image REF is, without a running
+service and without pulling anything. REF is what you would write in a pod: nginx,
+quay.io/team/app:1.2, nginx@sha256:...
+
+Options:
+  -f, --config FILE       the configuration; as for the service
+      --platform OS/ARCH  for example linux/arm64 or linux/arm/v7; default: this machine's
+      --node              also say whether the container runtime here has the image
+      --explain           show who was asked, what came back and how long it took
+      --json              the answer of GET /resolve
+
+Exit code: 0 found, 1 not found or not to be found out, 2 wrong use or a bad configuration.
+`
+
+const PARSE = `Usage: image-resolver parse [--json] [REF ...]
+
+Takes references apart by the distribution grammar, asking nobody. Without REF it reads one
+reference a line from standard input.
+
+Options:
+      --json   one JSON object a line:
+               {input, ok, error?, reference, domain, path, tag, digest, familiar}
+
+Exit code: 0; without --json 1 when a reference is not valid.
+`
+
+const CONFIG_CHECK = `Usage: image-resolver config check [--config FILE]
+
+Prints the effective configuration, every default filled in and secrets hidden, or every mistake
+as FILE:LINE: path: message.
+
+Exit code: 0 usable, 2 not usable.
+`
+
+const SERVE = `Usage: image-resolver [serve] [--config FILE]
+
+Runs the service until SIGTERM or SIGINT: the CRI shim on the socket \`shim:\`, in front of the
+runtime at \`cri:\`, and the HTTP API on \`http.listen\`. Without a runtime it serves HTTP alone.
+Logs are JSON lines on standard error.
+
+Options:
+  -f, --config FILE   default: /etc/image-resolver.yaml, else /etc/image-cri-shim.yaml, else the
+                      defaults. --file means the same.
+`
+
+const HELP: Readonly<Record<string, string>> = {
+  resolve: RESOLVE,
+  parse: PARSE,
+  'config check': CONFIG_CHECK,
+  serve: SERVE,
+}
+
+/** @param command '' for the overview */
+export function helpFor(command: string): string {
+  return HELP[command] ?? GENERAL
+}

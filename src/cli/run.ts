@@ -1,0 +1,128 @@
+import { parseArgs } from 'node:util'
+import { toResolveError } from '../errors.ts'
+import { configCheckCommand } from './commands/config.ts'
+import { parseCommand } from './commands/parse.ts'
+import { resolveCommand } from './commands/resolve.ts'
+import { helpFor, VERSION } from './help.ts'
+import type { World } from './world.ts'
+
+const OPTIONS = {
+  config: { type: 'string', short: 'f' },
+  // image-cri-shim's name for it.
+  file: { type: 'string' },
+  json: { type: 'boolean' },
+  platform: { type: 'string' },
+  explain: { type: 'boolean' },
+  node: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const
+
+type Values = ReturnType<typeof readArguments>['values']
+
+interface Command {
+  /** The options it knows, beside `--help`. */
+  readonly options: readonly (keyof typeof OPTIONS)[]
+  /** How many words may follow it. */
+  readonly words: { readonly min: number; readonly max: number; readonly problem: string }
+  run(words: readonly string[], values: Values, world: World): Promise<number>
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  serve: {
+    options: ['config', 'file'],
+    words: { min: 0, max: 0, problem: 'there is no such command' },
+    run: (_words, values, world) => world.serve({ file: fileOf(values) }),
+  },
+  resolve: {
+    options: ['config', 'file', 'json', 'platform', 'explain', 'node'],
+    words: { min: 1, max: 1, problem: 'resolve takes one reference' },
+    run: ([reference = ''], values, world) => {
+      const { json = false, explain = false, node = false, platform } = values
+      return resolveCommand({
+        reference,
+        json,
+        explain,
+        node,
+        ...(platform === undefined ? {} : { platform }),
+        open: () => world.answers({ file: fileOf(values) }),
+        stdout: world.stdout,
+        stderr: world.stderr,
+      })
+    },
+  },
+  parse: {
+    options: ['json'],
+    words: { min: 0, max: Number.POSITIVE_INFINITY, problem: '' },
+    run: (references, { json = false }, { stdin, stdout }) =>
+      parseCommand({ references, json, stdin, stdout }),
+  },
+  'config check': {
+    options: ['config', 'file'],
+    words: { min: 0, max: 0, problem: 'config check takes no words after it' },
+    run: (_words, values, { stdout, stderr }) =>
+      configCheckCommand({ file: fileOf(values), stdout, stderr }),
+  },
+}
+
+/** Wrong use: the same number as a wrong configuration. */
+const EXIT_USAGE = 2
+
+/** @returns the exit code: 0, 1 when the answer is no, 2 for wrong use or a bad configuration */
+export async function run(args: readonly string[], world: World): Promise<number> {
+  try {
+    const { values, positionals } = readArguments(args)
+    if (values.version) return print(world, `${VERSION}\n`)
+    const { name, words } = nameCommand(positionals)
+    if (values.help) return print(world, helpFor(positionals.length === 0 ? '' : name))
+    if (positionals[0] === 'help') return print(world, helpFor(words.join(' ')))
+    const command = COMMANDS[name]
+    if (command === undefined) return usage(world, `there is no command ${name}`, '')
+    const given = Object.keys(values) as (keyof typeof OPTIONS)[]
+    const foreign = given.find((option) => !command.options.includes(option))
+    if (foreign !== undefined) return usage(world, `${name} has no option --${foreign}`, name)
+    const { min, max, problem } = command.words
+    if (words.length < min || words.length > max) return usage(world, problem, name)
+    return await command.run(words, values, world)
+  } catch (thrown) {
+    if (isUsageError(thrown)) return usage(world, thrown.message, '')
+    const error = toResolveError(thrown)
+    world.stderr.write(`image-resolver: ${error.message}\n`)
+    return error.code === 'CONFIG_INVALID' ? EXIT_USAGE : 1
+  }
+}
+
+function readArguments(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
+}
+
+/** Without a command the service is run, as image-cri-shim does. */
+function nameCommand(positionals: readonly string[]): {
+  readonly name: string
+  readonly words: readonly string[]
+} {
+  const [first = 'serve', second] = positionals
+  if (first === 'config' && second !== undefined) {
+    return { name: `config ${second}`, words: positionals.slice(2) }
+  }
+  return { name: first, words: positionals.slice(1) }
+}
+
+function fileOf(values: Values): string | undefined {
+  return values.config ?? values.file
+}
+
+function print(world: World, text: string): 0 {
+  world.stdout.write(text)
+  return 0
+}
+
+function usage(world: World, problem: string, command: string): number {
+  world.stderr.write(`image-resolver: ${problem}\n\n${helpFor(command)}`)
+  return EXIT_USAGE
+}
+
+function isUsageError(thrown: unknown): thrown is Error {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  return typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS_')
+}

@@ -1,0 +1,68 @@
+import type { ErrorResponse } from '../../api/v1/error.ts'
+import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
+import { toAttemptBody } from '../resolver/attempt-body.ts'
+import { httpStatus, type RequestErrorCode, requestStatus } from './status.ts'
+
+/** A registry that says 429 without Retry-After: long enough not to make it worse. */
+const DEFAULT_RETRY_AFTER_SECONDS = 30
+
+/** An error as it goes over the wire. */
+export interface Failure {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: ErrorResponse
+  /** Set when it is nobody's mistake but ours: for the log, never for the body. */
+  readonly unexpected?: unknown
+}
+
+/** Turns anything thrown into an answer. Never tells the message of an unexpected error. */
+export function toFailure(thrown: unknown): Failure {
+  const rejected = rejectedRequest(thrown)
+  if (rejected !== undefined) return rejected
+
+  const error = toResolveError(thrown)
+  const detail = error.attempts.length === 0 ? {} : { attempts: error.attempts.map(toAttemptBody) }
+  const headers = { 'cache-control': 'no-store', ...retryAfter(error) }
+  if (error.code === 'UNKNOWN') {
+    const body = envelope('UNKNOWN', 'unexpected error; the log of the service has it', detail)
+    return { status: httpStatus.UNKNOWN, headers, body, unexpected: thrown }
+  }
+  const body = envelope(error.code, error.message, detail)
+  return { status: httpStatus[error.code], headers, body }
+}
+
+/** A mistake in the request itself. `status` where HTTP has a more telling one than the code's. */
+export function requestFailure(
+  code: RequestErrorCode,
+  message: string,
+  status = requestStatus[code],
+): Failure {
+  const headers = { 'cache-control': 'no-store' }
+  return { status, headers, body: envelope(code, message, {}) }
+}
+
+function envelope(
+  code: ErrorCode | RequestErrorCode,
+  message: string,
+  detail: ErrorResponse['errors'][number]['detail'],
+): ErrorResponse {
+  return { errors: [{ code, message, detail }] }
+}
+
+/** Fastify throws errors of its own for what never reaches a handler: validation, bad URLs. */
+function rejectedRequest(thrown: unknown): Failure | undefined {
+  if (!(thrown instanceof Error) || thrown instanceof ResolveError) return undefined
+  if (!('code' in thrown) || !('statusCode' in thrown)) return undefined
+  const { code, statusCode, message } = thrown
+  if (typeof code !== 'string' || !code.startsWith('FST_')) return undefined
+  if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined
+  return requestFailure('REQUEST_INVALID', message, statusCode)
+}
+
+function retryAfter(error: ResolveError): Record<string, string> {
+  if (error.retryAfterMs !== undefined) {
+    return { 'retry-after': String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))) }
+  }
+  if (error.code !== 'TOOMANYREQUESTS') return {}
+  return { 'retry-after': String(DEFAULT_RETRY_AFTER_SECONDS) }
+}

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import type { FastifyInstance } from 'fastify'
+import { endlessAnswers, openDoor } from '../../support/http-door.ts'
+
+/** Connects, sends, and gives what comes until the other side ends. */
+async function talk(t: TestContext, app: FastifyInstance, text: string): Promise<string> {
+  const socket = await dial(t, app, text)
+  let heard = ''
+  socket.on('data', (chunk) => {
+    heard += chunk
+  })
+  await once(socket, 'close')
+  return heard
+}
+
+async function dial(t: TestContext, app: FastifyInstance, text: string): Promise<Socket> {
+  if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const socket = connect(port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  // A reset is one of the ways in which a connection may end here.
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  socket.write(text)
+  return socket
+}
+
+/** Answers that are never given, and the signal of the first that was asked for. */
+function endless() {
+  let onAsked: (signal: AbortSignal) => void = () => {}
+  const signal = new Promise<AbortSignal>((resolve) => {
+    onAsked = resolve
+  })
+  return { signal, answers: endlessAnswers((asked) => onAsked(asked)) }
+}
+
+function codeIn(response: string): unknown {
+  return JSON.parse(response.slice(response.indexOf('\r\n\r\n'))).errors[0].code
+}
+
+test('a client that never finishes its headers is sent away', { timeout: 10_000 }, async (t) => {
+  const limits = { headersTimeoutMs: 40, requestTimeoutMs: 80 }
+  const app = await openDoor(t, { limits })
+
+  const heard = await talk(t, app, 'GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ')
+
+  assert.match(heard, /^HTTP\/1\.1 408 Request Timeout\r\n/)
+  assert.equal(codeIn(heard), 'REQUEST_INVALID')
+})
+
+test('an idle connection is closed after its answer', { timeout: 10_000 }, async (t) => {
+  const app = await openDoor(t, { limits: { keepAliveTimeoutMs: 20 } })
+
+  const heard = await talk(t, app, 'GET /livez HTTP/1.1\r\nhost: x\r\n\r\n')
+
+  assert.match(heard, /^HTTP\/1\.1 200 OK\r\n/)
+})
+
+test('headers over the limit are a 431', async (t) => {
+  const app = await openDoor(t)
+  const big = 'x'.repeat(17 * 1024)
+
+  const heard = await talk(t, app, `GET /livez HTTP/1.1\r\nhost: x\r\nx-big: ${big}\r\n\r\n`)
+
+  assert.match(heard, /^HTTP\/1\.1 431 /)
+  assert.equal(codeIn(heard), 'REQUEST_INVALID')
+})
+
+test('a URL over the limit is a 431 too', async (t) => {
+  const app = await openDoor(t)
+
+  const heard = await talk(t, app, `GET /resolve?ref=${'x'.repeat(17 * 1024)} HTTP/1.1\r\n\r\n`)
+
+  assert.match(heard, /^HTTP\/1\.1 431 /)
+})
+
+test('what is not HTTP is a 400', async (t) => {
+  const app = await openDoor(t)
+
+  const heard = await talk(t, app, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+
+  assert.match(heard, /^HTTP\/1\.1 400 Bad Request\r\n/)
+  assert.equal(codeIn(heard), 'REQUEST_INVALID')
+})
+
+test('a client that leaves aborts its question', { timeout: 10_000 }, async (t) => {
+  const { answers, signal: asked } = endless()
+  const app = await openDoor(t, { answers })
+  const socket = await dial(t, app, 'GET /resolve?ref=nginx HTTP/1.1\r\nhost: x\r\n\r\n')
+  const signal = await asked
+
+  socket.destroy()
+  if (!signal.aborted) await once(signal, 'abort')
+
+  assert.equal(signal.reason.name, 'AbortError')
+})
+
+test('a question that takes too long is a 504', { timeout: 10_000 }, async (t) => {
+  const app = await openDoor(t, { answers: endlessAnswers(), timeoutMs: 20 })
+
+  const heard = await talk(
+    t,
+    app,
+    'GET /resolve?ref=nginx HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',
+  )
+
+  assert.match(heard, /^HTTP\/1\.1 504 Gateway Timeout\r\n/)
+  assert.equal(codeIn(heard), 'DEADLINE_EXCEEDED')
+})
+
+test('an upload to a route that takes none is answered and cut off', async (t) => {
+  const app = await openDoor(t)
+  const head = 'POST /resolve HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n'
+
+  const heard = await talk(t, app, `${head}some of it`)
+
+  assert.match(heard, /^HTTP\/1\.1 405 Method Not Allowed\r\n/)
+})
+
+test('closing ends idle connections at once', { timeout: 10_000 }, async (t) => {
+  const app = await openDoor(t)
+  const socket = await dial(t, app, 'GET /livez HTTP/1.1\r\nhost: x\r\n\r\n')
+  await once(socket, 'data')
+
+  const closed = once(socket, 'close')
+  await app.close()
+
+  await closed
+})
+
+test('closing gives a question in flight its grace, then cuts it off', {
+  timeout: 10_000,
+}, async (t) => {
+  const { answers, signal: asked } = endless()
+  const app = await openDoor(t, { answers, limits: { closeGraceMs: 20 } })
+  const socket = await dial(t, app, 'GET /resolve?ref=nginx HTTP/1.1\r\nhost: x\r\n\r\n')
+  const signal = await asked
+
+  const closed = once(socket, 'close')
+  await app.close()
+
+  await closed
+  if (!signal.aborted) await once(signal, 'abort')
+  assert.equal(signal.reason.name, 'AbortError')
+})

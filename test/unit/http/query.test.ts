@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ResolveQuery } from '../../../api/v1/resolve.ts'
+import { readQuery } from '../../../src/http/query.ts'
+
+test('true and false become booleans, everything else stays text', () => {
+  const read = readQuery(ResolveQuery, { ref: 'true', refresh: 'true', node: 'false' })
+
+  assert.deepEqual(read, { value: { ref: 'true', refresh: true, node: false } })
+})
+
+const refused: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [
+  ['a missing reference', {}, /'ref' is missing/],
+  ['a reference given twice', { ref: ['a', 'b'] }, /'ref' is given twice/],
+  ['a flag given twice', { ref: 'a', node: ['true', 'true'] }, /'node' is given twice/],
+  ['an unknown name', { ref: 'a', plattform: 'x' }, /'plattform'; known are ref, platform, refr/],
+  ['a name of the prototype', { ref: 'a', toString: 'x' }, /unknown query parameter 'toString'/],
+  ['a flag of 1', { ref: 'a', refresh: '1' }, /'refresh' must be true or false/],
+  ['a flag of TRUE', { ref: 'a', refresh: 'TRUE' }, /'refresh' must be true or false/],
+  ['an empty flag', { ref: 'a', explain: '' }, /'explain' must be true or false/],
+]
+
+for (const [what, query, message] of refused) {
+  test(`${what} is refused by name`, () => {
+    const read = readQuery(ResolveQuery, query)
+
+    assert.ok('error' in read)
+    assert.match(read.error.message, message)
+  })
+}
+
+test('a long unknown name is cut in the message', () => {
+  const read = readQuery(ResolveQuery, { ['x'.repeat(9000)]: '1' })
+
+  assert.ok('error' in read)
+  assert.ok(read.error.message.length < 200)
+})
