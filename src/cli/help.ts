@@ -5,6 +5,9 @@ const GENERAL = `image-resolver: which image is this reference, exactly, and whe
 Usage:
   image-resolver [--config FILE]              run the service: CRI shim and HTTP API
   image-resolver resolve REF [--json]         answer once, with the same configuration
+  image-resolver pull REF                     pull through the running service, as kubelet does
+  image-resolver images [--json]              the images of this node, with all their names
+  image-resolver rmi IMAGE ...                remove images, by any name or ID
   image-resolver parse [--json] [REF ...]     take references apart, asking nobody
   image-resolver config check                 print the effective configuration, or its mistakes
 
@@ -33,6 +36,36 @@ Options:
       --json              the answer of GET /resolve
 
 Exit code: 0 found, 1 not found or not to be found out, 2 wrong use or a bad configuration.
+`
+
+const PULL = `Usage: image-resolver pull REF [options]
+
+Pulls REF through the running service, as a kubelet without credentials does, and prints the
+runtime's ID of the image.
+
+Options:
+  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
+      --json          {"imageId": ...}
+
+Exit code: 0 pulled, 1 not, 2 wrong use or a bad configuration.
+`
+
+const IMAGES = `Usage: image-resolver images [options]
+
+Lists the images of this node, asking the running service: ID, size and every name.
+
+Options:
+  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
+      --json          [{imageId, references, sizeBytes, pinned}]
+`
+
+const RMI = `Usage: image-resolver rmi IMAGE ... [options]
+
+Removes images from this node, by any of their names or by ID, with all their names. What is not
+there counts as removed.
+
+Options:
+  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
 `
 
 const PARSE = `Usage: image-resolver parse [--json] [REF ...]
@@ -68,6 +101,9 @@ Options:
 
 const HELP: Readonly<Record<string, string>> = {
   resolve: RESOLVE,
+  pull: PULL,
+  images: IMAGES,
+  rmi: RMI,
   parse: PARSE,
   'config check': CONFIG_CHECK,
   serve: SERVE,

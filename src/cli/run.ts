@@ -1,6 +1,12 @@
 import { parseArgs } from 'node:util'
 import { toResolveError } from '../errors.ts'
 import { configCheckCommand } from './commands/config.ts'
+import {
+  imagesCommand,
+  type NodeCommandOptions,
+  pullCommand,
+  removeCommand,
+} from './commands/images.ts'
 import { parseCommand } from './commands/parse.ts'
 import { resolveCommand } from './commands/resolve.ts'
 import { helpFor, VERSION } from './help.ts'
@@ -50,6 +56,25 @@ const COMMANDS: Readonly<Record<string, Command>> = {
         stderr: world.stderr,
       })
     },
+  },
+  pull: {
+    options: ['config', 'file', 'json'],
+    words: { min: 1, max: 1, problem: 'pull takes one reference' },
+    run: ([image = ''], values, world) => pullCommand(image, nodeOptions(values, world)),
+  },
+  images: {
+    options: ['config', 'file', 'json'],
+    words: { min: 0, max: 0, problem: 'images takes no words after it' },
+    run: (_words, values, world) => imagesCommand(nodeOptions(values, world)),
+  },
+  rmi: {
+    options: ['config', 'file'],
+    words: {
+      min: 1,
+      max: Number.POSITIVE_INFINITY,
+      problem: 'rmi takes the name or ID of an image',
+    },
+    run: (images, values, world) => removeCommand(images, nodeOptions(values, world)),
   },
   parse: {
     options: ['json'],
@@ -106,6 +131,11 @@ function nameCommand(positionals: readonly string[]): {
     return { name: `config ${second}`, words: positionals.slice(2) }
   }
   return { name: first, words: positionals.slice(1) }
+}
+
+function nodeOptions(values: Values, world: World): NodeCommandOptions {
+  const { json = false } = values
+  return { open: () => world.node({ file: fileOf(values) }), json, stdout: world.stdout }
 }
 
 function fileOf(values: Values): string | undefined {

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { MAIN, startDaemon } from '../support/daemon.ts'
+import { startProgram } from '../support/program.ts'
+import { temporaryFolder } from '../support/stack.ts'
+
+test('without a runtime HTTP is served, and that is said once', async (t) => {
+  const daemon = await startDaemon(t, { config: {} })
+
+  const live = await fetch(new URL('/livez', daemon.httpUrl()))
+
+  assert.equal(live.status, 200)
+  const output = daemon.program().output()
+  const told = output.match(/no CRI runtime|waiting for it/g) ?? []
+  assert.equal(told.length, 1, output)
+  assert.equal(await daemon.stop(), 0)
+})
+
+test('a runtime that is configured and not there yet is waited for', async (t) => {
+  const folder = temporaryFolder(t)
+  const daemon = await startDaemon(t, { config: { cri: join(folder, 'later.sock') } })
+
+  await daemon.program().line(/waiting for it/, 10_000)
+  const ready = await fetch(new URL('/readyz', daemon.httpUrl()))
+
+  assert.equal(ready.status, 503)
+  assert.match(await ready.text(), /later\.sock does not answer yet/)
+  assert.ok(!existsSync(daemon.socketPath))
+})
+
+test('with force our socket is open before the runtime answers', async (t) => {
+  const folder = temporaryFolder(t)
+  const daemon = await startDaemon(t, {
+    config: { cri: join(folder, 'later.sock'), force: true },
+  })
+
+  await daemon.program().line(/CRI is served/, 10_000)
+
+  assert.ok(existsSync(daemon.socketPath))
+})
+
+test('a socket that cannot be opened leaves HTTP served, and readyz says why', async (t) => {
+  const folder = temporaryFolder(t)
+  const taken = join(folder, 'taken')
+  writeFileSync(taken, 'not a socket')
+  const daemon = await startDaemon(t, {
+    config: { shim: taken, cri: join(folder, 'later.sock'), force: true },
+  })
+
+  await daemon.program().line(/the CRI socket is not served/, 10_000)
+  const ready = await fetch(new URL('/readyz', daemon.httpUrl()))
+
+  assert.equal(ready.status, 503)
+  assert.match(await ready.text(), /is not a socket/)
+})
+
+test('a bad configuration ends the start with every mistake and its line, and exit code 2', async (t) => {
+  const folder = temporaryFolder(t)
+  const file = join(folder, 'bad.yaml')
+  writeFileSync(file, 'shim: /run/x.sock\nadress: hub:5000\ntimeout: soon\n')
+  const program = startProgram(process.execPath, [MAIN, '-f', file])
+  t.after(() => program.stop())
+
+  await program.line(/bad\.yaml:3/, 10_000)
+  await program.stop()
+
+  assert.equal(program.exitCode(), 2)
+  assert.match(program.output(), /bad\.yaml:2: adress: .*did you mean/)
+})
+
+test('an HTTP address that is taken ends the start, naming the field', async (t) => {
+  const daemon = await startDaemon(t, { config: {} })
+  const folder = temporaryFolder(t)
+  mkdirSync(join(folder, 'state'))
+  const file = join(folder, 'second.yaml')
+  const { host } = new URL(daemon.httpUrl())
+  writeFileSync(file, `http:\n  listen: ${host}\nshim: ${join(folder, 'shim.sock')}\n`)
+  const second = startProgram(process.execPath, [MAIN, '--config', file])
+  t.after(() => second.stop())
+
+  await second.line(/http\.listen: cannot listen on .*: another process listens there/, 10_000)
+  await second.stop()
+
+  assert.equal(second.exitCode(), 1)
+})

@@ -1,0 +1,83 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { dump } from 'js-yaml'
+import { type Program, startProgram } from './program.ts'
+import { type Cleanup, temporaryFolder } from './stack.ts'
+
+/** The program as `npm run build` leaves it. */
+export const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url))
+const START_LIMIT_MS = 20_000
+/** Beyond the grace that the service gives its calls. */
+const STOP_LIMIT_MS = 20_000
+
+export interface Daemon {
+  readonly configFile: string
+  /** Our CRI socket. */
+  readonly socketPath: string
+  /** `http://127.0.0.1:port`; another one after each start. */
+  httpUrl(): string
+  /** Changes the configuration file. */
+  configure(config: object): void
+  start(): Promise<void>
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>
+  /** SIGKILL. */
+  kill(): Promise<void>
+  program(): Program
+}
+
+export interface DaemonOptions {
+  /** The runtime's socket; without it no CRI socket is waited for. */
+  readonly cri?: string
+  /** Any other fields of the configuration. */
+  readonly config?: object
+}
+
+/** The service as an operator starts it: a process of its own, told everything by its file. */
+export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<Daemon> {
+  const folder = temporaryFolder(t)
+  const configFile = join(folder, 'image-resolver.yaml')
+  const socketPath = join(folder, 'run', 'shim.sock')
+  mkdirSync(join(folder, 'state'))
+  const base = {
+    shim: socketPath,
+    ...(options.cri === undefined ? {} : { cri: options.cri }),
+    image: join(folder, 'state'),
+    http: { listen: '127.0.0.1:0' },
+  }
+  let program: Program | undefined
+  let httpUrl = ''
+
+  function configure(config: object): void {
+    writeFileSync(configFile, dump({ ...base, ...config }))
+  }
+
+  async function start(): Promise<void> {
+    program = startProgram(process.execPath, [MAIN, '--config', configFile])
+    const [, address = ''] = await program.line(/"address":"([^"]+)"/, START_LIMIT_MS)
+    httpUrl = address
+    if (options.cri !== undefined) await program.line(/CRI is served/, START_LIMIT_MS)
+  }
+
+  configure(options.config ?? {})
+  t.after(async () => program?.stop())
+  await start()
+  const current = (): Program => {
+    if (program === undefined) throw new Error('the daemon was not started')
+    return program
+  }
+  return {
+    configFile,
+    socketPath,
+    httpUrl: () => httpUrl,
+    configure,
+    start,
+    stop: async () => {
+      await current().stop(STOP_LIMIT_MS)
+      return current().exitCode()
+    },
+    kill: () => current().kill(),
+    program: current,
+  }
+}

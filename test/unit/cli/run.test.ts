@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { PassThrough, Readable } from 'node:stream'
+import { test } from 'node:test'
+import { VERSION } from '../../../src/cli/help.ts'
+import { run } from '../../../src/cli/run.ts'
+import type { World } from '../../../src/cli/world.ts'
+import { ResolveError } from '../../../src/errors.ts'
+import type { Answer } from '../../../src/resolver/answer.ts'
+import type { NodeImage } from '../../../src/runtime/types.ts'
+import { digestOf, identity } from '../../support/resolver.ts'
+
+const ANSWER: Answer = {
+  ...identity('a'),
+  requested: 'nginx',
+  reference: 'docker.io/library/nginx:latest',
+  references: [
+    {
+      reference: `hub:5000/library/nginx@${identity('a').digest}`,
+      kind: 'digest',
+      registry: 'hub:5000',
+      priority: 1000,
+      verified: true,
+    },
+  ],
+  registry: 'hub:5000',
+  source: 'registry',
+  resolvedAt: 0,
+  expiresAt: 60_000,
+  node: { present: true, imageId: digestOf('node') },
+  attempts: [{ registry: 'hub:5000', step: 'manifest', outcome: 'ok', status: 200, ms: 3.4 }],
+}
+
+const ON_NODE: NodeImage = {
+  id: digestOf('node'),
+  repoTags: ['docker.io/library/nginx:latest'],
+  repoDigests: [`docker.io/library/nginx@${digestOf('d')}`],
+  size: 1234n,
+  pinned: false,
+}
+
+async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, input = '') {
+  const stdout = new PassThrough()
+  const stderr = new PassThrough()
+  const calls: unknown[] = []
+  let closed = 0
+  const world: World = {
+    stdin: Readable.from([input]),
+    stdout,
+    stderr,
+    serve: async (options) => {
+      calls.push({ serve: options })
+      return 0
+    },
+    answers: async (options) => {
+      calls.push({ answers: options })
+      return {
+        answer: async (reference, asked) => {
+          calls.push({ reference, asked })
+          if (outcome instanceof Error) throw outcome
+          return outcome
+        },
+        close: async () => {
+          closed += 1
+        },
+      }
+    },
+    node: async (options) => {
+      calls.push({ node: options })
+      return {
+        pull: async (image) => {
+          calls.push({ pull: image })
+          if (outcome instanceof Error) throw outcome
+          return digestOf('node')
+        },
+        images: async () => [ON_NODE],
+        remove: async (image) => {
+          calls.push({ remove: image })
+        },
+        close: () => {
+          closed += 1
+        },
+      }
+    },
+  }
+  const code = await run(args, world)
+  const text = (stream: PassThrough): string => String(stream.read() ?? '')
+  return { code, out: text(stdout), err: text(stderr), calls, closed }
+}
+
+test('without a command the service is run, with the file by any of its three names', async () => {
+  for (const args of [
+    ['--config', 'x'],
+    ['-f', 'x'],
+    ['--file', 'x'],
+    ['serve', '--config=x'],
+  ]) {
+    const { code, calls } = await cli(args)
+
+    assert.equal(code, 0)
+    assert.deepEqual(calls, [{ serve: { file: 'x' } }])
+  }
+  assert.deepEqual((await cli([])).calls, [{ serve: { file: undefined } }])
+})
+
+test('resolve prints the answer for people', async () => {
+  const { code, out, calls, closed } = await cli(['resolve', 'nginx', '--node', '--explain'])
+
+  assert.equal(code, 0)
+  assert.match(out, /^reference +docker\.io\/library\/nginx:latest$/m)
+  assert.match(out, new RegExp(`^image ID +${ANSWER.imageId}$`, 'm'))
+  assert.match(out, new RegExp(`^on the node +${digestOf('node')}$`, 'm'))
+  assert.match(out, /^ {2}hub:5000\/library\/nginx@sha256:\w+$/m)
+  assert.match(out, /^ {2}hub:5000 +manifest +ok 200 +3 ms$/m)
+  assert.deepEqual(calls.at(-1), { reference: 'nginx', asked: { node: true } })
+  assert.equal(closed, 1)
+})
+
+test('resolve --json prints what GET /resolve answers', async () => {
+  const { out, calls } = await cli(['resolve', 'nginx', '--json', '--platform', 'linux/arm64'])
+
+  const body = JSON.parse(out)
+  assert.equal(body.imageId, ANSWER.imageId)
+  assert.equal(body.expiresAt, '1970-01-01T00:01:00.000Z')
+  assert.equal('attempts' in body, false)
+  assert.deepEqual(calls.at(-1), {
+    reference: 'nginx',
+    asked: { node: false, platform: 'linux/arm64' },
+  })
+})
+
+test('an image that is not found ends with 1, and with what each registry said', async () => {
+  const error = new ResolveError('MANIFEST_UNKNOWN', 'nginx: hub:5000: not found', {
+    attempts: [
+      { registry: 'hub:5000', step: 'manifest', outcome: 'not_found', status: 404, ms: 2 },
+    ],
+  })
+
+  const people = await cli(['resolve', 'nginx'], error)
+  const scripts = await cli(['resolve', 'nginx', '--json'], error)
+
+  assert.equal(people.code, 1)
+  assert.match(people.err, /nginx: hub:5000: not found \[MANIFEST_UNKNOWN\]/)
+  assert.match(people.err, /hub:5000 +manifest +not_found 404 +2 ms/)
+  assert.equal(scripts.code, 1)
+  const { errors } = JSON.parse(scripts.out)
+  assert.equal(errors[0].code, 'MANIFEST_UNKNOWN')
+  assert.equal(errors[0].detail.attempts.length, 1)
+  assert.equal(scripts.closed, 1)
+})
+
+test('parse reads standard input, one reference a line', async () => {
+  const { code, out } = await cli(['parse', '--json'], ANSWER, 'nginx\nquay.io/a/b:1\n')
+
+  const rows = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.equal(code, 0)
+  assert.deepEqual(
+    rows.map(({ reference }) => reference),
+    ['docker.io/library/nginx:latest', 'quay.io/a/b:1'],
+  )
+})
+
+test('pull prints the ID of the image, and fails with the words of the runtime', async () => {
+  const pulled = await cli(['pull', 'nginx', '-f', 'x'])
+  const failed = await cli(['pull', 'nginx'], new ResolveError('UNKNOWN', 'failed to pull nginx'))
+
+  assert.equal(pulled.code, 0)
+  assert.equal(pulled.out, `${digestOf('node')}\n`)
+  assert.deepEqual(pulled.calls, [{ node: { file: 'x' } }, { pull: 'nginx' }])
+  assert.equal(failed.code, 1)
+  assert.match(failed.err, /failed to pull nginx/)
+  assert.equal(failed.closed, 1)
+  assert.equal((await cli(['pull', 'nginx', '--json'])).out, `{"imageId":"${digestOf('node')}"}\n`)
+})
+
+test('images lists each image with all its names', async () => {
+  const people = await cli(['images'])
+  const scripts = await cli(['images', '--json'])
+
+  assert.equal(
+    people.out,
+    `${ON_NODE.id}  1234 bytes\n  ${ON_NODE.repoDigests[0]}\n  docker.io/library/nginx:latest\n`,
+  )
+  assert.deepEqual(JSON.parse(scripts.out), [
+    {
+      imageId: ON_NODE.id,
+      references: [ON_NODE.repoDigests[0], 'docker.io/library/nginx:latest'],
+      sizeBytes: 1234,
+      pinned: false,
+    },
+  ])
+})
+
+test('rmi removes every image that is named', async () => {
+  const { code, calls, closed } = await cli(['rmi', 'a', 'b'])
+
+  assert.equal(code, 0)
+  assert.deepEqual(calls.slice(1), [{ remove: 'a' }, { remove: 'b' }])
+  assert.equal(closed, 1)
+})
+
+test('wrong use ends with 2 and teaches the right one', async () => {
+  const mistakes: readonly (readonly [readonly string[], RegExp])[] = [
+    [['resolve'], /resolve takes one reference[\s\S]*Usage: image-resolver resolve/],
+    [['resolve', 'a', 'b'], /resolve takes one reference/],
+    [['parse', '--platform', 'x'], /parse has no option --platform/],
+    [['config'], /there is no command config/],
+    [['config', 'chek'], /there is no command config chek/],
+    [['nginx:latest'], /there is no command nginx:latest/],
+    [['serve', 'x'], /no such command/],
+    [['--nonsense'], /--nonsense/],
+  ]
+  for (const [args, expected] of mistakes) {
+    const { code, err, calls } = await cli(args)
+
+    assert.equal(code, 2, args.join(' '))
+    assert.match(err, expected)
+    assert.deepEqual(calls, [])
+  }
+})
+
+test('a bad configuration ends with 2', async () => {
+  const { code, err } = await cli(['config', 'check', '--config', '/nonexistent/file.yaml'])
+
+  assert.equal(code, 2)
+  assert.match(err, /\/nonexistent\/file\.yaml: there is no such file/)
+})
+
+test('help is given for all and for each command', async () => {
+  for (const args of [['--help'], ['-h'], ['help']]) {
+    assert.match((await cli(args)).out, /^image-resolver: which image/)
+  }
+  for (const command of ['serve', 'resolve', 'pull', 'images', 'rmi', 'parse', 'config check']) {
+    const words = command.split(' ')
+    const byOption = await cli([...words, '--help'])
+    const byCommand = await cli(['help', ...words])
+
+    assert.ok(byOption.out.startsWith(`Usage: image-resolver`), command)
+    assert.ok(byOption.out.includes(command), command)
+    assert.equal(byCommand.out, byOption.out)
+  }
+})
+
+test('the version is the one of the package', async () => {
+  const { version } = JSON.parse(
+    readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
+  )
+
+  assert.equal((await cli(['--version'])).out, `${version}\n`)
+  assert.equal(VERSION, version)
+})
