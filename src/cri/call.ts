@@ -52,11 +52,18 @@ export function relayCall(
 
   upstream.once('response', (headers, flags, raw?: readonly string[]) => {
     if (client.closed || isAnswered) return
-    isAnswered = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
-    const options = isAnswered ? WITHOUT_BODY : WITH_TRAILERS
-    sendHeaders(faithful(headers, raw ?? []), (each) => client.respond(each, options))
+    const isWhole = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
+    const options = isWhole ? WITHOUT_BODY : WITH_TRAILERS
+    try {
+      sendHeaders(faithful(headers, raw ?? []), (each) => client.respond(each, options))
+    } catch {
+      // Node takes in what it does not give out: a status above 599, for one.
+      fail(GRPC_STATUS.internal, 'the answer of the server behind could not be relayed')
+      return
+    }
     copyBody(upstream, client)
-    if (!isAnswered) return
+    if (!isWhole) return
+    isAnswered = true
     code = statusOf(headers)
     declineRest(client)
   })

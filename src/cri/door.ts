@@ -73,15 +73,16 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
 
 /** @returns the paths that are answered here */
 function addServices(server: Server, options: CriDoorOptions): ReadonlySet<string> {
-  const { answers, timeoutMs, logger: log } = options
+  const { answers, logger: log } = options
+  const limits = { limitMs: options.timeoutMs, log }
   const images = new ImageService({ ...options, credentialsFor: fromAuthConfig, log })
   const resolves = new ResolveService({ answers, credentialsFor: fromAuthConfig })
   const paths: string[] = []
   for (const version of VERSIONS) {
     const definition = imageServiceDefinition(version)
     server.addService(definition, {
-      pullImage: unary<Buffer, Buffer>((r, caller) => images.pull(r, caller, version), timeoutMs),
-      removeImage: unary<Buffer, Buffer>((r, caller) => images.remove(r, caller), timeoutMs),
+      pullImage: unary<Buffer, Buffer>((r, caller) => images.pull(r, caller, version), limits),
+      removeImage: unary<Buffer, Buffer>((r, caller) => images.remove(r, caller), limits),
     })
     paths.push(...Object.values(definition).map(({ path }) => path))
   }
@@ -92,7 +93,7 @@ function addServices(server: Server, options: CriDoorOptions): ReadonlySet<strin
   server.addService(resolverDefinition, {
     resolveImage: unary<ResolveImageRequest, object>(
       (request, caller) => resolves.resolve(request, caller),
-      timeoutMs,
+      limits,
     ),
   })
   paths.push(...Object.values(resolverDefinition).map(({ path }) => path))

@@ -72,6 +72,7 @@ export function createRelay(options: RelayOptions): Relay {
       begin(stream, headers, raw ?? [], isOwned ? inProcess : runtime)
     })
   })
+  // Not worth more: grpc-go, for one, says goodbye with a stream number that nghttp2 does not like.
   server.on('sessionError', (error) => logger.debug({ err: error }, 'a client broke off'))
 
   function begin(

@@ -1,12 +1,15 @@
 import {
   type handleUnaryCall,
-  Metadata,
+  type Metadata,
   type ServerUnaryCall,
   type ServiceError,
+  status,
 } from '@grpc/grpc-js'
 import { toResolveError } from '../errors.ts'
 import { isRuntimeError } from '../runtime/call.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import { grpcStatus } from './status.ts'
+import { MalformedMessageError } from './wire.ts'
 
 /** What a handler knows of its caller. */
 export interface Caller {
@@ -18,22 +21,27 @@ export interface Caller {
   readonly signal: AbortSignal
 }
 
+export interface UnaryOptions {
+  /** For callers that bring no deadline. */
+  readonly limitMs: number
+  readonly log: Pick<Logger, 'error'>
+}
+
 /**
  * A gRPC handler from a function. Errors of the runtime reach the caller as they are: code, text,
  * trailers and details, since kubelet reads a meaning from the text.
- *
- * @param limitMs for callers that bring no deadline
+ * What is our own fault is told to the log alone.
  */
 export function unary<Request, Response>(
   answer: (request: Request, caller: Caller) => Promise<Response>,
-  limitMs: number,
+  { limitMs, log }: UnaryOptions,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     const { caller, done } = callerOf(call, limitMs)
     answer(call.request, caller)
       .then(
         (response) => callback(null, response),
-        (thrown: unknown) => callback(toServiceError(thrown)),
+        (thrown: unknown) => callback(toServiceError(thrown, log)),
       )
       .finally(done)
   }
@@ -65,10 +73,17 @@ function callerOf<Request, Response>(
   }
 }
 
-function toServiceError(thrown: unknown): Partial<ServiceError> {
+function toServiceError(thrown: unknown, log: Pick<Logger, 'error'>): Partial<ServiceError> {
   if (isRuntimeError(thrown)) {
     return { code: thrown.code, details: thrown.details, metadata: thrown.metadata }
   }
+  if (thrown instanceof MalformedMessageError) {
+    const details = `the request is no protobuf message: ${thrown.message}`
+    return { code: status.INVALID_ARGUMENT, details }
+  }
   const error = toResolveError(thrown)
-  return { code: grpcStatus[error.code], details: error.message, metadata: new Metadata() }
+  const code = grpcStatus[error.code]
+  if (error.code !== 'UNKNOWN') return { code, details: error.message }
+  log.error({ err: thrown }, 'unexpected error')
+  return { code, details: 'unexpected error; the log of image-resolver has it' }
 }

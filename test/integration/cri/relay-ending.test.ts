@@ -2,11 +2,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { constants } from 'node:http2'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
+import { FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/cri/frames.ts'
 import { type RuntimeCall, respond } from '../../support/fake-runtime.ts'
 import { answerOf, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
+import { literal, plain } from '../../support/hpack-fields.ts'
+import { SETTINGS } from '../../support/raw-http2-client.ts'
 import { startRelay } from '../../support/relay.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_REFUSED_STREAM } = constants
@@ -267,6 +270,27 @@ test('drains at once when nobody is there', async (t) => {
   await relay.close({ graceMs: 60_000 })
 
   assert.ok(performance.now() - startedAt < 5_000)
+})
+
+test('says Internal to an answer that Node cannot give', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  await runtime.stop()
+  const sevenHundred = literal('without', 8, plain('700'))
+  const rawRuntime = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.write(SETTINGS)
+    socket.once('data', () => {
+      const flags = FRAME_FLAG.endHeaders | FRAME_FLAG.endStream
+      socket.write(frame(FRAME_TYPE.headers, flags, 1, sevenHundred))
+    })
+  })
+  rawRuntime.listen(runtime.path)
+  t.after(() => rawRuntime.close())
+
+  const answer = await openGrpcClient(t, path).call(PULL)
+
+  assert.equal(answer.code, 13)
+  assert.equal(answer.message, 'the answer of the server behind could not be relayed')
 })
 
 test('closes a connection that does not speak HTTP/2', async (t) => {
