@@ -140,3 +140,17 @@ export function respondStatus(stream: ServerHttp2Stream, code: number, message: 
   const status = { 'grpc-status': String(code), 'grpc-message': encodeURIComponent(message) }
   stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...status }, WITHOUT_BODY)
 }
+
+export interface Arrival {
+  readonly arrived: Promise<RuntimeCall>
+  readonly hang: (call: RuntimeCall) => void
+}
+
+/** A handler that answers nothing, and the moment when its first call came. */
+export function hanging(): Arrival {
+  let arrive: (call: RuntimeCall) => void = () => {}
+  const arrived = new Promise<RuntimeCall>((resolve) => {
+    arrive = resolve
+  })
+  return { arrived, hang: (call) => arrive(call) }
+}

@@ -5,7 +5,7 @@ import { constants } from 'node:http2'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/cri/frames.ts'
-import { type RuntimeCall, respond } from '../../support/fake-runtime.ts'
+import { hanging, respond } from '../../support/fake-runtime.ts'
 import { answerOf, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
 import { literal, plain } from '../../support/hpack-fields.ts'
@@ -15,20 +15,6 @@ import { startRelay } from '../../support/relay.ts'
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_REFUSED_STREAM } = constants
 const PULL = '/runtime.v1.ImageService/PullImage'
 const HEADERS = { ':status': 200, 'content-type': 'application/grpc' }
-
-interface Arrival {
-  readonly arrived: Promise<RuntimeCall>
-  readonly hang: (call: RuntimeCall) => void
-}
-
-/** A handler that answers nothing, and the moment when its first call came. */
-function hanging(): Arrival {
-  let arrive: (call: RuntimeCall) => void = () => {}
-  const arrived = new Promise<RuntimeCall>((resolve) => {
-    arrive = resolve
-  })
-  return { arrived, hang: (call) => arrive(call) }
-}
 
 test('hands the deadline on unchanged, and the cancellation when it is over', async (t) => {
   const { runtime, path } = await startRelay(t)
@@ -216,60 +202,6 @@ test('takes a new connection when the runtime asks it to go; calls under way fin
   assert.equal(short.code, 0)
   assert.equal(code, 0)
   assert.deepEqual(messages.map(String), ['done'])
-})
-
-test('drains: what ends within the grace ends well, and new calls are not taken', async (t) => {
-  const { runtime, relay, path } = await startRelay(t)
-  const { arrived, hang } = hanging()
-  runtime.handle(PULL, hang)
-  const client = openGrpcClient(t, path)
-  const answer = client.call(PULL)
-  const call = await arrived
-  const toldToGo = once(client.session, 'goaway')
-
-  const closed = relay.close({ graceMs: 60_000 })
-  await toldToGo
-  respond(call.stream, [Buffer.from('pulled')])
-  const { code, messages } = await answer
-  await closed
-
-  assert.equal(code, 0)
-  assert.deepEqual(messages.map(String), ['pulled'])
-  assert.equal(client.session.closed, true)
-})
-
-test('drains: what does not end gets a status, and the runtime a cancellation', async (t) => {
-  const { runtime, relay, path } = await startRelay(t)
-  const silent = hanging()
-  const talking = hanging()
-  runtime.handle(PULL, silent.hang)
-  runtime.handle('/x.Y/Events', talking.hang)
-  const client = openGrpcClient(t, path)
-  const pull = client.call(PULL)
-  const events = client.open('/x.Y/Events')
-  const eventsAnswer = answerOf(events)
-  const [pullCall, eventsCall] = await Promise.all([silent.arrived, talking.arrived])
-  eventsCall.stream.respond(HEADERS, { waitForTrailers: true })
-  eventsCall.stream.write(framed(Buffer.from('event')))
-  await once(events, 'data')
-
-  await relay.close({ graceMs: 0 })
-
-  const answers = await Promise.all([pull, eventsAnswer])
-  assert.deepEqual(
-    answers.map(({ code, message }) => [code, message]),
-    Array(2).fill([14, 'image-resolver is shutting down']),
-  )
-  assert.deepEqual(await Promise.all([pullCall.closed, eventsCall.closed]), [8, 8])
-})
-
-test('drains at once when nobody is there', async (t) => {
-  const { relay } = await startRelay(t)
-
-  const startedAt = performance.now()
-  await relay.close({ graceMs: 60_000 })
-
-  assert.ok(performance.now() - startedAt < 5_000)
 })
 
 test('says Internal to an answer that Node cannot give', async (t) => {

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { hanging, respond } from '../../support/fake-runtime.ts'
+import { answerOf, openGrpcClient } from '../../support/grpc-client.ts'
+import { framed } from '../../support/grpc-frames.ts'
+import { startRelay } from '../../support/relay.ts'
+
+const PULL = '/runtime.v1.ImageService/PullImage'
+const HEADERS = { ':status': 200, 'content-type': 'application/grpc' }
+
+test('drains: what ends within the grace ends well, and new calls are not taken', async (t) => {
+  const { runtime, relay, path } = await startRelay(t)
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, hang)
+  const client = openGrpcClient(t, path)
+  const answer = client.call(PULL)
+  const call = await arrived
+  const toldToGo = once(client.session, 'goaway')
+
+  const closed = relay.close({ graceMs: 60_000 })
+  await toldToGo
+  respond(call.stream, [Buffer.from('pulled')])
+  const { code, messages } = await answer
+  await closed
+
+  assert.equal(code, 0)
+  assert.deepEqual(messages.map(String), ['pulled'])
+  assert.equal(client.session.closed, true)
+})
+
+test('drains: what does not end gets a status, and the runtime a cancellation', async (t) => {
+  const { runtime, relay, path } = await startRelay(t)
+  const silent = hanging()
+  const talking = hanging()
+  runtime.handle(PULL, silent.hang)
+  runtime.handle('/x.Y/Events', talking.hang)
+  const client = openGrpcClient(t, path)
+  const pull = client.call(PULL)
+  const events = client.open('/x.Y/Events')
+  const eventsAnswer = answerOf(events)
+  const [pullCall, eventsCall] = await Promise.all([silent.arrived, talking.arrived])
+  eventsCall.stream.respond(HEADERS, { waitForTrailers: true })
+  eventsCall.stream.write(framed(Buffer.from('event')))
+  await once(events, 'data')
+
+  await relay.close({ graceMs: 0 })
+
+  const answers = await Promise.all([pull, eventsAnswer])
+  assert.deepEqual(
+    answers.map(({ code, message }) => [code, message]),
+    Array(2).fill([14, 'image-resolver is shutting down']),
+  )
+  assert.deepEqual(await Promise.all([pullCall.closed, eventsCall.closed]), [8, 8])
+})
+
+test('drains at once when nobody is there', async (t) => {
+  const { relay } = await startRelay(t)
+
+  const startedAt = performance.now()
+  await relay.close({ graceMs: 60_000 })
+
+  assert.ok(performance.now() - startedAt < 5_000)
+})
