@@ -2,12 +2,12 @@ import { Server, type ServiceDefinition } from '@grpc/grpc-js'
 import { fromAuthConfig } from '../registry/keychain.ts'
 import { loadService } from '../runtime/protos.ts'
 import type { CriVersion, ImageNames } from '../runtime/types.ts'
+import { type ListeningSocket, listenOnSocket } from '../socket.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { type ImageResolver, type ImageRuntime, ImageService } from './image-service.ts'
 import { connectInProcess } from './in-process.ts'
 import { createRelay } from './relay.ts'
 import { type Answers, type ResolveImageRequest, ResolveService } from './resolve-service.ts'
-import { type ListeningSocket, listenOnSocket } from './socket.ts'
 import { unary } from './unary.ts'
 
 const MESSAGE_BYTES = 16 * 1024 * 1024

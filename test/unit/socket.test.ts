@@ -14,8 +14,8 @@ import {
 import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
-import { type ListeningSocket, listenOnSocket } from '../../../src/cri/socket.ts'
-import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { type ListeningSocket, listenOnSocket } from '../../src/socket.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const logger = pino({ level: 'silent' })
 

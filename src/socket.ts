@@ -3,8 +3,8 @@ import type { Stats } from 'node:fs'
 import { chmod, chown, link, lstat, mkdir, rename, stat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
-import { ResolveError } from '../errors.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import { ResolveError } from './errors.ts'
+import type { Logger } from './telemetry/logger.ts'
 
 /** What fits into sockaddr_un on Linux without its closing zero; libuv cuts longer ones silently. */
 const MAX_PATH_BYTES = 107
@@ -83,7 +83,7 @@ async function clear(path: string): Promise<void> {
   const found = await statOrNone(path)
   if (found === undefined) return
   if (!found.isSocket()) {
-    const message = `${path} exists and is not a socket; remove it or choose another path for the shim`
+    const message = `${path} exists and is not a socket; remove it or choose another path in the configuration`
     throw new ResolveError('CONFIG_INVALID', message)
   }
   if (await answers(path)) throw inUse(path)
@@ -99,7 +99,7 @@ async function clear(path: string): Promise<void> {
 }
 
 function inUse(path: string): ResolveError {
-  const message = `another instance serves ${path}; stop it first or choose another path for the shim`
+  const message = `another instance serves ${path}; stop it first or choose another path in the configuration`
   return new ResolveError('UNAVAILABLE', message)
 }
 
