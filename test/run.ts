@@ -1,0 +1,95 @@
+import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, relative, resolve } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { type EventData, run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { Tally } from './support/tally.ts'
+
+// `npm test`, or `node --import tsx test/run.ts unit property`: every *.test.ts below test/ or the
+// folders given. node's own runner takes no patterns before version 21, and is content with no file
+// at all.
+
+const ROOT = import.meta.dirname
+/** One file with all its tests. Far above the slowest: only what hangs gets there. */
+const FILE_LIMIT_MS = 600_000
+
+const TOTAL = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/
+
+type TestEvent =
+  | { readonly type: 'test:diagnostic'; readonly data: EventData.TestDiagnostic }
+  | { readonly type: 'test:pass' | 'test:fail'; readonly data: object }
+
+const folders = process.argv.slice(2)
+const files = (folders.length === 0 ? ['.'] : folders).flatMap(testFiles)
+const tally = new Tally()
+const ending = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
+
+// Tests with a runtime and a registry of their own want the machine for themselves.
+await runAll(
+  files.filter((file) => !isEndToEnd(file)),
+  Math.max(2, availableParallelism()),
+)
+await runAll(files.filter(isEndToEnd), 1)
+process.exitCode = report() ? 0 : 1
+
+function testFiles(folder: string): string[] {
+  const found = readdirSync(resolve(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => resolve(ROOT, folder, name))
+  if (found.length === 0) throw new Error(`no *.test.ts in ${resolve(ROOT, folder)}`)
+  return found.sort()
+}
+
+function isEndToEnd(file: string): boolean {
+  return file.includes('/e2e/')
+}
+
+async function runAll(chosen: readonly string[], concurrency: number): Promise<void> {
+  if (chosen.length === 0 || ending.signal.aborted) return
+  const stream = run({
+    files: [...chosen],
+    concurrency,
+    timeout: FILE_LIMIT_MS,
+    signal: ending.signal,
+  })
+  tally.count(stream)
+  await pipeline(stream, withoutTotals, new spec(), process.stdout, { end: false })
+}
+
+/** Each run ends with its own totals; report() gives those of all runs, once. */
+async function* withoutTotals(events: AsyncIterable<TestEvent>): AsyncGenerator<TestEvent> {
+  for await (const event of events) {
+    if (event.type !== 'test:diagnostic' || !TOTAL.test(event.data.message)) yield event
+  }
+}
+
+/** @returns whether all is well */
+function report(): boolean {
+  const { passed, failed, skipped, empty } = tally
+  const problems = empty.map((file) => `no test in ${inTree(file)}`)
+  if (passed + failed + skipped.length === 0) problems.push('no test was run')
+  if (ending.signal.aborted) problems.push('ended by a signal')
+  const lines = skipped.map(({ file, name, reason }) => `  ${inTree(file)}: ${name}: ${reason}`)
+  if (process.env['REQUIRE_E2E'] === '1' && skipped.some(({ file }) => isEndToEnd(file))) {
+    problems.push('REQUIRE_E2E=1, and end-to-end tests were skipped')
+  }
+  if (lines.length > 0) process.stdout.write(`\nskipped:\n${lines.join('\n')}\n`)
+  for (const problem of problems) process.stdout.write(`\nfailed: ${problem}\n`)
+  const wrong = failed + problems.length
+  const totals = [
+    ['tests', passed + wrong + skipped.length],
+    ['pass', passed],
+    ['fail', wrong],
+    ['skipped', skipped.length],
+    ['duration_ms', Math.round(performance.now())],
+  ]
+  process.stdout.write(`\n${totals.map(([name, count]) => `ℹ ${name} ${count}\n`).join('')}`)
+  process.stdout.write(`\n${passed} passed, ${wrong} failed, ${skipped.length} skipped\n`)
+  return wrong === 0
+}
+
+function inTree(file: string): string {
+  return relative(join(ROOT, '..'), file)
+}

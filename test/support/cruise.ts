@@ -1,0 +1,54 @@
+import { cruise, type IViolation } from 'dependency-cruiser'
+import { houseRules, roomOf } from './house.ts'
+
+export interface Inspection {
+  /** Files of src and api that were read; the packages they import are not counted. */
+  readonly modules: number
+  /** Imports between them and out of them. */
+  readonly imports: number
+  /** `rule: from -> to`, sorted. */
+  readonly violations: readonly string[]
+}
+
+/** Holds the imports of `src` and `api` below a folder against the rules of the house. */
+export async function inspectHouse(folder: string): Promise<Inspection> {
+  const { output } = await cruise(
+    ['src', 'api'],
+    {
+      baseDir: folder,
+      validate: true,
+      ruleSet: { forbidden: houseRules() },
+      doNotFollow: { path: '(^|/)node_modules/' },
+      // Types count too: they bind as firmly as values do.
+      tsPreCompilationDeps: true,
+    },
+    {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'require'],
+      extensions: ['.ts', '.js', '.mjs', '.cjs', '.d.ts'],
+    },
+  )
+  if (typeof output === 'string') throw new Error(`no result, but: ${output}`)
+  const own = output.modules.filter(({ source }) => /^(src|api)\//.test(source))
+  const homeless = own
+    .filter(({ source }) => roomOf(source) === undefined)
+    .map(({ source }) => `every-file-has-a-room: ${source}`)
+  return {
+    modules: own.length,
+    imports: own.reduce((sum, { dependencies }) => sum + dependencies.length, 0),
+    violations: [...new Set([...homeless, ...output.summary.violations.map(describe)])].sort(),
+  }
+}
+
+function describe({ rule, from, to, cycle }: IViolation): string {
+  if (cycle === undefined) return `${rule.name}: ${from} -> ${packageOf(to) ?? to}`
+  // The same ring is found once from each of its files.
+  const ring = cycle.map(({ name }) => name)
+  const first = ring.indexOf([...ring].sort()[0] ?? '')
+  return `${rule.name}: ${[...ring.slice(first), ...ring.slice(0, first + 1)].join(' -> ')}`
+}
+
+/** `undici` for any file of that package, wherever it is installed. */
+function packageOf(file: string): string | undefined {
+  return /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*\/node_modules\/)/.exec(file)?.[1]
+}
