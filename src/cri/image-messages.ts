@@ -66,3 +66,7 @@ export function withAuth(request: Uint8Array, auth: Partial<AuthConfig>): Uint8A
 export function pulledImage(response: Uint8Array): string {
   return readString(response, IMAGE_REF)
 }
+
+export function pullResponse(imageRef: string): Buffer {
+  return Buffer.from(withString(new Uint8Array(), IMAGE_REF, imageRef))
+}

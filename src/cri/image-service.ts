@@ -1,12 +1,5 @@
 import { type Attempt, ResolveError, toResolveError } from '../errors.ts'
-import {
-  dockerRef,
-  formatReference,
-  isImageId,
-  parseReference,
-  type Reference,
-  repositoryName,
-} from '../reference/reference.ts'
+import { isImageId, parseReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
 import type { CallResult, RuntimeError } from '../runtime/call.ts'
@@ -14,13 +7,16 @@ import { isRuntimeError } from '../runtime/call.ts'
 import type { PullOptions } from '../runtime/cri-client.ts'
 import type { CriVersion, ImageNames, NodeImage } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { adopt } from './adopt.ts'
 import {
   type AuthConfig,
   pulledImage,
+  pullResponse,
   requestedAuth,
   requestedImage,
   withImage,
 } from './image-messages.ts'
+import { canonicalName, wantedNames } from './names.ts'
 import { authorize } from './pull-auth.ts'
 import type { Caller } from './unary.ts'
 
@@ -82,7 +78,9 @@ export class ImageService {
     if (!candidates.some(({ configured }) => configured)) return passthrough()
     if (!(await this.#options.names.available())) return passthrough()
     const resolution = await this.#resolve(reference, credentials, caller.signal)
-    if (resolution === undefined) return passthrough()
+    if (resolution === undefined) {
+      return (await this.#adopt(reference, candidates, caller.signal)) ?? passthrough()
+    }
     for (const candidate of fit(candidates, resolution)) {
       const patched = authorize(
         withImage(request, `${candidate.pullName}@${resolution.digest}`),
@@ -137,6 +135,25 @@ export class ImageService {
       if (signal.aborted || onResolveError() === 'reject') throw error
       const { code, attempts } = error
       log.warn({ image, code, attempts }, 'could not resolve; passing the pull on')
+      return undefined
+    }
+  }
+
+  async #adopt(
+    reference: Reference,
+    candidates: readonly Candidate[],
+    signal: AbortSignal,
+  ): Promise<Buffer | undefined> {
+    const { log, names, runtime } = this.#options
+    const image = canonicalName(reference)
+    try {
+      const adopted = await adopt(reference, candidates, runtime, names, signal)
+      if (adopted === undefined) return undefined
+      log.info({ image, from: adopted.from }, 'named what was on the node already')
+      return pullResponse(adopted.imageId)
+    } catch (thrown) {
+      if (signal.aborted) throw thrown
+      log.warn({ image, reason: reason(thrown) }, 'could not look for the image on the node')
       return undefined
     }
   }
@@ -196,17 +213,6 @@ function namedBy(image: string): Reference | undefined {
   } catch {
     return undefined
   }
-}
-
-/** The one spelling that containerd stores and shows. */
-function canonicalName(reference: Reference): string {
-  return formatReference(dockerRef(reference))
-}
-
-/** As containerd names what it pulls: a digest in the reference leaves no tag. */
-function wantedNames(reference: Reference, digest: string): readonly string[] {
-  const byDigest = `${repositoryName(reference)}@${digest}`
-  return reference.digest === undefined ? [canonicalName(reference), byDigest] : [byDigest]
 }
 
 /** Where the digest can be pulled from, in the order of the ranking. */

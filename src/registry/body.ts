@@ -1,4 +1,4 @@
-import type { Reply } from './transport.ts'
+import type { Reply } from './reply.ts'
 
 /** The whole body, or undefined when it is longer than `limitBytes`; then the rest is not read. */
 export async function readBody(reply: Reply, limitBytes: number): Promise<Buffer | undefined> {

@@ -8,8 +8,9 @@ import type { ImageRequest } from './image.ts'
 import { MANIFEST_TYPES } from './media-types.ts'
 import { reachOf } from './reach.ts'
 import { isRedirect, nextHop } from './redirect.ts'
+import type { Reply } from './reply.ts'
 import { TokenCache } from './token.ts'
-import { discard, type Reply, Transport, type TransportOptions } from './transport.ts'
+import { discard, Transport, type TransportOptions } from './transport.ts'
 
 export interface RegistryClientOptions extends TransportOptions {
   /** Milliseconds. */

@@ -1,8 +1,8 @@
 import { type AttemptStep, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import { readBody } from './body.ts'
 import { AddressRefused } from './guard.ts'
+import type { Reply } from './reply.ts'
 import { retryAfterMs } from './retry-after.ts'
-import type { Reply } from './transport.ts'
 
 /** What was asked of whom, for error texts. */
 export interface Question {

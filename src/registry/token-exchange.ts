@@ -4,7 +4,8 @@ import type { Credentials } from './credentials.ts'
 import { networkFailure, type Question, statusFailure } from './failure.ts'
 import type { Reach } from './guard.ts'
 import { TOKEN_USERNAME } from './keychain.ts'
-import { discard, type Reply, type Transport } from './transport.ts'
+import type { Reply } from './reply.ts'
+import { discard, type Transport } from './transport.ts'
 
 /** What a token service is asked. */
 export interface TokenRequest {

@@ -1,8 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import { rootCertificates } from 'node:tls'
-import { Agent, type Dispatcher } from 'undici'
+import { Agent } from 'undici'
 import { ConnectFailure } from './failure.ts'
 import { guardedConnector, type Reach } from './guard.ts'
+import type { Reply } from './reply.ts'
 
 export interface TransportOptions {
   /** Limit of one connection attempt; default 5000. */
@@ -20,13 +20,6 @@ export interface Call {
   readonly body?: string
   readonly reach: Reach
   readonly signal: AbortSignal
-}
-
-/** An answer whose body has to be read or discarded: its connection is taken until then. */
-export interface Reply {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  readonly body: Dispatcher.ResponseData['body']
 }
 
 /** Per host. A thousand callers do not make a thousand connections. */

@@ -151,6 +151,24 @@ test('when everything is down', async (t) => {
   })
 })
 
+test("when everything is down, an image that another shim left under a mirror's name is used", async (t) => {
+  if (!requireStack(t, RUNTIME_PROGRAMS)) return
+  const node = await startTestNode(t)
+  const origin = node.registry.host
+  const image = buildImage()
+  await node.push('team/app', '1', image)
+  await node.direct.pullImage(`${node.first.host}/team/app:1`)
+  await node.first.refuse()
+  await node.second.refuse()
+  await node.registry.stop()
+
+  const ref = await node.kubelet.pullImage(`${origin}/team/app:1`)
+
+  assert.equal(ref, image.imageId)
+  const found = await node.kubelet.imageStatus(`${origin}/team/app:1`)
+  assert.equal(found?.id, ref)
+})
+
 test('a reference that nobody is configured for goes to the runtime as it came', async (t) => {
   if (!requireStack(t, RUNTIME_PROGRAMS)) return
   const node = await startTestNode(t, { address: undefined, registries: [] })

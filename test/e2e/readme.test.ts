@@ -23,7 +23,7 @@ test('the commands of the README print what it says', async (t) => {
       .replace('http://127.0.0.1:9430/', node.daemon.httpUrl().replace(/\/?$/, '/'))
       .replace(
         /^image-resolver (.*)$/,
-        `${process.execPath} ${MAIN} $1 -f ${node.daemon.configFile}`,
+        `${process.execPath} ${MAIN.join(' ')} $1 -f ${node.daemon.configFile}`,
       )
     const printed = await runProgram('sh', ['-c', real])
 

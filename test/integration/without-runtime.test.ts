@@ -60,11 +60,10 @@ test('a bad configuration ends the start with every mistake and its line, and ex
   const folder = temporaryFolder(t)
   const file = join(folder, 'bad.yaml')
   writeFileSync(file, 'shim: /run/x.sock\nadress: hub:5000\ntimeout: soon\n')
-  const program = startProgram(process.execPath, [MAIN, '-f', file])
+  const program = startProgram(process.execPath, [...MAIN, '-f', file])
   t.after(() => program.stop())
 
-  await program.line(/bad\.yaml:3/, 10_000)
-  await program.stop()
+  await program.ended()
 
   assert.equal(program.exitCode(), 2)
   assert.match(program.output(), /bad\.yaml:2: adress: .*did you mean/)
@@ -77,11 +76,11 @@ test('an HTTP address that is taken ends the start, naming the field', async (t)
   const file = join(folder, 'second.yaml')
   const { host } = new URL(daemon.httpUrl())
   writeFileSync(file, `http:\n  listen: ${host}\nshim: ${join(folder, 'shim.sock')}\n`)
-  const second = startProgram(process.execPath, [MAIN, '--config', file])
+  const second = startProgram(process.execPath, [...MAIN, '--config', file])
   t.after(() => second.stop())
 
   await second.line(/http\.listen: cannot listen on .*: another process listens there/, 10_000)
-  await second.stop()
+  await second.ended()
 
   assert.equal(second.exitCode(), 1)
 })

@@ -5,8 +5,14 @@ import { dump } from 'js-yaml'
 import { type Program, startProgram } from './program.ts'
 import { type Cleanup, temporaryFolder } from './stack.ts'
 
-/** The program as `npm run build` leaves it. */
-export const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url))
+/**
+ * The program as `npm run build` leaves it; where coverage is measured, its sources, so that what
+ * it does counts for them.
+ */
+export const MAIN: readonly string[] =
+  process.env['NODE_V8_COVERAGE'] === undefined
+    ? [fileURLToPath(new URL('../../dist/src/main.js', import.meta.url))]
+    : ['--import', 'tsx', fileURLToPath(new URL('../../src/main.ts', import.meta.url))]
 const START_LIMIT_MS = 20_000
 /** Beyond the grace that the service gives its calls. */
 const STOP_LIMIT_MS = 20_000
@@ -54,7 +60,7 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
   }
 
   async function start(): Promise<void> {
-    program = startProgram(process.execPath, [MAIN, '--config', configFile])
+    program = startProgram(process.execPath, [...MAIN, '--config', configFile])
     const [, address = ''] = await program.line(/"address":"([^"]+)"/, START_LIMIT_MS)
     httpUrl = address
     if (options.cri !== undefined) await program.line(/CRI is served/, START_LIMIT_MS)

@@ -12,6 +12,8 @@ export interface Program {
   running(): boolean
   /** null while it runs, or when a signal ended it. */
   exitCode(): number | null
+  /** Resolves when it has ended by itself. */
+  ended(): Promise<void>
   /** SIGTERM, after the limit SIGKILL; resolves when it has ended. */
   stop(limitMs?: number): Promise<void>
   /** SIGKILL; resolves when it has ended. */
@@ -25,13 +27,18 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
 })
 
-/** Starts a program with nothing of our environment but PATH. */
+/** Starts a program with nothing of our environment but PATH, and where coverage is written. */
 export function startProgram(
   command: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Program {
-  const env = { PATH: process.env['PATH'] ?? '', ...environment }
+  const coverage = process.env['NODE_V8_COVERAGE']
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    ...(coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage }),
+    ...environment,
+  }
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   children.add(child)
   const watchers = new Set<() => void>()
@@ -93,6 +100,7 @@ export function startProgram(
     line,
     running,
     exitCode: () => child.exitCode,
+    ended: () => ended,
     stop,
     kill,
   }

@@ -99,7 +99,7 @@ test('refuses a place that another instance serves, which goes on serving', asyn
 
   await assert.rejects(listen(path), {
     code: 'UNAVAILABLE',
-    message: `another instance serves ${path}; stop it first or choose another path for the shim`,
+    message: `another instance serves ${path}; stop it first or choose another path in the configuration`,
   })
 
   assert.equal(await greeting(path), 'hello')

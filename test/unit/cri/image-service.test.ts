@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import {
+  pulledImage,
   requestedAuth,
   requestedImage,
   withAuth,
@@ -47,10 +48,13 @@ class Scene {
   namesOffered = true
   onResolveError: 'passthrough' | 'reject' = 'passthrough'
   present: string | undefined
+  /** Names by which the node knows the image. */
+  onNode: readonly string[] = []
   /** What the runtime says to a pull, by image; others succeed. */
   readonly pullErrors = new Map<string, ServiceError>()
   readonly pulled: { readonly image: string; readonly request: Buffer }[] = []
   readonly claimed: Claimed[] = []
+  readonly named: Claimed[] = []
   readonly removed: string[] = []
   readonly resolved: unknown[] = []
   readonly controller = new AbortController()
@@ -62,7 +66,10 @@ class Scene {
       this.claimed.push({ mirrorName, wanted })
       return id
     },
-    name: async () => false,
+    name: async (existing, wanted) => {
+      this.named.push({ mirrorName: existing, wanted })
+      return true
+    },
   }
   readonly #resolver: ImageResolver = {
     candidates: () => this.candidates,
@@ -99,7 +106,13 @@ class Scene {
         imageStatus: async () =>
           this.present === undefined
             ? undefined
-            : { id: this.present, repoTags: [], repoDigests: [], size: 1n, pinned: false },
+            : {
+                id: this.present,
+                repoTags: this.onNode.filter((name) => !name.includes('@')),
+                repoDigests: this.onNode.filter((name) => name.includes('@')),
+                size: 1n,
+                pinned: false,
+              },
         pullImage: async (request) => {
           const image = requestedImage(request)
           this.pulled.push({ image, request: Buffer.from(request) })
@@ -241,6 +254,49 @@ test('when resolving fails the request goes on as it came, or is refused if so c
   scene.onResolveError = 'reject'
   await assert.rejects(scene.pull(), scene.resolveError)
 
+  assert.deepEqual(scene.images, ['nginx'])
+})
+
+test("when nobody answers, what is on the node under a mirror's name is named and used", async () => {
+  const scene = new Scene()
+  scene.resolveError = new ResolveError('UNAVAILABLE', 'all down')
+  scene.present = 'on-node'
+  scene.onNode = ['m2:5000/library/nginx:latest', `m2:5000/library/nginx@${D}`]
+
+  const response = await scene.pull()
+
+  assert.equal(pulledImage(response), 'on-node')
+  assert.deepEqual(scene.images, [])
+  assert.deepEqual(scene.named, [
+    {
+      mirrorName: 'm2:5000/library/nginx:latest',
+      wanted: ['docker.io/library/nginx:latest', `docker.io/library/nginx@${D}`],
+    },
+  ])
+})
+
+test('when nobody answers, a pinned image is found on the node by its digest alone', async () => {
+  const scene = new Scene()
+  scene.resolveError = new ResolveError('UNAVAILABLE', 'all down')
+  scene.present = 'on-node'
+  scene.onNode = [`m1:5000/library/nginx@${D}`]
+
+  await scene.pull(requestFor(`nginx@${D}`))
+
+  assert.deepEqual(scene.named, [
+    { mirrorName: `m1:5000/library/nginx@${D}`, wanted: [`docker.io/library/nginx@${D}`] },
+  ])
+})
+
+test('what the node finds by the beginning of an ID is not taken for the image', async () => {
+  const scene = new Scene()
+  scene.resolveError = new ResolveError('UNAVAILABLE', 'all down')
+  scene.present = 'on-node'
+  scene.onNode = ['docker.io/library/nginx:latest']
+
+  await scene.pull()
+
+  assert.deepEqual(scene.named, [])
   assert.deepEqual(scene.images, ['nginx'])
 })
 

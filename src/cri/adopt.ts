@@ -1,0 +1,46 @@
+import type { Reference } from '../reference/reference.ts'
+import type { Candidate } from '../resolver/types.ts'
+import type { ImageNames, NodeImage } from '../runtime/types.ts'
+import { wantedNames } from './names.ts'
+
+export interface Adoption {
+  readonly imageId: string
+  /** The name under which it was found. */
+  readonly from: string
+}
+
+export interface AdoptingNode {
+  imageStatus(
+    image: string,
+    options: { readonly signal?: AbortSignal },
+  ): Promise<NodeImage | undefined>
+}
+
+/**
+ * An image that is on the node under a mirror's name, as a shim without names of its own leaves it,
+ * gets the names that were asked for: an air-gapped node starts its pods while every registry is
+ * down. Not by the reference's own name: who pulls what is there already wants to hear from a
+ * registry.
+ *
+ * @returns undefined when no mirror's name is there
+ * @throws RuntimeError, or ResolveError DIGEST_INVALID, as ImageNames.name
+ */
+export async function adopt(
+  reference: Reference,
+  candidates: readonly Candidate[],
+  node: AdoptingNode,
+  names: ImageNames,
+  signal: AbortSignal,
+): Promise<Adoption | undefined> {
+  for (const { origin, pullName } of candidates) {
+    if (origin) continue
+    const from = `${pullName}${reference.digest === undefined ? `:${reference.tag}` : `@${reference.digest}`}`
+    const image = await node.imageStatus(from, { signal })
+    // The runtime also takes names for the beginnings of IDs.
+    if (image === undefined || ![...image.repoTags, ...image.repoDigests].includes(from)) continue
+    const digest = image.repoDigests.find((name) => name.startsWith(`${pullName}@`))?.split('@')[1]
+    const wanted = wantedNames(reference, digest)
+    if (await names.name(from, wanted, { signal })) return { imageId: image.id, from }
+  }
+  return undefined
+}

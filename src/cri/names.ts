@@ -1,0 +1,22 @@
+import {
+  dockerRef,
+  formatReference,
+  type Reference,
+  repositoryName,
+} from '../reference/reference.ts'
+
+/** The one spelling that containerd stores and shows. */
+export function canonicalName(reference: Reference): string {
+  return formatReference(dockerRef(reference))
+}
+
+/**
+ * The names that containerd gives to what it pulls by that reference: with a digest in it, no tag.
+ *
+ * @param digest what the reference leads to; undefined: not known
+ */
+export function wantedNames(reference: Reference, digest: string | undefined): readonly string[] {
+  if (reference.digest !== undefined) return [`${repositoryName(reference)}@${reference.digest}`]
+  if (digest === undefined) return [canonicalName(reference)]
+  return [canonicalName(reference), `${repositoryName(reference)}@${digest}`]
+}

@@ -1,0 +1,9 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Dispatcher } from 'undici'
+
+/** An answer whose body has to be read or discarded: its connection is taken until then. */
+export interface Reply {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: Dispatcher.ResponseData['body']
+}
