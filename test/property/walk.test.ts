@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { ResolveError } from '../../src/errors.ts'
+import { type Found, walk } from '../../src/resolver/walk.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { candidate, FakeHealth } from '../support/resolver.ts'
+
+const LIMITS = { hedgeDelayMs: 300, probeBudgetMs: 2_000 }
+const TOTAL_MS = 20_000
+
+interface Play {
+  readonly outcome: 'ok' | 'fail' | 'never'
+  readonly delayMs: number
+  readonly standing: 'well' | 'resting' | 'parked'
+}
+
+const plays = fc.array(
+  fc.record<Play>({
+    outcome: fc.constantFrom('ok', 'fail', 'never'),
+    delayMs: fc.integer({ min: 0, max: 5_000 }),
+    standing: fc.constantFrom('well', 'well', 'well', 'resting', 'parked'),
+  }),
+  { minLength: 1, maxLength: 6 },
+)
+
+interface Course {
+  readonly outcome: Found<number> | ResolveError
+  /** When each candidate was asked, in milliseconds from the beginning. */
+  readonly asked: ReadonlyMap<number, number>
+  readonly endedAfterMs: number
+  readonly timersLeft: number
+  readonly open: number
+}
+
+async function run(cast: readonly Play[]): Promise<Course> {
+  const clock = new FakeClock()
+  const health = new FakeHealth()
+  const total = new AbortController()
+  const begun = clock.now()
+  const asked = new Map<number, number>()
+  let open = 0
+  cast.forEach(({ standing }, index) => {
+    if (standing === 'resting') health.resting.add(String(index))
+    if (standing === 'parked') health.quiet.add(String(index))
+  })
+  const cancelTotal = clock.after(TOTAL_MS, () =>
+    total.abort(new ResolveError('DEADLINE_EXCEEDED', 'out of time')),
+  )
+  let ended = Number.NaN
+  const walking = walk(
+    cast.map((_, index) => candidate(String(index))),
+    ({ registry }, signal) => {
+      const index = Number(registry)
+      const { outcome, delayMs } = cast[index] as Play
+      asked.set(index, clock.now() - begun)
+      open += 1
+      return new Promise<number>((resolve, reject) => {
+        let isOpen = true
+        const close = (settle: () => void) => () => {
+          if (isOpen) open -= 1
+          isOpen = false
+          settle()
+        }
+        const cancel =
+          outcome === 'never'
+            ? () => {}
+            : clock.after(
+                delayMs,
+                close(() => {
+                  if (outcome === 'ok') resolve(index)
+                  else reject(new ResolveError('UNAVAILABLE', 'broken'))
+                }),
+              )
+        signal.addEventListener(
+          'abort',
+          close(() => {
+            cancel()
+            reject(new ResolveError('CANCELED', 'aborted'))
+          }),
+        )
+      })
+    },
+    { what: 'x', limits: LIMITS, health, clock, signal: total.signal },
+  ).then(
+    (found) => found,
+    (error: unknown) => error as ResolveError,
+  )
+  const outcome = walking.then((result) => {
+    ended = clock.now() - begun
+    cancelTotal()
+    return result
+  })
+  await clock.advance(TOTAL_MS + 1)
+  return {
+    outcome: await outcome,
+    asked,
+    endedAfterMs: ended,
+    timersLeft: clock.pendingTimers,
+    open,
+  }
+}
+
+test('every walk ends in time, leaves nothing running, and asks each candidate once at most', async () => {
+  await fc.assert(
+    fc.asyncProperty(plays, async (cast) => {
+      const { outcome, endedAfterMs, timersLeft, open } = await run(cast)
+
+      assert.ok(endedAfterMs <= TOTAL_MS)
+      assert.equal(timersLeft, 0)
+      assert.equal(open, 0)
+      const told = outcome.attempts.map(({ registry }) => registry)
+      assert.equal(new Set(told).size, told.length)
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('the answer is one that its candidate gave, and none better came within its budget', async () => {
+  await fc.assert(
+    fc.asyncProperty(plays, async (cast) => {
+      const { outcome, asked, endedAfterMs } = await run(cast)
+      if (outcome instanceof ResolveError) return
+
+      const winner = outcome.value
+      assert.equal(cast[winner]?.outcome, 'ok')
+      for (const [index, at] of asked) {
+        const { outcome: play, delayMs } = cast[index] as Play
+        const inBudget = play === 'ok' && delayMs < LIMITS.probeBudgetMs
+        if (inBudget && at + delayMs < endedAfterMs)
+          assert.ok(winner <= index, `${index} was better`)
+      }
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('a walk fails only when nobody who may be asked has an answer in time', async () => {
+  await fc.assert(
+    fc.asyncProperty(plays, async (cast) => {
+      const { outcome, asked } = await run(cast)
+      if (!(outcome instanceof ResolveError)) return
+
+      for (const [index, at] of asked) {
+        const { outcome: play, delayMs, standing } = cast[index] as Play
+        const limitMs = standing === 'resting' ? LIMITS.probeBudgetMs : TOTAL_MS - at
+        assert.ok(play !== 'ok' || delayMs >= limitMs, `${index} had an answer`)
+      }
+      cast.forEach(({ standing }, index) => {
+        if (standing === 'well') assert.ok(asked.has(index), `${index} was not asked`)
+        if (standing === 'parked') assert.ok(!asked.has(index), `${index} was to be left alone`)
+      })
+    }),
+    { numRuns: 150 },
+  )
+})
