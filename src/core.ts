@@ -1,18 +1,13 @@
 import type { Config } from './config/config.ts'
 import { hostPlatform } from './reference/platform.ts'
 import { Breaker } from './registry/breaker.ts'
-import { RegistryImages } from './registry/image-source.ts'
 import { credentialsFingerprint } from './registry/keychain.ts'
 import { ConfiguredRegistries } from './registry/registries.ts'
-import { Answers } from './resolver/answers.ts'
+import { Answers, type Node } from './resolver/answers.ts'
 import { ResolutionCache } from './resolver/cache.ts'
 import { systemClock } from './resolver/clock.ts'
 import { Resolver } from './resolver/resolver.ts'
-import { openRuntimeChannel, type RuntimeChannel } from './runtime/channel.ts'
-import { createContainerdNames } from './runtime/containerd-names.ts'
-import { type CriClient, createCriClient } from './runtime/cri-client.ts'
-import { createNameTable } from './runtime/name-table.ts'
-import type { ImageNames } from './runtime/types.ts'
+import type { Runtime, RuntimeOptions } from './runtime/runtime.ts'
 import type { Logger } from './telemetry/logger.ts'
 
 const LIMITS = {
@@ -23,18 +18,12 @@ const LIMITS = {
   totalMs: 20_000,
 }
 
-export interface NodeRuntime {
-  readonly channel: RuntimeChannel
-  readonly cri: CriClient
-  readonly names: ImageNames
-}
-
 /** Everything that answers, put together from a configuration; the doors are built around it. */
 export interface Core {
   readonly resolver: Resolver
   readonly answers: Answers
-  /** Absent where no runtime is configured or found. */
-  readonly runtime: NodeRuntime | undefined
+  /** Loaded and opened at the first call. Absent where no runtime is configured or found. */
+  readonly runtime: (() => Promise<Runtime>) | undefined
   /** Takes over the registries; what was cached under the old ones is not found any more. */
   reconfigure(config: Config): void
   close(): Promise<void>
@@ -42,7 +31,7 @@ export interface Core {
 
 export function createCore(config: Config, logger: Logger): Core {
   const platform = hostPlatform()
-  const source = new RegistryImages()
+  const images = new Late(openImages)
   const { imageCacheSize, imageCacheTtlMs, tagTtlMs } = config.cache
   const cache = new ResolutionCache(
     {
@@ -54,7 +43,10 @@ export function createCore(config: Config, logger: Logger): Core {
   )
   let registries = new ConfiguredRegistries(config.registries, 1)
   const resolver = new Resolver({
-    source,
+    source: {
+      image: async (request, wanted) => (await images.get()).image(request, wanted),
+      digest: async (request) => (await images.get()).digest(request),
+    },
     registries: () => registries,
     health: new Breaker({ now: systemClock.now }),
     cache,
@@ -63,35 +55,63 @@ export function createCore(config: Config, logger: Logger): Core {
     limits: LIMITS,
     fingerprint: credentialsFingerprint,
   })
-  const runtime = config.cri === undefined ? undefined : openRuntime(config.cri, config, logger)
+  const { cri: path, version } = config
+  const runtime =
+    path === undefined ? undefined : new Late(() => openNode({ path, version, logger }))
   const answers = new Answers({
     resolver,
-    ...(runtime === undefined ? {} : { node: runtime.cri }),
+    ...(runtime === undefined ? {} : { node: nodeOf(runtime) }),
     platform,
     now: systemClock.now,
   })
   return {
     resolver,
     answers,
-    runtime,
+    runtime: runtime && (() => runtime.get()),
     reconfigure(next) {
       registries = new ConfiguredRegistries(next.registries, registries.generation + 1)
     },
     async close() {
-      runtime?.channel.close()
-      await source.close()
+      await runtime?.close()
+      await images.close()
     },
   }
 }
 
-function openRuntime(socketPath: string, config: Config, logger: Logger): NodeRuntime {
-  const channel = openRuntimeChannel(socketPath)
-  const cri = createCriClient(channel, config.version)
-  const names = createContainerdNames({
-    table: createNameTable(channel),
-    imageStatus: (image) => cri.imageStatus(image),
-    onLost: (listener) => channel.onLost(listener),
-    log: logger,
-  })
-  return { channel, cri, names }
+/**
+ * Opened at its first use, and closed only if that ever came. The libraries that speak to
+ * registries and runtimes take as long to load as everything else, and HTTP need not wait for them.
+ */
+class Late<T extends { close(): unknown }> {
+  readonly #open: () => Promise<T>
+  #opened: Promise<T> | undefined
+
+  constructor(open: () => Promise<T>) {
+    this.#open = open
+  }
+
+  get(): Promise<T> {
+    this.#opened ??= this.#open()
+    return this.#opened
+  }
+
+  async close(): Promise<void> {
+    await (await this.#opened)?.close()
+  }
+}
+
+async function openImages() {
+  const { RegistryImages } = await import('./registry/image-source.ts')
+  return new RegistryImages()
+}
+
+async function openNode(options: RuntimeOptions): Promise<Runtime> {
+  const { openRuntime } = await import('./runtime/runtime.ts')
+  return openRuntime(options)
+}
+
+function nodeOf(runtime: Late<Runtime>): Node {
+  return {
+    imageStatus: async (image, options) => (await runtime.get()).cri.imageStatus(image, options),
+  }
 }

@@ -1,19 +1,17 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { access, constants } from 'node:fs/promises'
 import type { Config } from './config/config.ts'
 import { findConfigFile } from './config/files.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
 import { watchConfig } from './config/watch.ts'
-import { type Core, createCore, type NodeRuntime } from './core.ts'
-import { type CriDoor, openCriDoor } from './cri/door.ts'
-import { toResolveError } from './errors.ts'
-import { buildApp } from './http/app.ts'
-import { listenHttp } from './http/listen.ts'
+import { type Core, createCore } from './core.ts'
+import { ResolveError } from './errors.ts'
 import type { DoorState } from './http/types.ts'
+import { KeptDoor, type OpenDoor } from './kept-door.ts'
+import type { Runtime } from './runtime/runtime.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
 
 /** What calls under way get when the service is told to end; systemd kills after 90 s. */
 const GRACE_MS = 10_000
-const RUNTIME_POLL_MS = 500
 
 export interface ServeOptions {
   /** As given on the command line. */
@@ -56,10 +54,9 @@ class Daemon {
   readonly #loaded: LoadedConfig
   readonly #logger: Logger
   readonly #core: Core
-  readonly #stopped = new AbortController()
+  readonly #doors: KeptDoor[] = []
   readonly #closers: (() => Promise<unknown>)[] = []
   #config: Config
-  #cri: DoorState = { door: 'cri', open: false, reason: 'starting' }
 
   constructor(loaded: LoadedConfig, logger: Logger) {
     this.#loaded = loaded
@@ -68,15 +65,19 @@ class Daemon {
     this.#core = createCore(loaded.config, logger)
   }
 
+  /** @throws ResolveError when HTTP, the only door where there is no runtime, cannot be opened */
   async open(): Promise<void> {
-    await this.#openHttp()
     const { runtime } = this.#core
     if (runtime === undefined) {
+      const door = await this.#openHttp()
+      this.#closers.push(() => door.close())
       this.#logger.warn(
         'no CRI runtime is on this machine: serving HTTP alone; set cri: to use one',
       )
     } else {
-      this.#closers.push(this.#openCri(runtime))
+      // An HTTP address that is taken must not keep a kubelet from its images.
+      this.#keep('http', () => this.#openHttp())
+      this.#keep('cri', async () => this.#openCri(await runtime()))
     }
     this.#watch()
     this.#logStats()
@@ -84,51 +85,45 @@ class Daemon {
 
   /** In the reverse order of opening. */
   async close(): Promise<void> {
-    this.#stopped.abort()
     for (const close of this.#closers.reverse()) await close()
     await this.#core.close()
   }
 
-  async #openHttp(): Promise<void> {
-    const app = await buildApp({
+  #keep(name: string, open: () => Promise<OpenDoor>): void {
+    const door = new KeptDoor({ name, open, logger: this.#logger })
+    door.keep()
+    this.#doors.push(door)
+    this.#closers.push(() => door.close())
+  }
+
+  async #openHttp(): Promise<OpenDoor> {
+    const { buildApp } = await import('./http/app.ts')
+    const { listenHttp } = await import('./http/listen.ts')
+    const app = buildApp({
       answers: this.#core.answers,
-      readiness: { check: async () => this.#doors() },
+      readiness: { check: () => this.#readiness() },
       logger: this.#logger,
     })
     const address = await listenHttp(app, this.#config.http.listen)
-    this.#closers.push(() => app.close())
     this.#logger.info({ address }, 'HTTP is served')
+    return app
   }
 
   /** Without a runtime on the machine no CRI door is asked for. */
-  async #doors(): Promise<readonly DoorState[]> {
-    const http: DoorState = { door: 'http', open: true }
+  async #readiness(): Promise<readonly DoorState[]> {
     const { runtime } = this.#core
-    if (runtime === undefined) return [http]
-    if (this.#cri.open && !(await runtime.cri.ready())) {
-      const reason = `the runtime at ${this.#config.cri} does not answer`
-      return [http, { door: 'cri', open: false, reason }]
-    }
-    return [http, this.#cri]
-  }
-
-  /** @returns what closes it, whether or not it has opened by then */
-  #openCri(runtime: NodeRuntime): () => Promise<void> {
-    const opening = this.#tryCri(runtime).catch((thrown: unknown) => {
-      const { message: reason } = toResolveError(thrown)
-      this.#cri = { door: 'cri', open: false, reason }
-      this.#logger.error({ reason }, 'the CRI socket is not served; HTTP goes on')
-      return undefined
+    if (runtime === undefined) return [{ door: 'http', open: true }]
+    const answers = await (await runtime()).cri.ready()
+    return this.#doors.map(({ state }) => {
+      if (state.door !== 'cri' || !state.open || answers) return state
+      return { ...state, open: false, reason: `the runtime at ${this.#config.cri} does not answer` }
     })
-    return async () => {
-      const door = await opening
-      await door?.close({ graceMs: GRACE_MS })
-    }
   }
 
-  async #tryCri(runtime: NodeRuntime): Promise<CriDoor | undefined> {
+  async #openCri(runtime: Runtime): Promise<OpenDoor> {
     const { cri: runtimeSocket = '', force, shim: path, timeoutMs } = this.#config
-    if (!force && !(await this.#runtimeAnswers(runtime, runtimeSocket))) return undefined
+    if (!force && !(await runtime.cri.ready())) throw await absence(runtimeSocket)
+    const { openCriDoor } = await import('./cri/door.ts')
     const door = await openCriDoor({
       path,
       runtimeSocket,
@@ -140,21 +135,8 @@ class Daemon {
       timeoutMs,
       logger: this.#logger,
     })
-    this.#cri = { door: 'cri', open: true }
     this.#logger.info({ shim: path, cri: runtimeSocket }, 'CRI is served')
-    return door
-  }
-
-  /** Waits for it. @returns false when the service ended first */
-  async #runtimeAnswers(runtime: NodeRuntime, socket: string): Promise<boolean> {
-    for (let waits = 0; !this.#stopped.signal.aborted; waits += 1) {
-      if (await runtime.cri.ready()) return true
-      const reason = `the runtime at ${socket} does not answer yet`
-      this.#cri = { door: 'cri', open: false, reason }
-      if (waits === 0) this.#logger.warn({ cri: socket }, `${reason}; waiting for it`)
-      await delay(RUNTIME_POLL_MS, undefined, this.#stopped).catch(() => {})
-    }
-    return false
+    return { close: () => door.close({ graceMs: GRACE_MS }) }
   }
 
   /** Only when something happened since the last time. */
@@ -191,4 +173,18 @@ function ended(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)
   })
+}
+
+/** Why a runtime does not answer: nobody there, or nobody there for us. */
+async function absence(socket: string): Promise<ResolveError> {
+  try {
+    await access(socket, constants.R_OK | constants.W_OK)
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException
+    if (code === 'EACCES' || code === 'EPERM') {
+      const how = 'run as root, or as a member of its group'
+      return new ResolveError('DENIED', `no right to use the runtime's socket ${socket}: ${how}`)
+    }
+  }
+  return new ResolveError('UNAVAILABLE', `the runtime at ${socket} does not answer yet`)
 }

@@ -41,7 +41,7 @@ export async function listenOnSocket(options: SocketOptions): Promise<ListeningS
   const server = createServer(onConnection)
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-    await clear(path)
+    await makeRoom(path)
     await listen(server, maiden)
     await dress(maiden, like, logger)
     const made = await stat(maiden)
@@ -78,8 +78,11 @@ function listen(server: Server, path: string): Promise<void> {
   })
 }
 
-/** Makes room at `path`, unless somebody lives there. */
-async function clear(path: string): Promise<void> {
+/**
+ * Makes room for a socket at `path`: a dead one is taken away. Errors: UNAVAILABLE when somebody
+ * serves it, CONFIG_INVALID when something else than a socket is there, which is left alone.
+ */
+export async function makeRoom(path: string): Promise<void> {
   const found = await statOrNone(path)
   if (found === undefined) return
   if (!found.isSocket()) {

@@ -1,18 +1,26 @@
-import { type Static, Type } from 'typebox'
+import type { XStatic } from 'typebox/schema'
+import type { ObjectSchema } from './schema.ts'
 
 /** One question to one registry, and what became of it. */
-export const Attempt = Type.Object(
-  {
-    registry: Type.String({
+export const Attempt = {
+  $id: 'Attempt',
+  description: 'One question to one registry, and what became of it.',
+  type: 'object',
+  required: ['registry', 'step', 'outcome', 'ms'],
+  properties: {
+    registry: {
+      type: 'string',
       description: 'Name of the registry as configured, or the domain of the reference.',
       examples: ['harbor.corp'],
-    }),
-    step: Type.Enum(['connect', 'token', 'manifest', 'platform'], {
+    },
+    step: {
       type: 'string',
+      enum: ['connect', 'token', 'manifest', 'platform'],
       description: 'How far the conversation with the registry came.',
-    }),
-    outcome: Type.Enum(
-      [
+    },
+    outcome: {
+      type: 'string',
+      enum: [
         'ok',
         'not_found',
         'unauthorized',
@@ -26,63 +34,76 @@ export const Attempt = Type.Object(
         'canceled',
         'skipped',
       ],
-      { type: 'string', description: '`skipped`: not asked; `message` says why.' },
-    ),
-    status: Type.Optional(
-      Type.Integer({ description: 'HTTP status, when the registry answered.', examples: [404] }),
-    ),
-    ms: Type.Number({ description: 'How long it took, in milliseconds.', examples: [12.4] }),
-    message: Type.Optional(
-      Type.String({ description: 'One line for people; never holds a secret.' }),
-    ),
+      description: '`skipped`: not asked; `message` says why.',
+    },
+    status: {
+      type: 'integer',
+      description: 'HTTP status, when the registry answered.',
+      examples: [404],
+    },
+    ms: { type: 'number', description: 'How long it took, in milliseconds.', examples: [12.4] },
+    message: { type: 'string', description: 'One line for people; never holds a secret.' },
   },
-  { $id: 'Attempt', description: 'One question to one registry, and what became of it.' },
-)
-export type Attempt = Static<typeof Attempt>
+} as const satisfies ObjectSchema
+export type Attempt = XStatic<typeof Attempt>
 
 /** The OCI distribution error envelope (distribution-spec, "Error Codes"). */
-export const ErrorResponse = Type.Object(
-  {
-    errors: Type.Array(
-      Type.Object({
-        code: Type.Enum(
-          [
-            'NAME_INVALID',
-            'PLATFORM_INVALID',
-            'MANIFEST_UNKNOWN',
-            'PLATFORM_UNKNOWN',
-            'UNAUTHORIZED',
-            'DENIED',
-            'TOOMANYREQUESTS',
-            'UNSUPPORTED',
-            'DIGEST_INVALID',
-            'MANIFEST_INVALID',
-            'UNAVAILABLE',
-            'DEADLINE_EXCEEDED',
-            'CANCELED',
-            'CONFIG_INVALID',
-            'UNKNOWN',
-            'REQUEST_INVALID',
-            'ROUTE_UNKNOWN',
-            'METHOD_UNSUPPORTED',
-          ],
-          { type: 'string', description: 'Stable: decide by this, never by the message.' },
-        ),
-        message: Type.String({
-          description: 'For people: what failed, where, and how to mend it.',
-          examples: ['docker.io/library/nginx:nope is on none of the 2 registries asked'],
-        }),
-        detail: Type.Object({
-          attempts: Type.Optional(
-            Type.Array(Type.Unsafe<Attempt>(Type.Ref('Attempt')), {
-              description: 'Present where registries were asked, in the order they were asked.',
-            }),
-          ),
-        }),
-      }),
-      { minItems: 1, description: 'Always one element.' },
-    ),
+export const ErrorResponse = {
+  $id: 'ErrorResponse',
+  description: 'The error envelope of the OCI distribution API.',
+  type: 'object',
+  required: ['errors'],
+  properties: {
+    errors: {
+      type: 'array',
+      minItems: 1,
+      description: 'Always one element.',
+      items: {
+        type: 'object',
+        required: ['code', 'message', 'detail'],
+        properties: {
+          code: {
+            type: 'string',
+            enum: [
+              'NAME_INVALID',
+              'PLATFORM_INVALID',
+              'MANIFEST_UNKNOWN',
+              'PLATFORM_UNKNOWN',
+              'UNAUTHORIZED',
+              'DENIED',
+              'TOOMANYREQUESTS',
+              'UNSUPPORTED',
+              'DIGEST_INVALID',
+              'MANIFEST_INVALID',
+              'UNAVAILABLE',
+              'DEADLINE_EXCEEDED',
+              'CANCELED',
+              'CONFIG_INVALID',
+              'UNKNOWN',
+              'REQUEST_INVALID',
+              'ROUTE_UNKNOWN',
+              'METHOD_UNSUPPORTED',
+            ],
+            description: 'Stable: decide by this, never by the message.',
+          },
+          message: {
+            type: 'string',
+            description: 'For people: what failed, where, and how to mend it.',
+            examples: ['docker.io/library/nginx:nope is on none of the 2 registries asked'],
+          },
+          detail: {
+            type: 'object',
+            properties: {
+              attempts: {
+                type: 'array',
+                items: Attempt,
+                description: 'Present where registries were asked, in the order they were asked.',
+              },
+            },
+          },
+        },
+      },
+    },
   },
-  { $id: 'ErrorResponse', description: 'The error envelope of the OCI distribution API.' },
-)
-export type ErrorResponse = Static<typeof ErrorResponse>
+} as const satisfies ObjectSchema
+export type ErrorResponse = XStatic<typeof ErrorResponse>

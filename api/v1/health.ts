@@ -1,33 +1,47 @@
-import { type Static, Type } from 'typebox'
+import type { XStatic } from 'typebox/schema'
+import type { ObjectSchema } from './schema.ts'
 
 /** The process answers. */
-export const LiveResponse = Type.Object(
-  { status: Type.Literal('live') },
-  { $id: 'LiveResponse', description: 'The process answers.' },
-)
-export type LiveResponse = Static<typeof LiveResponse>
+export const LiveResponse = {
+  $id: 'LiveResponse',
+  description: 'The process answers.',
+  type: 'object',
+  required: ['status'],
+  properties: {
+    status: { type: 'string', const: 'live' },
+  },
+} as const satisfies ObjectSchema
+export type LiveResponse = XStatic<typeof LiveResponse>
 
 /** Which doors the configuration asks for, and which of them are open. */
-export const ReadyResponse = Type.Object(
-  {
-    status: Type.Enum(['ready', 'not_ready'], {
+export const ReadyResponse = {
+  $id: 'ReadyResponse',
+  description: 'Which doors are asked for, and which are open.',
+  type: 'object',
+  required: ['status', 'doors'],
+  properties: {
+    status: {
       type: 'string',
+      enum: ['ready', 'not_ready'],
       description: '`ready` when every door is open.',
-    }),
-    doors: Type.Array(
-      Type.Object({
-        door: Type.String({ examples: ['shim'] }),
-        open: Type.Boolean(),
-        reason: Type.Optional(
-          Type.String({
+    },
+    doors: {
+      type: 'array',
+      description: 'Every door that the configuration asks for.',
+      items: {
+        type: 'object',
+        required: ['door', 'open'],
+        properties: {
+          door: { type: 'string', examples: ['shim'] },
+          open: { type: 'boolean' },
+          reason: {
+            type: 'string',
             description: 'Why it is closed.',
             examples: ['the runtime at /run/containerd/containerd.sock does not answer'],
-          }),
-        ),
-      }),
-      { description: 'Every door that the configuration asks for.' },
-    ),
+          },
+        },
+      },
+    },
   },
-  { $id: 'ReadyResponse', description: 'Which doors are asked for, and which are open.' },
-)
-export type ReadyResponse = Static<typeof ReadyResponse>
+} as const satisfies ObjectSchema
+export type ReadyResponse = XStatic<typeof ReadyResponse>

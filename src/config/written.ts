@@ -1,6 +1,5 @@
-import { type TArray, type TArrayOptions, type TObject, type TSchema, Type } from 'typebox'
-import { Value } from 'typebox/value'
 import { ConfigFile, type RegistryFields } from '../../api/v1/config.ts'
+import type { ListSchema, ObjectSchema, Schema } from '../../api/v1/schema.ts'
 import { quote } from '../reference/quote.ts'
 import type { Findings } from './findings.ts'
 import { joinPath } from './path.ts'
@@ -11,6 +10,8 @@ import { isEmpty, type YamlNode } from './yaml.ts'
 export type Written = Omit<ConfigFile, 'registries'> & {
   readonly registries?: readonly (Partial<RegistryFields> | undefined)[]
 }
+
+type ScalarSchema = Exclude<Schema, ListSchema | ObjectSchema>
 
 /**
  * Fields of older image-cri-shim versions. Present ones pass over them in silence, so files still
@@ -31,17 +32,18 @@ export function readWritten(root: YamlNode | undefined, findings: Findings): Wri
   return (root === undefined ? {} : (readMap(ConfigFile, root, '', findings) ?? {})) as Written
 }
 
-function read(schema: TSchema, node: YamlNode, path: string, findings: Findings): unknown {
+function read(schema: Schema, node: YamlNode, path: string, findings: Findings): unknown {
   findings.place(path, node.line)
-  if (Type.IsObject(schema)) return readMap(schema, node, path, findings)
-  if (Type.IsArray(schema)) return readList(schema, node, path, findings)
-  const value = node.kind === 'text' ? scalar(schema, node.text, node.quoted) : undefined
-  if (Value.Check(schema, value)) return value
-  findings.problem(path, `expected ${expectation(schema)}, got ${shown(node)}`)
-  return undefined
+  if (schema.type === 'object') return readMap(schema, node, path, findings)
+  if (schema.type === 'array') return readList(schema, node, path, findings)
+  const value = node.kind === 'text' ? readScalar(schema, node.text, node.quoted) : undefined
+  if (value === undefined) {
+    findings.problem(path, `expected ${expectation(schema)}, got ${shown(node)}`)
+  }
+  return value
 }
 
-function readMap(schema: TObject, node: YamlNode, path: string, findings: Findings): unknown {
+function readMap(schema: ObjectSchema, node: YamlNode, path: string, findings: Findings): unknown {
   if (node.kind !== 'map') {
     findings.problem(path, `expected fields with values, got ${shown(node)}`)
     return undefined
@@ -66,12 +68,12 @@ function readMap(schema: TObject, node: YamlNode, path: string, findings: Findin
   return Object.fromEntries(values)
 }
 
-function readList(schema: TArray, node: YamlNode, path: string, findings: Findings): unknown {
+function readList(schema: ListSchema, node: YamlNode, path: string, findings: Findings): unknown {
   if (node.kind !== 'list') {
     findings.problem(path, `expected a list, got ${shown(node)}`)
     return undefined
   }
-  const { minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema as TArray & TArrayOptions
+  const { minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema
   if (node.items.length > maxItems) {
     findings.problem(path, `${node.items.length} entries, at most ${maxItems} are allowed`)
     return undefined
@@ -88,15 +90,27 @@ function isAbsent(node: YamlNode): boolean {
   return isEmpty(node) || (node.kind === 'text' && node.text === '')
 }
 
-/** A scalar as the type that its field has; text that fits no other way stays text. */
-function scalar(schema: TSchema, text: string, quoted: boolean): unknown {
-  if (quoted) return text
-  if (Type.IsInteger(schema) && /^[-+]?\d+$/.test(text)) return Number(text)
-  if (Type.IsBoolean(schema) && (TRUE.test(text) || FALSE.test(text))) return TRUE.test(text)
-  return text
+/** A scalar as the type that its field has; undefined when it does not fit. Quoted text is text. */
+function readScalar(schema: ScalarSchema, text: string, quoted: boolean): unknown {
+  switch (schema.type) {
+    case 'boolean':
+      return quoted ? undefined : readBoolean(text)
+    case 'integer':
+    case 'number': {
+      const { maximum = Number.POSITIVE_INFINITY } = schema
+      const value = !quoted && /^[-+]?\d+$/.test(text) ? Number(text) : Number.NaN
+      return Number.isFinite(value) && value <= maximum ? value : undefined
+    }
+    default:
+      return schema.enum?.includes(text) === false ? undefined : text
+  }
 }
 
-function noteUnknown(schema: TObject, path: string, key: string, findings: Findings): void {
+function readBoolean(text: string): boolean | undefined {
+  return TRUE.test(text) ? true : FALSE.test(text) ? false : undefined
+}
+
+function noteUnknown(schema: ObjectSchema, path: string, key: string, findings: Findings): void {
   const field = joinPath(path, key)
   const retired = path === '' ? RETIRED.get(key) : undefined
   if (retired !== undefined) {
@@ -106,7 +120,7 @@ function noteUnknown(schema: TObject, path: string, key: string, findings: Findi
   findings.problem(field, findings.isFull ? 'unknown field' : `unknown field; ${hint(schema, key)}`)
 }
 
-function hint(schema: TObject, key: string): string {
+function hint(schema: ObjectSchema, key: string): string {
   const siblings = Object.keys(schema.properties)
   const meant = nearestName(key, siblings) ?? elsewhere(key)
   return meant === undefined
@@ -116,18 +130,25 @@ function hint(schema: TObject, key: string): string {
 
 /** The full path of a field that belongs one level deeper: `listen` is `http.listen`. */
 function elsewhere(key: string): string | undefined {
-  const fields: Readonly<Record<string, TSchema>> = ConfigFile.properties
+  const fields: Readonly<Record<string, Schema>> = ConfigFile.properties
   for (const [parent, schema] of Object.entries(fields)) {
-    if (Type.IsObject(schema) && Object.hasOwn(schema.properties, key)) return `${parent}.${key}`
+    if (schema.type === 'object' && Object.hasOwn(schema.properties, key)) return `${parent}.${key}`
   }
   return Object.hasOwn(fields, key) ? `${key} at the top level` : undefined
 }
 
-function expectation(schema: TSchema): string {
-  if (Type.IsBoolean(schema)) return 'true or false'
-  if (Type.IsEnum(schema)) return schema.enum.join(' or ')
-  if (!Type.IsInteger(schema)) return 'text'
-  return 'maximum' in schema ? `a whole number up to ${schema.maximum}` : 'a whole number'
+function expectation(schema: ScalarSchema): string {
+  switch (schema.type) {
+    case 'boolean':
+      return 'true or false'
+    case 'integer':
+    case 'number':
+      return schema.maximum === undefined
+        ? 'a whole number'
+        : `a whole number up to ${schema.maximum}`
+    default:
+      return schema.enum?.join(' or ') ?? 'text'
+  }
 }
 
 function shown(node: YamlNode): string {

@@ -1,7 +1,6 @@
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import type { Logger } from '../telemetry/logger.ts'
 import { answerClientError } from './client-error.ts'
-import { describeApi } from './document.ts'
 import { type Failure, requestFailure, toFailure } from './failure.ts'
 import { type QuerySchema, readQuery } from './query.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -43,7 +42,7 @@ export interface AppOptions {
 }
 
 /** The HTTP door, not yet listening: see listenHttp. Closing it ends every connection. */
-export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+export function buildApp(options: AppOptions): FastifyInstance {
   const { answers, readiness, logger, timeoutMs = 30_000, now = Date.now } = options
   const limits = { ...defaultLimits, ...options.limits }
   const sendFailure = (reply: FastifyReply, failure: Failure) => {
@@ -84,11 +83,19 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     setTimeout(() => app.server.closeAllConnections(), limits.closeGraceMs).unref()
   })
 
-  await describeApi(app)
   resolveRoute(app, { answers, timeoutMs, now })
   healthRoutes(app, readiness)
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  documentRoute(app)
   return app
+}
+
+/** What describes the API is loaded when somebody asks, which in most services nobody ever does. */
+function documentRoute(app: FastifyInstance): void {
+  let document: Promise<string> | undefined
+  app.get('/openapi.json', async (_request, reply) => {
+    document ??= import('./document.ts').then(({ openapiDocument }) => openapiDocument('json'))
+    return reply.type('application/json; charset=utf-8').send(await document)
+  })
 }
 
 /** Unknown paths, and methods other than GET and HEAD, whatever body they bring. */

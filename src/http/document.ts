@@ -1,12 +1,42 @@
 import swagger from '@fastify/swagger'
-import type { FastifyInstance } from 'fastify'
+import { type FastifyInstance, fastify } from 'fastify'
 import { Attempt, ErrorResponse } from '../../api/v1/error.ts'
 import { LiveResponse, ReadyResponse } from '../../api/v1/health.ts'
 import { NodeImage, Platform, RankedReference, ResolveResponse } from '../../api/v1/resolve.ts'
+import { ResolveError } from '../errors.ts'
+import { healthRoutes } from './routes/health.ts'
+import { resolveRoute } from './routes/resolve.ts'
 
-/** Registers the shapes of the bodies, and watches the routes that follow for `app.swagger()`. */
-export async function describeApi(app: FastifyInstance): Promise<void> {
-  for (const schema of components) app.addSchema(schema)
+const components = [
+  Attempt,
+  ErrorResponse,
+  LiveResponse,
+  NodeImage,
+  Platform,
+  RankedReference,
+  ReadyResponse,
+  ResolveResponse,
+]
+
+/**
+ * The OpenAPI document of this door. It is read off the routes by an application of their own,
+ * which answers nobody, so that the one that does need not carry what describes it.
+ */
+export async function openapiDocument(format: 'json' | 'yaml'): Promise<string> {
+  const app = fastify({ logger: false })
+  try {
+    await describe(app)
+    await app.ready()
+    return format === 'yaml' ? app.swagger({ yaml: true }) : JSON.stringify(app.swagger())
+  } finally {
+    await app.close()
+  }
+}
+
+async function describe(app: FastifyInstance): Promise<void> {
+  app.setValidatorCompiler(() => () => true)
+  app.setSerializerCompiler(() => JSON.stringify)
+  for (const { $id, ...schema } of components) app.addSchema({ $id, ...withReferences(schema) })
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -23,15 +53,14 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       buildLocalReference: (json, _baseUri, _fragment, index) => String(json['$id'] ?? index),
     },
   })
+  const answer = () => Promise.reject(new ResolveError('UNAVAILABLE', 'only described here'))
+  resolveRoute(app, { answers: { answer }, timeoutMs: 0, now: Date.now })
+  healthRoutes(app, { check: async () => [] })
 }
 
-const components = [
-  Attempt,
-  ErrorResponse,
-  LiveResponse,
-  NodeImage,
-  Platform,
-  RankedReference,
-  ReadyResponse,
-  ResolveResponse,
-]
+/** In api/v1 a named schema stands where it is used; here its name does. */
+function withReferences(schema: object): object {
+  return JSON.parse(JSON.stringify(schema), (_key, value) =>
+    typeof value?.$id === 'string' ? { $ref: `${value.$id}#` } : value,
+  )
+}

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { parseListen } from '../config/listen.ts'
 import { type ErrorCode, ResolveError } from '../errors.ts'
-import { freeSocketPath } from './unix.ts'
+import { makeRoom } from '../socket.ts'
 
 /** Owner and group: who may connect may ask with the service's credentials. */
 const SOCKET_MODE = 0o660
@@ -27,7 +27,7 @@ export async function listenHttp(app: FastifyInstance, address: string): Promise
 
 async function listenUnix(app: FastifyInstance, path: string): Promise<string> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  await freeSocketPath(path)
+  await makeRoom(path)
   // The file goes away with the server: Node unlinks it on close.
   await app.listen({ path })
   await chmod(path, SOCKET_MODE)

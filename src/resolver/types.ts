@@ -85,10 +85,10 @@ export interface Resolution extends ImageIdentity {
 
 export interface ResolveOptions {
   /** Default: this machine's. */
-  readonly platform?: Platform
+  readonly platform?: Platform | undefined
   /** The caller's own, for the origin alone. */
-  readonly credentials?: Credentials
+  readonly credentials?: Credentials | undefined
   /** Ask again even though the cache has an answer: one HEAD when nothing changed. */
-  readonly refresh?: boolean
-  readonly signal?: AbortSignal
+  readonly refresh?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { type TSchema, Type } from 'typebox'
 import { ConfigFile } from '../../api/v1/config.ts'
+import type { Schema } from '../../api/v1/schema.ts'
 import { formatProblem } from '../../src/config/problem.ts'
 import { loadText, problemsIn } from '../support/config.ts'
 
@@ -12,16 +12,16 @@ interface Field {
 }
 
 /** Every field of the schema that holds a value, or a list of fields, as the reference calls it. */
-function fieldsOf(schema: TSchema, path: string): readonly Field[] {
-  if (Type.IsObject(schema)) {
+function fieldsOf(schema: Schema, path: string): readonly Field[] {
+  if (schema.type === 'object') {
     const prefix = path === '' ? '' : `${path}.`
     return Object.entries(schema.properties).flatMap(([key, field]) =>
       fieldsOf(field, `${prefix}${key}`),
     )
   }
   const fallback = 'default' in schema ? `\`${schema.default}\`` : ''
-  const nested = Type.IsArray(schema) && Type.IsObject(schema.items)
-  return [{ path, fallback }, ...(nested ? fieldsOf(schema.items, `${path}[]`) : [])]
+  const items = schema.type === 'array' && schema.items.type === 'object' ? schema.items : undefined
+  return [{ path, fallback }, ...(items === undefined ? [] : fieldsOf(items, `${path}[]`))]
 }
 
 async function page(name: string): Promise<string> {

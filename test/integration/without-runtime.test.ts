@@ -13,7 +13,7 @@ test('without a runtime HTTP is served, and that is said once', async (t) => {
 
   assert.equal(live.status, 200)
   const output = daemon.program().output()
-  const told = output.match(/no CRI runtime|waiting for it/g) ?? []
+  const told = output.match(/no CRI runtime|a door stays closed/g) ?? []
   assert.equal(told.length, 1, output)
   assert.equal(await daemon.stop(), 0)
 })
@@ -22,7 +22,7 @@ test('a runtime that is configured and not there yet is waited for', async (t) =
   const folder = temporaryFolder(t)
   const daemon = await startDaemon(t, { config: { cri: join(folder, 'later.sock') } })
 
-  await daemon.program().line(/waiting for it/, 10_000)
+  await daemon.program().line(/later\.sock does not answer yet/, 10_000)
   const ready = await fetch(new URL('/readyz', daemon.httpUrl()))
 
   assert.equal(ready.status, 503)
@@ -49,11 +49,53 @@ test('a socket that cannot be opened leaves HTTP served, and readyz says why', a
     config: { shim: taken, cri: join(folder, 'later.sock'), force: true },
   })
 
-  await daemon.program().line(/the CRI socket is not served/, 10_000)
+  await daemon.program().line(/a door stays closed/, 10_000)
   const ready = await fetch(new URL('/readyz', daemon.httpUrl()))
 
   assert.equal(ready.status, 503)
   assert.match(await ready.text(), /is not a socket/)
+})
+
+test('a socket that another instance gives up is taken over', async (t) => {
+  const folder = temporaryFolder(t)
+  const config = { cri: join(folder, 'later.sock'), shim: join(folder, 'shim.sock'), force: true }
+  const first = await startDaemon(t, { config })
+  await first.program().line(/CRI is served/, 10_000)
+  const second = await startDaemon(t, { config })
+
+  await second.program().line(/another instance serves/, 10_000)
+  await first.stop()
+  await second.program().line(/CRI is served/, 10_000)
+
+  const told =
+    second
+      .program()
+      .output()
+      .match(/another instance serves/g) ?? []
+  assert.equal(told.length, 1)
+})
+
+test('with a runtime an HTTP address that is taken is waited for, and CRI served', async (t) => {
+  const folder = temporaryFolder(t)
+  const first = await startDaemon(t, { config: {} })
+  const file = join(folder, 'second.yaml')
+  const { host } = new URL(first.httpUrl())
+  const lines = [
+    `http: {listen: '${host}'}`,
+    `shim: ${join(folder, 'shim.sock')}`,
+    `cri: ${join(folder, 'later.sock')}`,
+    'force: true',
+  ]
+  writeFileSync(file, lines.join('\n'))
+  const second = startProgram(process.execPath, [...MAIN, '--config', file])
+  t.after(() => second.stop())
+
+  await second.line(/another process listens there/, 10_000)
+  await second.line(/CRI is served/, 10_000)
+  await first.stop()
+  await second.line(/HTTP is served/, 10_000)
+
+  assert.ok(second.running())
 })
 
 test('a bad configuration ends the start with every mistake and its line, and exit code 2', async (t) => {

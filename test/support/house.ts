@@ -31,7 +31,8 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   http: { path: 'src/http/', uses: DOOR },
   cli: { path: 'src/cli/', uses: DOOR },
   core: { path: 'src/core.ts', uses: CORE },
-  daemon: { path: 'src/daemon.ts', uses: [...CORE, 'core', 'cri', 'http'] },
+  daemon: { path: 'src/daemon.ts', uses: [...CORE, 'core', 'cri', 'http', 'kept-door'] },
+  'kept-door': { path: 'src/kept-door.ts', uses: GROUND },
   'node-client': { path: 'src/node-client.ts', uses: CORE },
   main: { path: 'src/main.ts', uses: ['daemon', 'node-client', 'cli'] },
 }
@@ -39,14 +40,13 @@ export const HOUSE: Readonly<Record<string, Room>> = {
 /** The rooms in which each package may be imported; any other package is forbidden in all. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/swagger': ['http'],
-  '@fastify/type-provider-typebox': ['http'],
   '@grpc/grpc-js': ['cri', 'runtime'],
   '@grpc/proto-loader': ['cri', 'runtime'],
   fastify: ['http'],
   'js-yaml': ['config'],
   'lru-cache': ['resolver', 'registry'],
   pino: ['telemetry'],
-  typebox: ['api', 'config'],
+  typebox: ['api'],
   undici: ['registry'],
 }
 

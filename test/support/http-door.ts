@@ -80,7 +80,7 @@ export async function openDoor(
   t: TestContext,
   options: Partial<AppOptions> = {},
 ): Promise<FastifyInstance> {
-  const app = await buildApp({
+  const app = buildApp({
     answers: new ScriptedAnswers(anAnswer()),
     readiness: { check: async () => [] },
     logger: createLogger('silent'),
@@ -97,8 +97,13 @@ export async function openDoor(
  * the document does not name is an error too.
  * @returns the errors, none when all is well
  */
-export function documentErrors(app: FastifyInstance, component: string, body: unknown): unknown[] {
-  const document = JSON.parse(JSON.stringify(app.swagger()), (_key, value) =>
+export async function documentErrors(
+  app: FastifyInstance,
+  component: string,
+  body: unknown,
+): Promise<unknown[]> {
+  const { payload } = await app.inject('/openapi.json')
+  const document = JSON.parse(payload, (_key, value) =>
     value?.type === 'object' && value.properties
       ? { ...value, additionalProperties: false }
       : value,

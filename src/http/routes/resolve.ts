@@ -1,4 +1,3 @@
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { ResolveQuery } from '../../../api/v1/resolve.ts'
 import type { Answer } from '../../resolver/answer.ts'
@@ -17,25 +16,23 @@ export interface ResolveRouteOptions {
 
 export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions): void {
   const { answers, timeoutMs, now } = options
-  app
-    .withTypeProvider<TypeBoxTypeProvider>()
-    .get('/resolve', { schema }, async (request, reply) => {
-      const { ref, platform, refresh = false, explain = false, node = false } = request.query
-      const deadline = startDeadline(request.raw, timeoutMs)
-      try {
-        const asked = { refresh, node, signal: deadline.signal }
-        const answer = await answers.answer(
-          ref,
-          platform === undefined ? asked : { ...asked, platform },
-        )
-        reply.header('cache-control', cacheControl(answer, refresh || node, now()))
-        if (answer.digest !== undefined) reply.header('docker-content-digest', answer.digest)
-        reply.header('content-type', 'application/json; charset=utf-8')
-        return answerText(answer, explain)
-      } finally {
-        deadline.clear()
-      }
-    })
+  app.get<{ Querystring: ResolveQuery }>('/resolve', { schema }, async (request, reply) => {
+    const { ref, platform, refresh = false, explain = false, node = false } = request.query
+    const deadline = startDeadline(request.raw, timeoutMs)
+    try {
+      const asked = { refresh, node, signal: deadline.signal }
+      const answer = await answers.answer(
+        ref,
+        platform === undefined ? asked : { ...asked, platform },
+      )
+      reply.header('cache-control', cacheControl(answer, refresh || node, now()))
+      if (answer.digest !== undefined) reply.header('docker-content-digest', answer.digest)
+      reply.header('content-type', 'application/json; charset=utf-8')
+      return answerText(answer, explain)
+    } finally {
+      deadline.clear()
+    }
+  })
 }
 
 const schema = {

@@ -103,7 +103,7 @@ test('a live socket is refused, and lives on', async (t) => {
 
   await assert.rejects(
     listening,
-    refusal('UNAVAILABLE', /^http\.listen: .*another process listens/),
+    refusal('UNAVAILABLE', /^http\.listen: .*another instance serves/),
   )
   assert.equal(await statusOver(path), 200)
 })
@@ -115,7 +115,7 @@ test('a file that is no socket is left alone', async (t) => {
 
   const listening = listenHttp(app, `unix://${path}`)
 
-  await assert.rejects(listening, refusal('CONFIG_INVALID', /is not a socket/))
+  await assert.rejects(listening, refusal('CONFIG_INVALID', /not a socket/))
   assert.equal((await stat(path)).size, 8)
 })
 

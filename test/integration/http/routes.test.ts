@@ -9,7 +9,7 @@ test('an unknown path is a 404 that cannot be mistaken for an unknown image', as
   const response = await app.inject('/v2/?x=1')
 
   assert.equal(response.statusCode, 404)
-  assert.deepEqual(documentErrors(app, 'ErrorResponse', response.json()), [])
+  assert.deepEqual(await documentErrors(app, 'ErrorResponse', response.json()), [])
   assert.equal(response.json().errors[0].code, 'ROUTE_UNKNOWN')
   assert.match(response.json().errors[0].message, /^there is no \/v2\/;/)
 })
@@ -30,7 +30,7 @@ for (const options of otherMethods) {
     assert.equal(response.statusCode, 405)
     assert.equal(response.headers['allow'], 'GET, HEAD')
     assert.equal(response.headers['connection'], 'close')
-    assert.deepEqual(documentErrors(app, 'ErrorResponse', response.json()), [])
+    assert.deepEqual(await documentErrors(app, 'ErrorResponse', response.json()), [])
     assert.equal(response.json().errors[0].code, 'METHOD_UNSUPPORTED')
   })
 }
@@ -41,7 +41,7 @@ test('a path that is no URL is refused in the envelope', async (t) => {
   const response = await app.inject('/%zz')
 
   assert.equal(response.statusCode, 400)
-  assert.deepEqual(documentErrors(app, 'ErrorResponse', response.json()), [])
+  assert.deepEqual(await documentErrors(app, 'ErrorResponse', response.json()), [])
   assert.equal(response.json().errors[0].code, 'REQUEST_INVALID')
 })
 

@@ -61,7 +61,8 @@ test('the answer is the resolution, with the question as it was written', async 
 
   const answer = await answers.answer('nginx', { platform: 'linux/arm64', refresh: true })
 
-  assert.deepEqual(answer, { ...RESOLUTION, requested: 'nginx' })
+  const { size: _size, ...told } = RESOLUTION
+  assert.deepEqual(answer, { ...told, requested: 'nginx' })
   assert.equal(asked[0]?.reference.path, 'library/nginx')
   assert.equal(asked[0]?.options.platform?.architecture, 'arm64')
   assert.equal(asked[0]?.options.refresh, true)

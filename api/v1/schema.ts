@@ -1,0 +1,50 @@
+/**
+ * The part of JSON Schema (2020-12) that the contract is written in. Schemas are plain values, and
+ * their types are read off them, so nothing has to run to have either.
+ *
+ * A schema with an `$id` may stand wherever one is expected; the OpenAPI document has it once, as a
+ * component of that name.
+ */
+export type Schema = TextSchema | BooleanSchema | NumberSchema | ListSchema | ObjectSchema
+
+interface Described {
+  readonly description?: string
+}
+
+export interface TextSchema extends Described {
+  /** `null` where there may be nothing to say. */
+  readonly type: 'string' | readonly ['string', 'null']
+  readonly enum?: readonly string[]
+  readonly const?: string
+  readonly format?: 'date-time'
+  readonly default?: string
+  readonly examples?: readonly string[]
+}
+
+export interface BooleanSchema extends Described {
+  readonly type: 'boolean'
+  readonly default?: boolean
+}
+
+export interface NumberSchema extends Described {
+  readonly type: 'integer' | 'number'
+  readonly maximum?: number
+  readonly default?: number
+  readonly examples?: readonly number[]
+}
+
+export interface ListSchema extends Described {
+  readonly type: 'array'
+  readonly items: Schema
+  readonly minItems?: number
+  readonly maxItems?: number
+}
+
+export interface ObjectSchema extends Described {
+  readonly $id?: string
+  readonly type: 'object'
+  readonly properties: Readonly<Record<string, Schema>>
+  /** Absent: every property may be missing. */
+  readonly required?: readonly string[]
+  readonly additionalProperties?: false
+}
