@@ -2,7 +2,7 @@ import { access, constants } from 'node:fs/promises'
 import type { Config } from './config/config.ts'
 import { findConfigFile } from './config/files.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
-import { watchConfig } from './config/watch.ts'
+import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import { type Core, createCore } from './core.ts'
 import { ResolveError } from './errors.ts'
 import type { DoorState } from './http/types.ts'
@@ -153,10 +153,23 @@ class Daemon {
     this.#closers.push(async () => clearInterval(timer))
   }
 
+  /** At the interval of the file, and at once on SIGHUP, which by itself would end the process. */
   #watch(): void {
     const { file } = this.#config
-    if (file === undefined) return
-    const watcher = watchConfig({
+    const reload = (): void => {
+      if (watcher === undefined) this.#logger.warn('SIGHUP: there is no configuration file to read')
+      else watcher.look().catch((err: unknown) => this.#logger.error({ err }, 'unexpected error'))
+    }
+    const watcher = file === undefined ? undefined : this.#watchFile(file)
+    process.on('SIGHUP', reload)
+    this.#closers.push(async () => {
+      process.off('SIGHUP', reload)
+      watcher?.stop()
+    })
+  }
+
+  #watchFile(file: string): ConfigWatch {
+    return watchConfig({
       file,
       current: this.#loaded,
       logger: this.#logger,
@@ -165,7 +178,6 @@ class Daemon {
         this.#config = { ...this.#config, onResolveError: config.onResolveError }
       },
     })
-    this.#closers.push(async () => watcher.stop())
   }
 }
 

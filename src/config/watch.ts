@@ -16,11 +16,17 @@ export interface WatchOptions {
   readonly after?: (ms: number, run: () => void) => () => void
 }
 
+export interface ConfigWatch {
+  /** Looks at the file now, whatever the interval is. */
+  look(): Promise<void>
+  stop(): void
+}
+
 /**
  * Reads the file again every `reloadInterval` (0: never) and hands over what changed. A bad or
  * missing file changes nothing; its problems are logged once for each content.
  */
-export function watchConfig(options: WatchOptions): { stop(): void } {
+export function watchConfig(options: WatchOptions): ConfigWatch {
   const { file, logger, onConfig, read = readConfigFile, after = afterTimeout } = options
   const parse = options.parse ?? ((text) => parseConfig(text, { file }))
   let current = options.current
@@ -61,6 +67,7 @@ export function watchConfig(options: WatchOptions): { stop(): void } {
 
   schedule()
   return {
+    look,
     stop() {
       stopped = true
       cancel?.()

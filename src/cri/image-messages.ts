@@ -29,10 +29,11 @@ export function withImage(request: Uint8Array, image: string): Uint8Array {
   return withBytes(request, IMAGE_SPEC, withString(spec, IMAGE, image))
 }
 
+/** The caller's credentials; undefined also when there is a message without any in it. */
 export function requestedAuth(request: Uint8Array): AuthConfig | undefined {
   const auth = readMessage(request, AUTH)
   if (auth === undefined) return undefined
-  return {
+  const config: AuthConfig = {
     username: readString(auth, 1),
     password: readString(auth, 2),
     auth: readString(auth, 3),
@@ -40,6 +41,8 @@ export function requestedAuth(request: Uint8Array): AuthConfig | undefined {
     identityToken: readString(auth, 5),
     registryToken: readString(auth, 6),
   }
+  const { serverAddress: _, ...secrets } = config
+  return Object.values(secrets).some((secret) => secret !== '') ? config : undefined
 }
 
 export function withoutAuth(request: Uint8Array): Uint8Array {

@@ -98,6 +98,16 @@ test('with a runtime an HTTP address that is taken is waited for, and CRI served
   assert.ok(second.running())
 })
 
+test('SIGHUP reads the configuration again at once', async (t) => {
+  const daemon = await startDaemon(t, { config: { reloadInterval: '0' } })
+
+  daemon.configure({ reloadInterval: '0', onResolveError: 'reject' })
+  process.kill(daemon.program().pid, 'SIGHUP')
+  await daemon.program().line(/configuration reloaded/, 10_000)
+
+  assert.ok(daemon.program().running())
+})
+
 test('a bad configuration ends the start with every mistake and its line, and exit code 2', async (t) => {
   const folder = temporaryFolder(t)
   const file = join(folder, 'bad.yaml')

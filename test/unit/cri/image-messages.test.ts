@@ -38,6 +38,8 @@ test('a request without an image or without credentials says so', () => {
   assert.equal(requestedImage(new Uint8Array()), '')
   assert.equal(requestedAuth(new Uint8Array()), undefined)
   assert.equal(requestedAuth(withoutAuth(pullRequest('nginx'))), undefined)
+  assert.equal(requestedAuth(withAuth(pullRequest('nginx'), {})), undefined)
+  assert.equal(requestedAuth(withAuth(pullRequest('nginx'), { serverAddress: 'x' })), undefined)
 })
 
 const POD = {
