@@ -3,6 +3,7 @@ import type { Stats } from 'node:fs'
 import { chmod, chown, link, lstat, mkdir, rename, stat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
+import { getSystemErrorMap } from 'node:util'
 import { ResolveError } from './errors.ts'
 import type { Logger } from './telemetry/logger.ts'
 
@@ -30,7 +31,7 @@ export interface ListeningSocket {
  * and linked to its own only when owner and mode are right, so no client ever sees it otherwise.
  *
  * A dead socket in the place is replaced. Errors: UNAVAILABLE when somebody serves it, or when the
- * place cannot be used; CONFIG_INVALID when something else than a socket is there, which is left
+ * place cannot be used; DENIED without the right to it; CONFIG_INVALID when something else than a socket is there, which is left
  * alone, or when the path is too long for a socket.
  */
 export async function listenOnSocket(options: SocketOptions): Promise<ListeningSocket> {
@@ -160,9 +161,15 @@ function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code
 }
 
+/** Never with the name of the temporary file in it, which is another one each time. */
 function explained(error: unknown, path: string): ResolveError {
   if (error instanceof ResolveError) return error
-  const reason = error instanceof Error ? error.message : String(error)
+  if (hasCode(error, 'EACCES') || hasCode(error, 'EPERM')) {
+    const message = `no right to make the socket ${path}; run as root or choose another path in the configuration`
+    return new ResolveError('DENIED', message, { cause: error })
+  }
+  const { errno, message = String(error) } = error as NodeJS.ErrnoException
+  const reason = getSystemErrorMap().get(errno ?? 0)?.[1] ?? message
   return new ResolveError('UNAVAILABLE', `the socket ${path} cannot be opened: ${reason}`, {
     cause: error,
   })

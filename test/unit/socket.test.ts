@@ -149,7 +149,7 @@ test('says why a folder cannot be made', async (t) => {
 
   await assert.rejects(listen(`${folder}/file/shim.sock`), {
     code: 'UNAVAILABLE',
-    message: /cannot be opened: EEXIST/,
+    message: /cannot be opened: file already exists/,
   })
 })
 
