@@ -1,6 +1,6 @@
 import { type Attempt, ResolveError, toResolveError } from '../errors.ts'
-import { failedAttempt, UNHEALTHY, walkError } from './attempt.ts'
 import type { Clock } from './clock.ts'
+import { WalkRecord } from './record.ts'
 import type { Candidate, Health } from './types.ts'
 
 export interface WalkLimits {
@@ -9,9 +9,6 @@ export interface WalkLimits {
   /** How long a better candidate is still preferred while a worse one has answered. */
   readonly probeBudgetMs: number
 }
-
-/** For a 429 without Retry-After. */
-const DEFAULT_PAUSE_MS = 10_000
 
 export interface WalkOptions {
   /** For error texts: what is looked for. */
@@ -57,17 +54,14 @@ export function walk<T>(
 }
 
 class Walk<T> {
-  readonly #candidates: readonly Candidate[]
   readonly #ask: (candidate: Candidate, signal: AbortSignal) => Promise<T>
   readonly #options: WalkOptions
   readonly #resolve: (found: Found<T>) => void
   readonly #reject: (error: ResolveError) => void
+  readonly #record: WalkRecord<T>
   readonly #probes = new Map<number, Probe>()
-  readonly #attempts: (Attempt | undefined)[]
-  readonly #answers = new Map<Candidate, T>()
-  readonly #errors: unknown[] = []
+  readonly #waiting: number[]
   readonly #resting: number[] = []
-  #waiting: number[]
   #best: { readonly index: number; readonly value: T } | undefined
   #cancelHedge: () => void = () => {}
   #over = false
@@ -79,12 +73,11 @@ class Walk<T> {
     resolve: (found: Found<T>) => void,
     reject: (error: ResolveError) => void,
   ) {
-    this.#candidates = candidates
     this.#ask = ask
     this.#options = options
     this.#resolve = resolve
     this.#reject = reject
-    this.#attempts = candidates.map(() => undefined)
+    this.#record = new WalkRecord(candidates, options.health)
     this.#waiting = candidates.map((_, index) => index)
   }
 
@@ -114,20 +107,10 @@ class Walk<T> {
 
   #nextAdmitted(): number | undefined {
     for (let index = this.#waiting.shift(); index !== undefined; index = this.#waiting.shift()) {
-      const registry = this.#registry(index)
-      if (this.#options.health.admit(registry)) return index
-      this.#passOver(index, registry)
+      if (this.#options.health.admit(this.#record.candidate(index).registry)) return index
+      if (this.#record.passedOver(index)) this.#resting.push(index)
     }
     return undefined
-  }
-
-  #passOver(index: number, registry: string): void {
-    const retryAfterMs = this.#options.health.parkedMs(registry)
-    const parked = retryAfterMs > 0
-    const message = parked ? 'not asked: it asked for a pause' : 'not asked: it failed a moment ago'
-    this.#attempts[index] = { registry, step: 'connect', outcome: 'skipped', ms: 0, message }
-    if (parked) this.#errors.push(new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs }))
-    else this.#resting.push(index)
   }
 
   /** Only when nobody else may still answer: hedging into a dead registry would cost its budget. */
@@ -136,7 +119,6 @@ class Walk<T> {
   }
 
   #probe(index: number, lastResort: boolean): void {
-    const candidate = this.#candidates[index] as Candidate
     const { clock, limits } = this.#options
     const probe: Probe = {
       controller: new AbortController(),
@@ -149,7 +131,7 @@ class Walk<T> {
       }),
     }
     this.#probes.set(index, probe)
-    this.#ask(candidate, probe.controller.signal).then(
+    this.#ask(this.#record.candidate(index), probe.controller.signal).then(
       (value) => this.#succeeded(index, probe, value),
       (thrown: unknown) => this.#failed(index, probe, toResolveError(thrown)),
     )
@@ -164,10 +146,7 @@ class Walk<T> {
   #succeeded(index: number, probe: Probe, value: T): void {
     if (this.#over || probe.state === 'done') return
     this.#finish(probe)
-    const registry = this.#registry(index)
-    this.#options.health.success(registry)
-    this.#attempts[index] = { registry, step: 'manifest', outcome: 'ok', ms: this.#elapsed(probe) }
-    this.#answers.set(this.#candidates[index] as Candidate, value)
+    this.#record.answered(index, value, this.#elapsed(probe))
     if (this.#best === undefined || index < this.#best.index) this.#best = { index, value }
     this.#conclude()
   }
@@ -175,17 +154,7 @@ class Walk<T> {
   #failed(index: number, probe: Probe, error: ResolveError): void {
     if (this.#over || probe.state === 'done') return
     this.#finish(probe)
-    const registry = this.#registry(index)
-    const attempt = failedAttempt(registry, error, this.#elapsed(probe))
-    this.#attempts[index] = attempt
-    this.#errors.push(error)
-    if (UNHEALTHY.has(attempt.outcome)) {
-      const limited = attempt.outcome === 'rate_limited'
-      const retryAfterMs = error.retryAfterMs ?? DEFAULT_PAUSE_MS
-      this.#options.health.failure(registry, limited ? { retryAfterMs } : {})
-    } else {
-      this.#options.health.success(registry)
-    }
+    this.#record.failed(index, error, this.#elapsed(probe))
     if (this.#best === undefined) this.#startNext()
     else this.#conclude()
   }
@@ -201,7 +170,10 @@ class Walk<T> {
       if (!better) this.#succeed(best.index, best.value)
       return
     }
-    if (!this.#pending() && this.#waiting.length === 0) this.#fail()
+    if (!this.#pending() && this.#waiting.length === 0) {
+      this.#end()
+      this.#reject(this.#record.error(this.#options.what))
+    }
   }
 
   #pending(): boolean {
@@ -209,47 +181,31 @@ class Walk<T> {
   }
 
   #succeed(index: number, value: T): void {
-    const left = [...this.#probes].filter(([, probe]) => probe.state !== 'done')
-    for (const [other, probe] of left) {
-      // A better one that let its whole budget pass must not cost it again next time.
-      if (probe.state === 'late' && other < index) {
-        this.#options.health.failure(this.#registry(other))
-      }
-      this.#attempts[other] = this.#abandoned(other, probe, 'a better answer was there')
-    }
+    this.#abandon('a better answer was there', (other) => other < index)
     this.#end()
-    this.#resolve({
-      candidate: this.#candidates[index] as Candidate,
-      value,
-      answers: this.#answers,
-      attempts: this.#listAttempts(),
-    })
-  }
-
-  #fail(): void {
-    this.#end()
-    this.#reject(walkError(this.#options.what, this.#errors, this.#listAttempts()))
+    const { answers, attempts } = this.#record
+    this.#resolve({ candidate: this.#record.candidate(index), value, answers, attempts })
   }
 
   readonly #abort = (): void => {
     if (this.#over) return
-    for (const [index, probe] of this.#probes) {
-      if (probe.state === 'done') continue
-      if (probe.state === 'late') this.#options.health.failure(this.#registry(index))
-      this.#attempts[index] = this.#abandoned(index, probe, 'the walk was ended')
-    }
+    this.#abandon('the walk was ended', () => true)
     this.#end()
+    const { attempts } = this.#record
     const ending = toResolveError(this.#options.signal.reason)
     const code = ending.code === 'DEADLINE_EXCEEDED' ? ending.code : 'CANCELED'
-    const message = `${this.#options.what}: ${code === 'CANCELED' ? 'the caller went away' : 'out of time'}`
-    const attempts = this.#listAttempts()
+    const why = code === 'CANCELED' ? 'the caller went away' : 'out of time'
+    const message = `${this.#options.what}: ${why}`
     this.#reject(new ResolveError(code, message, { cause: ending, attempts }))
   }
 
-  #abandoned(index: number, probe: Probe, message: string): Attempt {
-    const outcome = probe.state === 'late' ? 'timeout' : 'canceled'
-    const registry = this.#registry(index)
-    return { registry, step: 'manifest', outcome, ms: this.#elapsed(probe), message }
+  /** @param matters whether it counts against that one if it was late */
+  #abandon(message: string, matters: (index: number) => boolean): void {
+    for (const [index, probe] of this.#probes) {
+      if (probe.state === 'done') continue
+      const tooSlow = probe.state === 'late' && matters(index)
+      this.#record.abandoned(index, this.#elapsed(probe), message, tooSlow)
+    }
   }
 
   #finish(probe: Probe): void {
@@ -265,14 +221,6 @@ class Walk<T> {
       probe.cancelBudget()
       probe.controller.abort()
     }
-  }
-
-  #listAttempts(): readonly Attempt[] {
-    return this.#attempts.filter((attempt) => attempt !== undefined)
-  }
-
-  #registry(index: number): string {
-    return (this.#candidates[index] as Candidate).registry
   }
 
   #elapsed(probe: Probe): number {
