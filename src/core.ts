@@ -1,4 +1,7 @@
 import type { Config } from './config/config.ts'
+import { socketExists } from './config/files.ts'
+import { detectRuntime } from './config/socket.ts'
+import { ResolveError } from './errors.ts'
 import { hostPlatform } from './reference/platform.ts'
 import { Breaker } from './registry/breaker.ts'
 import { credentialsFingerprint } from './registry/keychain.ts'
@@ -7,7 +10,7 @@ import { Answers, type Node } from './resolver/answers.ts'
 import { ResolutionCache } from './resolver/cache.ts'
 import { systemClock } from './resolver/clock.ts'
 import { Resolver } from './resolver/resolver.ts'
-import type { Runtime, RuntimeOptions } from './runtime/runtime.ts'
+import type { Runtime } from './runtime/runtime.ts'
 import type { Logger } from './telemetry/logger.ts'
 
 const LIMITS = {
@@ -22,14 +25,25 @@ const LIMITS = {
 export interface Core {
   readonly resolver: Resolver
   readonly answers: Answers
-  /** Loaded and opened at the first call. Absent where no runtime is configured or found. */
-  readonly runtime: (() => Promise<Runtime>) | undefined
+  /** The runtime's socket: as configured, else the first known one that is there by now. */
+  runtimeSocket(): string | undefined
+  /**
+   * Loaded and opened at the first call.
+   *
+   * @throws ResolveError UNAVAILABLE while none is configured or found
+   */
+  runtime(): Promise<Runtime>
   /** Takes over the registries; what was cached under the old ones is not found any more. */
   reconfigure(config: Config): void
   close(): Promise<void>
 }
 
-export function createCore(config: Config, logger: Logger): Core {
+/** @param detect finds a runtime's socket where the configuration names none */
+export function createCore(
+  config: Config,
+  logger: Logger,
+  detect: () => string | undefined = () => detectRuntime(socketExists),
+): Core {
   const platform = hostPlatform()
   const images = new Late(openImages)
   const { imageCacheSize, imageCacheTtlMs, tagTtlMs } = config.cache
@@ -55,31 +69,32 @@ export function createCore(config: Config, logger: Logger): Core {
     limits: LIMITS,
     fingerprint: credentialsFingerprint,
   })
-  const { cri: path, version } = config
-  const runtime =
-    path === undefined ? undefined : new Late(() => openNode({ path, version, logger }))
+  // On a node that boots, the runtime's socket may be made after us.
+  const runtimeSocket = (): string | undefined => config.cri ?? detect()
+  const runtime = new Late(() => openNode(runtimeSocket(), config.version, logger))
   const answers = new Answers({
     resolver,
-    ...(runtime === undefined ? {} : { node: nodeOf(runtime) }),
+    node: nodeOf(runtime),
     platform,
     now: systemClock.now,
   })
   return {
     resolver,
     answers,
-    runtime: runtime && (() => runtime.get()),
+    runtimeSocket,
+    runtime: () => runtime.get(),
     reconfigure(next) {
       registries = new ConfiguredRegistries(next.registries, registries.generation + 1)
     },
     async close() {
-      await runtime?.close()
+      await runtime.close()
       await images.close()
     },
   }
 }
 
 /**
- * Opened at its first use, and closed only if that ever came. The libraries that speak to
+ * Opened at its first use that succeeds, and closed only if that ever came. The libraries that speak to
  * registries and runtimes take as long to load as everything else, and HTTP need not wait for them.
  */
 class Late<T extends { close(): unknown }> {
@@ -91,8 +106,13 @@ class Late<T extends { close(): unknown }> {
   }
 
   get(): Promise<T> {
-    this.#opened ??= this.#open()
-    return this.#opened
+    if (this.#opened !== undefined) return this.#opened
+    const opened = this.#open()
+    this.#opened = opened
+    opened.catch(() => {
+      this.#opened = undefined
+    })
+    return opened
   }
 
   async close(): Promise<void> {
@@ -105,9 +125,17 @@ async function openImages() {
   return new RegistryImages()
 }
 
-async function openNode(options: RuntimeOptions): Promise<Runtime> {
+async function openNode(
+  path: string | undefined,
+  version: Config['version'],
+  logger: Logger,
+): Promise<Runtime> {
+  if (path === undefined) {
+    const hint = 'start one, or set cri: to its socket'
+    throw new ResolveError('UNAVAILABLE', `there is no CRI runtime on this machine; ${hint}`)
+  }
   const { openRuntime } = await import('./runtime/runtime.ts')
-  return openRuntime(options)
+  return openRuntime({ path, version, logger })
 }
 
 function nodeOf(runtime: Late<Runtime>): Node {

@@ -7,7 +7,6 @@ import { type Core, createCore } from './core.ts'
 import { ResolveError } from './errors.ts'
 import type { DoorState } from './http/types.ts'
 import { KeptDoor, type OpenDoor } from './kept-door.ts'
-import type { Runtime } from './runtime/runtime.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
 
 /** What calls under way get when the service is told to end; systemd kills after 90 s. */
@@ -27,7 +26,7 @@ export async function serve({ file: explicit }: ServeOptions): Promise<number> {
   const ending = ended()
   const daemon = new Daemon(loaded, logger)
   try {
-    await daemon.open()
+    daemon.open()
     const signal = await ending
     logger.info({ signal }, 'ending')
     return 0
@@ -65,20 +64,10 @@ class Daemon {
     this.#core = createCore(loaded.config, logger)
   }
 
-  /** @throws ResolveError when HTTP, the only door where there is no runtime, cannot be opened */
-  async open(): Promise<void> {
-    const { runtime } = this.#core
-    if (runtime === undefined) {
-      const door = await this.#openHttp()
-      this.#closers.push(() => door.close())
-      this.#logger.warn(
-        'no CRI runtime is on this machine: serving HTTP alone; set cri: to use one',
-      )
-    } else {
-      // An HTTP address that is taken must not keep a kubelet from its images.
-      this.#keep('http', () => this.#openHttp())
-      this.#keep('cri', async () => this.#openCri(await runtime()))
-    }
+  /** Neither door waits for the other: a taken HTTP address must not keep a kubelet from its images. */
+  open(): void {
+    this.#keep('http', () => this.#openHttp())
+    this.#keep('cri', () => this.#openCri())
     this.#watch()
     this.#logStats()
   }
@@ -104,29 +93,42 @@ class Daemon {
       readiness: { check: () => this.#readiness() },
       logger: this.#logger,
     })
-    const address = await listenHttp(app, this.#config.http.listen)
-    this.#logger.info({ address }, 'HTTP is served')
-    return app
+    try {
+      const address = await listenHttp(app, this.#config.http.listen)
+      this.#logger.info({ address }, 'HTTP is served')
+      return app
+    } catch (error) {
+      await app.close()
+      throw error
+    }
   }
 
-  /** Without a runtime on the machine no CRI door is asked for. */
   async #readiness(): Promise<readonly DoorState[]> {
-    const { runtime } = this.#core
-    if (runtime === undefined) return [{ door: 'http', open: true }]
-    const answers = await (await runtime()).cri.ready()
-    return this.#doors.map(({ state }) => {
-      if (state.door !== 'cri' || !state.open || answers) return state
-      return { ...state, open: false, reason: `the runtime at ${this.#config.cri} does not answer` }
-    })
+    const http = this.#stateOf('http')
+    const socket = this.#core.runtimeSocket()
+    if (socket === undefined && !this.#config.criExpected) return [http]
+    const cri = this.#stateOf('cri')
+    if (!cri.open || (await this.#runtimeAnswers())) return [http, cri]
+    return [http, { door: 'cri', open: false, reason: `the runtime at ${socket} does not answer` }]
   }
 
-  async #openCri(runtime: Runtime): Promise<OpenDoor> {
-    const { cri: runtimeSocket = '', force, shim: path, timeoutMs } = this.#config
-    if (!force && !(await runtime.cri.ready())) throw await absence(runtimeSocket)
+  #stateOf(name: string): DoorState {
+    const door = this.#doors.find(({ state }) => state.door === name)
+    return door?.state ?? { door: name, open: false }
+  }
+
+  async #runtimeAnswers(): Promise<boolean> {
+    return (await this.#core.runtime()).cri.ready()
+  }
+
+  async #openCri(): Promise<OpenDoor> {
+    const runtime = await this.#core.runtime()
+    const { force, shim: path, timeoutMs } = this.#config
+    if (!force && !(await runtime.cri.ready())) throw await absence(runtime.path)
     const { openCriDoor } = await import('./cri/door.ts')
     const door = await openCriDoor({
       path,
-      runtimeSocket,
+      runtimeSocket: runtime.path,
       resolver: this.#core.resolver,
       answers: this.#core.answers,
       runtime: runtime.cri,
@@ -135,7 +137,7 @@ class Daemon {
       timeoutMs,
       logger: this.#logger,
     })
-    this.#logger.info({ shim: path, cri: runtimeSocket }, 'CRI is served')
+    this.#logger.info({ shim: path, cri: runtime.path }, 'CRI is served')
     return { close: () => door.close({ graceMs: GRACE_MS }) }
   }
 

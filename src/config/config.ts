@@ -8,6 +8,8 @@ export interface Config {
   readonly shim: string
   /** Path of the runtime's unix socket; undefined when none was configured or found. */
   readonly cri: string | undefined
+  /** The file names `shim` or `cri`, so that without that door the service is not ready. */
+  readonly criExpected: boolean
   /** Open our socket before the runtime answers. */
   readonly force: boolean
   readonly debug: boolean

@@ -54,6 +54,7 @@ export function effectiveConfig(
     file,
     shim,
     cri: written.cri === undefined ? detectRuntime(socketExists) : cri,
+    criExpected: written.shim !== undefined || written.cri !== undefined,
     force: written.force ?? defaults.force,
     debug: written.debug ?? defaults.debug,
     image,

@@ -7,6 +7,8 @@ import type { CriVersion, ImageNames } from './types.ts'
 
 /** The runtime below us: what it has, and what it calls it. */
 export interface Runtime {
+  /** Of its unix socket. */
+  readonly path: string
   readonly cri: CriClient
   readonly names: ImageNames
   close(): void
@@ -30,5 +32,5 @@ export function openRuntime({ path, version, logger }: RuntimeOptions): Runtime 
     onLost: (listener) => channel.onLost(listener),
     log: logger,
   })
-  return { cri, names, close: () => channel.close() }
+  return { path, cri, names, close: () => channel.close() }
 }

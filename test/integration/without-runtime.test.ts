@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { MAIN, startDaemon } from '../support/daemon.ts'
@@ -9,11 +9,15 @@ import { temporaryFolder } from '../support/stack.ts'
 test('without a runtime HTTP is served, and that is said once', async (t) => {
   const daemon = await startDaemon(t, { config: {} })
 
+  await daemon.program().line(/there is no CRI runtime on this machine/, 10_000)
   const live = await fetch(new URL('/livez', daemon.httpUrl()))
+  const ready = await fetch(new URL('/readyz', daemon.httpUrl()))
 
   assert.equal(live.status, 200)
+  assert.equal(ready.status, 503, 'the file asks for a CRI socket')
+  assert.match(await ready.text(), /there is no CRI runtime on this machine/)
   const output = daemon.program().output()
-  const told = output.match(/no CRI runtime|a door stays closed/g) ?? []
+  const told = output.match(/a door stays closed/g) ?? []
   assert.equal(told.length, 1, output)
   assert.equal(await daemon.stop(), 0)
 })
@@ -75,7 +79,7 @@ test('a socket that another instance gives up is taken over', async (t) => {
   assert.equal(told.length, 1)
 })
 
-test('with a runtime an HTTP address that is taken is waited for, and CRI served', async (t) => {
+test('an HTTP address that is taken is waited for, and CRI served', async (t) => {
   const folder = temporaryFolder(t)
   const first = await startDaemon(t, { config: {} })
   const file = join(folder, 'second.yaml')
@@ -119,20 +123,4 @@ test('a bad configuration ends the start with every mistake and its line, and ex
 
   assert.equal(program.exitCode(), 2)
   assert.match(program.output(), /bad\.yaml:2: adress: .*did you mean/)
-})
-
-test('an HTTP address that is taken ends the start, naming the field', async (t) => {
-  const daemon = await startDaemon(t, { config: {} })
-  const folder = temporaryFolder(t)
-  mkdirSync(join(folder, 'state'))
-  const file = join(folder, 'second.yaml')
-  const { host } = new URL(daemon.httpUrl())
-  writeFileSync(file, `http:\n  listen: ${host}\nshim: ${join(folder, 'shim.sock')}\n`)
-  const second = startProgram(process.execPath, [...MAIN, '--config', file])
-  t.after(() => second.stop())
-
-  await second.line(/http\.listen: cannot listen on .*: another process listens there/, 10_000)
-  await second.ended()
-
-  assert.equal(second.exitCode(), 1)
 })

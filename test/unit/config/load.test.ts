@@ -7,6 +7,7 @@ import { loadText, problemsIn } from '../../support/config.ts'
 const DEFAULTS = {
   shim: '/var/run/image-cri-shim.sock',
   cri: undefined,
+  criExpected: false,
   force: false,
   debug: false,
   image: '/var/lib/image-resolver',
@@ -65,6 +66,16 @@ test('a field whose value is empty is a field that is not there', () => {
   assert.deepEqual(config, { file: '/etc/x.yaml', ...DEFAULTS })
 })
 
+test('a file that names shim or cri expects the CRI socket to be open', () => {
+  for (const [text, expected] of [
+    ['shim: /run/x.sock\n', true],
+    ['cri: /run/y.sock\n', true],
+    ['address: hub.corp\n', false],
+  ] as const) {
+    assert.equal(loadText(text).config.criExpected, expected, text)
+  }
+})
+
 test('every field of the file is in the configuration', () => {
   const { config, warnings } = loadText(`
 shim: unix:///run/a.sock
@@ -100,6 +111,7 @@ onResolveError: reject
     file: '/etc/x.yaml',
     shim: '/run/a.sock',
     cri: '/run/b.sock',
+    criExpected: true,
     force: true,
     debug: true,
     image: '/var/lib/image-cri-shim',
