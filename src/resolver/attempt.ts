@@ -72,12 +72,16 @@ export function walkError(
   const failures = errors.map(toResolveError)
   const code = TELLING.find((telling) => failures.some((error) => error.code === telling))
   const waits = failures.flatMap((error) => error.retryAfterMs ?? [])
-  const story = attempts.map(
-    (attempt) => `${attempt.registry}: ${attempt.message ?? attempt.outcome}`,
-  )
+  const story = attempts.map(tell)
   return new ResolveError(code ?? 'UNAVAILABLE', `${what}: ${story.join('; ')}`, {
     attempts,
     cause: failures.find((error) => error.code === code),
     ...(waits.length === 0 ? {} : { retryAfterMs: Math.min(...waits) }),
   })
+}
+
+/** The registry client begins with the host by itself, which mostly is the name. */
+function tell({ registry, message, outcome }: Attempt): string {
+  if (message?.startsWith(`${registry}:`)) return message
+  return `${registry}: ${message ?? outcome}`
 }

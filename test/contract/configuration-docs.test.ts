@@ -72,7 +72,7 @@ test('the commented file in deploy loads, and apart from its registries it says 
   const { config, warnings } = loadText(await page('deploy/image-resolver.yaml'))
 
   assert.deepEqual(warnings, [])
-  assert.deepEqual({ ...config, registries: [] }, loadText('').config)
+  assert.deepEqual({ ...config, registries: [], criExpected: false }, loadText('').config)
   assert.deepEqual(
     config.registries.map(({ name }) => name),
     ['sealos.hub:5000', 'harbor.corp/proxy-docker', 'docker.io'],

@@ -247,6 +247,13 @@ test('the error of a failed walk tells each registry and why', async () => {
   )
 })
 
+test('a registry that names itself is not named twice', async () => {
+  const scene = new Scene().begin('m1')
+  scene.question('m1').fail(new ResolveError('MANIFEST_UNKNOWN', 'm1: nginx is not there (404)'))
+
+  assert.equal((await scene.failure()).message, 'nginx: m1: nginx is not there (404)')
+})
+
 test('a refusal says nothing against the registry, a rate limit parks it', async () => {
   const scene = new Scene().begin('m1', 'm2')
   scene.question('m1').fail(new ResolveError('UNAUTHORIZED', 'no', { status: 401 }))
