@@ -9,7 +9,8 @@ export interface Adoption {
   readonly from: string
 }
 
-export interface AdoptingNode {
+/** The runtime, as far as it is asked for an image by any of its names. */
+export interface ImageLookup {
   imageStatus(
     image: string,
     options: { readonly signal?: AbortSignal },
@@ -28,7 +29,7 @@ export interface AdoptingNode {
 export async function adopt(
   reference: Reference,
   candidates: readonly Candidate[],
-  node: AdoptingNode,
+  node: ImageLookup,
   names: ImageNames,
   signal: AbortSignal,
 ): Promise<Adoption | undefined> {

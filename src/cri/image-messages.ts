@@ -1,3 +1,4 @@
+import type { AuthConfig as WrittenAuthConfig } from '../registry/keychain.ts'
 import { readMessage, readString, withBytes, without, withString } from './wire.ts'
 
 /**
@@ -9,14 +10,8 @@ const AUTH = 2
 const IMAGE = 1
 const IMAGE_REF = 1
 
-export interface AuthConfig {
-  readonly username: string
-  readonly password: string
-  readonly auth: string
-  readonly serverAddress: string
-  readonly identityToken: string
-  readonly registryToken: string
-}
+/** As it comes off the wire: every field is there, '' where nothing was written. */
+export type AuthConfig = Required<WrittenAuthConfig>
 
 /** The image of a PullImageRequest or RemoveImageRequest; '' when there is none. */
 export function requestedImage(request: Uint8Array): string {

@@ -5,9 +5,9 @@ import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts
 import type { CallResult, RuntimeError } from '../runtime/call.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { PullOptions } from '../runtime/cri-client.ts'
-import type { CriVersion, ImageNames, NodeImage } from '../runtime/types.ts'
+import type { CriVersion, ImageNames } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { adopt } from './adopt.ts'
+import { adopt, type ImageLookup } from './adopt.ts'
 import {
   type AuthConfig,
   pulledImage,
@@ -27,11 +27,7 @@ export interface ImageResolver {
 }
 
 /** The runtime as this door sees it. */
-export interface ImageRuntime {
-  imageStatus(
-    image: string,
-    options: { readonly signal?: AbortSignal },
-  ): Promise<NodeImage | undefined>
+export interface ImageRuntime extends ImageLookup {
   pullImage(request: Uint8Array, options: PullOptions): Promise<CallResult<Buffer>>
   removeImage(image: string, options: { readonly signal?: AbortSignal }): Promise<void>
 }

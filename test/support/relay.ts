@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { pino } from 'pino'
 import { createRelay, type Relay, type RelayOptions } from '../../src/cri/relay.ts'
 import { type FakeRuntime, startFakeRuntime } from './fake-runtime.ts'
-import { temporaryFolder } from './temporary-folder.ts'
+import { temporaryFolder } from './stack.ts'
 
 export interface RelaySetup {
   readonly runtime: FakeRuntime
@@ -19,7 +19,7 @@ export async function startRelay(
   t: TestContext,
   options: Partial<RelayOptions> = {},
 ): Promise<RelaySetup> {
-  const folder = await temporaryFolder(t)
+  const folder = temporaryFolder(t)
   const runtime = await startFakeRuntime(t, `${folder}/runtime.sock`)
   const relay = createRelay({
     runtimeSocket: runtime.path,

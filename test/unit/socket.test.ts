@@ -15,7 +15,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { type ListeningSocket, listenOnSocket } from '../../src/socket.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import { temporaryFolder } from '../support/stack.ts'
 
 const logger = pino({ level: 'silent' })
 
@@ -50,7 +50,7 @@ async function leaveDeadSocket(path: string): Promise<void> {
 }
 
 test('makes the folder, serves the socket, and leaves nothing behind', async (t) => {
-  const folder = await temporaryFolder(t)
+  const folder = temporaryFolder(t)
   const path = `${folder}/a/b/shim.sock`
 
   const socket = await listen(path)
@@ -62,7 +62,7 @@ test('makes the folder, serves the socket, and leaves nothing behind', async (t)
 })
 
 test('gives the socket mode 0660 when there is no runtime to copy from', async (t) => {
-  const path = `${await temporaryFolder(t)}/shim.sock`
+  const path = `${temporaryFolder(t)}/shim.sock`
 
   await listenFor(t, path, `${path}.absent`)
 
@@ -70,7 +70,7 @@ test('gives the socket mode 0660 when there is no runtime to copy from', async (
 })
 
 test('copies mode and owner of the runtime socket', async (t) => {
-  const folder = await temporaryFolder(t)
+  const folder = temporaryFolder(t)
   const runtime = await listenFor(t, `${folder}/runtime.sock`)
   await chmod(runtime.path, 0o606)
   const isRoot = process.getuid?.() === 0
@@ -84,7 +84,7 @@ test('copies mode and owner of the runtime socket', async (t) => {
 })
 
 test('replaces a dead socket', async (t) => {
-  const path = `${await temporaryFolder(t)}/shim.sock`
+  const path = `${temporaryFolder(t)}/shim.sock`
   await leaveDeadSocket(path)
   assert.equal((await lstat(path)).isSocket(), true)
 
@@ -94,7 +94,7 @@ test('replaces a dead socket', async (t) => {
 })
 
 test('refuses a place that another instance serves, which goes on serving', async (t) => {
-  const path = `${await temporaryFolder(t)}/shim.sock`
+  const path = `${temporaryFolder(t)}/shim.sock`
   await listenFor(t, path)
 
   await assert.rejects(listen(path), {
@@ -106,7 +106,7 @@ test('refuses a place that another instance serves, which goes on serving', asyn
 })
 
 test('lets one of two instances win that start at once over a dead socket', async (t) => {
-  const folder = await temporaryFolder(t)
+  const folder = temporaryFolder(t)
   const path = `${folder}/shim.sock`
   await leaveDeadSocket(path)
 
@@ -120,7 +120,7 @@ test('lets one of two instances win that start at once over a dead socket', asyn
 })
 
 test('leaves alone what is not a socket', async (t) => {
-  const path = `${await temporaryFolder(t)}/shim.sock`
+  const path = `${temporaryFolder(t)}/shim.sock`
   await writeFile(path, 'precious')
 
   await assert.rejects(listen(path), { code: 'CONFIG_INVALID', message: /is not a socket/ })
@@ -129,13 +129,13 @@ test('leaves alone what is not a socket', async (t) => {
 })
 
 test('refuses a path that the system would cut', async (t) => {
-  const path = `${await temporaryFolder(t)}/${'s'.repeat(120)}.sock`
+  const path = `${temporaryFolder(t)}/${'s'.repeat(120)}.sock`
 
   await assert.rejects(listen(path), { code: 'CONFIG_INVALID', message: /longer than 107 bytes/ })
 })
 
 test('serves the longest path there is', async (t) => {
-  const folder = await temporaryFolder(t)
+  const folder = temporaryFolder(t)
   const path = `${folder}/${'s'.repeat(107 - folder.length - 1)}`
 
   await listenFor(t, path)
@@ -144,7 +144,7 @@ test('serves the longest path there is', async (t) => {
 })
 
 test('says why a folder cannot be made', async (t) => {
-  const folder = await temporaryFolder(t)
+  const folder = temporaryFolder(t)
   await writeFile(`${folder}/file`, '')
 
   await assert.rejects(listen(`${folder}/file/shim.sock`), {
@@ -154,7 +154,7 @@ test('says why a folder cannot be made', async (t) => {
 })
 
 test('does not remove a file that has taken its place', async (t) => {
-  const path = `${await temporaryFolder(t)}/shim.sock`
+  const path = `${temporaryFolder(t)}/shim.sock`
   const socket = await listen(path)
   await unlink(path)
   const other = await listenFor(t, `${path}.other`)

@@ -12,7 +12,7 @@ import {
   SETTINGS,
   SETTINGS_ACK,
 } from '../../support/raw-http2-client.ts'
-import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 const GOOD = call('localhost')
 const BAD = call(SOCKET_PATH)
@@ -28,7 +28,7 @@ interface Stage {
 }
 
 async function openStage(t: TestContext, timeoutMs?: number): Promise<Stage> {
-  const path = `${await temporaryFolder(t)}/stage.sock`
+  const path = `${temporaryFolder(t)}/stage.sock`
   const server = createServer()
   server.listen(path)
   await once(server, 'listening')

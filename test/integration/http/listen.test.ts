@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import { listenHttp } from '../../../src/http/listen.ts'
 import { openDoor } from '../../support/http-door.ts'
-import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 function statusOver(socketPath: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
@@ -70,7 +70,7 @@ test('an address of another machine is refused as a mistake in the configuration
 })
 
 test('a unix socket is listened on for owner and group, and goes away on close', async (t) => {
-  const directory = await temporaryFolder(t)
+  const directory = temporaryFolder(t)
   const path = join(directory, 'http.sock')
   const app = await openDoor(t)
 
@@ -84,7 +84,7 @@ test('a unix socket is listened on for owner and group, and goes away on close',
 })
 
 test('a dead socket file is replaced', async (t) => {
-  const path = join(await temporaryFolder(t), 'http.sock')
+  const path = join(temporaryFolder(t), 'http.sock')
   leaveStale(path)
   const app = await openDoor(t)
 
@@ -94,7 +94,7 @@ test('a dead socket file is replaced', async (t) => {
 })
 
 test('a live socket is refused, and lives on', async (t) => {
-  const path = join(await temporaryFolder(t), 'http.sock')
+  const path = join(temporaryFolder(t), 'http.sock')
   const first = await openDoor(t)
   const second = await openDoor(t)
   await listenHttp(first, `unix://${path}`)
@@ -109,7 +109,7 @@ test('a live socket is refused, and lives on', async (t) => {
 })
 
 test('a file that is no socket is left alone', async (t) => {
-  const path = join(await temporaryFolder(t), 'notes.txt')
+  const path = join(temporaryFolder(t), 'notes.txt')
   await writeFile(path, 'precious')
   const app = await openDoor(t)
 
@@ -121,7 +121,7 @@ test('a file that is no socket is left alone', async (t) => {
 
 test('a folder that is not there is made', async (t) => {
   const app = await openDoor(t)
-  const path = join(await temporaryFolder(t), 'missing', 'http.sock')
+  const path = join(temporaryFolder(t), 'missing', 'http.sock')
 
   await listenHttp(app, `unix://${path}`)
 
@@ -130,7 +130,7 @@ test('a folder that is not there is made', async (t) => {
 
 test('a folder that cannot be made is named', async (t) => {
   const app = await openDoor(t)
-  const file = join(await temporaryFolder(t), 'notes.txt')
+  const file = join(temporaryFolder(t), 'notes.txt')
   await writeFile(file, 'precious')
 
   const listening = listenHttp(app, `unix://${file}/http.sock`)

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { FRAME_TYPE, PREFACE, readFrameHeader } from '../../../src/cri/frames.ts'
 import { readHeaderBlock } from '../../../src/cri/header-block.ts'
 import { decodeHuffman } from '../../../src/cri/huffman.ts'
-import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 /** The bytes 0 to 255 in order, as golang.org/x/net/http2/hpack writes them. */
 const EVERY_BYTE =
@@ -86,7 +86,7 @@ async function headerBlocksOf(
   t: Parameters<typeof temporaryFolder>[0],
   values: readonly string[],
 ): Promise<Buffer[]> {
-  const path = `${await temporaryFolder(t)}/capture.sock`
+  const path = `${temporaryFolder(t)}/capture.sock`
   const chunks: Buffer[] = []
   const server = createServer()
   server.listen(path)
