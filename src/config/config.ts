@@ -28,10 +28,58 @@ export interface Config {
     readonly tagTtlMs: number
     readonly statsLogIntervalMs: number
     readonly disableStats: boolean
+    /** How long "no registry has it" is believed; 0: never. */
+    readonly negativeTtlMs: number
+    /** How old an answer may be that is given when no registry answers; 0: never given. */
+    readonly staleIfErrorMs: number
   }
   /** In the order they are asked: priority, then the offline one, then name. */
   readonly registries: readonly RegistryEntry[]
-  /** `host:port` or `unix:///path`. */
-  readonly http: { readonly listen: string }
+  /** Upstreams (as in an entry) whose images come from configured registries alone, never from their origin. */
+  readonly mirrorsOnly: readonly string[]
+  /** Token services outside a registry's own site that may be on a private address: `host[:port]`. */
+  readonly realms: readonly string[]
+  readonly keychain: KeychainConfig
+  /** Ask by digest once more before a registry counts as one that has it. */
+  readonly verifyDigest: boolean
+  readonly proxy: ProxyConfig
+  /** The sandbox image of a portoshim.yaml, resolved at the start and kept warm. */
+  readonly pauseImage: string | undefined
+  readonly http: HttpConfig
+  readonly mirror: { readonly enabled: boolean }
+  readonly pull: {
+    /** false: the mirror's tag is pulled, for runtimes that need it. */
+    readonly byDigest: boolean
+  }
   readonly onResolveError: 'passthrough' | 'reject'
+}
+
+/** Where secrets are kept outside this configuration; all paths are absolute. */
+export interface KeychainConfig {
+  /** Docker's config.json or podman's auth.json, in the order of asking. */
+  readonly dockerConfigs: readonly string[]
+  /** `.dockerconfigjson` secrets as files, matched as the kubelet matches image pull secrets. */
+  readonly pullSecrets: readonly string[]
+  /** The kubelet's `--image-credential-provider-config` and `--image-credential-provider-bin-dir`. */
+  readonly credentialProviders: { readonly config: string; readonly binDir: string } | undefined
+  /** Limit of one run of a credential helper or provider. */
+  readonly helperTimeoutMs: number
+}
+
+/** As in HTTP_PROXY, HTTPS_PROXY and NO_PROXY; undefined: not used. */
+export interface ProxyConfig {
+  readonly http: string | undefined
+  readonly https: string | undefined
+  readonly no: string | undefined
+}
+
+export interface HttpConfig {
+  /** `host:port` or `unix:///path`. */
+  readonly listen: string
+  /** Bearer token for what changes something, and for all where the address is not loopback. */
+  readonly token: string | undefined
+  readonly tokenFile: string | undefined
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
+  /** Requests a minute and client; 0: no limit. */
+  readonly rateLimit: number
 }

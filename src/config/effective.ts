@@ -67,7 +67,20 @@ export function effectiveConfig(
     ),
     cache: effectiveCache(cache, duration, findings),
     registries: registryEntries(written, findings),
-    http: { listen },
+    mirrorsOnly: [],
+    realms: [],
+    keychain: {
+      dockerConfigs: [],
+      pullSecrets: [],
+      credentialProviders: undefined,
+      helperTimeoutMs: 10_000,
+    },
+    verifyDigest: false,
+    proxy: { http: undefined, https: undefined, no: undefined },
+    pauseImage: undefined,
+    http: { listen, token: undefined, tokenFile: undefined, tls: undefined, rateLimit: 0 },
+    mirror: { enabled: false },
+    pull: { byDigest: true },
     onResolveError: written.onResolveError ?? defaults.onResolveError,
   }
 }
@@ -99,6 +112,8 @@ function effectiveCache(
       TIMER,
     ),
     disableStats: cache.disableStats ?? defaults.disableStats,
+    negativeTtlMs: 10_000,
+    staleIfErrorMs: 24 * HOUR_MS,
   }
 }
 

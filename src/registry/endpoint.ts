@@ -9,6 +9,22 @@ export interface Endpoint {
   readonly host: string
   /** Path between `/v2/` and the repository (a Harbor project), without slashes at its ends; mostly ''. */
   readonly prefix: string
+  /** Path of the API where it is not `/v2` (containerd's `override_path`), without a slash at its end. */
+  readonly root?: string
+  /** Sent with every request to this host, and to no other. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly tls?: EndpointTls
+}
+
+/** What TLS with one registry is done with; files are PEM, absolute paths, read again when they change. */
+export interface EndpointTls {
+  /** Authorities trusted beside the well-known ones. */
+  readonly caFiles?: readonly string[]
+  /** The client's own certificate; both or none. */
+  readonly certFile?: string
+  readonly keyFile?: string
+  /** Believe any certificate. */
+  readonly insecureSkipVerify?: boolean
 }
 
 const ADDRESS = /^(?:(?<scheme>[a-z][a-z0-9+.-]*):\/\/)?(?<host>[^/]*)(?<path>\/.*)?$/i

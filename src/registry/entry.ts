@@ -1,6 +1,9 @@
 import type { Credentials } from './credentials.ts'
 import type { Endpoint } from './endpoint.ts'
 
+/** What a registry may be asked for: `resolve` a tag, `pull` by digest (containerd's hosts.toml). */
+export type Capability = 'resolve' | 'pull'
+
 /** One configured registry. */
 export interface RegistryEntry {
   /** `host[:port][/prefix]`, unique in a configuration; how logs and answers call it. */
@@ -10,10 +13,33 @@ export interface RegistryEntry {
   readonly priority: number
   /** The one of `address:`; it wins ties. */
   readonly offline: boolean
+  /** As written in the configuration itself. */
   readonly credentials?: Credentials
+  readonly credentialFiles?: CredentialFiles
   /**
-   * Domains this entry serves. Absent: a private registry serves every domain that is not an
-   * entry itself, a well-known public one only its own.
+   * Whose images this entry serves: `docker.io`, `*.corp` (its subdomains), `quay.io/team` (a path
+   * prefix). Absent: a private registry serves every domain that is not an entry itself, a
+   * well-known public one only its own.
    */
   readonly upstreams?: readonly string[]
+  /** Repository below the prefix, of `{domain}` and `{path}`; default `{path}`. */
+  readonly path?: string
+  /** Default: both. Without `resolve` it is asked by digest only, without `pull` nobody is sent there. */
+  readonly capabilities?: readonly Capability[]
+  /**
+   * false: for a caller that brings credentials it is used only after the origin accepted these
+   * (KEP-2535). Default true.
+   */
+  readonly trusted?: boolean
+}
+
+/** Secrets that live in files beside the configuration; absolute paths, read again when they change. */
+export interface CredentialFiles {
+  /** With `passwordFile`. */
+  readonly username?: string
+  readonly passwordFile?: string
+  /** An identity token, which the token service exchanges; for Portoshim's, a bearer token as it is. */
+  readonly tokenFile?: string
+  /** What the token in `tokenFile` is; default `identityToken`. */
+  readonly tokenKind?: 'identityToken' | 'registryToken'
 }

@@ -13,6 +13,28 @@ export interface ImageRequest {
   readonly configured: boolean
   readonly credentials?: Credentials
   readonly signal: AbortSignal
+  /** Hears of every request that was sent, tokens and redirects included, when it ended. */
+  readonly observe?: (exchange: Exchange) => void
+}
+
+/** One HTTP request of a conversation with a registry, as it may be shown to anybody: no secrets. */
+export interface Exchange {
+  readonly method: 'GET' | 'HEAD' | 'POST'
+  /** Without user, password, query and fragment. */
+  readonly url: string
+  /** Absent: no answer came. */
+  readonly status?: number
+  readonly ms: number
+  /** What the answer said of the requests that are left (Docker Hub: `ratelimit-remaining`). */
+  readonly rateLimit?: RateLimit
+  /** The text of a `Warning: 299` header, one line of at most 200 characters. */
+  readonly warning?: string
+}
+
+export interface RateLimit {
+  readonly remaining: number
+  readonly limit?: number
+  readonly windowSeconds?: number
 }
 
 /** What a tag or digest points at: an index or a manifest. */

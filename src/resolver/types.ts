@@ -1,9 +1,15 @@
-import type { Attempt } from '../errors.ts'
+import type { Attempt, AttemptOutcome, ErrorCode } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Endpoint } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import type { Descriptor, ImageIdentity, ImageRequest } from '../registry/image.ts'
+import type {
+  Descriptor,
+  Exchange,
+  ImageIdentity,
+  ImageRequest,
+  RateLimit,
+} from '../registry/image.ts'
 
 /** One place where a reference may be found. */
 export interface Candidate {
@@ -19,7 +25,23 @@ export interface Candidate {
   readonly origin: boolean
   /** Named by the operator. */
   readonly configured: boolean
+  /** The configured registry it is of; absent for an origin that nobody configured. */
+  readonly entry?: RegistryEntry
+  /** The caller's own, at the origin alone. What the operator keeps for it is the keychain's to say. */
   readonly credentials?: Credentials
+}
+
+/** The operator's secrets. Never rejects: what cannot be had is logged once, and goes on anonymously. */
+export interface Keychain {
+  /**
+   * @param host `host[:port]` that will be contacted
+   * @param repository below `/v2/` there; some keychains hold secrets for paths
+   */
+  credentials(
+    host: string,
+    repository: string,
+    entry: RegistryEntry | undefined,
+  ): Promise<Credentials | undefined>
 }
 
 /** The resolver's view of the registries. Both throw ResolveError, with `step` and `status`. */
@@ -50,8 +72,18 @@ export interface Origin {
 export interface Health {
   /** May it be asked now? A half-open registry admits one caller at a time. */
   admit(registry: string): boolean
-  success(registry: string): void
-  failure(registry: string, details?: { readonly retryAfterMs?: number }): void
+  success(registry: string, details?: { readonly ms?: number }): void
+  failure(
+    registry: string,
+    details?: {
+      readonly retryAfterMs?: number
+      readonly code?: ErrorCode
+      /** One line without secrets. */
+      readonly message?: string
+    },
+  ): void
+  /** How many requests a registry says are left. */
+  remaining?(registry: string, rateLimit: RateLimit): void
   /**
    * Milliseconds for which it asked to be left alone (429), 0 when it did not. Unlike a broken one it
    * is not asked even as a last resort.
@@ -81,6 +113,34 @@ export interface Resolution extends ImageIdentity {
   readonly expiresAt: number | undefined
   /** Of this call; empty when the cache answered. */
   readonly attempts: readonly Attempt[]
+  /**
+   * The whole story of the walk that found it, every candidate in order; also when the cache answers.
+   * Empty after a restart.
+   */
+  readonly candidates?: readonly CandidateReport[]
+}
+
+/** What became of one candidate in one walk, and why. */
+export interface CandidateReport {
+  readonly registry: string
+  /** What was, or would have been, asked for there: `harbor.corp/hub/library/nginx:latest`. */
+  readonly reference: string
+  readonly priority: number
+  readonly origin: boolean
+  readonly chosen: boolean
+  /** `skipped`: not asked. */
+  readonly outcome: AttemptOutcome
+  /** One sentence: why it was chosen or passed over. */
+  readonly why: string
+  /** What it says the reference points at. */
+  readonly digest?: string
+  /** Its tag points at another digest than the chosen one's; it is never merged. */
+  readonly divergent?: boolean
+  /** Since the walk began; absent: not asked. */
+  readonly startedMs?: number
+  readonly ms?: number
+  readonly error?: { readonly code: ErrorCode; readonly message: string }
+  readonly exchanges: readonly Exchange[]
 }
 
 export interface ResolveOptions {
@@ -90,5 +150,7 @@ export interface ResolveOptions {
   readonly credentials?: Credentials | undefined
   /** Ask again even though the cache has an answer: one HEAD when nothing changed. */
   readonly refresh?: boolean | undefined
+  /** Ask every candidate, also after one answered, and nobody's cache. */
+  readonly all?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
