@@ -1,0 +1,92 @@
+import { ResolveError, toResolveError } from '../errors.ts'
+import { quote } from '../reference/quote.ts'
+import type { Credentials } from '../registry/credentials.ts'
+import type { Complaints } from './complaints.ts'
+import { userPassword } from './docker-auths.ts'
+import { type Environment, helperEnvironment } from './environment.ts'
+import { parseJsonObject, textOf } from './json.ts'
+import type { ProgramEnd, Programs } from './program.ts'
+import { Remembered } from './remembered.ts'
+
+export interface CredentialHelperTools {
+  readonly programs: Pick<Programs, 'run'>
+  readonly environment: Environment
+  readonly now: () => number
+  readonly complaints: Complaints
+}
+
+/** Helpers do not say how long their answers are good; cloud tokens may end within minutes. */
+const KEEP_MS = 60_000
+
+const MAX_ANSWERS = 1_000
+
+/** What helpers print, with exit code 1, of a server that they do not know. */
+const NOT_FOUND = /^credentials not found in native keychain/
+
+/** Docker's `docker-credential-*` programs (github.com/docker/docker-credential-helpers). */
+export class CredentialHelpers {
+  readonly #tools: CredentialHelperTools
+  readonly #answers: Remembered<Credentials | undefined>
+
+  constructor(tools: CredentialHelperTools) {
+    this.#tools = tools
+    this.#answers = new Remembered(tools.now, MAX_ANSWERS)
+  }
+
+  /**
+   * @param name what stands behind `docker-credential-`
+   * @param server as Docker calls the registry: `host[:port]`, or Docker Hub's legacy URL
+   * @returns undefined when it has none, or fails; both are believed for a minute
+   */
+  async credentials(name: string, server: string): Promise<Credentials | undefined> {
+    const key = `${name} ${server}`
+    const found = this.#answers.find(key)
+    if (found !== undefined) return found.value
+    return this.#answers.share(key, async () => {
+      const answer = await this.#ask(name, server)
+      this.#answers.keep(key, answer, KEEP_MS)
+      return answer
+    })
+  }
+
+  async #ask(name: string, server: string): Promise<Credentials | undefined> {
+    const { programs, environment, complaints } = this.#tools
+    try {
+      if (!/^[A-Za-z0-9._-]+$/.test(name)) {
+        throw new ResolveError('CONFIG_INVALID', 'its name may hold letters, digits, ., _ and -')
+      }
+      const end = await programs.run({
+        file: `docker-credential-${name}`,
+        args: ['get'],
+        env: helperEnvironment(environment),
+        input: server,
+      })
+      return readAnswer(end)
+    } catch (thrown) {
+      const { code, message: reason } = toResolveError(thrown)
+      const fields = { helper: quote(name).slice(1, -1), reason }
+      if (code !== 'CANCELED') {
+        complaints.warn(name, 'a credential helper failed; going on without it', fields)
+      }
+      return undefined
+    }
+  }
+}
+
+function readAnswer({ code, output }: ProgramEnd): Credentials | undefined {
+  if (code !== 0) {
+    if (NOT_FOUND.test(output.trim())) return undefined
+    throw new ResolveError('UNAVAILABLE', endOf(code))
+  }
+  const answer = parseJsonObject(output)
+  const username = textOf(answer['Username'])
+  const secret = textOf(answer['Secret'])
+  // Some stores keep an empty entry where they once had one.
+  if (username === undefined || secret === undefined) return undefined
+  return userPassword(username, secret)
+}
+
+/** How a program ended that should not have. */
+export function endOf(code: number | undefined): string {
+  return code === undefined ? 'a signal ended it' : `it ended with exit code ${code}`
+}

@@ -1,0 +1,112 @@
+import { isUtf8 } from 'node:buffer'
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { buffer } from 'node:stream/consumers'
+import { ResolveError } from '../errors.ts'
+import type { Complaints } from './complaints.ts'
+
+export interface KeptFileOptions<T> {
+  readonly file: string
+  readonly limitBytes: number
+  /**
+   * @param note says what is wrong with a part of it that is left out, without secrets
+   * @throws ResolveError CONFIG_INVALID; its message says what is wrong with the whole, without secrets
+   */
+  readonly parse: (text: string, note: (reason: string) => void) => T
+  readonly now: () => number
+  readonly complaints: Complaints
+}
+
+const LOOK_INTERVAL_MS = 1_000
+
+/**
+ * What a file says now. It is looked at when somebody asks, at most once a second, and read again
+ * when it changed. A file that is gone says nothing; one whose content makes no sense, perhaps half
+ * written, leaves what it said before. Both are warned of once.
+ */
+export class KeptFile<T> {
+  readonly #options: KeptFileOptions<T>
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #looking: Promise<void> | undefined
+  #stamp: string | undefined
+  #value: T | undefined
+
+  constructor(options: KeptFileOptions<T>) {
+    this.#options = options
+  }
+
+  async read(): Promise<T | undefined> {
+    // A clock that was set back must not make the file stand still.
+    if (Math.abs(this.#options.now() - this.#lookedAt) >= LOOK_INTERVAL_MS) {
+      this.#lookedAt = this.#options.now()
+      this.#looking = this.#look()
+    }
+    await this.#looking
+    return this.#value
+  }
+
+  async #look(): Promise<void> {
+    const { file, limitBytes, parse, complaints } = this.#options
+    try {
+      const seen = await readChanged(file, limitBytes, this.#stamp)
+      if (seen === undefined) return
+      this.#stamp = seen.stamp
+      const notes = new Set<string>()
+      this.#value = parse(textOf(seen.bytes, limitBytes), (reason) => notes.add(reason))
+      complaints.settle(file)
+      for (const reason of notes) {
+        complaints.warn(file, 'a part of a file of credentials cannot be used', { file, reason })
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof ResolveError && thrown.code === 'CONFIG_INVALID')) {
+        this.#stamp = undefined
+        this.#value = undefined
+      }
+      const fields = { file, reason: reasonOf(thrown) }
+      complaints.warn(file, 'a file of credentials cannot be used', fields)
+    }
+  }
+}
+
+interface Seen {
+  readonly stamp: string
+  readonly bytes: Buffer
+}
+
+/** undefined: as it was. One byte more than the limit is read, at most. */
+async function readChanged(
+  file: string,
+  limitBytes: number,
+  stamp: string | undefined,
+): Promise<Seen | undefined> {
+  // Opening a pipe would otherwise wait for its writer, perhaps for ever.
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const stat = await handle.stat({ bigint: true })
+    if (!stat.isFile()) throw new ResolveError('UNAVAILABLE', 'not a regular file')
+    const seen = `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`
+    if (seen === stamp) return undefined
+    // `end` counts in.
+    const stream = handle.createReadStream({ start: 0, end: limitBytes, autoClose: false })
+    return { stamp: seen, bytes: await buffer(stream) }
+  } finally {
+    await handle.close()
+  }
+}
+
+function textOf(bytes: Buffer, limitBytes: number): string {
+  if (bytes.length > limitBytes) {
+    throw new ResolveError('CONFIG_INVALID', `larger than ${limitBytes / 1024} KiB`)
+  }
+  if (!isUtf8(bytes)) throw new ResolveError('CONFIG_INVALID', 'not UTF-8 text')
+  return bytes.toString()
+}
+
+/** Messages of others may repeat what stands in the file. */
+function reasonOf(thrown: unknown): string {
+  if (thrown instanceof ResolveError) return thrown.message
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  if (code === 'ENOENT') return 'there is no such file'
+  if (code === 'EACCES' || code === 'EPERM') return 'no permission to read it'
+  return typeof code === 'string' ? `cannot be read (${code})` : 'cannot be read'
+}

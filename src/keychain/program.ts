@@ -1,0 +1,159 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { setMaxListeners } from 'node:events'
+import { ResolveError } from '../errors.ts'
+import { limited } from '../registry/limit.ts'
+
+/** A program that answers one question: what it reads from standard input, it answers on output. */
+export interface Program {
+  /** A path, or a name that is looked for in `env.PATH`. Never goes through a shell. */
+  readonly file: string
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly input: string
+}
+
+export interface ProgramEnd {
+  /** undefined: a signal ended it. */
+  readonly code: number | undefined
+  /** UTF-8, at most 256 KiB. */
+  readonly output: string
+}
+
+const MAX_OUTPUT_BYTES = 256 * 1024
+const MAX_AT_A_TIME = 8
+
+const START_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOENT: 'it is not installed',
+  EACCES: 'no permission to run it',
+}
+
+/**
+ * Runs programs, at most 8 at a time. Each has a process group of its own, all of which ends with
+ * it. Standard error goes nowhere: programs write secrets there.
+ */
+export class Programs {
+  readonly #limitMs: number
+  readonly #closing = new AbortController()
+  readonly #running = new Set<Promise<unknown>>()
+  readonly #waiting = new Set<() => void>()
+  #free = MAX_AT_A_TIME
+
+  /** @param limitMs of one run, waiting for its turn included */
+  constructor(limitMs: number) {
+    this.#limitMs = limitMs
+    // Every run listens; Node would take so many for a leak.
+    setMaxListeners(0, this.#closing.signal)
+  }
+
+  /** @throws ResolveError whose message says, without secrets, why there is no answer */
+  async run(program: Program): Promise<ProgramEnd> {
+    const running = limited(this.#closing.signal, this.#limitMs, async (signal) => {
+      await this.#turn(signal)
+      try {
+        return await execute(program, signal)
+      } finally {
+        this.#free += 1
+        const [next] = this.#waiting
+        next?.()
+      }
+    })
+    this.#running.add(running)
+    try {
+      return await running
+    } finally {
+      this.#running.delete(running)
+    }
+  }
+
+  /** Ends what runs; nothing runs any more. */
+  async close(): Promise<void> {
+    this.#closing.abort(new ResolveError('CANCELED', 'the service is ending'))
+    await Promise.allSettled(this.#running)
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    while (this.#free === 0) {
+      signal.throwIfAborted()
+      await this.#somebodyLeft(signal)
+    }
+    signal.throwIfAborted()
+    this.#free -= 1
+  }
+
+  #somebodyLeft(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waiting.delete(wake)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#waiting.add(wake)
+      signal.addEventListener('abort', wake, { once: true })
+    })
+  }
+}
+
+function execute(program: Program, signal: AbortSignal): Promise<ProgramEnd> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const child = start(program)
+    child.on('error', (error) => reject(startFailure(error)))
+    // Where too many files are open there are not even streams.
+    if (child.pid === undefined) return
+    const chunks: Buffer[] = []
+    let bytes = 0
+    let failure: unknown
+
+    function stop(reason: unknown): void {
+      failure ??= reason
+      // Once it was waited for, its number may be another's.
+      if (child.exitCode === null && child.signalCode === null) endGroup(child)
+      // Somebody who left the group may hold the other end for ever.
+      child.stdout.destroy()
+    }
+    const leave = () => stop(signal.reason)
+    signal.addEventListener('abort', leave, { once: true })
+
+    child.stdout.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      chunks.push(chunk)
+      if (bytes > MAX_OUTPUT_BYTES) {
+        chunks.length = 0
+        stop(new ResolveError('UNAVAILABLE', 'it printed more than 256 KiB'))
+      }
+    })
+    // It may well answer without having read the question.
+    child.stdin.on('error', () => {})
+    child.stdin.end(program.input)
+    child.on('exit', () => endGroup(child))
+    child.on('close', (code) => {
+      signal.removeEventListener('abort', leave)
+      if (failure !== undefined) reject(failure)
+      else resolve({ code: code ?? undefined, output: Buffer.concat(chunks).toString() })
+    })
+  })
+}
+
+function start({ file, args, env }: Program) {
+  try {
+    return spawn(file, args, { env, detached: true, stdio: ['pipe', 'pipe', 'ignore'] })
+  } catch (thrown) {
+    // What Node refuses at once it repeats in its message, environment included.
+    throw startFailure(thrown)
+  }
+}
+
+function endGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nobody is left in it.
+  }
+}
+
+function startFailure(cause: unknown): ResolveError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+  const message = START_PROBLEMS[code] ?? `it cannot be started (${code})`
+  return new ResolveError('UNAVAILABLE', message, { cause })
+}

@@ -1,0 +1,41 @@
+import type { Credentials } from '../registry/credentials.ts'
+import type { Complaints } from './complaints.ts'
+import { parseDockerAuths } from './docker-auths.ts'
+import { MAX_AUTHS_BYTES } from './docker-config.ts'
+import { KeptFile } from './kept-file.ts'
+import { Keyring } from './keyring.ts'
+
+type Pairs = readonly (readonly [key: string, credentials: Credentials])[]
+
+/** Image pull secrets (`.dockerconfigjson`, or the older `.dockercfg`) as files. */
+export class PullSecrets {
+  readonly #files: readonly KeptFile<Pairs>[]
+  #pairs: readonly (Pairs | undefined)[] = []
+  #keyring = new Keyring([])
+
+  constructor(
+    files: readonly string[],
+    tools: { readonly now: () => number; readonly complaints: Complaints },
+  ) {
+    this.#files = files.map(
+      (file) =>
+        new KeptFile({
+          file,
+          limitBytes: MAX_AUTHS_BYTES,
+          // The kubelet runs no helper that a secret names.
+          parse: (text, note) => parseDockerAuths(text, note).auths,
+          ...tools,
+        }),
+    )
+  }
+
+  /** All secrets count as one, as in the kubelet: the key that says most wins, then the first file. */
+  async credentials(host: string, repository: string): Promise<Credentials | undefined> {
+    const pairs = await Promise.all(this.#files.map((file) => file.read()))
+    if (pairs.some((each, index) => each !== this.#pairs[index])) {
+      this.#pairs = pairs
+      this.#keyring = new Keyring(pairs.flatMap((each) => each ?? []))
+    }
+    return this.#keyring.find(host, repository)
+  }
+}
