@@ -1,111 +1,15 @@
 import type { XStatic } from 'typebox/schema'
+import { CONFIG_DEFAULTS } from './config-defaults.ts'
+import { ADDRESS_FORMS, MAX_ITEMS, RegistryFields, UPSTREAM_FORMS } from './config-registry.ts'
+import {
+  CacheFields,
+  HttpFields,
+  KeychainFields,
+  MirrorFields,
+  ProxyFields,
+  PullFields,
+} from './config-sections.ts'
 import type { ObjectSchema } from './schema.ts'
-
-/** What holds where the file says nothing. Durations are written as in the file. */
-export const CONFIG_DEFAULTS = {
-  shim: '/var/run/image-cri-shim.sock',
-  offlinePriority: 1000,
-  force: false,
-  debug: false,
-  image: '/var/lib/image-resolver',
-  timeout: '15m',
-  reloadInterval: '15s',
-  cache: {
-    imageCacheSize: 1024,
-    imageCacheTTL: '30m',
-    domainCacheTTL: '10m',
-    statsLogInterval: '1m',
-    disableStats: false,
-    tagTTL: '1m',
-  },
-  priority: 500,
-  listen: '127.0.0.1:9430',
-  onResolveError: 'passthrough',
-} as const
-
-/** Lists are bounded, so that a file of a megabyte cannot mean a million registries. */
-const MAX_ITEMS = 256
-
-const ADDRESS_FORMS =
-  'host[:port][/prefix], with http:// or https:// before it; without: https, on loopback http'
-
-/** One entry of `registries:`. */
-const RegistryFields = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['address'],
-  properties: {
-    address: { type: 'string', description: `Where the registry is: ${ADDRESS_FORMS}.` },
-    auth: {
-      type: 'string',
-      description: 'user:password for this registry alone, cut at the first colon.',
-    },
-    priority: {
-      type: 'integer',
-      default: CONFIG_DEFAULTS.priority,
-      description: 'Higher is asked first; 0 to 10000, beyond that clamped with a warning.',
-    },
-    upstreams: {
-      type: 'array',
-      minItems: 1,
-      maxItems: MAX_ITEMS,
-      items: { type: 'string' },
-      description:
-        'Domains whose images this registry serves. Absent: a private registry serves every domain, a well-known public one only its own.',
-    },
-  },
-} as const satisfies ObjectSchema
-export type RegistryFields = XStatic<typeof RegistryFields>
-
-const CacheFields = {
-  type: 'object',
-  additionalProperties: false,
-  properties: {
-    imageCacheSize: {
-      type: 'integer',
-      maximum: 1_000_000,
-      default: CONFIG_DEFAULTS.cache.imageCacheSize,
-      description: 'Answers kept; 0 turns the cache off.',
-    },
-    imageCacheTTL: {
-      type: 'string',
-      default: CONFIG_DEFAULTS.cache.imageCacheTTL,
-      description: "How long a tag's answer is kept at all, to be revalidated or given as stale.",
-    },
-    domainCacheTTL: {
-      type: 'string',
-      default: CONFIG_DEFAULTS.cache.domainCacheTTL,
-      description: 'Accepted for existing files; which registries serve a domain is never stale.',
-    },
-    statsLogInterval: {
-      type: 'string',
-      default: CONFIG_DEFAULTS.cache.statsLogInterval,
-      description: 'Accepted for existing files; counts of hits and misses are not logged.',
-    },
-    disableStats: {
-      type: 'boolean',
-      default: CONFIG_DEFAULTS.cache.disableStats,
-      description: 'Accepted for existing files, as statsLogInterval.',
-    },
-    tagTTL: {
-      type: 'string',
-      default: CONFIG_DEFAULTS.cache.tagTTL,
-      description: "How long a tag's answer is given without asking its registry again.",
-    },
-  },
-} as const satisfies ObjectSchema
-
-const HttpFields = {
-  type: 'object',
-  additionalProperties: false,
-  properties: {
-    listen: {
-      type: 'string',
-      default: CONFIG_DEFAULTS.listen,
-      description: 'host:port (port 0: any free one) or unix:///path of the HTTP API.',
-    },
-  },
-} as const satisfies ObjectSchema
 
 /** The configuration file: every field of an image-cri-shim.yaml, and ours. */
 export const ConfigFile = {
@@ -171,7 +75,37 @@ export const ConfigFile = {
       items: RegistryFields,
       description: 'Registries beside `address`.',
     },
+    mirrorsOnly: {
+      type: 'array',
+      maxItems: MAX_ITEMS,
+      items: { type: 'string' },
+      description: `Images that come from configured registries alone, never from their origin: ${UPSTREAM_FORMS}.`,
+    },
+    realms: {
+      type: 'array',
+      maxItems: MAX_ITEMS,
+      items: { type: 'string' },
+      description:
+        "Token services, as host[:port], that may be on a private address without being of their registry's own site.",
+    },
+    hostsDir: {
+      type: 'string',
+      description: "Folder of containerd's HOST/hosts.toml files, read as further registries.",
+    },
+    portoshim: {
+      type: 'string',
+      description: 'A portoshim.yaml, whose registries and pause image are read.',
+    },
+    verifyDigest: {
+      type: 'boolean',
+      default: CONFIG_DEFAULTS.verifyDigest,
+      description: 'Ask by digest once more before a registry counts as one that has an image.',
+    },
+    keychain: KeychainFields,
+    proxy: ProxyFields,
     http: HttpFields,
+    mirror: MirrorFields,
+    pull: PullFields,
     onResolveError: {
       type: 'string',
       enum: ['passthrough', 'reject'],

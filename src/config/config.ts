@@ -39,6 +39,10 @@ export interface Config {
   readonly mirrorsOnly: readonly string[]
   /** Token services outside a registry's own site that may be on a private address: `host[:port]`. */
   readonly realms: readonly string[]
+  /** Folder of hosts.toml files; what they say is among `registries` and `mirrorsOnly`. */
+  readonly hostsDir: string | undefined
+  /** A portoshim.yaml; what it says is among `registries`, and `pauseImage`. */
+  readonly portoshim: string | undefined
   readonly keychain: KeychainConfig
   /** Ask by digest once more before a registry counts as one that has it. */
   readonly verifyDigest: boolean

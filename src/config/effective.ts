@@ -1,25 +1,23 @@
-import { CONFIG_DEFAULTS } from '../../api/v1/config.ts'
-import { ResolveError } from '../errors.ts'
-import { quote } from '../reference/quote.ts'
+import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
 import type { Config } from './config.ts'
-import { formatDuration, parseDuration } from './duration.ts'
+import { parseDuration } from './duration.ts'
+import { POLLING, readDuration, TIMER } from './duration-range.ts'
+import { effectiveCache } from './effective-cache.ts'
+import { effectiveHttp } from './effective-http.ts'
+import { effectiveKeychain } from './effective-keychain.ts'
 import { registryEntries } from './entries.ts'
 import type { Findings } from './findings.ts'
-import { isLocalListen, parseListen } from './listen.ts'
+import { type Environment, proxyConfig } from './proxy.ts'
+import { parseRealm } from './realm.ts'
 import { detectRuntime, isSameSocket, parseAbsolutePath, parseSocketPath } from './socket.ts'
+import { parseUpstream } from './upstream.ts'
 import type { Written } from './written.ts'
 
-const HOUR_MS = 3_600_000
-
-/** setTimeout runs at once what is more than 24.8 days (2^31 ms) away. */
-const TIMER: DurationRange = { leastMs: 1, mostMs: 576 * HOUR_MS }
-const KEEPING: DurationRange = { leastMs: 1, mostMs: 8760 * HOUR_MS }
-const POLLING: DurationRange = { leastMs: 100, mostMs: TIMER.mostMs }
-
-/** 0 is always inside. */
-interface DurationRange {
-  readonly leastMs: number
-  readonly mostMs: number
+/** What a configuration depends on beside what is written in it. */
+export interface Surroundings {
+  readonly file: string | undefined
+  readonly socketExists: (path: string) => boolean
+  readonly env: Environment
 }
 
 /**
@@ -28,27 +26,18 @@ interface DurationRange {
  */
 export function effectiveConfig(
   written: Written,
-  file: string | undefined,
-  socketExists: (path: string) => boolean,
+  { file, socketExists, env }: Surroundings,
   findings: Findings,
 ): Config {
   const defaults = CONFIG_DEFAULTS
-  const duration = (path: string, text: string, range: DurationRange): number =>
-    findings.parse(path, text, (value) => durationWithin(value, range)) ?? 0
-  const { cache = {}, http = {} } = written
-
   const shim = findings.parse('shim', written.shim ?? defaults.shim, parseSocketPath) ?? ''
   const cri = findings.parse('cri', written.cri, parseSocketPath)
   if (cri !== undefined && isSameSocket(shim, cri)) {
     findings.problem('cri', 'the same socket as shim; name the socket that the runtime serves')
   }
-  const image = findings.parse('image', written.image, parseAbsolutePath) ?? defaults.image
-  const listen = http.listen ?? defaults.listen
-  const address = findings.parse('http.listen', listen, parseListen)
-  if (address !== undefined && !isLocalListen(address)) {
-    findings.warning('http.listen', 'reachable from other machines, and nobody has to log in')
-  }
-  const timeoutMs = duration('timeout', written.timeout ?? defaults.timeout, TIMER)
+  const timeout = written.timeout ?? defaults.timeout
+  const timeoutMs = readDuration('timeout', timeout, TIMER, findings)
+  const reload = written.reloadInterval ?? defaults.reloadInterval
 
   return {
     file,
@@ -57,71 +46,23 @@ export function effectiveConfig(
     criExpected: written.shim !== undefined || written.cri !== undefined,
     force: written.force ?? defaults.force,
     debug: written.debug ?? defaults.debug,
-    image,
+    image: findings.parse('image', written.image, parseAbsolutePath) ?? defaults.image,
     version: written.version,
     timeoutMs: timeoutMs === 0 ? parseDuration(defaults.timeout) : timeoutMs,
-    reloadIntervalMs: duration(
-      'reloadInterval',
-      written.reloadInterval ?? defaults.reloadInterval,
-      POLLING,
-    ),
-    cache: effectiveCache(cache, duration, findings),
+    reloadIntervalMs: readDuration('reloadInterval', reload, POLLING, findings),
+    cache: effectiveCache(written.cache ?? {}, findings),
     registries: registryEntries(written, findings),
-    mirrorsOnly: [],
-    realms: [],
-    keychain: {
-      dockerConfigs: [],
-      pullSecrets: [],
-      credentialProviders: undefined,
-      helperTimeoutMs: 10_000,
-    },
-    verifyDigest: false,
-    proxy: { http: undefined, https: undefined, no: undefined },
+    mirrorsOnly: findings.parseList('mirrorsOnly', written.mirrorsOnly, parseUpstream),
+    realms: findings.parseList('realms', written.realms, parseRealm),
+    hostsDir: findings.parse('hostsDir', written.hostsDir, parseAbsolutePath),
+    portoshim: findings.parse('portoshim', written.portoshim, parseAbsolutePath),
+    verifyDigest: written.verifyDigest ?? defaults.verifyDigest,
+    keychain: effectiveKeychain(written.keychain ?? {}, findings),
+    proxy: proxyConfig(written.proxy, env, findings),
     pauseImage: undefined,
-    http: { listen, token: undefined, tokenFile: undefined, tls: undefined, rateLimit: 0 },
-    mirror: { enabled: false },
-    pull: { byDigest: true },
+    http: effectiveHttp(written.http ?? {}, findings),
+    mirror: { enabled: written.mirror?.enabled ?? defaults.mirrorEnabled },
+    pull: { byDigest: written.pull?.byDigest ?? defaults.pullByDigest },
     onResolveError: written.onResolveError ?? defaults.onResolveError,
   }
-}
-
-function effectiveCache(
-  cache: NonNullable<Written['cache']>,
-  duration: (path: string, text: string, range: DurationRange) => number,
-  findings: Findings,
-): Config['cache'] {
-  const defaults = CONFIG_DEFAULTS.cache
-  const size = cache.imageCacheSize ?? defaults.imageCacheSize
-  if (size < 0) findings.warning('cache.imageCacheSize', `${size} is below 0; the cache is off`)
-  return {
-    imageCacheSize: Math.max(0, size),
-    imageCacheTtlMs: duration(
-      'cache.imageCacheTTL',
-      cache.imageCacheTTL ?? defaults.imageCacheTTL,
-      KEEPING,
-    ),
-    domainCacheTtlMs: duration(
-      'cache.domainCacheTTL',
-      cache.domainCacheTTL ?? defaults.domainCacheTTL,
-      KEEPING,
-    ),
-    tagTtlMs: duration('cache.tagTTL', cache.tagTTL ?? defaults.tagTTL, KEEPING),
-    statsLogIntervalMs: duration(
-      'cache.statsLogInterval',
-      cache.statsLogInterval ?? defaults.statsLogInterval,
-      TIMER,
-    ),
-    disableStats: cache.disableStats ?? defaults.disableStats,
-    negativeTtlMs: 10_000,
-    staleIfErrorMs: 24 * HOUR_MS,
-  }
-}
-
-function durationWithin(text: string, { leastMs, mostMs }: DurationRange): number {
-  const ms = parseDuration(text)
-  if (ms === 0 || (ms >= leastMs && ms <= mostMs)) return Math.round(ms)
-  throw new ResolveError(
-    'CONFIG_INVALID',
-    `${quote(text)} is outside ${formatDuration(leastMs)} to ${formatDuration(mostMs)} (0 is allowed)`,
-  )
 }

@@ -1,13 +1,14 @@
-import { CONFIG_DEFAULTS } from '../../api/v1/config.ts'
-import type { Credentials } from '../registry/credentials.ts'
+import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
 import { endpointName, parseAddress } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import { parseUserPassword } from '../registry/keychain.ts'
-import { canonicalDomain } from '../registry/public-registries.ts'
+import { inAskingOrder, servesKey } from './asking-order.ts'
+import { authCredentials, entryCredentials } from './entry-credentials.ts'
+import { entryEndpoint } from './entry-endpoint.ts'
 import type { Findings } from './findings.ts'
 import { joinPath } from './path.ts'
+import { parsePathTemplate } from './path-template.ts'
 import { parseUpstream } from './upstream.ts'
-import type { Written } from './written.ts'
+import type { Written, WrittenRegistry } from './written.ts'
 
 const MAX_PRIORITY = 10_000
 
@@ -18,31 +19,31 @@ export function registryEntries(written: Written, findings: Findings): readonly 
     const path = joinPath('registries', index)
     const entry = registry === undefined ? undefined : listedEntry(registry, path, findings)
     if (entry === undefined) continue
-    const earlier = found.get(keyOf(entry))
+    const earlier = found.get(servesKey(entry))
     if (earlier !== undefined) {
       findings.warning(
         earlier.path,
-        `left out: ${path} has the same address, and the last one counts`,
+        `left out: ${path} serves the same at the same address, and the last one counts`,
       )
     }
-    found.set(keyOf(entry), { entry, path })
+    found.set(servesKey(entry), { entry, path })
   }
   const offline = offlineEntry(written, findings)
   if (offline !== undefined) {
-    const listed = found.get(keyOf(offline))
+    const listed = found.get(servesKey(offline))
     if (listed !== undefined) {
       findings.warning(listed.path, 'left out: the top-level address names the same registry')
     }
-    found.set(keyOf(offline), { entry: offline, path: 'address' })
+    found.set(servesKey(offline), { entry: offline, path: 'address' })
   }
-  return [...found.values()].map(({ entry }) => entry).sort(byAskingOrder)
+  return inAskingOrder([...found.values()].map(({ entry }) => entry))
 }
 
 /** The registry of the top-level `address:`. */
 function offlineEntry(written: Written, findings: Findings): RegistryEntry | undefined {
   const { address, auth, offlinePriority = 0 } = written
   const endpoint = findings.parse('address', address, parseAddress)
-  const credentials = readAuth(auth, 'auth', findings)
+  const credentials = authCredentials(auth, 'auth', findings)
   // 0 has always meant "the default" here, so the lowest priority to be had is 1.
   const priority =
     offlinePriority === 0
@@ -52,50 +53,32 @@ function offlineEntry(written: Written, findings: Findings): RegistryEntry | und
     findings.warning('auth', 'not used: it belongs to the top-level address, and there is none')
   }
   if (endpoint === undefined) return undefined
-  return {
-    name: endpointName(endpoint),
-    endpoint,
-    priority,
-    offline: true,
-    ...(credentials === undefined ? {} : { credentials }),
-  }
+  return { name: endpointName(endpoint), endpoint, priority, offline: true, ...credentials }
 }
 
 function listedEntry(
-  registry: NonNullable<NonNullable<Written['registries']>[number]>,
-  path: string,
+  registry: WrittenRegistry,
+  place: string,
   findings: Findings,
 ): RegistryEntry | undefined {
-  const endpoint = findings.parse(joinPath(path, 'address'), registry.address, parseAddress)
-  const credentials = readAuth(registry.auth, joinPath(path, 'auth'), findings)
-  const priority = clamped(
-    registry.priority ?? CONFIG_DEFAULTS.priority,
-    0,
-    joinPath(path, 'priority'),
-    findings,
-  )
-  const upstreams = registry.upstreams?.flatMap((upstream, index) => {
-    const place = joinPath(joinPath(path, 'upstreams'), index)
-    return findings.parse(place, upstream, parseUpstream) ?? []
-  })
+  const endpoint = entryEndpoint(registry, place, findings)
+  const credentials = entryCredentials(registry, place, findings)
+  const { priority = CONFIG_DEFAULTS.priority, upstreams, capabilities, trusted } = registry
+  const clampedPriority = clamped(priority, 0, joinPath(place, 'priority'), findings)
+  const served = findings.parseList(joinPath(place, 'upstreams'), upstreams, parseUpstream)
+  const path = findings.parse(joinPath(place, 'path'), registry.path, parsePathTemplate)
   if (endpoint === undefined) return undefined
   return {
     name: endpointName(endpoint),
     endpoint,
-    priority,
+    priority: clampedPriority,
     offline: false,
-    ...(credentials === undefined ? {} : { credentials }),
-    ...(upstreams === undefined ? {} : { upstreams: [...new Set(upstreams)] }),
+    ...credentials,
+    ...(upstreams === undefined ? {} : { upstreams: served }),
+    ...(path === undefined ? {} : { path }),
+    ...(capabilities === undefined ? {} : { capabilities: [...new Set(capabilities)] }),
+    ...(trusted === undefined ? {} : { trusted }),
   }
-}
-
-function readAuth(
-  auth: string | undefined,
-  path: string,
-  findings: Findings,
-): Credentials | undefined {
-  // What `{{ .user }}:{{ .password }}` leaves when neither is set.
-  return auth === ':' ? undefined : findings.parse(path, auth, parseUserPassword)
 }
 
 function clamped(priority: number, lowest: number, path: string, findings: Findings): number {
@@ -104,15 +87,4 @@ function clamped(priority: number, lowest: number, path: string, findings: Findi
     findings.warning(path, `${priority} is outside ${lowest} to ${MAX_PRIORITY}; ${used} is used`)
   }
   return used
-}
-
-/** Two names of Docker Hub are one registry; two prefixes on one host are two. */
-function keyOf({ endpoint }: RegistryEntry): string {
-  return `${canonicalDomain(endpoint.host)}/${endpoint.prefix}`
-}
-
-function byAskingOrder(a: RegistryEntry, b: RegistryEntry): number {
-  if (a.priority !== b.priority) return b.priority - a.priority
-  if (a.offline !== b.offline) return a.offline ? -1 : 1
-  return a.name < b.name ? -1 : 1
 }

@@ -1,3 +1,4 @@
+import { joinPath } from './path.ts'
 import { type ConfigProblem, MAX_PROBLEMS } from './problem.ts'
 
 /** Gathers what is wrong or odd in one file, and knows on which line each field stands. */
@@ -39,5 +40,17 @@ export class Findings {
       this.problem(path, thrown instanceof Error ? thrown.message : String(thrown))
       return undefined
     }
+  }
+
+  /** What `parse` makes of each item, every value once; items that it refuses are noted. */
+  parseList<T>(
+    path: string,
+    items: readonly (string | undefined)[] | undefined,
+    parse: (text: string) => T,
+  ): readonly T[] {
+    const parsed = (items ?? []).flatMap(
+      (item, index) => this.parse(joinPath(path, index), item, parse) ?? [],
+    )
+    return [...new Set(parsed)]
   }
 }

@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto'
+import { resolve } from 'node:path'
 import type { Config } from './config.ts'
 import { effectiveConfig } from './effective.ts'
+import { readElsewhere } from './elsewhere.ts'
 import { readConfigFile, socketExists } from './files.ts'
 import { Findings } from './findings.ts'
+import type { HostsFiles } from './hosts-files.ts'
 import { ConfigError } from './problem.ts'
+import type { Environment } from './proxy.ts'
 import { readWritten } from './written.ts'
 import { parseYaml } from './yaml.ts'
 
@@ -11,39 +15,58 @@ export interface LoadedConfig {
   readonly config: Config
   /** One line each: what was accepted, but not as written. */
   readonly warnings: readonly string[]
-  /** Of the file's text, to see a change by; '' without a file. */
+  /** Of everything that was read, to see a change by; '' when nothing was. */
   readonly fingerprint: string
 }
 
 export interface LoadOptions {
   /** Absent: no file, the defaults hold. */
   readonly file: string | undefined
+  /** A portoshim.yaml named on the command line, which then counts instead of the file's. */
+  readonly portoshim?: string | undefined
   readonly read?: (file: string) => Promise<string>
+  /** What is below `hostsDir`. Default: the file system. */
+  readonly hosts?: HostsFiles
   /** Tells which runtime is on this machine, when the file names none. */
   readonly socketExists?: (path: string) => boolean
+  /** Where proxies are looked for when the file has no `proxy:`. Default: this process's. */
+  readonly env?: Environment
 }
 
 /**
- * The effective configuration of a file, or of none.
+ * The effective configuration of a file, or of none, with what it names: `hostsDir` and `portoshim`.
  *
- * @throws ConfigError with every mistake in the file, or the reason why it cannot be read
+ * @throws ConfigError with every mistake in a file, or the reason why it cannot be read
  */
 export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
-  const { file, read = readConfigFile } = options
-  return parseConfig(file === undefined ? '' : await read(file), options)
+  const { file, portoshim, read = readConfigFile, hosts } = options
+  const parsed = parseConfig(file === undefined ? '' : await read(file), options)
+  const named =
+    portoshim === undefined ? parsed.config : { ...parsed.config, portoshim: resolve(portoshim) }
+  const elsewhere = await readElsewhere(named, read, hosts)
+  if (elsewhere === undefined) return parsed
+  return {
+    config: elsewhere.config,
+    warnings: [...parsed.warnings, ...elsewhere.warnings],
+    fingerprint: fingerprintOf(`${parsed.fingerprint}\n${elsewhere.content}`),
+  }
 }
 
 /**
  * The effective configuration of a file's text; image-cri-shim's files are understood as they are.
+ * No other file is read.
  *
  * @throws ConfigError with every mistake in it
  */
-export function parseConfig(text: string, options: Omit<LoadOptions, 'read'>): LoadedConfig {
-  const { file, socketExists: exists = socketExists } = options
+export function parseConfig(
+  text: string,
+  options: Pick<LoadOptions, 'file' | 'socketExists' | 'env'>,
+): LoadedConfig {
+  const { file, socketExists: exists = socketExists, env = process.env } = options
   const { root, problems } = parseYaml(text)
   const findings = new Findings()
   const written = readWritten(root, findings)
-  const config = effectiveConfig(written, file, exists, findings)
+  const config = effectiveConfig(written, { file, socketExists: exists, env }, findings)
   const all = [...problems, ...findings.problems]
   if (all.length > 0) throw new ConfigError(file ?? 'configuration', all)
   return {
@@ -53,7 +76,6 @@ export function parseConfig(text: string, options: Omit<LoadOptions, 'read'>): L
   }
 }
 
-/** A short name for a text that is the same for the same text. */
-export function fingerprintOf(text: string): string {
+function fingerprintOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }

@@ -1,26 +1,30 @@
 import { dump } from 'js-yaml'
+import { endpointUrl } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import type { Config } from './config.ts'
+import type { Config, HttpConfig, KeychainConfig, ProxyConfig } from './config.ts'
 import { formatDuration } from './duration.ts'
+import { hideProxySecrets } from './proxy.ts'
 
-/** Stands for user and password alike: some registries take a token as the user. */
-const HIDDEN = '***:***'
+/** Stands for users too: some registries take a token as the user. */
+const HIDDEN = '***'
 
 /**
  * The effective configuration as a file that says everything, in the order of the reference. It
- * loads again to the same configuration, but for the secrets, which are hidden.
+ * loads again to the same configuration, but for the secrets, which are hidden. What came from
+ * `hostsDir` and `portoshim` follows as comments.
  */
 export function printConfig(config: Config): string {
   const offline = config.registries.find((entry) => entry.offline)
+  const listed = config.registries.filter((entry) => !entry.offline && entry.source === undefined)
   const { cache } = config
   const fields = {
     shim: config.shim,
-    ...(config.cri === undefined ? {} : { cri: config.cri }),
+    cri: config.cri,
     ...(offline === undefined ? {} : offlineFields(offline)),
     force: config.force,
     debug: config.debug,
     image: config.image,
-    ...(config.version === undefined ? {} : { version: config.version }),
+    version: config.version,
     timeout: formatDuration(config.timeoutMs),
     reloadInterval: formatDuration(config.reloadIntervalMs),
     cache: {
@@ -30,30 +34,99 @@ export function printConfig(config: Config): string {
       statsLogInterval: formatDuration(cache.statsLogIntervalMs),
       disableStats: cache.disableStats,
       tagTTL: formatDuration(cache.tagTtlMs),
+      negativeTTL: formatDuration(cache.negativeTtlMs),
+      staleIfError: formatDuration(cache.staleIfErrorMs),
     },
-    registries: config.registries.filter((entry) => !entry.offline).map(listedFields),
-    http: { listen: config.http.listen },
+    registries: listed.map(listedFields),
+    mirrorsOnly: config.mirrorsOnly,
+    realms: config.realms,
+    hostsDir: config.hostsDir,
+    portoshim: config.portoshim,
+    verifyDigest: config.verifyDigest,
+    keychain: keychainFields(config.keychain),
+    proxy: proxyFields(config.proxy),
+    http: httpFields(config.http),
+    mirror: { enabled: config.mirror.enabled },
+    pull: { byDigest: config.pull.byDigest },
     onResolveError: config.onResolveError,
   }
-  return dump(fields, { lineWidth: -1, noRefs: true })
+  return `${asYaml(fields)}${elsewhereComment(config)}`
 }
 
-function offlineFields(entry: RegistryEntry): object {
-  return { ...addressFields(entry), offlinePriority: entry.priority }
+/** Fields without a value are left out. */
+function asYaml(fields: object): string {
+  return dump(fields, { lineWidth: -1, noRefs: true, skipInvalid: true })
+}
+
+function offlineFields({ endpoint, credentials, priority }: RegistryEntry): object {
+  return {
+    address: addressOf(endpoint),
+    auth: credentials === undefined ? undefined : `${HIDDEN}:${HIDDEN}`,
+    offlinePriority: priority,
+  }
 }
 
 function listedFields(entry: RegistryEntry): object {
+  const { endpoint, credentials, credentialFiles: files } = entry
+  const { caFiles, certFile, keyFile, insecureSkipVerify } = endpoint.tls ?? {}
   return {
-    ...addressFields(entry),
+    address: addressOf(endpoint),
+    auth: credentials?.kind === 'basic' ? `${HIDDEN}:${HIDDEN}` : undefined,
+    username: files?.username === undefined ? undefined : HIDDEN,
+    passwordFile: files?.passwordFile,
+    identityToken: credentials?.kind === 'identityToken' ? HIDDEN : undefined,
+    tokenFile: files?.tokenFile,
     priority: entry.priority,
-    ...(entry.upstreams === undefined ? {} : { upstreams: entry.upstreams }),
+    upstreams: entry.upstreams,
+    path: entry.path,
+    capabilities: entry.capabilities,
+    trusted: entry.trusted,
+    ca: caFiles?.[0],
+    cert: certFile,
+    key: keyFile,
+    insecureSkipVerify,
   }
 }
 
-function addressFields({ endpoint, credentials }: RegistryEntry): object {
-  const path = endpoint.prefix === '' ? '' : `/${endpoint.prefix}`
+function addressOf(endpoint: RegistryEntry['endpoint']): string {
+  const { prefix } = endpoint
+  return `${endpointUrl(endpoint)}${prefix === '' ? '' : `/${prefix}`}`
+}
+
+function keychainFields(keychain: KeychainConfig): object {
   return {
-    address: `${endpoint.scheme}://${endpoint.host}${path}`,
-    ...(credentials === undefined ? {} : { auth: HIDDEN }),
+    dockerConfigs: keychain.dockerConfigs,
+    pullSecrets: keychain.pullSecrets,
+    credentialProviders: keychain.credentialProviders,
+    helperTimeout: formatDuration(keychain.helperTimeoutMs),
   }
+}
+
+function proxyFields({ http, https, no }: ProxyConfig): object {
+  return {
+    http: http === undefined ? undefined : hideProxySecrets(http),
+    https: https === undefined ? undefined : hideProxySecrets(https),
+    no,
+  }
+}
+
+function httpFields({ listen, token, tokenFile, tls, rateLimit }: HttpConfig): object {
+  return {
+    listen,
+    token: token === undefined ? undefined : HIDDEN,
+    tokenFile,
+    tls: tls === undefined ? undefined : { cert: tls.certFile, key: tls.keyFile },
+    rateLimit,
+  }
+}
+
+function elsewhereComment({ registries, pauseImage }: Config): string {
+  const lines = registries
+    .filter((entry) => entry.source !== undefined)
+    .map((entry) => {
+      const { name, source, priority, upstreams = [] } = entry
+      return `of ${source}: ${name}, priority ${priority}, for ${upstreams.join(', ') || 'every domain'}`
+    })
+  if (pauseImage !== undefined) lines.push(`of portoshim: the pause image ${pauseImage}`)
+  return lines.map((line) => `# ${line}\n`).join('')
 }

@@ -1,21 +1,51 @@
 import { ResolveError } from '../errors.ts'
 import { splitDomain } from '../reference/domain.ts'
-import { DOMAIN } from '../reference/grammar.ts'
+import { COMPONENT, DOMAIN, PATH_MAX_LENGTH } from '../reference/grammar.ts'
 import { quote } from '../reference/quote.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
 
 /**
- * Reads the domain of an upstream as references name it: `quay.io`, `hub.corp:5000`, and
- * `docker.io` for every name of Docker Hub.
+ * Reads an upstream: the domain of references (`quay.io`, `hub.corp:5000`, and `docker.io` for
+ * every name of Docker Hub), the subdomains of one (`*.corp`), or a domain with the beginning of a
+ * repository's path (`quay.io/team`).
  *
- * @throws ResolveError CONFIG_INVALID for a URL, a path, a wildcard, and a name that no reference
- *   can have as its domain
+ * @returns lower case, Docker Hub's names as docker.io
+ * @throws ResolveError CONFIG_INVALID for anything else: a URL, a lone `*`, a tag, and a name that
+ *   no reference can have as its domain
  */
 export function parseUpstream(text: string): string {
-  const domain = canonicalDomain(text)
-  if (DOMAIN.test(domain) && splitDomain(`${domain}/x`).domain === domain) return domain
-  throw new ResolveError(
+  if (text.startsWith('*.')) return subdomains(text)
+  const slash = text.indexOf('/')
+  const domain = canonicalDomain(slash < 0 ? text : text.slice(0, slash))
+  const path = slash < 0 ? '' : text.slice(slash)
+  if (!DOMAIN.test(domain) || splitDomain(`${domain}/x`).domain !== domain || !isPrefix(path)) {
+    throw refusal(text)
+  }
+  return `${domain}${path}`
+}
+
+function subdomains(text: string): string {
+  const domain = text.slice(2).toLowerCase()
+  // An IPv6 address has no subdomains.
+  if (!DOMAIN.test(domain) || domain.startsWith('[')) throw refusal(text)
+  return `*.${domain}`
+}
+
+/** `''` or `/team/app`. */
+function isPrefix(path: string): boolean {
+  if (path.length > PATH_MAX_LENGTH) return false
+  return (
+    path === '' ||
+    path
+      .slice(1)
+      .split('/')
+      .every((component) => COMPONENT.test(component))
+  )
+}
+
+function refusal(text: string): ResolveError {
+  return new ResolveError(
     'CONFIG_INVALID',
-    `${quote(text)} is not a registry's domain; write it as references do, without scheme and path: docker.io, quay.io or hub.corp:5000`,
+    `${quote(text)} is not what images are named by; write a domain as references do, without a scheme (docker.io, hub.corp:5000), *.corp for its subdomains, or quay.io/team for one path`,
   )
 }

@@ -1,34 +1,34 @@
 import type { Logger } from '../telemetry/logger.ts'
-import { readConfigFile } from './files.ts'
-import { fingerprintOf, type LoadedConfig, parseConfig } from './load.ts'
+import type { LoadedConfig } from './load.ts'
 import { ConfigError, formatProblem } from './problem.ts'
 
 export interface WatchOptions {
+  /** How the log calls what is watched. */
   readonly file: string
   /** What is in force; its interval and fingerprint are where the watch starts from. */
   readonly current: LoadedConfig
   readonly logger: Pick<Logger, 'info' | 'error'>
   /** Puts a good configuration into force; when it throws, the former one stays. */
   readonly onConfig: (next: LoadedConfig) => void | Promise<void>
-  readonly read?: (file: string) => Promise<string>
-  readonly parse?: (text: string) => LoadedConfig
+  /** Reads it all again. */
+  readonly load: () => Promise<LoadedConfig>
   /** Runs something once, later; returns what calls it off. */
   readonly after?: (ms: number, run: () => void) => () => void
 }
 
 export interface ConfigWatch {
-  /** Looks at the file now, whatever the interval is. */
+  /** Looks at the files now, whatever the interval is. */
   look(): Promise<void>
   stop(): void
 }
 
 /**
- * Reads the file again every `reloadInterval` (0: never) and hands over what changed. A bad or
- * missing file changes nothing; its problems are logged once for each content.
+ * Reads the configuration again every `reloadInterval` (0: never), with the files that it names,
+ * and hands over what changed. What is bad or missing changes nothing; its problems are logged once
+ * for as long as they are the same.
  */
 export function watchConfig(options: WatchOptions): ConfigWatch {
-  const { file, logger, onConfig, read = readConfigFile, after = afterTimeout } = options
-  const parse = options.parse ?? ((text) => parseConfig(text, { file }))
+  const { file, logger, onConfig, load, after = afterTimeout } = options
   let current = options.current
   let lastSeen = current.fingerprint
   let stopped = false
@@ -45,7 +45,7 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
   }
 
   async function look(): Promise<void> {
-    const seen = await readSeen(file, read)
+    const seen = await readSeen(load)
     if (stopped || seen.key === lastSeen) return
     lastSeen = seen.key
     if (seen.key === current.fingerprint) {
@@ -53,13 +53,13 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
       return
     }
     try {
-      const next = parse(seen.text())
+      const next = seen.config()
       await onConfig(next)
       current = next
       logger.info({ file }, 'configuration reloaded')
     } catch (thrown) {
       logger.error(
-        { file, problems: problemsOf(file, thrown) },
+        { file, problems: problemsOf(thrown) },
         'configuration not reloaded; the last good one stays',
       )
     }
@@ -76,29 +76,29 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
 }
 
 interface Seen {
-  /** The same for the same content, or for the same reason why there is none. */
+  /** The same for the same content, or for the same reasons why it cannot be used. */
   readonly key: string
-  /** @throws what the reading threw */
-  text(): string
+  /** @throws what the loading threw */
+  config(): LoadedConfig
 }
 
-async function readSeen(file: string, read: (file: string) => Promise<string>): Promise<Seen> {
+async function readSeen(load: () => Promise<LoadedConfig>): Promise<Seen> {
   try {
-    const text = await read(file)
-    return { key: fingerprintOf(text), text: () => text }
+    const loaded = await load()
+    return { key: loaded.fingerprint, config: () => loaded }
   } catch (thrown) {
     return {
-      key: problemsOf(file, thrown).join('\n'),
-      text: () => {
+      key: problemsOf(thrown).join('\n'),
+      config: () => {
         throw thrown
       },
     }
   }
 }
 
-function problemsOf(file: string, thrown: unknown): readonly string[] {
+function problemsOf(thrown: unknown): readonly string[] {
   if (thrown instanceof ConfigError) {
-    return thrown.problems.map((problem) => formatProblem(file, problem))
+    return thrown.problems.map((problem) => formatProblem(thrown.file, problem))
   }
   return [thrown instanceof Error ? thrown.message : String(thrown)]
 }

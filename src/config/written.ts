@@ -1,4 +1,5 @@
-import { ConfigFile, type RegistryFields } from '../../api/v1/config.ts'
+import { ConfigFile } from '../../api/v1/config.ts'
+import type { RegistryFields } from '../../api/v1/config-registry.ts'
 import type { ListSchema, ObjectSchema, Schema } from '../../api/v1/schema.ts'
 import { quote } from '../reference/quote.ts'
 import type { Findings } from './findings.ts'
@@ -8,8 +9,10 @@ import { isEmpty, type YamlNode } from './yaml.ts'
 
 /** What a file says, without what it says wrongly: every field may be missing. */
 export type Written = Omit<ConfigFile, 'registries'> & {
-  readonly registries?: readonly (Partial<RegistryFields> | undefined)[]
+  readonly registries?: readonly (WrittenRegistry | undefined)[]
 }
+
+export type WrittenRegistry = Partial<RegistryFields>
 
 type ScalarSchema = Exclude<Schema, ListSchema | ObjectSchema>
 
@@ -79,7 +82,10 @@ function readList(schema: ListSchema, node: YamlNode, path: string, findings: Fi
     return undefined
   }
   if (node.items.length < minItems) {
-    findings.problem(path, 'an empty list serves nothing; name a domain, or leave the field out')
+    findings.problem(
+      path,
+      'an empty list serves nothing; write what it is for, or leave the field out',
+    )
     return undefined
   }
   return node.items.map((item, index) => read(schema.items, item, joinPath(path, index), findings))
@@ -102,8 +108,13 @@ function readScalar(schema: ScalarSchema, text: string, quoted: boolean): unknow
       return Number.isFinite(value) && value <= maximum ? value : undefined
     }
     default:
-      return schema.enum?.includes(text) === false ? undefined : text
+      return wordsOf(schema)?.includes(text) === false ? undefined : text
   }
+}
+
+/** The only words that a text may be; undefined: any text. */
+function wordsOf(schema: ScalarSchema): readonly string[] | undefined {
+  return 'enum' in schema ? schema.enum : undefined
 }
 
 function readBoolean(text: string): boolean | undefined {
@@ -147,7 +158,7 @@ function expectation(schema: ScalarSchema): string {
         ? 'a whole number'
         : `a whole number up to ${schema.maximum}`
     default:
-      return schema.enum?.join(' or ') ?? 'text'
+      return wordsOf(schema)?.join(' or ') ?? 'text'
   }
 }
 

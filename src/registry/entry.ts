@@ -6,7 +6,10 @@ export type Capability = 'resolve' | 'pull'
 
 /** One configured registry. */
 export interface RegistryEntry {
-  /** `host[:port][/prefix]`, unique in a configuration; how logs and answers call it. */
+  /**
+   * `host[:port][/prefix]`; how logs and answers call it. Unique in a configuration: of several at one
+   * address the second is `…#2`, the third `…#3`, in the order of asking.
+   */
   readonly name: string
   readonly endpoint: Endpoint
   /** 0 to 10000, higher is asked first. */
@@ -22,6 +25,8 @@ export interface RegistryEntry {
    * well-known public one only its own.
    */
   readonly upstreams?: readonly string[]
+  /** Domains that an entry without `upstreams` does not serve all the same. */
+  readonly exceptUpstreams?: readonly string[]
   /** Repository below the prefix, of `{domain}` and `{path}`; default `{path}`. */
   readonly path?: string
   /** Default: both. Without `resolve` it is asked by digest only, without `pull` nobody is sent there. */
@@ -31,6 +36,8 @@ export interface RegistryEntry {
    * (KEP-2535). Default true.
    */
   readonly trusted?: boolean
+  /** The field of the configuration that led to it; absent: it was written there itself. */
+  readonly source?: 'hostsDir' | 'portoshim'
 }
 
 /** Secrets that live in files beside the configuration; absolute paths, read again when they change. */

@@ -3,10 +3,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { dump } from 'js-yaml'
 import { formatDuration, parseDuration } from '../../src/config/duration.ts'
-import { printConfig } from '../../src/config/print.ts'
 import { nearestName } from '../../src/config/suggest.ts'
 import { ResolveError } from '../../src/errors.ts'
-import { loadText, problemsIn } from '../support/config.ts'
+import { problemsIn } from '../support/config.ts'
 
 const UNITS = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, ns: 1e-6 } as const
 
@@ -87,6 +86,39 @@ const FIELDS = [
   'priority',
   'upstreams',
   'listen',
+  'username',
+  'password',
+  'passwordFile',
+  'tokenFile',
+  'identityToken',
+  'path',
+  'capabilities',
+  'trusted',
+  'ca',
+  'cert',
+  'key',
+  'insecureSkipVerify',
+  'plainHttp',
+  'mirrorsOnly',
+  'realms',
+  'hostsDir',
+  'portoshim',
+  'verifyDigest',
+  'keychain',
+  'dockerConfigs',
+  'credentialProviders',
+  'config',
+  'binDir',
+  'helperTimeout',
+  'proxy',
+  'no',
+  'token',
+  'tls',
+  'rateLimit',
+  'mirror',
+  'enabled',
+  'pull',
+  'byDigest',
 ]
 
 /** Values that are often wrong in an interesting way, under names that are often right. */
@@ -94,6 +126,15 @@ const fileValue = fc.letrec((tie) => ({
   value: fc.oneof(
     { maxDepth: 4 },
     fc.constantFrom('1m', '0', 'a.b:5000', 'http://x/y', '/run/x.sock', 'u:p', '127.0.0.1:0', '*'),
+    fc.constantFrom(
+      '0.0.0.0:1',
+      '*.corp',
+      'quay.io/team',
+      '{domain}/{path}',
+      '{path}',
+      'resolve',
+      true,
+    ),
     fc.jsonValue({ maxDepth: 1 }),
     fc.double(),
     fc.string({ unit: 'binary' }),
@@ -141,42 +182,5 @@ test('loading any text throws nothing but the configuration error', () => {
       }
     }),
     { numRuns: 1000 },
-  )
-})
-
-test('what is printed of any file that loads, loads again and prints the same', () => {
-  const registry = fc.record(
-    {
-      address: fc.constantFrom('a.b', 'c.d:5000', 'http://e.f/g', 'docker.io', '[::1]:5000', 'hub'),
-      auth: fc.constantFrom('u:p', 'u:p:q'),
-      priority: fc.integer({ min: -10, max: 10_010 }),
-      upstreams: fc.array(fc.constantFrom('docker.io', 'quay.io', 'Gcr.io'), { minLength: 1 }),
-    },
-    { requiredKeys: ['address'] },
-  )
-  const file = fc.record(
-    {
-      address: fc.constantFrom('sealos.hub:5000', 'http://hub/x'),
-      auth: fc.constantFrom('a:b', ':'),
-      offlinePriority: fc.integer({ min: -10, max: 10_010 }),
-      force: fc.boolean(),
-      timeout: fc.constantFrom('0', '1.5h', '1h30m'),
-      cache: fc.record(
-        { imageCacheSize: fc.integer({ min: -5, max: 1000 }), tagTTL: fc.constant('1.5s') },
-        { requiredKeys: [] },
-      ),
-      registries: fc.array(registry, { maxLength: 5 }),
-    },
-    { requiredKeys: [] },
-  )
-  fc.assert(
-    fc.property(file, (value) => {
-      const printed = printConfig(loadText(dump(value)).config)
-
-      const again = loadText(printed)
-
-      assert.deepEqual(again.warnings, [])
-      assert.equal(printConfig(again.config), printed)
-    }),
   )
 })

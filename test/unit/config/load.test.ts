@@ -21,9 +21,32 @@ const DEFAULTS = {
     tagTtlMs: 60_000,
     statsLogIntervalMs: 60_000,
     disableStats: false,
+    negativeTtlMs: 10_000,
+    staleIfErrorMs: 86_400_000,
   },
   registries: [],
-  http: { listen: '127.0.0.1:9430' },
+  mirrorsOnly: [],
+  realms: [],
+  hostsDir: undefined,
+  portoshim: undefined,
+  verifyDigest: false,
+  keychain: {
+    dockerConfigs: [],
+    pullSecrets: [],
+    credentialProviders: undefined,
+    helperTimeoutMs: 10_000,
+  },
+  proxy: { http: undefined, https: undefined, no: undefined },
+  pauseImage: undefined,
+  http: {
+    listen: '127.0.0.1:9430',
+    token: undefined,
+    tokenFile: undefined,
+    tls: undefined,
+    rateLimit: 0,
+  },
+  mirror: { enabled: false },
+  pull: { byDigest: true },
   onResolveError: 'passthrough',
 }
 
@@ -32,6 +55,7 @@ test('without a file the defaults hold, and no file is read', async () => {
     file: undefined,
     read: () => assert.fail('nothing is to be read'),
     socketExists: () => false,
+    env: {},
   })
 
   assert.deepEqual(loaded, {
@@ -59,9 +83,17 @@ test('a field whose value is empty is a field that is not there', () => {
     'timeout: ""',
     'cache:',
     'registries:',
+    'mirrorsOnly:',
+    'hostsDir: ""',
+    'portoshim:',
+    'keychain: {dockerConfigs: , credentialProviders: }',
+    'proxy:',
+    'mirror: {enabled: ""}',
   ]
 
-  const { config } = loadText(`${text.join('\n')}\nhttp: {listen: }\nversion: ""\n`)
+  const { config } = loadText(
+    `${text.join('\n')}\nhttp: {listen: , token: "", tls: }\nversion: ""\n`,
+  )
 
   assert.deepEqual(config, { file: '/etc/x.yaml', ...DEFAULTS })
 })
@@ -96,13 +128,39 @@ cache:
   statsLogInterval: 3h
   disableStats: true
   tagTTL: 5s
+  negativeTTL: 7s
+  staleIfError: 48h
 registries:
-  - address: http://10.0.0.7:5000
-    auth: u:p
+  - address: 10.0.0.7:5000
+    username: u
+    passwordFile: /etc/secret
     priority: 900
-    upstreams: [index.docker.io, docker.io, quay.io]
+    upstreams: [index.docker.io, docker.io, "*.Corp", quay.io/team]
+    path: mirror/{domain}/{path}
+    capabilities: [pull]
+    trusted: false
+    ca: /etc/ca.pem
+    cert: /etc/cert.pem
+    key: /etc/key.pem
+    insecureSkipVerify: true
+mirrorsOnly: [index.docker.io, docker.io]
+realms: ["Auth.corp:8443"]
+hostsDir: /etc/containerd/certs.d
+portoshim: /etc/portoshim.yaml
+verifyDigest: true
+keychain:
+  dockerConfigs: [/root/.docker/config.json]
+  pullSecrets: [/etc/secret.json]
+  credentialProviders: {config: /etc/providers.yaml, binDir: /opt/providers}
+  helperTimeout: 3s
+proxy: {http: "proxy.corp:3128", https: "https://u:p@proxy.corp", no: .corp}
 http:
   listen: unix:///run/http.sock
+  token: s3cret
+  tls: {cert: /etc/http.pem, key: /etc/http.key}
+  rateLimit: 600
+mirror: {enabled: true}
+pull: {byDigest: false}
 onResolveError: reject
 `)
 
@@ -125,15 +183,30 @@ onResolveError: reject
       statsLogIntervalMs: 10_800_000,
       disableStats: true,
       tagTtlMs: 5000,
+      negativeTtlMs: 7000,
+      staleIfErrorMs: 172_800_000,
     },
     registries: [
       {
         name: '10.0.0.7:5000',
-        endpoint: { scheme: 'http', host: '10.0.0.7:5000', prefix: '' },
+        endpoint: {
+          scheme: 'https',
+          host: '10.0.0.7:5000',
+          prefix: '',
+          tls: {
+            caFiles: ['/etc/ca.pem'],
+            certFile: '/etc/cert.pem',
+            keyFile: '/etc/key.pem',
+            insecureSkipVerify: true,
+          },
+        },
         priority: 900,
         offline: false,
-        credentials: { kind: 'basic', username: 'u', password: 'p' },
-        upstreams: ['docker.io', 'quay.io'],
+        credentialFiles: { username: 'u', passwordFile: '/etc/secret' },
+        upstreams: ['docker.io', '*.corp', 'quay.io/team'],
+        path: 'mirror/{domain}/{path}',
+        capabilities: ['pull'],
+        trusted: false,
       },
       {
         name: 'hub.corp/mirror',
@@ -143,7 +216,28 @@ onResolveError: reject
         credentials: { kind: 'basic', username: 'admin', password: 'pw' },
       },
     ],
-    http: { listen: 'unix:///run/http.sock' },
+    mirrorsOnly: ['docker.io'],
+    realms: ['auth.corp:8443'],
+    hostsDir: '/etc/containerd/certs.d',
+    portoshim: '/etc/portoshim.yaml',
+    verifyDigest: true,
+    keychain: {
+      dockerConfigs: ['/root/.docker/config.json'],
+      pullSecrets: ['/etc/secret.json'],
+      credentialProviders: { config: '/etc/providers.yaml', binDir: '/opt/providers' },
+      helperTimeoutMs: 3000,
+    },
+    proxy: { http: 'http://proxy.corp:3128', https: 'https://u:p@proxy.corp', no: '.corp' },
+    pauseImage: undefined,
+    http: {
+      listen: 'unix:///run/http.sock',
+      token: 's3cret',
+      tokenFile: undefined,
+      tls: { certFile: '/etc/http.pem', keyFile: '/etc/http.key' },
+      rateLimit: 600,
+    },
+    mirror: { enabled: true },
+    pull: { byDigest: false },
     onResolveError: 'reject',
   })
 })
@@ -205,13 +299,22 @@ offlinePriority: 0
 address: hub.corp
 timeout: 0
 reloadInterval: 0
-cache: {imageCacheSize: 0, imageCacheTTL: 0, domainCacheTTL: 0s, statsLogInterval: 0, tagTTL: 0}
+cache:
+  imageCacheSize: 0
+  imageCacheTTL: 0
+  domainCacheTTL: 0s
+  statsLogInterval: 0
+  tagTTL: 0
+  negativeTTL: 0
+  staleIfError: 0
+keychain: {helperTimeout: 0}
 `)
 
   assert.deepEqual(warnings, [])
   assert.equal(config.registries[0]?.priority, 1000)
   assert.equal(config.timeoutMs, 900_000)
   assert.equal(config.reloadIntervalMs, 0)
+  assert.equal(config.keychain.helperTimeoutMs, 10_000)
   assert.deepEqual(config.cache, {
     imageCacheSize: 0,
     imageCacheTtlMs: 0,
@@ -219,6 +322,8 @@ cache: {imageCacheSize: 0, imageCacheTTL: 0, domainCacheTTL: 0s, statsLogInterva
     tagTtlMs: 0,
     statsLogIntervalMs: 0,
     disableStats: false,
+    negativeTtlMs: 0,
+    staleIfErrorMs: 0,
   })
 })
 
@@ -228,7 +333,7 @@ offlinePriority: -3
 cache: {imageCacheSize: -1}
 registry.d: /etc/image-cri-shim.d
 sync: 10
-http: {listen: "0.0.0.0:9430"}
+http: {listen: "0.0.0.0:9430", token: x}
 registries:
 - {address: quay.io, priority: 10001}
 `)
@@ -236,10 +341,10 @@ registries:
   assert.deepEqual(warnings, [
     'registry.d (line 4): not read any more, by image-cri-shim either: move the entries of its files under registries',
     'sync (line 5): not read any more, by image-cri-shim either: the file is read again every reloadInterval',
-    'http.listen (line 6): reachable from other machines, and nobody has to log in',
     'cache.imageCacheSize (line 3): -1 is below 0; the cache is off',
     'registries[0].priority (line 8): 10001 is outside 0 to 10000; 10000 is used',
     'offlinePriority (line 2): -3 is outside 1 to 10000; 1 is used',
+    'http.listen (line 6): the token crosses the network in the clear: set http.tls',
   ])
   assert.equal(config.cache.imageCacheSize, 0)
   assert.deepEqual(
@@ -276,8 +381,8 @@ registries:
     password: 'pw',
   })
   assert.deepEqual(warnings, [
-    'registries[0] (line 3): left out: registries[2] has the same address, and the last one counts',
-    'registries[3] (line 6): left out: registries[4] has the same address, and the last one counts',
+    'registries[0] (line 3): left out: registries[2] serves the same at the same address, and the last one counts',
+    'registries[3] (line 6): left out: registries[4] serves the same at the same address, and the last one counts',
     'registries[1] (line 4): left out: the top-level address names the same registry',
   ])
 })
@@ -321,7 +426,11 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ['imageCacheTTL: 3m\n', 'imageCacheTTL', /did you mean cache\.imageCacheTTL\?/],
   ['listen: x\n', 'listen', /did you mean http\.listen\?/],
   ['http: {debug: true}\n', 'http.debug', /did you mean debug at the top level\?/],
-  ['http: {zzzzzz: 1}\n', 'http.zzzzzz', /^unknown field; the fields here are listen$/],
+  [
+    'http: {zzzzzz: 1}\n',
+    'http.zzzzzz',
+    /^unknown field; the fields here are listen, token, tokenFile, tls, rateLimit$/,
+  ],
   ['"a\\nb": 1\n', '"a\\nb"', /unknown field/],
   ['__proto__: 1\n', '__proto__', /unknown field/],
   ['force: "true"\n', 'force', /^expected true or false, got the text "true"$/],
@@ -347,6 +456,25 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
     'registries[0].upstreams',
     /an empty list serves nothing/,
   ],
+  ['verifyDigest: 1\n', 'verifyDigest', /^expected true or false/],
+  ['mirror: true\n', 'mirror', /^expected fields with values, got "true"$/],
+  ['mirror: {enabled: 1}\n', 'mirror.enabled', /^expected true or false/],
+  ['pull: {byDigest: 1}\n', 'pull.byDigest', /^expected true or false/],
+  ['mirrorsOnly: docker.io\n', 'mirrorsOnly', /^expected a list, got "docker.io"$/],
+  ['mirrorsOnly: [docker.io, "*"]\n', 'mirrorsOnly[1]', /write a domain as references do/],
+  ['realms: [https://auth.corp]\n', 'realms[0]', /without scheme and path/],
+  ['hostsDir: certs.d\n', 'hostsDir', /is not an absolute path/],
+  ['portoshim: ./portoshim.yaml\n', 'portoshim', /is not an absolute path/],
+  ['cache: {negativeTTL: 5}\n', 'cache.negativeTTL', /has no unit/],
+  ['cache: {staleIfError: 9000h}\n', 'cache.staleIfError', /is outside 1ms to 8760h/],
+  ['registries: [{address: a.b, capabilities: []}]\n', 'registries[0].capabilities', /empty list/],
+  [
+    'registries: [{address: a.b, capabilities: [push]}]\n',
+    'registries[0].capabilities[0]',
+    /^expected resolve or pull, got "push"$/,
+  ],
+  ['registries: [{address: a.b, trusted: 0}]\n', 'registries[0].trusted', /true or false/],
+  ['registries: [{address: a.b, path: x}]\n', 'registries[0].path', /has no \{path\}/],
   ['address: http://u:hunter2@hub.corp\n', 'address', /holds credentials/],
   [`registries: [${'{address: a.b},'.repeat(257)}]\n`, 'registries', /257 entries, at most 256/],
 ]

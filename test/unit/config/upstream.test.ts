@@ -11,6 +11,11 @@ const GOOD: readonly (readonly [string, string])[] = [
   ['hub:5000', 'hub:5000'],
   ['localhost', 'localhost'],
   ['[::1]:5000', '[::1]:5000'],
+  ['*.corp', '*.corp'],
+  ['*.Eu.Corp:5000', '*.eu.corp:5000'],
+  ['quay.io/team', 'quay.io/team'],
+  ['index.docker.io/library/nginx', 'docker.io/library/nginx'],
+  ['hub.corp:5000/a/b__c', 'hub.corp:5000/a/b__c'],
 ]
 
 for (const [written, domain] of GOOD) {
@@ -21,15 +26,23 @@ for (const [written, domain] of GOOD) {
 
 for (const text of [
   'https://quay.io',
-  'quay.io/team',
   'quay.io/',
+  'quay.io//team',
+  'quay.io/Team',
+  'quay.io/team:1.0',
+  `quay.io/${'a'.repeat(255)}`,
   '*',
-  '*.io',
+  '*.',
+  '*.corp/team',
+  '*.[::1]',
+  'a.*.corp',
+  '*corp',
   'hub',
+  'hub/team',
   '',
   'a b.c',
 ]) {
-  test(`${JSON.stringify(text)} is refused as an upstream, and told how to be written`, () => {
-    assert.throws(() => parseUpstream(text), /is not a registry's domain; .*docker\.io, quay\.io/)
+  test(`${JSON.stringify(text.slice(0, 30))} is refused as an upstream, and told how to be written`, () => {
+    assert.throws(() => parseUpstream(text), /is not what images are named by; .*quay\.io\/team/)
   })
 }

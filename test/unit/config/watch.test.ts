@@ -10,7 +10,8 @@ const FILE = '/etc/x.yaml'
 /** A watch over a text that the test changes. */
 function watched(start: string) {
   const clock = new FakeClock()
-  const parse = (text: string) => parseConfig(text, { file: FILE, socketExists: () => false })
+  const parse = (text: string) =>
+    parseConfig(text, { file: FILE, socketExists: () => false, env: {} })
   const state = {
     clock,
     text: start as string | Error,
@@ -32,13 +33,12 @@ function watched(start: string) {
       if (state.refuse !== undefined) throw state.refuse
       state.applied.push(next)
     },
-    read: async () => {
+    load: async () => {
       state.reads++
       state.duringRead?.()
       if (state.text instanceof Error) throw state.text
-      return state.text
+      return parse(state.text)
     },
-    parse,
     after: (ms, run) => clock.after(ms, run),
   })
   return { ...watch, state }
@@ -60,7 +60,7 @@ test('a changed file is handed over once, an unchanged one never', async () => {
   assert.deepEqual(state.infos, ['configuration reloaded'])
 })
 
-test('a bad file changes nothing, and its problems are logged once for each content', async () => {
+test('a bad file changes nothing, and its problems are logged once for as long as they stay', async () => {
   const { state } = watched('debug: false\n')
 
   state.text = 'adress: x\n'

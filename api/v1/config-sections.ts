@@ -1,0 +1,160 @@
+import { CONFIG_DEFAULTS } from './config-defaults.ts'
+import { MAX_ITEMS } from './config-registry.ts'
+import type { ObjectSchema } from './schema.ts'
+
+export const CacheFields = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    imageCacheSize: {
+      type: 'integer',
+      maximum: 1_000_000,
+      default: CONFIG_DEFAULTS.cache.imageCacheSize,
+      description: 'Answers kept; 0 turns the cache off.',
+    },
+    imageCacheTTL: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.cache.imageCacheTTL,
+      description: "How long a tag's answer is kept to be confirmed with one HEAD.",
+    },
+    domainCacheTTL: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.cache.domainCacheTTL,
+      description: 'Accepted for existing files; which registries serve a domain is never stale.',
+    },
+    statsLogInterval: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.cache.statsLogInterval,
+      description: 'How often the log gets the number of resolutions by source; 0 turns it off.',
+    },
+    disableStats: {
+      type: 'boolean',
+      default: CONFIG_DEFAULTS.cache.disableStats,
+      description: 'Never write those numbers to the log.',
+    },
+    tagTTL: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.cache.tagTTL,
+      description: "How long a tag's answer is given without asking its registry again.",
+    },
+    negativeTTL: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.cache.negativeTTL,
+      description: 'How long "no registry has it" is believed; 0: never.',
+    },
+    staleIfError: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.cache.staleIfError,
+      description: 'How old an answer may be that is given when no registry answers; 0: never.',
+    },
+  },
+} as const satisfies ObjectSchema
+
+export const KeychainFields = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    dockerConfigs: {
+      type: 'array',
+      maxItems: MAX_ITEMS,
+      items: { type: 'string' },
+      description: "Docker's config.json or podman's auth.json files, in the order of asking.",
+    },
+    pullSecrets: {
+      type: 'array',
+      maxItems: MAX_ITEMS,
+      items: { type: 'string' },
+      description: '.dockerconfigjson secrets as files, matched as the kubelet matches them.',
+    },
+    credentialProviders: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['config', 'binDir'],
+      properties: {
+        config: {
+          type: 'string',
+          description: "The kubelet's --image-credential-provider-config.",
+        },
+        binDir: {
+          type: 'string',
+          description: "The kubelet's --image-credential-provider-bin-dir.",
+        },
+      },
+    },
+    helperTimeout: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.helperTimeout,
+      description: 'Limit of one run of a credential helper or provider; 0 means the default.',
+    },
+  },
+} as const satisfies ObjectSchema
+
+export const ProxyFields = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    http: { type: 'string', description: 'Proxy for registries that are asked over http.' },
+    https: { type: 'string', description: 'Proxy for registries that are asked over https.' },
+    no: { type: 'string', description: 'Hosts that are asked directly, with commas between.' },
+  },
+} as const satisfies ObjectSchema
+
+export const HttpFields = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    listen: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.listen,
+      description: 'host:port (port 0: any free one) or unix:///path of the HTTP API.',
+    },
+    token: {
+      type: 'string',
+      description:
+        'Bearer token for what changes something, and for everything where listen is not loopback.',
+    },
+    tokenFile: {
+      type: 'string',
+      description: 'A file that holds the token; read again when it changes.',
+    },
+    tls: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['cert', 'key'],
+      properties: {
+        cert: { type: 'string', description: 'A PEM file with the certificate of the HTTP API.' },
+        key: { type: 'string', description: 'A PEM file with its key.' },
+      },
+    },
+    rateLimit: {
+      type: 'integer',
+      maximum: 1_000_000,
+      default: CONFIG_DEFAULTS.rateLimit,
+      description: 'Requests a minute that one client may send; 0: no limit.',
+    },
+  },
+} as const satisfies ObjectSchema
+
+export const MirrorFields = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    enabled: {
+      type: 'boolean',
+      default: CONFIG_DEFAULTS.mirrorEnabled,
+      description: 'Serve /v2/ to containerd, CRI-O and Docker as a mirror of every registry.',
+    },
+  },
+} as const satisfies ObjectSchema
+
+export const PullFields = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    byDigest: {
+      type: 'boolean',
+      default: CONFIG_DEFAULTS.pullByDigest,
+      description: "Pull the digest that was resolved; false: the mirror's tag.",
+    },
+  },
+} as const satisfies ObjectSchema

@@ -1,0 +1,44 @@
+import type { RegistryEntry } from '../registry/entry.ts'
+import { canonicalDomain } from '../registry/public-registries.ts'
+
+/** No address has this sign, so that a numbered name is nobody's own. */
+const NUMBER = /#\d+$/
+
+/**
+ * Registries as they are asked: by priority, then the offline one, then by name, then as given.
+ * Where several have one name, all but the first get a number.
+ */
+export function inAskingOrder(entries: readonly RegistryEntry[]): readonly RegistryEntry[] {
+  const counts = new Map<string, number>()
+  return entries
+    .map((entry) => ({ ...entry, name: plainName(entry) }))
+    .sort(byAskingOrder)
+    .map((entry) => {
+      const count = (counts.get(entry.name) ?? 0) + 1
+      counts.set(entry.name, count)
+      return count === 1 ? entry : { ...entry, name: `${entry.name}#${count}` }
+    })
+}
+
+/** `host[:port][/prefix]`, without the number that may stand behind it. */
+function plainName({ name }: RegistryEntry): string {
+  return name.replace(NUMBER, '')
+}
+
+/**
+ * The same for entries that serve the same from the same place. Two names of Docker Hub are one
+ * registry; two prefixes on one host are two, and so are two sets of upstreams.
+ */
+export function servesKey(entry: RegistryEntry): string {
+  const { endpoint, upstreams, exceptUpstreams = [], path = '{path}' } = entry
+  const { host, prefix, root = '' } = endpoint
+  const served = upstreams === undefined ? undefined : [...upstreams].sort()
+  return JSON.stringify([canonicalDomain(host), prefix, root, path, served, exceptUpstreams])
+}
+
+function byAskingOrder(a: RegistryEntry, b: RegistryEntry): number {
+  if (a.priority !== b.priority) return b.priority - a.priority
+  if (a.offline !== b.offline) return a.offline ? -1 : 1
+  if (a.name === b.name) return 0
+  return a.name < b.name ? -1 : 1
+}

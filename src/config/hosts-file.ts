@@ -1,0 +1,196 @@
+import { posix } from 'node:path'
+import { parse, TomlError } from 'smol-toml'
+import { ResolveError } from '../errors.ts'
+import { quote } from '../reference/quote.ts'
+import type { EndpointTls } from '../registry/endpoint.ts'
+import type { Capability } from '../registry/entry.ts'
+import { type HostUrl, parseHostUrl } from './hosts-url.ts'
+import { joinPath } from './path.ts'
+
+/** What one hosts.toml says, in the order of asking. */
+export interface HostsFile {
+  /** The tables `[host."URL"]`. */
+  readonly hosts: readonly HostRule[]
+  /** Of `server`; its `url` is absent when that is not written and the domain itself is meant. */
+  readonly server: ServerRule
+  /** One line each: what is written, but has no effect here. */
+  readonly notes: readonly string[]
+}
+
+/** How one host is asked. */
+export interface ServerRule {
+  readonly url?: HostUrl
+  /** Maybe empty: a host that is only pushed to. */
+  readonly capabilities: readonly Capability[]
+  readonly tls?: EndpointTls
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface HostRule extends ServerRule {
+  readonly url: HostUrl
+}
+
+type Table = Readonly<Record<string, unknown>>
+
+const FIELDS: ReadonlySet<string> = new Set([
+  'capabilities',
+  'ca',
+  'client',
+  'skip_verify',
+  'override_path',
+  'header',
+  'dial_timeout',
+])
+const MAX_HOSTS = 64
+/** Of a list, and headers of one host. */
+const MAX_ITEMS = 64
+const MAX_DEPTH = 8
+const BOTH: readonly Capability[] = ['resolve', 'pull']
+/** What each of containerd's capabilities means for who only reads images by name. */
+const CAPABILITIES: Readonly<Record<string, Capability | undefined>> = {
+  resolve: 'resolve',
+  pull: 'pull',
+  push: undefined,
+  referrers: undefined,
+}
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+/** Set by whoever sends the request. */
+const OWN_HEADERS = /^(?:host|connection|content-length|transfer-encoding|upgrade|te|expect)$/i
+
+/**
+ * Reads a hosts.toml (containerd, docs/hosts.md).
+ *
+ * @param folder where it lies; paths in it start there
+ * @throws ResolveError CONFIG_INVALID for the first mistake, with its place; never a header's value
+ */
+export function parseHostsFile(text: string, folder: string): HostsFile {
+  const root = parseToml(text)
+  const { server, host = {}, ...own } = root
+  const notes: string[] = []
+  if (!isTable(host)) throw invalid('host', 'expected tables, [host."https://mirror.corp"]')
+  const written = Object.entries(host)
+  if (written.length > MAX_HOSTS) throw invalid('host', `more than ${MAX_HOSTS} hosts`)
+  const hosts = written.map(([name, table]): HostRule => {
+    const path = `host.${quote(name)}`
+    if (!isTable(table)) throw invalid(path, 'expected a table')
+    const url = parseHostUrl(name, table['override_path'] === true, path)
+    return { url, ...readRule(table, path, folder, notes) }
+  })
+  const rule = readRule(own, '', folder, notes)
+  if (server === undefined || server === '') return { hosts, server: rule, notes }
+  if (typeof server !== 'string') throw invalid('server', 'expected a URL')
+  const url = parseHostUrl(server, own['override_path'] === true, 'server')
+  return { hosts, server: { url, ...rule }, notes }
+}
+
+function readRule(table: Table, path: string, folder: string, notes: string[]): ServerRule {
+  for (const key of Object.keys(table)) {
+    if (!FIELDS.has(key)) notes.push(`${joinPath(path, key)}: not read here`)
+  }
+  const at = (key: string): string => (path === '' ? key : `${path}.${key}`)
+  const skipVerify = readBoolean(table['skip_verify'], at('skip_verify'))
+  readBoolean(table['override_path'], at('override_path'))
+  const caFiles = readTexts(table['ca'], at('ca')).map((file) => posix.resolve(folder, file))
+  const pairs = readPairs(table['client'], at('client'), folder)
+  const headers = readHeaders(table['header'], at('header'))
+  if (pairs.length > 1) notes.push(`${at('client')}: only the first certificate is used`)
+  const tls: EndpointTls = {
+    ...(caFiles.length === 0 ? {} : { caFiles }),
+    ...pairs[0],
+    ...(skipVerify ? { insecureSkipVerify: true } : {}),
+  }
+  return {
+    capabilities: readCapabilities(table['capabilities'], at('capabilities')),
+    ...(Object.keys(tls).length === 0 ? {} : { tls }),
+    ...(headers === undefined ? {} : { headers }),
+  }
+}
+
+/** None written means all of them, as an empty list does. */
+function readCapabilities(value: unknown, path: string): readonly Capability[] {
+  if (value !== undefined && !Array.isArray(value)) throw invalid(path, 'expected a list')
+  const names = readTexts(value, path).map((name) => name.toLowerCase())
+  if (names.length === 0) return BOTH
+  const unknown = names.find((name) => !Object.hasOwn(CAPABILITIES, name))
+  if (unknown !== undefined) throw invalid(path, `${quote(unknown)} is not pull, resolve or push`)
+  return BOTH.filter((capability) => names.includes(capability))
+}
+
+/** A text stands for a file with certificate and key, a list holds such texts or pairs. */
+function readPairs(
+  value: unknown,
+  path: string,
+  folder: string,
+): readonly { readonly certFile: string; readonly keyFile: string }[] {
+  const items: readonly unknown[] = Array.isArray(value)
+    ? value
+    : value === undefined
+      ? []
+      : [value]
+  return items.map((item) => {
+    const [cert = '', key = '', more] = readTexts(item, path)
+    if (cert === '' || more !== undefined) {
+      throw invalid(path, 'expected a file, or pairs of a certificate and its key')
+    }
+    const certFile = posix.resolve(folder, cert)
+    return { certFile, keyFile: key === '' ? certFile : posix.resolve(folder, key) }
+  })
+}
+
+function readHeaders(value: unknown, path: string): Readonly<Record<string, string>> | undefined {
+  if (value === undefined) return undefined
+  if (!isTable(value)) throw invalid(path, 'expected a table of headers')
+  const written = Object.entries(value)
+  if (written.length > MAX_ITEMS) throw invalid(path, `more than ${MAX_ITEMS} headers`)
+  const headers = written.map(([name, text]): [string, string] => {
+    const place = joinPath(path, name)
+    if (!HEADER_NAME.test(name)) throw invalid(place, 'not the name of a header')
+    if (OWN_HEADERS.test(name)) throw invalid(place, 'cannot be set: it belongs to the connection')
+    const line = readTexts(text, place).join(', ')
+    if (!HEADER_VALUE.test(line)) throw invalid(place, 'has a value that no header can have')
+    return [name.toLowerCase(), line]
+  })
+  return headers.length === 0 ? undefined : Object.fromEntries(headers)
+}
+
+function readTexts(value: unknown, path: string): readonly string[] {
+  if (value === undefined) return []
+  const texts: readonly unknown[] = Array.isArray(value) ? value : [value]
+  if (texts.length > MAX_ITEMS) throw invalid(path, `more than ${MAX_ITEMS} items`)
+  return texts.map((text) => {
+    if (typeof text !== 'string') throw invalid(path, 'expected text, or a list of it')
+    if (text.includes('\0')) throw invalid(path, 'holds a zero character')
+    return text
+  })
+}
+
+function readBoolean(value: unknown, path: string): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false
+  throw invalid(path, 'expected true or false')
+}
+
+function parseToml(text: string): Table {
+  const table = tableIn(text)
+  if (!(table instanceof TomlError)) return table
+  // After the first line comes a piece of the file, which may be a piece of a secret.
+  const reason = table.message.replace(/^Invalid TOML document: |\n.*$/gs, '')
+  throw new ResolveError('CONFIG_INVALID', `line ${table.line}: not valid TOML: ${reason}`)
+}
+
+function tableIn(text: string): Table | TomlError {
+  try {
+    return parse(text, { maxDepth: MAX_DEPTH })
+  } catch (thrown) {
+    if (thrown instanceof TomlError) return thrown
+    throw thrown
+  }
+}
+
+function isTable(value: unknown): value is Table {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function invalid(path: string, problem: string): ResolveError {
+  return new ResolveError('CONFIG_INVALID', `${path}: ${problem}`)
+}

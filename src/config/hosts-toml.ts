@@ -1,0 +1,182 @@
+import { posix } from 'node:path'
+import { splitDomain } from '../reference/domain.ts'
+import { DOMAIN } from '../reference/grammar.ts'
+import { quote } from '../reference/quote.ts'
+import type { EndpointTls } from '../registry/endpoint.ts'
+import type { RegistryEntry } from '../registry/entry.ts'
+import { canonicalDomain } from '../registry/public-registries.ts'
+import { readConfigFile } from './files.ts'
+import { type HostsFile, parseHostsFile } from './hosts-file.ts'
+import { diskHostsFiles, type HostsFiles } from './hosts-files.ts'
+import { hostsOf, needsOwnFolder } from './hosts-list.ts'
+import { entriesOf, type HostsList } from './hosts-order.ts'
+import { ConfigError } from './problem.ts'
+
+/** What a folder like /etc/containerd/certs.d says. */
+export interface HostsDir {
+  /** In the order of asking, priorities 499 and below; names are unique among them. */
+  readonly entries: readonly RegistryEntry[]
+  /** Domains whose `server` is another registry than their own. */
+  readonly mirrorsOnly: readonly string[]
+  /** One line each, with the file: what was left out, and why. */
+  readonly warnings: readonly string[]
+}
+
+interface Folder {
+  /** Absent: `_default`. */
+  readonly domain?: string
+  readonly path: string
+}
+
+const DEFAULT = '_default'
+/** What no file system minds, for `host:5000`. */
+const PORT_FORM = /^(.+)_(\d+)_$/
+const MAX_FOLDERS = 256
+const MAX_WARNINGS = 100
+
+/**
+ * Reads containerd's `certs.d/HOST/hosts.toml` (containerd, docs/hosts.md), and folders in Docker's
+ * form, with certificates alone. A file that is wrong is left out with a warning, for its domain
+ * alone. Never rejects.
+ *
+ * @param dir an absolute path
+ * @param files default: the file system
+ */
+export async function readHostsDir(
+  dir: string,
+  files: HostsFiles = diskHostsFiles(readConfigFile),
+): Promise<HostsDir> {
+  const warnings: string[] = []
+  const lists: HostsList[] = []
+  const mirrorsOnly: string[] = []
+  const folders = await foldersIn(dir, files, warnings)
+  const known = new Set(
+    folders.flatMap(({ domain }) => (domain === undefined ? [] : posix.join(dir, domain))),
+  )
+  for (const { domain, path } of folders) {
+    const note = (message: string): void => {
+      warnings.push(`${posix.join(path, 'hosts.toml')}: ${message}`)
+    }
+    const file = await readFolder(path, files, note)
+    file.notes.forEach(note)
+    const { places, isMirrored } = hostsOf(domain, file, note)
+    for (const { endpoint } of places.filter(needsOwnFolder)) {
+      const own = posix.join(dir, canonicalDomain(endpoint.host))
+      if (known.has(own)) continue
+      known.add(own)
+      note(`containerd, too, has to be told how to reach ${endpoint.host}: there is no ${own}`)
+    }
+    lists.push({ places, ...(domain === undefined ? {} : { domain }) })
+    if (isMirrored && domain !== undefined) mirrorsOnly.push(domain)
+  }
+  const entries = entriesOf(lists, (message) => warnings.push(`${dir}: ${message}`))
+  const rest = warnings.length - MAX_WARNINGS
+  if (rest > 0) warnings.splice(MAX_WARNINGS, rest, `${dir}: and ${rest} more warnings after these`)
+  return { entries, mirrorsOnly, warnings }
+}
+
+/** The folders of domains by name, `_default` last. */
+async function foldersIn(
+  dir: string,
+  files: HostsFiles,
+  warnings: string[],
+): Promise<readonly Folder[]> {
+  const names = await listed(dir, files, warnings)
+  if (names === undefined && warnings.length === 0) warnings.push(`${dir}: there is no such folder`)
+  // containerd looks for `host_5000_` before it looks for `host:5000`.
+  const isPreferred = (name: string): number => Number(PORT_FORM.test(name))
+  const sorted = [...(names ?? [])].sort(
+    (a, b) => isPreferred(b) - isPreferred(a) || (a < b ? -1 : 1),
+  )
+  const found = new Map<string, Folder>()
+  for (const name of sorted) {
+    const path = posix.join(dir, name)
+    if ((await listed(path, files, warnings)) === undefined) continue
+    if (found.size === MAX_FOLDERS) {
+      warnings.push(`${dir}: only the first ${MAX_FOLDERS} folders are read`)
+      break
+    }
+    const domain = name === DEFAULT ? undefined : domainOf(name)
+    const key = domain ?? name
+    if (name !== DEFAULT && domain === undefined) {
+      warnings.push(`${path}: left out, since ${quote(name)} is not what images are named after`)
+    } else if (found.has(key)) {
+      warnings.push(`${path}: left out, since ${found.get(key)?.path} is for the same registry`)
+    } else {
+      found.set(key, { path, ...(domain === undefined ? {} : { domain }) })
+    }
+  }
+  const folders = [...found.values()]
+  return [
+    ...folders.filter(({ domain }) => domain !== undefined),
+    ...folders.filter(({ domain }) => domain === undefined),
+  ]
+}
+
+/** Undefined for what no reference has as its domain: other names of Docker Hub are not looked for either. */
+function domainOf(name: string): string | undefined {
+  const domain = name.replace(PORT_FORM, '$1:$2').toLowerCase()
+  const isOne = DOMAIN.test(domain) && splitDomain(`${domain}/x`).domain === domain
+  return isOne && canonicalDomain(domain) === domain ? domain : undefined
+}
+
+/** A hosts.toml that is empty or wrong counts as one that is not there, as for containerd. */
+async function readFolder(
+  folder: string,
+  files: HostsFiles,
+  note: (message: string) => void,
+): Promise<HostsFile> {
+  try {
+    const text = (await files.read(posix.join(folder, 'hosts.toml'))) ?? ''
+    if (text !== '') return parseHostsFile(text, folder)
+  } catch (thrown) {
+    note(messageOf(thrown))
+  }
+  const notes: string[] = []
+  const tls = certificatesIn(folder, (await listed(folder, files, notes)) ?? [], notes)
+  return {
+    hosts: [],
+    server: { capabilities: ['resolve', 'pull'], ...(tls === undefined ? {} : { tls }) },
+    notes,
+  }
+}
+
+/** Docker's form: `*.crt` are authorities, `*.cert` and `*.key` of one name the client's own. */
+function certificatesIn(
+  folder: string,
+  names: readonly string[],
+  notes: string[],
+): EndpointTls | undefined {
+  const caFiles = names.filter((name) => name.endsWith('.crt')).sort()
+  const [cert, more] = names.filter((name) => name.endsWith('.cert')).sort()
+  if (more !== undefined) notes.push(`only the first client certificate is used, ${cert}`)
+  const key = cert?.replace(/cert$/, 'key')
+  if (caFiles.length === 0 && cert === undefined) return undefined
+  return {
+    ...(caFiles.length === 0 ? {} : { caFiles: caFiles.map((name) => posix.join(folder, name)) }),
+    ...(cert === undefined
+      ? {}
+      : {
+          certFile: posix.join(folder, cert),
+          keyFile: posix.join(folder, key !== undefined && names.includes(key) ? key : cert),
+        }),
+  }
+}
+
+async function listed(
+  folder: string,
+  files: HostsFiles,
+  warnings: string[],
+): Promise<readonly string[] | undefined> {
+  try {
+    return await files.list(folder)
+  } catch (thrown) {
+    warnings.push(`${folder}: ${messageOf(thrown)}`)
+    return undefined
+  }
+}
+
+function messageOf(thrown: unknown): string {
+  if (thrown instanceof ConfigError) return thrown.problems[0]?.message ?? ''
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}

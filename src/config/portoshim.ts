@@ -1,0 +1,207 @@
+import { posix } from 'node:path'
+import { ResolveError } from '../errors.ts'
+import { parseReference } from '../reference/reference.ts'
+import type { Credentials } from '../registry/credentials.ts'
+import { endpointName, parseAddress } from '../registry/endpoint.ts'
+import type { RegistryEntry } from '../registry/entry.ts'
+import { parseUserPassword } from '../registry/keychain.ts'
+import { canonicalDomain } from '../registry/public-registries.ts'
+import { Findings } from './findings.ts'
+import { joinPath } from './path.ts'
+import { ConfigError } from './problem.ts'
+import { parseAbsolutePath } from './socket.ts'
+import { isEmpty, parseYaml, type YamlNode } from './yaml.ts'
+
+/** What an existing portoshim.yaml says about registries. */
+export interface Portoshim {
+  /** In the file's order, each for its own domain alone, with the priority 0 that origins have. */
+  readonly entries: readonly RegistryEntry[]
+  /** `Images.PauseImage` as written. */
+  readonly pauseImage: string | undefined
+  readonly warnings: readonly string[]
+}
+
+type YamlMap = Extract<YamlNode, { readonly kind: 'map' }>
+
+/** To have credentials for a registry is no reason to ask it before its mirrors. */
+const ORIGIN_PRIORITY = 0
+const FILE_SCHEME = 'file:'
+const REGISTRIES = 'Images.Registries'
+const MAX_REGISTRIES = 256
+
+/**
+ * Reads `Images.Registries` and `Images.PauseImage` of Portoshim's own configuration; the rest of it
+ * is not about registries, and not looked at.
+ *
+ * @param file how messages call it
+ * @throws ConfigError with every mistake in these fields; never a token
+ */
+export function parsePortoshim(text: string, file = 'portoshim.yaml'): Portoshim {
+  const { root, problems } = parseYaml(text)
+  const findings = new Findings()
+  const images = mapOf(
+    member(mapOf(root, '', findings), 'Images', 'Images', findings),
+    'Images',
+    findings,
+  )
+  const pauseImage = textOf(images, 'PauseImage', 'Images', findings)
+  findings.parse('Images.PauseImage', pauseImage, checkReference)
+  const entries = registriesOf(images, findings)
+  const ours = problems.filter(({ path }) => path === '' || /^Images\b/.test(path))
+  const all = [...ours, ...findings.problems]
+  if (all.length > 0) throw new ConfigError(file, all)
+  return { entries, pauseImage, warnings: findings.warnings }
+}
+
+function registriesOf(images: YamlMap | undefined, findings: Findings): readonly RegistryEntry[] {
+  const list = member(images, 'Registries', REGISTRIES, findings)
+  if (list === undefined) return []
+  if (list.kind !== 'list' || list.items.length > MAX_REGISTRIES) {
+    findings.problem(REGISTRIES, `expected a list of at most ${MAX_REGISTRIES} registries`)
+    return []
+  }
+  const found = new Map<string, { readonly entry: RegistryEntry; readonly path: string }>()
+  for (const [index, node] of list.items.entries()) {
+    const path = joinPath(REGISTRIES, index)
+    findings.place(path, node.line)
+    const entry = registryOf(node, path, findings)
+    if (entry === undefined) continue
+    const domain = canonicalDomain(entry.endpoint.host)
+    const earlier = found.get(domain)
+    if (earlier !== undefined) {
+      findings.warning(earlier.path, `left out: ${path} has the same host, and the last one counts`)
+    }
+    found.set(domain, { entry, path })
+  }
+  return [...found.values()].map(({ entry }) => entry)
+}
+
+/** These entries are credentials for hosts, not mirrors: each serves its own domain and no other. */
+function registryOf(node: YamlNode, path: string, findings: Findings): RegistryEntry | undefined {
+  const fields = mapOf(node, path, findings)
+  if (fields === undefined) return undefined
+  const host = textOf(fields, 'Host', path, findings)
+  const endpoint = findings.parse(joinPath(path, 'Host'), host, parseHost)
+  const token = textOf(fields, 'AuthToken', path, findings)
+  const authPath = textOf(fields, 'AuthPath', path, findings)
+  const service = textOf(fields, 'AuthService', path, findings)
+  if (host === undefined) findings.problem(joinPath(path, 'Host'), 'required, and not there', path)
+  const secret = secretOf({ token, authPath }, path, findings)
+  if (authPath !== undefined || service !== undefined) {
+    const name = authPath === undefined ? 'AuthService' : 'AuthPath'
+    const isUsed = token === undefined && secret.credentials !== undefined
+    findings.warning(
+      joinPath(path, name),
+      `${isUsed ? 'only the user and password in it are used' : 'not used'}: the registry itself names its token service`,
+    )
+  }
+  if (endpoint === undefined) return undefined
+  return {
+    name: endpointName(endpoint),
+    endpoint,
+    priority: ORIGIN_PRIORITY,
+    offline: false,
+    upstreams: [canonicalDomain(endpoint.host)],
+    ...secret,
+  }
+}
+
+/** Portoshim's own order: a token, else what AuthPath carries for the token service. */
+function secretOf(
+  {
+    token,
+    authPath,
+  }: { readonly token?: string | undefined; readonly authPath?: string | undefined },
+  path: string,
+  findings: Findings,
+): Pick<RegistryEntry, 'credentials' | 'credentialFiles'> {
+  const place = joinPath(path, 'AuthToken')
+  if (token?.startsWith(FILE_SCHEME)) {
+    const tokenFile = findings.parse(place, token.slice(FILE_SCHEME.length), parseTokenPath)
+    return tokenFile === undefined
+      ? {}
+      : { credentialFiles: { tokenFile, tokenKind: 'registryToken' } }
+  }
+  const credentials =
+    token === undefined
+      ? findings.parse(joinPath(path, 'AuthPath'), authPath, credentialsOfUrl)
+      : findings.parse(place, token, credentialsOfToken)
+  return credentials === undefined ? {} : { credentials }
+}
+
+/** Porto sends it as the Authorization header, so that a scheme may stand before the token. */
+function credentialsOfToken(text: string): Credentials {
+  const { scheme, rest = '' } = /^(?<scheme>[a-z]+)\s+(?<rest>\S+)$/i.exec(text)?.groups ?? {}
+  if (scheme?.toLowerCase() === 'basic') {
+    return parseUserPassword(Buffer.from(rest, 'base64').toString())
+  }
+  const token = scheme?.toLowerCase() === 'bearer' ? rest : text
+  if (/^[!-~]+$/.test(token)) return { kind: 'registryToken', token }
+  throw refusal('not a token: write it alone, or after `Bearer `, or `file:` and a path')
+}
+
+function credentialsOfUrl(text: string): Credentials | undefined {
+  const url = text.includes('://') ? text : `https://${text}`
+  if (!URL.canParse(url)) return undefined
+  const { username, password } = new URL(url)
+  if (username === '') return undefined
+  return { kind: 'basic', username: decoded(username), password: decoded(password) }
+}
+
+/** A lone `%` is a character like any other in a password that nobody encoded. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** Porto asks every registry over https, those on loopback too. */
+function parseHost(host: string): RegistryEntry['endpoint'] {
+  return parseAddress(host.includes('://') ? host : `https://${host}`)
+}
+
+function parseTokenPath(path: string): string {
+  return posix.normalize(parseAbsolutePath(path)).replace(/^\/+/, '/')
+}
+
+function checkReference(image: string): void {
+  parseReference(image)
+}
+
+function textOf(
+  map: YamlMap | undefined,
+  key: string,
+  path: string,
+  findings: Findings,
+): string | undefined {
+  const field = joinPath(path, key)
+  const value = member(map, key, field, findings)
+  if (value === undefined) return undefined
+  if (value.kind === 'text') return value.text.trim() || undefined
+  findings.problem(field, 'expected text, got a list or fields')
+  return undefined
+}
+
+function member(
+  map: YamlMap | undefined,
+  key: string,
+  field: string,
+  findings: Findings,
+): YamlNode | undefined {
+  const entry = map?.entries.find((each) => each.key === key)
+  if (entry === undefined) return undefined
+  findings.place(field, entry.line)
+  return isEmpty(entry.value) ? undefined : entry.value
+}
+
+function mapOf(node: YamlNode | undefined, path: string, findings: Findings): YamlMap | undefined {
+  if (node === undefined || node.kind === 'map') return node
+  findings.problem(path, 'expected fields with values')
+  return undefined
+}
+
+function refusal(message: string): ResolveError {
+  return new ResolveError('CONFIG_INVALID', message)
+}
