@@ -1,19 +1,23 @@
 import { ResolveError } from '../errors.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { type Challenge, parseChallenges, pickChallenge } from './challenge.ts'
-import type { Credentials } from './credentials.ts'
-import { type Endpoint, endpointUrl } from './endpoint.ts'
-import { reachOf } from './reach.ts'
+import { endpointUrl } from './endpoint.ts'
+import type { ImageRequest } from './image.ts'
+import { realmReachOf } from './reach.ts'
+import type { Reply } from './reply.ts'
+import { mergedScope } from './scope.ts'
 import type { TokenCache } from './token.ts'
 import { basicAuthorization, type TokenRequest } from './token-exchange.ts'
 
-/** Who wants to read what, where. */
-export interface Access {
-  readonly endpoint: Endpoint
-  readonly configured: boolean
-  readonly repository: string
-  readonly credentials?: Credentials
-  readonly signal: AbortSignal
+/** Who asks which registry. */
+export type Party = Pick<
+  ImageRequest,
+  'endpoint' | 'configured' | 'credentials' | 'signal' | 'observe'
+>
+
+/** What a party wants to do there: the scope of its token; undefined: nothing in particular. */
+export interface Access extends Party {
+  readonly scope: string | undefined
 }
 
 const MAX_REGISTRIES = 1_000
@@ -21,10 +25,13 @@ const MAX_REGISTRIES = 1_000
 /** Finds the Authorization header that a registry wants, and remembers which kind that was. */
 export class Authorizer {
   readonly #tokens: TokenCache
+  readonly #realms: ReadonlySet<string>
   readonly #challenges = new BoundedMap<Challenge>(MAX_REGISTRIES)
 
-  constructor(tokens: TokenCache) {
+  /** @param realms token services that may be at any address, as `realmReachOf` takes them */
+  constructor(tokens: TokenCache, realms: readonly string[]) {
     this.#tokens = tokens
+    this.#realms = new Set(realms)
   }
 
   /** The header by what is known so far; undefined: nothing is known to be needed, or nothing is there to send. */
@@ -43,20 +50,19 @@ export class Authorizer {
   }
 
   /**
-   * The header that answers a 401.
+   * The header that meets a challenge.
    *
    * @param refused the header that was sent and refused
    * @returns undefined when there is nothing else to try
    */
   async answer(
     access: Access,
-    wwwAuthenticate: string | readonly string[],
+    challenge: Challenge,
     refused: string | undefined,
   ): Promise<string | undefined> {
-    const challenge = pickChallenge(parseChallenges(wwwAuthenticate))
-    if (challenge === undefined || access.credentials?.kind === 'registryToken') return undefined
+    if (access.credentials?.kind === 'registryToken') return undefined
     if (challenge.scheme === 'bearer' && refused?.startsWith('Bearer ')) {
-      this.#tokens.drop(tokenRequest(challenge, access), refused.slice('Bearer '.length))
+      this.#tokens.drop(this.#tokenRequest(challenge, access), refused.slice('Bearer '.length))
     }
     const header = await this.#headerFor(challenge, access)
     this.#challenges.set(endpointUrl(access.endpoint), challenge)
@@ -65,39 +71,54 @@ export class Authorizer {
 
   async #headerFor(challenge: Challenge, access: Access): Promise<string | undefined> {
     if (challenge.scheme === 'basic') return basicAuthorization(access.credentials)
-    const token = await this.#tokens.token(tokenRequest(challenge, access), access.signal)
+    const token = await this.#tokens.token(this.#tokenRequest(challenge, access), access.signal)
     return `Bearer ${token}`
+  }
+
+  /** @throws ResolveError DENIED for a realm that would carry credentials in the clear, UNAVAILABLE for none */
+  #tokenRequest(challenge: Challenge, access: Access): TokenRequest {
+    const { endpoint, configured, credentials, observe } = access
+    const text = challenge.params.get('realm') ?? ''
+    if (!URL.canParse(text)) {
+      throw refusal('UNAVAILABLE', `${endpoint.host} names no token service in its challenge`)
+    }
+    const realm = new URL(text)
+    realm.username = ''
+    realm.password = ''
+    if (realm.protocol !== 'https:' && realm.protocol !== `${endpoint.scheme}:`) {
+      throw refusal(
+        'DENIED',
+        `${endpoint.host} wants its tokens fetched from ${realm.protocol}//${realm.host}, without TLS: have its realm name an https URL`,
+      )
+    }
+    return {
+      endpoint,
+      realm,
+      service: challenge.params.get('service'),
+      scope: scopeFor(challenge, access),
+      credentials,
+      reach: realmReachOf(realm, endpoint, configured, this.#realms),
+      observe,
+    }
   }
 }
 
-/**
- * The scope is our own, not the challenge's: GHCR puts a placeholder into its challenges
- * (`repository:user/image:pull`).
- *
- * @throws ResolveError DENIED for a realm that would carry credentials in the clear, UNAVAILABLE for none
- */
-function tokenRequest({ params }: Challenge, access: Access): TokenRequest {
-  const { endpoint, configured, credentials, repository } = access
-  const text = params.get('realm') ?? ''
-  if (!URL.canParse(text)) {
-    throw refusal('UNAVAILABLE', `${endpoint.host} names no token service in its challenge`)
-  }
-  const realm = new URL(text)
-  realm.username = ''
-  realm.password = ''
-  if (realm.protocol !== 'https:' && realm.protocol !== `${endpoint.scheme}:`) {
-    throw refusal(
-      'DENIED',
-      `${endpoint.host} wants its tokens fetched from ${realm.protocol}//${realm.host}, without TLS: have its realm name an https URL`,
-    )
-  }
-  return {
-    realm,
-    service: params.get('service'),
-    scope: `repository:${repository}:pull`,
-    credentials,
-    reach: reachOf(realm, endpoint, configured),
-  }
+/** The challenge that an answer makes; undefined: it makes none that anybody could meet. */
+export function challengeOf({ status, headers }: Reply): Challenge | undefined {
+  const header = headers['www-authenticate']
+  if (header === undefined || (status !== 401 && status !== 403)) return undefined
+  const challenge = pickChallenge(parseChallenges(header))
+  // A 403 is final, but for a token that is good and not enough (RFC 6750, section 3.1).
+  return status === 401 || (challenge !== undefined && wantsMore(challenge)) ? challenge : undefined
+}
+
+export function wantsMore({ params }: Challenge): boolean {
+  return params.get('error') === 'insufficient_scope'
+}
+
+/** What a token for this has to allow: what we know is needed, and what the challenge adds to it. */
+export function scopeFor({ params }: Challenge, { scope }: Access): string | undefined {
+  return scope === undefined ? undefined : mergedScope(scope, params.get('scope'))
 }
 
 function refusal(code: 'DENIED' | 'UNAVAILABLE', message: string): ResolveError {

@@ -1,9 +1,25 @@
 import type { Reply } from './reply.ts'
 
+const MAX_DISCARDED_BYTES = 64 * 1024
+
 /** The whole body, or undefined when it is longer than `limitBytes`; then the rest is not read. */
 export async function readBody(reply: Reply, limitBytes: number): Promise<Buffer | undefined> {
-  const { body } = reply
-  if (Number(reply.headers['content-length'] ?? 0) > limitBytes) {
+  try {
+    return await read(reply, limitBytes)
+  } finally {
+    reply.ended()
+  }
+}
+
+/** Frees the connection: reads a short rest, closes on a long one. */
+export async function discard(reply: Reply): Promise<void> {
+  // The answer's head has been read already; what breaks in the rest is of no interest.
+  await reply.body.dump({ limit: MAX_DISCARDED_BYTES }).catch(() => {})
+  reply.ended()
+}
+
+async function read({ body, headers }: Reply, limitBytes: number): Promise<Buffer | undefined> {
+  if (Number(headers['content-length'] ?? 0) > limitBytes) {
     // Destroying an unread body is reported as an error event, which nobody else listens for.
     body.on('error', () => {}).destroy()
     return undefined

@@ -21,6 +21,11 @@ export class BoundedMap<V> {
     }
   }
 
+  /** What was set longest ago comes first. */
+  keys(): Iterable<string> {
+    return this.#entries.keys()
+  }
+
   delete(key: string): void {
     this.#entries.delete(key)
   }

@@ -7,7 +7,14 @@ export interface BreakerOptions {
   readonly random?: () => number
 }
 
+/**
+ * `closed`: asked as usual. `open`: it failed, and rests. `parked`: it asked to be left alone (429).
+ * `half-open`: that is over, and one probe is let through.
+ */
+export type BreakerState = 'closed' | 'open' | 'half-open' | 'parked'
+
 interface Trouble {
+  /** In a row. */
   readonly failures: number
   /** Not asked before this. */
   until: number
@@ -69,17 +76,27 @@ export class Breaker {
     this.#troubles.set(name, { failures, until, parked: false, probing: false })
   }
 
-  /** Milliseconds for which it asked to be left alone (429); 0 when it did not, or they are over. */
-  parkedMs(name: string): number {
+  state(name: string): BreakerState {
     const trouble = this.#troubles.get(name)
-    if (trouble === undefined || trouble.probing || !trouble.parked) return 0
-    return Math.max(0, trouble.until - this.#now())
+    if (trouble === undefined) return 'closed'
+    if (trouble.probing || this.#now() >= trouble.until) return 'half-open'
+    return trouble.parked ? 'parked' : 'open'
   }
 
-  /** The time at which it may be asked again; undefined: now. */
-  openUntil(name: string): number | undefined {
-    const until = this.#troubles.get(name)?.until
-    return until === undefined || until <= this.#now() ? undefined : until
+  /** Since the last success; 0 for one that asked to be left alone. */
+  failures(name: string): number {
+    return this.#troubles.get(name)?.failures ?? 0
+  }
+
+  /** Milliseconds for which it asked to be left alone (429); 0 when it did not, or they are over. */
+  parkedMs(name: string): number {
+    return this.state(name) === 'parked' ? this.restMs(name) : 0
+  }
+
+  /** Milliseconds for which it is not asked, for whatever reason, a probe under way included. */
+  restMs(name: string): number {
+    const until = this.#troubles.get(name)?.until ?? 0
+    return Math.max(0, until - this.#now())
   }
 
   #restMs(failures: number): number {

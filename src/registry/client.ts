@@ -1,23 +1,23 @@
 import { ResolveError } from '../errors.ts'
 import { isDigest } from '../reference/digest.ts'
-import { type Access, Authorizer } from './authorizer.ts'
-import { readBody } from './body.ts'
-import { endpointUrl } from './endpoint.ts'
-import { networkFailure, type Question, statusFailure } from './failure.ts'
+import { discard, readBody } from './body.ts'
+import { type Content, type ContentRequest, openContent } from './content.ts'
+import { Conversation, type ConversationOptions } from './conversation.ts'
+import { type Question, statusFailure } from './failure.ts'
 import type { ImageRequest } from './image.ts'
+import {
+  type CatalogRequest,
+  listRepositories,
+  listTags,
+  type Names,
+  type TagsRequest,
+} from './listing.ts'
 import { MANIFEST_TYPES } from './media-types.ts'
-import { reachOf } from './reach.ts'
-import { isRedirect, nextHop } from './redirect.ts'
+import { type Ping, type PingRequest, ping } from './ping.ts'
 import type { Reply } from './reply.ts'
-import { TokenCache } from './token.ts'
-import { discard, Transport, type TransportOptions } from './transport.ts'
+import { pullScope } from './scope.ts'
 
-export interface RegistryClientOptions extends TransportOptions {
-  /** Milliseconds. */
-  readonly now: () => number
-  /** Limit of one token exchange. */
-  readonly exchangeTimeoutMs: number
-}
+export type RegistryClientOptions = ConversationOptions
 
 /** A manifest as it came, not yet believed. */
 export interface RawManifest {
@@ -35,31 +35,26 @@ export interface ManifestHead {
 
 const ACCEPT = MANIFEST_TYPES.join(', ')
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
-const MAX_REDIRECTS = 5
-const REPOSITORY_PATH = /^\/v2\/(?<repository>.+)\/manifests\/[^/]+$/
 
 /**
- * Manifests of registries (distribution-spec, "Pulling manifests"). Answers challenges and follows
- * redirects; apart from that one request is one request. All methods throw ResolveError.
+ * What registries are asked (distribution-spec, "Pulling manifests", "Content discovery"). Answers
+ * challenges and follows redirects; apart from that one request is one request. All methods throw
+ * ResolveError.
  */
 export class RegistryClient {
-  readonly #transport: Transport
-  readonly #authorizer: Authorizer
+  readonly #conversation: Conversation
   readonly #now: () => number
 
-  constructor({ now, exchangeTimeoutMs, ...options }: RegistryClientOptions) {
-    this.#transport = new Transport(options)
-    this.#authorizer = new Authorizer(
-      new TokenCache({ transport: this.#transport, now, exchangeTimeoutMs }),
-    )
-    this.#now = now
+  constructor(options: RegistryClientOptions) {
+    this.#conversation = new Conversation(options)
+    this.#now = options.now
   }
 
   /** GET; bodies of more than 4 MiB are refused with MANIFEST_INVALID. */
   get(request: ImageRequest): Promise<RawManifest> {
     const question = questionOf(request)
-    return this.#asking(request, question, async () => {
-      const reply = await this.#request('GET', request)
+    return this.#conversation.ask(request, question, async () => {
+      const reply = await this.#manifest('GET', request)
       if (reply.status !== 200) throw await statusFailure(reply, question, this.#now())
       const bytes = await readBody(reply, MAX_MANIFEST_BYTES)
       if (bytes !== undefined) return { bytes, contentType: reply.headers['content-type'] ?? '' }
@@ -74,8 +69,8 @@ export class RegistryClient {
   /** HEAD; undefined: this registry does not answer that method. */
   head(request: ImageRequest): Promise<ManifestHead | undefined> {
     const question = questionOf(request)
-    return this.#asking(request, question, async () => {
-      const reply = await this.#request('HEAD', request)
+    return this.#conversation.ask(request, question, async () => {
+      const reply = await this.#manifest('HEAD', request)
       if (reply.status === 405) {
         await discard(reply)
         return undefined
@@ -92,66 +87,39 @@ export class RegistryClient {
     })
   }
 
+  /** Tags of a repository, page after page. */
+  tags(request: TagsRequest): Promise<Names> {
+    return listTags(this.#conversation, request, this.#now)
+  }
+
+  /** Repositories of a registry, where it lists them. */
+  catalog(request: CatalogRequest): Promise<Names> {
+    return listRepositories(this.#conversation, request, this.#now)
+  }
+
+  /** Whether it answers at all, and how fast. */
+  ping(request: PingRequest): Promise<Ping> {
+    return ping(this.#conversation, request, this.#now)
+  }
+
+  /** A manifest or blob as a stream, unread and unverified. */
+  open(request: ImageRequest, content: ContentRequest, headTimeoutMs: number): Promise<Content> {
+    return openContent(this.#conversation, request, content, headTimeoutMs)
+  }
+
   close(): Promise<void> {
-    return this.#transport.close()
+    return this.#conversation.close()
   }
 
-  async #asking<T>(
-    { signal }: ImageRequest,
-    question: Question,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    try {
-      return await work()
-    } catch (error) {
-      throw networkFailure(error, question, signal)
-    }
-  }
-
-  async #request(method: 'GET' | 'HEAD', request: ImageRequest): Promise<Reply> {
-    const { endpoint, repository, reference } = request
-    let url = new URL(`/v2/${repository}/manifests/${reference}`, endpointUrl(endpoint))
-    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-      const reply = await this.#authorized(method, url, request)
-      if (!isRedirect(reply.status)) return reply
-      await discard(reply)
-      url = nextHop(reply.headers.location, url)
-    }
-    throw new ResolveError(
-      'UNAVAILABLE',
-      `${endpoint.host} redirects in a circle: more than ${MAX_REDIRECTS} times`,
-      { step: 'manifest' },
-    )
-  }
-
-  /** One request; a second one when the first is answered with a challenge that can be met. */
-  async #authorized(method: 'GET' | 'HEAD', url: URL, request: ImageRequest): Promise<Reply> {
-    const { endpoint, configured, signal } = request
-    const send = (authorization?: string) =>
-      this.#transport.send({
-        url,
-        method,
-        headers: { accept: ACCEPT, ...(authorization === undefined ? {} : { authorization }) },
-        reach: reachOf(url, endpoint, configured),
-        signal,
-      })
-    // Credentials are for the registry, not for whom it sends us to.
-    if (url.origin !== new URL(endpointUrl(endpoint)).origin) return send()
-    // Harbor redirects to another repository of its own, which needs a token of its own.
-    const repository = REPOSITORY_PATH.exec(url.pathname)?.groups?.['repository']
-    const access: Access = { ...request, repository: repository ?? request.repository }
-    const sent = await this.#authorizer.header(access)
-    const reply = await send(sent)
-    const challenge = reply.headers['www-authenticate']
-    if (reply.status !== 401 || challenge === undefined) return reply
-    let answer: string | undefined
-    try {
-      answer = await this.#authorizer.answer(access, challenge, sent)
-    } finally {
-      // Kept only if it is the last word: then its body may say why.
-      if (answer !== undefined) await discard(reply)
-    }
-    return answer === undefined ? reply : send(answer)
+  #manifest(method: 'GET' | 'HEAD', request: ImageRequest): Promise<Reply> {
+    const { repository, reference } = request
+    return this.#conversation.reply({
+      party: request,
+      method,
+      path: `${repository}/manifests/${reference}`,
+      headers: { accept: ACCEPT },
+      scope: pullScope(repository),
+    })
   }
 }
 

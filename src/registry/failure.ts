@@ -1,6 +1,8 @@
 import { type AttemptStep, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import { readBody } from './body.ts'
 import { AddressRefused } from './guard.ts'
+import { oneLine } from './one-line.ts'
+import { DOCKER_HUB_HOST } from './public-registries.ts'
 import type { Reply } from './reply.ts'
 import { retryAfterMs } from './retry-after.ts'
 
@@ -16,14 +18,16 @@ export interface Question {
 /** Wraps what went wrong before a connection stood. */
 export class ConnectFailure extends Error {
   override readonly name = 'ConnectFailure'
+  /** Who was connected to in between, with a colon; '' for nobody. */
+  readonly hop: string
 
-  constructor(cause: Error) {
+  constructor(cause: Error, hop = '') {
     super(cause.message, { cause })
+    this.hop = hop
   }
 }
 
 const MAX_ERROR_BYTES = 64 * 1024
-const MAX_MESSAGE_CHARACTERS = 200
 
 /** Everything that is not listed is UNAVAILABLE: the registry is not in order. */
 const MANIFEST_CODES: ReadonlyMap<number, ErrorCode> = new Map([
@@ -71,6 +75,9 @@ const HINTS: ReadonlyMap<string, string> = new Map([
     'ERR_SSL_WRONG_VERSION_NUMBER',
     'it does not speak TLS; if that is meant, write http:// before its address',
   ],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name'],
+  ['CERT_HAS_EXPIRED', 'its certificate has expired'],
+  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet'],
   ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate authority is not trusted on this machine'],
   ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate authority is not trusted on this machine'],
   ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate authority is not trusted on this machine'],
@@ -88,11 +95,18 @@ export async function statusFailure(
   const codes = step === 'token' ? TOKEN_CODES : MANIFEST_CODES
   const code = codes.get(status) ?? 'UNAVAILABLE'
   const told = await registryMessage(reply)
-  const phrase = PHRASES[code] ?? 'cannot be had: the registry is not in order'
+  const phrase =
+    hubPhrase(question, status) ?? PHRASES[code] ?? 'cannot be had: the registry is not in order'
   const where = step === 'token' ? `${host} (token service)` : host
   const message = `${where}: ${subject} ${phrase} (${status}${told === '' ? '' : `: ${told}`})`
   const wait = code === 'TOOMANYREQUESTS' ? { retryAfterMs: retryAfterMs(reply.headers, now) } : {}
   return new ResolveError(code, message, { step, status, ...wait })
+}
+
+/** Docker Hub says 401 to repositories that do not exist: who may not see one shall not learn that it is there. */
+function hubPhrase({ host, step }: Question, status: number): string | undefined {
+  const hub = host === DOCKER_HUB_HOST && step !== 'token' && status === 401
+  return hub ? 'does not exist, or needs credentials that are accepted there' : undefined
 }
 
 /** The error for a conversation that broke off, or never began. */
@@ -116,7 +130,8 @@ export function networkFailure(
   if (cause instanceof AddressRefused) return new ResolveError('DENIED', cause.message, details)
   const { code, message } = describe(cause)
   const hint = HINTS.get(code)
-  const text = `${host}: ${hint === undefined ? '' : `${hint}: `}${message}`
+  const hop = connecting ? reason.hop : ''
+  const text = `${host}: ${hop}${hint === undefined ? '' : `${hint}: `}${message}`
   return new ResolveError(
     TIMEOUT_CODES.has(code) ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE',
     text,
@@ -129,7 +144,9 @@ function describe(cause: unknown): { readonly code: string; readonly message: st
   const first: unknown = cause instanceof AggregateError ? (cause.errors[0] ?? cause) : cause
   const code = first instanceof Error && 'code' in first ? String(first.code) : ''
   // The text of OpenSSL goes over lines and names places in its source.
-  const message = /:SSL routines:[^:]*:([^:]+):/.exec(String(first))?.[1]
+  const message =
+    /:SSL routines:[^:]*:([^:]+):/.exec(String(first))?.[1] ??
+    /^(Proxy response \(\d+\))/.exec(first instanceof Error ? first.message : '')?.[1]
   return { code, message: oneLine(message ?? toResolveError(first).message) }
 }
 
@@ -144,12 +161,4 @@ async function registryMessage(reply: Reply): Promise<string> {
   } catch {
     return ''
   }
-}
-
-/** Printable, short, and without the query strings in which signed URLs keep their secrets. */
-function oneLine(text: string): string {
-  return text
-    .replace(/\p{Cc}+/gu, ' ')
-    .replace(/(https?:\/\/[^\s?#]*)[?#]\S*/gi, '$1')
-    .slice(0, MAX_MESSAGE_CHARACTERS)
 }

@@ -1,18 +1,17 @@
 import { ResolveError } from '../errors.ts'
 import { hashOf, isDigest, verifyDigest } from '../reference/digest.ts'
-import { choosePlatform, formatPlatform, type Platform } from '../reference/platform.ts'
+import { formatPlatform, type Platform } from '../reference/platform.ts'
 import { quote } from '../reference/quote.ts'
 import { type RawManifest, RegistryClient } from './client.ts'
+import type { Content, ContentRequest } from './content.ts'
 import type { Descriptor, ImageIdentity, ImageRequest } from './image.ts'
+import { type Chosen, searchIndex } from './index-search.ts'
 import { limited } from './limit.ts'
-import {
-  bareType,
-  type ImageManifest,
-  type IndexChild,
-  type Manifest,
-  parseManifest,
-} from './manifest.ts'
+import type { CatalogRequest, Names, TagsRequest } from './listing.ts'
+import { bareType, type IndexChild, type Manifest, parseManifest } from './manifest.ts'
 import { MANIFEST_TYPES } from './media-types.ts'
+import type { Ping, PingRequest } from './ping.ts'
+import type { ProxyOptions } from './proxy.ts'
 
 export interface RegistryImagesOptions {
   /** Milliseconds since the epoch; default Date.now. */
@@ -21,6 +20,15 @@ export interface RegistryImagesOptions {
   readonly attemptTimeoutMs?: number
   /** A certificate authority (PEM) trusted beside the well-known ones. */
   readonly ca?: string
+  /** Default: none. */
+  readonly proxy?: ProxyOptions
+  /**
+   * Token services that may be at any address though a registry elsewhere names them: `host` (with
+   * any port) or `host:port`. Default: none.
+   */
+  readonly realms?: readonly string[]
+  /** Questions that one registry is asked at once, the others waiting within their limit; default 16. */
+  readonly maxConcurrent?: number
 }
 
 /** A manifest whose bytes are the ones that its digest names. */
@@ -28,17 +36,6 @@ interface Verified {
   readonly descriptor: Descriptor
   readonly manifest: Manifest
 }
-
-interface Chosen {
-  readonly digest: string
-  readonly manifest: ImageManifest
-  readonly platform: Platform
-}
-
-/** Indexes in indexes, the outermost counted. */
-const MAX_INDEX_LEVELS = 3
-/** An index may send us on to children that turn out not to be images, but not for ever. */
-const MAX_CHILDREN_ASKED = 8
 
 /**
  * Says which image a tag or digest is, by asking its registry. Nothing is believed: every body is
@@ -48,15 +45,16 @@ export class RegistryImages {
   readonly #client: RegistryClient
   readonly #attemptTimeoutMs: number
 
+  /** @throws ResolveError CONFIG_INVALID for a proxy's address that is none */
   constructor(options: RegistryImagesOptions = {}) {
-    const { now = Date.now, attemptTimeoutMs = 10_000, ca } = options
+    const { now = Date.now, attemptTimeoutMs = 10_000, ...rest } = options
     this.#attemptTimeoutMs = attemptTimeoutMs
     this.#client = new RegistryClient({
       now,
       exchangeTimeoutMs: attemptTimeoutMs,
       silenceTimeoutMs: attemptTimeoutMs,
       connectTimeoutMs: Math.min(attemptTimeoutMs, 5_000),
-      ...(ca === undefined ? {} : { ca }),
+      ...rest,
     })
   }
 
@@ -73,7 +71,7 @@ export class RegistryImages {
       const chosen =
         manifest.kind === 'image'
           ? { digest: descriptor.digest, manifest, platform }
-          : await this.#search({ ...request, signal }, platform, manifest.children)
+          : await this.#choose({ ...request, signal }, platform, manifest.children)
       return {
         ...descriptor,
         manifestDigest: chosen.digest,
@@ -97,6 +95,35 @@ export class RegistryImages {
     })
   }
 
+  /** A repository's tags; every page that this takes within the limit of one question. */
+  tags(request: TagsRequest): Promise<Names> {
+    return limited(request.signal, this.#attemptTimeoutMs, (signal) =>
+      this.#client.tags({ ...request, signal }),
+    )
+  }
+
+  /** A registry's repositories. Public registries do not tell. */
+  repositories(request: CatalogRequest): Promise<Names> {
+    return limited(request.signal, this.#attemptTimeoutMs, (signal) =>
+      this.#client.catalog({ ...request, signal }),
+    )
+  }
+
+  /** Whether a registry answers, and how fast. */
+  ping(request: PingRequest): Promise<Ping> {
+    return limited(request.signal, this.#attemptTimeoutMs, (signal) =>
+      this.#client.ping({ ...request, signal }),
+    )
+  }
+
+  /**
+   * A manifest or blob as a stream, whatever the registry answered, unverified. The limit holds for the
+   * head of the answer; the caller's signal ends the body too.
+   */
+  open(request: ImageRequest, content: ContentRequest): Promise<Content> {
+    return this.#client.open(request, content, this.#attemptTimeoutMs)
+  }
+
   /** Ends every connection. */
   close(): Promise<void> {
     return this.#client.close()
@@ -106,40 +133,13 @@ export class RegistryImages {
     return verify(request, await this.#client.get(request))
   }
 
-  /** Finds the platform's manifest in an index, in containerd's order of preference. */
-  async #search(
+  async #choose(
     request: ImageRequest,
     platform: Platform,
     children: readonly IndexChild[],
   ): Promise<Chosen> {
-    let asked = 0
-    let unsupported: ResolveError | undefined
-    const descend = async (
-      candidates: readonly IndexChild[],
-      level: number,
-    ): Promise<Chosen | undefined> => {
-      const child = choosePlatform(platform, candidates)
-      if (child === undefined || asked === MAX_CHILDREN_ASKED) return undefined
-      asked += 1
-      const others = candidates.filter((candidate) => candidate !== child)
-      const manifest = await this.#child(request, child).catch((error: unknown) => {
-        // An artifact that passes for an image in its index; another child may be the image.
-        if (!isNoImage(error)) throw error
-        unsupported = error
-        return undefined
-      })
-      if (manifest?.kind === 'image') {
-        return { digest: child.digest, manifest, platform: child.platform ?? platform }
-      }
-      const found =
-        manifest !== undefined && level < MAX_INDEX_LEVELS
-          ? await descend(manifest.children, level + 1)
-          : undefined
-      return found ?? descend(others, level)
-    }
-    const chosen = await descend(children, 1)
-    if (chosen === undefined) throw unsupported ?? noPlatform(request, platform, children)
-    return chosen
+    const found = await searchIndex(children, platform, (child) => this.#child(request, child))
+    return found ?? Promise.reject(noPlatform(request, platform, children))
   }
 
   /** A child by its digest, which the index may carry within itself. */
@@ -150,10 +150,6 @@ export class RegistryImages {
     }
     return (await this.#fetch(asked)).manifest
   }
-}
-
-function isNoImage(error: unknown): error is ResolveError {
-  return error instanceof ResolveError && error.code === 'UNSUPPORTED' && error.status === 200
 }
 
 /** Docker-Content-Digest is not looked at: what counts is what the bytes are. */

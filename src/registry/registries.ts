@@ -2,53 +2,138 @@ import type { Endpoint } from './endpoint.ts'
 import { originEndpoint } from './endpoint.ts'
 import type { RegistryEntry } from './entry.ts'
 import { canonicalDomain, DOCKER_HUB_HOST, isPublicRegistry } from './public-registries.ts'
+import {
+  compareMatches,
+  matchUpstream,
+  type UpstreamMatch,
+  type UpstreamPattern,
+  upstreamPattern,
+} from './upstream-pattern.ts'
 
-/** Which of the configured registries may be asked for the images of which domain. */
+/** A repository as references name it. */
+interface Repository {
+  readonly domain: string
+  readonly path: string
+}
+
+interface Configured {
+  readonly entry: RegistryEntry
+  /** undefined: it names no upstreams. */
+  readonly patterns: readonly UpstreamPattern[] | undefined
+}
+
+/** Which of the configured registries may be asked for the images of which repository. */
 export class ConfiguredRegistries {
   readonly generation: number
-  readonly #entries: readonly RegistryEntry[]
+  readonly #entries: readonly Configured[]
   /** Domains that are configured registries themselves. */
   readonly #own: ReadonlyMap<string, RegistryEntry>
+  /** Domains of which at least a part is configured: the first entry on each host. */
+  readonly #hosts: ReadonlyMap<string, RegistryEntry>
+  readonly #mirrorsOnly: readonly UpstreamPattern[]
 
   /**
    * @param entries in the order of asking
    * @param generation differs from that of every configuration before
+   * @param mirrorsOnly upstream patterns whose origin is never asked
    */
-  constructor(entries: readonly RegistryEntry[], generation: number) {
-    this.#entries = entries
+  constructor(
+    entries: readonly RegistryEntry[],
+    generation: number,
+    mirrorsOnly: readonly string[] = [],
+  ) {
+    this.#entries = entries.map((entry) => ({
+      entry,
+      patterns: entry.upstreams?.map(upstreamPattern),
+    }))
     this.generation = generation
+    this.#mirrorsOnly = mirrorsOnly.map(upstreamPattern)
     // The first one wins: on one host there may be entries for several prefixes.
-    const roots = entries.filter(({ endpoint }) => endpoint.prefix === '')
-    this.#own = new Map(roots.map((entry) => [domainOf(entry), entry] as const).reverse())
-  }
-
-  serving(domain: string): readonly RegistryEntry[] {
-    const wanted = canonicalDomain(domain)
-    return this.#entries.filter((entry) => this.#serves(entry, wanted))
-  }
-
-  origin(domain: string): { readonly endpoint: Endpoint; readonly entry?: RegistryEntry } {
-    const entry = this.#own.get(canonicalDomain(domain))
-    if (entry === undefined) return { endpoint: originEndpoint(domain) }
-    const { endpoint } = entry
-    const isHub = domainOf(entry) === canonicalDomain(DOCKER_HUB_HOST)
-    return { endpoint: isHub ? { ...endpoint, host: DOCKER_HUB_HOST } : endpoint, entry }
+    this.#own = firstByDomain(entries.filter(({ endpoint }) => endpoint.prefix === ''))
+    this.#hosts = firstByDomain(entries)
   }
 
   /**
-   * A name that spells out a configured registry means that one: another private registry may have
-   * something else by the same path. And no public registry is asked for anybody else's names,
-   * where a stranger could own them.
+   * In the order of asking. Of the entries that name upstreams the longest pattern decides:
+   * `quay.io/team` keeps the images of that team from those that serve `quay.io` or `*.io`. It
+   * says nothing of entries without upstreams, which are there for everything, nor of the
+   * registry that the domain itself is.
    */
-  #serves(entry: RegistryEntry, domain: string): boolean {
-    if (this.#own.get(domain) === entry) return true
-    if (entry.upstreams !== undefined) {
-      return entry.upstreams.some((upstream) => canonicalDomain(upstream) === domain)
-    }
-    return !isPublicRegistry(entry.endpoint.host) && !this.#own.has(domain)
+  serving({ domain, path }: Repository): readonly RegistryEntry[] {
+    const wanted = canonicalDomain(domain)
+    const matches = this.#entries.map(({ patterns }) => longest(patterns ?? [], wanted, path))
+    const most = matches.reduce(longer, undefined)
+    return this.#entries
+      .filter(({ entry, patterns }, index) => {
+        if (this.#own.get(wanted) === entry) return this.mirrorsOnly({ domain, path }) === undefined
+        if (patterns === undefined) return this.#servesAnything(entry, wanted)
+        const match = matches[index]
+        return match !== undefined && most !== undefined && compareMatches(match, most) === 0
+      })
+      .map(({ entry }) => entry)
+  }
+
+  /** The registry that a domain itself names. */
+  origin(domain: string): {
+    readonly endpoint: Endpoint
+    readonly entry?: RegistryEntry
+    readonly configured: boolean
+  } {
+    const name = canonicalDomain(domain)
+    const entry = this.#own.get(name)
+    const neighbour = entry ?? this.#hosts.get(name)
+    if (neighbour === undefined) return { endpoint: originEndpoint(domain), configured: false }
+    const endpoint = atRoot(neighbour.endpoint)
+    return entry === undefined
+      ? { endpoint, configured: true }
+      : { endpoint: { ...entry.endpoint, host: endpoint.host }, entry, configured: true }
+  }
+
+  /** The pattern, as written, that keeps this repository from its origin; undefined: none does. */
+  mirrorsOnly({ domain, path }: Repository): string | undefined {
+    return longest(this.#mirrorsOnly, canonicalDomain(domain), path)?.pattern.text
+  }
+
+  /**
+   * A name that spells out the host of a configured registry means that one: another private
+   * registry may have something else by the same path, and so may another project of the same one.
+   * And no public registry is asked for anybody else's names, where a stranger could own them.
+   */
+  #servesAnything(entry: RegistryEntry, domain: string): boolean {
+    if (entry.exceptUpstreams?.includes(domain)) return false
+    return !isPublicRegistry(entry.endpoint.host) && !this.#hosts.has(domain)
   }
 }
 
-function domainOf(entry: RegistryEntry): string {
-  return canonicalDomain(entry.endpoint.host)
+function firstByDomain(entries: readonly RegistryEntry[]): ReadonlyMap<string, RegistryEntry> {
+  const named = entries.map((entry) => [canonicalDomain(entry.endpoint.host), entry] as const)
+  return new Map(named.reverse())
+}
+
+/** How the host of a prefix is reached, without what holds for that prefix alone. */
+function atRoot({ scheme, host, headers, tls }: Endpoint): Endpoint {
+  const isHub = canonicalDomain(host) === canonicalDomain(DOCKER_HUB_HOST)
+  return {
+    scheme,
+    host: isHub ? DOCKER_HUB_HOST : host,
+    prefix: '',
+    ...(headers !== undefined && { headers }),
+    ...(tls !== undefined && { tls }),
+  }
+}
+
+function longest(
+  patterns: readonly UpstreamPattern[],
+  domain: string,
+  path: string,
+): UpstreamMatch | undefined {
+  return patterns.map((pattern) => matchUpstream(pattern, domain, path)).reduce(longer, undefined)
+}
+
+function longer(
+  one: UpstreamMatch | undefined,
+  other: UpstreamMatch | undefined,
+): UpstreamMatch | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return compareMatches(other, one) > 0 ? other : one
 }

@@ -6,4 +6,6 @@ export interface Reply {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: Dispatcher.ResponseData['body']
+  /** To be called when the body is done with, well or not; the first call counts. */
+  ended(): void
 }

@@ -1,20 +1,25 @@
 import { ResolveError } from '../errors.ts'
-import { readBody } from './body.ts'
+import { discard, readBody } from './body.ts'
 import type { Credentials } from './credentials.ts'
+import type { Endpoint } from './endpoint.ts'
 import { networkFailure, type Question, statusFailure } from './failure.ts'
 import type { Reach } from './guard.ts'
+import type { Exchange } from './image.ts'
 import { TOKEN_USERNAME } from './keychain.ts'
 import type { Reply } from './reply.ts'
-import { discard, type Transport } from './transport.ts'
+import type { Call, Transport } from './transport.ts'
 
 /** What a token service is asked. */
 export interface TokenRequest {
+  /** The registry that sends us there. */
+  readonly endpoint: Endpoint
   readonly realm: URL
   readonly service: string | undefined
-  /** `repository:library/nginx:pull`. */
-  readonly scope: string
+  /** `repository:library/nginx:pull`; undefined: nothing in particular, only who we are. */
+  readonly scope: string | undefined
   readonly credentials: Credentials | undefined
   readonly reach: Reach
+  readonly observe?: ((exchange: Exchange) => void) | undefined
 }
 
 export interface Token {
@@ -30,8 +35,9 @@ const MAX_TOKEN_BYTES = 64 * 1024
 const NO_POST_FORM: ReadonlySet<number> = new Set([400, 401, 404, 405])
 
 /**
- * Asks a token service once: GET with Basic, or the OAuth2 POST form for an identity token, which
- * falls back to GET (distribution docs, "Token Authentication"). Redirects are not followed.
+ * Asks a token service once: GET with Basic, or the OAuth2 POST form for an identity token, each
+ * falling back to the other where a service does not know it (distribution docs, "Token
+ * Authentication"). Redirects are not followed.
  *
  * @throws ResolveError with step `token`
  */
@@ -41,7 +47,11 @@ export async function exchangeToken(
   signal: AbortSignal,
   now: () => number,
 ): Promise<Token> {
-  const question: Question = { host: request.realm.host, subject: request.scope, step: 'token' }
+  const question: Question = {
+    host: request.realm.host,
+    subject: request.scope ?? 'a token',
+    step: 'token',
+  }
   try {
     const reply = await ask(transport, request, signal)
     if (reply.status !== 200) throw await statusFailure(reply, question, now())
@@ -56,41 +66,46 @@ async function ask(
   request: TokenRequest,
   signal: AbortSignal,
 ): Promise<Reply> {
-  const { credentials } = request
+  const { realm: url, endpoint, reach, observe, credentials } = request
+  const common = { url, endpoint, reach, observe, signal }
   if (credentials?.kind === 'identityToken') {
-    const reply = await transport.send(postForm(request, credentials.token, signal))
+    const grant = { grant_type: 'refresh_token', refresh_token: credentials.token }
+    const reply = await transport.send({ ...common, ...postForm(request, grant) })
     if (!NO_POST_FORM.has(reply.status)) return reply
     await discard(reply)
   }
-  return transport.send(getForm(request, signal))
+  const reply = await transport.send({ ...common, ...getForm(request) })
+  if (credentials?.kind !== 'basic' || reply.status !== 405) return reply
+  await discard(reply)
+  const { username, password } = credentials
+  const grant = { grant_type: 'password', username, password }
+  return transport.send({ ...common, ...postForm(request, grant) })
 }
 
-function getForm(request: TokenRequest, signal: AbortSignal) {
-  const url = new URL(request.realm)
-  if (request.service !== undefined) url.searchParams.set('service', request.service)
-  url.searchParams.set('scope', request.scope)
-  const authorization = basicAuthorization(request.credentials)
+function getForm({ realm, service, scope, credentials }: TokenRequest) {
+  const url = new URL(realm)
+  if (service !== undefined) url.searchParams.set('service', service)
+  if (scope !== undefined) url.searchParams.set('scope', scope)
+  const authorization = basicAuthorization(credentials)
   const headers = {
     accept: 'application/json',
     ...(authorization === undefined ? {} : { authorization }),
   }
-  return { url, method: 'GET' as const, headers, reach: request.reach, signal }
+  return { url, method: 'GET', headers } satisfies Partial<Call>
 }
 
-function postForm(request: TokenRequest, identityToken: string, signal: AbortSignal) {
+function postForm({ service, scope }: TokenRequest, grant: Readonly<Record<string, string>>) {
   const form = new URLSearchParams({
-    grant_type: 'refresh_token',
+    ...grant,
     client_id: CLIENT_ID,
-    scope: request.scope,
-    refresh_token: identityToken,
-    ...(request.service === undefined ? {} : { service: request.service }),
+    ...(scope === undefined ? {} : { scope }),
+    ...(service === undefined ? {} : { service }),
   })
   const headers = {
     accept: 'application/json',
     'content-type': 'application/x-www-form-urlencoded',
   }
-  const { realm: url, reach } = request
-  return { url, method: 'POST' as const, headers, body: form.toString(), reach, signal }
+  return { method: 'POST', headers, body: form.toString() } satisfies Partial<Call>
 }
 
 /** The Authorization header for what can be sent as user and password; undefined: nothing can. */

@@ -1,4 +1,5 @@
 import { BoundedMap } from './bounded-map.ts'
+import { endpointUrl } from './endpoint.ts'
 import { credentialsFingerprint } from './keychain.ts'
 import { limited, waitFor } from './limit.ts'
 import { exchangeToken, type TokenRequest } from './token-exchange.ts'
@@ -67,7 +68,8 @@ export class TokenCache {
   }
 }
 
-function keyOf({ realm, service, scope, credentials, reach }: TokenRequest): string {
+/** The registry belongs to it: with another one's TLS settings a token may have come from anybody. */
+function keyOf({ endpoint, realm, service, scope, credentials, reach }: TokenRequest): string {
   const who = credentialsFingerprint(credentials)
-  return JSON.stringify([realm.href, service, scope, who, reach])
+  return JSON.stringify([endpointUrl(endpoint), realm.href, service, scope, who, reach])
 }

@@ -1,16 +1,19 @@
-import { rootCertificates } from 'node:tls'
-import { Agent } from 'undici'
-import { ConnectFailure } from './failure.ts'
-import { guardedConnector, type Reach } from './guard.ts'
+import { type ConnectionOptions, Connections } from './connections.ts'
+import { type Endpoint, endpointUrl } from './endpoint.ts'
+import type { Reach } from './guard.ts'
+import type { Exchange } from './image.ts'
+import { Proxies, type ProxyOptions } from './proxy.ts'
+import { rateLimitOf } from './rate-limit.ts'
 import type { Reply } from './reply.ts'
+import { TlsIdentities } from './tls.ts'
+import { warningOf } from './warning.ts'
 
-export interface TransportOptions {
-  /** Limit of one connection attempt; default 5000. */
-  readonly connectTimeoutMs?: number
-  /** Limit of silence before and within an answer; default 10000. */
-  readonly silenceTimeoutMs?: number
+export interface TransportOptions extends ConnectionOptions {
+  /** Milliseconds. */
+  readonly now: () => number
   /** A certificate authority (PEM) trusted beside the well-known ones. */
   readonly ca?: string
+  readonly proxy?: ProxyOptions
 }
 
 export interface Call {
@@ -18,67 +21,93 @@ export interface Call {
   readonly method: 'GET' | 'HEAD' | 'POST'
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
+  /** The registry on whose behalf: for its TLS, and for the headers that are for it alone. */
+  readonly endpoint: Endpoint
   readonly reach: Reach
   readonly signal: AbortSignal
+  readonly observe?: ((exchange: Exchange) => void) | undefined
 }
 
-/** Per host. A thousand callers do not make a thousand connections. */
-const MAX_CONNECTIONS = 32
-const MAX_DISCARDED_BYTES = 64 * 1024
+const MAX_URL_CHARACTERS = 500
 
-/** HTTP requests over kept-alive connections, one pool for each reach. Follows and retries nothing. */
+/** HTTP requests over kept-alive connections. Follows and retries nothing. */
 export class Transport {
-  readonly #agents: Record<Reach, Agent>
+  readonly #connections: Connections
+  readonly #identities: TlsIdentities
+  readonly #proxies: Proxies
+  readonly #now: () => number
 
-  constructor(options: TransportOptions = {}) {
-    this.#agents = {
-      anywhere: createAgent('anywhere', options),
-      site: createAgent('site', options),
-      public: createAgent('public', options),
+  /** @throws ResolveError CONFIG_INVALID for a proxy's address that is none */
+  constructor({ now, ca, proxy, ...options }: TransportOptions) {
+    this.#now = now
+    this.#proxies = new Proxies(proxy)
+    this.#identities = new TlsIdentities(ca)
+    this.#connections = new Connections(options)
+  }
+
+  async send({ url, endpoint, reach, headers, body, ...call }: Call): Promise<Reply> {
+    const own = isOwn(url, endpoint)
+    const tls = url.protocol === 'https:' ? endpoint.tls : undefined
+    const identity = await this.#identities.identity(tls, endpoint.host, own)
+    const proxy = this.#proxies.of(url)
+    const report = this.#reporter(url, call)
+    try {
+      const pool = this.#connections.pool(url, { reach, identity, proxy })
+      const { statusCode, ...answer } = await pool.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method: call.method,
+        headers: {
+          'user-agent': 'image-resolver',
+          ...(own ? lowerCase(endpoint) : {}),
+          ...headers,
+        },
+        body: body ?? null,
+        // undici closes the connection after each HEAD by default, and revalidation is all HEADs.
+        reset: false,
+        signal: call.signal,
+      })
+      const reply = { status: statusCode, headers: answer.headers, body: answer.body }
+      return { ...reply, ended: () => report(reply) }
+    } catch (error) {
+      report()
+      throw error
     }
   }
 
-  async send({ url, method, headers, body, reach, signal }: Call): Promise<Reply> {
-    const { statusCode, ...answer } = await this.#agents[reach].request({
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
-      method,
-      headers: { 'user-agent': 'image-resolver', ...headers },
-      body: body ?? null,
-      // undici closes the connection after each HEAD by default, and revalidation is all HEADs.
-      reset: false,
-      signal,
-    })
-    return { status: statusCode, headers: answer.headers, body: answer.body }
-  }
-
   /** Ends every connection, in-flight requests included. */
-  async close(): Promise<void> {
-    await Promise.all(Object.values(this.#agents).map((agent) => agent.destroy()))
+  close(): Promise<void> {
+    return this.#connections.close()
+  }
+
+  #reporter(url: URL, { method, observe }: Pick<Call, 'method' | 'observe'>) {
+    const startedAt = this.#now()
+    let told = false
+    return (reply?: Pick<Reply, 'status' | 'headers'>): void => {
+      if (told) return
+      told = true
+      const rateLimit = reply && rateLimitOf(reply.headers)
+      const warning = reply && warningOf(reply.headers)
+      observe?.({
+        method,
+        url: `${url.origin}${url.pathname}`.slice(0, MAX_URL_CHARACTERS),
+        ms: this.#now() - startedAt,
+        ...(reply === undefined ? {} : { status: reply.status }),
+        ...(rateLimit === undefined ? {} : { rateLimit }),
+        ...(warning === undefined ? {} : { warning }),
+      })
+    }
   }
 }
 
-/** Frees the connection: reads a short rest, closes on a long one. */
-export async function discard({ body }: Reply): Promise<void> {
-  // The answer's head has been read already; what breaks in the rest is of no interest.
-  await body.dump({ limit: MAX_DISCARDED_BYTES }).catch(() => {})
+/** Whether that is the registry itself, rather than where it sends us. */
+export function isOwn(url: URL, endpoint: Endpoint): boolean {
+  return url.origin === new URL(endpointUrl(endpoint)).origin
 }
 
-function createAgent(reach: Reach, options: TransportOptions): Agent {
-  const { connectTimeoutMs = 5_000, silenceTimeoutMs = 10_000, ca } = options
-  const connect = guardedConnector(reach, {
-    timeout: connectTimeoutMs,
-    // Node gives up on an address after 250 ms by default, too early for a slow line.
-    autoSelectFamilyAttemptTimeout: 1_000,
-    ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
-  })
-  return new Agent({
-    connections: MAX_CONNECTIONS,
-    headersTimeout: silenceTimeoutMs,
-    bodyTimeout: silenceTimeoutMs,
-    connect: (target, callback) =>
-      connect(target, (error, socket) =>
-        error === null ? callback(null, socket) : callback(new ConnectFailure(error), null),
-      ),
-  })
+/** Ours come later and win, whatever case the operator wrote. */
+function lowerCase({ headers = {} }: Endpoint): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  )
 }

@@ -1,6 +1,6 @@
-import { createSign, generateKeyPairSync } from 'node:crypto'
+import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto'
 
-/** For a TLS server on 127.0.0.1; trusted by whoever takes `cert` as an authority. PEM. */
+/** For a TLS server, or a client; trusted by whoever takes `cert` as an authority. PEM. */
 export interface Certificate {
   readonly key: string
   readonly cert: string
@@ -11,14 +11,18 @@ const COMMON_NAME = '0603550403'
 const SUBJECT_ALT_NAME = '0603551d11'
 const BASIC_CONSTRAINTS = '0603551d13'
 
-/** A fresh self-signed certificate for 127.0.0.1; Node reads certificates but makes none. */
-export function createCertificate(): Certificate {
+/** A fresh self-signed certificate for an IPv4 address; Node reads certificates but makes none. */
+export function createCertificate(
+  ip: readonly [number, number, number, number] = [127, 0, 0, 1],
+): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const algorithm = sequence(hex(ECDSA_WITH_SHA256))
-  const name = sequence(der(0x31, sequence(hex(COMMON_NAME), der(0x0c, Buffer.from('test')))))
+  // Of two authorities of one name OpenSSL tries the first alone.
+  const common = sequence(hex(COMMON_NAME), der(0x0c, Buffer.from(randomUUID())))
+  const name = sequence(der(0x31, common))
   const year = new Date().getUTCFullYear()
   const validity = sequence(time(year - 1), time(year + 1))
-  const address = sequence(der(0x87, Buffer.from([127, 0, 0, 1])))
+  const address = sequence(der(0x87, Buffer.from(ip)))
   const extensions = sequence(
     sequence(hex(BASIC_CONSTRAINTS), der(0x04, sequence(hex('0101ff')))),
     sequence(hex(SUBJECT_ALT_NAME), der(0x04, address)),
@@ -43,8 +47,10 @@ export function createCertificate(): Certificate {
 
 function der(tag: number, content: Buffer): Buffer {
   const { length } = content
-  const head = length < 128 ? [tag, length] : [tag, 0x82, length >> 8, length & 255]
-  return Buffer.concat([Buffer.from(head), content])
+  // Go takes no length that is written longer than it need be.
+  if (length < 128) return Buffer.concat([Buffer.from([tag, length]), content])
+  const size = length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255]
+  return Buffer.concat([Buffer.from([tag, ...size]), content])
 }
 
 function sequence(...parts: readonly Buffer[]): Buffer {

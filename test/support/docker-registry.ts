@@ -14,6 +14,17 @@ export interface DockerRegistryOptions {
   readonly auth?: boolean
 }
 
+/** What it can be started again with. */
+export interface DockerRegistrySettings {
+  /** Speak TLS; with `clientCert` to those alone who show that very certificate. PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCert?: string }
+  /** Send everybody to a token service, and believe what this certificate's key signed. */
+  readonly token?: { readonly realm: string; readonly service: string; readonly cert: string }
+}
+
+/** Who signs tokens, as the registry expects it. */
+export const TOKEN_ISSUER = 'test'
+
 export interface DockerRegistry {
   /** `127.0.0.1:port` */
   readonly host: string
@@ -25,7 +36,7 @@ export interface DockerRegistry {
   /** Ends it; its port refuses connections, what was pushed stays. */
   stop(): Promise<void>
   /** Starts it again on the same port, after stop(). */
-  start(): Promise<void>
+  start(settings?: DockerRegistrySettings): Promise<void>
   log(): string
 }
 
@@ -42,8 +53,10 @@ export async function startDockerRegistry(
   let program: Program | undefined
   let port = 0
 
-  async function start(): Promise<void> {
-    writeFileSync(configFile, JSON.stringify(configuration(folder, port, auth)))
+  async function start(settings: DockerRegistrySettings = {}): Promise<void> {
+    const written = { ...configuration(folder, port, auth), ...tokenAuth(folder, settings) }
+    Object.assign(written.http, tlsOf(folder, settings))
+    writeFileSync(configFile, JSON.stringify(written))
     program = startProgram('docker-registry', ['serve', configFile])
     // Port 0 the first time: it takes a free one itself and says which.
     const [, listening] = await program.line(/listening on 127\.0\.0\.1:(\d+)/, START_LIMIT_MS)
@@ -68,8 +81,27 @@ export async function startDockerRegistry(
   }
 }
 
+function tlsOf(folder: string, { tls }: DockerRegistrySettings): object {
+  if (tls === undefined) return {}
+  const write = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const clientcas = tls.clientCert === undefined ? [] : [write('client.pem', tls.clientCert)]
+  const [certificate, key] = [write('cert.pem', tls.cert), write('key.pem', tls.key)]
+  return { tls: { certificate, key, clientcas } }
+}
+
+function tokenAuth(folder: string, { token }: DockerRegistrySettings): object {
+  if (token === undefined) return {}
+  const { cert, ...service } = token
+  const rootcertbundle = join(folder, 'tokens.pem')
+  writeFileSync(rootcertbundle, cert)
+  return { auth: { token: { ...service, issuer: TOKEN_ISSUER, rootcertbundle } } }
+}
+
 // JSON is YAML too.
-function configuration(folder: string, port: number, auth: boolean): object {
+function configuration(folder: string, port: number, auth: boolean) {
   return {
     version: 0.1,
     log: { level: 'info', accesslog: { disabled: true } },

@@ -328,6 +328,29 @@ for (const status of [400, 401, 404, 405]) {
   })
 }
 
+test('a token service that knows no GET is given user and password by POST', async (t) => {
+  const { tokens, images, request } = await startBearer(t, {
+    answer: ({ method }) => (method === 'GET' ? { status: 405 } : undefined),
+  })
+
+  await images.image({ ...request, credentials: USER }, AMD64)
+
+  assert.deepEqual(tokens.questions[1], {
+    method: 'POST',
+    params: {
+      grant_type: 'password',
+      username: 'user',
+      password: 'pa:ss',
+      client_id: 'image-resolver',
+      service: 'fake',
+      scope: 'repository:library/app:pull',
+    },
+    authorization: undefined,
+  })
+  // Who has no password has nothing to post.
+  await assert.rejects(images.image(request, AMD64), { step: 'token', status: 405 })
+})
+
 test('a registry token is sent as it is, and a refusal of it is final', async (t) => {
   const { tokens, registry, images, request } = await startBearer(t)
   const credentials = { kind: 'registryToken', token: 'mine' } as const
@@ -377,5 +400,78 @@ test('a 403 is final: no token is fetched for it', async (t) => {
   registry.behaviour = refuseWith(403)
 
   await assert.rejects(images.image(request, AMD64), { code: 'DENIED', status: 403 })
+  assert.equal(tokens.questions.length, 1)
+})
+
+const MORE = 'repository:library/app:pull,metadata_read'
+
+for (const status of [401, 403]) {
+  test(`a token that ${status} calls too small is fetched anew, once, with what is missing`, async (t) => {
+    const tokens = await startTokenServer(t)
+    const bearer = `Bearer realm="${tokens.url}/token",service="fake"`
+    const tooSmall = `${bearer},scope="${MORE}",error="insufficient_scope"`
+    const registry = await startScriptedRegistry(t, [
+      { status: 401, headers: { 'www-authenticate': bearer } },
+      { status, headers: { 'www-authenticate': tooSmall } },
+      { status: 200, body: IMAGE.bytes },
+      { status: 200, body: IMAGE.bytes },
+    ])
+    const images = startImages(t)
+    const request = ask(registry, 'library/app', '1')
+
+    await images.image(request, AMD64)
+    await images.image(request, AMD64)
+
+    assert.deepEqual(
+      tokens.questions.map(({ params }) => params['scope']),
+      ['repository:library/app:pull', MORE],
+    )
+    assert.deepEqual(
+      registry.requests.map(({ headers }) => headers.authorization),
+      [undefined, 'Bearer token-1', 'Bearer token-2', 'Bearer token-2'],
+    )
+  })
+}
+
+test('a registry that never has enough is asked three times, and no more', async (t) => {
+  const tokens = await startTokenServer(t)
+  const challenge = (actions: string) => ({
+    status: 401,
+    headers: {
+      'www-authenticate': `Bearer realm="${tokens.url}/token",scope="repository:library/app:${actions}",error="insufficient_scope"`,
+    },
+  })
+  const registry = await startScriptedRegistry(t, [challenge('a'), challenge('b'), challenge('c')])
+
+  await assert.rejects(startImages(t).image(ask(registry, 'library/app', '1'), AMD64), {
+    code: 'UNAUTHORIZED',
+  })
+  assert.equal(registry.requests.length, 3)
+})
+
+test('a remembered token that expired within its time is fetched anew though the scope is the same', async (t) => {
+  const { tokens, registry, images, request } = await startBearer(t, { expiresIn: 300 })
+  await images.digest(request)
+  tokens.withdraw()
+
+  await images.digest(request)
+
+  assert.equal(tokens.questions.length, 2)
+  assert.equal(registry.requests.at(-1)?.headers.authorization, 'Bearer token-2')
+})
+
+test('a token service of the allow-list may be on loopback though its registry is not', async (t) => {
+  const tokens = await startTokenServer(t)
+  const port = tokens.host.split(':')[1]
+  const realm = `http://localhost:${port}/token`
+  const challenge = { status: 401, headers: { 'www-authenticate': `Bearer realm="${realm}"` } }
+  const ok = { status: 200, body: IMAGE.bytes }
+  // 0.0.0.0 is no loopback name to us, and leads there all the same.
+  const registry = await startScriptedRegistry(t, [challenge, challenge, ok])
+  const request = ask({ url: registry.url.replace('127.0.0.1', '0.0.0.0') }, 'library/app', '1')
+
+  await assert.rejects(startImages(t).image(request, AMD64), { code: 'DENIED', step: 'connect' })
+  await startImages(t, { realms: [`localhost:${port}`] }).image(request, AMD64)
+
   assert.equal(tokens.questions.length, 1)
 })

@@ -23,3 +23,13 @@ test('what was deleted makes room', () => {
 
   assert.deepEqual([map.get('a'), map.get('b'), map.get('c')], [1, undefined, 3])
 })
+
+test('keys come in the order in which they were set last', () => {
+  const map = new BoundedMap<number>(3)
+  map.set('a', 1)
+  map.set('b', 2)
+
+  map.set('a', 3)
+
+  assert.deepEqual([...map.keys()], ['b', 'a'])
+})

@@ -12,7 +12,8 @@ test('a registry that never failed is asked', () => {
   const { breaker } = clocked()
 
   assert.ok(breaker.admit('a'))
-  assert.equal(breaker.openUntil('a'), undefined)
+  assert.equal(breaker.restMs('a'), 0)
+  assert.equal(breaker.state('a'), 'closed')
 })
 
 test('the first failure opens for a second, for that registry alone', () => {
@@ -21,7 +22,7 @@ test('the first failure opens for a second, for that registry alone', () => {
   breaker.failure('a')
 
   assert.ok(!breaker.admit('a'))
-  assert.equal(breaker.openUntil('a'), 1_000)
+  assert.equal(breaker.restMs('a'), 1_000)
   assert.ok(breaker.admit('b'))
   clock.ms = 999
   assert.ok(!breaker.admit('a'))
@@ -56,9 +57,9 @@ test('the rest doubles with each failed probe, up to a minute', () => {
   for (let failures = 0; failures < 9; failures += 1) {
     breaker.admit('a')
     breaker.failure('a')
-    const until = breaker.openUntil('a') ?? 0
-    rests.push(until - clock.ms)
-    clock.ms = until
+    const restMs = breaker.restMs('a')
+    rests.push(restMs)
+    clock.ms += restMs
   }
 
   assert.deepEqual(
@@ -77,7 +78,7 @@ test('after a success the rest starts at a second again', () => {
 
   breaker.failure('a')
 
-  assert.equal(breaker.openUntil('a'), 2_000)
+  assert.equal(breaker.restMs('a'), 1_000)
 })
 
 test('jitter moves the rest by a quarter at most, and never over a minute', () => {
@@ -87,8 +88,8 @@ test('jitter moves the rest by a quarter at most, and never over a minute', () =
   early.failure('a')
   late.failure('a')
 
-  assert.equal(early.openUntil('a'), 750)
-  assert.equal(late.openUntil('a'), 1_250)
+  assert.equal(early.restMs('a'), 750)
+  assert.equal(late.restMs('a'), 1_250)
 })
 
 test('many failures at the same time count as one', () => {
@@ -96,7 +97,7 @@ test('many failures at the same time count as one', () => {
 
   for (let caller = 0; caller < 100; caller += 1) breaker.failure('a')
 
-  assert.equal(breaker.openUntil('a'), 1_000)
+  assert.equal(breaker.restMs('a'), 1_000)
 })
 
 test('a probe that never reports gives its place up after ten seconds', () => {
@@ -129,7 +130,7 @@ test('nobody is parked for more than an hour', () => {
 
   breaker.failure('a', { retryAfterMs: 86_400_000 })
 
-  assert.equal(breaker.openUntil('a'), 3_600_000)
+  assert.equal(breaker.restMs('a'), 3_600_000)
 })
 
 test('a success of what was under way does not end a pause that was asked for', () => {
@@ -168,4 +169,46 @@ test('only the last thousand registries in trouble are remembered', () => {
 
   assert.ok(breaker.admit('registry-0'))
   assert.ok(!breaker.admit('registry-1'))
+})
+
+test('its state goes from open over half-open to closed', () => {
+  const { breaker, clock } = clocked()
+  const states = [breaker.state('a')]
+
+  breaker.failure('a')
+  states.push(breaker.state('a'))
+  clock.ms = 1_000
+  states.push(breaker.state('a'))
+  breaker.admit('a')
+  states.push(breaker.state('a'))
+  breaker.success('a')
+  states.push(breaker.state('a'))
+
+  assert.deepEqual(states, ['closed', 'open', 'half-open', 'half-open', 'closed'])
+})
+
+test('a pause is parked, then half-open', () => {
+  const { breaker, clock } = clocked()
+
+  breaker.failure('a', { retryAfterMs: 30_000 })
+
+  assert.equal(breaker.state('a'), 'parked')
+  clock.ms = 30_000
+  assert.equal(breaker.state('a'), 'half-open')
+})
+
+test('failures are counted in a row', () => {
+  const { breaker, clock } = clocked()
+
+  breaker.failure('a')
+  clock.ms = 1_000
+  breaker.admit('a')
+  breaker.failure('a')
+
+  assert.equal(breaker.failures('a'), 2)
+  assert.equal(breaker.failures('b'), 0)
+  clock.ms = 3_000
+  breaker.admit('a')
+  breaker.success('a')
+  assert.equal(breaker.failures('a'), 0)
 })

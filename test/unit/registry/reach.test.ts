@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
-import { reachOf } from '../../../src/registry/reach.ts'
+import { reachOf, realmReachOf } from '../../../src/registry/reach.ts'
 
 const ROWS: readonly [address: string, configured: boolean, url: string, reach: string][] = [
   ['harbor.corp', true, 'https://harbor.corp/v2/', 'anywhere'],
@@ -20,5 +20,23 @@ for (const [address, configured, url, reach] of ROWS) {
   const who = configured ? 'configured' : 'unknown'
   test(`on behalf of the ${who} ${address}, ${url} is asked with reach ${reach}`, () => {
     assert.equal(reachOf(new URL(url), parseAddress(address), configured), reach)
+  })
+}
+
+const REALMS = new Set(['auth.corp', 'tokens.corp:8443'])
+const REALM_ROWS: readonly [realm: string, configured: boolean, reach: string][] = [
+  ['https://auth.corp/token', false, 'anywhere'],
+  ['https://auth.corp:9443/token', true, 'anywhere'],
+  ['https://tokens.corp:8443/token', false, 'anywhere'],
+  ['https://tokens.corp/token', false, 'public'],
+  ['https://other.corp/token', true, 'site'],
+]
+
+for (const [realm, configured, reach] of REALM_ROWS) {
+  const who = configured ? 'a configured' : 'an unknown'
+  test(`for ${who} registry the token service ${realm} is asked with reach ${reach}`, () => {
+    const endpoint = parseAddress('quay.io')
+
+    assert.equal(realmReachOf(new URL(realm), endpoint, configured, REALMS), reach)
   })
 }

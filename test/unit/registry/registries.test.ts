@@ -4,8 +4,14 @@ import type { RegistryEntry } from '../../../src/registry/entry.ts'
 import { ConfiguredRegistries } from '../../../src/registry/registries.ts'
 import { entry } from '../../support/resolver.ts'
 
-function serving(entries: readonly RegistryEntry[], domain: string): string[] {
-  return new ConfiguredRegistries(entries, 1).serving(domain).map(({ name }) => name)
+function serving(
+  entries: readonly RegistryEntry[],
+  domain: string,
+  path = 'app',
+  mirrorsOnly: readonly string[] = [],
+): string[] {
+  const registries = new ConfiguredRegistries(entries, 1, mirrorsOnly)
+  return registries.serving({ domain, path }).map(({ name }) => name)
 }
 
 test('a private registry serves every domain', () => {
@@ -38,20 +44,91 @@ test('a registry with upstreams serves these, and always itself', () => {
   assert.deepEqual(serving(entries, 'hub:5000'), ['hub:5000'])
 })
 
+test('an entry without upstreams leaves out what it is told to', () => {
+  const entries = [entry('hub:5000', { exceptUpstreams: ['quay.io'] })]
+
+  assert.deepEqual(serving(entries, 'docker.io'), ['hub:5000'])
+  assert.deepEqual(serving(entries, 'quay.io'), [])
+})
+
 test('a name that spells out a configured registry means that one', () => {
   const entries = [entry('hub:5000', { priority: 1000 }), entry('other.corp')]
 
   assert.deepEqual(serving(entries, 'other.corp'), ['other.corp'])
 })
 
-test('an entry with a prefix is a mirror, not the registry that its host names', () => {
-  const entries = [entry('harbor.corp/proxy')]
+test('of the entries that name upstreams the longest pattern decides', () => {
+  const entries = [
+    entry('a.corp', { upstreams: ['*.io'] }),
+    entry('b.corp', { upstreams: ['quay.io'] }),
+    entry('c.corp', { upstreams: ['quay.io/team', 'docker.io'] }),
+    entry('d.corp', { upstreams: ['ghcr.io', 'quay.io/team'] }),
+  ]
+
+  assert.deepEqual(serving(entries, 'quay.io', 'team/app'), ['c.corp', 'd.corp'])
+  assert.deepEqual(serving(entries, 'quay.io', 'other/app'), ['b.corp'])
+  assert.deepEqual(serving(entries, 'docker.io', 'library/nginx'), ['c.corp'])
+  assert.deepEqual(serving(entries, 'gcr.io', 'app'), ['a.corp'])
+  assert.deepEqual(serving(entries, 'registry.corp', 'app'), [])
+})
+
+test('two names of Docker Hub are one upstream, and neither is longer', () => {
+  const entries = [
+    entry('a.corp', { upstreams: ['docker.io'] }),
+    entry('b.corp', { upstreams: ['registry-1.docker.io'] }),
+  ]
+
+  assert.deepEqual(serving(entries, 'docker.io', 'library/nginx'), ['a.corp', 'b.corp'])
+})
+
+test('the longest pattern takes nothing from entries that serve everything, or the registry itself', () => {
+  const entries = [
+    entry('sealos.hub:5000', { priority: 1000, offline: true }),
+    entry('quay.io'),
+    entry('harbor.corp/quay', { upstreams: ['quay.io'] }),
+  ]
+
+  assert.deepEqual(serving(entries, 'quay.io'), ['quay.io', 'harbor.corp/quay'])
+  assert.deepEqual(
+    serving(
+      [entries[0], entries[2]].flatMap((each) => each ?? []),
+      'quay.io',
+    ),
+    ['sealos.hub:5000', 'harbor.corp/quay'],
+  )
+})
+
+test('several prefixes of one host each serve their own upstreams', () => {
+  const entries = [
+    entry('harbor.corp/hub', { upstreams: ['docker.io'] }),
+    entry('harbor.corp/quay', { upstreams: ['quay.io'] }),
+  ]
+
+  assert.deepEqual(serving(entries, 'docker.io'), ['harbor.corp/hub'])
+  assert.deepEqual(serving(entries, 'quay.io'), ['harbor.corp/quay'])
+})
+
+test('an entry with a prefix is no mirror of its own host, which is asked as it is configured', () => {
+  const endpoint = { scheme: 'http', host: 'harbor.corp:80', prefix: 'proxy' } as const
+  const entries = [entry('harbor.corp:80/proxy', { endpoint })]
   const registries = new ConfiguredRegistries(entries, 1)
 
-  assert.deepEqual(registries.origin('harbor.corp'), {
-    endpoint: { scheme: 'https', host: 'harbor.corp', prefix: '' },
+  assert.deepEqual(serving(entries, 'harbor.corp:80'), [])
+  assert.deepEqual(registries.origin('harbor.corp:80'), {
+    endpoint: { scheme: 'http', host: 'harbor.corp:80', prefix: '' },
+    configured: true,
   })
-  assert.deepEqual(serving(entries, 'harbor.corp'), ['harbor.corp/proxy'])
+})
+
+test('mirrorsOnly rules out the origin, also one that is configured', () => {
+  const entries = [entry('quay.io'), entry('hub.corp', { upstreams: ['quay.io'] })]
+  const registries = new ConfiguredRegistries(entries, 1, ['quay.io/team', '*.corp'])
+
+  assert.equal(registries.mirrorsOnly({ domain: 'quay.io', path: 'team/app' }), 'quay.io/team')
+  assert.equal(registries.mirrorsOnly({ domain: 'quay.io', path: 'other' }), undefined)
+  assert.equal(registries.mirrorsOnly({ domain: 'a.corp', path: 'x' }), '*.corp')
+  assert.deepEqual(serving(entries, 'quay.io', 'team/app', ['quay.io/team']), ['hub.corp'])
+  assert.deepEqual(serving(entries, 'quay.io', 'other', ['quay.io/team']), ['quay.io', 'hub.corp'])
 })
 
 test('every name of Docker Hub is the same registry, and answers at the same host', () => {
@@ -70,4 +147,5 @@ test('an origin that nobody configured is https, and http on loopback', () => {
   assert.equal(registries.origin('docker.io').endpoint.host, 'registry-1.docker.io')
   assert.equal(registries.origin('quay.io').endpoint.scheme, 'https')
   assert.equal(registries.origin('127.0.0.1:5000').endpoint.scheme, 'http')
+  assert.equal(registries.origin('quay.io').configured, false)
 })

@@ -21,3 +21,15 @@ for (const [value, ms] of VALUES) {
     assert.equal(retryAfterMs(value === undefined ? {} : { 'retry-after': value }, NOW), ms)
   })
 }
+
+test('a rate limit that is used up is a wait of 15 minutes where nothing else is said', () => {
+  assert.equal(retryAfterMs({ 'ratelimit-remaining': '0;w=21600' }, NOW), 900_000)
+  assert.equal(retryAfterMs({ 'ratelimit-remaining': '0;w=21600', 'retry-after': '5' }, NOW), 5_000)
+  assert.equal(retryAfterMs({ 'ratelimit-remaining': '3;w=21600' }, NOW), 10_000)
+})
+
+test("Docker Hub's X-Retry-After is the second from which it may be asked again", () => {
+  const seconds = String(NOW / 1_000 + 90)
+
+  assert.equal(retryAfterMs({ 'x-retry-after': seconds }, NOW), 90_000)
+})

@@ -1,0 +1,163 @@
+import { ResolveError } from '../errors.ts'
+import {
+  type Access,
+  Authorizer,
+  challengeOf,
+  type Party,
+  scopeFor,
+  wantsMore,
+} from './authorizer.ts'
+import { discard } from './body.ts'
+import type { Challenge } from './challenge.ts'
+import { type Endpoint, endpointUrl } from './endpoint.ts'
+import { networkFailure, type Question } from './failure.ts'
+import { Gate } from './gate.ts'
+import { reachOf } from './reach.ts'
+import { isRedirect, nextHop } from './redirect.ts'
+import type { Reply } from './reply.ts'
+import { pullScope } from './scope.ts'
+import { TokenCache } from './token.ts'
+import { isOwn, Transport, type TransportOptions } from './transport.ts'
+
+export interface ConversationOptions extends TransportOptions {
+  /** Limit of one token exchange. */
+  readonly exchangeTimeoutMs: number
+  /** Questions that one registry is asked at once; default 16. */
+  readonly maxConcurrent?: number
+  /** Token services that may be at any address: `host` or `host:port`. */
+  readonly realms?: readonly string[]
+}
+
+/** Something to be had below the root of a registry's API. */
+export interface Errand {
+  readonly party: Party
+  readonly method: 'GET' | 'HEAD'
+  /** `library/nginx/manifests/1`, with its query. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Of the token, should one be wanted. */
+  readonly scope: string | undefined
+  /** false: a challenge is an answer like any other. */
+  readonly authorize?: boolean
+}
+
+const MAX_REDIRECTS = 5
+/** One for who we are, one more for a scope that turned out to be too small. */
+const MAX_ANSWERS = 2
+const REPOSITORY_PATH = /^(?<repository>.+)\/(?:manifests|blobs|tags)\/[^/]+$/
+
+/** Asks registries: waits its turn, answers challenges, follows redirects, each under its guards. */
+export class Conversation {
+  readonly #transport: Transport
+  readonly #authorizer: Authorizer
+  readonly #gate: Gate
+
+  constructor(options: ConversationOptions) {
+    const { now, exchangeTimeoutMs, maxConcurrent = 16, realms = [] } = options
+    this.#transport = new Transport(options)
+    const tokens = new TokenCache({ transport: this.#transport, now, exchangeTimeoutMs })
+    this.#authorizer = new Authorizer(tokens, realms)
+    this.#gate = new Gate(maxConcurrent)
+  }
+
+  /**
+   * Runs what may take several errands to one registry, as soon as it is its turn there.
+   *
+   * @throws ResolveError, whatever was thrown
+   */
+  async ask<T>(
+    { endpoint, signal }: Party,
+    question: Question,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.#gate.run(endpointUrl(endpoint), signal, work)
+    } catch (error) {
+      throw networkFailure(error, question, signal)
+    }
+  }
+
+  /** The answer that is no redirect, and no challenge that could be met. To be called within `ask`. */
+  async reply(errand: Errand): Promise<Reply> {
+    const { endpoint } = errand.party
+    let url = apiUrl(endpoint, errand.path)
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+      const reply = await this.#authorized(url, errand)
+      if (!isRedirect(reply.status)) return reply
+      await discard(reply)
+      url = nextHop(reply.headers.location, url)
+    }
+    throw new ResolveError(
+      'UNAVAILABLE',
+      `${endpoint.host} redirects in a circle: more than ${MAX_REDIRECTS} times`,
+      { step: 'manifest' },
+    )
+  }
+
+  /** Ends every connection. */
+  close(): Promise<void> {
+    return this.#transport.close()
+  }
+
+  async #authorized(url: URL, { party, method, headers, ...errand }: Errand): Promise<Reply> {
+    const { endpoint, configured, signal, observe } = party
+    const reach = reachOf(url, endpoint, configured)
+    const send = (authorization?: string) => {
+      const all = { ...headers, ...(authorization === undefined ? {} : { authorization }) }
+      return this.#transport.send({ url, method, headers: all, endpoint, reach, signal, observe })
+    }
+    // Credentials are for the registry, not for whom it sends us to.
+    if (errand.authorize === false || !isOwn(url, endpoint)) return send()
+    const access: Access = { ...party, scope: scopeAt(url, endpoint) ?? errand.scope }
+    let header = await this.#authorizer.header(access)
+    let reply = await send(header)
+    let answered: Challenge | undefined
+    for (let answers = 0; answers < MAX_ANSWERS; answers += 1) {
+      const challenge = challengeOf(reply)
+      if (challenge === undefined || !isNews(challenge, answered, access)) return reply
+      // All that counts of it has come; told of now, it stands before what is asked because of it.
+      reply.ended()
+      const answer = await this.#answer(access, challenge, header, reply)
+      if (answer === undefined) return reply
+      header = answer
+      answered = challenge
+      reply = await send(header)
+    }
+    return reply
+  }
+
+  /** Keeps the reply if it is the last word: then its body may say why. */
+  async #answer(
+    access: Access,
+    challenge: Challenge,
+    refused: string | undefined,
+    reply: Reply,
+  ): Promise<string | undefined> {
+    let answer: string | undefined
+    let failed = true
+    try {
+      answer = await this.#authorizer.answer(access, challenge, refused)
+      failed = false
+    } finally {
+      if (failed || answer !== undefined) await discard(reply)
+    }
+    return answer
+  }
+}
+
+/** After one answer only a scope that is larger than the one before is worth another. */
+function isNews(challenge: Challenge, answered: Challenge | undefined, access: Access): boolean {
+  if (answered === undefined) return true
+  return wantsMore(challenge) && scopeFor(challenge, access) !== scopeFor(answered, access)
+}
+
+function apiUrl(endpoint: Endpoint, path: string): URL {
+  return new URL(`${endpoint.root ?? '/v2'}/${path}`, endpointUrl(endpoint))
+}
+
+/** Harbor redirects to another repository of its own, which needs a token of its own. */
+function scopeAt({ pathname }: URL, { root = '/v2' }: Endpoint): string | undefined {
+  if (!pathname.startsWith(`${root}/`)) return undefined
+  const { repository } = REPOSITORY_PATH.exec(pathname.slice(root.length + 1))?.groups ?? {}
+  return repository === undefined ? undefined : pullScope(repository)
+}

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Gate } from '../../../src/registry/gate.ts'
+
+const NEVER = new AbortController().signal
+
+/** Work that goes on until it is told to end. */
+function piece() {
+  let end = () => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  return { end, work: () => ended }
+}
+
+test('what is more than the limit waits its turn, in the order of arrival', async () => {
+  const gate = new Gate(2)
+  const pieces = [piece(), piece(), piece(), piece()]
+  const began: number[] = []
+  const all = pieces.map(({ work }, index) =>
+    gate.run('a', NEVER, () => {
+      began.push(index)
+      return work()
+    }),
+  )
+  assert.deepEqual(began, [0, 1])
+
+  pieces[1]?.end()
+  await all[1]
+  await new Promise(setImmediate)
+
+  assert.deepEqual(began, [0, 1, 2])
+  for (const { end } of pieces) end()
+  await Promise.all(all)
+  assert.deepEqual(began, [0, 1, 2, 3])
+})
+
+test('one name does not wait for another', async () => {
+  const gate = new Gate(1)
+  const slow = piece()
+  const waiting = gate.run('a', NEVER, slow.work)
+
+  assert.equal(await gate.run('b', NEVER, async () => 7), 7)
+
+  slow.end()
+  await waiting
+})
+
+test('work that fails gives its place to the next', async () => {
+  const gate = new Gate(1)
+  const failing = gate.run('a', NEVER, () => Promise.reject(new Error('broken')))
+  const next = gate.run('a', NEVER, async () => 7)
+
+  await assert.rejects(failing, { message: 'broken' })
+  assert.equal(await next, 7)
+})
+
+test('who leaves while waiting leaves the line, and never begins', async () => {
+  const gate = new Gate(1)
+  const slow = piece()
+  const running = gate.run('a', NEVER, slow.work)
+  const caller = new AbortController()
+  const left = gate.run('a', caller.signal, () => assert.fail('it began'))
+  const stayed = gate.run('a', NEVER, async () => 7)
+
+  caller.abort(new Error('gone'))
+
+  await assert.rejects(left, { message: 'gone' })
+  slow.end()
+  await running
+  assert.equal(await stayed, 7)
+})
+
+test('who leaves in the moment of being let in does not take the place along', async () => {
+  const gate = new Gate(1)
+  const slow = piece()
+  const running = gate.run('a', NEVER, slow.work)
+  const caller = new AbortController()
+  const left = gate.run('a', caller.signal, async () => 'let in')
+
+  slow.end()
+  await running
+  caller.abort(new Error('gone'))
+
+  await left.catch(() => {})
+  assert.equal(await gate.run('a', NEVER, async () => 7), 7)
+})
+
+test('who has left before is not let in', async () => {
+  const left = new Gate(1).run('a', AbortSignal.abort(new Error('gone')), async () => 7)
+
+  await assert.rejects(left, { message: 'gone' })
+})
