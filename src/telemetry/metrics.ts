@@ -1,0 +1,191 @@
+import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import type { Histogram } from './histogram.ts'
+import type { Meters } from './meters.ts'
+
+/** What is looked up at each scrape, because somebody else keeps it. */
+export interface Readings {
+  readonly meters: Meters
+  /** Events of the cache by name, since the start. */
+  cacheEvents(): Readonly<Record<string, number>>
+  /** Entries by kind, now. */
+  cacheEntries(): Readonly<Record<string, number>>
+  registries(): readonly RegistryReading[]
+}
+
+export interface RegistryReading {
+  readonly registry: string
+  readonly state: string
+  /** Requests it says are left; undefined: it does not say. */
+  readonly remaining: number | undefined
+}
+
+const STATES = ['closed', 'open', 'half-open', 'parked'] as const
+
+/** The page of `GET /metrics`, in Prometheus' text format. */
+export class MetricsPage {
+  readonly #registry = new Registry()
+  readonly contentType = this.#registry.contentType
+
+  constructor(readings: Readings) {
+    const { meters } = readings
+    // With a registry of its own: two services in one process, as in tests, must not share one.
+    const registers = [this.#registry]
+    collectDefaultMetrics({ register: this.#registry })
+    this.#counter('image_resolver_resolutions_total', 'Resolutions by source.', ['source'], () =>
+      Object.entries(meters.resolutions).map(([source, { count }]) => [{ source }, count]),
+    )
+    this.#counter(
+      'image_resolver_resolution_failures_total',
+      'Resolutions without an answer, by error code.',
+      ['code'],
+      () => rows(meters.failures),
+    )
+    this.#registry.registerMetric(
+      histogramMetric(
+        'image_resolver_resolution_seconds',
+        'How long resolutions took, by source.',
+        () => meters.resolutions,
+      ),
+    )
+    this.#counter(
+      'image_resolver_failovers_total',
+      'Resolutions that another registry than the first one answered.',
+      [],
+      () => [[{}, meters.failovers]],
+    )
+    this.#counter('image_resolver_cache_events_total', 'Events of the cache.', ['event'], () =>
+      Object.entries(readings.cacheEvents()).map(([event, count]) => [{ event }, count]),
+    )
+    this.#counter(
+      'image_resolver_registry_requests_total',
+      'Requests to registries, by method and status.',
+      ['registry', 'method', 'status'],
+      () => rows(meters.exchanges),
+    )
+    this.#counter('image_resolver_cri_calls_total', 'CRI calls.', ['method', 'code'], () =>
+      rows(meters.calls),
+    )
+    this.#counter(
+      'image_resolver_pulls_total',
+      'Pulls that ended, by outcome.',
+      ['outcome'],
+      () => [
+        [{ outcome: 'pulled' }, meters.pulls.pulled],
+        [{ outcome: 'failed' }, meters.pulls.failed],
+        [{ outcome: 'passed_on' }, meters.pulls.passedOn],
+      ],
+    )
+    const gauge = (
+      name: string,
+      help: string,
+      labelNames: readonly string[],
+      read: () => readonly Reading[],
+    ): void => {
+      new Gauge({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect() {
+          this.reset()
+          for (const [labels, value] of read()) this.set(labels, value)
+        },
+      })
+    }
+    gauge('image_resolver_pulls_in_flight', 'Pulls that run now.', [], () => [
+      [{}, meters.pulls.inFlight],
+    ])
+    gauge('image_resolver_cache_entries', 'Entries of the cache.', ['kind'], () =>
+      Object.entries(readings.cacheEntries()).map(([kind, count]) => [{ kind }, count]),
+    )
+    gauge(
+      'image_resolver_registry_state',
+      '1 for the state that the breaker of a registry is in.',
+      ['registry', 'state'],
+      () =>
+        readings
+          .registries()
+          .flatMap(({ registry, state }) =>
+            STATES.map((each): Reading => [{ registry, state: each }, each === state ? 1 : 0]),
+          ),
+    )
+    gauge(
+      'image_resolver_registry_requests_left',
+      'Requests that a registry says are left.',
+      ['registry'],
+      () =>
+        readings
+          .registries()
+          .flatMap(({ registry, remaining }): Reading[] =>
+            remaining === undefined ? [] : [[{ registry }, remaining]],
+          ),
+    )
+    gauge('image_resolver_config_generation', 'Grows with each configuration.', [], () => [
+      [{}, meters.configuration.generation],
+    ])
+    gauge('image_resolver_config_loaded_timestamp_seconds', 'When it was loaded.', [], () => [
+      [{}, meters.configuration.loadedAt / 1_000],
+    ])
+    gauge(
+      'image_resolver_config_last_reload_failed',
+      '1 when the file says something that cannot be used.',
+      [],
+      () => [[{}, meters.configuration.lastReloadFailed ? 1 : 0]],
+    )
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+
+  #counter(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: () => readonly Reading[],
+  ): void {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        for (const [labels, value] of read()) this.inc(labels, value)
+      },
+    })
+  }
+}
+
+type Reading = readonly [labels: Readonly<Record<string, string>>, value: number]
+
+function rows(tally: Meters['exchanges'] | Meters['failures'] | Meters['calls']): Reading[] {
+  return tally.rows().map(({ labels, count }) => [labels, count])
+}
+
+/**
+ * A histogram that was kept elsewhere: prom-client's own would have to be told of every duration
+ * while an answer is waiting, which costs more than finding it in the cache.
+ */
+function histogramMetric(
+  name: string,
+  help: string,
+  read: () => Readonly<Record<string, Histogram>>,
+): Metric<'source' | 'le'> {
+  const get = async () => ({
+    name,
+    help,
+    type: 'histogram',
+    aggregator: 'sum',
+    values: Object.entries(read()).flatMap(([source, histogram]) => [
+      ...histogram.cumulative().map(({ boundMs, count }) => ({
+        metricName: `${name}_bucket`,
+        labels: { source, le: boundMs === Number.POSITIVE_INFINITY ? '+Inf' : boundMs / 1_000 },
+        value: count,
+      })),
+      { metricName: `${name}_sum`, labels: { source }, value: histogram.sumMs / 1_000 },
+      { metricName: `${name}_count`, labels: { source }, value: histogram.count },
+    ]),
+  })
+  return { name, get } as unknown as Metric<'source' | 'le'>
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Meters } from '../../../src/telemetry/meters.ts'
+import { MetricsPage, type Readings } from '../../../src/telemetry/metrics.ts'
+
+function readings(meters: Meters, fields: Partial<Readings> = {}): Readings {
+  return {
+    meters,
+    cacheEvents: () => ({ hit: 3 }),
+    cacheEntries: () => ({ where: 2 }),
+    registries: () => [],
+    ...fields,
+  }
+}
+
+test('the page counts resolutions by source, and buckets their durations in seconds', async () => {
+  const meters = new Meters()
+  meters.resolutions.cache.record(0.02)
+  meters.resolutions.registry.record(30)
+
+  const text = await new MetricsPage(readings(meters)).text()
+
+  assert.match(text, /^image_resolver_resolutions_total\{source="cache"\} 1$/m)
+  assert.match(text, /^# TYPE image_resolver_resolution_seconds histogram$/m)
+  assert.match(
+    text,
+    /^image_resolver_resolution_seconds_bucket\{source="registry",le="0.025"\} 0$/m,
+  )
+  assert.match(text, /^image_resolver_resolution_seconds_bucket\{source="registry",le="0.05"\} 1$/m)
+  assert.match(
+    text,
+    /^image_resolver_resolution_seconds_bucket\{source="registry",le="\+Inf"\} 1$/m,
+  )
+  assert.match(text, /^image_resolver_resolution_seconds_sum\{source="registry"\} 0.03$/m)
+  assert.match(text, /^image_resolver_resolution_seconds_count\{source="cache"\} 1$/m)
+})
+
+test('each scrape says what holds then, and counts nothing twice', async () => {
+  const meters = new Meters()
+  const page = new MetricsPage(readings(meters))
+  meters.calls.add('PullImage', 'OK')
+  await page.text()
+
+  meters.calls.add('PullImage', 'OK')
+  const text = await page.text()
+
+  assert.match(text, /^image_resolver_cri_calls_total\{method="PullImage",code="OK"\} 2$/m)
+  assert.match(text, /^image_resolver_cache_events_total\{event="hit"\} 3$/m)
+  assert.match(text, /^image_resolver_cache_entries\{kind="where"\} 2$/m)
+})
+
+test('the state of a registry is one of four, and what it does not say is absent', async () => {
+  const registries = () => [
+    { registry: 'sealos.hub:5000', state: 'open', remaining: undefined },
+    { registry: 'docker.io', state: 'closed', remaining: 98 },
+  ]
+
+  const text = await new MetricsPage(readings(new Meters(), { registries })).text()
+
+  assert.match(
+    text,
+    /^image_resolver_registry_state\{registry="sealos.hub:5000",state="open"\} 1$/m,
+  )
+  assert.match(
+    text,
+    /^image_resolver_registry_state\{registry="sealos.hub:5000",state="closed"\} 0$/m,
+  )
+  assert.match(text, /^image_resolver_registry_requests_left\{registry="docker.io"\} 98$/m)
+  assert.doesNotMatch(text, /requests_left\{registry="sealos/)
+})
