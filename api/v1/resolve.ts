@@ -1,4 +1,5 @@
 import type { XStatic } from 'typebox/schema'
+import { Candidate } from './candidate.ts'
 import { Attempt } from './error.ts'
 import type { ObjectSchema } from './schema.ts'
 
@@ -29,7 +30,14 @@ export const ResolveQuery = {
     explain: {
       type: 'boolean',
       default: false,
-      description: 'Adds `attempts`: which registries were asked, and what they said.',
+      description:
+        'Adds `attempts` and `candidates`: who was asked what, what came back, and why the answer is what it is.',
+    },
+    all: {
+      type: 'boolean',
+      default: false,
+      description:
+        "Ask every registry, also after one answered, and nobody's cache; adds `candidates`.",
     },
     node: {
       type: 'boolean',
@@ -176,6 +184,12 @@ export const ResolveResponse = {
       type: 'array',
       items: Attempt,
       description: 'With `explain=true`; empty when the cache answered.',
+    },
+    candidates: {
+      type: 'array',
+      items: Candidate,
+      description:
+        'With `explain=true` or `all=true`: every place where it may be, in the order of asking. When the cache answered, of the time when it was asked; empty when that is not known any more.',
     },
   },
 } as const satisfies ObjectSchema

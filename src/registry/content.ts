@@ -4,16 +4,18 @@ import { ResolveError, toResolveError } from '../errors.ts'
 import type { Conversation } from './conversation.ts'
 import type { Question } from './failure.ts'
 import type { ImageRequest } from './image.ts'
-import { MANIFEST_TYPES } from './media-types.ts'
+import { MANIFEST_TYPES, OCI_INDEX } from './media-types.ts'
 import { pullScope } from './scope.ts'
 
 export interface ContentRequest {
   readonly method: 'GET' | 'HEAD'
-  readonly kind: 'manifests' | 'blobs'
+  readonly kind: 'manifests' | 'blobs' | 'referrers'
   /** Default: what manifests are, for manifests. */
   readonly accept?: string
   /** `bytes=0-99`; for blobs. */
   readonly range?: string
+  /** Without its question mark; for referrers. */
+  readonly query?: string
 }
 
 /** Whatever the registry answered, 404 and 429 included. */
@@ -24,10 +26,14 @@ export interface Content {
   readonly body: Readable
 }
 
-const ACCEPT = { manifests: MANIFEST_TYPES.join(', '), blobs: '*/*' } as const
+const ACCEPT = {
+  manifests: MANIFEST_TYPES.join(', '),
+  blobs: '*/*',
+  referrers: OCI_INDEX,
+} as const
 
 /**
- * Opens a manifest or a blob (`reference`: tag or digest). Redirects are followed, without
+ * Opens a manifest, a blob, or the list of what refers to a manifest (`reference`: tag or digest). Redirects are followed, without
  * credentials where they leave the registry. Nothing is buffered, and nothing verified: that is for
  * whom the bytes go to.
  *
@@ -53,7 +59,7 @@ export function openContent(
       const reply = await conversation.reply({
         party,
         method: content.method,
-        path: `${repository}/${content.kind}/${reference}`,
+        path: `${repository}/${content.kind}/${reference}${queryOf(content)}`,
         headers: headersOf(content),
         scope: pullScope(repository),
       })
@@ -68,6 +74,10 @@ export function openContent(
       line.hangUp()
       throw error
     })
+}
+
+function queryOf({ query = '' }: ContentRequest): string {
+  return query === '' ? '' : `?${query}`
 }
 
 function headersOf({ kind, accept = ACCEPT[kind], range }: ContentRequest) {

@@ -44,7 +44,7 @@ export interface Errand {
 const MAX_REDIRECTS = 5
 /** One for who we are, one more for a scope that turned out to be too small. */
 const MAX_ANSWERS = 2
-const REPOSITORY_PATH = /^(?<repository>.+)\/(?:manifests|blobs|tags)\/[^/]+$/
+const REPOSITORY_PATH = /^(?<repository>.+)\/(?:manifests|blobs|tags|referrers)\/[^/]+$/
 
 /** Asks registries: waits its turn, answers challenges, follows redirects, each under its guards. */
 export class Conversation {

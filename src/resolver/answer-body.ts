@@ -1,9 +1,18 @@
 import type { NodeImage, ResolveResponse } from '../../api/v1/resolve.ts'
 import type { Answer } from './answer.ts'
 import { toAttemptBody } from './attempt-body.ts'
+import { toCandidateBody } from './candidate-body.ts'
 
-/** Field by field, all the way down: nothing else that an answer may carry is ever told. */
-export function toResolveResponse(answer: Answer, explain: boolean): ResolveResponse {
+/**
+ * Field by field, all the way down: nothing else that an answer may carry is ever told.
+ *
+ * @param candidates also tell of every candidate; with `explain` that is so anyway
+ */
+export function toResolveResponse(
+  answer: Answer,
+  explain: boolean,
+  candidates = explain,
+): ResolveResponse {
   const { resolvedAt, expiresAt, platform, node } = answer
   return {
     requested: answer.requested,
@@ -30,6 +39,7 @@ export function toResolveResponse(answer: Answer, explain: boolean): ResolveResp
     expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
     ...(node !== undefined && { node: toNode(node) }),
     ...(explain && { attempts: answer.attempts.map(toAttemptBody) }),
+    ...(candidates && { candidates: (answer.candidates ?? []).map(toCandidateBody) }),
   }
 }
 

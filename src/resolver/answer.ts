@@ -1,6 +1,6 @@
 import type { Attempt } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
-import type { RankedReference } from './types.ts'
+import type { CandidateReport, RankedReference } from './types.ts'
 
 /** What every door says of a reference: a resolution, or what the node alone knows. */
 export interface Answer {
@@ -20,4 +20,6 @@ export interface Answer {
   readonly expiresAt: number | undefined
   readonly node?: { readonly present: boolean; readonly imageId?: string }
   readonly attempts: readonly Attempt[]
+  /** The whole story of the walk behind it, as far as it is still known. */
+  readonly candidates?: readonly CandidateReport[]
 }

@@ -1,4 +1,4 @@
-import { type Attempt, type ResolveError, toResolveError } from '../errors.ts'
+import { type ResolveError, toResolveError } from '../errors.ts'
 import { formatPlatform, type Platform, parsePlatform } from '../reference/platform.ts'
 import {
   formatReference,
@@ -10,6 +10,7 @@ import type { Credentials } from '../registry/credentials.ts'
 import type { NodeImage } from '../runtime/types.ts'
 import type { Answer } from './answer.ts'
 import type { RankedReference, Resolution, ResolveOptions } from './types.ts'
+import { UnresolvedError } from './unresolved.ts'
 
 /** What the doors need of the resolver. */
 export interface Resolves {
@@ -36,6 +37,8 @@ export interface AnswerOptions {
   /** `os/architecture[/variant]`; default: this machine's. */
   readonly platform?: string
   readonly refresh?: boolean
+  /** Ask every registry, also after one answered. */
+  readonly all?: boolean
   /** Also say whether the node has the image; nothing is said of it while no runtime answers. */
   readonly node?: boolean
   /** The caller's own for the domain of the reference, which alone gets them. */
@@ -61,13 +64,14 @@ export class Answers {
     const reference = parseReference(input)
     const platform =
       options.platform === undefined ? this.#options.platform : parsePlatform(options.platform)
-    const { refresh, signal } = options
+    const { all, refresh, signal } = options
     const credentials = options.credentials?.(reference.domain)
     try {
       const resolution = await this.#options.resolver.resolve(reference, {
         platform,
         credentials,
         refresh,
+        all,
         signal,
       })
       const answer = toAnswer(input, resolution)
@@ -108,7 +112,7 @@ export class Answers {
     if (node === undefined || !own || error.code === 'CANCELED') return undefined
     const image = await this.#findOnNode(node, reference, signal)
     if (image === undefined) return undefined
-    return nodeAnswer(input, reference, platform, image, error.attempts, this.#options.now())
+    return nodeAnswer(input, reference, platform, image, error, this.#options.now())
   }
 
   /** A runtime in trouble must not hide why the registries failed. */
@@ -145,6 +149,7 @@ function toAnswer(requested: string, resolution: Resolution): Answer {
     resolvedAt: resolution.resolvedAt,
     expiresAt: resolution.expiresAt,
     attempts: resolution.attempts,
+    candidates: resolution.candidates ?? [],
   }
 }
 
@@ -153,7 +158,7 @@ function nodeAnswer(
   reference: Reference,
   platform: Platform,
   image: NodeImage,
-  attempts: readonly Attempt[],
+  error: ResolveError,
   now: number,
 ): Answer {
   const repository = repositoryName(reference)
@@ -175,7 +180,8 @@ function nodeAnswer(
     resolvedAt: now,
     expiresAt: undefined,
     node: { present: true, imageId: image.id },
-    attempts,
+    attempts: error.attempts,
+    candidates: error instanceof UnresolvedError ? error.candidates : [],
   }
 }
 

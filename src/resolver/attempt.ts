@@ -80,6 +80,23 @@ export function walkError(
   })
 }
 
+/** For an inquiry that its signal ended. */
+export function endedError(
+  what: string,
+  reason: unknown,
+  attempts: readonly Attempt[],
+): ResolveError {
+  const ending = toResolveError(reason)
+  const code = ending.code === 'DEADLINE_EXCEEDED' ? ending.code : 'CANCELED'
+  const why = code === 'CANCELED' ? 'the caller went away' : 'out of time'
+  return new ResolveError(code, `${what}: ${why}`, { cause: ending, attempts })
+}
+
+/** For a registry that did not answer within its budget. */
+export function lateError(budgetMs: number): ResolveError {
+  return new ResolveError('DEADLINE_EXCEEDED', `no answer within ${budgetMs} ms`)
+}
+
 /** The registry client begins with the host by itself, which mostly is the name. */
 function tell({ registry, message, outcome }: Attempt): string {
   if (message?.startsWith(`${registry}:`)) return message

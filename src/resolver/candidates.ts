@@ -1,15 +1,16 @@
 import { type Reference, repositoryName } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import type { Endpoint } from '../registry/endpoint.ts'
-import type { RegistryEntry } from '../registry/entry.ts'
-import type { Candidate, Registries } from './types.ts'
+import type { Capability, RegistryEntry } from '../registry/entry.ts'
+import { mirrorRepository } from './mirror-repository.ts'
+import type { Candidate, Origin, Registries } from './types.ts'
 
 /** Below every configured registry, whatever its priority. */
 const UNCONFIGURED_PRIORITY = 0
 
 /**
  * Every place where the reference may be found, in the order of asking: the configured registries
- * that serve its domain, then its origin, unless that is configured and so has a place of its own.
+ * that serve it, then its origin, unless that is configured and so has a place of its own, or
+ * `mirrorsOnly` rules it out.
  *
  * @param credentials the caller's own; they go to the origin and nowhere else
  */
@@ -20,40 +21,59 @@ export function candidatesFor(
 ): readonly Candidate[] {
   const origin = registries.origin(reference.domain)
   const candidates = registries
-    .serving(reference.domain)
+    .serving(reference)
     .map((entry) =>
       entry === origin.entry
-        ? originCandidate(reference, origin.endpoint, entry, credentials)
+        ? originCandidate(reference, origin, credentials)
         : mirrorCandidate(reference, entry),
     )
-  if (!candidates.some((candidate) => candidate.origin)) {
-    candidates.push(originCandidate(reference, origin.endpoint, origin.entry, credentials))
-  }
-  return candidates
+  const settled = candidates.some((candidate) => candidate.origin)
+  if (settled || registries.mirrorsOnly(reference) !== undefined) return candidates
+  return [...candidates, originCandidate(reference, origin, credentials)]
+}
+
+/** Whether it may say what a tag points at; else it is asked by digest alone. */
+export function resolvesTags(candidate: Candidate): boolean {
+  return may(candidate, 'resolve')
+}
+
+/** Whether anybody may be sent there to pull. */
+export function isPullable(candidate: Candidate): boolean {
+  return may(candidate, 'pull')
+}
+
+/** Whether it is used only with the consent of the origin (KEP-2535). The origin needs nobody's. */
+export function needsConsent({ entry, origin }: Candidate): boolean {
+  return entry?.trusted === false && !origin
+}
+
+/** What an entry may do for its upstreams says nothing of the images that are its own. */
+function may({ entry, origin, registry }: Candidate, what: Capability): boolean {
+  const { capabilities, upstreams } = entry ?? {}
+  if (capabilities === undefined) return true
+  const isItself = origin && upstreams !== undefined && !upstreams.includes(registry)
+  return isItself || capabilities.includes(what)
 }
 
 function mirrorCandidate(reference: Reference, entry: RegistryEntry): Candidate {
-  const { host, prefix } = entry.endpoint
-  const repository = prefix === '' ? reference.path : `${prefix}/${reference.path}`
+  const repository = mirrorRepository(reference, entry)
   return {
     registry: entry.name,
     endpoint: entry.endpoint,
     repository,
-    pullName: `${host}/${repository}`,
+    pullName: `${entry.endpoint.host}/${repository}`,
     priority: entry.priority,
     origin: false,
     configured: true,
-    ...(entry.credentials === undefined ? {} : { credentials: entry.credentials }),
+    entry,
   }
 }
 
 function originCandidate(
   reference: Reference,
-  endpoint: Endpoint,
-  entry: RegistryEntry | undefined,
-  callers: Credentials | undefined,
+  { endpoint, entry, configured }: Origin,
+  credentials: Credentials | undefined,
 ): Candidate {
-  const credentials = callers ?? entry?.credentials
   return {
     registry: reference.domain,
     endpoint,
@@ -61,7 +81,8 @@ function originCandidate(
     pullName: repositoryName(reference),
     priority: entry?.priority ?? UNCONFIGURED_PRIORITY,
     origin: true,
-    configured: entry !== undefined,
-    ...(credentials === undefined ? {} : { credentials }),
+    configured,
+    ...(entry !== undefined && { entry }),
+    ...(credentials !== undefined && { credentials }),
   }
 }

@@ -11,6 +11,11 @@ interface Flight<T> {
 export class Flights<T> {
   readonly #flights = new Map<string, Flight<T>>()
 
+  /** Whether who joins now shares a run. */
+  has(key: string): boolean {
+    return this.#flights.has(key)
+  }
+
   /** @throws the signal's reason when that caller leaves, else what the run throws */
   join(
     key: string,

@@ -1,4 +1,5 @@
 import type { Reference } from '../reference/reference.ts'
+import { isPullable, resolvesTags } from './candidates.ts'
 import type { Candidate, RankedReference } from './types.ts'
 
 /** What this resolution learned of a candidate. */
@@ -7,7 +8,8 @@ export type Standing = 'verified' | 'assumed' | 'refuted'
 /**
  * The pullable references of one image, best first: digests before tags, verified before assumed,
  * then the order of the candidates; option 3 of kubernetes/kubernetes#46255. A candidate that said
- * no is not listed. A tag is listed only where the caller asked by tag: beside a digest it binds nobody.
+ * no, or that nobody may pull from, is not listed. A tag is listed only where the caller asked by
+ * tag, since beside a digest it binds nobody, and where the registry is trusted with tags.
  */
 export function rankReferences(
   reference: Reference,
@@ -15,16 +17,22 @@ export function rankReferences(
   candidates: readonly Candidate[],
   standing: (candidate: Candidate) => Standing,
 ): readonly RankedReference[] {
-  const verified = candidates.filter((candidate) => standing(candidate) === 'verified')
-  const assumed = candidates.filter((candidate) => standing(candidate) === 'assumed')
-  const ordered = [...verified, ...assumed]
-  const digests = ordered.map((candidate, index) =>
-    ranked(candidate, `${candidate.pullName}@${digest}`, 'digest', index < verified.length),
+  const pullable = candidates
+    .filter(isPullable)
+    .map((candidate) => ({ candidate, standing: standing(candidate) }))
+  const ordered = [
+    ...pullable.filter((each) => each.standing === 'verified'),
+    ...pullable.filter((each) => each.standing === 'assumed'),
+  ]
+  const digests = ordered.map(({ candidate, standing }) =>
+    ranked(candidate, `${candidate.pullName}@${digest}`, 'digest', standing === 'verified'),
   )
   if (reference.tag === undefined || reference.digest !== undefined) return digests
-  const tags = ordered.map((candidate, index) =>
-    ranked(candidate, `${candidate.pullName}:${reference.tag}`, 'tag', index < verified.length),
-  )
+  const tags = ordered
+    .filter(({ candidate }) => resolvesTags(candidate))
+    .map(({ candidate, standing }) =>
+      ranked(candidate, `${candidate.pullName}:${reference.tag}`, 'tag', standing === 'verified'),
+    )
   return [...digests, ...tags]
 }
 

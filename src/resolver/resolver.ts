@@ -1,22 +1,28 @@
-import { type AttemptOutcome, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
+import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import { formatPlatform, type Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import type { ImageIdentity } from '../registry/image.ts'
+import { Background } from './background.ts'
 import type { ResolutionCache } from './cache.ts'
-import { candidatesFor } from './candidates.ts'
+import { candidatesFor, needsConsent, resolvesTags } from './candidates.ts'
 import type { Clock } from './clock.ts'
 import { Flights } from './flights.ts'
-import { rankReferences, type Standing } from './ranking.ts'
+import { Inquiry } from './inquiry.ts'
+import { resolutionKey } from './key.ts'
+import { nobodyToAsk } from './nobody.ts'
+import { rankReferences } from './ranking.ts'
 import type {
   Candidate,
   Health,
   ImageSource,
+  Keychain,
   Registries,
   Resolution,
+  ResolutionObserver,
   ResolveOptions,
 } from './types.ts'
-import { type Found, type WalkLimits, walk } from './walk.ts'
+import { UnresolvedError } from './unresolved.ts'
+import type { WalkLimits } from './walk.ts'
 
 export interface ResolverOptions {
   readonly source: ImageSource
@@ -33,6 +39,23 @@ export interface ResolverOptions {
   }
   /** Tells callers with different credentials apart without keeping these. */
   readonly fingerprint: (credentials: Credentials | undefined) => string
+  /** Default: what stands in the entry itself. */
+  readonly keychain?: Keychain
+  /** Ask by digest once more before a registry counts as one that has it. Default: no. */
+  readonly verifyDigest?: () => boolean
+  /** Waited for before a walk, so that what has to be loaded first costs no registry its budget. */
+  readonly ready?: () => Promise<unknown>
+  readonly observer?: ResolutionObserver
+}
+
+/** One question of a caller, and what is known of it. */
+interface Asked {
+  readonly reference: Reference
+  readonly platform: Platform
+  readonly credentials: Credentials | undefined
+  readonly all: boolean
+  readonly key: string
+  readonly known: Resolution | undefined
 }
 
 /** With these a registry may well have the image; what was known before is then worth giving. */
@@ -43,40 +66,34 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
   'UNKNOWN',
 ])
 
-/** Of these registries nothing is known; they may be able to serve the digest later. */
-const UNDECIDED: ReadonlySet<AttemptOutcome> = new Set([
-  'canceled',
-  'skipped',
-  'timeout',
-  'unreachable',
-])
-
-/** How resolutions ended since the start. */
-export interface ResolverCounts {
-  readonly cache: number
-  readonly registry: number
-  readonly stale: number
-  readonly failed: number
+const ENTRIES_ONLY: Keychain = {
+  credentials: async (_host, _repository, entry) => entry?.credentials,
 }
 
 /** Turns a reference into the image it names now, and where that can be pulled from. */
 export class Resolver {
   readonly #options: ResolverOptions
   readonly #flights = new Flights<Resolution>()
-  readonly #counts = { cache: 0, registry: 0, stale: 0, failed: 0 }
+  readonly #background = new Background()
 
   constructor(options: ResolverOptions) {
     this.#options = options
   }
 
-  /** Of callers: those that shared one walk count each. */
-  counts(): ResolverCounts {
-    return { ...this.#counts }
-  }
-
-  /** Every place where the reference may be found, in the order of asking. */
+  /**
+   * Every place where the reference may be found, in the order of asking. None at all where
+   * `mirrorsOnly` rules out the origin and no registry serves it.
+   */
   candidates(reference: Reference, credentials?: Credentials): readonly Candidate[] {
     return candidatesFor(reference, this.#options.registries(), credentials)
+  }
+
+  /** What to show at a candidate: the caller's own at the origin, else what the operator keeps for it. */
+  async credentials(candidate: Candidate): Promise<Credentials | undefined> {
+    const { credentials, endpoint, entry, repository } = candidate
+    if (credentials !== undefined) return credentials
+    const { keychain = ENTRIES_ONLY } = this.#options
+    return keychain.credentials(endpoint.host, repository, entry)
   }
 
   /**
@@ -84,117 +101,138 @@ export class Resolver {
    * @returns from the cache while fresh, else from the best registry that has it; `stale` when
    * every registry is out of reach and an older answer is known
    * @throws ResolveError with the attempts: MANIFEST_UNKNOWN, PLATFORM_UNKNOWN, UNAUTHORIZED,
-   * DENIED, TOOMANYREQUESTS, UNSUPPORTED, DIGEST_INVALID, MANIFEST_INVALID, UNAVAILABLE,
-   * DEADLINE_EXCEEDED, CANCELED
+   * DENIED (also when the configuration lets nobody be asked), TOOMANYREQUESTS, UNSUPPORTED,
+   * DIGEST_INVALID, MANIFEST_INVALID, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELED; an UnresolvedError
+   * where registries were asked by this very call
    */
   async resolve(reference: Reference, options: ResolveOptions = {}): Promise<Resolution> {
-    const platform = options.platform ?? this.#options.platform
-    const key = this.#key(reference, platform, options.credentials)
-    const known = this.#options.cache.resolution(key)
-    const immutable = known !== undefined && known.expiresAt === undefined
-    if (
-      known !== undefined &&
-      (immutable || !options.refresh) &&
-      this.#options.cache.isFresh(known)
-    ) {
-      this.#counts.cache += 1
+    const { cache, observer, platform: own } = this.#options
+    const startedMs = performance.now()
+    const { all = false, credentials, platform = own, refresh = false } = options
+    const key = this.#key(reference, platform, credentials)
+    const known = cache.resolution(key)
+    const asked: Asked = { reference, platform, credentials, all, key, known }
+    if (known !== undefined && !all && isUsable(known, refresh) && cache.isFresh(known)) {
+      cache.counted('hit')
+      if (cache.wantsRefresh(key, known)) {
+        this.#background.start((signal) => this.#fly(key, signal, asked))
+      }
+      observer?.resolved('cache', performance.now() - startedMs, false)
       return { ...known, source: 'cache', attempts: [] }
     }
     try {
-      const resolution = await this.#flights.join(key, options.signal, (signal) =>
-        this.#ask(reference, platform, options.credentials, key, known, signal),
-      )
-      this.#counts[resolution.source] += 1
+      if (!all && !refresh) this.#believeAbsence(key)
+      const flight = all ? `${key} all` : key
+      if (this.#flights.has(flight)) cache.counted('coalesced')
+      const resolution = await this.#fly(flight, options.signal, asked)
+      const failover = isFailover(resolution)
+      observer?.resolved(resolution.source, performance.now() - startedMs, failover)
       return resolution
     } catch (thrown) {
-      this.#counts.failed += 1
-      throw toResolveError(thrown)
+      const error = toResolveError(thrown)
+      observer?.failed(error.code, performance.now() - startedMs)
+      throw error
     }
+  }
+
+  /** Ends what goes on without anybody waiting for it. */
+  close(): void {
+    this.#background.close()
+  }
+
+  #believeAbsence(key: string): void {
+    const { cache } = this.#options
+    const failure = cache.failure(key)
+    if (failure === undefined) return
+    cache.counted('negative')
+    throw failure
   }
 
   #key(reference: Reference, platform: Platform, credentials: Credentials | undefined): string {
     const { generation } = this.#options.registries()
     const who = this.#options.fingerprint(credentials)
-    return `${generation} ${formatReference(reference)} ${formatPlatform(platform)} ${who}`
+    return resolutionKey(generation, formatReference(reference), formatPlatform(platform), who)
   }
 
-  async #ask(
-    reference: Reference,
-    platform: Platform,
-    credentials: Credentials | undefined,
-    key: string,
-    known: Resolution | undefined,
-    signal: AbortSignal,
-  ): Promise<Resolution> {
-    const { cache, clock, health, limits } = this.#options
+  #fly(flight: string, signal: AbortSignal | undefined, asked: Asked): Promise<Resolution> {
+    return this.#flights.join(flight, signal, (ends) => this.#ask(asked, ends))
+  }
+
+  async #ask(asked: Asked, signal: AbortSignal): Promise<Resolution> {
+    const { all, credentials, key, known, platform, reference } = asked
+    const { cache, clock, limits, ready } = this.#options
     const what = formatReference(reference)
     const candidates = this.candidates(reference, credentials)
+    this.#requireAnybody(reference, candidates)
+    if (known === undefined) cache.counted('miss')
     const deadline = new AbortController()
     const cancelDeadline = clock.after(limits.totalMs, () =>
       deadline.abort(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`)),
     )
-    const ask = (candidate: Candidate, asked: AbortSignal): Promise<ImageIdentity> =>
-      this.#identify(candidate, reference, platform, known, asked)
     try {
-      const ends = AbortSignal.any([signal, deadline.signal])
-      const found = await walk(candidates, ask, { what, limits, health, clock, signal: ends })
+      if (ready !== undefined) await ready()
+      const inquiry = new Inquiry(
+        {
+          reference,
+          platform,
+          ...(!all && { known: (digest: string) => cache.identity(digest, platform) }),
+          expected: known !== undefined && !all,
+          verifyDigest: this.#options.verifyDigest?.() ?? false,
+        },
+        candidates,
+        {
+          ...this.#options,
+          credentials: (candidate) => this.credentials(candidate),
+          signal: AbortSignal.any([signal, deadline.signal]),
+        },
+      )
+      const found = await inquiry.run(all)
       const resolution: Resolution = {
-        ...found.value,
+        ...found.identity,
         reference: what,
-        references: rankReferences(reference, found.value.digest, candidates, (candidate) =>
-          standing(candidate, found),
-        ),
+        references: rankReferences(reference, found.identity.digest, candidates, found.standing),
         registry: found.candidate.registry,
         source: 'registry',
         resolvedAt: clock.now(),
-        expiresAt: cache.expiry(reference.digest !== undefined),
+        // What a caller may have of a registry that needs consent is asked anew, even by digest.
+        expiresAt: cache.expiry(reference.digest !== undefined && !candidates.some(needsConsent)),
         attempts: found.attempts,
+        candidates: found.reports,
       }
-      cache.remember(key, resolution, found.value, platform)
+      if (known !== undefined) {
+        cache.counted(known.digest === resolution.digest ? 'revalidated' : 'miss')
+      }
+      cache.remember(key, resolution, found.identity, platform)
       return resolution
     } catch (thrown) {
       const error = toResolveError(thrown)
-      if (known === undefined || !PASSING.has(error.code)) throw error
-      return { ...known, source: 'stale', attempts: error.attempts }
+      cache.rememberFailure(key, error)
+      if (known === undefined || all) throw error
+      if (!PASSING.has(error.code) || !cache.staleAllowed(known)) throw error
+      cache.counted('stale')
+      const candidates = error instanceof UnresolvedError ? error.candidates : []
+      return { ...known, source: 'stale', attempts: error.attempts, candidates }
     } finally {
       cancelDeadline()
     }
   }
 
-  /** One GET when nothing is known; one HEAD when what the registry names is already known. */
-  async #identify(
-    candidate: Candidate,
-    reference: Reference,
-    platform: Platform,
-    known: Resolution | undefined,
-    signal: AbortSignal,
-  ): Promise<ImageIdentity> {
-    const { cache, source } = this.#options
-    const { endpoint, repository, configured, credentials } = candidate
-    const request = {
-      endpoint,
-      repository,
-      reference: reference.digest ?? reference.tag ?? 'latest',
-      configured,
-      ...(credentials === undefined ? {} : { credentials }),
-      signal,
-    }
-    const mayBeKnown =
-      known !== undefined ||
-      (reference.digest !== undefined && cache.identity(reference.digest, platform) !== undefined)
-    if (!mayBeKnown) return source.image(request, platform)
-    const now = await source.digest(request)
-    return (
-      cache.identity(now.digest, platform) ??
-      source.image({ ...request, reference: now.digest }, platform)
-    )
+  #requireAnybody(reference: Reference, candidates: readonly Candidate[]): void {
+    if (candidates.some((each) => reference.digest !== undefined || resolvesTags(each))) return
+    throw nobodyToAsk(reference, candidates, this.#options.registries().mirrorsOnly(reference))
   }
 }
 
-/** A tag that leads elsewhere at another registry is as good as absent there: never merged. */
-function standing(candidate: Candidate, found: Found<ImageIdentity>): Standing {
-  const answer = found.answers.get(candidate)
-  if (answer !== undefined) return answer.digest === found.value.digest ? 'verified' : 'refuted'
-  const attempt = found.attempts.find(({ registry }) => registry === candidate.registry)
-  return attempt === undefined || UNDECIDED.has(attempt.outcome) ? 'assumed' : 'refuted'
+function isFailover({ candidates, registry, source }: Resolution): boolean {
+  return (
+    source === 'registry' &&
+    candidates?.[0] !== undefined &&
+    !candidates[0].chosen &&
+    candidates[0].registry !== registry
+  )
+}
+
+/** What a digest is does not change, so that nobody need ask for it anew; whoever wants to. */
+function isUsable(known: Resolution, refresh: boolean): boolean {
+  return !refresh || known.expiresAt === undefined
 }

@@ -1,5 +1,6 @@
 import type { Attempt, AttemptOutcome, ErrorCode } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
+import type { Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Endpoint } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
@@ -23,7 +24,7 @@ export interface Candidate {
   readonly priority: number
   /** The registry that the reference itself names. */
   readonly origin: boolean
-  /** Named by the operator. */
+  /** Its host is named by the operator. */
   readonly configured: boolean
   /** The configured registry it is of; absent for an origin that nobody configured. */
   readonly entry?: RegistryEntry
@@ -56,16 +57,23 @@ export interface ImageSource {
 export interface Registries {
   /** Part of every cache key: answers of an older configuration must not be found by it. */
   readonly generation: number
-  /** Configured registries that serve this domain, in the order of asking. */
-  serving(domain: string): readonly RegistryEntry[]
+  /** Configured registries that serve this repository, in the order of asking. */
+  serving(repository: Repository): readonly RegistryEntry[]
   /** The registry that the domain itself names. */
   origin(domain: string): Origin
+  /** The pattern of `mirrorsOnly` that keeps this repository from its origin, if one does. */
+  mirrorsOnly(repository: Repository): string | undefined
 }
+
+/** Repositories are served, whatever the tag. */
+export type Repository = Pick<Reference, 'domain' | 'path'>
 
 export interface Origin {
   readonly endpoint: Endpoint
   /** Set when the operator configured that very registry. */
   readonly entry?: RegistryEntry
+  /** The operator named its host, if only for a prefix of it. */
+  readonly configured: boolean
 }
 
 /** The resolver's view of registry health. A name is a registry's, not an image's. */
@@ -153,4 +161,11 @@ export interface ResolveOptions {
   /** Ask every candidate, also after one answered, and nobody's cache. */
   readonly all?: boolean | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+/** Hears how resolutions end; what it does must cost next to nothing. */
+export interface ResolutionObserver {
+  /** @param failover another registry answered than the one that would have been asked first */
+  resolved(source: Resolution['source'], ms: number, failover: boolean): void
+  failed(code: ErrorCode, ms: number): void
 }

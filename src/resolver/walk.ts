@@ -1,7 +1,8 @@
-import { type Attempt, ResolveError, toResolveError } from '../errors.ts'
+import { type ResolveError, toResolveError } from '../errors.ts'
+import { endedError, lateError } from './attempt.ts'
 import type { Clock } from './clock.ts'
-import { WalkRecord } from './record.ts'
-import type { Candidate, Health } from './types.ts'
+import type { WalkRecord } from './record.ts'
+import type { Candidate } from './types.ts'
 
 export interface WalkLimits {
   /** The next candidate starts when this long nothing was heard. */
@@ -10,11 +11,21 @@ export interface WalkLimits {
   readonly probeBudgetMs: number
 }
 
-export interface WalkOptions {
+export type Ask<T> = (candidate: Candidate, signal: AbortSignal) => Promise<T>
+
+/**
+ * What has to be settled before a candidate may be asked; undefined: nothing. It rejects with a
+ * ResolveError for one that may not be asked at all, and has to settle by itself.
+ */
+export type Gate = (candidate: Candidate) => Promise<void> | undefined
+
+export interface WalkOptions<T> {
   /** For error texts: what is looked for. */
   readonly what: string
   readonly limits: WalkLimits
-  readonly health: Health
+  /** Of these candidates, and maybe others; what becomes of them is written there. */
+  readonly record: WalkRecord<T>
+  readonly gate?: Gate
   readonly clock: Clock
   readonly signal: AbortSignal
 }
@@ -22,31 +33,30 @@ export interface WalkOptions {
 export interface Found<T> {
   readonly candidate: Candidate
   readonly value: T
-  /** Everything that was answered in time, the winner's included. */
-  readonly answers: ReadonlyMap<Candidate, T>
-  readonly attempts: readonly Attempt[]
 }
 
 interface Probe {
+  readonly candidate: Candidate
   readonly controller: AbortController
-  readonly startedAt: number
-  state: 'running' | 'late' | 'done'
+  /** `held`: its gate is not open yet. */
+  state: 'held' | 'running' | 'late' | 'done'
   cancelBudget: () => void
 }
 
 /**
  * Asks the candidates for one answer: in order, the next one as soon as one failed or the hedge
  * delay passed. The best answer wins: a worse candidate's is held back while a better one is still
- * inside its probe budget. Registries that rest after a failure are passed over, and asked after
- * all when there is nobody else; one that asked for quiet (429) is left alone even then.
+ * inside its probe budget, or waits at its gate. Registries that rest after a failure are passed
+ * over, and asked after all when there is nobody else; one that asked for quiet (429) is left alone
+ * even then.
  *
  * @throws ResolveError with all attempts: the most telling code of the failures, or CANCELED /
  * DEADLINE_EXCEEDED when the signal ended the walk.
  */
 export function walk<T>(
   candidates: readonly Candidate[],
-  ask: (candidate: Candidate, signal: AbortSignal) => Promise<T>,
-  options: WalkOptions,
+  ask: Ask<T>,
+  options: WalkOptions<T>,
 ): Promise<Found<T>> {
   return new Promise((resolve, reject) => {
     new Walk(candidates, ask, options, resolve, reject).begin()
@@ -54,11 +64,11 @@ export function walk<T>(
 }
 
 class Walk<T> {
-  readonly #ask: (candidate: Candidate, signal: AbortSignal) => Promise<T>
-  readonly #options: WalkOptions
+  readonly #candidates: readonly Candidate[]
+  readonly #ask: Ask<T>
+  readonly #options: WalkOptions<T>
   readonly #resolve: (found: Found<T>) => void
   readonly #reject: (error: ResolveError) => void
-  readonly #record: WalkRecord<T>
   readonly #probes = new Map<number, Probe>()
   readonly #waiting: number[]
   readonly #resting: number[] = []
@@ -68,16 +78,16 @@ class Walk<T> {
 
   constructor(
     candidates: readonly Candidate[],
-    ask: (candidate: Candidate, signal: AbortSignal) => Promise<T>,
-    options: WalkOptions,
+    ask: Ask<T>,
+    options: WalkOptions<T>,
     resolve: (found: Found<T>) => void,
     reject: (error: ResolveError) => void,
   ) {
+    this.#candidates = candidates
     this.#ask = ask
     this.#options = options
     this.#resolve = resolve
     this.#reject = reject
-    this.#record = new WalkRecord(candidates, options.health)
     this.#waiting = candidates.map((_, index) => index)
   }
 
@@ -106,9 +116,10 @@ class Walk<T> {
   }
 
   #nextAdmitted(): number | undefined {
+    const { record } = this.#options
     for (let index = this.#waiting.shift(); index !== undefined; index = this.#waiting.shift()) {
-      if (this.#options.health.admit(this.#record.candidate(index).registry)) return index
-      if (this.#record.passedOver(index)) this.#resting.push(index)
+      if (record.admits(this.#candidate(index))) return index
+      if (record.passedOver(this.#candidate(index))) this.#resting.push(index)
     }
     return undefined
   }
@@ -119,42 +130,69 @@ class Walk<T> {
   }
 
   #probe(index: number, lastResort: boolean): void {
-    const { clock, limits } = this.#options
+    const { gate, record } = this.#options
+    const candidate = this.#candidate(index)
     const probe: Probe = {
+      candidate,
       controller: new AbortController(),
-      startedAt: clock.now(),
-      state: 'running',
-      cancelBudget: clock.after(limits.probeBudgetMs, () => {
-        probe.state = 'late'
-        if (lastResort) this.#giveUp(index, probe)
-        else this.#conclude()
-      }),
+      state: 'held',
+      cancelBudget: () => {},
     }
     this.#probes.set(index, probe)
-    this.#ask(this.#record.candidate(index), probe.controller.signal).then(
+    const opening = gate?.(candidate)
+    record.begun(candidate)
+    if (opening === undefined) this.#run(index, probe, lastResort)
+    else {
+      opening.then(
+        () => this.#run(index, probe, lastResort),
+        (thrown: unknown) => this.#barred(probe, toResolveError(thrown)),
+      )
+    }
+  }
+
+  #run(index: number, probe: Probe, lastResort: boolean): void {
+    if (this.#over) return
+    const { clock, limits } = this.#options
+    probe.state = 'running'
+    probe.cancelBudget = clock.after(limits.probeBudgetMs, () => {
+      probe.state = 'late'
+      if (lastResort) this.#giveUp(probe)
+      else this.#conclude()
+    })
+    this.#ask(probe.candidate, probe.controller.signal).then(
       (value) => this.#succeeded(index, probe, value),
-      (thrown: unknown) => this.#failed(index, probe, toResolveError(thrown)),
+      (thrown: unknown) => this.#failed(probe, toResolveError(thrown)),
     )
   }
 
-  #giveUp(index: number, probe: Probe): void {
-    const message = `no answer within ${this.#options.limits.probeBudgetMs} ms`
-    this.#failed(index, probe, new ResolveError('DEADLINE_EXCEEDED', message))
+  #giveUp(probe: Probe): void {
+    this.#failed(probe, lateError(this.#options.limits.probeBudgetMs))
     probe.controller.abort()
   }
 
   #succeeded(index: number, probe: Probe, value: T): void {
     if (this.#over || probe.state === 'done') return
     this.#finish(probe)
-    this.#record.answered(index, value, this.#elapsed(probe))
+    this.#options.record.answered(probe.candidate, value)
     if (this.#best === undefined || index < this.#best.index) this.#best = { index, value }
     this.#conclude()
   }
 
-  #failed(index: number, probe: Probe, error: ResolveError): void {
+  #failed(probe: Probe, error: ResolveError): void {
     if (this.#over || probe.state === 'done') return
     this.#finish(probe)
-    this.#record.failed(index, error, this.#elapsed(probe))
+    this.#options.record.failed(probe.candidate, error)
+    this.#goOn()
+  }
+
+  #barred(probe: Probe, error: ResolveError): void {
+    if (this.#over) return
+    this.#finish(probe)
+    this.#options.record.barred(probe.candidate, error)
+    this.#goOn()
+  }
+
+  #goOn(): void {
     if (this.#best === undefined) this.#startNext()
     else this.#conclude()
   }
@@ -165,14 +203,14 @@ class Walk<T> {
     const best = this.#best
     if (best !== undefined) {
       const better = [...this.#probes].some(
-        ([index, probe]) => probe.state === 'running' && index < best.index,
+        ([index, { state }]) => index < best.index && (state === 'running' || state === 'held'),
       )
       if (!better) this.#succeed(best.index, best.value)
       return
     }
     if (!this.#pending() && this.#waiting.length === 0) {
       this.#end()
-      this.#reject(this.#record.error(this.#options.what))
+      this.#reject(this.#options.record.error(this.#options.what))
     }
   }
 
@@ -183,20 +221,15 @@ class Walk<T> {
   #succeed(index: number, value: T): void {
     this.#abandon('a better answer was there', (other) => other < index)
     this.#end()
-    const { answers, attempts } = this.#record
-    this.#resolve({ candidate: this.#record.candidate(index), value, answers, attempts })
+    this.#resolve({ candidate: this.#candidate(index), value })
   }
 
   readonly #abort = (): void => {
     if (this.#over) return
     this.#abandon('the walk was ended', () => true)
     this.#end()
-    const { attempts } = this.#record
-    const ending = toResolveError(this.#options.signal.reason)
-    const code = ending.code === 'DEADLINE_EXCEEDED' ? ending.code : 'CANCELED'
-    const why = code === 'CANCELED' ? 'the caller went away' : 'out of time'
-    const message = `${this.#options.what}: ${why}`
-    this.#reject(new ResolveError(code, message, { cause: ending, attempts }))
+    const { record, signal, what } = this.#options
+    this.#reject(endedError(what, signal.reason, record.attempts))
   }
 
   /** @param matters whether it counts against that one if it was late */
@@ -204,7 +237,7 @@ class Walk<T> {
     for (const [index, probe] of this.#probes) {
       if (probe.state === 'done') continue
       const tooSlow = probe.state === 'late' && matters(index)
-      this.#record.abandoned(index, this.#elapsed(probe), message, tooSlow)
+      this.#options.record.abandoned(probe.candidate, message, tooSlow)
     }
   }
 
@@ -223,7 +256,7 @@ class Walk<T> {
     }
   }
 
-  #elapsed(probe: Probe): number {
-    return this.#options.clock.now() - probe.startedAt
+  #candidate(index: number): Candidate {
+    return this.#candidates[index] as Candidate
   }
 }

@@ -1,6 +1,6 @@
 import type { Reference } from '../../src/reference/reference.ts'
 import type { RegistryEntry } from '../../src/registry/entry.ts'
-import type { ImageIdentity, ImageRequest } from '../../src/registry/image.ts'
+import type { ImageIdentity, ImageRequest, RateLimit } from '../../src/registry/image.ts'
 import type { Candidate, Health, ImageSource, Registries } from '../../src/resolver/types.ts'
 
 export const AMD64 = { os: 'linux', architecture: 'amd64' }
@@ -60,7 +60,11 @@ export function registriesOf(entries: readonly RegistryEntry[], generation = 1):
   return {
     generation,
     serving: () => entries,
-    origin: (domain) => ({ endpoint: { scheme: 'https', host: domain, prefix: '' } }),
+    origin: (domain) => ({
+      endpoint: { scheme: 'https', host: domain, prefix: '' },
+      configured: false,
+    }),
+    mirrorsOnly: () => undefined,
   }
 }
 
@@ -83,16 +87,21 @@ export class FakeHealth implements Health {
     this.told.push(`${registry} failed${retryAfterMs === undefined ? '' : ` ${retryAfterMs}`}`)
   }
 
+  remaining(registry: string, { remaining }: RateLimit): void {
+    this.told.push(`${registry} ${remaining} left`)
+  }
+
   parkedMs(registry: string): number {
     return this.quiet.has(registry) ? 5_000 : 0
   }
 }
 
-type Reply = (request: ImageRequest) => Promise<ImageIdentity>
+export type Reply = (request: ImageRequest) => Promise<ImageIdentity>
 
 /** Registries by host, each a function; every question is written down. */
 export class FakeSource implements ImageSource {
   readonly asked: string[] = []
+  readonly requests: ImageRequest[] = []
   readonly replies: Record<string, Reply>
 
   constructor(replies: Record<string, Reply>) {
@@ -107,11 +116,14 @@ export class FakeSource implements ImageSource {
     return this.#ask('HEAD', request)
   }
 
-  #ask(method: string, request: ImageRequest): Promise<ImageIdentity> {
-    const { host } = request.endpoint
-    this.asked.push(`${method} ${host}/${request.repository} ${request.reference}`)
+  async #ask(method: 'GET' | 'HEAD', request: ImageRequest): Promise<ImageIdentity> {
+    const { endpoint, observe, reference, repository } = request
+    const { host } = endpoint
+    this.asked.push(`${method} ${host}/${repository} ${reference}`)
+    this.requests.push(request)
     const reply = this.replies[host]
     if (reply === undefined) throw new Error(`nobody expected a question to ${host}`)
+    observe?.({ method, url: `https://${host}/v2/${repository}/manifests/${reference}`, ms: 1 })
     return reply(request)
   }
 }

@@ -16,6 +16,18 @@ const RESOLUTION: Resolution = {
   resolvedAt: 1,
   expiresAt: 2,
   attempts: [],
+  candidates: [
+    {
+      registry: 'm1',
+      reference: 'm1/library/nginx:latest',
+      priority: 500,
+      origin: false,
+      chosen: true,
+      outcome: 'ok',
+      why: 'chosen: the first in order',
+      exchanges: [],
+    },
+  ],
 }
 const IMAGE: NodeImage = {
   id: digestOf('on the node'),
@@ -59,13 +71,18 @@ function scene(outcome: Resolution | ResolveError, image?: NodeImage | 'broken' 
 test('the answer is the resolution, with the question as it was written', async () => {
   const { answers, asked, askedNode } = scene(RESOLUTION, IMAGE)
 
-  const answer = await answers.answer('nginx', { platform: 'linux/arm64', refresh: true })
+  const answer = await answers.answer('nginx', {
+    platform: 'linux/arm64',
+    refresh: true,
+    all: true,
+  })
 
   const { size: _size, ...told } = RESOLUTION
   assert.deepEqual(answer, { ...told, requested: 'nginx' })
   assert.equal(asked[0]?.reference.path, 'library/nginx')
   assert.equal(asked[0]?.options.platform?.architecture, 'arm64')
   assert.equal(asked[0]?.options.refresh, true)
+  assert.equal(asked[0]?.options.all, true)
   assert.deepEqual(askedNode, [])
 })
 

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { candidatesFor } from '../../../src/resolver/candidates.ts'
+import {
+  candidatesFor,
+  isPullable,
+  needsConsent,
+  resolvesTags,
+} from '../../../src/resolver/candidates.ts'
 import type { Registries } from '../../../src/resolver/types.ts'
-import { entry, nginx, registriesOf } from '../../support/resolver.ts'
+import { candidate, entry, nginx, registriesOf } from '../../support/resolver.ts'
 
 const pod = { kind: 'basic', username: 'pod', password: 'secret' } as const
 const own = { kind: 'basic', username: 'mirror', password: 'other' } as const
@@ -40,23 +45,24 @@ test('the prefix of an entry stands before the path, and never before the path a
   assert.equal(origin?.pullName, 'docker.io/library/nginx')
 })
 
-test("the caller's credentials go to the origin alone, a mirror gets its own or none", () => {
+test("the caller's credentials go to the origin alone", () => {
   const registries = registriesOf([entry('hub:5000', { credentials: own }), entry('open:5000')])
 
   const candidates = candidatesFor(nginx(), registries, pod)
 
   assert.deepEqual(
     candidates.map(({ credentials }) => credentials),
-    [own, undefined, pod],
+    [undefined, undefined, pod],
   )
 })
 
-test('an origin that is configured keeps the place and the credentials of its entry', () => {
+test('an origin that is configured keeps the place of its entry', () => {
   const hub = entry('registry-1.docker.io', { priority: 900, credentials: own })
   const registries: Registries = {
     generation: 1,
     serving: () => [hub, entry('harbor.corp')],
-    origin: () => ({ endpoint: hub.endpoint, entry: hub }),
+    origin: () => ({ endpoint: hub.endpoint, entry: hub, configured: true }),
+    mirrorsOnly: () => undefined,
   }
 
   const anonymous = candidatesFor(nginx(), registries, undefined)
@@ -71,6 +77,47 @@ test('an origin that is configured keeps the place and the credentials of its en
   )
   assert.equal(anonymous[0]?.pullName, 'docker.io/library/nginx')
   assert.equal(anonymous[0]?.configured, true)
-  assert.deepEqual(anonymous[0]?.credentials, own)
+  assert.equal(anonymous[0]?.entry, hub)
+  assert.equal(anonymous[0]?.credentials, undefined)
   assert.deepEqual(withSecret[0]?.credentials, pod)
+})
+
+test('the template of an entry says where it keeps what it serves', () => {
+  const [mirror] = candidatesFor(
+    nginx({ domain: 'hub.corp:5000' }),
+    registriesOf([entry('harbor.corp/cache', { path: '{domain}/{path}' })]),
+    undefined,
+  )
+
+  assert.equal(mirror?.repository, 'cache/hub.corp_5000/library/nginx')
+  assert.equal(mirror?.pullName, 'harbor.corp/cache/hub.corp_5000/library/nginx')
+})
+
+test('an origin that `mirrorsOnly` rules out is no candidate', () => {
+  const registries = { ...registriesOf([entry('hub:5000')]), mirrorsOnly: () => 'docker.io' }
+
+  const candidates = candidatesFor(nginx(), registries, pod)
+
+  assert.deepEqual(
+    candidates.map(({ registry }) => registry),
+    ['hub:5000'],
+  )
+})
+
+test('what an entry may do for its upstreams says nothing of the images that are its own', () => {
+  const named = { capabilities: ['pull'] } as const
+  const asMirror = candidate('m1', { entry: entry('m1', { ...named, upstreams: ['docker.io'] }) })
+  const asItself = { ...asMirror, origin: true }
+  const restricted = candidate('m1', { origin: true, entry: entry('m1', named) })
+
+  assert.deepEqual([asMirror, asItself, restricted].map(resolvesTags), [false, true, false])
+  assert.deepEqual([asMirror, asItself, restricted].map(isPullable), [true, true, true])
+})
+
+test('the origin needs nobody’s consent', () => {
+  const distrusted = entry('docker.io', { trusted: false })
+
+  assert.equal(needsConsent(candidate('m1', { entry: distrusted })), true)
+  assert.equal(needsConsent(candidate('docker.io', { origin: true, entry: distrusted })), false)
+  assert.equal(needsConsent(candidate('m1')), false)
 })

@@ -1,55 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ResolveError } from '../../../src/errors.ts'
+import type { ResolveError } from '../../../src/errors.ts'
 import type { Credentials } from '../../../src/registry/credentials.ts'
-import type { ImageIdentity, ImageRequest } from '../../../src/registry/image.ts'
-import { ResolutionCache } from '../../../src/resolver/cache.ts'
-import { Resolver } from '../../../src/resolver/resolver.ts'
-import type { Registries } from '../../../src/resolver/types.ts'
-import { FakeClock } from '../../support/fake-clock.ts'
-import {
-  AMD64,
-  digestOf,
-  entry,
-  FakeHealth,
-  FakeSource,
-  identity,
-  nginx,
-  registriesOf,
-} from '../../support/resolver.ts'
-
-type Reply = (request: ImageRequest) => Promise<ImageIdentity>
-
-function scene(replies: Record<string, Reply>, size = 16) {
-  const clock = new FakeClock()
-  const source = new FakeSource(replies)
-  const state: { registries: Registries } = { registries: registriesOf([entry('m1'), entry('m2')]) }
-  const resolver = new Resolver({
-    source,
-    registries: () => state.registries,
-    health: new FakeHealth(),
-    cache: new ResolutionCache({ size, tagTtlMs: 60_000, keepMs: 86_400_000 }, () => clock.now()),
-    clock,
-    platform: AMD64,
-    limits: { hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 },
-    fingerprint: (credentials) => (credentials === undefined ? '' : JSON.stringify(credentials)),
-  })
-  return { resolver, source, clock, state }
-}
-
-const has =
-  (image: ImageIdentity): Reply =>
-  async () =>
-    image
-const missing: Reply = async () => {
-  throw new ResolveError('MANIFEST_UNKNOWN', 'not found', { status: 404 })
-}
-const down: Reply = async () => {
-  throw new ResolveError('UNAVAILABLE', 'connect ECONNREFUSED', { step: 'connect' })
-}
+import { settle } from '../../support/fake-clock.ts'
+import { digestOf, entry, identity, nginx, registriesOf } from '../../support/resolver.ts'
+import { down, has, missing, never, resolverScene } from '../../support/resolver-scene.ts'
 
 test('a tag is resolved with one GET at the best registry', async () => {
-  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+  const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
 
   const resolution = await resolver.resolve(nginx())
 
@@ -70,7 +28,7 @@ test('a tag is resolved with one GET at the best registry', async () => {
 })
 
 test('within its time the cache answers and nobody is asked', async () => {
-  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+  const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
 
   const first = await resolver.resolve(nginx())
   await clock.advance(59_999)
@@ -82,7 +40,7 @@ test('within its time the cache answers and nobody is asked', async () => {
 })
 
 test('an expired tag that did not move costs one HEAD', async () => {
-  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+  const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
 
   await resolver.resolve(nginx())
   await clock.advance(60_000)
@@ -94,7 +52,7 @@ test('an expired tag that did not move costs one HEAD', async () => {
 })
 
 test('refresh asks again although the answer is fresh', async () => {
-  const { resolver, source } = scene({ m1: has(identity('a')) })
+  const { resolver, source } = resolverScene({ m1: has(identity('a')) })
 
   await resolver.resolve(nginx())
   await resolver.resolve(nginx(), { refresh: true })
@@ -103,7 +61,7 @@ test('refresh asks again although the answer is fresh', async () => {
 })
 
 test('a tag that moved is fetched by its new digest', async () => {
-  const { resolver, source } = scene({ m1: has(identity('a')) })
+  const { resolver, source } = resolverScene({ m1: has(identity('a')) })
 
   await resolver.resolve(nginx())
   source.replies['m1'] = has(identity('b'))
@@ -117,7 +75,7 @@ test('a tag that moved is fetched by its new digest', async () => {
 })
 
 test('a tag that moved back costs no GET: what a digest is, is known for ever', async () => {
-  const { resolver, source } = scene({ m1: has(identity('a')) })
+  const { resolver, source } = resolverScene({ m1: has(identity('a')) })
   await resolver.resolve(nginx())
   source.replies['m1'] = has(identity('b'))
   await resolver.resolve(nginx(), { refresh: true })
@@ -131,7 +89,7 @@ test('a tag that moved back costs no GET: what a digest is, is known for ever', 
 
 test('a digest is asked for as such, never expires, and is not even refreshed', async () => {
   const { digest } = identity('a')
-  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+  const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
 
   const first = await resolver.resolve(nginx({ digest }))
   await clock.advance(400 * 86_400_000)
@@ -144,7 +102,7 @@ test('a digest is asked for as such, never expires, and is not even refreshed', 
 })
 
 test('the next registry is used when the first does not have it', async () => {
-  const { resolver } = scene({ m1: missing, m2: has(identity('a')) })
+  const { resolver } = resolverScene({ m1: missing, m2: has(identity('a')) })
 
   const resolution = await resolver.resolve(nginx())
 
@@ -157,7 +115,7 @@ test('the next registry is used when the first does not have it', async () => {
 })
 
 test('a registry whose tag leads elsewhere is not listed beside the winner', async () => {
-  const { resolver, clock, source } = scene({ m2: has(identity('b')) })
+  const { resolver, clock, source } = resolverScene({ m2: has(identity('b')) })
   source.replies['m1'] = () =>
     new Promise((resolve) => clock.after(500, () => resolve(identity('a'))))
 
@@ -170,7 +128,7 @@ test('a registry whose tag leads elsewhere is not listed beside the winner', asy
 })
 
 test('when all registries are down the last answer is given, marked as stale', async () => {
-  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+  const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
   await resolver.resolve(nginx())
   Object.assign(source.replies, { m1: down, m2: down, 'docker.io': down })
 
@@ -183,7 +141,7 @@ test('when all registries are down the last answer is given, marked as stale', a
 })
 
 test('no answer is older than a day', async () => {
-  const { resolver, source, clock } = scene({ m1: has(identity('a')) })
+  const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
   await resolver.resolve(nginx())
   Object.assign(source.replies, { m1: down, m2: down, 'docker.io': down })
 
@@ -192,8 +150,21 @@ test('no answer is older than a day', async () => {
   await assert.rejects(resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
 })
 
+test('where stale answers are not wanted the failure is the answer', async () => {
+  const { resolver, source, clock } = resolverScene(
+    { m1: has(identity('a')) },
+    { staleIfErrorMs: 0 },
+  )
+  await resolver.resolve(nginx())
+  Object.assign(source.replies, { m1: down, m2: down, 'docker.io': down })
+
+  await clock.advance(60_000)
+
+  await assert.rejects(resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
+})
+
 test('an image that is gone everywhere is gone, whatever was known', async () => {
-  const { resolver, source } = scene({ m1: has(identity('a')) })
+  const { resolver, source } = resolverScene({ m1: has(identity('a')) })
   await resolver.resolve(nginx())
   Object.assign(source.replies, { m1: missing, m2: missing, 'docker.io': missing })
 
@@ -201,7 +172,7 @@ test('an image that is gone everywhere is gone, whatever was known', async () =>
 })
 
 test('failures are not remembered', async () => {
-  const { resolver, source } = scene({ m1: down, m2: down, 'docker.io': down })
+  const { resolver, source } = resolverScene({ m1: down, m2: down, 'docker.io': down })
   await assert.rejects(resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
 
   source.replies['m1'] = has(identity('a'))
@@ -210,7 +181,7 @@ test('failures are not remembered', async () => {
 })
 
 test('callers with other credentials, or for another platform, get their own answer', async () => {
-  const { resolver, source } = scene({ m1: has(identity('a')) })
+  const { resolver, source } = resolverScene({ m1: has(identity('a')) })
   const pod: Credentials = { kind: 'basic', username: 'u', password: 'p' }
 
   await resolver.resolve(nginx())
@@ -221,7 +192,10 @@ test('callers with other credentials, or for another platform, get their own ans
 })
 
 test('a new configuration does not find the answers of the old one', async () => {
-  const { resolver, source, state } = scene({ m1: has(identity('a')), m3: has(identity('b')) })
+  const { resolver, source, state } = resolverScene({
+    m1: has(identity('a')),
+    m3: has(identity('b')),
+  })
   await resolver.resolve(nginx())
 
   state.registries = registriesOf([entry('m3')], 2)
@@ -232,7 +206,7 @@ test('a new configuration does not find the answers of the old one', async () =>
 })
 
 test('a thousand callers of one tag cost one walk, and one that leaves takes nobody with it', async () => {
-  const { resolver, source, clock } = scene({})
+  const { resolver, source, clock } = resolverScene({})
   source.replies['m1'] = () =>
     new Promise((resolve) => clock.after(50, () => resolve(identity('a'))))
   const leaving = new AbortController()
@@ -251,8 +225,7 @@ test('a thousand callers of one tag cost one walk, and one that leaves takes nob
 })
 
 test('a resolution ends when its time is over, with what was tried', async () => {
-  const { resolver, source, clock } = scene({})
-  const never: Reply = () => new Promise(() => {})
+  const { resolver, source, clock } = resolverScene({})
   Object.assign(source.replies, { m1: never, m2: never, 'docker.io': never })
 
   const resolving = resolver.resolve(nginx())
@@ -267,7 +240,7 @@ test('a resolution ends when its time is over, with what was tried', async () =>
 })
 
 test('without a cache every question is asked', async () => {
-  const { resolver, source } = scene({ m1: has(identity('a')) }, 0)
+  const { resolver, source } = resolverScene({ m1: has(identity('a')) }, { size: 0 })
 
   await resolver.resolve(nginx())
   await resolver.resolve(nginx())
@@ -277,10 +250,85 @@ test('without a cache every question is asked', async () => {
 
 test('the digest of the reference is in every question', async () => {
   const digest = digestOf('pinned')
-  const { resolver, source } = scene({ m1: missing, m2: missing, 'docker.io': missing })
+  const { resolver, source } = resolverScene({ m1: missing, m2: missing, 'docker.io': missing })
 
   await assert.rejects(resolver.resolve(nginx({ digest })))
 
   assert.equal(source.asked.length, 3)
   assert.ok(source.asked.every((question) => question.endsWith(` ${digest}`)))
+})
+
+test('that no registry has it is believed for seconds, unless somebody asks anew', async () => {
+  const { resolver, source, clock, cache } = resolverScene({
+    m1: missing,
+    m2: missing,
+    'docker.io': missing,
+  })
+  await assert.rejects(resolver.resolve(nginx()), { code: 'MANIFEST_UNKNOWN' })
+
+  await assert.rejects(resolver.resolve(nginx()), { code: 'MANIFEST_UNKNOWN' })
+  assert.equal(source.asked.length, 3)
+  await assert.rejects(resolver.resolve(nginx(), { refresh: true }), { code: 'MANIFEST_UNKNOWN' })
+  assert.equal(source.asked.length, 6)
+  await clock.advance(10_000)
+  await assert.rejects(resolver.resolve(nginx()), { code: 'MANIFEST_UNKNOWN' })
+
+  assert.equal(source.asked.length, 9)
+  assert.equal(cache.counts().negative, 1)
+})
+
+test('a tag that many ask for is refreshed before it expires, and nobody waits for that', async () => {
+  const { resolver, source, clock, cache } = resolverScene({ m1: has(identity('a')) })
+  await resolver.resolve(nginx())
+  for (let count = 0; count < 5; count += 1) await resolver.resolve(nginx())
+  source.replies['m1'] = never
+
+  await clock.advance(59_000)
+  const hot = await resolver.resolve(nginx())
+  const again = await resolver.resolve(nginx())
+  await settle()
+
+  assert.equal(hot.source, 'cache')
+  assert.equal(again.source, 'cache')
+  assert.deepEqual(source.asked.slice(1), ['HEAD m1/library/nginx latest'])
+  assert.equal(cache.counts().hit, 7)
+  resolver.close()
+  await settle()
+  assert.equal(clock.pendingTimers, 0)
+})
+
+test('a refresh in the background renews the answer', async () => {
+  const { resolver, source, clock, cache } = resolverScene({ m1: has(identity('a')) })
+  await resolver.resolve(nginx())
+  for (let count = 0; count < 5; count += 1) await resolver.resolve(nginx())
+
+  await clock.advance(59_000)
+  await resolver.resolve(nginx())
+  await clock.advance(30_000)
+  const renewed = await resolver.resolve(nginx())
+
+  assert.equal(renewed.source, 'cache')
+  assert.equal(source.asked.length, 2)
+  assert.equal(cache.counts().revalidated, 1)
+})
+
+test('the cache hears what came of each question', async () => {
+  const { resolver, source, clock, cache } = resolverScene({})
+  source.replies['m1'] = () =>
+    new Promise((resolve) => clock.after(50, () => resolve(identity('a'))))
+
+  const both = [resolver.resolve(nginx()), resolver.resolve(nginx())]
+  await clock.advance(50)
+  await Promise.all(both)
+  await resolver.resolve(nginx())
+  Object.assign(source.replies, { m1: down, m2: down, 'docker.io': down })
+  const stale = await resolver.resolve(nginx(), { refresh: true })
+
+  const { hit, miss, coalesced, stale: staleCount } = cache.counts()
+  assert.deepEqual(
+    { hit, miss, coalesced, staleCount },
+    { hit: 1, miss: 1, coalesced: 1, staleCount: 1 },
+  )
+  assert.equal(stale.candidates?.length, 3)
+  assert.ok(stale.candidates?.every(({ outcome }) => outcome === 'unreachable'))
 })

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
+import { WalkRecord } from '../../../src/resolver/record.ts'
 import type { Candidate } from '../../../src/resolver/types.ts'
-import { type Found, walk } from '../../../src/resolver/walk.ts'
+import { type Found, type Gate, walk } from '../../../src/resolver/walk.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 import { candidate, FakeHealth } from '../../support/resolver.ts'
 
@@ -19,7 +20,9 @@ class Scene {
   readonly clock = new FakeClock()
   readonly health = new FakeHealth()
   readonly controller = new AbortController()
+  gate: Gate | undefined
   readonly questions: Question[] = []
+  record = new WalkRecord<string>([], this.health, this.clock)
   result: Promise<Found<string>> = Promise.reject(new Error('not begun'))
 
   constructor() {
@@ -31,17 +34,16 @@ class Scene {
       new Promise((resolve, reject) => {
         this.questions.push({ registry: asked.registry, signal, answer: resolve, fail: reject })
       })
-    this.result = walk(
-      registries.map((name) => candidate(name)),
-      ask,
-      {
-        what: 'nginx',
-        limits: LIMITS,
-        health: this.health,
-        clock: this.clock,
-        signal: this.controller.signal,
-      },
-    )
+    const candidates = registries.map((name) => candidate(name))
+    this.record = new WalkRecord<string>(candidates, this.health, this.clock)
+    this.result = walk(candidates, ask, {
+      what: 'nginx',
+      limits: LIMITS,
+      record: this.record,
+      clock: this.clock,
+      signal: this.controller.signal,
+      ...(this.gate !== undefined && { gate: this.gate }),
+    })
     this.result.catch(() => {})
     return this
   }
@@ -93,7 +95,7 @@ test('the next candidate is asked as soon as one fails', async () => {
 
   assert.equal(found.candidate.registry, 'm2')
   assert.deepEqual(
-    found.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
+    scene.record.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
     ['m1 unreachable', 'm2 ok'],
   )
   assert.deepEqual(scene.health.told, ['m1 failed', 'm2 ok'])
@@ -122,7 +124,7 @@ test('a better candidate is preferred while it is inside its probe budget', asyn
 
   const found = await scene.result
   assert.equal(found.value, 'here')
-  assert.deepEqual([...found.answers.values()], ['there', 'here'])
+  assert.deepEqual([...scene.record.answers.values()], ['there', 'here'])
 })
 
 test('a better candidate that lets its budget pass loses, and is remembered as failed', async () => {
@@ -137,7 +139,7 @@ test('a better candidate that lets its budget pass loses, and is remembered as f
   assert.ok(scene.question('m1').signal.aborted)
   assert.deepEqual(scene.health.told, ['m2 ok', 'm1 failed'])
   assert.deepEqual(
-    found.attempts.map(({ registry, outcome, ms }) => `${registry} ${outcome} ${ms}`),
+    scene.record.attempts.map(({ registry, outcome, ms }) => `${registry} ${outcome} ${ms}`),
     ['m1 timeout 2000', 'm2 ok 0'],
   )
 })
@@ -160,10 +162,10 @@ test('a resting registry is passed over', async () => {
   scene.begin('m1', 'm2')
   scene.question('m2').answer('there')
 
-  const found = await scene.result
+  await scene.result
   assert.deepEqual(scene.asked, ['m2'])
   assert.deepEqual(
-    found.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
+    scene.record.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
     ['m1 skipped', 'm2 ok'],
   )
 })
@@ -299,4 +301,43 @@ test('a deadline is told apart from a caller that left', async () => {
   const error = await scene.failure()
   assert.equal(error.code, 'DEADLINE_EXCEEDED')
   assert.equal(error.attempts.length, 1)
+})
+
+test('a candidate is asked when its gate opens, and has its whole budget then', async () => {
+  const scene = new Scene()
+  scene.gate = ({ registry }) =>
+    registry === 'm1'
+      ? new Promise((resolve) => scene.clock.after(1_500, () => resolve()))
+      : undefined
+
+  scene.begin('m1', 'm2')
+  await scene.clock.advance(300)
+  scene.question('m2').answer('there')
+  await scene.clock.advance(1_200)
+  assert.deepEqual(scene.asked, ['m2', 'm1'])
+  await scene.clock.advance(1_999)
+  scene.question('m1').answer('here')
+
+  assert.equal((await scene.result).value, 'here')
+})
+
+test('a candidate whose gate stays closed is skipped, and nothing is said against it', async () => {
+  const scene = new Scene()
+  scene.gate = ({ registry }) =>
+    registry === 'm1'
+      ? Promise.reject(new ResolveError('UNAUTHORIZED', 'not asked: no'))
+      : undefined
+
+  scene.begin('m1', 'm2')
+  await settle()
+  scene.question('m2').fail(notFound())
+  const error = await scene.failure()
+
+  assert.deepEqual(scene.asked, ['m2'])
+  assert.equal(error.code, 'UNAUTHORIZED')
+  assert.deepEqual(scene.health.told, ['m2 ok'])
+  assert.deepEqual(
+    scene.record.attempts.map(({ outcome, message }) => `${outcome} ${message}`),
+    ['skipped not asked: no', 'not_found not found'],
+  )
 })

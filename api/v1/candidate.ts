@@ -1,0 +1,79 @@
+import type { XStatic } from 'typebox/schema'
+import { Attempt } from './error.ts'
+import type { ObjectSchema } from './schema.ts'
+
+/** One HTTP request to a registry or a token service. */
+export const Exchange = {
+  $id: 'Exchange',
+  description: 'One HTTP request to a registry or a token service, and what came back.',
+  type: 'object',
+  required: ['method', 'url', 'ms'],
+  properties: {
+    method: { type: 'string', enum: ['GET', 'HEAD', 'POST'] },
+    url: {
+      type: 'string',
+      description: 'Without user, password and query.',
+      examples: ['https://harbor.corp/v2/library/nginx/manifests/latest'],
+    },
+    status: { type: 'integer', description: 'HTTP status; absent: no answer came.' },
+    ms: { type: 'number', examples: [12.4] },
+    remaining: { type: 'integer', description: 'How many requests the registry says are left.' },
+    warning: { type: 'string', description: "The registry's own `Warning: 299`." },
+  },
+} as const satisfies ObjectSchema
+export type Exchange = XStatic<typeof Exchange>
+
+/** One place where the image may be, and what became of it. */
+export const Candidate = {
+  $id: 'Candidate',
+  description: 'One place where the image may be, what became of it, and why.',
+  type: 'object',
+  required: [
+    'registry',
+    'reference',
+    'priority',
+    'origin',
+    'chosen',
+    'outcome',
+    'why',
+    'exchanges',
+  ],
+  properties: {
+    registry: { type: 'string', examples: ['harbor.corp/proxy-docker'] },
+    reference: {
+      type: 'string',
+      description: 'What was, or would have been, asked for there.',
+      examples: ['harbor.corp/proxy-docker/library/nginx:latest'],
+    },
+    priority: { type: 'integer', description: "The registry's priority, 0 to 10000." },
+    origin: { type: 'boolean', description: 'The registry that the reference itself names.' },
+    chosen: { type: 'boolean', description: 'Its answer is the answer.' },
+    outcome: Attempt.properties.outcome,
+    why: {
+      type: 'string',
+      description: 'One sentence for people.',
+      examples: ['passed over: its tag points at another digest'],
+    },
+    digest: { type: 'string', description: 'What it says the reference points at.' },
+    divergent: {
+      type: 'boolean',
+      description: 'Its tag points at another digest than the chosen one; it is not merged.',
+    },
+    startedMs: {
+      type: 'number',
+      description: 'When it was asked, in milliseconds from the beginning; absent: not asked.',
+    },
+    ms: { type: 'number', description: 'How long it took, in milliseconds.' },
+    error: {
+      type: 'object',
+      required: ['code', 'message'],
+      properties: { code: { type: 'string' }, message: { type: 'string' } },
+    },
+    exchanges: {
+      type: 'array',
+      items: Exchange,
+      description: 'Every request that was made for it, tokens and redirects included; 20 at most.',
+    },
+  },
+} as const satisfies ObjectSchema
+export type Candidate = XStatic<typeof Candidate>

@@ -1,0 +1,169 @@
+import type { Attempt, AttemptOutcome } from '../errors.ts'
+import { formatReference } from '../reference/reference.ts'
+import type { Credentials } from '../registry/credentials.ts'
+import type { ImageIdentity } from '../registry/image.ts'
+import { endedError } from './attempt.ts'
+import { needsConsent, resolvesTags } from './candidates.ts'
+import type { Clock } from './clock.ts'
+import { Consent } from './consent.ts'
+import { identify, type Question, requestFor, wanted } from './identify.ts'
+import type { Standing } from './ranking.ts'
+import { WalkRecord } from './record.ts'
+import { type Ending, story } from './story.ts'
+import { survey } from './survey.ts'
+import type { Candidate, CandidateReport, Health, ImageSource } from './types.ts'
+import { UnresolvedError } from './unresolved.ts'
+import { type Gate, type WalkLimits, walk } from './walk.ts'
+
+export interface InquiryOptions {
+  readonly source: ImageSource
+  readonly health: Health
+  readonly clock: Clock
+  readonly limits: WalkLimits
+  readonly credentials: (candidate: Candidate) => Promise<Credentials | undefined>
+  readonly signal: AbortSignal
+}
+
+/** What came of it. */
+export interface Findings {
+  readonly candidate: Candidate
+  readonly identity: ImageIdentity
+  readonly standing: (candidate: Candidate) => Standing
+  readonly attempts: readonly Attempt[]
+  readonly reports: readonly CandidateReport[]
+}
+
+/** Of these registries nothing is known; they may be able to serve the digest later. */
+const UNDECIDED: ReadonlySet<AttemptOutcome | undefined> = new Set([
+  undefined,
+  'canceled',
+  'skipped',
+  'timeout',
+  'unreachable',
+])
+
+/** One question, put to its candidates once. */
+export class Inquiry {
+  readonly #question: Question
+  readonly #candidates: readonly Candidate[]
+  readonly #options: InquiryOptions
+  readonly #record: WalkRecord<ImageIdentity>
+  readonly #gate: Gate
+
+  constructor(question: Question, candidates: readonly Candidate[], options: InquiryOptions) {
+    const { clock, health, limits, signal, source } = options
+    this.#question = question
+    this.#candidates = candidates
+    this.#options = options
+    this.#record = new WalkRecord(candidates, health, clock)
+    this.#gate = new Consent({
+      origin: candidates.find(({ origin }) => origin),
+      ask: (candidate, asked, observe) => {
+        const { credentials } = candidate
+        return source.digest(
+          requestFor(
+            { candidate, credentials, signal: asked, observe },
+            wanted(question.reference),
+          ),
+        )
+      },
+      observer: (candidate, registry) => this.#record.observer(candidate, registry),
+      health,
+      clock,
+      budgetMs: limits.probeBudgetMs,
+      signal,
+    }).gate
+  }
+
+  /**
+   * @param all ask every candidate at once and wait for all of them; else as walk() does
+   * @throws UnresolvedError
+   */
+  async run(all: boolean): Promise<Findings> {
+    const { reference } = this.#question
+    try {
+      const ending = await (all ? this.#survey() : this.#walk())
+      await this.#confirm(ending)
+      const { answers, attempts } = this.#record
+      return {
+        candidate: ending.candidate,
+        identity: answers.get(ending.candidate) as ImageIdentity,
+        standing: (candidate) => this.#standing(candidate, ending.digest),
+        attempts,
+        reports: story(reference, this.#record, ending),
+      }
+    } catch (thrown) {
+      throw new UnresolvedError(story(reference, this.#record), { cause: thrown })
+    }
+  }
+
+  async #walk(): Promise<Ending> {
+    const found = await walk(this.#askable(), this.#ask, {
+      ...this.#shared(),
+      what: formatReference(this.#question.reference),
+    })
+    return { candidate: found.candidate, digest: found.value.digest }
+  }
+
+  async #survey(): Promise<Ending> {
+    const candidates = this.#askable()
+    await survey(candidates, this.#ask, { ...this.#shared(), resting: true })
+    const { answers, attempts } = this.#record
+    const candidate = candidates.find((each) => answers.has(each))
+    const what = formatReference(this.#question.reference)
+    if (candidate === undefined) {
+      const { signal } = this.#options
+      throw signal.aborted ? endedError(what, signal.reason, attempts) : this.#record.error(what)
+    }
+    return { candidate, digest: (answers.get(candidate) as ImageIdentity).digest }
+  }
+
+  /** Those that are asked by digest alone, once somebody else has said what the tag points at. */
+  async #confirm({ candidate: winner, digest }: Ending): Promise<void> {
+    const askable = new Set(this.#askable())
+    const others = this.#candidates.filter((candidate) => !askable.has(candidate))
+    const { source } = this.#options
+    const known = this.#record.answers.get(winner) as ImageIdentity
+    await survey(
+      others,
+      async (candidate, signal) => {
+        const credentials = await this.#options.credentials(candidate)
+        const observe = this.#record.observer(candidate)
+        await source.digest(requestFor({ candidate, credentials, signal, observe }, digest))
+        return known
+      },
+      { ...this.#shared(), resting: false },
+    )
+  }
+
+  readonly #ask = async (candidate: Candidate, signal: AbortSignal): Promise<ImageIdentity> => {
+    const { credentials, source } = this.#options
+    return identify(source, this.#question, {
+      candidate,
+      credentials: await credentials(candidate),
+      signal,
+      observe: this.#record.observer(candidate),
+    })
+  }
+
+  #askable(): readonly Candidate[] {
+    const byDigest = this.#question.reference.digest !== undefined
+    return this.#candidates.filter((candidate) => byDigest || resolvesTags(candidate))
+  }
+
+  #shared() {
+    const { clock, limits, signal } = this.#options
+    return { clock, limits, signal, record: this.#record, gate: this.#gate }
+  }
+
+  /**
+   * A tag that leads elsewhere at another registry is as good as absent there: never merged. Nobody is
+   * sent to one that needs the origin's consent and may not have it.
+   */
+  #standing(candidate: Candidate, digest: string): Standing {
+    const answer = this.#record.answers.get(candidate)
+    if (answer !== undefined) return answer.digest === digest ? 'verified' : 'refuted'
+    if (needsConsent(candidate)) return 'refuted'
+    return UNDECIDED.has(this.#record.outcome(candidate)) ? 'assumed' : 'refuted'
+  }
+}

@@ -1,0 +1,97 @@
+import type { AttemptOutcome } from '../errors.ts'
+import type { Reference } from '../reference/reference.ts'
+import { resolvesTags } from './candidates.ts'
+import type { Page, WalkRecord } from './record.ts'
+import type { Candidate, CandidateReport } from './types.ts'
+
+/** What was found, and where. */
+export interface Ending {
+  readonly candidate: Candidate
+  readonly digest: string
+}
+
+const WHY: Readonly<Record<AttemptOutcome, string>> = {
+  ok: 'it comes later',
+  not_found: 'it does not have it',
+  unauthorized: 'it asks for (other) credentials',
+  denied: 'it refuses',
+  rate_limited: 'it asks to wait',
+  unsupported: 'what it has is no image that can run',
+  invalid: 'its answer is not what was asked for',
+  unreachable: 'it cannot be reached',
+  server_error: 'it is in trouble',
+  timeout: 'it did not answer in time',
+  canceled: 'it had not answered by then',
+  skipped: 'it was not asked',
+}
+
+/**
+ * What became of every candidate, in order, and why.
+ *
+ * @param ending absent: nobody had it
+ */
+export function story(
+  reference: Reference,
+  record: WalkRecord<{ readonly digest: string }>,
+  ending?: Ending,
+): readonly CandidateReport[] {
+  return record.pages.map((page, index) => {
+    const { attempt, candidate, error, exchanges, startedMs } = page
+    const digest = record.answers.get(candidate)?.digest
+    const divergent = digest !== undefined && ending !== undefined && digest !== ending.digest
+    return {
+      registry: candidate.registry,
+      reference: askedFor(reference, candidate, ending),
+      priority: candidate.priority,
+      origin: candidate.origin,
+      chosen: ending?.candidate === candidate,
+      outcome: attempt?.outcome ?? 'skipped',
+      why: divergent
+        ? 'passed over: its tag points at another digest'
+        : why(page, index, digest, ending),
+      ...(digest !== undefined && { digest }),
+      ...(divergent && { divergent }),
+      ...(startedMs !== undefined && { startedMs }),
+      ...(startedMs !== undefined && attempt !== undefined && { ms: attempt.ms }),
+      ...(error !== undefined && { error: { code: error.code, message: error.message } }),
+      exchanges,
+    }
+  })
+}
+
+function askedFor(reference: Reference, candidate: Candidate, ending: Ending | undefined): string {
+  const { pullName } = candidate
+  if (reference.digest !== undefined) return `${pullName}@${reference.digest}`
+  if (resolvesTags(candidate)) return `${pullName}:${reference.tag}`
+  return ending === undefined ? pullName : `${pullName}@${ending.digest}`
+}
+
+function why(
+  { attempt, candidate }: Page,
+  index: number,
+  digest: string | undefined,
+  ending: Ending | undefined,
+): string {
+  const winner = ending?.candidate
+  if (attempt === undefined) return notAsked(candidate, winner)
+  if (candidate === winner) {
+    return index === 0 ? 'chosen: the first in order' : 'chosen: the best one that answered'
+  }
+  if (digest !== undefined && winner !== undefined) {
+    return resolvesTags(candidate)
+      ? `has the same image; ${winner.registry} comes before it`
+      : 'has what the tag points at; it is asked by digest alone'
+  }
+  if (attempt.outcome === 'skipped') return attempt.message ?? 'not asked'
+  if (attempt.outcome === 'canceled' && winner !== undefined) {
+    return `given up: ${winner.registry} answered first`
+  }
+  return `passed over: ${WHY[attempt.outcome]}`
+}
+
+function notAsked(candidate: Candidate, winner: Candidate | undefined): string {
+  if (winner !== undefined) return `not needed: ${winner.registry} answered first`
+  return resolvesTags(candidate)
+    ? 'not asked: it was over before'
+    : 'not asked: it is asked by digest alone, and nobody said what the tag points at'
+}

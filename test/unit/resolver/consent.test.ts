@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ResolveError } from '../../../src/errors.ts'
+import type { Credentials } from '../../../src/registry/credentials.ts'
+import { UnresolvedError } from '../../../src/resolver/unresolved.ts'
+import { settle } from '../../support/fake-clock.ts'
+import { entry, identity, nginx, type Reply, registriesOf } from '../../support/resolver.ts'
+import { down, has, missing, never, refused, resolverScene } from '../../support/resolver-scene.ts'
+
+const POD: Credentials = { kind: 'basic', username: 'pod', password: 'secret' }
+const OWN: Credentials = { kind: 'basic', username: 'mirror', password: 'own' }
+
+/** Two mirrors that are not trusted, with credentials of their own, before the origin docker.io. */
+function scene(replies: Record<string, Reply>) {
+  const all = resolverScene(replies)
+  const untrusted = { trusted: false, credentials: OWN }
+  all.state.registries = registriesOf([entry('m1', untrusted), entry('m2', untrusted)])
+  return all
+}
+
+/** The origin opens for the pod's secret alone. */
+const forThePod: Reply = async ({ credentials }) => {
+  if (credentials === POD) return identity('a')
+  throw new ResolveError('UNAUTHORIZED', 'authentication required', { status: 401 })
+}
+
+test('a mirror that is not trusted is used after the origin accepted the caller’s credentials', async () => {
+  const { resolver, source } = scene({ m1: has(identity('a')), 'docker.io': forThePod })
+
+  const { registry } = await resolver.resolve(nginx(), { credentials: POD })
+
+  assert.equal(registry, 'm1')
+  assert.deepEqual(source.asked, [
+    'HEAD docker.io/library/nginx latest',
+    'GET m1/library/nginx latest',
+  ])
+  assert.deepEqual(
+    source.requests.map(({ credentials }) => credentials),
+    [POD, OWN],
+  )
+})
+
+test('the origin is asked once for all that need its consent', async () => {
+  const { resolver, source } = scene({
+    m1: missing,
+    m2: has(identity('a')),
+    'docker.io': forThePod,
+  })
+
+  const { registry } = await resolver.resolve(nginx(), { credentials: POD })
+
+  assert.equal(registry, 'm2')
+  assert.equal(source.asked.filter((question) => question.startsWith('HEAD docker.io')).length, 1)
+})
+
+test('refused by the origin a caller gets nothing from mirrors that are not trusted', async () => {
+  for (const reply of [refused, missing]) {
+    const { resolver, source, health } = scene({ 'docker.io': reply })
+
+    await assert.rejects(resolver.resolve(nginx(), { credentials: POD }), (error: unknown) => {
+      assert.ok(error instanceof UnresolvedError)
+      assert.match(error.candidates[0]?.why ?? '', /not trusted.*to these credentials/)
+      assert.equal(error.candidates[0]?.outcome, 'skipped')
+      return true
+    })
+
+    assert.ok(source.asked.every((question) => question.includes('docker.io')))
+    assert.ok(health.told.every((line) => line.startsWith('docker.io')))
+  }
+})
+
+test('without credentials the origin has to give the image to anybody', async () => {
+  const privately = scene({ m1: has(identity('a')), 'docker.io': forThePod })
+  await assert.rejects(privately.resolver.resolve(nginx()), { code: 'UNAUTHORIZED' })
+  const publicly = scene({ m1: has(identity('a')), 'docker.io': has(identity('a')) })
+
+  const { registry } = await publicly.resolver.resolve(nginx())
+
+  assert.equal(registry, 'm1')
+  assert.equal(publicly.source.requests[0]?.credentials, undefined)
+})
+
+test('the operator’s own credentials of the origin open nothing for a caller without any', async () => {
+  const operators: Credentials = { kind: 'basic', username: 'ops', password: 'x' }
+  const { resolver, source, state } = resolverScene({ 'docker.io': forThePod })
+  const hub = entry('docker.io', { credentials: operators })
+  state.registries = {
+    ...registriesOf([entry('m1', { trusted: false })]),
+    origin: () => ({ endpoint: hub.endpoint, entry: hub, configured: true }),
+  }
+
+  await assert.rejects(resolver.resolve(nginx()), { code: 'UNAUTHORIZED' })
+
+  const [consent, asked] = source.requests
+  assert.equal(consent?.credentials, undefined)
+  assert.equal(asked?.credentials, operators)
+})
+
+test('while the origin is out of reach a mirror that is not trusted is left alone', async () => {
+  const unreachable = scene({ 'docker.io': down })
+  await assert.rejects(unreachable.resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
+  const resting = scene({ 'docker.io': down })
+  resting.health.resting.add('docker.io')
+  await assert.rejects(resting.resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
+  const silent = scene({ 'docker.io': never })
+  const waiting = assert.rejects(silent.resolver.resolve(nginx()), { code: 'DEADLINE_EXCEEDED' })
+  await silent.clock.advance(20_000)
+  await waiting
+
+  assert.deepEqual(resting.source.asked, ['GET docker.io/library/nginx latest'])
+  for (const { source } of [unreachable, resting, silent]) {
+    assert.ok(source.asked.every((question) => question.includes('docker.io')))
+  }
+})
+
+test('a mirror is not blamed for an origin that is silent', async () => {
+  const { resolver, state, clock, health } = resolverScene({
+    m2: has(identity('a')),
+    'docker.io': never,
+  })
+  state.registries = registriesOf([entry('m1', { trusted: false }), entry('m2')])
+
+  const resolving = resolver.resolve(nginx())
+  await clock.advance(2_000)
+  const { registry } = await resolving
+
+  assert.equal(registry, 'm2')
+  assert.deepEqual(health.told, ['m2 ok', 'docker.io failed'])
+})
+
+test('where `mirrorsOnly` rules out the origin nobody can vouch for a caller', async () => {
+  const { resolver, source, state } = resolverScene({})
+  state.registries = {
+    ...registriesOf([entry('m1', { trusted: false })]),
+    mirrorsOnly: () => 'docker.io',
+  }
+
+  await assert.rejects(resolver.resolve(nginx()), {
+    code: 'UNAVAILABLE',
+    message: /`mirrorsOnly` forbids asking its origin/,
+  })
+  assert.deepEqual(source.asked, [])
+})
+
+test('nobody is sent to a mirror that is not trusted and was not needed', async () => {
+  const { resolver, state } = resolverScene({ m1: has(identity('a')) })
+  state.registries = registriesOf([entry('m1'), entry('m2', { trusted: false })])
+
+  const { references } = await resolver.resolve(nginx())
+
+  assert.ok(references.every(({ registry }) => registry !== 'm2'))
+})
+
+test('what was consented to is asked anew, even for a digest', async () => {
+  const { digest } = identity('a')
+  const { resolver, source, clock } = scene({ m1: has(identity('a')), 'docker.io': forThePod })
+  await resolver.resolve(nginx({ digest }), { credentials: POD })
+
+  await clock.advance(60_000)
+  source.replies['docker.io'] = refused
+
+  await assert.rejects(resolver.resolve(nginx({ digest }), { credentials: POD }), {
+    code: 'UNAUTHORIZED',
+  })
+})
+
+test('a caller that leaves while the origin is asked ends that too', async () => {
+  const { resolver, source, clock } = scene({ 'docker.io': never })
+  const leaving = new AbortController()
+
+  const resolving = assert.rejects(resolver.resolve(nginx(), { signal: leaving.signal }), {
+    code: 'CANCELED',
+  })
+  await settle()
+  leaving.abort()
+  await resolving
+  await settle()
+
+  assert.ok(source.requests[0]?.signal.aborted)
+  assert.equal(clock.pendingTimers, 0)
+})

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ResolveError } from '../../../src/errors.ts'
+import { WalkRecord } from '../../../src/resolver/record.ts'
+import { story } from '../../../src/resolver/story.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { candidate, digestOf, entry, FakeHealth, nginx } from '../../support/resolver.ts'
+
+const D = digestOf('d')
+
+function scene(...names: string[]) {
+  const clock = new FakeClock()
+  const health = new FakeHealth()
+  const candidates = names.map((name) =>
+    candidate(name, {
+      entry: entry(name, name.startsWith('pull') ? { capabilities: ['pull'] } : {}),
+    }),
+  )
+  const record = new WalkRecord<{ readonly digest: string }>(candidates, health, clock)
+  const of = (name: string) => {
+    const found = candidates.find(({ registry }) => registry === name)
+    assert.ok(found)
+    return found
+  }
+  const tell = (winner?: string) =>
+    story(nginx(), record, winner === undefined ? undefined : { candidate: of(winner), digest: D })
+  return { clock, health, record, of, tell }
+}
+
+test('each candidate is told in order, with when it was asked, what came back, and why', async () => {
+  const { clock, record, of, tell } = scene('m1', 'm2', 'm3', 'm4', 'pull-only', 'm5')
+  record.begun(of('m1'))
+  await clock.advance(20)
+  record.failed(of('m1'), new ResolveError('DENIED', 'm1: no', { status: 403 }))
+  record.begun(of('m2'))
+  record.begun(of('m3'))
+  await clock.advance(30)
+  record.answered(of('m3'), { digest: digestOf('other') })
+  record.answered(of('m2'), { digest: D })
+  record.begun(of('m4'))
+  record.abandoned(of('m4'), 'a better answer was there', false)
+  record.begun(of('pull-only'))
+  record.answered(of('pull-only'), { digest: D })
+
+  const reports = tell('m2')
+
+  assert.deepEqual(
+    reports.map(({ registry, outcome, startedMs, ms, why, chosen }) => ({
+      registry,
+      outcome,
+      startedMs,
+      ms,
+      why,
+      chosen,
+    })),
+    [
+      {
+        registry: 'm1',
+        outcome: 'denied',
+        startedMs: 0,
+        ms: 20,
+        why: 'passed over: it refuses',
+        chosen: false,
+      },
+      {
+        registry: 'm2',
+        outcome: 'ok',
+        startedMs: 20,
+        ms: 30,
+        why: 'chosen: the best one that answered',
+        chosen: true,
+      },
+      {
+        registry: 'm3',
+        outcome: 'ok',
+        startedMs: 20,
+        ms: 30,
+        why: 'passed over: its tag points at another digest',
+        chosen: false,
+      },
+      {
+        registry: 'm4',
+        outcome: 'canceled',
+        startedMs: 50,
+        ms: 0,
+        why: 'given up: m2 answered first',
+        chosen: false,
+      },
+      {
+        registry: 'pull-only',
+        outcome: 'ok',
+        startedMs: 50,
+        ms: 0,
+        why: 'has what the tag points at; it is asked by digest alone',
+        chosen: false,
+      },
+      {
+        registry: 'm5',
+        outcome: 'skipped',
+        startedMs: undefined,
+        ms: undefined,
+        why: 'not needed: m2 answered first',
+        chosen: false,
+      },
+    ],
+  )
+  assert.deepEqual(reports[0]?.error, { code: 'DENIED', message: 'm1: no' })
+  assert.equal(reports[2]?.divergent, true)
+  assert.equal(reports[4]?.reference, `pull-only/library/nginx@${D}`)
+})
+
+test('without an answer it says who was not asked, and why not', () => {
+  const { health, record, of, tell } = scene('m1', 'm2', 'pull-only')
+  health.quiet.add('m1')
+  record.passedOver(of('m1'))
+
+  assert.deepEqual(
+    tell().map(({ why, reference }) => `${reference} ${why}`),
+    [
+      'm1/library/nginx:latest not asked: it asked for a pause',
+      'm2/library/nginx:latest not asked: it was over before',
+      'pull-only/library/nginx not asked: it is asked by digest alone, and nobody said what the tag points at',
+    ],
+  )
+})
+
+test('of a registry that leads through many requests the first twenty are told', () => {
+  const { record, of, tell } = scene('m1')
+  record.begun(of('m1'))
+  const observe = record.observer(of('m1'))
+
+  for (let ms = 0; ms < 100; ms += 1) observe({ method: 'GET', url: 'https://m1/', ms })
+
+  assert.equal(tell()[0]?.exchanges.length, 20)
+})

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ResolveError } from '../../../src/errors.ts'
+import { WalkRecord } from '../../../src/resolver/record.ts'
+import { survey } from '../../../src/resolver/survey.ts'
+import { FakeClock, settle } from '../../support/fake-clock.ts'
+import { candidate, FakeHealth } from '../../support/resolver.ts'
+
+function scene() {
+  const clock = new FakeClock()
+  const health = new FakeHealth()
+  const controller = new AbortController()
+  const candidates = [candidate('m1'), candidate('m2'), candidate('m3')]
+  const record = new WalkRecord<string>(candidates, health, clock)
+  const asked: string[] = []
+  const options = {
+    clock,
+    record,
+    limits: { hedgeDelayMs: 300, probeBudgetMs: 2_000 },
+    signal: controller.signal,
+    resting: false,
+  }
+  const outcomes = () => record.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`)
+  return { asked, candidates, clock, controller, health, options, outcomes }
+}
+
+test('everybody is asked at once, and everybody’s answer counts', async () => {
+  const { asked, candidates, options, outcomes } = scene()
+
+  await survey(
+    candidates,
+    async ({ registry }) => {
+      asked.push(registry)
+      if (registry === 'm2') throw new ResolveError('DENIED', 'no')
+      return 'here'
+    },
+    options,
+  )
+
+  assert.deepEqual(asked, ['m1', 'm2', 'm3'])
+  assert.deepEqual(outcomes(), ['m1 ok', 'm2 denied', 'm3 ok'])
+})
+
+test('those that rest are asked only where that is wanted, those that asked for quiet never', async () => {
+  const { asked, candidates, health, options, outcomes } = scene()
+  health.resting.add('m1')
+  health.quiet.add('m2')
+  const ask = async ({ registry }: { readonly registry: string }): Promise<string> => {
+    asked.push(registry)
+    return 'here'
+  }
+
+  await survey(candidates, ask, options)
+  assert.deepEqual(asked, ['m3'])
+  assert.deepEqual(outcomes(), ['m1 skipped', 'm2 skipped', 'm3 ok'])
+  await survey(candidates, ask, { ...options, resting: true })
+
+  assert.deepEqual(asked, ['m3', 'm1', 'm3'])
+})
+
+test('the signal ends it although nobody listens, and blames nobody', async () => {
+  const { candidates, clock, controller, health, options, outcomes } = scene()
+
+  const asking = survey(candidates, () => new Promise<string>(() => {}), options)
+  await settle()
+  controller.abort(new Error('gone'))
+  await asking
+
+  assert.deepEqual(outcomes(), ['m1 canceled', 'm2 canceled', 'm3 canceled'])
+  assert.deepEqual(health.told, [])
+  assert.equal(clock.pendingTimers, 0)
+})
+
+test('whoever is too slow is remembered as failed', async () => {
+  const { candidates, clock, health, options } = scene()
+
+  const asking = survey(candidates.slice(0, 1), () => new Promise<string>(() => {}), options)
+  await clock.advance(2_000)
+  await asking
+
+  assert.deepEqual(health.told, ['m1 failed'])
+})
