@@ -43,7 +43,7 @@ function testFiles(folder: string): string[] {
 }
 
 function isEndToEnd(file: string): boolean {
-  return file.includes('/e2e/')
+  return file.includes('/e2e/') || file.includes('/conformance/')
 }
 
 async function runAll(chosen: readonly string[], concurrency: number): Promise<void> {

@@ -1,5 +1,6 @@
 import { constants, type Http2Stream, type ServerHttp2Stream } from 'node:http2'
 import { faithful, GRPC_STATUS, sendHeaders, statusOf, statusTrailers } from './headers.ts'
+import type { BodyEdit, CallEdits } from './rewrite-frames.ts'
 import type { UpstreamCall } from './upstream.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
@@ -17,11 +18,13 @@ export interface RelayedCall {
  * headers only stays so. When the connection behind breaks, the client gets UNAVAILABLE.
  *
  * Trailers of a request, which gRPC does not have, are not carried over. `onDone` gets the gRPC code.
+ * With `edits` messages are changed one by one on their way.
  */
 export function relayCall(
   client: ServerHttp2Stream,
   { stream: upstream, brokenBy }: UpstreamCall,
   onDone: (code: number) => void,
+  edits: CallEdits = {},
 ): RelayedCall {
   let trailers = {}
   let code: number | undefined
@@ -54,14 +57,16 @@ export function relayCall(
     if (client.closed || isAnswered) return
     const isWhole = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
     const options = isWhole ? WITHOUT_BODY : WITH_TRAILERS
+    const answer = faithful(headers, raw ?? [])
+    if (edits.response !== undefined) delete answer['content-length']
     try {
-      sendHeaders(faithful(headers, raw ?? []), (each) => client.respond(each, options))
+      sendHeaders(answer, (each) => client.respond(each, options))
     } catch {
       // Node takes in what it does not give out: a status above 599, for one.
       fail(GRPC_STATUS.internal, 'the answer of the server behind could not be relayed')
       return
     }
-    copyBody(upstream, client)
+    copyBody(upstream, client, edits.response)
     if (!isWhole) return
     isAnswered = true
     code = statusOf(headers)
@@ -88,10 +93,12 @@ export function relayCall(
   client.once('close', () => {
     upstream.close(client.rstCode === NGHTTP2_NO_ERROR ? NGHTTP2_CANCEL : client.rstCode)
     upstream.resume()
-    onDone(code ?? (isAnswered ? GRPC_STATUS.unknown : GRPC_STATUS.canceled))
+    const ended = code ?? (isAnswered ? GRPC_STATUS.unknown : GRPC_STATUS.canceled)
+    edits.ended?.(ended)
+    onDone(ended)
   })
   client.on('error', ignore)
-  copyBody(client, upstream)
+  copyBody(client, upstream, edits.request)
 
   return { fail }
 }
@@ -111,13 +118,17 @@ function declineRest(client: ServerHttp2Stream): void {
   if (!client.readableEnded) setImmediate(() => client.close(NGHTTP2_NO_ERROR))
 }
 
-function copyBody(from: Http2Stream, to: Http2Stream): void {
-  from.on('data', (chunk: Buffer) => {
-    if (!to.writableEnded && !to.write(chunk)) from.pause()
+function copyBody(from: Http2Stream, to: Http2Stream, edit?: BodyEdit): void {
+  from.on('data', (received: Buffer) => {
+    const chunk = edit === undefined ? received : edit.chunk(received)
+    if (chunk.length > 0 && !to.writableEnded && !to.write(chunk)) from.pause()
   })
-  from.once('end', () => {
-    if (from.rstCode === NGHTTP2_NO_ERROR && !to.writableEnded) to.end()
-  })
+  const end = (): void => {
+    if (from.rstCode === NGHTTP2_NO_ERROR && !to.writableEnded) to.end(edit?.rest())
+  }
+  // A request without a body may have ended before it was known where it goes.
+  if (from.readableEnded) end()
+  else from.once('end', end)
   to.on('drain', () => from.resume())
 }
 

@@ -1,14 +1,20 @@
 import { Server, type ServiceDefinition } from '@grpc/grpc-js'
 import { fromAuthConfig } from '../registry/keychain.ts'
 import { loadService } from '../runtime/protos.ts'
-import type { CriVersion, ImageNames } from '../runtime/types.ts'
+import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'
+import { forcedVersion } from '../runtime/versions.ts'
 import { type ListeningSocket, listenOnSocket } from '../socket.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { requestedImage } from './image-messages.ts'
 import { type ImageResolver, type ImageRuntime, ImageService } from './image-service.ts'
+import { ImageStatusService } from './image-status.ts'
 import { connectInProcess } from './in-process.ts'
-import { createRelay } from './relay.ts'
+import { PullProgress } from './pull-progress.ts'
+import { createRelay, type Grace } from './relay.ts'
 import { type Answers, type ResolveImageRequest, ResolveService } from './resolve-service.ts'
-import { unary } from './unary.ts'
+import { createRewrite } from './rewrite.ts'
+import { type UnaryOptions, unary } from './unary.ts'
+import { versionsOn } from './version-bridge.ts'
 
 const MESSAGE_BYTES = 16 * 1024 * 1024
 const VERSIONS: readonly CriVersion[] = ['v1', 'v1alpha2']
@@ -16,20 +22,30 @@ const VERSIONS: readonly CriVersion[] = ['v1', 'v1alpha2']
 export interface CriDoorOptions {
   /** Our socket. */
   readonly path: string
+  /** A descriptor that listens already, handed down by systemd; absent: one is made at `path`. */
+  readonly fd?: number | undefined
   readonly runtimeSocket: string
+  /** The version of CRI spoken to the runtime; absent: found out. */
+  readonly version?: CriVersion | undefined
   readonly resolver: ImageResolver
   readonly answers: Answers
   readonly runtime: ImageRuntime
   readonly names: ImageNames
+  /** Absent: the runtime keeps all names itself. */
+  readonly aliases?: Aliases | undefined
   readonly onResolveError: () => 'passthrough' | 'reject'
+  /** As in ImageServiceOptions. */
+  readonly byDigest?: (() => boolean) | undefined
   /** Limit of one call that brings no deadline of its own. */
   readonly timeoutMs: number
   readonly logger: Logger
 }
 
 export interface CriDoor {
+  /** PullImage calls under way. */
+  pullsInFlight(): number
   /** Takes no new calls, gives those under way so long to finish, ends the rest, removes the socket. */
-  close(options: { readonly graceMs: number }): Promise<void>
+  close(options: Grace): Promise<void>
 }
 
 /**
@@ -38,22 +54,28 @@ export interface CriDoor {
  * @throws ResolveError as listenOnSocket
  */
 export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
-  const { logger } = options
+  const { aliases, logger, version } = options
+  const pulls = new PullProgress({ log: logger })
   const server = new Server({
     'grpc.max_receive_message_length': MESSAGE_BYTES,
     'grpc.max_send_message_length': MESSAGE_BYTES,
   })
-  const owned = addServices(server, options)
+  const owned = addServices(server, options, pulls)
   const relay = createRelay({
     runtimeSocket: options.runtimeSocket,
     owned,
     ownedConnect: connectInProcess(server),
+    rewrite: aliases === undefined ? undefined : createRewrite(aliases, logger),
+    versions: version === undefined ? versionsOn : () => forcedVersion(version),
     logger,
   })
+  // So that the very first calls are relayed as they should be; an absent runtime is found out later.
+  await aliases?.route().catch(() => {})
   let socket: ListeningSocket
   try {
     socket = await listenOnSocket({
       path: options.path,
+      fd: options.fd,
       like: options.runtimeSocket,
       onConnection: (connection) => relay.accept(connection),
       logger,
@@ -63,17 +85,22 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
     throw error
   }
   return {
-    async close({ graceMs }) {
+    pullsInFlight: () => pulls.inFlight,
+    async close(grace) {
       // Connections that exist outlive the listener's end, so these two go side by side.
-      await Promise.all([relay.close({ graceMs }), socket.close()])
+      await Promise.all([relay.close(grace), socket.close()])
       server.forceShutdown()
     },
   }
 }
 
-/** @returns the paths that are answered here */
-function addServices(server: Server, options: CriDoorOptions): ReadonlySet<string> {
-  const { answers, logger: log } = options
+/** @returns the paths that are answered here, at this moment */
+function addServices(
+  server: Server,
+  options: CriDoorOptions,
+  pulls: PullProgress,
+): Pick<ReadonlySet<string>, 'has'> {
+  const { aliases, answers, logger: log } = options
   const limits = { limitMs: options.timeoutMs, log }
   const images = new ImageService({ ...options, credentialsFor: fromAuthConfig, log })
   const resolves = new ResolveService({ answers, credentialsFor: fromAuthConfig })
@@ -81,7 +108,10 @@ function addServices(server: Server, options: CriDoorOptions): ReadonlySet<strin
   for (const version of VERSIONS) {
     const definition = imageServiceDefinition(version)
     server.addService(definition, {
-      pullImage: unary<Buffer, Buffer>((r, caller) => images.pull(r, caller, version), limits),
+      pullImage: unary<Buffer, Buffer>(
+        async (r, caller) => pulls.watch(requestedImage(r), () => images.pull(r, caller, version)),
+        limits,
+      ),
       removeImage: unary<Buffer, Buffer>((r, caller) => images.remove(r, caller), limits),
     })
     paths.push(...Object.values(definition).map(({ path }) => path))
@@ -97,7 +127,31 @@ function addServices(server: Server, options: CriDoorOptions): ReadonlySet<strin
     ),
   })
   paths.push(...Object.values(resolverDefinition).map(({ path }) => path))
-  return new Set(paths)
+  const owned = new Set(paths)
+  const ofAliases = aliases === undefined ? undefined : addImageStatus(server, aliases, limits)
+  return { has: (path) => owned.has(path) || (ofAliases?.has(path) ?? false) }
+}
+
+/** Answered here only in front of a runtime that does not keep the names of images. */
+function addImageStatus(
+  server: Server,
+  aliases: Aliases,
+  limits: UnaryOptions,
+): Pick<ReadonlySet<string>, 'has'> {
+  const statuses = new ImageStatusService(aliases)
+  const definitions = VERSIONS.map((version) => ({
+    imageStatus: rawMethod(`/runtime.${version}.ImageService/ImageStatus`),
+  }))
+  for (const definition of definitions) {
+    server.addService(definition, {
+      imageStatus: unary<Buffer, Buffer>((r, caller) => statuses.status(r, caller), limits),
+    })
+  }
+  const paths = new Set<string>(definitions.map(({ imageStatus }) => imageStatus.path))
+  // While nobody knows what runs below, names that were given must be found all the same.
+  const isNeeded = (): boolean =>
+    (aliases.lastRoute() ?? (aliases.isEmpty() ? 'runtime' : 'aliases')) === 'aliases'
+  return { has: (path) => paths.has(path) && isNeeded() }
 }
 
 /** Messages stay bytes: what we do not know in them must reach the runtime unchanged. */

@@ -65,6 +65,16 @@ export function pulledImage(response: Uint8Array): string {
   return readString(response, IMAGE_REF)
 }
 
+/**
+ * The response with the runtime's own ID of the image, which CRI-O before 1.35 and cri-dockerd put a
+ * name with a digest in the place of. The kubelet compares it with Image.id (CRI 0.36,
+ * PullImageResponse), and asks for the container by it. The same object where it is right.
+ */
+export function withPulledImage(response: Buffer, imageId: string): Buffer {
+  if (pulledImage(response) === imageId) return response
+  return Buffer.from(withString(response, IMAGE_REF, imageId))
+}
+
 export function pullResponse(imageRef: string): Buffer {
   return Buffer.from(withString(new Uint8Array(), IMAGE_REF, imageRef))
 }

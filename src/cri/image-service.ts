@@ -15,6 +15,7 @@ import {
   requestedAuth,
   requestedImage,
   withImage,
+  withPulledImage,
 } from './image-messages.ts'
 import { canonicalName, wantedNames } from './names.ts'
 import { authorize } from './pull-auth.ts'
@@ -23,6 +24,8 @@ import type { Caller } from './unary.ts'
 /** The resolver as this door sees it. */
 export interface ImageResolver {
   candidates(reference: Reference, credentials?: Credentials): readonly Candidate[]
+  /** What is shown at that candidate. */
+  credentials(candidate: Candidate): Promise<Credentials | undefined>
   resolve(reference: Reference, options: ResolveOptions): Promise<Resolution>
 }
 
@@ -39,6 +42,8 @@ export interface ImageServiceOptions {
   /** The credentials in a request, when they are meant for that domain. */
   readonly credentialsFor: (auth: AuthConfig | undefined, domain: string) => Credentials | undefined
   readonly onResolveError: () => 'passthrough' | 'reject'
+  /** False: the mirror's tag is pulled where one was asked for. Default true. */
+  readonly byDigest?: (() => boolean) | undefined
   readonly log: Logger
 }
 
@@ -62,7 +67,8 @@ export class ImageService {
   /**
    * Pulls exactly what the reference names now, from the best registry that has it, and names it by
    * what was asked. When nothing is configured for the reference, or all else failed, the request
-   * goes to the runtime as it came, and its answer or error back untouched.
+   * goes to the runtime as it came, and its answer or error back untouched; unless `mirrorsOnly`
+   * forbids its origin, where the runtime would go.
    */
   async pull(request: Buffer, caller: Caller, version: CriVersion): Promise<Buffer> {
     const passthrough = (): Promise<Buffer> => this.#pull(request, caller, version)
@@ -71,24 +77,37 @@ export class ImageService {
     const auth = requestedAuth(request)
     const credentials = this.#options.credentialsFor(auth, reference.domain)
     const candidates = this.#options.resolver.candidates(reference, credentials)
-    if (!candidates.some(({ configured }) => configured)) return passthrough()
-    if (!(await this.#options.names.available())) return passthrough()
-    const resolution = await this.#resolve(reference, credentials, caller.signal)
-    if (resolution === undefined) {
-      return (await this.#adopt(reference, candidates, caller.signal)) ?? passthrough()
+    const confined = !candidates.some(({ origin }) => origin)
+    const giveUp = (failure: unknown): Promise<Buffer> =>
+      confined ? Promise.reject(failure) : passthrough()
+    if (!confined && !candidates.some(({ configured }) => configured)) return passthrough()
+    if (!(await this.#options.names.available())) return giveUp(cannotName(reference))
+    const found = await this.#resolve(reference, credentials, caller.signal)
+    if (found instanceof ResolveError) {
+      return (await this.#adopt(reference, candidates, caller.signal)) ?? giveUp(found)
     }
-    for (const candidate of fit(candidates, resolution)) {
+    const failures: unknown[] = [notPullable(reference)]
+    for (const candidate of fit(candidates, found)) {
+      const pullNames = this.#pullNames(candidate, reference, found)
       const patched = authorize(
-        withImage(request, `${candidate.pullName}@${resolution.digest}`),
+        withImage(request, pullNames[0]),
         candidate,
         auth,
+        await this.#options.resolver.credentials(candidate),
       )
-      const pulled = await this.#pullFrom(candidate, reference, resolution, caller, () =>
-        this.#pull(patched, caller, version),
+      const pull = (): Promise<Buffer> => this.#pull(patched, caller, version)
+      const pulled = await this.#pullFrom(
+        candidate,
+        pullNames,
+        reference,
+        found,
+        caller,
+        pull,
+        failures,
       )
       if (pulled !== undefined) return pulled
     }
-    return passthrough()
+    return giveUp(failures.at(-1))
   }
 
   /**
@@ -113,7 +132,7 @@ export class ImageService {
     reference: Reference,
     credentials: Credentials | undefined,
     signal: AbortSignal,
-  ): Promise<Resolution | undefined> {
+  ): Promise<Resolution | ResolveError> {
     const { log, onResolveError, resolver } = this.#options
     const image = canonicalName(reference)
     try {
@@ -124,14 +143,15 @@ export class ImageService {
       })
       // From here nobody can pull either; what the runtime makes of it is the better answer.
       if (resolution.source !== 'stale') return resolution
-      log.warn({ image, attempts: resolution.attempts }, 'no registry answers; passing the pull on')
-      return undefined
+      const { attempts } = resolution
+      log.warn({ image, attempts }, 'no registry answers; passing the pull on')
+      return new ResolveError('UNAVAILABLE', `${image}: no registry answers`, { attempts })
     } catch (thrown) {
       const error = toResolveError(thrown)
       if (signal.aborted || onResolveError() === 'reject') throw error
       const { code, attempts } = error
       log.warn({ image, code, attempts }, 'could not resolve; passing the pull on')
-      return undefined
+      return error
     }
   }
 
@@ -143,7 +163,9 @@ export class ImageService {
     const { log, names, runtime } = this.#options
     const image = canonicalName(reference)
     try {
-      const adopted = await adopt(reference, candidates, runtime, names, signal)
+      // What came from there for somebody whom the origin knew is not for everybody.
+      const trusted = candidates.filter(({ entry }) => entry?.trusted !== false)
+      const adopted = await adopt(reference, trusted, runtime, names, signal)
       if (adopted === undefined) return undefined
       log.info({ image, from: adopted.from }, 'named what was on the node already')
       return pullResponse(adopted.imageId)
@@ -155,38 +177,52 @@ export class ImageService {
   }
 
   async #pullFrom(
-    candidate: Candidate,
+    { registry }: Candidate,
+    pullNames: readonly string[],
     reference: Reference,
     resolution: Resolution,
     caller: Caller,
     pull: () => Promise<Buffer>,
+    failures: unknown[],
   ): Promise<Buffer | undefined> {
     const { log, names } = this.#options
-    const { registry, pullName } = candidate
     const { digest } = resolution
     const image = canonicalName(reference)
     const { signal } = caller
     let response: Buffer = Buffer.alloc(0)
+    const wanted = wantedNames(reference, digest)
+    const claimed = pullNames.reduce(
+      (claiming, name) => () => names.withClaim(name, claiming, wanted, { signal }),
+      async () => {
+        response = await pull()
+        return pulledImage(response)
+      },
+    )
     try {
-      await names.withClaim(
-        `${pullName}@${digest}`,
-        async () => {
-          response = await pull()
-          return pulledImage(response)
-        },
-        wantedNames(reference, digest),
-        { signal },
-      )
+      const imageId = await claimed()
       log.info({ image, registry, digest }, 'pulled')
-      return response
+      return withPulledImage(response, imageId)
     } catch (thrown) {
       if (signal.aborted) throw thrown
       log.warn(
         { image, registry, digest, reason: reason(thrown) },
         'could not pull; trying the next',
       )
+      failures.push(thrown)
       return undefined
     }
+  }
+
+  /** What the runtime is asked for, and then every other name that it gives to that itself. */
+  #pullNames(
+    { pullName }: Candidate,
+    { tag, digest: pinned }: Reference,
+    { digest }: Resolution,
+  ): readonly [string, ...string[]] {
+    const byDigest = `${pullName}@${digest}`
+    const isExact =
+      pinned !== undefined || tag === undefined || (this.#options.byDigest?.() ?? true)
+    return isExact ? [byDigest] : [`${pullName}:${tag}`, byDigest]
   }
 
   async #pull(request: Uint8Array, caller: Caller, version: CriVersion): Promise<Buffer> {
@@ -219,6 +255,18 @@ function fit(candidates: readonly Candidate[], resolution: Resolution): readonly
   return resolution.references
     .filter(({ kind, registry }) => kind === 'digest' && !unfit.has(registry))
     .flatMap(({ registry }) => candidates.filter((candidate) => candidate.registry === registry))
+}
+
+function cannotName(reference: Reference): ResolveError {
+  const image = canonicalName(reference)
+  const why = 'this runtime cannot name images, and `mirrorsOnly` forbids the origin'
+  return new ResolveError('UNAVAILABLE', `${image}: ${why}`)
+}
+
+function notPullable(reference: Reference): ResolveError {
+  const image = canonicalName(reference)
+  const why = 'no registry that has it may be pulled from, and `mirrorsOnly` forbids the origin'
+  return new ResolveError('UNAVAILABLE', `${image}: ${why}`)
 }
 
 function reason(thrown: unknown): string {

@@ -1,4 +1,5 @@
 import {
+  type ClientHttp2Session,
   createServer,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
@@ -7,22 +8,35 @@ import {
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { CriVersion } from '../runtime/types.ts'
+import type { SpokenVersions } from '../runtime/versions.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { openConnection } from './authority-stage.ts'
 import { type RelayedCall, relayCall, respondWithStatus } from './call.ts'
 import { GRPC_STATUS, requestHeaders, sendHeaders } from './headers.ts'
+import type { Rewrite } from './rewrite.ts'
+import { bodyEdit } from './rewrite-frames.ts'
 import { SESSION_OPTIONS } from './session-options.ts'
 import { createUpstream, type Upstream } from './upstream.ts'
+import { answerFor, inVersion, versionOf } from './version-bridge.ts'
 
 /** After the grace a client gets this long to take the last statuses off us. */
 const FAREWELL_MS = 500
+const PULL = /\.ImageService\/PullImage$/
 
 export interface RelayOptions {
   readonly runtimeSocket: string
-  /** Paths (`/package.Service/Method`) that are answered in this process. */
-  readonly owned: ReadonlySet<string>
+  /** Paths (`/package.Service/Method`) that are answered in this process. Asked at each call. */
+  readonly owned: Pick<ReadonlySet<string>, 'has'>
   /** Opens a connection to the server in this process. */
   readonly ownedConnect: () => Duplex
+  /**
+   * What the runtime at the end of a connection speaks. Callers of another version are put through
+   * in that one; absent: all as they came.
+   */
+  readonly versions?: (session: ClientHttp2Session) => SpokenVersions
+  /** What is changed in relayed calls; absent: nothing. */
+  readonly rewrite?: Rewrite | undefined
   readonly logger: Logger
   /** Told of each call when it has ended, with its gRPC code. */
   readonly onCall?: (path: string, code: number, ms: number) => void
@@ -32,10 +46,16 @@ export interface Relay {
   /** Serves a client from the first byte of its connection to the last. */
   accept(connection: Socket): void
   /**
-   * Tells the clients to go away, gives the calls under way `graceMs` to finish, ends the others with
-   * UNAVAILABLE, and closes the connections.
+   * Tells the clients to go away, gives the calls under way their grace to finish, ends the others
+   * with UNAVAILABLE, and closes the connections.
    */
-  close(options: { readonly graceMs: number }): Promise<void>
+  close(options: Grace): Promise<void>
+}
+
+export interface Grace {
+  readonly graceMs: number
+  /** For PullImage, which takes minutes, and whose work is lost when it is ended; default graceMs. */
+  readonly pullGraceMs?: number
 }
 
 /**
@@ -48,7 +68,7 @@ export function createRelay(options: RelayOptions): Relay {
   const { logger, onCall, owned } = options
   const connections = new Set<Socket>()
   const sessions = new Set<ServerHttp2Session>()
-  const calls = new Set<RelayedCall>()
+  const calls = new Map<RelayedCall, string>()
   const server = createServer(SESSION_OPTIONS)
   let isClosing = false
   const report = runtimeReport(options.runtimeSocket, logger)
@@ -57,6 +77,7 @@ export function createRelay(options: RelayOptions): Relay {
     const runtime = createUpstream({
       name: options.runtimeSocket,
       connect: () => connect(options.runtimeSocket),
+      versions: options.versions,
       ...report,
     })
     const inProcess = createUpstream({ name: 'in-process', connect: options.ownedConnect })
@@ -68,8 +89,18 @@ export function createRelay(options: RelayOptions): Relay {
       inProcess.close()
     })
     session.on('stream', (stream, headers, _flags, raw?: readonly string[]) => {
-      const isOwned = owned.has(headers[':path'] ?? '')
-      begin(stream, headers, raw ?? [], isOwned ? inProcess : runtime)
+      const path = headers[':path'] ?? ''
+      const isOwned = owned.has(path)
+      const asked = isOwned ? undefined : versionOf(path)
+      const join = (spoken = asked) =>
+        begin(stream, headers, raw ?? [], isOwned ? inProcess : runtime, asked, spoken)
+      const spoken = asked === undefined ? undefined : runtime.spoken(asked)
+      if (!(spoken instanceof Promise)) join(spoken)
+      else {
+        // Its data waits in it; its end is seen by `closed`.
+        stream.on('error', () => {})
+        void spoken.then((found) => stream.closed || join(found))
+      }
     })
   })
   // Not worth more: grpc-go, for one, says goodbye with a stream number that nghttp2 does not like.
@@ -80,19 +111,29 @@ export function createRelay(options: RelayOptions): Relay {
     headers: IncomingHttpHeaders,
     raw: readonly string[],
     upstream: Upstream,
+    asked?: CriVersion,
+    spoken?: CriVersion,
   ): void {
     const path = headers[':path'] ?? ''
     const startedAt = performance.now()
     const request = requestHeaders(headers, raw)
+    const isBridged = asked !== undefined && spoken !== undefined && asked !== spoken
+    if (isBridged) request[':path'] = inVersion(path, spoken)
     try {
       const upstreamCall = sendHeaders(request, (each) =>
         upstream.request(each, { endStream: stream.endAfterHeaders }),
       )
-      const call = relayCall(stream, upstreamCall, (code) => {
+      const onDone = (code: number): void => {
         calls.delete(call)
         onCall?.(path, code, performance.now() - startedAt)
-      })
-      calls.add(call)
+      }
+      const patch = isBridged ? answerFor(path, asked) : undefined
+      const edits =
+        patch === undefined
+          ? asked && options.rewrite?.(path)
+          : { response: bodyEdit(patch, logger) }
+      const call = relayCall(stream, upstreamCall, onDone, edits)
+      calls.set(call, path)
     } catch (error) {
       logger.warn({ err: error, path }, 'a request could not be relayed')
       stream.on('error', () => {})
@@ -106,11 +147,19 @@ export function createRelay(options: RelayOptions): Relay {
     openConnection(connection, (opened) => server.emit('connection', opened))
   }
 
-  async function close({ graceMs }: { readonly graceMs: number }): Promise<void> {
+  function failAll(isMeant: (path: string) => boolean): void {
+    for (const [call, path] of calls) {
+      if (isMeant(path)) call.fail(GRPC_STATUS.unavailable, 'image-resolver is shutting down')
+    }
+  }
+
+  async function close({ graceMs, pullGraceMs = graceMs }: Grace): Promise<void> {
     isClosing = true
     const closed = Promise.all([...sessions].map(closeSession))
     await atMost(graceMs, closed)
-    for (const call of calls) call.fail(GRPC_STATUS.unavailable, 'image-resolver is shutting down')
+    failAll((path) => !PULL.test(path))
+    await atMost(Math.max(0, pullGraceMs - graceMs), closed)
+    failAll(() => true)
     await atMost(FAREWELL_MS, closed)
     for (const connection of connections) connection.destroy()
   }

@@ -7,12 +7,16 @@ import {
 } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { getSystemErrorMap } from 'node:util'
+import type { CriVersion } from '../runtime/types.ts'
+import type { SpokenVersions } from '../runtime/versions.ts'
 import { SESSION_OPTIONS } from './session-options.ts'
 
 export interface UpstreamOptions {
   /** What the messages call it: the path of the runtime's socket. */
   readonly name: string
   readonly connect: () => Duplex
+  /** What the server at the end of a connection speaks; absent: what its callers do. */
+  readonly versions?: ((session: ClientHttp2Session) => SpokenVersions) | undefined
   readonly onUp?: () => void
   readonly onDown?: (message: string) => void
 }
@@ -29,11 +33,14 @@ export interface UpstreamCall {
  */
 export interface Upstream {
   request(headers: OutgoingHttpHeaders, options: ClientSessionRequestOptions): UpstreamCall
+  /** In which version of CRI the server is to be spoken to, for a client of that one. */
+  spoken(asked: CriVersion): CriVersion | Promise<CriVersion>
   close(): void
 }
 
 interface Link {
   readonly session: ClientHttp2Session
+  readonly versions: SpokenVersions | undefined
   readonly brokenBy: () => string | undefined
 }
 
@@ -52,11 +59,12 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       const { session, brokenBy } = current()
       return { stream: session.request(headers, requestOptions), brokenBy }
     },
+    spoken: (asked) => current().versions?.of(asked) ?? asked,
     close: () => link?.session.close(),
   }
 }
 
-function dial({ name, connect: connectTo, onUp, onDown }: UpstreamOptions): Link {
+function dial({ name, connect: connectTo, versions, onUp, onDown }: UpstreamOptions): Link {
   const socket = connectTo()
   const session = connect('http://localhost', {
     ...SESSION_OPTIONS,
@@ -79,6 +87,7 @@ function dial({ name, connect: connectTo, onUp, onDown }: UpstreamOptions): Link
 
   return {
     session,
+    versions: versions?.(session),
     brokenBy: () => {
       if (!socket.destroyed && !session.destroyed) return undefined
       return isUp ? readFailure(name, cause) : dialFailure(name, cause)

@@ -47,18 +47,7 @@ export function readMessage(message: Uint8Array, field: number): Uint8Array | un
 
 /** The message with that field set to these bytes, where it stood, or at the end where it did not. */
 export function withBytes(message: Uint8Array, field: number, bytes: Uint8Array): Uint8Array {
-  const encoded = [encodeVarint(field * 8 + LENGTH_DELIMITED), encodeVarint(bytes.length), bytes]
-  const parts: Uint8Array[] = []
-  let placed = false
-  for (const { number, start, end } of fields(message)) {
-    if (number !== field) parts.push(message.subarray(start, end))
-    else if (!placed) {
-      parts.push(...encoded)
-      placed = true
-    }
-  }
-  if (!placed) parts.push(...encoded)
-  return Buffer.concat(parts)
+  return withFields(message, field, [encodeField(field, bytes)])
 }
 
 export function withString(message: Uint8Array, field: number, text: string): Uint8Array {
@@ -68,6 +57,50 @@ export function withString(message: Uint8Array, field: number, text: string): Ui
 export function without(message: Uint8Array, field: number): Uint8Array {
   const kept = [...fields(message)].filter(({ number }) => number !== field)
   return Buffer.concat(kept.map(({ start, end }) => message.subarray(start, end)))
+}
+
+/** All occurrences, in order. */
+export function readStrings(message: Uint8Array, field: number): string[] {
+  return [...fields(message)]
+    .filter(({ number, type }) => number === field && type === LENGTH_DELIMITED)
+    .map(({ value, end }) => Buffer.from(message.subarray(value, end)).toString('utf8'))
+}
+
+/** The message with these as the occurrences of a repeated field, where the first one stood. */
+export function withStrings(
+  message: Uint8Array,
+  field: number,
+  texts: readonly string[],
+): Uint8Array {
+  const encoded = texts.map((text) => encodeField(field, Buffer.from(text, 'utf8')))
+  return withFields(message, field, encoded)
+}
+
+/** What becomes of a field's bytes: the same object, they stay; undefined, the field goes. */
+export type FieldEdit = (value: Uint8Array) => Uint8Array | undefined
+
+/**
+ * The message with every occurrence of some length-delimited fields changed, each by itself. Where
+ * nothing changes the bytes stay as they came, to the very encoding of a length; where nothing
+ * changes at all, the answer is the same object.
+ */
+export function edited(
+  message: Uint8Array,
+  edits: Readonly<Record<number, FieldEdit>>,
+): Uint8Array {
+  const parts: Uint8Array[] = []
+  let copied = 0
+  for (const { number, type, start, value, end } of fields(message)) {
+    const edit = type === LENGTH_DELIMITED ? edits[number] : undefined
+    if (edit === undefined) continue
+    const before = message.subarray(value, end)
+    const after = edit(before)
+    if (after === before) continue
+    parts.push(message.subarray(copied, start))
+    if (after !== undefined) parts.push(encodeField(number, after))
+    copied = end
+  }
+  return copied === 0 ? message : Buffer.concat([...parts, message.subarray(copied)])
 }
 
 function* fields(message: Uint8Array): Generator<Field> {
@@ -101,6 +134,29 @@ function decodeVarint(message: Uint8Array, at: number): { value: number; end: nu
     if (byte < 0x80) return { value, end: at + index + 1 }
   }
   throw new MalformedMessageError('a number without an end')
+}
+
+function withFields(
+  message: Uint8Array,
+  field: number,
+  encoded: readonly Uint8Array[],
+): Uint8Array {
+  const parts: Uint8Array[] = []
+  let placed = false
+  for (const { number, start, end } of fields(message)) {
+    if (number !== field) parts.push(message.subarray(start, end))
+    else if (!placed) {
+      parts.push(...encoded)
+      placed = true
+    }
+  }
+  if (!placed) parts.push(...encoded)
+  return Buffer.concat(parts)
+}
+
+function encodeField(field: number, bytes: Uint8Array): Uint8Array {
+  const tag = encodeVarint(field * 8 + LENGTH_DELIMITED)
+  return Buffer.concat([tag, encodeVarint(bytes.length), bytes])
 }
 
 function encodeVarint(value: number): Uint8Array {

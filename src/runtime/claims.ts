@@ -1,15 +1,24 @@
 /** One pull's hold on a mirror's name. */
 export interface Claim {
+  /** The name came, or will come, with these pulls. */
+  readonly isOurs: boolean
   /** The image has got its real names, so that the mirror's is not needed by this pull. */
   named(): void
   /** Somebody wants the image by this very name. */
   keep(): void
-  /** Ends the claim, once. True: it was the last one, and the name is gone. */
-  leave(): Promise<boolean>
+  /** Ends the claim, once. */
+  leave(): Promise<Leaving>
 }
+
+/**
+ * What becomes of the name: `held`: other pulls go by it; `gone`: taken away; `kept`: it stays, since
+ * somebody wants it; `left`: it may be there, and nobody wants it.
+ */
+export type Leaving = 'held' | 'gone' | 'kept' | 'left'
 
 export interface Claims {
   enter(name: string): Promise<Claim>
+  isHeld(name: string): boolean
 }
 
 interface Held {
@@ -26,7 +35,7 @@ interface Held {
  * pulls and an image has real names since. A claim made meanwhile waits, or it would see a name
  * that is about to go.
  *
- * @param exists whether the runtime has the name now
+ * @param exists whether the runtime has the name now, and not by an earlier pull of ours
  * @param drop takes it away; false when it could not
  */
 export function createClaims(
@@ -49,15 +58,15 @@ export function createClaims(
     return held
   }
 
-  async function leave(name: string, held: Held): Promise<boolean> {
+  async function leave(name: string, held: Held): Promise<Leaving> {
     held.holders -= 1
-    if (held.holders > 0) return false
+    if (held.holders > 0) return 'held'
     if (held.named && !held.kept) {
       held.dropping = drop(name).finally(() => table.delete(name))
-      return held.dropping
+      return (await held.dropping) ? 'gone' : 'left'
     }
     table.delete(name)
-    return false
+    return held.kept ? 'kept' : 'left'
   }
 
   async function enter(name: string): Promise<Claim> {
@@ -75,6 +84,7 @@ export function createClaims(
       throw error
     }
     return {
+      isOurs: !joined.kept,
       named: () => {
         joined.named = true
       },
@@ -85,5 +95,5 @@ export function createClaims(
     }
   }
 
-  return { enter }
+  return { enter, isHeld: (name) => table.has(name) }
 }

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { createClaims } from './claims.ts'
+import { type ClaimJournal, NO_JOURNAL } from './claim-journal.ts'
+import { createClaimRepair } from './claim-repair.ts'
+import { createClaims, type Leaving } from './claims.ts'
+import { isPinned, MANAGED } from './image-labels.ts'
 import type { ImageName, NameTable, NameTarget } from './name-table.ts'
 import type { ImageNames, NamingOptions, NodeImage } from './types.ts'
 
-/** By this label the CRI part of containerd knows the names it takes care of. */
-const MANAGED = { 'io.cri-containerd.image': 'managed' }
 /** Between looks at the runtime, in milliseconds; the last one repeats. */
 const PAUSES_MS = [1, 2, 5, 10]
 /** A name can change under our hands; somebody who changes it over and over is no race any more. */
@@ -18,7 +19,9 @@ export interface ContainerdNamesOptions {
   readonly imageStatus: (image: string) => Promise<NodeImage | undefined>
   /** Forgets what is known of the runtime when its connection is lost. */
   readonly onLost: (listener: () => void) => void
-  readonly log: Pick<Logger, 'warn'>
+  /** Pulls under way, so that what an interrupted one leaves is found again; default: none. */
+  readonly journal?: ClaimJournal
+  readonly log: Pick<Logger, 'info' | 'warn'>
   /** How long to wait for the runtime to show the names. Default 5,000. */
   readonly limitMs?: number
   /** Milliseconds of a clock that never jumps. */
@@ -32,10 +35,10 @@ export interface ContainerdNamesOptions {
  * socket.
  */
 export function createContainerdNames(options: ContainerdNamesOptions): ImageNames {
-  const { table, imageStatus, log } = options
+  const { table, imageStatus, journal = NO_JOURNAL, log } = options
   const { limitMs = 5_000, now = () => performance.now(), wait = sleep } = options
   const claims = createClaims(
-    async (name) => (await table.get(name)) !== undefined,
+    async (name) => (await table.get(name)) !== undefined && !(await journal.has(name)),
     async (name) => {
       try {
         await table.delete(name)
@@ -47,6 +50,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       }
     },
   )
+  const repair = createClaimRepair({ journal, claims, table, log })
   let offered: boolean | undefined
   options.onLost(() => {
     offered = undefined
@@ -90,8 +94,9 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
   ): Promise<string> {
     const claim = await claims.enter(mirrorName)
     let imageId: string
-    let dropped: boolean
+    let end: Leaving = 'held'
     try {
+      if (claim.isOurs && !wanted.includes(mirrorName)) await journal.begin(mirrorName, wanted)
       imageId = await pull()
       const image = await table.get(mirrorName)
       if (image === undefined) {
@@ -102,12 +107,15 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       }
       await give(wanted, image.target)
       if (wanted.length > 0) claim.named()
-      if (wanted.includes(mirrorName)) claim.keep()
+      if (wanted.includes(mirrorName) || isPinned(image)) claim.keep()
     } finally {
-      dropped = await claim.leave()
+      end = await claim.leave()
+      if (end === 'gone' || end === 'kept') journal.done(mirrorName)
     }
     const shown = (image: NodeImage) =>
-      image.id === imageId && hasAll(image, wanted) && !(dropped && hasAll(image, [mirrorName]))
+      image.id === imageId &&
+      hasAll(image, wanted) &&
+      !(end === 'gone' && hasAll(image, [mirrorName]))
     await settle(shown, wanted, signal)
     return imageId
   }
@@ -115,6 +123,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
   return {
     available: async () => {
       offered ??= await table.available()
+      if (offered) void repair()
       return offered
     },
     withClaim,

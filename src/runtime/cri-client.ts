@@ -11,29 +11,41 @@ import {
 import type { RuntimeChannel } from './channel.ts'
 import { loadService } from './protos.ts'
 import type { CriVersion, NodeImage } from './types.ts'
+import {
+  askedVersions,
+  forcedVersion,
+  type SpokenVersions,
+  type VersionAnswer,
+} from './versions.ts'
 
 /** For questions the runtime answers from memory. */
 const QUESTION_LIMIT_MS = 10_000
 /** What the kubelet allows for everything but pulling. */
 const REMOVE_LIMIT_MS = 120_000
 const READY_LIMIT_MS = 1_000
+/** Comes before a call that has a limit of its own. */
+const VERSION_LIMIT_MS = 2_000
 
 /** The image side of the runtime below us. Every call throws RuntimeError as the runtime sent it. */
 export interface CriClient {
-  /** Which CRI the runtime speaks: the configured one, else found out once per connection. */
+  /**
+   * Which CRI is spoken to the runtime: the configured one, else v1 unless it serves v1alpha2 alone,
+   * found out once per connection. v1, too, while the runtime does not answer.
+   */
   version(): Promise<CriVersion>
   /** Whether the runtime answers within a second; never throws. */
   ready(): Promise<boolean>
   /** One image by name, digested name, ID or beginning of an ID; undefined when it is not there. */
   imageStatus(image: string, options?: CallOptions): Promise<NodeImage | undefined>
   listImages(options?: CallOptions): Promise<readonly NodeImage[]>
-  /** @param request a PullImageRequest of `version`, on the wire; no limit but the given ones */
+  /** @param request a PullImageRequest on the wire; no limit but the given ones */
   pullImage(request: Uint8Array, options: PullOptions): Promise<CallResult<Buffer>>
   /** Removes an image with all its names; one that is already gone is a success. */
   removeImage(image: string, options?: CallOptions): Promise<void>
 }
 
 export interface PullOptions extends CallOptions {
+  /** Of the caller; the runtime gets the request in it if it serves it, else in the other one. */
   readonly version: CriVersion
 }
 
@@ -48,49 +60,50 @@ interface WireImage {
 /** @param configured speak this version and do not find out */
 export function createCriClient(channel: RuntimeChannel, configured?: CriVersion): CriClient {
   const { client } = channel
-  let found: Promise<CriVersion> | undefined
+  let spoken: SpokenVersions | undefined
   channel.onLost(() => {
-    found = undefined
+    spoken = undefined
   })
 
-  function version(): Promise<CriVersion> {
-    if (configured !== undefined) return Promise.resolve(configured)
-    if (found !== undefined) return found
-    const asked = findVersion(QUESTION_LIMIT_MS)
-    found = asked
-    asked.catch(() => {
-      if (found === asked) found = undefined
-    })
-    return asked
+  async function versionFor(asked: CriVersion): Promise<CriVersion> {
+    spoken ??= configured === undefined ? askedVersions(answerTo) : forcedVersion(configured)
+    return spoken.of(asked)
   }
 
-  async function findVersion(limitMs: number): Promise<CriVersion> {
-    const deadline = deadlineIn(limitMs)
-    const ask = (of: CriVersion) =>
-      callUnary(client, method(of, 'RuntimeService', 'Version'), {}, { deadline })
-    if (configured !== undefined) return ask(configured).then(() => configured)
-    try {
-      await ask('v1')
-      return 'v1'
-    } catch (error) {
-      if (!isRuntimeError(error) || error.code !== status.UNIMPLEMENTED) throw error
-      await ask('v1alpha2')
-      return 'v1alpha2'
-    }
+  const askVersion = (of: CriVersion, limitMs: number) =>
+    callUnary(
+      client,
+      method(of, 'RuntimeService', 'Version'),
+      {},
+      { deadline: deadlineIn(limitMs) },
+    )
+
+  /** A runtime that does not answer is none to be found out: the call itself will say why. */
+  function answerTo(version: CriVersion): Promise<VersionAnswer> {
+    return askVersion(version, VERSION_LIMIT_MS).then(
+      () => 'served',
+      (error) => (isUnimplemented(error) ? 'unimplemented' : 'unknown'),
+    )
+  }
+
+  async function ready(): Promise<boolean> {
+    const answers = (version: CriVersion) => askVersion(version, READY_LIMIT_MS).then(() => true)
+    return answers(configured ?? 'v1')
+      .catch((error: unknown) => {
+        if (configured !== undefined || !isUnimplemented(error)) return false
+        return answers('v1alpha2')
+      })
+      .catch(() => false)
   }
 
   async function ask<Response>(rpc: string, request: object, options: CallOptions) {
-    const of = method<object, Response>(await version(), 'ImageService', rpc)
+    const of = method<object, Response>(await versionFor('v1'), 'ImageService', rpc)
     return (await callUnary(client, of, request, options)).response
   }
 
   return {
-    version,
-    ready: () =>
-      findVersion(READY_LIMIT_MS).then(
-        () => true,
-        () => false,
-      ),
+    version: () => versionFor('v1'),
+    ready,
     imageStatus: async (image, options) => {
       // containerd takes the empty name for the beginning of every ID.
       if (image === '') return undefined
@@ -107,19 +120,25 @@ export function createCriClient(channel: RuntimeChannel, configured?: CriVersion
       const answer = await ask<{ images: readonly WireImage[] }>('ListImages', {}, limited)
       return answer.images.map(toNodeImage)
     },
-    pullImage: (request, options) =>
-      callUnary(
+    pullImage: async (request, options) => {
+      const version = await versionFor(options.version)
+      return callUnary(
         client,
-        rawMethod(`/runtime.${options.version}.ImageService/PullImage`),
+        rawMethod(`/runtime.${version}.ImageService/PullImage`),
         request,
         options,
-      ),
+      )
+    },
     removeImage: async (image, options) => {
       if (image === '') throw new TypeError('an empty name would remove whichever image there is')
       const limited = { deadline: deadlineIn(REMOVE_LIMIT_MS), ...options }
       await ask('RemoveImage', { image: { image } }, limited)
     },
   }
+}
+
+function isUnimplemented(error: unknown): boolean {
+  return isRuntimeError(error) && error.code === status.UNIMPLEMENTED
 }
 
 function method<Request, Response>(

@@ -1,16 +1,23 @@
 import type { Logger } from '../telemetry/logger.ts'
+import { createAliasNames } from './alias-names.ts'
+import { openAliasStore } from './alias-store.ts'
+import { createAliases } from './aliases.ts'
 import { openRuntimeChannel } from './channel.ts'
+import { openClaimJournal } from './claim-journal.ts'
 import { createContainerdNames } from './containerd-names.ts'
 import { type CriClient, createCriClient } from './cri-client.ts'
 import { createNameTable } from './name-table.ts'
-import type { CriVersion, ImageNames } from './types.ts'
+import { createNaming } from './naming.ts'
+import type { Aliases, CriVersion, ImageNames } from './types.ts'
 
 /** The runtime below us: what it has, and what it calls it. */
 export interface Runtime {
   /** Of its unix socket. */
   readonly path: string
+  /** Images are found, shown and removed by the names they were given, wherever those are kept. */
   readonly cri: CriClient
   readonly names: ImageNames
+  readonly aliases: Aliases
   close(): void
 }
 
@@ -19,18 +26,26 @@ export interface RuntimeOptions {
   readonly path: string
   /** Undefined: found out. */
   readonly version: CriVersion | undefined
+  /** Folder for what must outlive a restart: the names that a runtime does not keep itself. */
+  readonly stateFolder: string
   readonly logger: Logger
 }
 
 /** Connects at the first call. */
-export function openRuntime({ path, version, logger }: RuntimeOptions): Runtime {
+export function openRuntime({ path, version, stateFolder, logger }: RuntimeOptions): Runtime {
   const channel = openRuntimeChannel(path)
+  const onLost = (listener: () => void): void => channel.onLost(listener)
   const cri = createCriClient(channel, version)
-  const names = createContainerdNames({
+  const containerd = createContainerdNames({
     table: createNameTable(channel),
     imageStatus: (image) => cri.imageStatus(image),
-    onLost: (listener) => channel.onLost(listener),
+    onLost,
+    journal: openClaimJournal(stateFolder, logger),
     log: logger,
   })
-  return { path, cri, names, close: () => channel.close() }
+  const store = openAliasStore(stateFolder, logger)
+  const aliasNames = createAliasNames({ store, imageStatus: cri.imageStatus })
+  const naming = createNaming({ containerd, aliases: aliasNames, onLost })
+  const { aliases, named } = createAliases({ channel, cri, store, aliasNames, naming })
+  return { path, cri: named, names: naming, aliases, close: () => channel.close() }
 }

@@ -1,3 +1,5 @@
+import type { CallOptions } from './call.ts'
+
 /** The two packages under which runtimes serve CRI. */
 export type CriVersion = 'v1' | 'v1alpha2'
 
@@ -60,3 +62,58 @@ export interface NamingOptions {
   /** Ends the wait for the runtime to show the names, not the naming itself. */
   readonly signal?: AbortSignal
 }
+
+/**
+ * Names of images where the runtime keeps none for us: what it is to be asked for, and how what it
+ * says is to be shown. In front of a runtime that keeps them itself nothing of this is needed.
+ */
+export interface Aliases {
+  /** @throws RuntimeError when the runtime does not answer */
+  route(): Promise<'runtime' | 'aliases'>
+  /** As found out last; undefined: never yet. Does not wait, and keeps itself up to date. */
+  lastRoute(): 'runtime' | 'aliases' | undefined
+  /** No image has another name than in the runtime. */
+  isEmpty(): boolean
+  /** @throws RuntimeError */
+  locate(image: string, options?: NamingOptions): Promise<Located>
+  /** The ID that a name stands for; does not look whether the image is still there. */
+  idOf(image: string): string | undefined
+  /** The names under which the kubelet is to see an image; the same object when they are the same. */
+  names<T extends ShownNames & { readonly id: string }>(image: T): ShownNames
+  /**
+   * What a container is said to run: the image's tag where the runtime says a mirror's name. IDs
+   * stay as they are, here and in `reference`.
+   *
+   * @param image the runtime's image ID; '' when it does not say
+   */
+  title(name: string, image: string): string
+  /** A mirror's name with a digest as the original's, with the same digest. */
+  reference(name: string, image: string): string
+  /** ImageStatus of the runtime itself, on the wire. @throws RuntimeError */
+  imageStatus(request: Uint8Array, options: CallOptions): Promise<Buffer>
+  /** For `sweep`: when a list was asked for. */
+  mark(): number
+  /** Forgets what a whole list of the runtime's images, asked for at `mark`, shows to be gone. */
+  sweep(images: readonly ListedImage[], mark: number): void
+}
+
+export interface ShownNames {
+  readonly repoTags: readonly string[]
+  readonly repoDigests: readonly string[]
+}
+
+/** An image as the runtime lists it. */
+export interface ListedImage {
+  readonly id: string
+  /** With tags, as the runtime itself spells them. */
+  readonly names: readonly string[]
+}
+
+/** What the runtime is to be asked for, where a caller names an image. */
+export type Located =
+  /** By this ID. */
+  | { readonly kind: 'image'; readonly id: string }
+  /** As the caller put it. */
+  | { readonly kind: 'asked' }
+  /** Not at all: no image has that name any more, whatever the runtime says. */
+  | { readonly kind: 'absent' }

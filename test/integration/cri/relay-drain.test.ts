@@ -54,6 +54,27 @@ test('drains: what does not end gets a status, and the runtime a cancellation', 
   assert.deepEqual(await Promise.all([pullCall.closed, eventsCall.closed]), [8, 8])
 })
 
+test('drains: a pull may take longer to end than other calls', async (t) => {
+  const { runtime, relay, path } = await startRelay(t)
+  const pulling = hanging()
+  const exec = hanging()
+  runtime.handle(PULL, pulling.hang)
+  runtime.handle('/runtime.v1.RuntimeService/ExecSync', exec.hang)
+  const client = openGrpcClient(t, path)
+  const pull = client.call(PULL)
+  const command = client.call('/runtime.v1.RuntimeService/ExecSync')
+  const [call] = await Promise.all([pulling.arrived, exec.arrived])
+
+  const closed = relay.close({ graceMs: 0, pullGraceMs: 60_000 })
+  const ended = await command
+  respond(call.stream, [Buffer.from('pulled')])
+  const pulled = await pull
+  await closed
+
+  assert.deepEqual([ended.code, ended.message], [14, 'image-resolver is shutting down'])
+  assert.deepEqual([pulled.code, ...pulled.messages.map(String)], [0, 'pulled'])
+})
+
 test('drains at once when nobody is there', async (t) => {
   const { relay } = await startRelay(t)
 

@@ -55,12 +55,31 @@ test('the version is found out anew when another runtime answers on the socket',
 })
 
 test('another failure than UNIMPLEMENTED is no reason to try v1alpha2', async (t) => {
-  const runtime = await startRuntime(t, 'v1', {
-    Version: (_, answer) => answer({ code: status.INTERNAL, details: 'starting' }),
-  })
+  const starting: Unary = (_, answer) => answer({ code: status.UNAVAILABLE, details: 'starting' })
+  const runtime = await startRuntime(t, 'v1', { Version: starting, ListImages: starting })
 
-  await assert.rejects(runtime.cri.version(), /starting/)
+  const version = await runtime.cri.version()
+  const listing = runtime.cri.listImages()
+
+  assert.equal(version, 'v1')
+  await assert.rejects(listing, { code: status.UNAVAILABLE, details: 'starting' })
   assert.equal(await runtime.cri.ready(), false)
+})
+
+test('a pull of a v1 caller reaches a runtime of v1alpha2, and the other way round', async (t) => {
+  for (const [caller, served] of [
+    ['v1', 'v1alpha2'],
+    ['v1alpha2', 'v1'],
+  ] as const) {
+    const runtime = await startRuntime(t, served, {
+      Version: (_, answer) => answer(null, {}),
+      PullImage: (_, answer) => answer(null, { imageRef: 'sha256:a' }),
+    })
+
+    const { response } = await runtime.cri.pullImage(new Uint8Array(), { version: caller })
+
+    assert.deepEqual(response, Buffer.from('\n\u0008sha256:a'))
+  }
 })
 
 test('the status of a failed pull arrives whole, details and trailers included', async (t) => {

@@ -57,8 +57,9 @@ test("a mirror gets its own credentials, bound to it by a URL, never the pod's",
 
   const request = authorize(
     pullRequest('nginx'),
-    candidate('hub:5000', { credentials, endpoint }),
+    candidate('hub:5000', { endpoint }),
     POD,
+    credentials,
   )
 
   assert.deepEqual(requestedAuth(request), {
@@ -70,15 +71,18 @@ test("a mirror gets its own credentials, bound to it by a URL, never the pod's",
 })
 
 test('a mirror without credentials gets none', () => {
-  const request = authorize(pullRequest('nginx'), candidate('hub:5000'), POD)
+  const request = authorize(pullRequest('nginx'), candidate('hub:5000'), POD, undefined)
 
   assert.equal(requestedAuth(request), undefined)
 })
 
 test("the origin gets the pod's credentials byte for byte", () => {
   const request = pullRequest('nginx')
+  const origin = candidate('docker.io', { origin: true })
 
-  assert.equal(authorize(request, candidate('docker.io', { origin: true }), POD), request)
+  const authorized = authorize(request, origin, POD, { kind: 'registryToken', token: 'other' })
+
+  assert.equal(authorized, request)
 })
 
 test('an origin that is configured gets its own when the pod has none', () => {
@@ -86,8 +90,9 @@ test('an origin that is configured gets its own when the pod has none', () => {
 
   const request = authorize(
     withoutAuth(pullRequest('nginx')),
-    candidate('quay.io', { origin: true, credentials }),
+    candidate('quay.io', { origin: true }),
     undefined,
+    credentials,
   )
 
   assert.equal(requestedAuth(request)?.identityToken, 't')

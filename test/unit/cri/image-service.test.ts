@@ -17,7 +17,7 @@ import { rankReferences } from '../../../src/resolver/ranking.ts'
 import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
 import type { ImageNames } from '../../../src/runtime/types.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
-import { candidate, digestOf, identity } from '../../support/resolver.ts'
+import { candidate, digestOf, entry, identity } from '../../support/resolver.ts'
 
 const own = { kind: 'basic', username: 'm1', password: 'own' } as const
 const M1 = candidate('m1:5000', { priority: 1000, credentials: own })
@@ -47,6 +47,9 @@ class Scene {
   resolveError: ResolveError | undefined
   namesOffered = true
   onResolveError: 'passthrough' | 'reject' = 'passthrough'
+  byDigest = true
+  /** The runtime's own ID, where it does not answer a pull with that. */
+  imageId: string | undefined
   present: string | undefined
   /** Names by which the node knows the image. */
   onNode: readonly string[] = []
@@ -64,7 +67,7 @@ class Scene {
     withClaim: async (mirrorName, pull, wanted) => {
       const id = await pull()
       this.claimed.push({ mirrorName, wanted })
-      return id
+      return this.imageId ?? id
     },
     name: async (existing, wanted) => {
       this.named.push({ mirrorName: existing, wanted })
@@ -73,6 +76,7 @@ class Scene {
   }
   readonly #resolver: ImageResolver = {
     candidates: () => this.candidates,
+    credentials: async (asked) => asked.credentials,
     resolve: async (reference, options) => {
       this.resolved.push(options)
       if (this.resolveError !== undefined) throw this.resolveError
@@ -127,6 +131,7 @@ class Scene {
       },
       credentialsFor: fromAuthConfig,
       onResolveError: () => this.onResolveError,
+      byDigest: () => this.byDigest,
       log: createLogger('silent'),
     })
   }
@@ -367,4 +372,83 @@ test('the tag of the reference decides its names, whatever its spelling', async 
   await scene.pull(requestFor('index.docker.io/library/nginx:1.27'))
 
   assert.equal(scene.claimed[0]?.wanted[0], 'docker.io/library/nginx:1.27')
+})
+
+test('a runtime that answers a pull with a name is corrected to its own ID', async () => {
+  const scene = new Scene()
+  scene.imageId = 'opaque-id'
+
+  assert.equal(pulledImage(await scene.pull()), 'opaque-id')
+})
+
+test("where tags are pulled, the mirror's tag and its digest are both claimed", async () => {
+  const scene = new Scene()
+  scene.byDigest = false
+
+  await scene.pull(requestFor('nginx:1.27'))
+  await scene.pull(requestFor(`nginx:1.27@${D}`))
+
+  assert.deepEqual(scene.images, ['m1:5000/library/nginx:1.27', `m1:5000/library/nginx@${D}`])
+  assert.deepEqual(
+    scene.claimed.map(({ mirrorName }) => mirrorName),
+    ['m1:5000/library/nginx:1.27', `m1:5000/library/nginx@${D}`, `m1:5000/library/nginx@${D}`],
+  )
+})
+
+test('where `mirrorsOnly` rules out the origin, a pull that fails everywhere is not passed on', async () => {
+  const scene = new Scene()
+  scene.candidates = [M1, M2]
+  for (const { pullName } of [M1, M2]) {
+    scene.pullErrors.set(`${pullName}@${D}`, runtimeError(`${pullName} is broken`))
+  }
+
+  await assert.rejects(scene.pull(), { details: 'm2:5000/library/nginx is broken' })
+
+  assert.deepEqual(scene.images, [`m1:5000/library/nginx@${D}`, `m2:5000/library/nginx@${D}`])
+})
+
+test('where `mirrorsOnly` rules out the origin, neither a failed answer nor a lack of names leads there', async () => {
+  const failed = new Scene()
+  failed.candidates = [M1]
+  failed.resolveError = new ResolveError('MANIFEST_UNKNOWN', 'nowhere')
+  const stale = new Scene()
+  stale.candidates = [M1]
+  stale.source = 'stale'
+  const nameless = new Scene()
+  nameless.candidates = [M1]
+  nameless.namesOffered = false
+  const nobody = new Scene()
+  nobody.candidates = []
+  nobody.resolveError = new ResolveError('DENIED', 'nobody may be asked')
+
+  await assert.rejects(failed.pull(), { code: 'MANIFEST_UNKNOWN' })
+  await assert.rejects(stale.pull(), { code: 'UNAVAILABLE' })
+  await assert.rejects(nameless.pull(), { code: 'UNAVAILABLE' })
+  await assert.rejects(nobody.pull(), { code: 'DENIED' })
+
+  assert.deepEqual(
+    [failed, stale, nameless, nobody].flatMap(({ images }) => images),
+    [],
+  )
+})
+
+test('what a mirror that is not trusted left on the node is not given to everybody', async () => {
+  const scene = new Scene()
+  scene.candidates = [{ ...M1, entry: entry('m1:5000', { trusted: false }) }, ORIGIN]
+  scene.resolveError = new ResolveError('UNAVAILABLE', 'all down')
+  scene.present = 'on-node'
+  scene.onNode = ['m1:5000/library/nginx:latest']
+
+  await scene.pull()
+
+  assert.deepEqual(scene.named, [])
+  assert.deepEqual(scene.images, ['nginx'])
+})
+
+test('what is shown at a registry is asked of the resolver, for that candidate', async () => {
+  const scene = new Scene()
+
+  await scene.pull()
+
+  assert.deepEqual(requestedAuth(scene.pulled[0]?.request ?? Buffer.alloc(0))?.password, 'own')
 })

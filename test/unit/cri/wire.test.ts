@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  edited,
   MalformedMessageError,
   readMessage,
   readString,
+  readStrings,
   without,
   withString,
+  withStrings,
 } from '../../../src/cri/wire.ts'
 
 const hex = (text: string): Uint8Array => Buffer.from(text.replaceAll(' ', ''), 'hex')
@@ -70,4 +73,37 @@ test('what is no message is refused', () => {
   ]) {
     assert.throws(() => readString(hex(broken), 1), MalformedMessageError, broken)
   }
+})
+
+test('a repeated string is read in order, and written where its first one stood', () => {
+  const message = hex('0a 01 61  10 07  0a 01 62  1a 01 7a')
+
+  assert.deepEqual(readStrings(message, 1), ['a', 'b'])
+  assert.deepEqual(
+    Buffer.from(withStrings(message, 1, ['x', 'y'])),
+    Buffer.from(hex('0a 01 78 0a 01 79  10 07  1a 01 7a')),
+  )
+  assert.deepEqual(Buffer.from(withStrings(message, 1, [])), Buffer.from(hex('10 07  1a 01 7a')))
+  assert.deepEqual(
+    Buffer.from(withStrings(hex('10 07'), 1, ['x'])),
+    Buffer.from(hex('10 07  0a 01 78')),
+  )
+})
+
+test('editing changes each occurrence by itself and leaves odd encodings elsewhere', () => {
+  // A length of one in two bytes, and field 1 as a number too.
+  const message = hex('12 81 00 61  0a 01 61  08 05  0a 01 62')
+  const upper = (value: Uint8Array): Uint8Array =>
+    Buffer.from(Buffer.from(value).toString().toUpperCase())
+
+  const changed = edited(message, { 1: upper, 3: upper })
+
+  assert.deepEqual(Buffer.from(changed), Buffer.from(hex('12 81 00 61  0a 01 41  08 05  0a 01 42')))
+})
+
+test('an edit that changes nothing answers the same object, and one that drops a field drops it', () => {
+  const message = hex('0a 81 00 61 10 01')
+
+  assert.equal(edited(message, { 1: (value) => value }), message)
+  assert.deepEqual(Buffer.from(edited(message, { 1: () => undefined })), Buffer.from(hex('10 01')))
 })

@@ -7,9 +7,9 @@ test('a name that came with a pull is taken away when its image has another', as
   const claim = await claims.enter('m/x')
 
   claim.named()
-  const gone = await claim.leave()
+  const end = await claim.leave()
 
-  assert.equal(gone, true)
+  assert.equal(end, 'gone')
   assert.deepEqual(dropped, ['m/x'])
 })
 
@@ -17,9 +17,9 @@ test('a name stays when its image has got no other', async () => {
   const { claims, dropped } = scripted()
   const claim = await claims.enter('m/x')
 
-  const gone = await claim.leave()
+  const end = await claim.leave()
 
-  assert.equal(gone, false)
+  assert.equal(end, 'left')
   assert.deepEqual(dropped, [])
 })
 
@@ -31,9 +31,10 @@ test('a name that was there before, or is wanted itself, stays', async () => {
   old.named()
   wanted.named()
   wanted.keep()
-  const gone = [await old.leave(), await wanted.leave()]
+  const ends = [await old.leave(), await wanted.leave()]
 
-  assert.deepEqual(gone, [false, false])
+  assert.deepEqual(ends, ['kept', 'kept'])
+  assert.deepEqual([old.isOurs, wanted.isOurs], [false, true])
   assert.deepEqual(dropped, [])
 })
 
@@ -43,11 +44,11 @@ test('only the last one to leave takes the name away, in whatever order they lea
   const second = await claims.enter('m/x')
   second.named()
 
-  const goneWithSecond = await second.leave()
+  const endOfSecond = await second.leave()
   const droppedMeanwhile = [...dropped]
-  const goneWithFirst = await first.leave()
+  const endOfFirst = await first.leave()
 
-  assert.deepEqual([goneWithSecond, goneWithFirst], [false, true])
+  assert.deepEqual([endOfSecond, endOfFirst], ['held', 'gone'])
   assert.deepEqual([droppedMeanwhile, dropped], [[], ['m/x']])
 })
 
@@ -64,10 +65,24 @@ test('one who comes while the name is being taken away waits, and sees it gone',
   await leaving
   const second = await entering
   second.named()
-  const gone = await second.leave()
+  const end = await second.leave()
 
-  assert.equal(gone, true)
+  assert.equal(end, 'gone')
   assert.deepEqual(dropped, ['m/x', 'm/x'])
+})
+
+test('a name that cannot be taken away is left', async () => {
+  const claims = createClaims(
+    async () => false,
+    async () => false,
+  )
+  const claim = await claims.enter('m/x')
+  claim.named()
+
+  const end = await claim.leave()
+
+  assert.equal(end, 'left')
+  assert.equal(claims.isHeld('m/x'), false)
 })
 
 test('names are counted apart', async () => {
@@ -97,7 +112,7 @@ test('a claim fails when the runtime cannot be asked, and the next one asks agai
   const claim = await claims.enter('m/x')
   claim.named()
 
-  assert.equal(await claim.leave(), true)
+  assert.equal(await claim.leave(), 'gone')
 })
 
 function scripted(options: { readonly existing?: readonly string[] } = {}) {

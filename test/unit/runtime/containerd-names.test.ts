@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
+import type { ClaimJournal } from '../../../src/runtime/claim-journal.ts'
 import { createContainerdNames } from '../../../src/runtime/containerd-names.ts'
 import type { ImageName, NameTable } from '../../../src/runtime/name-table.ts'
 import type { NodeImage } from '../../../src/runtime/types.ts'
@@ -8,6 +9,7 @@ import type { NodeImage } from '../../../src/runtime/types.ts'
 const DIGEST = `sha256:${'d'.repeat(64)}`
 const OTHER = `sha256:${'e'.repeat(64)}`
 const MIRROR = `mirror.local/library/x@${DIGEST}`
+const MANAGED = { 'io.cri-containerd.image': 'managed' }
 const TAG = 'docker.io/library/x:latest'
 const BY_DIGEST = `docker.io/library/x@${DIGEST}`
 
@@ -17,7 +19,12 @@ test('new names are given before the name of the mirror is taken away', async ()
   const id = await node.names.withClaim(MIRROR, node.pull(), [TAG, BY_DIGEST])
 
   assert.equal(id, 'id-of-d')
-  assert.deepEqual(node.changes, [`create ${TAG}`, `create ${BY_DIGEST}`, `delete ${MIRROR}`])
+  assert.deepEqual(node.changes, [
+    `begin ${MIRROR}`,
+    `create ${TAG}`,
+    `create ${BY_DIGEST}`,
+    `delete ${MIRROR}`,
+  ])
   assert.deepEqual([...node.table.keys()].sort(), [TAG, BY_DIGEST].sort())
 })
 
@@ -37,6 +44,7 @@ test('a tag that stands for another image is moved, one that stands for this one
   await node.names.withClaim(MIRROR, node.pull(), [TAG, BY_DIGEST])
 
   assert.deepEqual(node.changes, [
+    `begin ${MIRROR}`,
     `create ${TAG}: taken`,
     `update ${TAG}`,
     `create ${BY_DIGEST}: taken`,
@@ -62,7 +70,7 @@ test('a pull that fails throws its own error and leaves the names as they were',
   const pull = node.names.withClaim(MIRROR, () => Promise.reject(refused), [TAG])
 
   await assert.rejects(pull, (error) => error === refused)
-  assert.deepEqual(node.changes, [])
+  assert.deepEqual(node.changes, [`begin ${MIRROR}`])
 })
 
 test('a pull that ends while another goes by the same name leaves it that name', async () => {
@@ -103,7 +111,7 @@ test('an image with other bytes than a wanted digest gets none of the names', as
     pull,
     (error) => error instanceof ResolveError && error.code === 'DIGEST_INVALID',
   )
-  assert.deepEqual(node.changes, [])
+  assert.deepEqual(node.changes, [`begin ${MIRROR}`])
 })
 
 test('naming returns when the runtime shows the new names and not the old one', async () => {
@@ -155,7 +163,7 @@ test('an image that is removed right after its pull is an error, not a name for 
     pull,
     (error) => error instanceof ResolveError && error.code === 'UNAVAILABLE',
   )
-  assert.deepEqual(node.changes, [])
+  assert.deepEqual(node.changes, [`begin ${MIRROR}`])
 })
 
 test('whether names can be given is asked once for a connection', async () => {
@@ -169,8 +177,99 @@ test('whether names can be given is asked once for a connection', async () => {
   assert.equal(node.probes(), 2)
 })
 
+test('a pull that ended with its names is out of the journal, a failed one is not', async () => {
+  const node = scriptedNode()
+  const refuse = () => Promise.reject(new Error('refused'))
+
+  await node.names.withClaim(MIRROR, node.pull(), [TAG])
+  const afterSuccess = [...node.entries]
+  await assert.rejects(node.names.withClaim(MIRROR, refuse, [TAG]))
+
+  assert.deepEqual(afterSuccess, [])
+  assert.deepEqual([...node.entries], [[MIRROR, [TAG]]])
+})
+
+test('what an interrupted pull has left is named and loses the name of the mirror', async () => {
+  const node = scriptedNode({ left: [[MIRROR, [TAG, BY_DIGEST]]] })
+  node.put(MIRROR, DIGEST)
+
+  await node.names.available()
+  await until(() => node.entries.size === 0)
+
+  assert.deepEqual([...node.table.keys()].sort(), [TAG, BY_DIGEST].sort())
+  assert.equal(node.table.get(TAG)?.target.digest, DIGEST)
+})
+
+test('a tag that has moved since the interruption stays where it is', async () => {
+  const node = scriptedNode({ left: [[MIRROR, [TAG]]] })
+  node.put(MIRROR, DIGEST)
+  node.put(TAG, OTHER)
+
+  await node.names.available()
+  await until(() => node.entries.size === 0)
+
+  assert.equal(node.table.get(TAG)?.target.digest, OTHER)
+  assert.equal(node.table.has(MIRROR), false)
+})
+
+test('a pull that was interrupted before it brought anything is forgotten', async () => {
+  const node = scriptedNode({ left: [[MIRROR, [TAG]]] })
+
+  await node.names.available()
+  await until(() => node.entries.size === 0)
+
+  assert.deepEqual(node.changes, [])
+})
+
+test('the next pull by a name that was left takes it away, as if it had come with that', async () => {
+  const node = scriptedNode({ left: [[MIRROR, []]] })
+  node.put(MIRROR, DIGEST)
+
+  await node.names.withClaim(MIRROR, node.pull(), [TAG])
+
+  assert.deepEqual([...node.table.keys()], [TAG])
+  assert.equal(node.entries.size, 0)
+})
+
+test('a name that could not be taken away is, as soon as that works', async () => {
+  const node = scriptedNode()
+  node.before('delete', () => {
+    throw new Error('the runtime is going down')
+  })
+  await node.names.withClaim(MIRROR, node.pull(), [TAG])
+
+  await node.names.available()
+  await until(() => node.entries.size === 0)
+
+  assert.deepEqual([...node.table.keys()], [TAG])
+})
+
+test('a name by which containerd pins an image is never taken away', async () => {
+  const node = scriptedNode()
+  const pull = async () => {
+    node.put(MIRROR, DIGEST, { 'io.cri-containerd.pinned': 'pinned' })
+    return 'id-of-d'
+  }
+
+  await node.names.withClaim(MIRROR, pull, [TAG])
+
+  assert.deepEqual([...node.table.keys()].sort(), [TAG, MIRROR].sort())
+  assert.equal(node.entries.size, 0)
+})
+
+/** Repairs are waited for by nobody; they end within some turns of the event loop. */
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 100 && !isTrue(); turn += 1) await new Promise(setImmediate)
+  assert.ok(isTrue())
+}
+
 /** A runtime whose table is a map, and whose image list follows it after so many looks. */
-function scriptedNode(options: { readonly eventsTakeLooks?: number } = {}) {
+function scriptedNode(
+  options: {
+    readonly eventsTakeLooks?: number
+    readonly left?: readonly (readonly [string, readonly string[]])[]
+  } = {},
+) {
   const rows = new Map<string, ImageName>()
   const changes: string[] = []
   const waitsMs: number[] = []
@@ -181,9 +280,9 @@ function scriptedNode(options: { readonly eventsTakeLooks?: number } = {}) {
   let looks = 0
   let probes = 0
 
-  const put = (name: string, digest: string) => {
+  const put = (name: string, digest: string, labels: Readonly<Record<string, string>> = {}) => {
     const target = { mediaType: 'application/json', digest, size: '7', annotations: {} }
-    rows.set(name, { name, target, labels: { 'io.cri-containerd.image': 'managed' } })
+    rows.set(name, { name, target, labels: { ...MANAGED, ...labels } })
   }
   const hook = (call: string) => {
     const run = hooks.get(call)
@@ -229,13 +328,24 @@ function scriptedNode(options: { readonly eventsTakeLooks?: number } = {}) {
       pinned: false,
     }
   }
+  const entries = new Map<string, readonly string[]>(options.left ?? [])
+  const journal: ClaimJournal = {
+    begin: async (name, wanted) => {
+      changes.push(`begin ${name}`)
+      entries.set(name, wanted)
+    },
+    has: async (name) => entries.has(name),
+    left: async () => new Map(entries),
+    done: (name) => entries.delete(name),
+  }
   const names = createContainerdNames({
     table,
     imageStatus,
     onLost: (listener) => {
       lost = listener
     },
-    log: { warn: (data: unknown) => warnings.push(data) },
+    journal,
+    log: { warn: (data: unknown) => warnings.push(data), info: () => {} },
     limitMs: 100,
     now: () => nowMs,
     wait: async (ms) => {
@@ -249,6 +359,7 @@ function scriptedNode(options: { readonly eventsTakeLooks?: number } = {}) {
   }
   return {
     names,
+    entries,
     table: rows,
     changes,
     waitsMs,

@@ -1,0 +1,156 @@
+import { mkdir, open, stat, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from '../telemetry/logger.ts'
+
+/** Thousands of pulls that all were interrupted; more is none of ours. */
+const MAX_BYTES = 4 * 1024 * 1024
+
+/**
+ * The mirrors' names that pulls of ours bring into the runtime, from before the pull until the name is gone
+ * again: what an end in the middle leaves behind is known to the next start. Nothing here throws;
+ * a journal that cannot be written is a warning, and a mirror's name may then stay.
+ */
+export interface ClaimJournal {
+  /**
+   * @param wanted the names that the image is to have
+   * @returns resolves when the disk has it
+   */
+  begin(name: string, wanted: readonly string[]): Promise<void>
+  has(name: string): Promise<boolean>
+  /** Every name that was begun and not done, with all that were wanted for it. */
+  left(): Promise<ReadonlyMap<string, readonly string[]>>
+  done(name: string): void
+}
+
+/** For who pulls nothing. */
+export const NO_JOURNAL: ClaimJournal = {
+  begin: async () => {},
+  has: async () => false,
+  left: async () => new Map(),
+  done: () => {},
+}
+
+/** @param folder where `claims.jsonl` is kept; made when something is to be written */
+export function openClaimJournal(folder: string, log: Pick<Logger, 'warn'>): ClaimJournal {
+  const path = join(folder, 'claims.jsonl')
+  const entries = new Map<string, readonly string[]>()
+  let lines = ''
+  let mustSync = false
+  let isMade = false
+  let isBroken = false
+  let last: Promise<void> = Promise.resolve()
+  let next: Promise<void> | undefined
+  let loaded: Promise<void> | undefined
+
+  const load = (): Promise<void> => {
+    loaded ??= quietly(async () => {
+      for (const entry of await readEntries(path)) apply(entries, entry)
+    })
+    return loaded
+  }
+
+  function quietly(work: () => Promise<void>): Promise<void> {
+    return work().catch((err: unknown) => {
+      if (!isBroken) log.warn({ err, path }, 'the journal of pulls cannot be used')
+      isBroken = true
+    })
+  }
+
+  /** What comes while the disk is busy goes there together. */
+  function write(line: string, isDurable: boolean): Promise<void> {
+    lines += line
+    mustSync ||= isDurable
+    next ??= last.then(() => {
+      const batch = lines
+      const sync = mustSync
+      next = undefined
+      lines = ''
+      mustSync = false
+      return quietly(() => flush(batch, sync))
+    })
+    last = next
+    return next
+  }
+
+  async function flush(batch: string, sync: boolean): Promise<void> {
+    // Nothing is open, so nothing need be remembered.
+    if (entries.size === 0 && !sync) return truncate(path)
+    if (!isMade) await mkdir(folder, { recursive: true, mode: 0o700 })
+    await appendTo(path, batch, sync)
+    if (sync && !isMade) await appendTo(folder, '', true)
+    isMade ||= sync
+  }
+
+  return {
+    begin: async (name, wanted) => {
+      await load()
+      const entry = { begin: name, wanted }
+      apply(entries, entry)
+      await write(`${JSON.stringify(entry)}\n`, true)
+    },
+    has: async (name) => {
+      await load()
+      return entries.has(name)
+    },
+    left: async () => {
+      await load()
+      return new Map(entries)
+    },
+    done: (name) => {
+      if (entries.delete(name)) void write(`${JSON.stringify({ done: name })}\n`, false)
+    },
+  }
+}
+
+/** A folder is opened for nothing but its sync. */
+async function appendTo(path: string, text: string, sync: boolean): Promise<void> {
+  const file = await open(path, text === '' ? 'r' : 'a', 0o600)
+  try {
+    if (text !== '') await file.appendFile(text)
+    if (sync) await file.datasync()
+  } finally {
+    await file.close()
+  }
+}
+
+interface Entry {
+  readonly begin?: string
+  readonly wanted?: readonly string[]
+  readonly done?: string
+}
+
+function apply(entries: Map<string, readonly string[]>, { begin, wanted = [], done }: Entry): void {
+  if (done !== undefined) entries.delete(done)
+  if (begin !== undefined) {
+    entries.set(begin, [...new Set([...(entries.get(begin) ?? []), ...wanted])])
+  }
+}
+
+/** A line that was cut short belongs to a pull that never began. */
+async function readEntries(path: string): Promise<readonly Entry[]> {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined) return []
+  if (found.size > MAX_BYTES) throw new Error(`${found.size} bytes, at most ${MAX_BYTES} are read`)
+  const file = await open(path, 'r')
+  try {
+    return (await file.readFile('utf8')).split('\n').flatMap(parseEntry)
+  } finally {
+    await file.close()
+  }
+}
+
+function parseEntry(line: string): readonly Entry[] {
+  try {
+    const entry: unknown = JSON.parse(line)
+    return isEntry(entry) ? [entry] : []
+  } catch {
+    return []
+  }
+}
+
+function isEntry(value: unknown): value is Entry {
+  if (typeof value !== 'object' || value === null) return false
+  const { begin = '', done = '', wanted = [] } = value as Record<string, unknown>
+  const names = [begin, done, ...(Array.isArray(wanted) ? wanted : [undefined])]
+  return names.every((name) => typeof name === 'string')
+}

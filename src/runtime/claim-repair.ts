@@ -1,0 +1,62 @@
+import type { Logger } from '../telemetry/logger.ts'
+import type { ClaimJournal } from './claim-journal.ts'
+import type { Claims } from './claims.ts'
+import { isPinned, MANAGED } from './image-labels.ts'
+import type { NameTable } from './name-table.ts'
+
+export interface ClaimRepairOptions {
+  readonly journal: ClaimJournal
+  readonly claims: Claims
+  readonly table: NameTable
+  readonly log: Pick<Logger, 'info' | 'warn'>
+}
+
+/**
+ * Ends what pulls have left that were interrupted, by a crash of ours or of the runtime, or by a
+ * caller who left: an image that is there under the mirror's name gets those of its names that
+ * nothing else has by now, and the mirror's name is taken away. A name that stands for another image
+ * was given since, so it is the newer one.
+ *
+ * @returns what can be called over and over; it costs nothing when nothing is left, and never throws
+ */
+export function createClaimRepair(options: ClaimRepairOptions): () => Promise<void> {
+  const { journal, claims, table, log } = options
+  let running: Promise<void> | undefined
+
+  async function repairAll(): Promise<void> {
+    for (const [name, wanted] of await journal.left()) {
+      // By its own pull, which is under way, it will be ended.
+      if (!claims.isHeld(name)) await repair(name, wanted)
+    }
+  }
+
+  async function repair(name: string, wanted: readonly string[]): Promise<void> {
+    const claim = await claims.enter(name)
+    let isThere = true
+    try {
+      const image = await table.get(name)
+      isThere = image !== undefined
+      if (image === undefined) return
+      if (isPinned(image)) claim.keep()
+      const { target } = image
+      for (const each of wanted) {
+        const digest = each.split('@')[1] ?? target.digest
+        if (digest === target.digest) await table.create({ name: each, target, labels: MANAGED })
+      }
+      claim.named()
+      log.info({ name, names: wanted }, 'ended what an interrupted pull had left')
+    } finally {
+      const end = await claim.leave()
+      if (end === 'gone' || end === 'kept' || (end === 'left' && !isThere)) journal.done(name)
+    }
+  }
+
+  return () => {
+    running ??= repairAll()
+      .catch((err: unknown) => log.warn({ err }, 'what an interrupted pull had left stays for now'))
+      .finally(() => {
+        running = undefined
+      })
+    return running
+  }
+}

@@ -1,0 +1,225 @@
+import { createHash } from 'node:crypto'
+import type { TestContext } from 'node:test'
+import { readMessage, readString } from '../../src/cri/wire.ts'
+import {
+  dockerRef,
+  familiarReference,
+  formatReference,
+  isImageId,
+  parseReference,
+  repositoryName,
+} from '../../src/reference/reference.ts'
+import { loadService } from '../../src/runtime/protos.ts'
+import {
+  type FakeRuntime,
+  type RuntimeCall,
+  respond,
+  respondStatus,
+  startFakeRuntime,
+} from './fake-runtime.ts'
+
+/** How a runtime without containerd's table of names differs from the others. */
+export interface RuntimeProfile {
+  readonly name: string
+  /** From 64 hexadecimal digits. */
+  readonly id: (hex: string) => string
+  /** What PullImage answers with. */
+  readonly pullAnswers: 'id' | 'digest'
+  readonly removeByName: 'untags' | 'does nothing'
+  /** Docker Hub's names in their short form. */
+  readonly familiar: boolean
+}
+
+export const CRI_O: RuntimeProfile = {
+  name: 'cri-o',
+  id: (hex) => hex,
+  pullAnswers: 'id',
+  removeByName: 'untags',
+  familiar: false,
+}
+/** Before 1.35. */
+export const OLD_CRI_O: RuntimeProfile = { ...CRI_O, pullAnswers: 'digest' }
+export const CRI_DOCKERD: RuntimeProfile = {
+  name: 'docker',
+  id: (hex) => `sha256:${hex}`,
+  pullAnswers: 'digest',
+  removeByName: 'does nothing',
+  familiar: true,
+}
+
+export interface StoredImage {
+  readonly id: string
+  /** Names with a tag, or with a digest when it was pulled by that. */
+  readonly names: Set<string>
+  /** Of the index and of the platform's manifest. */
+  readonly digests: Set<string>
+}
+
+/**
+ * A runtime with images that it pulls from real registries over HTTP, and without a service for
+ * their names: CRI-O or cri-dockerd, as far as images go.
+ */
+export interface ImageRuntime {
+  readonly fake: FakeRuntime
+  readonly images: Map<string, StoredImage>
+  /** PullImage requests so far, by the image that was named. */
+  readonly pulls: string[]
+  /** As with podman or docker on the node. */
+  pull(image: string): Promise<StoredImage>
+  remove(id: string): void
+  /** What the runtime itself shows. */
+  shown(image: StoredImage): { readonly repoTags: string[]; readonly repoDigests: string[] }
+}
+
+const IMAGES = '/runtime.v1.ImageService'
+const ACCEPT = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ')
+
+export async function startImageRuntime(
+  t: TestContext,
+  path: string,
+  profile: RuntimeProfile,
+): Promise<ImageRuntime> {
+  const fake = await startFakeRuntime(t, path)
+  const images = new Map<string, StoredImage>()
+  const pulls: string[] = []
+  const service = loadService('runtime/v1/image.proto', 'runtime.v1.ImageService')
+  const version = loadService('runtime/v1/image.proto', 'runtime.v1.RuntimeService')
+
+  function shown({ names, digests }: StoredImage) {
+    const spell = (name: string) =>
+      profile.familiar ? familiarReference(parseReference(name)) : name
+    const repositories = new Set([...names].map((name) => repositoryName(parseReference(name))))
+    return {
+      repoTags: [...names].filter((name) => !name.includes('@')).map(spell),
+      repoDigests: [...repositories].flatMap((repository) =>
+        [...digests].map((digest) => spell(`${repository}@${digest}`)),
+      ),
+    }
+  }
+
+  function find(text: string): StoredImage | undefined {
+    const hex = profile.familiar ? text.replace(/^sha256:/, '') : text
+    const byId = [...images.values()].filter(({ id }) => id.replace('sha256:', '').startsWith(hex))
+    if (/^[0-9a-f]{3,64}$/.test(hex) && byId.length === 1) return byId[0]
+    if (isImageId(text)) return undefined
+    const name = formatReference(dockerRef(parseReference(text)))
+    const [repository, digest] = name.split('@')
+    return [...images.values()].find(
+      ({ names, digests }) =>
+        names.has(name) ||
+        (digest !== undefined &&
+          digests.has(digest) &&
+          [...names].some((each) => repositoryName(parseReference(each)) === repository)),
+    )
+  }
+
+  async function pull(text: string): Promise<StoredImage> {
+    const reference = dockerRef(parseReference(text))
+    const name = formatReference(reference)
+    const found = await fetchImage(
+      reference.domain,
+      reference.path,
+      reference.digest ?? reference.tag,
+    )
+    const digests = profile.familiar ? found.digests.slice(0, 1) : found.digests
+    const id = profile.id(found.configHex)
+    for (const other of images.values()) other.names.delete(name)
+    const image = images.get(id) ?? { id, names: new Set(), digests: new Set() }
+    for (const digest of digests) image.digests.add(digest)
+    images.set(id, image)
+    image.names.add(name)
+    return image
+  }
+
+  function remove(text: string): void {
+    const image = find(text)
+    if (image === undefined) return
+    const isId = image.id.replace('sha256:', '').startsWith(text.replace('sha256:', ''))
+    if (isId) images.delete(image.id)
+    else if (profile.removeByName === 'untags') {
+      image.names.delete(formatReference(dockerRef(parseReference(text))))
+      if (image.names.size === 0) images.delete(image.id)
+    }
+  }
+
+  const message = (image: StoredImage) => ({ id: image.id, ...shown(image), size: '1000' })
+  const answers: Record<string, (request: Buffer) => object | Promise<object>> = {
+    ImageStatus: (request) => {
+      const image = find(imageIn(request))
+      return image === undefined ? {} : { image: message(image) }
+    },
+    ListImages: (request) => {
+      const filter = imageIn(readMessage(request, 1) ?? Buffer.alloc(0))
+      const all = [...images.values()]
+      const listed = filter === '' ? all : all.filter((image) => image === find(filter))
+      return { images: listed.map(message) }
+    },
+    PullImage: async (request) => {
+      pulls.push(imageIn(request))
+      const image = await pull(imageIn(request))
+      const byDigest = shown(image).repoDigests[0] ?? image.id
+      return { imageRef: profile.pullAnswers === 'id' ? image.id : byDigest }
+    },
+    RemoveImage: (request) => {
+      remove(imageIn(request))
+      return {}
+    },
+  }
+  for (const [rpc, answer] of Object.entries(answers)) {
+    fake.handle(`${IMAGES}/${rpc}`, async (call) => {
+      const [request = Buffer.alloc(0)] = await call.request
+      await answerWith(call, async () => service[rpc]?.responseSerialize(await answer(request)))
+    })
+  }
+  fake.handle('/runtime.v1.RuntimeService/Version', (call) =>
+    answerWith(call, async () =>
+      version['Version']?.responseSerialize({
+        version: '0.1.0',
+        runtimeName: profile.name,
+        runtimeVersion: '1',
+        runtimeApiVersion: 'v1',
+      }),
+    ),
+  )
+  return { fake, images, pulls, pull, remove, shown }
+}
+
+async function answerWith(
+  { stream }: RuntimeCall,
+  make: () => Promise<Buffer | undefined>,
+): Promise<void> {
+  try {
+    const answer = await make()
+    respond(stream, [answer ?? Buffer.alloc(0)])
+  } catch (error) {
+    respondStatus(stream, 2, String(error))
+  }
+}
+
+function imageIn(message: Uint8Array): string {
+  return readString(readMessage(message, 1) ?? new Uint8Array(), 1)
+}
+
+interface Fetched {
+  readonly configHex: string
+  readonly digests: readonly string[]
+}
+
+async function fetchImage(domain: string, path: string, reference = ''): Promise<Fetched> {
+  const url = `http://${domain}/v2/${path}/manifests/${reference}`
+  const response = await fetch(url, { headers: { accept: ACCEPT } })
+  const bytes = Buffer.from(await response.arrayBuffer())
+  if (!response.ok) throw new Error(`${url}: ${response.status}`)
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  const { config, manifests = [] } = JSON.parse(bytes.toString())
+  if (config !== undefined) {
+    return { configHex: String(config.digest).replace('sha256:', ''), digests: [digest] }
+  }
+  const child = await fetchImage(domain, path, manifests[0].digest)
+  return { ...child, digests: [digest, ...child.digests] }
+}
