@@ -45,9 +45,10 @@ export class KeptDoor {
     return this.#state
   }
 
-  /** Tries to open it, and goes on trying until it is open or closed for good. */
-  keep(): void {
+  /** Tries to open it, and goes on trying until it is open or closed for good; then it resolves. */
+  async keep(): Promise<void> {
     this.#keeping ??= this.#keep()
+    await this.#keeping
   }
 
   async close(): Promise<void> {

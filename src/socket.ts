@@ -14,6 +14,8 @@ const PROBE_TIMEOUT_MS = 2_000
 
 export interface SocketOptions {
   readonly path: string
+  /** A descriptor that listens already; then nothing is made at `path`, and nothing removed. */
+  readonly fd?: number | undefined
   /** A socket whose owner and mode are copied, when it is there: the runtime's. Else mode 0660. */
   readonly like?: string
   readonly onConnection: (connection: Socket) => void
@@ -35,7 +37,8 @@ export interface ListeningSocket {
  * alone, or when the path is too long for a socket.
  */
 export async function listenOnSocket(options: SocketOptions): Promise<ListeningSocket> {
-  const { path, like, onConnection, logger } = options
+  const { path, fd, like, onConnection, logger } = options
+  if (fd !== undefined) return adopt(fd, path, onConnection)
   const maiden = join(dirname(path), temporaryName(path))
   for (const each of [path, maiden]) refuseTooLong(each)
 
@@ -43,7 +46,7 @@ export async function listenOnSocket(options: SocketOptions): Promise<ListeningS
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 })
     await makeRoom(path)
-    await listen(server, maiden)
+    await listen(server, { path: maiden })
     await dress(maiden, like, logger)
     const made = await stat(maiden)
     await link(maiden, path).catch((error: unknown) => {
@@ -69,10 +72,31 @@ function refuseTooLong(path: string): void {
   throw new ResolveError('CONFIG_INVALID', message)
 }
 
-function listen(server: Server, path: string): Promise<void> {
+/** Whoever made it says who may connect and takes it away; clients wait in it while we are gone. */
+async function adopt(
+  fd: number,
+  path: string,
+  onConnection: (connection: Socket) => void,
+): Promise<ListeningSocket> {
+  const server = createServer(onConnection)
+  try {
+    await listen(server, { fd })
+  } catch (error) {
+    throw explained(error, `${path} (handed down as descriptor ${fd})`)
+  }
+  return {
+    path,
+    close: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  }
+}
+
+function listen(
+  server: Server,
+  where: { readonly path: string } | { readonly fd: number },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(path, () => {
+    server.listen(where, () => {
       server.off('error', reject)
       resolve()
     })

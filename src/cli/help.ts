@@ -8,12 +8,16 @@ Usage:
   image-resolver pull REF                     pull through the running service, as kubelet does
   image-resolver images [--json]              the images of this node, with all their names
   image-resolver rmi IMAGE ...                remove images, by any name or ID
+  image-resolver adopt [--dry-run]            name what another shim left under mirrors' names
+  image-resolver containerd-hosts             containerd's hosts.toml files, to pull through /v2/
   image-resolver parse [--json] [REF ...]     take references apart, asking nobody
   image-resolver config check                 print the effective configuration, or its mistakes
 
 Options:
   -f, --config FILE   the configuration; default: /etc/image-resolver.yaml, else
                       /etc/image-cri-shim.yaml, else the defaults. --file means the same.
+      --portoshim FILE
+                      a portoshim.yaml whose registries are read too
   -h, --help          this text; after a command, its own
   -v, --version       the version
 
@@ -30,9 +34,12 @@ quay.io/team/app:1.2, nginx@sha256:...
 
 Options:
   -f, --config FILE       the configuration; as for the service
+      --portoshim FILE    a portoshim.yaml; as for the service
       --platform OS/ARCH  for example linux/arm64 or linux/arm/v7; default: this machine's
       --node              also say whether the container runtime here has the image
-      --explain           show who was asked, what came back and how long it took
+      --explain           show the whole story: who was asked what, what came back, how long it
+                          took, and why one was chosen and the others passed over
+      --all               ask every registry, also after one answered, and show what each says
       --json              the answer of GET /resolve
 
 Exit code: 0 found, 1 not found or not to be found out, 2 wrong use or a bad configuration.
@@ -68,6 +75,41 @@ Options:
   -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
 `
 
+const ADOPT = `Usage: image-resolver adopt [options]
+
+For nodes that move from image-cri-shim: gives every image of this node that has a name of a
+configured registry the name that this one stands for, so that pods find it without a registry.
+Adds names in containerd, never takes one away or moves one. The service need not run.
+
+A name's domain is known where the entry's \`path\` has {domain}, or its \`upstreams\` are of one
+domain. For all other entries --domain says it: docker.io, if the registry holds nothing else.
+
+Options:
+  -f, --config FILE    the service's configuration: \`cri:\` and the registries
+      --dry-run        print what would be done
+      --domain DOMAIN  whose images those registries hold that do not say so themselves
+      --json           [{imageId, from, name?, outcome, reason?}]
+
+Exit code: 0 done, 1 not, 2 wrong use or a bad configuration.
+`
+
+const CONTAINERD_HOSTS = `Usage: image-resolver containerd-hosts [options]
+
+Prints or writes the hosts.toml files by which containerd pulls through this service's /v2/
+(\`mirror.enabled\`): one for each domain that a configured registry serves, and _default where one
+serves everything. Pods keep the names that they have. Files that somebody else wrote are not
+replaced.
+
+Options:
+  -f, --config FILE    the service's configuration
+      --portoshim FILE a portoshim.yaml; as for the service
+      --write DIR      write DIR/DOMAIN/hosts.toml; DIR is containerd's \`config_path\`
+      --server URL     where containerd reaches this service; default: \`http.listen\`
+      --force          also replace files that somebody else wrote
+
+Exit code: 0 done, 1 not, 2 wrong use or a bad configuration.
+`
+
 const PARSE = `Usage: image-resolver parse [--json] [REF ...]
 
 Takes references apart by the distribution grammar, asking nobody. Without REF it reads one
@@ -80,10 +122,10 @@ Options:
 Exit code: 0; without --json 1 when a reference is not valid.
 `
 
-const CONFIG_CHECK = `Usage: image-resolver config check [--config FILE]
+const CONFIG_CHECK = `Usage: image-resolver config check [--config FILE] [--portoshim FILE]
 
 Prints the effective configuration, every default filled in and secrets hidden, or every mistake
-as FILE:LINE: path: message.
+as FILE:LINE: path: message. Warnings, also about files that it names, go to standard error.
 
 Exit code: 0 usable, 2 not usable.
 `
@@ -97,6 +139,8 @@ Logs are JSON lines on standard error.
 Options:
   -f, --config FILE   default: /etc/image-resolver.yaml, else /etc/image-cri-shim.yaml, else the
                       defaults. --file means the same.
+      --portoshim FILE
+                      a portoshim.yaml, read instead of the one that \`portoshim:\` names
 `
 
 const HELP: Readonly<Record<string, string>> = {
@@ -104,6 +148,8 @@ const HELP: Readonly<Record<string, string>> = {
   pull: PULL,
   images: IMAGES,
   rmi: RMI,
+  adopt: ADOPT,
+  'containerd-hosts': CONTAINERD_HOSTS,
   parse: PARSE,
   'config check': CONFIG_CHECK,
   serve: SERVE,

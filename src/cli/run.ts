@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util'
 import { toResolveError } from '../errors.ts'
+import { adoptCommand } from './commands/adopt.ts'
 import { configCheckCommand } from './commands/config.ts'
+import { containerdHostsCommand } from './commands/containerd-hosts.ts'
 import {
   imagesCommand,
   type NodeCommandOptions,
@@ -10,16 +12,23 @@ import {
 import { parseCommand } from './commands/parse.ts'
 import { resolveCommand } from './commands/resolve.ts'
 import { helpFor, VERSION } from './help.ts'
-import type { World } from './world.ts'
+import type { FileOption, World } from './world.ts'
 
 const OPTIONS = {
   config: { type: 'string', short: 'f' },
   // image-cri-shim's name for it.
   file: { type: 'string' },
+  portoshim: { type: 'string' },
   json: { type: 'boolean' },
   platform: { type: 'string' },
   explain: { type: 'boolean' },
+  all: { type: 'boolean' },
   node: { type: 'boolean' },
+  'dry-run': { type: 'boolean' },
+  domain: { type: 'string' },
+  write: { type: 'string' },
+  server: { type: 'string' },
+  force: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
@@ -36,22 +45,23 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   serve: {
-    options: ['config', 'file'],
+    options: ['config', 'file', 'portoshim'],
     words: { min: 0, max: 0, problem: 'there is no such command' },
-    run: (_words, values, world) => world.serve({ file: fileOf(values) }),
+    run: (_words, values, world) => world.serve(filesOf(values)),
   },
   resolve: {
-    options: ['config', 'file', 'json', 'platform', 'explain', 'node'],
+    options: ['config', 'file', 'portoshim', 'json', 'platform', 'explain', 'all', 'node'],
     words: { min: 1, max: 1, problem: 'resolve takes one reference' },
     run: ([reference = ''], values, world) => {
-      const { json = false, explain = false, node = false, platform } = values
+      const { json = false, explain = false, all = false, node = false, platform } = values
       return resolveCommand({
         reference,
         json,
         explain,
+        all,
         node,
         ...(platform === undefined ? {} : { platform }),
-        open: () => world.answers({ file: fileOf(values) }),
+        open: () => world.answers(filesOf(values)),
         stdout: world.stdout,
         stderr: world.stderr,
       })
@@ -76,6 +86,23 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     },
     run: (images, values, world) => removeCommand(images, nodeOptions(values, world)),
   },
+  adopt: {
+    options: ['config', 'file', 'json', 'dry-run', 'domain'],
+    words: { min: 0, max: 0, problem: 'adopt takes no words after it' },
+    run: (_words, values, world) => {
+      const { json = false, 'dry-run': dryRun = false, domain } = values
+      const open = () => world.names({ file: fileOf(values) })
+      return adoptCommand({ open, dryRun, domain, json, stdout: world.stdout })
+    },
+  },
+  'containerd-hosts': {
+    options: ['config', 'file', 'portoshim', 'write', 'server', 'force'],
+    words: { min: 0, max: 0, problem: 'containerd-hosts takes no words after it' },
+    run: (_words, values, { stdout, stderr }) => {
+      const { force = false, server, write } = values
+      return containerdHostsCommand({ ...filesOf(values), force, server, write, stdout, stderr })
+    },
+  },
   parse: {
     options: ['json'],
     words: { min: 0, max: Number.POSITIVE_INFINITY, problem: '' },
@@ -83,10 +110,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       parseCommand({ references, json, stdin, stdout }),
   },
   'config check': {
-    options: ['config', 'file'],
+    options: ['config', 'file', 'portoshim'],
     words: { min: 0, max: 0, problem: 'config check takes no words after it' },
     run: (_words, values, { stdout, stderr }) =>
-      configCheckCommand({ file: fileOf(values), stdout, stderr }),
+      configCheckCommand({ ...filesOf(values), stdout, stderr }),
   },
 }
 
@@ -136,6 +163,11 @@ function nameCommand(positionals: readonly string[]): {
 function nodeOptions(values: Values, world: World): NodeCommandOptions {
   const { json = false } = values
   return { open: () => world.node({ file: fileOf(values) }), json, stdout: world.stdout }
+}
+
+function filesOf(values: Values): FileOption {
+  const { portoshim } = values
+  return { file: fileOf(values), ...(portoshim === undefined ? {} : { portoshim }) }
 }
 
 function fileOf(values: Values): string | undefined {

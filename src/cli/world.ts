@@ -1,10 +1,14 @@
 import type { Readable, Writable } from 'node:stream'
+import type { ImageRecord } from '../../api/v1/images.ts'
+import type { RegistryEntry } from '../registry/entry.ts'
 import type { Answer } from '../resolver/answer.ts'
 import type { NodeImage } from '../runtime/types.ts'
 
 export interface FileOption {
   /** As given on the command line; undefined: where the service looks. */
   readonly file: string | undefined
+  /** A portoshim.yaml, read instead of the one that the configuration names. */
+  readonly portoshim?: string
 }
 
 /** What the commands need of the rest of the program. */
@@ -18,11 +22,23 @@ export interface World {
   answers(options: FileOption): Promise<AnswerSource>
   /** The images of the node, through the running service. */
   node(options: FileOption): Promise<ImagesOnNode>
+  /** The names of the node's images, in the runtime itself. */
+  names(options: FileOption): Promise<NodeNames>
+}
+
+/** Every call throws ResolveError: UNAVAILABLE when the runtime does not answer, else UNKNOWN. */
+export interface NodeNames {
+  /** As configured, in the order of asking. */
+  readonly registries: readonly RegistryEntry[]
+  images(): Promise<readonly NodeImage[]>
+  /** Gives one more name. @returns false when the image is not there any more */
+  name(existing: string, name: string): Promise<boolean>
+  close(): void
 }
 
 export interface ImagesOnNode {
   pull(image: string): Promise<string>
-  images(): Promise<readonly NodeImage[]>
+  list(): Promise<readonly ImageRecord[]>
   remove(image: string): Promise<void>
   close(): void
 }
@@ -30,7 +46,7 @@ export interface ImagesOnNode {
 export interface AnswerSource {
   answer(
     input: string,
-    options: { readonly platform?: string; readonly node?: boolean },
+    options: { readonly platform?: string; readonly node?: boolean; readonly all?: boolean },
   ): Promise<Answer>
   close(): Promise<void>
 }

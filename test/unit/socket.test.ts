@@ -5,6 +5,7 @@ import {
   chown,
   link,
   lstat,
+  open,
   readdir,
   rename,
   stat,
@@ -163,4 +164,16 @@ test('does not remove a file that has taken its place', async (t) => {
   await socket.close()
 
   assert.equal(await greeting(path), 'hello')
+})
+
+test('refuses a descriptor that was handed down and is no socket', async (t) => {
+  const folder = temporaryFolder(t)
+  const file = await open(`${folder}/file`, 'w')
+  t.after(() => file.close())
+  const path = `${folder}/x.sock`
+
+  const listening = listenOnSocket({ path, fd: file.fd, onConnection: () => {}, logger })
+
+  await assert.rejects(listening, { code: 'UNAVAILABLE', message: /x\.sock .*descriptor/ })
+  assert.deepEqual(await readdir(folder), ['file'])
 })

@@ -1,11 +1,13 @@
 import { findConfigFile } from '../../config/files.ts'
 import { type LoadedConfig, type LoadOptions, loadConfig } from '../../config/load.ts'
+import { namedFileWarnings } from '../../config/named-files.ts'
 import { printConfig } from '../../config/print.ts'
 import { ConfigError, formatProblem } from '../../config/problem.ts'
 
 export interface ConfigCheckOptions {
   /** As given on the command line; absent: where the daemon would look. */
   readonly file: string | undefined
+  readonly portoshim?: string | undefined
   readonly stdout: { write(text: string): unknown }
   readonly stderr: { write(text: string): unknown }
   readonly find?: typeof findConfigFile
@@ -14,16 +16,20 @@ export interface ConfigCheckOptions {
 
 /**
  * `config check`: the effective configuration with its secrets hidden goes to `stdout`, warnings
- * to `stderr`; or else every mistake, one a line, as `FILE:LINE: path: message`.
+ * to `stderr`, also those about files that it names; or else every mistake, one a line, as
+ * `FILE:LINE: path: message`.
  *
  * @returns the exit code: 0 when the configuration is usable, 2 when it is not
  */
 export async function configCheckCommand(options: ConfigCheckOptions): Promise<0 | 2> {
-  const { file: explicit, stdout, stderr, find = findConfigFile, load = loadConfig } = options
+  const { file: explicit, portoshim, stdout, stderr } = options
+  const { find = findConfigFile, load = loadConfig } = options
   try {
     const file = await find(explicit === undefined ? {} : { explicit })
-    const { config, warnings } = await load({ file })
-    for (const warning of warnings) stderr.write(`warning: ${warning}\n`)
+    const { config, warnings } = await load({ file, portoshim })
+    for (const warning of [...warnings, ...(await namedFileWarnings(config))]) {
+      stderr.write(`warning: ${warning}\n`)
+    }
     stdout.write(`# ${file === undefined ? 'no configuration file: the defaults' : file}\n`)
     stdout.write(printConfig(config))
     return 0

@@ -10,12 +10,7 @@ export interface NodeCommandOptions {
 export async function imagesCommand({ open, json, stdout }: NodeCommandOptions): Promise<0> {
   const node = await open()
   try {
-    const images = (await node.images()).map((image) => ({
-      imageId: image.id,
-      references: [...image.repoDigests, ...image.repoTags],
-      sizeBytes: Number(image.size),
-      pinned: image.pinned,
-    }))
+    const images = await node.list()
     if (json) stdout.write(`${JSON.stringify(images, null, 2)}\n`)
     else {
       for (const { imageId, references, sizeBytes } of images) {

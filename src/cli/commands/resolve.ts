@@ -3,12 +3,18 @@ import { formatPlatform } from '../../reference/platform.ts'
 import type { Answer } from '../../resolver/answer.ts'
 import { toResolveResponse } from '../../resolver/answer-body.ts'
 import { toAttemptBody } from '../../resolver/attempt-body.ts'
+import { toCandidateBody } from '../../resolver/candidate-body.ts'
+import type { CandidateReport } from '../../resolver/types.ts'
+import { UnresolvedError } from '../../resolver/unresolved.ts'
+import { storyTree } from '../tree.ts'
 import type { AnswerSource } from '../world.ts'
 
 export interface ResolveCommandOptions {
   readonly reference: string
   readonly json: boolean
   readonly explain: boolean
+  /** Ask every registry, and show what each one says. */
+  readonly all: boolean
   readonly node: boolean
   readonly platform?: string
   readonly open: () => Promise<AnswerSource>
@@ -22,21 +28,21 @@ export interface ResolveCommandOptions {
  * @returns the exit code: 0 found; 1 not; a bad configuration is thrown as CONFIG_INVALID
  */
 export async function resolveCommand(options: ResolveCommandOptions): Promise<0 | 1> {
-  const { reference, json, explain, node, platform, stdout, stderr } = options
+  const { reference, json, all, explain, node, platform, stdout, stderr } = options
   const answers = await options.open()
   try {
-    const asked = platform === undefined ? { node } : { node, platform }
+    const asked = { node, ...(all && { all }), ...(platform !== undefined && { platform }) }
     const answer = await answers.answer(reference, asked)
     stdout.write(
       json
-        ? `${JSON.stringify(toResolveResponse(answer, explain), null, 2)}\n`
-        : describe(answer, explain),
+        ? `${JSON.stringify(toResolveResponse(answer, explain, explain || all), null, 2)}\n`
+        : describe(answer, explain || all),
     )
     return 0
   } catch (thrown) {
     const error = toResolveError(thrown)
-    if (json) stdout.write(`${JSON.stringify(errorBody(error), null, 2)}\n`)
-    else stderr.write(describeError(error))
+    if (json) stdout.write(`${JSON.stringify(errorBody(error, explain || all), null, 2)}\n`)
+    else stderr.write(describeError(error, explain || all))
     return 1
   } finally {
     await answers.close()
@@ -61,7 +67,7 @@ function describe(answer: Answer, explain: boolean): string {
     ...answer.references.map(
       ({ reference, verified }) => `  ${reference}${verified ? '' : '  (not verified)'}`,
     ),
-    ...(explain ? ['asked', ...answer.attempts.map(describeAttempt)] : []),
+    ...(explain ? tellAll(answer.candidates ?? [], answer.attempts) : []),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -70,9 +76,22 @@ function row(name: string, value: string): string {
   return `${name.padEnd(12)}${value}`
 }
 
-function describeError(error: ResolveError): string {
-  const asked = error.attempts.length === 0 ? [] : ['asked', ...error.attempts.map(describeAttempt)]
-  return `${[`image-resolver: ${error.message} [${error.code}]`, ...asked].join('\n')}\n`
+function describeError(error: ResolveError, explain: boolean): string {
+  const told = explain ? tellAll(storyOf(error), error.attempts) : tellAll([], error.attempts)
+  return `${[`image-resolver: ${error.message} [${error.code}]`, ...told].join('\n')}\n`
+}
+
+/** The whole story where it is known, else who was asked. */
+function tellAll(
+  candidates: readonly CandidateReport[],
+  attempts: readonly Attempt[],
+): readonly string[] {
+  if (candidates.length > 0) return ['asked', ...storyTree(candidates)]
+  return attempts.length === 0 ? [] : ['asked', ...attempts.map(describeAttempt)]
+}
+
+function storyOf(error: ResolveError): readonly CandidateReport[] {
+  return error instanceof UnresolvedError ? error.candidates : []
 }
 
 function describeAttempt({ registry, step, outcome, status, ms, message }: Attempt): string {
@@ -80,14 +99,12 @@ function describeAttempt({ registry, step, outcome, status, ms, message }: Attem
   return `  ${registry}  ${step}  ${said}  ${Math.round(ms)} ms`
 }
 
-function errorBody({ code, message, attempts }: ResolveError): object {
-  return {
-    errors: [
-      {
-        code,
-        message,
-        detail: attempts.length === 0 ? {} : { attempts: attempts.map(toAttemptBody) },
-      },
-    ],
+function errorBody(error: ResolveError, explain: boolean): object {
+  const { code, message, attempts } = error
+  const candidates = explain ? storyOf(error) : []
+  const detail = {
+    ...(attempts.length > 0 && { attempts: attempts.map(toAttemptBody) }),
+    ...(candidates.length > 0 && { candidates: candidates.map(toCandidateBody) }),
   }
+  return { errors: [{ code, message, detail }] }
 }

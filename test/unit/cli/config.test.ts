@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { configCheckCommand } from '../../../src/cli/commands/config.ts'
 
-async function check(file: string | undefined) {
+async function check(file: string | undefined, portoshim?: string) {
   const out: string[] = []
   const err: string[] = []
   const code = await configCheckCommand({
     file,
+    portoshim,
     stdout: { write: (text) => out.push(text) },
     stderr: { write: (text) => err.push(text) },
     find: async ({ explicit } = {}) => explicit,
@@ -21,7 +22,7 @@ async function fileOf(t: TestContext, text: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'config-check-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const file = join(folder, 'x.yaml')
-  await writeFile(file, text)
+  await writeFile(file, text, { mode: 0o600 })
   return file
 }
 
@@ -82,4 +83,28 @@ test('what is no mistake of the file is not passed off as one', async () => {
   })
 
   await assert.rejects(broken, /a bug/)
+})
+
+test('files that the configuration names and that are not there are warnings, and the code is 0', async (t) => {
+  const file = await fileOf(t, 'registries: [{address: a.b, ca: /nowhere/ca.pem}]\n')
+
+  const { code, err } = await check(file)
+
+  assert.equal(code, 0)
+  assert.equal(err, 'warning: ca of a.b: /nowhere/ca.pem is not there, or not for us to see\n')
+})
+
+test('a portoshim.yaml of the command line is checked along with the file', async (t) => {
+  const file = await fileOf(t, 'debug: true\n')
+  const portoshim = await fileOf(t, 'Images:\n  Registries:\n  - {Host: quay.io, AuthToken: t0k}\n')
+  const wrong = await fileOf(t, 'Images:\n  Registries: 1\n')
+
+  const good = await check(file, portoshim)
+  const bad = await check(file, wrong)
+
+  assert.match(good.out, new RegExp(`^portoshim: ${portoshim}$`, 'm'))
+  assert.match(good.out, /^# of portoshim: quay\.io/m)
+  assert.doesNotMatch(good.out, /t0k/)
+  assert.equal(bad.code, 2)
+  assert.match(bad.err, new RegExp(`^${wrong}:2: Images.Registries: expected a list`))
 })

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
 import { test } from 'node:test'
+import type { ImageRecord } from '../../../api/v1/images.ts'
 import { VERSION } from '../../../src/cli/help.ts'
 import { run } from '../../../src/cli/run.ts'
 import type { World } from '../../../src/cli/world.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Answer } from '../../../src/resolver/answer.ts'
-import type { NodeImage } from '../../../src/runtime/types.ts'
+import type { CandidateReport } from '../../../src/resolver/types.ts'
+import { UnresolvedError } from '../../../src/resolver/unresolved.ts'
 import { digestOf, identity } from '../../support/resolver.ts'
 
 const ANSWER: Answer = {
@@ -31,11 +33,23 @@ const ANSWER: Answer = {
   attempts: [{ registry: 'hub:5000', step: 'manifest', outcome: 'ok', status: 200, ms: 3.4 }],
 }
 
-const ON_NODE: NodeImage = {
-  id: digestOf('node'),
-  repoTags: ['docker.io/library/nginx:latest'],
-  repoDigests: [`docker.io/library/nginx@${digestOf('d')}`],
-  size: 1234n,
+const REPORT: CandidateReport = {
+  registry: 'hub:5000',
+  reference: 'hub:5000/library/nginx:latest',
+  priority: 1000,
+  origin: false,
+  chosen: true,
+  outcome: 'ok',
+  why: 'chosen: the first in order',
+  startedMs: 0,
+  ms: 12,
+  exchanges: [],
+}
+
+const ON_NODE: ImageRecord = {
+  imageId: digestOf('node'),
+  references: [`docker.io/library/nginx@${digestOf('d')}`, 'docker.io/library/nginx:latest'],
+  sizeBytes: 1234,
   pinned: false,
 }
 
@@ -52,6 +66,7 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
       calls.push({ serve: options })
       return 0
     },
+    names: async () => assert.fail('no names were to be asked for'),
     answers: async (options) => {
       calls.push({ answers: options })
       return {
@@ -73,7 +88,7 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
           if (outcome instanceof Error) throw outcome
           return digestOf('node')
         },
-        images: async () => [ON_NODE],
+        list: async () => [ON_NODE],
         remove: async (image) => {
           calls.push({ remove: image })
         },
@@ -103,6 +118,17 @@ test('without a command the service is run, with the file by any of its three na
   assert.deepEqual((await cli([])).calls, [{ serve: { file: undefined } }])
 })
 
+test('a portoshim.yaml is handed on to what reads the configuration, and to nothing else', async () => {
+  const served = await cli(['--portoshim', 'p.yaml'])
+  const resolved = await cli(['resolve', 'nginx', '-f', 'x', '--portoshim', 'p.yaml'])
+  const pulled = await cli(['pull', 'nginx', '--portoshim', 'p.yaml'])
+
+  assert.deepEqual(served.calls, [{ serve: { file: undefined, portoshim: 'p.yaml' } }])
+  assert.deepEqual(resolved.calls[0], { answers: { file: 'x', portoshim: 'p.yaml' } })
+  assert.equal(pulled.code, 2)
+  assert.match(pulled.err, /pull has no option --portoshim/)
+})
+
 test('resolve prints the answer for people', async () => {
   const { code, out, calls, closed } = await cli(['resolve', 'nginx', '--node', '--explain'])
 
@@ -114,6 +140,39 @@ test('resolve prints the answer for people', async () => {
   assert.match(out, /^ {2}hub:5000 +manifest +ok 200 +3 ms$/m)
   assert.deepEqual(calls.at(-1), { reference: 'nginx', asked: { node: true } })
   assert.equal(closed, 1)
+})
+
+test('resolve --explain tells the whole story as a tree, and --all asks everybody', async () => {
+  const { out, calls } = await cli(['resolve', 'nginx', '--all'], {
+    ...ANSWER,
+    candidates: [REPORT],
+  })
+
+  assert.match(out, /^└─ hub:5000\/library\/nginx:latest +\+0 ms +12 ms$/m)
+  assert.match(out, /^ {3}└─ chosen: the first in order$/m)
+  assert.deepEqual(calls.at(-1), { reference: 'nginx', asked: { node: false, all: true } })
+})
+
+test('a failure tells its story too, as a tree or as JSON', async () => {
+  const error = new UnresolvedError(
+    [{ ...REPORT, chosen: false, why: 'passed over: it refuses' }],
+    {
+      cause: new ResolveError('DENIED', 'nobody may', { attempts: ANSWER.attempts }),
+    },
+  )
+
+  const tree = await cli(['resolve', 'nginx', '--explain'], error)
+  const plain = await cli(['resolve', 'nginx'], error)
+  const json = await cli(['resolve', 'nginx', '--explain', '--json'], error)
+
+  assert.match(
+    tree.err,
+    /nobody may \[DENIED\]\nasked\n└─ hub:5000.*\n {3}└─ passed over: it refuses/,
+  )
+  assert.match(plain.err, /^ {2}hub:5000 +manifest +ok 200/m)
+  const [{ detail }] = JSON.parse(json.out).errors
+  assert.equal(detail.candidates[0].why, 'passed over: it refuses')
+  assert.equal(detail.attempts.length, 1)
 })
 
 test('resolve --json prints what GET /resolve answers', async () => {
@@ -182,16 +241,9 @@ test('images lists each image with all its names', async () => {
 
   assert.equal(
     people.out,
-    `${ON_NODE.id}  1234 bytes\n  ${ON_NODE.repoDigests[0]}\n  docker.io/library/nginx:latest\n`,
+    `${ON_NODE.imageId}  1234 bytes\n  ${ON_NODE.references[0]}\n  docker.io/library/nginx:latest\n`,
   )
-  assert.deepEqual(JSON.parse(scripts.out), [
-    {
-      imageId: ON_NODE.id,
-      references: [ON_NODE.repoDigests[0], 'docker.io/library/nginx:latest'],
-      sizeBytes: 1234,
-      pinned: false,
-    },
-  ])
+  assert.deepEqual(JSON.parse(scripts.out), [ON_NODE])
 })
 
 test('rmi removes every image that is named', async () => {

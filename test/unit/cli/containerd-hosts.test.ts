@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import {
+  type ContainerdHostsOptions,
+  containerdHostsCommand,
+} from '../../../src/cli/commands/containerd-hosts.ts'
+import { parseHostsFile } from '../../../src/config/hosts-file.ts'
+import { readHostsDir } from '../../../src/config/hosts-toml.ts'
+import { temporaryFolder } from '../../support/stack.ts'
+
+const CONFIG = `
+address: http://sealos.hub:5000
+registries:
+- address: harbor.corp
+  upstreams: [docker.io]
+mirror:
+  enabled: true
+`
+
+async function scene(t: TestContext, config = CONFIG) {
+  const folder = temporaryFolder(t)
+  const file = join(folder, 'image-resolver.yaml')
+  const certs = join(folder, 'certs.d')
+  await writeFile(file, config, { mode: 0o600 })
+  const out: string[] = []
+  const err: string[] = []
+  const run = (options: Partial<ContainerdHostsOptions> = {}) =>
+    containerdHostsCommand({
+      file,
+      force: false,
+      server: undefined,
+      write: certs,
+      stdout: { write: (text) => out.push(text) },
+      stderr: { write: (text) => err.push(text) },
+      ...options,
+    })
+  const hosts = (name: string) => join(certs, name, 'hosts.toml')
+  return { certs, hosts, run, out: () => out.splice(0).join(''), err: () => err.splice(0).join('') }
+}
+
+test('the files are written where containerd looks for them, and told of', async (t) => {
+  const { certs, hosts, out, err, run } = await scene(t)
+
+  assert.equal(await run(), 0)
+
+  assert.deepEqual((await readdir(certs)).sort(), ['_default', 'docker.io'])
+  assert.deepEqual(await readdir(join(certs, 'docker.io')), ['hosts.toml'])
+  assert.equal(out(), `${hosts('docker.io')}: written\n${hosts('_default')}: written\n`)
+  assert.equal(err(), '')
+  const { hosts: [host] = [], server } = parseHostsFile(
+    await readFile(hosts('docker.io'), 'utf8'),
+    certs,
+  )
+  assert.deepEqual(host?.url, { scheme: 'http', host: '127.0.0.1:9430', prefix: '' })
+  assert.deepEqual(host?.capabilities, ['resolve', 'pull'])
+  assert.equal(server.url?.host, 'registry-1.docker.io')
+})
+
+test('without a folder they are printed, and nothing is written', async (t) => {
+  const { certs, out, run } = await scene(t)
+
+  assert.equal(await run({ write: undefined }), 0)
+
+  assert.match(out(), /^# docker\.io\/hosts\.toml\n# Written by .*\nserver = "https:/)
+  await assert.rejects(readdir(certs), { code: 'ENOENT' })
+})
+
+test('what we wrote is replaced, and left alone when nothing changed', async (t) => {
+  const { hosts, out, run } = await scene(t)
+  await run()
+  out()
+
+  await run({ server: 'http://10.0.0.5:9430' })
+  assert.match(out(), /: written\n.*: written\n/)
+  await run({ server: 'http://10.0.0.5:9430' })
+
+  assert.match(out(), /: as it was\n.*: as it was\n/)
+  assert.match(await readFile(hosts('_default'), 'utf8'), /\[host\."http:\/\/10\.0\.0\.5:9430"\]/)
+})
+
+test("somebody else's file is not replaced, and then nothing is written; but with --force", async (t) => {
+  const { certs, hosts, run } = await scene(t)
+  await mkdir(join(certs, 'docker.io'), { recursive: true })
+  await writeFile(hosts('docker.io'), 'server = "https://mine.corp"\n')
+
+  await assert.rejects(run(), { code: 'DENIED', message: /docker\.io\/hosts\.toml: nothing was/ })
+  assert.deepEqual(await readdir(certs), ['docker.io'])
+  assert.equal(await readFile(hosts('docker.io'), 'utf8'), 'server = "https://mine.corp"\n')
+  await run({ force: true })
+
+  assert.match(await readFile(hosts('docker.io'), 'utf8'), /^# Written by/)
+})
+
+test('a file of ours is not read as one that tells of mirrors', async (t) => {
+  const { certs, run } = await scene(t)
+  await run()
+
+  assert.deepEqual(await readHostsDir(certs), { entries: [], mirrorsOnly: [], warnings: [] })
+})
+
+test('the folder where mirrors are read from is not written to', async (t) => {
+  const folder = temporaryFolder(t)
+  const { run } = await scene(t, `${CONFIG}hostsDir: ${folder}\n`)
+
+  await assert.rejects(run({ write: `${folder}/` }), {
+    code: 'CONFIG_INVALID',
+    message: /is `hostsDir`/,
+  })
+})
+
+test('the server is where the service listens, for this machine', async (t) => {
+  const listens = { '0.0.0.0:80': '127.0.0.1:80', '"[::1]:9430"': '[::1]:9430' }
+  for (const [listen, host] of Object.entries(listens)) {
+    const { out, run } = await scene(
+      t,
+      `${CONFIG}http:\n  listen: ${listen}\n  token: abcdefgh12345678\n`,
+    )
+
+    await run({ write: undefined })
+
+    assert.ok(out().includes(`[host."http://${host}"]`))
+  }
+})
+
+test('a server that is none, and a unix socket, are refused', async (t) => {
+  const { run } = await scene(t, `${CONFIG}http:\n  listen: unix:///run/x.sock\n`)
+
+  await assert.rejects(run(), { code: 'CONFIG_INVALID', message: /--server/ })
+  for (const server of ['127.0.0.1:9430', 'ftp://x', 'http://a:b@x', 'http://x/v2', 'http://x?y']) {
+    await assert.rejects(run({ server }), { code: 'CONFIG_INVALID', message: /^--server/ })
+  }
+})
+
+test('what would keep containerd from us is said', async (t) => {
+  const { err, run } = await scene(
+    t,
+    'address: hub.corp\nhttp:\n  listen: 10.0.0.5:9430\n  token: abcdefgh12345678\n',
+  )
+
+  await run()
+
+  assert.match(err(), /`mirror\.enabled` is not true/)
+  const { err: more, run: again } = await scene(
+    t,
+    `${CONFIG}http:\n  listen: 10.0.0.5:9430\n  token: abcdefgh12345678\n`,
+  )
+  await again()
+  const warnings = more()
+  assert.match(warnings, /header\.authorization/)
+  assert.doesNotMatch(warnings, /abcdefgh/)
+})
