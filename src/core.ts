@@ -1,17 +1,27 @@
+import { createHash } from 'node:crypto'
 import type { Config } from './config/config.ts'
 import { socketExists } from './config/files.ts'
 import { detectRuntime } from './config/socket.ts'
 import { ResolveError } from './errors.ts'
+import { Late, Replaceable } from './late.ts'
+import { metered, meterResolutions } from './meter.ts'
 import { hostPlatform } from './reference/platform.ts'
-import { Breaker } from './registry/breaker.ts'
+import { RegistryHealth } from './registry/health.ts'
+import type { RegistryImages } from './registry/image-source.ts'
 import { credentialsFingerprint } from './registry/keychain.ts'
 import { ConfiguredRegistries } from './registry/registries.ts'
 import { Answers, type Node } from './resolver/answers.ts'
-import { ResolutionCache } from './resolver/cache.ts'
+import { type CacheLimits, ResolutionCache } from './resolver/cache.ts'
+import { CacheKeeper } from './resolver/cache-keeper.ts'
 import { systemClock } from './resolver/clock.ts'
+import { resolutionKey } from './resolver/key.ts'
 import { Resolver } from './resolver/resolver.ts'
+import type { Keychain } from './resolver/types.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import type { Logger } from './telemetry/logger.ts'
+import { Meters } from './telemetry/meters.ts'
+
+const steady = (): number => performance.now()
 
 const LIMITS = {
   /** Long enough for a healthy registry far away, short enough that nobody waits for a sick one. */
@@ -25,6 +35,12 @@ const LIMITS = {
 export interface Core {
   readonly resolver: Resolver
   readonly answers: Answers
+  readonly cache: ResolutionCache
+  readonly health: RegistryHealth
+  readonly meters: Meters
+  /** How registries are spoken to; another one after a configuration that changes that. */
+  images(): Promise<RegistryImages>
+  readonly keychain: Keychain
   /** The runtime's socket: as configured, else the first known one that is there by now. */
   runtimeSocket(): string | undefined
   /**
@@ -33,6 +49,8 @@ export interface Core {
    * @throws ResolveError UNAVAILABLE while none is configured or found
    */
   runtime(): Promise<Runtime>
+  /** Lets the cache outlive the process. */
+  readonly keeper: CacheKeeper
   /** Takes over the registries; what was cached under the old ones is not found any more. */
   reconfigure(config: Config): void
   close(): Promise<void>
@@ -40,38 +58,58 @@ export interface Core {
 
 /** @param detect finds a runtime's socket where the configuration names none */
 export function createCore(
-  config: Config,
+  initial: Config,
   logger: Logger,
   detect: () => string | undefined = () => detectRuntime(socketExists),
 ): Core {
   const platform = hostPlatform()
-  const images = new Late(openImages)
-  const { imageCacheSize, imageCacheTtlMs, tagTtlMs } = config.cache
-  const cache = new ResolutionCache(
-    {
-      size: imageCacheSize,
-      tagTtlMs: Math.min(tagTtlMs, imageCacheTtlMs),
-      keepMs: imageCacheTtlMs,
-    },
-    systemClock.now,
-  )
-  let registries = new ConfiguredRegistries(config.registries, 1)
+  const meters = new Meters()
+  meters.configuration.loadedAt = systemClock.now()
+  const cache = new ResolutionCache(cacheLimits(initial), systemClock.now, steady)
+  const health = new RegistryHealth({ now: systemClock.now, steady })
+  let config = initial
+  let registries = registriesOf(config, 1)
+  const replaceable = { clock: systemClock, graceMs: LIMITS.totalMs }
+  const images = new Replaceable(() => openImages(config), replaceable)
+  const secrets = new Replaceable(() => openSecrets(config, logger), replaceable)
+  const keychain: Keychain = {
+    credentials: async (...place) => (await secrets.get()).credentials(...place),
+  }
   const resolver = new Resolver({
     source: {
-      image: async (request, wanted) => (await images.get()).image(request, wanted),
-      digest: async (request) => (await images.get()).digest(request),
+      image: async (request, wanted) =>
+        (await images.get()).image(metered(request, meters), wanted),
+      digest: async (request) => (await images.get()).digest(metered(request, meters)),
     },
     registries: () => registries,
-    health: new Breaker({ now: systemClock.now }),
+    health,
     cache,
     clock: systemClock,
     platform,
     limits: LIMITS,
     fingerprint: credentialsFingerprint,
+    keychain,
+    verifyDigest: () => config.verifyDigest,
+    ready: () => Promise.all([images.get(), secrets.get()]),
+    observer: meterResolutions(meters),
+  })
+  const keeper = new CacheKeeper({
+    cache,
+    folder: initial.image,
+    scope: () => {
+      const { generation } = registries
+      const who = credentialsFingerprint(undefined)
+      return {
+        configuration: registriesFingerprint(config),
+        keyFor: (reference, wanted) => resolutionKey(generation, reference, wanted, who),
+      }
+    },
+    clock: systemClock,
+    logger,
   })
   // On a node that boots, the runtime's socket may be made after us.
-  const runtimeSocket = (): string | undefined => config.cri ?? detect()
-  const runtime = new Late(() => openNode(runtimeSocket(), config.version, logger))
+  const runtimeSocket = (): string | undefined => initial.cri ?? detect()
+  const runtime = new Late(() => openNode(runtimeSocket(), initial, logger))
   const answers = new Answers({
     resolver,
     node: nodeOf(runtime),
@@ -81,53 +119,71 @@ export function createCore(
   return {
     resolver,
     answers,
+    cache,
+    health,
+    meters,
+    images: () => images.get(),
+    keychain,
     runtimeSocket,
     runtime: () => runtime.get(),
+    keeper,
     reconfigure(next) {
-      registries = new ConfiguredRegistries(next.registries, registries.generation + 1)
+      const previous = config
+      config = next
+      registries = registriesOf(next, registries.generation + 1)
+      cache.reconfigure(cacheLimits(next))
+      if (differs([previous.proxy, previous.realms], [next.proxy, next.realms])) images.replace()
+      if (differs(previous.keychain, next.keychain)) secrets.replace()
+      meters.configuration.generation = registries.generation
+      meters.configuration.loadedAt = systemClock.now()
     },
     async close() {
+      resolver.close()
       await runtime.close()
       await images.close()
+      await secrets.close()
     },
   }
 }
 
-/**
- * Opened at its first use that succeeds, and closed only if that ever came. The libraries that speak to
- * registries and runtimes take as long to load as everything else, and HTTP need not wait for them.
- */
-class Late<T extends { close(): unknown }> {
-  readonly #open: () => Promise<T>
-  #opened: Promise<T> | undefined
-
-  constructor(open: () => Promise<T>) {
-    this.#open = open
-  }
-
-  get(): Promise<T> {
-    if (this.#opened !== undefined) return this.#opened
-    const opened = this.#open()
-    this.#opened = opened
-    opened.catch(() => {
-      this.#opened = undefined
-    })
-    return opened
-  }
-
-  async close(): Promise<void> {
-    await (await this.#opened)?.close()
-  }
+function registriesOf(config: Config, generation: number): ConfiguredRegistries {
+  return new ConfiguredRegistries(config.registries, generation, config.mirrorsOnly)
 }
 
-async function openImages() {
+function cacheLimits({ cache }: Config): CacheLimits {
+  const { imageCacheSize: size, imageCacheTtlMs: keepMs, negativeTtlMs, staleIfErrorMs } = cache
+  const tagTtlMs = Math.min(cache.tagTtlMs, keepMs)
+  return { size, tagTtlMs, keepMs, negativeTtlMs, staleIfErrorMs }
+}
+
+function differs(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) !== JSON.stringify(other)
+}
+
+/** Goes into a file: credentials are left out, and headers, which may be some too. */
+function registriesFingerprint({ registries, mirrorsOnly }: Config): string {
+  const told = registries.map(({ credentials, credentialFiles, endpoint, ...entry }) => {
+    const { headers, ...place } = endpoint
+    return { ...entry, endpoint: place }
+  })
+  return createHash('sha256')
+    .update(JSON.stringify([told, mirrorsOnly]))
+    .digest('hex')
+}
+
+async function openImages({ proxy, realms }: Config): Promise<RegistryImages> {
   const { RegistryImages } = await import('./registry/image-source.ts')
-  return new RegistryImages()
+  return new RegistryImages({ proxy, realms })
+}
+
+async function openSecrets({ keychain: config }: Config, logger: Logger) {
+  const { openKeychain } = await import('./keychain/keychain.ts')
+  return openKeychain({ config, logger, now: systemClock.now })
 }
 
 async function openNode(
   path: string | undefined,
-  version: Config['version'],
+  { version, image: stateFolder }: Config,
   logger: Logger,
 ): Promise<Runtime> {
   if (path === undefined) {
@@ -135,7 +191,7 @@ async function openNode(
     throw new ResolveError('UNAVAILABLE', `there is no CRI runtime on this machine; ${hint}`)
   }
   const { openRuntime } = await import('./runtime/runtime.ts')
-  return openRuntime({ path, version, logger })
+  return openRuntime({ path, version, stateFolder, logger })
 }
 
 function nodeOf(runtime: Late<Runtime>): Node {

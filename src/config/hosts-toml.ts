@@ -10,6 +10,7 @@ import { type HostsFile, parseHostsFile } from './hosts-file.ts'
 import { diskHostsFiles, type HostsFiles } from './hosts-files.ts'
 import { hostsOf, needsOwnFolder } from './hosts-list.ts'
 import { entriesOf, type HostsList } from './hosts-order.ts'
+import { isOwnHosts } from './own-hosts.ts'
 import { ConfigError } from './problem.ts'
 
 /** What a folder like /etc/containerd/certs.d says. */
@@ -128,7 +129,7 @@ async function readFolder(
 ): Promise<HostsFile> {
   try {
     const text = (await files.read(posix.join(folder, 'hosts.toml'))) ?? ''
-    if (text !== '') return parseHostsFile(text, folder)
+    if (text !== '' && !isOwnHosts(text)) return parseHostsFile(text, folder)
   } catch (thrown) {
     note(messageOf(thrown))
   }

@@ -10,6 +10,8 @@ export interface WatchOptions {
   readonly logger: Pick<Logger, 'info' | 'error'>
   /** Puts a good configuration into force; when it throws, the former one stays. */
   readonly onConfig: (next: LoadedConfig) => void | Promise<void>
+  /** Hears after each change whether what the files say now is in force. */
+  readonly onLook?: (inForce: boolean) => void
   /** Reads it all again. */
   readonly load: () => Promise<LoadedConfig>
   /** Runs something once, later; returns what calls it off. */
@@ -28,7 +30,7 @@ export interface ConfigWatch {
  * for as long as they are the same.
  */
 export function watchConfig(options: WatchOptions): ConfigWatch {
-  const { file, logger, onConfig, load, after = afterTimeout } = options
+  const { file, logger, onConfig, onLook, load, after = afterTimeout } = options
   let current = options.current
   let lastSeen = current.fingerprint
   let stopped = false
@@ -50,6 +52,7 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     lastSeen = seen.key
     if (seen.key === current.fingerprint) {
       logger.info({ file }, 'the configuration file is again the one in force')
+      onLook?.(true)
       return
     }
     try {
@@ -57,11 +60,13 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
       await onConfig(next)
       current = next
       logger.info({ file }, 'configuration reloaded')
+      onLook?.(true)
     } catch (thrown) {
       logger.error(
         { file, problems: problemsOf(thrown) },
         'configuration not reloaded; the last good one stays',
       )
+      onLook?.(false)
     }
   }
 

@@ -14,7 +14,7 @@ const PURE = [...GROUND, 'reference']
 const OUTSIDE = [...PURE, 'registry', 'runtime']
 // Doors see everything below them and never each other.
 const DOOR = [...OUTSIDE, 'resolver', 'config', 'socket']
-const CORE = DOOR
+const CORE = [...DOOR, 'keychain']
 
 /** Who may import whom, in src and api; what is not listed is forbidden. */
 export const HOUSE: Readonly<Record<string, Room>> = {
@@ -22,19 +22,30 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   errors: { path: 'src/errors.ts', uses: [] },
   telemetry: { path: 'src/telemetry/', uses: [] },
   socket: { path: 'src/socket.ts', uses: GROUND },
+  systemd: { path: 'src/systemd/', uses: GROUND },
   reference: { path: 'src/reference/', uses: GROUND },
   registry: { path: 'src/registry/', uses: PURE },
   runtime: { path: 'src/runtime/', uses: PURE },
   resolver: { path: 'src/resolver/', uses: PURE, usesTypesOf: ['registry', 'runtime'] },
   config: { path: 'src/config/', uses: [...PURE, 'registry'] },
+  keychain: { path: 'src/keychain/', uses: [...PURE, 'registry', 'config'] },
   cri: { path: 'src/cri/', uses: DOOR },
   http: { path: 'src/http/', uses: DOOR },
   cli: { path: 'src/cli/', uses: DOOR },
-  core: { path: 'src/core.ts', uses: CORE },
-  daemon: { path: 'src/daemon.ts', uses: [...CORE, 'core', 'cri', 'http', 'kept-door'] },
+  late: { path: 'src/late.ts', uses: [...GROUND, 'resolver'] },
+  meter: { path: 'src/meter.ts', uses: CORE },
+  core: { path: 'src/core.ts', uses: [...CORE, 'late', 'meter'] },
+  daemon: {
+    path: 'src/daemon.ts',
+    uses: [...CORE, 'core', 'cri', 'http', 'kept-door', 'service', 'systemd'],
+  },
   'kept-door': { path: 'src/kept-door.ts', uses: GROUND },
-  'node-client': { path: 'src/node-client.ts', uses: CORE },
-  main: { path: 'src/main.ts', uses: ['daemon', 'node-client', 'cli'] },
+  service: {
+    path: 'src/service/',
+    uses: [...CORE, 'core', 'cri', 'http', 'kept-door', 'late'],
+  },
+  'node-names': { path: 'src/node-names.ts', uses: CORE },
+  main: { path: 'src/main.ts', uses: ['node-names', 'daemon', 'service', 'cli'] },
 }
 
 /** The rooms in which each package may be imported; any other package is forbidden in all. */
@@ -46,6 +57,8 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'js-yaml': ['config'],
   'lru-cache': ['resolver', 'registry'],
   pino: ['telemetry'],
+  'prom-client': ['telemetry'],
+  'smol-toml': ['config'],
   typebox: ['api'],
   undici: ['registry'],
 }

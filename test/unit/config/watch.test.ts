@@ -21,6 +21,7 @@ function watched(start: string) {
     applied: [] as LoadedConfig[],
     errors: [] as { readonly problems: readonly string[] }[],
     infos: [] as string[],
+    looks: [] as boolean[],
   }
   const watch = watchConfig({
     file: FILE,
@@ -33,6 +34,7 @@ function watched(start: string) {
       if (state.refuse !== undefined) throw state.refuse
       state.applied.push(next)
     },
+    onLook: (inForce) => state.looks.push(inForce),
     load: async () => {
       state.reads++
       state.duringRead?.()
@@ -81,6 +83,19 @@ test('a bad file changes nothing, and its problems are logged once for as long a
     state.applied.map(({ config }) => config.debug),
     [true],
   )
+})
+
+test('whether what the file says is in force is told after each change of it', async () => {
+  const { state } = watched('debug: false\n')
+
+  state.text = 'adress: x\n'
+  await state.clock.advance(30_000)
+  state.text = 'debug: false\n'
+  await state.clock.advance(15_000)
+  state.text = 'debug: true\n'
+  await state.clock.advance(30_000)
+
+  assert.deepEqual(state.looks, [false, true, true])
 })
 
 test('a file that is gone changes nothing, is logged once, and is read again when it is back', async () => {

@@ -1,0 +1,74 @@
+import type { Clock } from './resolver/clock.ts'
+
+interface Closable {
+  close(): unknown
+}
+
+/**
+ * Opened at its first use that succeeds, and closed only if that ever came. The libraries that speak
+ * to registries and runtimes take as long to load as everything else, and HTTP need not wait for them.
+ */
+export class Late<T extends Closable> {
+  readonly #open: () => Promise<T>
+  #opened: Promise<T> | undefined
+
+  constructor(open: () => Promise<T>) {
+    this.#open = open
+  }
+
+  get(): Promise<T> {
+    if (this.#opened !== undefined) return this.#opened
+    const opened = this.#open()
+    this.#opened = opened
+    opened.catch(() => {
+      this.#opened = undefined
+    })
+    return opened
+  }
+
+  async close(): Promise<void> {
+    await (await this.#opened)?.close()
+  }
+}
+
+export interface ReplaceableOptions {
+  readonly clock: Clock
+  /** What has begun with an old one has this long to end. */
+  readonly graceMs: number
+}
+
+/** One that a new configuration may replace while it is in use. */
+export class Replaceable<T extends Closable> {
+  readonly #open: () => Promise<T>
+  readonly #options: ReplaceableOptions
+  readonly #retired = new Map<Late<T>, () => void>()
+  #current: Late<T>
+
+  /** @param open called anew for each replacement */
+  constructor(open: () => Promise<T>, options: ReplaceableOptions) {
+    this.#open = open
+    this.#options = options
+    this.#current = new Late(open)
+  }
+
+  get(): Promise<T> {
+    return this.#current.get()
+  }
+
+  replace(): void {
+    const { clock, graceMs } = this.#options
+    const old = this.#current
+    this.#current = new Late(this.#open)
+    const cancel = clock.after(graceMs, () => {
+      this.#retired.delete(old)
+      // One that could not be opened has nothing to close.
+      old.close().catch(() => {})
+    })
+    this.#retired.set(old, cancel)
+  }
+
+  async close(): Promise<void> {
+    for (const cancel of this.#retired.values()) cancel()
+    await Promise.all([...this.#retired.keys(), this.#current].map((each) => each.close()))
+  }
+}

@@ -1,0 +1,30 @@
+import type { ImageRequest } from './registry/image.ts'
+import type { ResolutionObserver } from './resolver/types.ts'
+import type { Meters } from './telemetry/meters.ts'
+
+/** Counts resolutions as they end. */
+export function meterResolutions(meters: Meters): ResolutionObserver {
+  return {
+    resolved(source, ms, failover) {
+      meters.resolutions[source].record(ms)
+      if (failover) meters.failovers += 1
+    },
+    failed(code, ms) {
+      meters.resolutions.failed.record(ms)
+      meters.failures.add(code)
+    },
+  }
+}
+
+/** Counts the requests that a question to a registry takes. */
+export function metered(request: ImageRequest, meters: Meters): ImageRequest {
+  // Hosts that are not configured are chosen by strangers; there is no end of them.
+  const registry = request.configured ? request.endpoint.host : 'unconfigured'
+  return {
+    ...request,
+    observe(exchange) {
+      meters.exchanges.add(registry, exchange.method, String(exchange.status ?? 'none'))
+      request.observe?.(exchange)
+    },
+  }
+}

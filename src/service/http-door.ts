@@ -1,0 +1,83 @@
+import type { Config } from '../config/config.ts'
+import type { Core } from '../core.ts'
+import type { Readiness } from '../http/types.ts'
+import type { OpenDoor } from '../kept-door.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { LateNodeImages } from './late-node-images.ts'
+import { RegistryDesk } from './registry-desk.ts'
+import { Self } from './self.ts'
+
+export interface HttpDoorOptions {
+  /** Of now: some of it changes while the door is open. */
+  readonly config: () => Config
+  readonly core: Core
+  readonly readiness: Readiness
+  /** A listening socket that was handed down; undefined: the configured address. */
+  readonly fd: number | undefined
+  readonly logger: Logger
+}
+
+/**
+ * The HTTP API, the page, and `/v2/` where the configuration asks for it.
+ *
+ * @throws ResolveError as listenHttp and buildApp
+ */
+export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> {
+  const { config, core, fd, logger, readiness } = options
+  const { http, mirror, shim, version } = config()
+  const { buildApp } = await import('../http/app.ts')
+  const { listenHttp } = await import('../http/listen.ts')
+  const { pageRoutes } = await import('../http/routes/page.ts')
+  const images = new LateNodeImages({ shim, version, runtimeSocket: core.runtimeSocket })
+  const mirrorRoutes = mirror.enabled ? await openMirror(core, logger) : undefined
+  const app = buildApp({
+    answers: core.answers,
+    readiness,
+    images,
+    registries: new RegistryDesk({
+      entries: () => config().registries,
+      health: core.health,
+      images: core.images,
+      keychain: core.keychain,
+    }),
+    self: new Self({
+      config,
+      cache: core.cache,
+      health: core.health,
+      meters: core.meters,
+      uptimeMs: () => process.uptime() * 1_000,
+    }),
+    access: http,
+    tls: http.tls,
+    page: (scope) => pageRoutes(scope),
+    ...(mirrorRoutes !== undefined && { mirror: mirrorRoutes }),
+    logger,
+  })
+  const close = async (): Promise<void> => {
+    await app.close()
+    await images.close()
+  }
+  try {
+    const { listenOnDescriptor } = await import('../http/descriptor.ts')
+    const address =
+      fd === undefined ? await listenHttp(app, http.listen) : await listenOnDescriptor(app, fd)
+    logger.info({ address }, 'HTTP is served')
+    return { close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function openMirror(core: Core, logger: Logger) {
+  const { mirrorRoutes } = await import('../http/mirror/routes.ts')
+  const { health, images, resolver } = core
+  const source = {
+    open: async (...question: Parameters<Awaited<ReturnType<typeof images>>['open']>) =>
+      (await images()).open(...question),
+    tags: async (...question: Parameters<Awaited<ReturnType<typeof images>>['tags']>) =>
+      (await images()).tags(...question),
+  }
+  return (app: Parameters<typeof mirrorRoutes>[0]): void =>
+    mirrorRoutes(app, { resolver, source, health, logger })
+}

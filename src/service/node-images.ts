@@ -1,0 +1,103 @@
+import type { ImageRecord } from '../../api/v1/images.ts'
+import { findConfigFile } from '../config/files.ts'
+import { loadConfig } from '../config/load.ts'
+import { ResolveError } from '../errors.ts'
+import { isRuntimeError } from '../runtime/call.ts'
+import { openRuntimeChannel } from '../runtime/channel.ts'
+import { type CriClient, createCriClient } from '../runtime/cri-client.ts'
+import { pullImageRequest } from '../runtime/pull-request.ts'
+import type { CriVersion, NodeImage } from '../runtime/types.ts'
+
+export interface NodeImagesOptions {
+  /** Path of our own CRI socket. */
+  readonly shim: string
+  readonly version: CriVersion | undefined
+}
+
+/** Through the socket of the service that runs with this configuration. */
+export async function openNodeImages({
+  file: explicit,
+}: {
+  readonly file: string | undefined
+}): Promise<NodeImages> {
+  const file = await findConfigFile(explicit === undefined ? {} : { explicit })
+  const { config } = await loadConfig({ file })
+  return new NodeImages(config)
+}
+
+/** Only the way to the socket itself fails with words of the gRPC library. */
+const NOBODY_THERE = /No connection established|Connection dropped/
+const NOT_FOUND = 5
+
+/**
+ * The images of this node as the CRI door shows, pulls and removes them: asked through its socket, so
+ * that whoever asks in another way gets the very same answers. Every call throws ResolveError:
+ * UNAVAILABLE when nobody serves it, else with the runtime's own text.
+ */
+export class NodeImages {
+  readonly #shim: string
+  readonly #channel: ReturnType<typeof openRuntimeChannel>
+  readonly #cri: CriClient
+
+  constructor({ shim, version }: NodeImagesOptions) {
+    this.#shim = shim
+    this.#channel = openRuntimeChannel(shim)
+    this.#cri = createCriClient(this.#channel, version)
+  }
+
+  async list(signal?: AbortSignal): Promise<readonly ImageRecord[]> {
+    const images = await this.#explained(this.#cri.listImages(only(signal)))
+    return images.map(toRecord)
+  }
+
+  /** @param image any of its names, or its ID; undefined: the runtime has no such image */
+  async status(image: string, signal?: AbortSignal): Promise<ImageRecord | undefined> {
+    const found = await this.#explained(this.#cri.imageStatus(image, only(signal)))
+    return found === undefined ? undefined : toRecord(found)
+  }
+
+  /** With all its names; also succeeds when there is no such image. */
+  remove(image: string, signal?: AbortSignal): Promise<void> {
+    return this.#explained(this.#cri.removeImage(image, only(signal)))
+  }
+
+  /** As a kubelet without credentials does. @returns the runtime's own ID of the image */
+  async pull(reference: string, signal?: AbortSignal): Promise<string> {
+    const version = await this.#explained(this.#cri.version())
+    const request = pullImageRequest(reference, version)
+    const options = { ...only(signal), version }
+    const { response } = await this.#explained(this.#cri.pullImage(request.bytes, options))
+    return request.imageRef(response)
+  }
+
+  close(): void {
+    this.#channel.close()
+  }
+
+  #explained<T>(call: Promise<T>): Promise<T> {
+    return call.catch((thrown: unknown) => {
+      if (!isRuntimeError(thrown)) throw thrown
+      const { code, details } = thrown
+      if (!NOBODY_THERE.test(details)) {
+        const told = code === NOT_FOUND ? 'MANIFEST_UNKNOWN' : 'UNAVAILABLE'
+        throw new ResolveError(told, details, { cause: thrown })
+      }
+      const hint = 'is the service running, and is this its shim: socket?'
+      const message = `nobody answers at ${this.#shim}: ${hint}`
+      throw new ResolveError('UNAVAILABLE', message, { cause: thrown })
+    })
+  }
+}
+
+function only(signal: AbortSignal | undefined) {
+  return signal === undefined ? {} : { signal }
+}
+
+function toRecord({ id, repoDigests, repoTags, size, pinned }: NodeImage): ImageRecord {
+  return {
+    imageId: id,
+    references: [...repoDigests, ...repoTags],
+    sizeBytes: Number(size),
+    pinned,
+  }
+}

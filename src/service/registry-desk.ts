@@ -1,0 +1,132 @@
+import type { RegistryStatus } from '../../api/v1/registries.ts'
+import { ResolveError } from '../errors.ts'
+import { quote } from '../reference/quote.ts'
+import { endpointUrl } from '../registry/endpoint.ts'
+import type { RegistryEntry } from '../registry/entry.ts'
+import type { HealthReport } from '../registry/health.ts'
+import type { RegistryImages } from '../registry/image-source.ts'
+import type { Names } from '../registry/listing.ts'
+import type { Keychain } from '../resolver/types.ts'
+
+export interface RegistryDeskOptions {
+  /** Those of now, in the order of asking. */
+  readonly entries: () => readonly RegistryEntry[]
+  readonly health: { report(registry: string): HealthReport }
+  readonly images: () => Promise<Pick<RegistryImages, 'repositories' | 'tags' | 'ping'>>
+  readonly keychain: Keychain
+}
+
+export interface ListingOptions {
+  readonly n: number
+  readonly last?: string
+  readonly signal: AbortSignal
+}
+
+/** Limit of asking one registry whether it is there. */
+const PING_LIMIT_MS = 5_000
+
+/** The configured registries as people ask about them: how they do, and what they say they have. */
+export class RegistryDesk {
+  readonly #options: RegistryDeskOptions
+
+  constructor(options: RegistryDeskOptions) {
+    this.#options = options
+  }
+
+  statuses(): readonly RegistryStatus[] {
+    const { entries, health } = this.#options
+    return entries().map((entry) => toStatus(entry, health.report(entry.name)))
+  }
+
+  /** Asks each of them now, all at once, and says how they did. */
+  async check(signal: AbortSignal): Promise<readonly RegistryStatus[]> {
+    return Promise.all(this.#options.entries().map((entry) => this.#ping(entry, signal)))
+  }
+
+  /**
+   * Of an entry with a prefix only what is below it, without the prefix.
+   *
+   * @throws ResolveError as RegistryImages.repositories; NAME_INVALID for a registry that is not configured
+   */
+  async repositories(name: string, { signal, ...page }: ListingOptions): Promise<Names> {
+    const entry = this.#entry(name)
+    const { prefix } = entry.endpoint
+    const party = await this.#party(entry, '', signal)
+    const found = await (await this.#options.images()).repositories({ ...party, ...page })
+    if (prefix === '') return found
+    const below = found.names.filter((each) => each.startsWith(`${prefix}/`))
+    return { ...found, names: below.map((each) => each.slice(prefix.length + 1)) }
+  }
+
+  /** @throws as repositories */
+  async tags(
+    name: string,
+    repository: string,
+    { signal, ...page }: ListingOptions,
+  ): Promise<Names> {
+    const entry = this.#entry(name)
+    const { prefix } = entry.endpoint
+    const whole = prefix === '' ? repository : `${prefix}/${repository}`
+    const party = await this.#party(entry, whole, signal)
+    return (await this.#options.images()).tags({ ...party, ...page, repository: whole })
+  }
+
+  #entry(name: string): RegistryEntry {
+    const entry = this.#options.entries().find((each) => each.name === name)
+    if (entry !== undefined) return entry
+    throw new ResolveError('NAME_INVALID', `no registry ${quote(name)} is configured`)
+  }
+
+  async #party(entry: RegistryEntry, repository: string, signal: AbortSignal) {
+    const { endpoint } = entry
+    const { keychain } = this.#options
+    const credentials = await keychain.credentials(endpoint.host, repository, entry)
+    return { endpoint, configured: true, signal, ...(credentials !== undefined && { credentials }) }
+  }
+
+  async #ping(entry: RegistryEntry, caller: AbortSignal): Promise<RegistryStatus> {
+    const status = toStatus(entry, this.#options.health.report(entry.name))
+    const signal = AbortSignal.any([caller, AbortSignal.timeout(PING_LIMIT_MS)])
+    const at = new Date().toISOString()
+    try {
+      const party = await this.#party(entry, '', signal)
+      const { ms } = await (await this.#options.images()).ping(party)
+      const { lastError: _, ...rest } = status
+      const now = { healthy: true, state: 'closed', latencyMs: ms, retryAt: null } as const
+      return { ...rest, ...now, lastSuccessAt: at }
+    } catch (thrown) {
+      if (caller.aborted) throw thrown
+      const { code, message } =
+        thrown instanceof ResolveError ? thrown : new ResolveError('UNAVAILABLE', String(thrown))
+      return { ...status, healthy: false, lastFailureAt: at, lastError: { code, message } }
+    }
+  }
+}
+
+/** Field by field: an entry holds secrets, and a header may be one. */
+function toStatus(entry: RegistryEntry, report: HealthReport): RegistryStatus {
+  const { endpoint, capabilities = ['resolve', 'pull'], upstreams } = entry
+  const { lastError, rateLimit, state } = report
+  return {
+    name: entry.name,
+    address: `${endpointUrl(endpoint)}${endpoint.prefix === '' ? '' : `/${endpoint.prefix}`}`,
+    priority: entry.priority,
+    offline: entry.offline,
+    ...(upstreams !== undefined && { upstreams: [...upstreams] }),
+    trusted: entry.trusted !== false,
+    capabilities: [...capabilities],
+    credentials: entry.credentials !== undefined || entry.credentialFiles !== undefined,
+    healthy: state === 'closed' || state === 'half-open',
+    state,
+    latencyMs: report.latencyMs ?? null,
+    retryAt: toDate(report.openUntil ?? report.parkedUntil),
+    lastSuccessAt: toDate(report.lastSuccessAt),
+    lastFailureAt: toDate(report.lastFailureAt),
+    ...(lastError !== undefined && { lastError: { ...lastError } }),
+    ...(rateLimit !== undefined && { rateLimit: { ...rateLimit } }),
+  }
+}
+
+function toDate(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString()
+}

@@ -1,0 +1,107 @@
+import type { StatsResponse } from '../../api/v1/stats.ts'
+import type { Config } from '../config/config.ts'
+import type { HealthReport } from '../registry/health.ts'
+import type { CacheCounts } from '../resolver/cache.ts'
+import type { Meters, ResolutionSource } from '../telemetry/meters.ts'
+
+export interface SelfOptions {
+  readonly config: () => Config
+  readonly cache: { counts(): CacheCounts }
+  readonly health: { report(registry: string): HealthReport }
+  readonly meters: Meters
+  /** Milliseconds since the start. */
+  readonly uptimeMs: () => number
+}
+
+interface Page {
+  readonly contentType: string
+  text(): Promise<string>
+}
+
+const SOURCES: readonly ResolutionSource[] = ['cache', 'registry', 'stale', 'failed']
+
+/** What the service says of itself. What is only for its readers is loaded when there is one. */
+export class Self {
+  readonly #options: SelfOptions
+  #page: Promise<Page> | undefined
+
+  constructor(options: SelfOptions) {
+    this.#options = options
+  }
+
+  /** The effective configuration as YAML, without a secret. */
+  async config(): Promise<string> {
+    const { printConfig } = await import('../config/print.ts')
+    return printConfig(this.#options.config())
+  }
+
+  stats(): StatsResponse {
+    const { cache, meters, uptimeMs } = this.#options
+    const { resolutions } = meters
+    return {
+      uptimeSeconds: Math.round(uptimeMs() / 1_000),
+      resolutions: {
+        cache: resolutions.cache.count,
+        registry: resolutions.registry.count,
+        stale: resolutions.stale.count,
+        failed: resolutions.failed.count,
+      },
+      cache: toCache(cache.counts()),
+      latencies: SOURCES.map((source) => ({
+        source,
+        count: resolutions[source].count,
+        p50Ms: resolutions[source].quantileMs(0.5) ?? null,
+        p99Ms: resolutions[source].quantileMs(0.99) ?? null,
+      })),
+      pulls: { ...meters.pulls },
+      configuration: {
+        ...meters.configuration,
+        loadedAt: new Date(meters.configuration.loadedAt).toISOString(),
+      },
+    }
+  }
+
+  /** Prometheus' text format. */
+  async metrics(): Promise<{ readonly contentType: string; readonly text: string }> {
+    this.#page ??= this.#openPage()
+    const page = await this.#page
+    return { contentType: page.contentType, text: await page.text() }
+  }
+
+  async #openPage(): Promise<Page> {
+    const { MetricsPage } = await import('../telemetry/metrics.ts')
+    const { cache, config, health, meters } = this.#options
+    return new MetricsPage({
+      meters,
+      cacheEvents: () => {
+        const { entries: _, ...events } = cache.counts()
+        return events
+      },
+      cacheEntries: () => cache.counts().entries,
+      // Not every registry that was ever asked: origins are chosen by whoever asks.
+      registries: () =>
+        config().registries.map(({ name }) => {
+          const { rateLimit, state } = health.report(name)
+          return { registry: name, state, remaining: rateLimit?.remaining }
+        }),
+    })
+  }
+}
+
+/** A question is one hit, miss, shared walk, stale or negative answer; revalidating asked a registry. */
+function toCache({ entries, ...counts }: CacheCounts): StatsResponse['cache'] {
+  const { hit, miss, coalesced, stale, negative, revalidated, evicted } = counts
+  const spared = hit + coalesced + negative
+  const asked = spared + miss + revalidated + stale
+  return {
+    hitRate: asked === 0 ? null : spared / asked,
+    hits: hit,
+    misses: miss,
+    coalesced,
+    stale,
+    negative,
+    revalidated,
+    evicted,
+    entries: entries.where,
+  }
+}
