@@ -30,7 +30,7 @@ export class ConnectFailure extends Error {
 const MAX_ERROR_BYTES = 64 * 1024
 
 /** Everything that is not listed is UNAVAILABLE: the registry is not in order. */
-const MANIFEST_CODES: ReadonlyMap<number, ErrorCode> = new Map([
+export const MANIFEST_CODES: ReadonlyMap<number, ErrorCode> = new Map([
   [400, 'UNSUPPORTED'],
   [401, 'UNAUTHORIZED'],
   [402, 'DENIED'],

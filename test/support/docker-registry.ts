@@ -12,6 +12,8 @@ const HTPASSWD = 'puller:$2y$04$abcdefghijklmnopqrstuuSMQsH1l/SviK/TTQXV5C8uD116
 export interface DockerRegistryOptions {
   /** Answer 401 to all but REGISTRY_USER. */
   readonly auth?: boolean
+  /** Be a pull-through cache of the registry at this URL. */
+  readonly proxyOf?: string
 }
 
 /** What it can be started again with. */
@@ -54,7 +56,12 @@ export async function startDockerRegistry(
   let port = 0
 
   async function start(settings: DockerRegistrySettings = {}): Promise<void> {
-    const written = { ...configuration(folder, port, auth), ...tokenAuth(folder, settings) }
+    const { proxyOf } = options
+    const written = {
+      ...configuration(folder, port, auth),
+      ...tokenAuth(folder, settings),
+      ...(proxyOf === undefined ? {} : { proxy: { remoteurl: proxyOf } }),
+    }
     Object.assign(written.http, tlsOf(folder, settings))
     writeFileSync(configFile, JSON.stringify(written))
     program = startProgram('docker-registry', ['serve', configFile])

@@ -1,0 +1,135 @@
+import { ResolveError, toResolveError } from '../../errors.ts'
+import { hashOf, isDigest, parseDigest } from '../../reference/digest.ts'
+import { formatReference, type Reference } from '../../reference/reference.ts'
+import type { Content } from '../../registry/content.ts'
+import type { ImageRequest } from '../../registry/image.ts'
+import { bareType } from '../../registry/manifest.ts'
+import { GENERIC_TYPES, MANIFEST_TYPES } from '../../registry/media-types.ts'
+import { resolvesTags } from '../../resolver/candidates.ts'
+import { readWhole } from './read-whole.ts'
+import { refusal } from './refusal.ts'
+import type { Scene } from './scene.ts'
+
+export interface ManifestRequest {
+  readonly method: 'GET' | 'HEAD'
+  /** With a tag or a digest. */
+  readonly reference: Reference
+  /** Ask the registries even though the cache knows the tag. */
+  readonly refresh: boolean
+  readonly signal: AbortSignal
+}
+
+export interface StoredManifest {
+  readonly digest: string
+  readonly mediaType: string
+  /** Bytes. */
+  readonly size: number
+  /** Absent where a HEAD was enough. */
+  readonly bytes?: Buffer
+}
+
+/** Asked for beside what images need, since there is more than images in registries. */
+const ACCEPT = [...MANIFEST_TYPES, '*/*'].join(', ')
+
+/** Finds manifests: tags by the resolver and its cache, their bodies at the best place, verified. */
+export class Manifests {
+  readonly #scene: Scene
+
+  constructor(scene: Scene) {
+    this.#scene = scene
+  }
+
+  /** @throws ResolveError MANIFEST_UNKNOWN when nobody has it; as Resolver.resolve() for a tag */
+  async find(request: ManifestRequest): Promise<StoredManifest> {
+    const { method, reference } = request
+    if (reference.digest !== undefined) return this.#fetch(request)
+    const resolution = await this.#resolve(request)
+    if (resolution === undefined) return this.#fetch(request)
+    if (method === 'HEAD') return resolution
+    return this.#fetch({ ...request, reference: { ...reference, digest: resolution.digest } })
+  }
+
+  /** @returns undefined: it is there, and not for the resolver to say what it is */
+  async #resolve({ reference, refresh, signal }: ManifestRequest) {
+    try {
+      const { resolver } = this.#scene
+      const { digest, mediaType, size } = await resolver.resolve(reference, { refresh, signal })
+      return { digest, mediaType, size }
+    } catch (thrown) {
+      if (isForOthers(toResolveError(thrown))) return undefined
+      throw thrown
+    }
+  }
+
+  async #fetch({ method, reference, signal }: ManifestRequest): Promise<StoredManifest> {
+    const { places, search } = this.#scene
+    const byDigest = reference.digest !== undefined
+    const candidates = places.of(reference, (each) => byDigest || resolvesTags(each))
+    const name = reference.digest ?? reference.tag ?? ''
+    const what = formatReference(reference)
+    const { candidate, value } = await search.first(what, candidates, signal, async (request) => {
+      const asked = { ...request, reference: name }
+      const head = method === 'HEAD' ? await this.#head(asked) : undefined
+      return head ?? (await this.#get(asked))
+    })
+    places.servedManifest(candidate, reference)
+    return value
+  }
+
+  /** @returns undefined where the answer leaves something out that ours has to have */
+  async #head(request: ImageRequest): Promise<StoredManifest | undefined> {
+    const answer = await this.#open(request, 'HEAD')
+    // Nothing is in it; destroyed, it would take the connection with it.
+    answer.body.resume()
+    const { 'docker-content-digest': told, 'content-length': length } = answer.headers
+    const mediaType = bareType(answer.headers['content-type'] ?? '')
+    const digest = isDigest(request.reference) ? request.reference : told
+    if (length === undefined || GENERIC_TYPES.has(mediaType)) return undefined
+    if (typeof digest !== 'string' || !isDigest(digest)) return undefined
+    return { digest, mediaType, size: Number(length) }
+  }
+
+  async #get(request: ImageRequest): Promise<StoredManifest> {
+    const { reference } = request
+    const answer = await this.#open(request, 'GET')
+    const bytes = await readWhole(answer, request)
+    const algorithm = isDigest(reference) ? parseDigest(reference).algorithm : 'sha256'
+    const digest = hashOf(algorithm, bytes)
+    if (isDigest(reference) && digest !== reference) {
+      const message = `${request.endpoint.host}: answered with something else than ${reference}`
+      throw new ResolveError('DIGEST_INVALID', message, { step: 'manifest', status: 200 })
+    }
+    return { digest, mediaType: typeOf(answer, bytes), size: bytes.length, bytes }
+  }
+
+  /** Of a HEAD that it does not answer at all (405) as of one that says nothing. */
+  async #open(request: ImageRequest, method: 'GET' | 'HEAD'): Promise<Content> {
+    const { clock, source } = this.#scene
+    const answer = await source.open(request, { method, kind: 'manifests', accept: ACCEPT })
+    answer.body.on('error', () => {})
+    const isSilent = method === 'HEAD' && answer.status === 405
+    if (answer.status === 200 || isSilent) return answer
+    throw refusal(request, answer, clock.now())
+  }
+}
+
+/**
+ * Whether somebody has it, if nothing for our platform, or nothing that is an image; all the same it
+ * can be pulled. The attempts say so also where another registry's failure is the graver one.
+ */
+function isForOthers({ code, attempts }: ResolveError): boolean {
+  if (code === 'PLATFORM_UNKNOWN' || code === 'UNSUPPORTED') return true
+  return attempts.some(({ outcome, step }) => outcome === 'unsupported' || step === 'platform')
+}
+
+/** What the registry says, or the manifest itself where that says nothing. */
+function typeOf({ headers }: Content, bytes: Buffer): string {
+  const declared = bareType(headers['content-type'] ?? '')
+  if (!GENERIC_TYPES.has(declared)) return declared
+  try {
+    const { mediaType } = JSON.parse(bytes.toString()) as { readonly mediaType?: unknown }
+    return typeof mediaType === 'string' ? bareType(mediaType) : declared
+  } catch {
+    return declared
+  }
+}

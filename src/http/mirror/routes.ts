@@ -1,0 +1,188 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ResolveError } from '../../errors.ts'
+import { formatReference } from '../../reference/reference.ts'
+import { hasAlready } from '../etag.ts'
+import { accepts } from './accept.ts'
+import { Blobs } from './blobs.ts'
+import { type MirrorFailure, methodFailure, mirrorFailure, pathFailure } from './failure.ts'
+import { Manifests } from './manifests.ts'
+import { type MirrorKind, type MirrorQuestion, parseQuestion } from './question.ts'
+import { findReferrers, REFERRERS_TYPE } from './referrers.ts'
+import { createScene, type Scene } from './scene.ts'
+import { listMirrorTags, nextLink, parsePage } from './tags.ts'
+import type { MirrorOptions } from './types.ts'
+
+type Query = Readonly<Record<string, unknown>>
+
+interface Exchange {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly question: MirrorQuestion
+  readonly query: Query
+  readonly method: 'GET' | 'HEAD'
+  /** Ends with the client. */
+  readonly signal: AbortSignal
+}
+
+const VERSION = ['docker-distribution-api-version', 'registry/2.0'] as const
+/** What a tag points at may be something else the next time. */
+const REVALIDATE = 'no-cache'
+
+/**
+ * `/v2/`: what is read of a registry (distribution-spec, "Pull" and "Content Discovery"), for every
+ * registry there is. A client's own credentials go nowhere.
+ */
+export function mirrorRoutes(app: FastifyInstance, options: MirrorOptions): void {
+  const mirror = new Mirror(createScene(options))
+  const schema = { hide: true }
+  // Of a body that fails before any of it was sent.
+  app.setErrorHandler((error, _request, reply) => {
+    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+    return mirror.fail(reply, error, 'blobs')
+  })
+  for (const url of ['/v2', '/v2/']) {
+    app.get(url, { schema }, (_request, reply) =>
+      reply
+        .header(...VERSION)
+        .type('application/json; charset=utf-8')
+        .send('{}'),
+    )
+  }
+  app.route<{ Params: { '*': string }; Querystring: Query }>({
+    method: ['GET', 'HEAD'],
+    url: '/v2/*',
+    schema,
+    handler: (request, reply) => mirror.answer(request, reply, request.params['*'], request.query),
+  })
+  app.route({
+    method: ['POST', 'PUT', 'PATCH', 'DELETE'],
+    url: '/v2/*',
+    schema,
+    // Before the body, which may be an image.
+    onRequest: async (request, reply) => send(reply, methodFailure(request.method)),
+    handler: async () => {},
+  })
+}
+
+class Mirror {
+  readonly #scene: Scene
+  readonly #manifests: Manifests
+  readonly #blobs: Blobs
+
+  constructor(scene: Scene) {
+    this.#scene = scene
+    this.#manifests = new Manifests(scene)
+    this.#blobs = new Blobs(scene)
+  }
+
+  async answer(request: FastifyRequest, reply: FastifyReply, path: string, query: Query) {
+    let kind: MirrorKind | undefined
+    reply.header(...VERSION)
+    try {
+      const question = parseQuestion(path, query['ns'])
+      if (question === undefined) return send(reply, pathFailure(path))
+      kind = question.kind
+      const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
+      if (query['ns'] !== undefined) reply.header('oci-namespace', question.reference.domain)
+      const signal = untilLeft(reply)
+      return await this.#put({ request, reply, question, query, method, signal })
+    } catch (thrown) {
+      return this.fail(reply, thrown, kind)
+    }
+  }
+
+  /** @param kind of what was asked for; undefined: that could not be read */
+  fail(reply: FastifyReply, thrown: unknown, kind: MirrorKind | undefined): FastifyReply {
+    const failure = mirrorFailure(thrown, kind)
+    const { unexpected: err } = failure
+    if (err !== undefined) {
+      this.#scene.logger.error({ err, url: reply.request.url }, 'unexpected error')
+    }
+    return send(reply, failure)
+  }
+
+  #put(exchange: Exchange): Promise<FastifyReply> {
+    switch (exchange.question.kind) {
+      case 'manifests':
+        return this.#manifest(exchange)
+      case 'blobs':
+        return this.#blob(exchange)
+      case 'tags':
+        return this.#tags(exchange)
+      case 'referrers':
+        return this.#referrers(exchange)
+    }
+  }
+
+  async #manifest({ request, reply, question, method, signal }: Exchange): Promise<FastifyReply> {
+    const { reference } = question
+    const { accept, 'cache-control': caching = '' } = request.headers
+    const refresh = /\bno-(?:cache|store)\b/i.test(caching)
+    const found = await this.#manifests.find({ method, reference, refresh, signal })
+    if (!accepts(accept, found.mediaType)) {
+      const what = formatReference(reference)
+      const hint = `${what} is ${found.mediaType}, which \`Accept\` does not allow`
+      throw new ResolveError('MANIFEST_UNKNOWN', hint)
+    }
+    const tag = `"${found.digest}"`
+    reply.headers({
+      'docker-content-digest': found.digest,
+      etag: tag,
+      'cache-control': reference.digest === undefined ? REVALIDATE : 'max-age=31536000',
+      vary: 'Accept',
+    })
+    if (hasAlready(request.headers['if-none-match'], tag)) return reply.code(304).send()
+    reply.headers({ 'content-type': found.mediaType, 'content-length': found.size })
+    return reply.send(method === 'HEAD' ? undefined : found.bytes)
+  }
+
+  async #blob({ request, reply, question, method, signal }: Exchange): Promise<FastifyReply> {
+    const { reference } = question
+    const { range } = request.headers
+    const { status, headers, body } = await this.#blobs.answer({ method, reference, range, signal })
+    return reply.code(status).headers(headers).send(body)
+  }
+
+  async #tags({ request, reply, question, query, signal }: Exchange): Promise<FastifyReply> {
+    const page = parsePage(query)
+    const { names, last } = await listMirrorTags(this.#scene, question.reference, page, signal)
+    const [path = '', name = ''] = /^\/v2\/(.+)\/tags\/list/.exec(request.url) ?? []
+    if (last !== undefined) {
+      reply.header('link', nextLink(path, query['ns'], page.n ?? names.length, last))
+    }
+    reply.type('application/json; charset=utf-8')
+    return reply.send(JSON.stringify({ name: decodeURIComponent(name), tags: names }))
+  }
+
+  async #referrers({ request, reply, question, query, signal }: Exchange): Promise<FastifyReply> {
+    const asked = new URLSearchParams()
+    for (const [name, value] of Object.entries(query)) {
+      if (name !== 'ns' && typeof value === 'string') asked.set(name, value)
+    }
+    const { reference } = question
+    const { bytes, filters, next } = await findReferrers(this.#scene, reference, `${asked}`, signal)
+    if (filters !== undefined) reply.header('oci-filters-applied', filters)
+    if (next !== undefined) {
+      const [path] = request.url.split('?', 1)
+      const ns =
+        typeof query['ns'] === 'string' ? `&${new URLSearchParams({ ns: query['ns'] })}` : ''
+      reply.header('link', `<${path}?${next}${ns}>; rel="next"`)
+    }
+    return reply.header('content-type', REFERRERS_TYPE).send(bytes)
+  }
+}
+
+function untilLeft(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  reply.raw.once('close', () => {
+    controller.abort(new ResolveError('CANCELED', 'the caller went away'))
+  })
+  return controller.signal
+}
+
+function send(reply: FastifyReply, { status, headers, body }: MirrorFailure): FastifyReply {
+  return reply
+    .code(status)
+    .headers({ ...headers, [VERSION[0]]: VERSION[1] })
+    .send(body)
+}

@@ -1,0 +1,54 @@
+import type { Reference } from '../../reference/reference.ts'
+import type { Content, ContentRequest } from '../../registry/content.ts'
+import type { Credentials } from '../../registry/credentials.ts'
+import type { ImageRequest } from '../../registry/image.ts'
+import type { Names, TagsRequest } from '../../registry/listing.ts'
+import type { Clock } from '../../resolver/clock.ts'
+import type { Candidate, Health, Resolution } from '../../resolver/types.ts'
+import type { WalkLimits } from '../../resolver/walk.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+
+/** The resolver as the mirror endpoint sees it. */
+export interface MirrorResolver {
+  /** Every place where the repository may be found, in the order of asking. */
+  candidates(reference: Reference): readonly Candidate[]
+  credentials(candidate: Candidate): Promise<Credentials | undefined>
+  resolve(
+    reference: Reference,
+    options: { readonly signal: AbortSignal; readonly refresh: boolean },
+  ): Promise<Pick<Resolution, 'digest' | 'mediaType' | 'size'>>
+}
+
+/** Registries as the mirror endpoint sees them. */
+export interface MirrorSource {
+  open(request: ImageRequest, content: ContentRequest): Promise<Content>
+  tags(request: TagsRequest): Promise<Names>
+}
+
+export interface MirrorOptions {
+  readonly resolver: MirrorResolver
+  readonly source: MirrorSource
+  /** The same as the resolver's, so that each hears of what the other meets. */
+  readonly health: Health
+  readonly logger: Pick<Logger, 'warn' | 'error'>
+  readonly clock?: Clock
+  readonly limits?: Partial<MirrorLimits>
+}
+
+export interface MirrorLimits extends WalkLimits {
+  /** Until the head of an answer; bodies take as long as they take. Default 20000. */
+  readonly totalMs: number
+  /** How long a client may leave what it was sent unread, or a registry be silent. Default 60000. */
+  readonly silenceMs: number
+  /** Blobs under way at once, the others waiting in line; default 24. */
+  readonly blobs: number
+}
+
+export const DEFAULT_LIMITS: MirrorLimits = {
+  hedgeDelayMs: 300,
+  probeBudgetMs: 2_000,
+  totalMs: 20_000,
+  silenceMs: 60_000,
+  // Fewer than the connections that one registry gets: who resolves meanwhile needs some too.
+  blobs: 24,
+}

@@ -1,0 +1,273 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type IncomingMessage, request as send } from 'node:http'
+import { test } from 'node:test'
+import {
+  type Behaviour,
+  endless,
+  FakeRegistry,
+  hang,
+  refuseWith,
+  serve,
+  wrongBytes,
+} from '../../support/fake-registry.ts'
+import { buildImage, content } from '../../support/images.ts'
+import { type MirrorReply, place, startMirror } from '../../support/mirror.ts'
+import { startScriptedRegistry } from '../../support/scripted-registry.ts'
+import type { Cleanup } from '../../support/stack.ts'
+
+/** More than any buffer on the way holds. */
+const LARGE = content('application/octet-stream', Buffer.alloc(6 * 1024 * 1024, 'layer-'))
+const IMAGE = { ...buildImage({ seed: 'blobs' }), blobs: [LARGE] }
+const PATH = `/v2/library/app/blobs/${LARGE.digest}`
+
+function codeOf({ body }: MirrorReply): string {
+  return JSON.parse(body.toString()).errors[0].code
+}
+
+/** As real registries do it. */
+const ranges: Behaviour = (exchange) => {
+  const { request, response, found } = exchange
+  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? []
+  if (found === undefined || from === undefined) return serve(exchange)
+  const size = found.bytes.length
+  if (Number(from) >= size) {
+    return void response.writeHead(416, { 'content-range': `bytes */${size}` }).end()
+  }
+  const end = to === '' ? size - 1 : Number(to)
+  const part = found.bytes.subarray(Number(from), end + 1)
+  response.writeHead(206, {
+    'content-length': part.length,
+    'content-range': `bytes ${from}-${end}/${size}`,
+  })
+  response.end(part)
+}
+
+/** Dies after the first half, on whole requests alone. */
+const dyingHalfway: Behaviour = ({ response, found }) => {
+  const { bytes = Buffer.alloc(0) } = found ?? {}
+  response.writeHead(200, { 'content-length': bytes.length })
+  response.write(bytes.subarray(0, bytes.length / 2), () => response.destroy())
+}
+
+async function stocked(t: Cleanup, behaviour: Behaviour = ranges): Promise<FakeRegistry> {
+  const registry = await FakeRegistry.start(t)
+  registry.put('library/app', '1', IMAGE)
+  registry.behaviour = behaviour
+  return registry
+}
+
+test('a blob comes whole, with what a client has to know of it', async (t) => {
+  const registry = await stocked(t)
+  const mirror = await startMirror(t, [place(registry)])
+
+  const got = await mirror.get(PATH)
+  const head = await mirror.ask('HEAD', PATH)
+
+  assert.ok(got.body.equals(LARGE.bytes))
+  assert.ok(got.complete)
+  assert.deepEqual([head.status, head.body.length], [200, 0])
+  for (const { headers } of [got, head]) {
+    assert.equal(headers['content-length'], String(LARGE.bytes.length))
+    assert.equal(headers['docker-content-digest'], LARGE.digest)
+    assert.equal(headers['accept-ranges'], 'bytes')
+    assert.equal(headers['content-type'], 'application/octet-stream')
+  }
+  assert.deepEqual(registry.log(), [`GET ${PATH}`, `HEAD ${PATH}`])
+})
+
+test('a part of a blob comes as such', async (t) => {
+  const mirror = await startMirror(t, [place(await stocked(t))])
+
+  const reply = await mirror.get(PATH, { range: 'bytes=6-16' })
+
+  assert.equal(reply.status, 206)
+  assert.equal(reply.body.toString(), 'layer-layer')
+  assert.equal(reply.headers['content-range'], `bytes 6-16/${LARGE.bytes.length}`)
+  assert.equal(reply.headers['content-length'], '11')
+})
+
+test('a part that the blob does not have is refused as the registry does', async (t) => {
+  const mirror = await startMirror(t, [place(await stocked(t))])
+  const size = LARGE.bytes.length
+
+  const reply = await mirror.get(PATH, { range: `bytes=${size}-` })
+
+  assert.equal(reply.status, 416)
+  assert.equal(reply.headers['content-range'], `bytes */${size}`)
+})
+
+test('a registry without ranges gives the whole, and wishes that are none are passed over', async (t) => {
+  const registry = await stocked(t, serve)
+  const mirror = await startMirror(t, [place(registry)])
+
+  for (const range of ['bytes=6-16', 'bytes=0-1,3-4', 'lines=1-2']) {
+    const reply = await mirror.get(PATH, { range })
+
+    assert.equal(reply.status, 200)
+    assert.ok(reply.body.equals(LARGE.bytes))
+  }
+  assert.equal(registry.requests[1]?.headers.range, undefined)
+})
+
+test('the storage that a registry redirects to is asked here, without its credentials', async (t) => {
+  const { bytes, digest } = content('application/octet-stream', Buffer.from('stored elsewhere'))
+  const storage = await startScriptedRegistry(t, [{ status: 200, body: bytes }])
+  const location = `${storage.url}/bucket?signature=abc`
+  const registry = await startScriptedRegistry(t, [
+    { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } },
+    { status: 307, headers: { location } },
+  ])
+  const credentials = { kind: 'basic', username: 'node', password: 'own' } as const
+  const mirror = await startMirror(t, [place(registry, { credentials })])
+
+  const reply = await mirror.get(`/v2/library/app/blobs/${digest}`)
+
+  assert.equal(reply.body.toString(), 'stored elsewhere')
+  assert.match(registry.requests[1]?.headers.authorization ?? '', /^Basic /)
+  assert.equal(storage.requests[0]?.headers.authorization, undefined)
+})
+
+test('what nobody has is unknown, in the words of registries', async (t) => {
+  const registry = await FakeRegistry.start(t)
+  const mirror = await startMirror(t, [place(registry)])
+
+  const reply = await mirror.get(PATH)
+
+  assert.deepEqual([reply.status, codeOf(reply)], [404, 'BLOB_UNKNOWN'])
+})
+
+test('the next registry is asked when one has nothing, is broken, or does not answer', async (t) => {
+  const second = await stocked(t)
+
+  for (const behaviour of [refuseWith(404), refuseWith(503), refuseWith(429), hang]) {
+    const first = await stocked(t, behaviour)
+    const limits = { hedgeDelayMs: 20, probeBudgetMs: 200 }
+    const entries = [place(first, { priority: 900 }), place(second)]
+    const mirror = await startMirror(t, entries, { limits })
+
+    const reply = await mirror.get(PATH)
+
+    assert.ok(reply.body.equals(LARGE.bytes))
+    assert.equal(first.requests.length, 1)
+  }
+})
+
+test('a blob is asked of the registry that served its manifest', async (t) => {
+  const empty = await FakeRegistry.start(t)
+  const registry = await stocked(t)
+  const mirror = await startMirror(t, [place(empty, { priority: 900 }), place(registry)])
+  await mirror.get(`/v2/library/app/manifests/${IMAGE.digest}`)
+  const asked = empty.requests.length
+
+  await mirror.get(PATH)
+
+  assert.ok(asked > 0)
+  assert.equal(empty.requests.length, asked)
+})
+
+test('a registry that dies in a blob fails the request at once, and the next try meets the next one', async (t) => {
+  const first = await stocked(t, dyingHalfway)
+  const second = await stocked(t)
+  const mirror = await startMirror(t, [place(first, { priority: 900 }), place(second)])
+
+  const broken = await mirror.get(PATH)
+  const rest = await mirror.get(PATH, { range: `bytes=${broken.body.length}-` })
+
+  assert.equal(broken.status, 200)
+  assert.equal(broken.complete, false)
+  assert.ok(broken.body.length > 0)
+  assert.equal(rest.status, 206)
+  assert.ok(Buffer.concat([broken.body, rest.body]).equals(LARGE.bytes))
+  assert.equal(first.requests.length, 1)
+  assert.equal(mirror.health.report(first.host).state, 'open')
+})
+
+test('wrong bytes are never a whole answer, and are asked for elsewhere the next time', async (t) => {
+  const small = content('application/octet-stream', Buffer.from('a small blob'))
+  for (const blob of [LARGE, small]) {
+    const [first, second] = [await FakeRegistry.start(t), await FakeRegistry.start(t)]
+    for (const each of [first, second]) each.putManifest('library/app', blob.digest, blob)
+    first.behaviour = wrongBytes
+    const mirror = await startMirror(t, [place(first, { priority: 900 }), place(second)])
+    const path = `/v2/library/app/blobs/${blob.digest}`
+
+    const wrong = await mirror.get(path)
+    const right = await mirror.get(path)
+
+    assert.ok(wrong.status === 502 || !wrong.complete, `${wrong.status}`)
+    assert.ok(right.complete && right.body.equals(blob.bytes))
+    assert.equal(mirror.health.report(first.host).state, 'closed')
+  }
+})
+
+test('a client that leaves ends the request to the registry, which is not blamed', async (t) => {
+  const registry = await stocked(t)
+  const gone = new Promise<void>((resolve) => {
+    registry.behaviour = (exchange) => {
+      exchange.request.socket.once('close', () => resolve())
+      endless(exchange)
+    }
+  })
+  const mirror = await startMirror(t, [place(registry)])
+
+  const client = send(`${mirror.url}${PATH}`)
+  client.on('error', () => {})
+  client.end()
+  const [response] = (await once(client, 'response')) as [IncomingMessage]
+  response.on('error', () => {})
+  await once(response, 'readable')
+  client.destroy()
+
+  await gone
+  assert.equal(mirror.health.report(registry.host).state, 'closed')
+})
+
+test('a client that does not read holds the registry back, and is cut off in the end', async (t) => {
+  let sent = 0
+  const registry = await stocked(t)
+  const cut = new Promise<void>((resolve) => {
+    registry.behaviour = (exchange) => {
+      exchange.request.socket.once('close', () => {
+        sent = exchange.request.socket.bytesWritten
+        resolve()
+      })
+      endless(exchange)
+    }
+  })
+  const mirror = await startMirror(t, [place(registry)], { limits: { silenceMs: 300 } })
+
+  const client = send(`${mirror.url}${PATH}`)
+  client.on('error', () => {})
+  client.end()
+  const [response] = (await once(client, 'response')) as [IncomingMessage]
+  response.on('error', () => {})
+
+  await cut
+  assert.ok(sent < 64 * 1024 * 1024, `${sent} bytes`)
+  assert.equal(mirror.health.report(registry.host).state, 'closed')
+})
+
+test('so many blobs go at once, and the others wait for their turn', async (t) => {
+  const registry = await stocked(t)
+  let waiting: (() => void)[] = []
+  let most = 0
+  let arrived = () => {}
+  registry.behaviour = (exchange) => {
+    waiting.push(() => ranges(exchange))
+    most = Math.max(most, waiting.length)
+    arrived()
+  }
+  const mirror = await startMirror(t, [place(registry)], { limits: { blobs: 2 } })
+
+  const replies = Promise.all([1, 2, 3, 4, 5].map(() => mirror.get(PATH)))
+  for (let served = 0; served < 5; served += 1) {
+    if (waiting.length === 0) await new Promise<void>((resolve) => (arrived = resolve))
+    const [next, ...others] = waiting
+    waiting = others
+    next?.()
+  }
+
+  assert.ok((await replies).every(({ complete }) => complete))
+  assert.ok(most <= 2)
+})
