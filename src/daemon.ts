@@ -8,6 +8,8 @@ import { type Core, createCore } from './core.ts'
 import { ResolveError } from './errors.ts'
 import type { DoorState } from './http/types.ts'
 import { KeptDoor, type OpenDoor } from './kept-door.ts'
+import { systemClock } from './resolver/clock.ts'
+import { WarmImage } from './service/warm-image.ts'
 import { type HandedDown, takeListenFds } from './systemd/listen-fds.ts'
 import { createNotifier, type Notifier } from './systemd/notify.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
@@ -104,6 +106,7 @@ class Daemon {
     const cri = this.#keep('cri', () => this.#openCri())
     this.#watch()
     this.#logStats()
+    this.#warm()
     const needed = this.#isCriWanted() ? [http, cri] : [http]
     const limit = new AbortController()
     const timeUp = delay(READY_LIMIT_MS, undefined, { signal: limit.signal, ref: false })
@@ -181,9 +184,21 @@ class Daemon {
       onResolveError: () => this.#config.onResolveError,
       timeoutMs,
       logger: this.#logger,
+      meters: this.#core.meters,
     })
     this.#logger.info({ shim: path, cri: runtime.path }, 'CRI is served')
     return { close: () => door.close(GRACE) }
+  }
+
+  #warm(): void {
+    const { cache, pauseImage: reference } = this.#config
+    if (reference === undefined) return
+    const { answers } = this.#core
+    const intervalMs = cache.tagTtlMs * 0.8
+    const logger = this.#logger
+    const warm = new WarmImage({ reference, answers, clock: systemClock, intervalMs, logger })
+    void warm.start()
+    this.#closers.push(async () => warm.close())
   }
 
   /** Only when something happened since the last time. */
