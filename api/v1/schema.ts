@@ -27,7 +27,9 @@ export interface BooleanSchema extends Described {
 }
 
 export interface NumberSchema extends Described {
-  readonly type: 'integer' | 'number'
+  /** `null` where there may be nothing to say. */
+  readonly type: 'integer' | 'number' | readonly ['number', 'null']
+  readonly minimum?: number
   readonly maximum?: number
   readonly default?: number
   readonly examples?: readonly number[]

@@ -1,27 +1,54 @@
 import type { Answer } from '../resolver/answer.ts'
 import { toResolveResponse } from '../resolver/answer-body.ts'
+import { entityTag, gzippedTag } from './etag.ts'
+import { gzippedNow, isWorthGzip } from './gzip.ts'
 
-interface Written {
+/** An answer as it is sent. */
+export interface WrittenAnswer {
+  readonly text: string
+  readonly bytes: number
+  readonly etag: string
+  /** Absent where it does not pay. */
+  readonly gzip?: { readonly body: Buffer; readonly etag: string }
+}
+
+interface Kept {
   readonly requested: string
   readonly resolvedAt: number
-  readonly text: string
+  readonly written: WrittenAnswer
 }
 
 /** By the references: each resolution ranks its own, and the cache gives out the same ones. */
-const written = new WeakMap<Answer['references'], Written>()
+const kept = new WeakMap<Answer['references'], Kept>()
 
 /**
- * The body of an answer as JSON. Writing it takes longer than finding it in the cache, so what
- * comes from the cache is written once, and again only when it is asked for in other words.
+ * The body of an answer as JSON.
+ *
+ * @param all tell of every candidate
  */
-export function answerText(answer: Answer, explain: boolean): string {
-  const { requested, resolvedAt, references } = answer
-  if (answer.source !== 'cache' || answer.node !== undefined || explain) {
-    return JSON.stringify(toResolveResponse(answer, explain))
+export function answerText(answer: Answer, explain: boolean, all = false): string {
+  if (answer.source !== 'cache' || answer.node !== undefined || explain || all) {
+    return JSON.stringify(toResolveResponse(answer, explain, explain || all))
   }
-  const known = written.get(references)
-  if (known?.requested === requested && known.resolvedAt === resolvedAt) return known.text
-  const text = JSON.stringify(toResolveResponse(answer, explain))
-  written.set(references, { requested, resolvedAt, text })
-  return text
+  return writtenAnswer(answer).text
+}
+
+/**
+ * An answer from the cache. Writing it takes longer than finding it there, so that it is done once,
+ * and again only when it is asked for in other words.
+ */
+export function writtenAnswer(answer: Answer): WrittenAnswer {
+  const { requested, resolvedAt, references } = answer
+  const known = kept.get(references)
+  if (known?.requested === requested && known.resolvedAt === resolvedAt) return known.written
+  const written = write(JSON.stringify(toResolveResponse(answer, false)))
+  kept.set(references, { requested, resolvedAt, written })
+  return written
+}
+
+function write(text: string): WrittenAnswer {
+  const bytes = Buffer.byteLength(text)
+  const etag = entityTag(text)
+  if (!isWorthGzip(text)) return { text, bytes, etag }
+  return { text, bytes, etag, gzip: { body: gzippedNow(text), etag: gzippedTag(etag) } }
 }

@@ -1,121 +1,160 @@
-import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
+import type { IncomingHttpHeaders, RequestListener } from 'node:http'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from '../telemetry/logger.ts'
 import { answerClientError } from './client-error.ts'
 import { type Failure, requestFailure, toFailure } from './failure.ts'
-import { type QuerySchema, readQuery } from './query.ts'
-import { healthRoutes } from './routes/health.ts'
-import { resolveRoute } from './routes/resolve.ts'
-import type { Answers, Readiness } from './types.ts'
+import { Guard } from './guard.ts'
+import { readInputs } from './inputs.ts'
+import { KnownRoutes } from './known-routes.ts'
+import { defaultLimits, type Limits } from './limits.ts'
+import { addManners } from './manners.ts'
+import { QuickAnswers } from './quick-answers.ts'
+import { requestId, traceId } from './request-id.ts'
+import { addRoutes, type RoutesOptions } from './routes.ts'
+import { readTls } from './tls.ts'
+import type { AccessOptions, TlsFiles } from './types.ts'
 
-/** What one client may take. */
-export interface Limits {
-  /** Request line and headers together. */
-  readonly maxHeaderBytes: number
-  readonly maxConnections: number
-  /** Until the headers are there. */
-  readonly headersTimeoutMs: number
-  /** Until the whole request is there. */
-  readonly requestTimeoutMs: number
-  /** Of a connection without a request. */
-  readonly keepAliveTimeoutMs: number
-  /** What requests in flight get when the door closes. */
-  readonly closeGraceMs: number
-}
+/** A body that is shorter is let pass by; who is cut off while sending may miss the answer. */
+const MAX_PASSED_BY_BYTES = 64 * 1024
 
-const defaultLimits: Limits = {
-  maxHeaderBytes: 16 * 1024,
-  maxConnections: 1024,
-  headersTimeoutMs: 10_000,
-  requestTimeoutMs: 15_000,
-  keepAliveTimeoutMs: 60_000,
-  closeGraceMs: 5_000,
-}
+/** Adds routes of its own, with parsers, hooks and handlers that hold for these alone. */
+export type RoutesOf = (app: FastifyInstance) => void
 
-export interface AppOptions {
-  readonly answers: Answers
-  readonly readiness: Readiness
+export interface AppOptions extends RoutesOptions {
   readonly logger: Logger
-  /** Total limit of one /resolve. Default: 30 seconds. */
-  readonly timeoutMs?: number
+  /** `/v2/`, for containerd and others that pull through us. */
+  readonly mirror?: RoutesOf
+  /** The page for people, at `/`. */
+  readonly page?: RoutesOf
+  readonly access?: AccessOptions
+  readonly tls?: TlsFiles | undefined
   readonly now?: () => number
   readonly limits?: Partial<Limits>
 }
 
-/** The HTTP door, not yet listening: see listenHttp. Closing it ends every connection. */
+/**
+ * The HTTP door, not yet listening: see listenHttp. Closing it ends every connection.
+ *
+ * @throws ResolveError CONFIG_INVALID for a certificate that cannot be used
+ */
 export function buildApp(options: AppOptions): FastifyInstance {
-  const { answers, readiness, logger, timeoutMs = 30_000, now = Date.now } = options
+  const { access = {}, logger, now = Date.now } = options
   const limits = { ...defaultLimits, ...options.limits }
-  const sendFailure = (reply: FastifyReply, failure: Failure) => {
-    if (failure.unexpected !== undefined) {
-      logger.error({ err: failure.unexpected, url: reply.request.url }, 'unexpected error')
-    }
-    return reply.code(failure.status).headers(failure.headers).send(failure.body)
+  const app = createApp(options, limits, logger)
+  app.server.maxConnections = limits.maxConnections
+  const guard = new Guard(access, () => app.server.address(), now)
+  readInputs(app)
+  app.setErrorHandler((error, request, reply) => fail(logger, request, reply, toFailure(error)))
+  const known = new KnownRoutes(app)
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    const failure =
+      guard.refusal(request.raw, request.routeOptions.config?.access ?? 'read') ??
+      (request.is404 ? unknownRoute(request, reply, known) : undefined)
+    if (failure === undefined) done()
+    else fail(logger, request, reply, failure)
+  })
+  addManners(app)
+  app.addHook('preClose', async () => {
+    setTimeout(() => app.server.closeAllConnections(), limits.closeGraceMs).unref()
+  })
+  const onUnexpected = ({ unexpected: err }: Failure): void => {
+    logger.error({ err }, 'unexpected error')
   }
+  addRoutes(app, options, { now, document: loadDocument, onUnexpected })
+  for (const routes of [options.mirror, options.page]) {
+    if (routes === undefined) continue
+    app.register((scope, _options, done) => {
+      routes(scope)
+      done()
+    })
+  }
+  const quick = new QuickAnswers({
+    answers: options.answers,
+    now,
+    admits: (request) => guard.refusal(request, 'read') === undefined,
+  })
+  answerBefore(app, quick)
+  return app
+}
 
-  const app = fastify({
+function createApp(options: AppOptions, limits: Limits, logger: Logger): FastifyInstance {
+  const { tls } = options
+  const http = {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5_000),
+  }
+  const common = {
     // A line per request would cost more than a cached answer does; what matters is logged here.
     logger: false,
-    http: {
-      maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5_000),
-    },
+    bodyLimit: limits.maxBodyBytes,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     forceCloseConnections: 'idle',
     // While closing, a request on an open connection still gets its answer, and then the end.
     return503OnClosing: false,
+    // Names are as long as the limit of the headers lets them be.
+    routerOptions: { maxParamLength: limits.maxHeaderBytes },
+    genReqId: ({ headers }: FastifyRequest['raw']) => requestId(headers),
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, _request, reply) => sendFailure(reply, toFailure(error)),
-  })
-  // A query is the only input, and every body is built field by field: compiled validators and
-  // serialisers would only make the start slower, by a third of a second.
-  app.setValidatorCompiler<QuerySchema>(
-    ({ schema }) =>
-      (query) =>
-        readQuery(schema, query),
-  )
-  app.setSerializerCompiler(() => JSON.stringify)
-  app.server.maxConnections = limits.maxConnections
-  app.setErrorHandler((error, _request, reply) => sendFailure(reply, toFailure(error)))
-  refuseOthers(app, sendFailure)
-  app.addHook('preClose', async () => {
-    setTimeout(() => app.server.closeAllConnections(), limits.closeGraceMs).unref()
-  })
-
-  resolveRoute(app, { answers, timeoutMs, now })
-  healthRoutes(app, readiness)
-  documentRoute(app)
-  return app
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      fail(logger, request, reply.header('x-request-id', request.id), toFailure(error))
+    },
+  } as const
+  if (tls === undefined) return fastify({ ...common, http })
+  // The types know another server for https; nobody here asks anything of it but to serve.
+  return fastify({ ...common, https: { ...http, ...readTls(tls) } }) as unknown as FastifyInstance
 }
 
-/** What describes the API is loaded when somebody asks, which in most services nobody ever does. */
-function documentRoute(app: FastifyInstance): void {
-  let document: Promise<string> | undefined
-  app.get('/openapi.json', async (_request, reply) => {
-    document ??= import('./document.ts').then(({ openapiDocument }) => openapiDocument('json'))
-    return reply.type('application/json; charset=utf-8').send(await document)
-  })
+async function loadDocument(): Promise<string> {
+  const { openapiDocument } = await import('./document.ts')
+  return openapiDocument('json')
 }
 
-/** Unknown paths, and methods other than GET and HEAD, whatever body they bring. */
-function refuseOthers(
-  app: FastifyInstance,
-  sendFailure: (reply: FastifyReply, failure: Failure) => FastifyReply,
-): void {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  app.setNotFoundHandler((request, reply) => {
-    const { method, url } = request
-    const path = url.split('?', 1)[0]?.slice(0, 200) ?? ''
-    // An unread body would have to be read to its end before the connection is good again.
-    if (method !== 'GET' && method !== 'HEAD') reply.header('connection', 'close')
-    if (app.hasRoute({ method: 'GET', url: path })) {
-      reply.header('allow', 'GET, HEAD')
-      const message = `${path} answers GET and HEAD, not ${method}`
-      return sendFailure(reply, requestFailure('METHOD_UNSUPPORTED', message))
-    }
-    const message = `there is no ${path}; GET /openapi.json lists what there is`
-    return sendFailure(reply, requestFailure('ROUTE_UNKNOWN', message))
+function fail(
+  logger: Logger,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { status, headers, body, unexpected }: Failure,
+): FastifyReply {
+  if (unexpected !== undefined) {
+    const { id, url } = request
+    const trace = traceId(request.headers)
+    logger.error({ err: unexpected, url, requestId: id, traceId: trace }, 'unexpected error')
+  }
+  return reply.code(status).headers(headers).send(body)
+}
+
+/** Before any body is read, whatever it is. */
+function unknownRoute(request: FastifyRequest, reply: FastifyReply, known: KnownRoutes): Failure {
+  const { method, url } = request
+  const path = url.split('?', 1)[0] ?? ''
+  const shown = path.slice(0, 200)
+  // Nobody reads the body, and before it has passed by the connection is of no use.
+  if (isLongBody(request.headers)) reply.header('connection', 'close')
+  const methods = known.methods(path)
+  if (methods.length === 0) {
+    const message = `there is no ${shown}; GET /openapi.json lists what there is`
+    return requestFailure('ROUTE_UNKNOWN', message)
+  }
+  reply.header('allow', methods.join(', '))
+  const message = `${shown} answers ${methods.join(', ')}, not ${method}`
+  return requestFailure('METHOD_UNSUPPORTED', message)
+}
+
+function isLongBody(headers: IncomingHttpHeaders): boolean {
+  if (headers['transfer-encoding'] !== undefined) return true
+  return Number(headers['content-length'] ?? 0) > MAX_PASSED_BY_BYTES
+}
+
+function answerBefore({ server }: FastifyInstance, quick: QuickAnswers): void {
+  const [framework] = server.listeners('request') as RequestListener[]
+  if (framework === undefined) throw new Error('the framework does not listen')
+  server.removeAllListeners('request')
+  server.on('request', (request, response) => {
+    if (!quick.answer(request, response)) framework(request, response)
   })
+  // RFC 9110, 10.1.1, lets what else is expected be passed over; Node would answer without a body.
+  server.on('checkExpectation', framework)
 }

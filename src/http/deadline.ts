@@ -10,6 +10,7 @@ export interface Deadline {
 interface Watch {
   readonly controller: AbortController
   readonly timer: NodeJS.Timeout
+  readonly timeoutMs: number
   busy: boolean
 }
 
@@ -24,7 +25,7 @@ const watches = new WeakMap<Socket, Set<Watch>>()
  */
 export function startDeadline(request: IncomingMessage, timeoutMs: number): Deadline {
   const own = watches.get(request.socket) ?? watchSocket(request.socket)
-  const watch = spare(own) ?? newWatch(own, timeoutMs)
+  const watch = spare(own, timeoutMs) ?? newWatch(own, timeoutMs)
   watch.busy = true
   watch.timer.refresh()
   return {
@@ -48,8 +49,8 @@ function watchSocket(socket: Socket): Set<Watch> {
   return own
 }
 
-function spare(own: ReadonlySet<Watch>): Watch | undefined {
-  for (const watch of own) if (!watch.busy) return watch
+function spare(own: ReadonlySet<Watch>, timeoutMs: number): Watch | undefined {
+  for (const watch of own) if (!watch.busy && watch.timeoutMs === timeoutMs) return watch
   return undefined
 }
 
@@ -59,7 +60,7 @@ function newWatch(own: Set<Watch>, timeoutMs: number): Watch {
   const timer = setTimeout(() => {
     if (watch.busy) controller.abort(new DOMException('out of time', 'TimeoutError'))
   }, timeoutMs).unref()
-  const watch: Watch = { controller, timer, busy: true }
+  const watch: Watch = { controller, timer, timeoutMs, busy: true }
   own.add(watch)
   return watch
 }

@@ -1,21 +1,47 @@
 import swagger from '@fastify/swagger'
-import { type FastifyInstance, fastify } from 'fastify'
+import { type FastifyInstance, type FastifySchema, fastify } from 'fastify'
+import { Candidate, Exchange } from '../../api/v1/candidate.ts'
 import { Attempt, ErrorResponse } from '../../api/v1/error.ts'
 import { LiveResponse, ReadyResponse } from '../../api/v1/health.ts'
+import { ImageRecord, ImagesResponse, PullEvent, PullRequest } from '../../api/v1/images.ts'
+import {
+  RegistriesResponse,
+  RegistryStatus,
+  RepositoriesResponse,
+  TagsResponse,
+} from '../../api/v1/registries.ts'
 import { NodeImage, Platform, RankedReference, ResolveResponse } from '../../api/v1/resolve.ts'
-import { ResolveError } from '../errors.ts'
-import { healthRoutes } from './routes/health.ts'
-import { resolveRoute } from './routes/resolve.ts'
+import {
+  ResolveManyRequest,
+  ResolveManyResponse,
+  ResolveResult,
+} from '../../api/v1/resolve-many.ts'
+import { StatsResponse } from '../../api/v1/stats.ts'
+import { addRoutes, type RoutesOptions } from './routes.ts'
 
 const components = [
   Attempt,
+  Candidate,
   ErrorResponse,
+  Exchange,
+  ImageRecord,
+  ImagesResponse,
   LiveResponse,
   NodeImage,
   Platform,
+  PullEvent,
+  PullRequest,
   RankedReference,
   ReadyResponse,
+  RegistriesResponse,
+  RegistryStatus,
+  RepositoriesResponse,
+  ResolveManyRequest,
+  ResolveManyResponse,
   ResolveResponse,
+  ResolveResult,
+  StatsResponse,
+  TagsResponse,
 ]
 
 /**
@@ -47,15 +73,38 @@ async function describe(app: FastifyInstance): Promise<void> {
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: 'http://127.0.0.1:9430', description: 'Where it listens by default.' }],
+      components: {
+        securitySchemes: {
+          token: {
+            type: 'http',
+            scheme: 'bearer',
+            description:
+              '`http.token` of the configuration: for what changes something, and for everything but health where other machines can reach the service.',
+          },
+        },
+      },
+      security: [{}, { token: [] }],
     },
     // Else components are named def-0, def-1, ... by the order of the routes.
     refResolver: {
       buildLocalReference: (json, _baseUri, _fragment, index) => String(json['$id'] ?? index),
     },
+    transform: ({ schema, url }) => ({
+      schema: (schema === undefined ? undefined : withReferences(schema)) as FastifySchema,
+      // The rest of a path has no name in the router.
+      url: url.replace('*', ':image'),
+    }),
   })
-  const answer = () => Promise.reject(new ResolveError('UNAVAILABLE', 'only described here'))
-  resolveRoute(app, { answers: { answer }, timeoutMs: 0, now: Date.now })
-  healthRoutes(app, { check: async () => [] })
+  // Nobody is ever asked.
+  const nobody = {} as never
+  const ports: RoutesOptions = {
+    answers: nobody,
+    readiness: nobody,
+    images: nobody,
+    registries: nobody,
+    self: nobody,
+  }
+  addRoutes(app, ports, { now: Date.now, document: nobody, onUnexpected: nobody })
 }
 
 /** In api/v1 a named schema stands where it is used; here its name does. */

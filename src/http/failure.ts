@@ -15,8 +15,19 @@ export interface Failure {
   readonly unexpected?: unknown
 }
 
+/** A mistake in the request that is found on the way. */
+export class RequestError extends Error {
+  readonly code: RequestErrorCode
+
+  constructor(code: RequestErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
 /** Turns anything thrown into an answer. Never tells the message of an unexpected error. */
 export function toFailure(thrown: unknown): Failure {
+  if (thrown instanceof RequestError) return requestFailure(thrown.code, thrown.message)
   const rejected = rejectedRequest(thrown)
   if (rejected !== undefined) return rejected
 

@@ -1,4 +1,4 @@
-/** The shape of a flat query: what api/v1 says of `GET /resolve`, as far as it matters here. */
+/** The shape of a flat query: what api/v1 says of one, as far as it matters here. */
 export interface QuerySchema {
   readonly properties: Readonly<Record<string, object>>
   readonly required?: readonly string[]
@@ -7,9 +7,10 @@ export interface QuerySchema {
 export type QueryResult = { readonly value: Record<string, unknown> } | { readonly error: Error }
 
 /**
- * Reads a query by its schema: `true` and `false` become booleans where the schema has one, and
- * everything that is unknown, missing, repeated or not quite a boolean is refused by name. Ajv can
- * say no less clearly, but loading it takes longer than all the rest of this door.
+ * Reads a query by its schema: `true` and `false` become booleans where the schema has one, digits
+ * numbers, and everything that is unknown, missing, repeated or not quite a boolean or number is
+ * refused by name. Ajv can say no less clearly, but loading it takes longer than all the rest of this
+ * door.
  * @param query values are strings, or lists of them where a name is given twice
  */
 export function readQuery(
@@ -20,24 +21,38 @@ export function readQuery(
   for (const [name, given] of Object.entries(query)) {
     const property = Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined
     if (property === undefined) {
-      const known = Object.keys(schema.properties).join(', ')
+      const known = Object.keys(schema.properties).join(', ') || 'none'
       return refuse(`unknown query parameter '${name.slice(0, 64)}'; known are ${known}`)
     }
     if (typeof given !== 'string') return refuse(`the query parameter '${name}' is given twice`)
-    const read = isBoolean(property) ? readBoolean(given) : given
-    if (read === undefined) return refuse(`the query parameter '${name}' must be true or false`)
+    const read = readValue(property, given)
+    if (typeof read === 'object') return refuse(`the query parameter '${name}' must be ${read.be}`)
     value[name] = read
   }
   const missing = schema.required?.find((name) => value[name] === undefined)
   return missing === undefined ? { value } : refuse(`the query parameter '${missing}' is missing`)
 }
 
-function isBoolean(property: object): boolean {
-  return 'type' in property && property.type === 'boolean'
+type Value = string | boolean | number | { readonly be: string }
+
+function readValue(property: object, text: string): Value {
+  const type = 'type' in property ? property.type : 'string'
+  if (type === 'boolean') return readBoolean(text)
+  return type === 'integer' ? readInteger(property, text) : text
 }
 
-function readBoolean(text: string): boolean | undefined {
-  return text === 'true' ? true : text === 'false' ? false : undefined
+function readBoolean(text: string): Value {
+  return text === 'true' || text === 'false' ? text === 'true' : { be: 'true or false' }
+}
+
+function readInteger(
+  bounds: { readonly minimum?: number; readonly maximum?: number },
+  text: string,
+): Value {
+  const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = bounds
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+  const fits = number >= minimum && number <= maximum
+  return fits ? number : { be: `a whole number from ${minimum} to ${maximum}` }
 }
 
 function refuse(message: string): QueryResult {

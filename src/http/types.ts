@@ -1,3 +1,6 @@
+import type { ImageRecord } from '../../api/v1/images.ts'
+import type { RegistryStatus } from '../../api/v1/registries.ts'
+import type { StatsResponse } from '../../api/v1/stats.ts'
 import type { Answer } from '../resolver/answer.ts'
 
 export interface AnswerOptions {
@@ -5,6 +8,8 @@ export interface AnswerOptions {
   readonly platform?: string
   /** Ask the registries even though the cache has an answer. */
   readonly refresh?: boolean
+  /** Ask every registry, also after one answered. */
+  readonly all?: boolean
   /** Also ask the runtime whether it has the image. */
   readonly node?: boolean
   /** Aborted when the caller leaves (AbortError) or its time is up (TimeoutError). */
@@ -15,6 +20,79 @@ export interface AnswerOptions {
 export interface Answers {
   /** `input` is what the caller wrote. Rejects with ResolveError, soon after `signal` aborts. */
   answer(input: string, options: AnswerOptions): Promise<Answer>
+  /**
+   * Reads a question once that will be asked again and again. Calling what it gives back gives what the
+   * cache has while that is fresh, at once, and counts it like any other; undefined: ask `answer`, which
+   * also says what is wrong with the question. Absent: nothing is known at once.
+   */
+  prepare?(input: string, platform: string | undefined): (() => Answer | undefined) | undefined
+}
+
+/**
+ * The images of this node, as the CRI door shows, pulls and removes them. All reject with ResolveError:
+ * UNAVAILABLE without a runtime, and soon after `signal` aborts.
+ */
+export interface NodeImages {
+  /** Rejects where there is no runtime; nothing is asked of it. */
+  check(): Promise<void>
+  list(signal: AbortSignal): Promise<readonly ImageRecord[]>
+  /** @param image any of its names, or its ID; undefined: the runtime has no such image */
+  status(image: string, signal: AbortSignal): Promise<ImageRecord | undefined>
+  /** With all its names; also succeeds when there is no such image. */
+  remove(image: string, signal: AbortSignal): Promise<void>
+  /** As a kubelet without credentials does. @returns the runtime's own ID of the image */
+  pull(reference: string, signal: AbortSignal): Promise<string>
+}
+
+export interface PageOptions {
+  /** At most so many names, 1 to 1000. */
+  readonly n: number
+  /** Those behind this one. */
+  readonly last?: string
+  readonly signal: AbortSignal
+}
+
+export interface NamePage {
+  readonly names: readonly string[]
+  /** `last` for the next page; absent: these were all. */
+  readonly last?: string
+}
+
+/** The configured registries. */
+export interface RegistryDesk {
+  /** In the order of asking. */
+  statuses(): readonly RegistryStatus[]
+  /** @param name of one of `statuses()`; rejects with ResolveError, DENIED where there is no catalogue */
+  repositories(name: string, options: PageOptions): Promise<NamePage>
+  /** @param repository below the address of the registry */
+  tags(name: string, repository: string, options: PageOptions): Promise<NamePage>
+}
+
+/** What the service says of itself. */
+export interface Self {
+  /** The effective configuration as YAML, without a secret. */
+  config(): string | Promise<string>
+  stats(): StatsResponse
+  /** Prometheus' text format. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>
+}
+
+/** Who may ask. */
+export interface AccessOptions {
+  /** `host:port` as it was configured: that host is a name of this service. */
+  readonly listen?: string
+  /** The bearer token itself, */
+  readonly token?: string | undefined
+  /** or the file that holds it, read again when it changes. */
+  readonly tokenFile?: string | undefined
+  /** Requests a minute and client; 0: no limit. */
+  readonly rateLimit?: number
+}
+
+/** The certificate of this door and its key, as PEM files. */
+export interface TlsFiles {
+  readonly certFile: string
+  readonly keyFile: string
 }
 
 /** One way in that the configuration asks for. */

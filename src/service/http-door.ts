@@ -2,6 +2,10 @@ import type { Config } from '../config/config.ts'
 import type { Core } from '../core.ts'
 import type { Readiness } from '../http/types.ts'
 import type { OpenDoor } from '../kept-door.ts'
+import { metered } from '../meter.ts'
+import type { ContentRequest } from '../registry/content.ts'
+import type { ImageRequest } from '../registry/image.ts'
+import type { TagsRequest } from '../registry/listing.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { LateNodeImages } from './late-node-images.ts'
 import { RegistryDesk } from './registry-desk.ts'
@@ -71,12 +75,11 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> 
 
 async function openMirror(core: Core, logger: Logger) {
   const { mirrorRoutes } = await import('../http/mirror/routes.ts')
-  const { health, images, resolver } = core
+  const { health, images, meters, resolver } = core
   const source = {
-    open: async (...question: Parameters<Awaited<ReturnType<typeof images>>['open']>) =>
-      (await images()).open(...question),
-    tags: async (...question: Parameters<Awaited<ReturnType<typeof images>>['tags']>) =>
-      (await images()).tags(...question),
+    open: async (request: ImageRequest, content: ContentRequest) =>
+      (await images()).open(metered(request, meters), content),
+    tags: async (request: TagsRequest) => (await images()).tags(request),
   }
   return (app: Parameters<typeof mirrorRoutes>[0]): void =>
     mirrorRoutes(app, { resolver, source, health, logger })

@@ -1,5 +1,6 @@
 import type { RegistryStatus } from '../../api/v1/registries.ts'
 import { ResolveError } from '../errors.ts'
+import { COMPONENT, PATH_MAX_LENGTH } from '../reference/grammar.ts'
 import { quote } from '../reference/quote.ts'
 import { endpointUrl } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
@@ -58,13 +59,14 @@ export class RegistryDesk {
     return { ...found, names: below.map((each) => each.slice(prefix.length + 1)) }
   }
 
-  /** @throws as repositories */
+  /** @throws as repositories; NAME_INVALID for what is no repository */
   async tags(
     name: string,
     repository: string,
     { signal, ...page }: ListingOptions,
   ): Promise<Names> {
     const entry = this.#entry(name)
+    requireRepository(repository)
     const { prefix } = entry.endpoint
     const whole = prefix === '' ? repository : `${prefix}/${repository}`
     const party = await this.#party(entry, whole, signal)
@@ -101,6 +103,14 @@ export class RegistryDesk {
       return { ...status, healthy: false, lastFailureAt: at, lastError: { code, message } }
     }
   }
+}
+
+/** It becomes a part of a URL that is asked with the registry's credentials: `../` would lead anywhere there. */
+function requireRepository(text: string): void {
+  const components = text.length > PATH_MAX_LENGTH ? [''] : text.split('/')
+  if (components.every((each) => COMPONENT.test(each))) return
+  const how = 'write it as in library/nginx, without the registry and without a tag'
+  throw new ResolveError('NAME_INVALID', `${quote(text)} is no repository: ${how}`)
 }
 
 /** Field by field: an entry holds secrets, and a header may be one. */

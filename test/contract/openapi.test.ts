@@ -14,8 +14,8 @@ test('openapi.yaml is what the code describes; npm run openapi writes it', async
     readFile(committed, 'utf8'),
   ])
 
-  const paths = generated.match(/^ {2}\/[a-z]+:$/gm) ?? []
-  assert.ok(paths.length >= 3, `only ${paths.length} paths in the document`)
+  const paths = generated.match(/^ {2}\/\S+:$/gm) ?? []
+  assert.ok(paths.length >= 13, `only ${paths.length} paths in the document`)
   assert.equal(file, generated)
 })
 

@@ -37,12 +37,13 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   core: { path: 'src/core.ts', uses: [...CORE, 'late', 'meter'] },
   daemon: {
     path: 'src/daemon.ts',
-    uses: [...CORE, 'core', 'cri', 'http', 'kept-door', 'service', 'systemd'],
+    uses: [...CORE, 'client', 'core', 'cri', 'http', 'kept-door', 'service', 'systemd'],
   },
   'kept-door': { path: 'src/kept-door.ts', uses: GROUND },
+  client: { path: 'src/client.ts', uses: ['api'] },
   service: {
     path: 'src/service/',
-    uses: [...CORE, 'core', 'cri', 'http', 'kept-door', 'late'],
+    uses: [...CORE, 'client', 'core', 'cri', 'http', 'kept-door', 'late', 'meter'],
   },
   'node-names': { path: 'src/node-names.ts', uses: CORE },
   main: { path: 'src/main.ts', uses: ['node-names', 'daemon', 'service', 'cli'] },

@@ -1,11 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
-import { Compile } from 'typebox/schema'
 import { type AppOptions, buildApp } from '../../src/http/app.ts'
-import type { AnswerOptions, Answers } from '../../src/http/types.ts'
+import type {
+  AnswerOptions,
+  Answers,
+  NodeImages,
+  RegistryDesk,
+  Self,
+} from '../../src/http/types.ts'
 import type { Answer } from '../../src/resolver/answer.ts'
+import type { CandidateReport } from '../../src/resolver/types.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
+import { OpenApi } from './openapi.ts'
 
 export const INDEX_DIGEST = `sha256:${'a'.repeat(64)}`
 export const MANIFEST_DIGEST = `sha256:${'b'.repeat(64)}`
@@ -44,7 +51,33 @@ export function anAnswer(changes: Partial<Answer> = {}): Answer {
     resolvedAt: NOW,
     expiresAt: NOW + 60_000,
     attempts: [{ registry: 'harbor.corp', step: 'manifest', outcome: 'ok', status: 200, ms: 3.5 }],
+    candidates: [aReport()],
     ...changes,
+  }
+}
+
+/** What became of the one candidate that was asked. */
+function aReport(): CandidateReport {
+  return {
+    registry: 'harbor.corp',
+    reference: 'harbor.corp/library/nginx:latest',
+    priority: 1000,
+    origin: false,
+    chosen: true,
+    outcome: 'ok',
+    why: 'chosen: the first in order',
+    digest: INDEX_DIGEST,
+    startedMs: 0,
+    ms: 3.5,
+    exchanges: [
+      {
+        method: 'GET',
+        url: 'https://harbor.corp/v2/library/nginx/manifests/latest',
+        status: 200,
+        ms: 3,
+        rateLimit: { remaining: 99 },
+      },
+    ],
   }
 }
 
@@ -75,7 +108,87 @@ export function endlessAnswers(onAsked: (signal: AbortSignal) => void = () => {}
   }
 }
 
-/** A door for the length of one test. */
+export const AN_IMAGE = {
+  imageId: IMAGE_ID,
+  references: [`docker.io/library/nginx@${INDEX_DIGEST}`, 'docker.io/library/nginx:latest'],
+  sizeBytes: 12_345,
+  pinned: false,
+}
+
+/** A node with one image, that says yes to everything. */
+export function someImages(changes: Partial<NodeImages> = {}): NodeImages {
+  return {
+    check: async () => {},
+    list: async () => [AN_IMAGE],
+    status: async (image) => (image === 'nope' ? undefined : AN_IMAGE),
+    remove: async () => {},
+    pull: async () => IMAGE_ID,
+    ...changes,
+  }
+}
+
+/** One registry, whose name has a slash in it. */
+export function someRegistries(changes: Partial<RegistryDesk> = {}): RegistryDesk {
+  return {
+    statuses: () => [
+      {
+        name: 'harbor.corp/hub',
+        address: 'https://harbor.corp/hub',
+        priority: 500,
+        offline: false,
+        upstreams: ['docker.io'],
+        trusted: true,
+        capabilities: ['resolve', 'pull'],
+        credentials: true,
+        healthy: true,
+        state: 'closed',
+        latencyMs: 12.3,
+        retryAt: null,
+        lastSuccessAt: '2026-01-31T12:00:00.000Z',
+        lastFailureAt: null,
+        rateLimit: { remaining: 76, limit: 100, windowSeconds: 21_600 },
+      },
+    ],
+    repositories: async () => ({ names: ['library/nginx', 'team/app'], last: 'team/app' }),
+    tags: async () => ({ names: ['1.27', 'latest'] }),
+    ...changes,
+  }
+}
+
+export function someSelf(): Self {
+  return {
+    config: () => 'shim: /run/image-resolver.sock\n',
+    stats: () => ({
+      uptimeSeconds: 12.5,
+      resolutions: { cache: 1, registry: 1, stale: 0, failed: 0 },
+      cache: {
+        hitRate: 0.5,
+        hits: 1,
+        misses: 1,
+        coalesced: 0,
+        stale: 0,
+        negative: 0,
+        revalidated: 0,
+        evicted: 0,
+        entries: 1,
+      },
+      latencies: [{ source: 'cache', count: 1, p50Ms: 0.01, p99Ms: null }],
+      pulls: { inFlight: 0, pulled: 0, failed: 0, passedOn: 0 },
+      configuration: {
+        generation: 1,
+        loadedAt: '2026-01-31T12:00:00.000Z',
+        lastReloadFailed: false,
+      },
+    }),
+    metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'up 1\n' }),
+  }
+}
+
+/** What opens the door to those who write. */
+export const TOKEN = 'open-sesame'
+export const WITH_TOKEN = { authorization: `Bearer ${TOKEN}` }
+
+/** A door for the length of one test; it has a token, which on loopback is for writing. */
 export async function openDoor(
   t: TestContext,
   options: Partial<AppOptions> = {},
@@ -83,6 +196,10 @@ export async function openDoor(
   const app = buildApp({
     answers: new ScriptedAnswers(anAnswer()),
     readiness: { check: async () => [] },
+    images: someImages(),
+    registries: someRegistries(),
+    self: someSelf(),
+    access: { token: TOKEN },
     logger: createLogger('silent'),
     now: () => NOW,
     ...options,
@@ -92,25 +209,10 @@ export async function openDoor(
   return app
 }
 
-/**
- * Asks the document that the door itself gives out whether a body is what it promises; a field that
- * the document does not name is an error too.
- * @returns the errors, none when all is well
- */
-export async function documentErrors(
-  app: FastifyInstance,
-  component: string,
-  body: unknown,
-): Promise<unknown[]> {
-  const { payload } = await app.inject('/openapi.json')
-  const document = JSON.parse(payload, (_key, value) =>
-    value?.type === 'object' && value.properties
-      ? { ...value, additionalProperties: false }
-      : value,
-  )
-  if (document.components.schemas[component] === undefined) return [`no component ${component}`]
-  const schema = { ...document, $ref: `#/components/schemas/${component}` }
-  return Compile(schema).Errors(body)[1]
+/** What the document has against a body: see OpenApi. */
+export async function documentErrors(component: string, body: unknown): Promise<readonly string[]> {
+  const openapi = await OpenApi.load()
+  return openapi.fits(`#/components/schemas/${component}`, JSON.stringify(body))
 }
 
 /** The rows of the tables of a Markdown page, cells trimmed, without the lines that rule them. */

@@ -25,6 +25,14 @@ interface Exchange {
 }
 
 const VERSION = ['docker-distribution-api-version', 'registry/2.0'] as const
+/**
+ * What is served is a stranger's, and so is what it calls itself: a browser must not run it as a page
+ * of ours, which could ask the API.
+ */
+const NO_PAGE = {
+  'content-security-policy': "default-src 'none'; sandbox",
+  'x-content-type-options': 'nosniff',
+} as const
 /** What a tag points at may be something else the next time. */
 const REVALIDATE = 'no-cache'
 
@@ -39,6 +47,9 @@ export function mirrorRoutes(app: FastifyInstance, options: MirrorOptions): void
   app.setErrorHandler((error, _request, reply) => {
     for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
     return mirror.fail(reply, error, 'blobs')
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    reply.headers(NO_PAGE)
   })
   for (const url of ['/v2', '/v2/']) {
     app.get(url, { schema }, (_request, reply) =>

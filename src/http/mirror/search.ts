@@ -45,10 +45,17 @@ export class Search {
     )
     const record = new WalkRecord<T>(candidates, health, clock)
     const put = async (candidate: Candidate, signalOfWalk: AbortSignal): Promise<T> => {
-      const { configured, endpoint, repository } = candidate
+      const { configured, endpoint, namespace, repository } = candidate
       const credentials = await resolver.credentials(candidate)
       const observe = record.observer(candidate)
-      const request = { configured, endpoint, repository, observe, signal: signalOfWalk }
+      const request = {
+        configured,
+        endpoint,
+        repository,
+        observe,
+        signal: signalOfWalk,
+        ...(namespace !== undefined && { namespace }),
+      }
       return ask({ ...request, ...(credentials !== undefined && { credentials }) }, candidate)
     }
     try {

@@ -1,38 +1,53 @@
 import type { FastifyInstance } from 'fastify'
 import type { LiveResponse, ReadyResponse } from '../../../api/v1/health.ts'
+import { answer, COMMON_PROBLEMS, NO_TOKEN } from '../responses.ts'
 import type { Readiness } from '../types.ts'
 
 /** `GET /livez`: the process answers. `GET /readyz`: every door that is asked for is open. */
 export function healthRoutes(app: FastifyInstance, readiness: Readiness): void {
-  app.get('/livez', { schema: live }, async (_request, reply): Promise<LiveResponse> => {
-    reply.header('cache-control', 'no-store')
-    return { status: 'live' }
-  })
-  app.get('/readyz', { schema: ready }, async (_request, reply): Promise<ReadyResponse> => {
-    const states = await readiness.check()
-    const doors = states.map(({ door, open, reason }) => ({
-      door,
-      open,
-      ...(reason !== undefined && { reason }),
-    }))
-    const open = doors.every((state) => state.open)
-    reply.header('cache-control', 'no-store')
-    reply.code(open ? 200 : 503)
-    return { status: open ? 'ready' : 'not_ready', doors }
-  })
+  app.get(
+    '/livez',
+    { schema: live, config: { access: 'open' } },
+    async (_request, reply): Promise<LiveResponse> => {
+      reply.header('cache-control', 'no-store')
+      return { status: 'live' }
+    },
+  )
+  app.get(
+    '/readyz',
+    { schema: ready, config: { access: 'open' } },
+    async (_request, reply): Promise<ReadyResponse> => {
+      const states = await readiness.check()
+      const doors = states.map(({ door, open, reason }) => ({
+        door,
+        open,
+        ...(reason !== undefined && { reason }),
+      }))
+      const open = doors.every((state) => state.open)
+      reply.header('cache-control', 'no-store')
+      reply.code(open ? 200 : 503)
+      return { status: open ? 'ready' : 'not_ready', doors }
+    },
+  )
 }
+
+/** They let everybody in. */
+const OPEN_PROBLEMS = { 400: COMMON_PROBLEMS[400], 500: COMMON_PROBLEMS[500] }
 
 const live = {
   operationId: 'livez',
   summary: 'Does the process answer?',
-  response: { 200: { $ref: 'LiveResponse#', description: 'It does.' } },
+  security: NO_TOKEN,
+  response: { 200: answer('LiveResponse', 'It does.'), ...OPEN_PROBLEMS },
 }
 
 const ready = {
   operationId: 'readyz',
+  security: NO_TOKEN,
   summary: 'Is every door open that the configuration asks for?',
   response: {
-    200: { $ref: 'ReadyResponse#', description: 'Every door is open.' },
-    503: { $ref: 'ReadyResponse#', description: 'A door is closed; `reason` says why.' },
+    200: answer('ReadyResponse', 'Every door is open.'),
+    503: answer('ReadyResponse', 'A door is closed; `reason` says why.'),
+    ...OPEN_PROBLEMS,
   },
 }

@@ -1,12 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { ResolveQuery } from '../../../api/v1/resolve.ts'
-import type { Answer } from '../../resolver/answer.ts'
 import { answerText } from '../answer-text.ts'
+import { cacheControl, cacheStatus } from '../caching.ts'
 import { startDeadline } from '../deadline.ts'
+import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
-
-/** A digest names its image for ever, but the ranking around it follows the configuration. */
-const DIGEST_MAX_AGE_SECONDS = 3600
 
 export interface ResolveRouteOptions {
   readonly answers: Answers
@@ -14,21 +12,24 @@ export interface ResolveRouteOptions {
   readonly now: () => number
 }
 
+/** `GET /resolve`. What the cache has at once is answered before: see QuickAnswers. */
 export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions): void {
   const { answers, timeoutMs, now } = options
   app.get<{ Querystring: ResolveQuery }>('/resolve', { schema }, async (request, reply) => {
-    const { ref, platform, refresh = false, explain = false, node = false } = request.query
+    const { ref, platform } = request.query
+    const { all = false, explain = false, node = false, refresh = false } = request.query
     const deadline = startDeadline(request.raw, timeoutMs)
     try {
-      const asked = { refresh, node, signal: deadline.signal }
+      const asked = { refresh, node, ...(all && { all }), signal: deadline.signal }
       const answer = await answers.answer(
         ref,
         platform === undefined ? asked : { ...asked, platform },
       )
-      reply.header('cache-control', cacheControl(answer, refresh || node, now()))
+      reply.header('cache-control', cacheControl(answer, all || refresh || node, now()))
+      reply.header('cache-status', cacheStatus(answer, all || refresh, now()))
       if (answer.digest !== undefined) reply.header('docker-content-digest', answer.digest)
       reply.header('content-type', 'application/json; charset=utf-8')
-      return answerText(answer, explain)
+      return answerText(answer, explain, all)
     } finally {
       deadline.clear()
     }
@@ -43,8 +44,7 @@ const schema = {
   querystring: ResolveQuery,
   response: {
     200: {
-      $ref: 'ResolveResponse#',
-      description: 'The image.',
+      ...answered('ResolveResponse', 'The image.'),
       headers: {
         'Docker-Content-Digest': {
           type: 'string',
@@ -52,37 +52,25 @@ const schema = {
         },
         'Cache-Control': {
           type: 'string',
-          description: '`max-age` until `expiresAt`; `no-store` with `refresh` or `node`.',
+          description: '`max-age` until `expiresAt`; `no-store` with `refresh`, `all` or `node`.',
         },
+        'Cache-Status': {
+          type: 'string',
+          description: 'Where the answer comes from (RFC 9211).',
+        },
+        ETag: { type: 'string', description: 'For `If-None-Match`; absent with `no-store`.' },
       },
     },
-    400: failed('The reference, the platform or a parameter is wrong.'),
-    401: failed('Every registry that may have it asks for (other) credentials.'),
-    403: failed('Every registry that may have it refuses.'),
-    404: failed('No registry has it, or not for this platform.'),
-    422: failed('It is there, but is no image that can run.'),
-    429: {
-      ...failed('The registries ask to wait.'),
-      headers: {
-        'Retry-After': { type: 'integer', description: 'Seconds to wait before asking again.' },
-      },
-    },
-    500: failed('A fault of the service itself.'),
-    502: failed('The registries cannot be reached, or answer nonsense.'),
-    504: failed('Out of time.'),
+    304: { type: 'null', description: 'The client has this very answer (`If-None-Match`).' },
+    ...COMMON_PROBLEMS,
+    401: problem(
+      'Every registry that may have it asks for (other) credentials; with `WWW-Authenticate`: this service asks for its token.',
+    ),
+    403: problem('Every registry that may have it refuses.'),
+    404: problem('No registry has it, or not for this platform.'),
+    422: problem('It is there, but is no image that can run.'),
+    429: withRetryAfter(problem('The registries, or this service, ask to wait.')),
+    502: problem('The registries cannot be reached, or answer nonsense.'),
+    504: problem('Out of time.'),
   },
-}
-
-function failed(description: string) {
-  return { $ref: 'ErrorResponse#', description }
-}
-
-/**
- * A client may keep an answer as long as the service itself does. Not what was asked to be asked
- * anew, not the state of the node, and nothing that was the best of a bad situation.
- */
-function cacheControl(answer: Answer, volatile: boolean, now: number): string {
-  if (volatile || answer.source === 'stale' || answer.source === 'node') return 'no-store'
-  if (answer.expiresAt === undefined) return `max-age=${DIGEST_MAX_AGE_SECONDS}`
-  return `max-age=${Math.max(0, Math.floor((answer.expiresAt - now) / 1000))}`
 }

@@ -10,7 +10,7 @@ test('/livez answers while every door is closed', async (t) => {
 
   assert.equal(response.statusCode, 200)
   assert.deepEqual(response.json(), { status: 'live' })
-  assert.deepEqual(await documentErrors(app, 'LiveResponse', response.json()), [])
+  assert.deepEqual(await documentErrors('LiveResponse', response.json()), [])
   assert.equal(response.headers['cache-control'], 'no-store')
 })
 
@@ -25,7 +25,7 @@ test('/readyz is 200 when every door is open', async (t) => {
 
   assert.equal(response.statusCode, 200)
   assert.deepEqual(response.json(), { status: 'ready', doors })
-  assert.deepEqual(await documentErrors(app, 'ReadyResponse', response.json()), [])
+  assert.deepEqual(await documentErrors('ReadyResponse', response.json()), [])
 })
 
 test('/readyz is 503 when one door is closed, and says which and why', async (t) => {
@@ -41,7 +41,7 @@ test('/readyz is 503 when one door is closed, and says which and why', async (t)
   assert.equal(response.statusCode, 503)
   assert.equal(head.statusCode, 503)
   assert.deepEqual(response.json(), { status: 'not_ready', doors })
-  assert.deepEqual(await documentErrors(app, 'ReadyResponse', response.json()), [])
+  assert.deepEqual(await documentErrors('ReadyResponse', response.json()), [])
 })
 
 test('/readyz is 500 when the doors cannot be looked at', async (t) => {

@@ -271,3 +271,17 @@ test('so many blobs go at once, and the others wait for their turn', async (t) =
   assert.ok((await replies).every(({ complete }) => complete))
   assert.ok(most <= 2)
 })
+
+test('no browser runs what a registry calls a page: it would run beside the API', async (t) => {
+  const html: Behaviour = ({ response, found }) => {
+    response.writeHead(200, { 'content-type': 'text/html' }).end(found?.bytes)
+  }
+  const mirror = await startMirror(t, [place(await stocked(t, html))])
+
+  for (const path of [PATH, `/v2/library/app/manifests/${IMAGE.digest}`, '/v2/nope']) {
+    const { headers } = await mirror.get(path)
+
+    assert.equal(headers['content-security-policy'], "default-src 'none'; sandbox", path)
+    assert.equal(headers['x-content-type-options'], 'nosniff', path)
+  }
+})

@@ -19,7 +19,7 @@ test('a tag is answered with its image, its digests and where to pull it', async
 
   assert.equal(response.statusCode, 200)
   assert.equal(response.headers['content-type'], 'application/json; charset=utf-8')
-  assert.deepEqual(await documentErrors(app, 'ResolveResponse', response.json()), [])
+  assert.deepEqual(await documentErrors('ResolveResponse', response.json()), [])
   assert.deepEqual(response.json(), {
     requested: 'nginx:latest',
     reference: 'docker.io/library/nginx:latest',
@@ -51,15 +51,31 @@ test('the answerer gets the reference and the options as they were asked', async
   assert.deepEqual(bare, { input: 'nginx', refresh: false, node: false })
 })
 
-test('explain=true adds the attempts, and only then', async (t) => {
+test('explain=true adds the attempts and the candidates, and only then', async (t) => {
   const app = await openDoor(t)
 
   const explained = await app.inject('/resolve?ref=nginx&explain=true')
   const plain = await app.inject('/resolve?ref=nginx&explain=false')
 
-  assert.deepEqual(await documentErrors(app, 'ResolveResponse', explained.json()), [])
+  assert.deepEqual(await documentErrors('ResolveResponse', explained.json()), [])
   assert.deepEqual(explained.json().attempts, anAnswer().attempts)
+  assert.equal(explained.json().candidates[0].why, 'chosen: the first in order')
+  assert.equal(explained.json().candidates[0].exchanges[0].remaining, 99)
   assert.equal('attempts' in plain.json(), false)
+  assert.equal('candidates' in plain.json(), false)
+})
+
+test('all=true asks for everybody, shows the candidates, and may not be kept', async (t) => {
+  const answers = new ScriptedAnswers(anAnswer())
+  const app = await openDoor(t, { answers })
+
+  const response = await app.inject('/resolve?ref=nginx&all=true')
+
+  assert.deepEqual(await documentErrors('ResolveResponse', response.json()), [])
+  assert.equal(answers.asked[0]?.options.all, true)
+  assert.equal(response.json().candidates.length, 1)
+  assert.equal('attempts' in response.json(), false)
+  assert.equal(response.headers['cache-control'], 'no-store')
 })
 
 test('what the node has is passed on', async (t) => {
@@ -68,7 +84,7 @@ test('what the node has is passed on', async (t) => {
 
   const response = await app.inject('/resolve?ref=nginx&node=true')
 
-  assert.deepEqual(await documentErrors(app, 'ResolveResponse', response.json()), [])
+  assert.deepEqual(await documentErrors('ResolveResponse', response.json()), [])
   assert.deepEqual(response.json().node, { present: true, imageId: IMAGE_ID })
 })
 
@@ -85,7 +101,7 @@ test('what the node cannot know is null, and nobody may keep such an answer', as
   const response = await app.inject('/resolve?ref=nginx')
 
   const body = response.json()
-  assert.deepEqual(await documentErrors(app, 'ResolveResponse', body), [])
+  assert.deepEqual(await documentErrors('ResolveResponse', body), [])
   assert.deepEqual(
     [body.digest, body.manifestDigest, body.mediaType, body.expiresAt],
     [null, null, null, null],
@@ -146,7 +162,7 @@ for (const code of Object.keys(httpStatus) as ErrorCode[]) {
 
     const body = response.json()
     assert.equal(response.statusCode, httpStatus[code])
-    assert.deepEqual(await documentErrors(app, 'ErrorResponse', body), [])
+    assert.deepEqual(await documentErrors('ErrorResponse', body), [])
     assert.equal(body.errors[0].code, code)
     assert.deepEqual(body.errors[0].detail, { attempts })
     assert.equal(response.headers['cache-control'], 'no-store')
@@ -179,7 +195,7 @@ for (const [query, message] of badQueries) {
     const response = await app.inject(`/resolve${query}`)
 
     assert.equal(response.statusCode, 400)
-    assert.deepEqual(await documentErrors(app, 'ErrorResponse', response.json()), [])
+    assert.deepEqual(await documentErrors('ErrorResponse', response.json()), [])
     assert.equal(response.json().errors[0].code, 'REQUEST_INVALID')
     assert.match(response.json().errors[0].message, message)
     assert.equal(answers.asked.length, 0)

@@ -5,13 +5,19 @@ import { anAnswer } from '../../support/http-door.ts'
 
 test('nothing is told that the contract does not name', () => {
   const secret = { password: 'hunter2' }
-  const { platform, references, attempts } = anAnswer()
+  const { platform, references, attempts, candidates = [] } = anAnswer()
   const answer = {
     ...anAnswer(),
     ...secret,
     platform: { ...platform, ...secret },
     references: references.map((each) => ({ ...each, ...secret })),
     attempts: attempts.map((each) => ({ ...each, ...secret })),
+    candidates: candidates.map(({ exchanges, ...each }) => ({
+      ...each,
+      ...secret,
+      error: { code: 'DENIED' as const, message: 'no', ...secret },
+      exchanges: exchanges.map((exchange) => ({ ...exchange, ...secret })),
+    })),
     node: { present: true, imageId: 'x', ...secret },
   }
 
@@ -19,6 +25,7 @@ test('nothing is told that the contract does not name', () => {
 
   assert.ok(text.includes('"attempts"'))
   assert.ok(text.includes('"node"'))
+  assert.ok(text.includes('"exchanges"'))
   assert.ok(!text.includes('hunter2'))
 })
 
@@ -49,10 +56,13 @@ test('what was written for the cache is not given out for another source or with
   const stale = JSON.parse(answerText({ ...cached, source: 'stale' }, false))
   const withNode = JSON.parse(answerText({ ...cached, node: { present: false } }, false))
   const explained = JSON.parse(answerText(cached, true))
+  const everybody = JSON.parse(answerText(cached, false, true))
   const later = JSON.parse(answerText({ ...cached, resolvedAt: cached.resolvedAt + 1000 }, false))
 
   assert.equal(stale.source, 'stale')
   assert.deepEqual(withNode.node, { present: false })
   assert.equal(explained.attempts.length, 1)
+  assert.equal(everybody.candidates.length, 1)
+  assert.equal(everybody.attempts, undefined)
   assert.equal(later.resolvedAt, '2026-01-31T12:00:01.000Z')
 })

@@ -79,3 +79,17 @@ test('a signal that was aborted is never given to the next request', async () =>
   second.clear()
   request.socket.emit('close')
 })
+
+test('a limit of another length has a signal of its own', async () => {
+  const alive = setInterval(() => {}, 1000)
+  const request = aRequest()
+  startDeadline(request, 60_000).clear()
+
+  const short = startDeadline(request, 5)
+  await once(short.signal, 'abort')
+
+  clearInterval(alive)
+  assert.equal(short.signal.reason.name, 'TimeoutError')
+  short.clear()
+  request.socket.emit('close')
+})

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PageQuery } from '../../../api/v1/registries.ts'
 import { ResolveQuery } from '../../../api/v1/resolve.ts'
 import { readQuery } from '../../../src/http/query.ts'
 
@@ -35,3 +36,25 @@ test('a long unknown name is cut in the message', () => {
   assert.ok('error' in read)
   assert.ok(read.error.message.length < 200)
 })
+
+const numbers: readonly (readonly [string, number | undefined])[] = [
+  ['1', 1],
+  ['0010', 10],
+  ['1000', 1000],
+  ['0', undefined],
+  ['1001', undefined],
+  ['1.5', undefined],
+  ['-1', undefined],
+  ['1e2', undefined],
+  ['', undefined],
+  ['9'.repeat(30), undefined],
+]
+
+for (const [text, number] of numbers) {
+  test(`a number of '${text}' is ${number ?? 'refused'}`, () => {
+    const read = readQuery(PageQuery, { n: text })
+
+    if (number !== undefined) assert.deepEqual(read, { value: { n: number } })
+    else assert.match(String('error' in read && read.error), /'n' must be a whole number from 1/)
+  })
+}

@@ -1,0 +1,146 @@
+import type { XStatic } from 'typebox/schema'
+import type { ObjectSchema } from './schema.ts'
+
+/** One configured registry, and how it does. */
+export const RegistryStatus = {
+  $id: 'RegistryStatus',
+  description: 'One configured registry, and how it does. Never holds a secret.',
+  type: 'object',
+  required: [
+    'name',
+    'address',
+    'priority',
+    'offline',
+    'trusted',
+    'capabilities',
+    'credentials',
+    'healthy',
+    'state',
+    'latencyMs',
+    'retryAt',
+    'lastSuccessAt',
+    'lastFailureAt',
+  ],
+  properties: {
+    name: { type: 'string', examples: ['harbor.corp/proxy-docker'] },
+    address: { type: 'string', examples: ['https://harbor.corp/proxy-docker'] },
+    priority: { type: 'integer', description: '0 to 10000; higher is asked first.' },
+    offline: { type: 'boolean', description: 'The one of `address:`; it wins ties.' },
+    upstreams: {
+      type: 'array',
+      items: { type: 'string' },
+      description: 'Whose images it serves. Absent: a private registry serves every domain.',
+    },
+    trusted: { type: 'boolean' },
+    capabilities: { type: 'array', items: { type: 'string', enum: ['resolve', 'pull'] } },
+    credentials: { type: 'boolean', description: 'Credentials are configured for it.' },
+    healthy: { type: 'boolean', description: 'It would be asked now.' },
+    state: {
+      type: 'string',
+      enum: ['closed', 'open', 'half-open', 'parked'],
+      description:
+        'Of its breaker: `closed` in use, `open` failing and left alone, `half-open` on probation, `parked` it asked for a pause.',
+    },
+    latencyMs: {
+      type: ['number', 'null'],
+      description: 'Moving average of its answers; null before the first.',
+    },
+    retryAt: {
+      type: ['string', 'null'],
+      format: 'date-time',
+      description: 'When it is asked again, while it is left alone.',
+    },
+    lastSuccessAt: { type: ['string', 'null'], format: 'date-time' },
+    lastFailureAt: { type: ['string', 'null'], format: 'date-time' },
+    lastError: {
+      type: 'object',
+      required: ['code', 'message'],
+      properties: { code: { type: 'string' }, message: { type: 'string' } },
+    },
+    rateLimit: {
+      type: 'object',
+      description: 'What it says of the requests that are left.',
+      required: ['remaining'],
+      properties: {
+        remaining: { type: 'integer' },
+        limit: { type: 'integer' },
+        windowSeconds: { type: 'integer' },
+      },
+    },
+  },
+} as const satisfies ObjectSchema
+export type RegistryStatus = XStatic<typeof RegistryStatus>
+
+/** Answer of `GET /registries`. */
+export const RegistriesResponse = {
+  $id: 'RegistriesResponse',
+  description: 'The configured registries in the order of asking.',
+  type: 'object',
+  required: ['registries'],
+  properties: { registries: { type: 'array', items: RegistryStatus } },
+} as const satisfies ObjectSchema
+export type RegistriesResponse = XStatic<typeof RegistriesResponse>
+
+const page = {
+  n: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 1000,
+    default: 100,
+    description: 'At most so many names.',
+  },
+  last: { type: 'string', description: 'The names behind this one: `next` of the page before.' },
+} as const
+
+/** Of `GET /registries/{name}/images`. */
+export const PageQuery = {
+  type: 'object',
+  additionalProperties: false,
+  properties: page,
+} as const satisfies ObjectSchema
+export type PageQuery = XStatic<typeof PageQuery>
+
+/** Of `GET /registries/{name}/tags`. */
+export const TagsQuery = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['repository'],
+  properties: {
+    repository: {
+      type: 'string',
+      description: 'Below the address of the registry, as `GET /registries/{name}/images` has it.',
+      examples: ['library/nginx'],
+    },
+    ...page,
+  },
+} as const satisfies ObjectSchema
+export type TagsQuery = XStatic<typeof TagsQuery>
+
+/** Answer of `GET /registries/{name}/images`. */
+export const RepositoriesResponse = {
+  $id: 'RepositoriesResponse',
+  description: 'A page of the repositories of a registry, as its catalogue lists them.',
+  type: 'object',
+  required: ['registry', 'repositories', 'next'],
+  properties: {
+    registry: { type: 'string' },
+    repositories: { type: 'array', items: { type: 'string' } },
+    next: { type: ['string', 'null'], description: '`last` for the next page; null: no more.' },
+  },
+} as const satisfies ObjectSchema
+export type RepositoriesResponse = XStatic<typeof RepositoriesResponse>
+
+/** Answer of `GET /registries/{name}/tags`. */
+export const TagsResponse = {
+  $id: 'TagsResponse',
+  description: 'A page of the tags of a repository.',
+  type: 'object',
+  required: ['registry', 'repository', 'tags', 'next'],
+  properties: {
+    registry: { type: 'string' },
+    repository: { type: 'string' },
+    tags: { type: 'array', items: { type: 'string' } },
+    next: { type: ['string', 'null'], description: '`last` for the next page; null: no more.' },
+  },
+} as const satisfies ObjectSchema
+export type TagsResponse = XStatic<typeof TagsResponse>

@@ -1,0 +1,25 @@
+/** What one client may take. */
+export interface Limits {
+  /** Request line and headers together. */
+  readonly maxHeaderBytes: number
+  readonly maxBodyBytes: number
+  readonly maxConnections: number
+  /** Until the headers are there. */
+  readonly headersTimeoutMs: number
+  /** Until the whole request is there. */
+  readonly requestTimeoutMs: number
+  /** Of a connection without a request. */
+  readonly keepAliveTimeoutMs: number
+  /** What requests in flight get when the door closes. */
+  readonly closeGraceMs: number
+}
+
+export const defaultLimits: Limits = {
+  maxHeaderBytes: 16 * 1024,
+  maxBodyBytes: 256 * 1024,
+  maxConnections: 1024,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 15_000,
+  keepAliveTimeoutMs: 60_000,
+  closeGraceMs: 5_000,
+}

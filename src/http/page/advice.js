@@ -1,0 +1,25 @@
+const OTHER_VERSION = 'This page is of another version than the service: load it again.'
+
+/** What to do, by error code. */
+export const advice = {
+  NAME_INVALID: 'Correct the reference: [domain/]path[:tag][@digest].',
+  PLATFORM_INVALID: 'Write it as os/architecture[/variant], for example linux/arm64.',
+  MANIFEST_UNKNOWN: 'Look for a misspelling; below is who was asked.',
+  PLATFORM_UNKNOWN: 'Ask for another platform, or have the image built for this one.',
+  UNAUTHORIZED: 'Give the registry its credentials in the configuration.',
+  DENIED: 'Have the right granted there; a registry on a private address has to be configured.',
+  TOOMANYREQUESTS: 'Wait a while; credentials of the registry usually raise its limit.',
+  UNSUPPORTED: 'Ask for another reference: this one leads to something that cannot run.',
+  DIGEST_INVALID: 'Look at the registry, or a proxy before it: it sends other bytes than it says.',
+  MANIFEST_INVALID: 'Look at the registry, and push the image anew.',
+  UNAVAILABLE: 'Try again; below is who failed, and how.',
+  DEADLINE_EXCEEDED: 'Try again; below is who was slow.',
+  CANCELED: 'Ask again.',
+  CONFIG_INVALID: 'Run image-resolver config check on the machine of the service.',
+  UNKNOWN: 'Read the log of the service, which has the details.',
+  REQUEST_INVALID: 'Correct the request; the message names the place.',
+  ROUTE_UNKNOWN: OTHER_VERSION,
+  METHOD_UNSUPPORTED: OTHER_VERSION,
+  /** The page's own: no answer came. */
+  NO_ANSWER: 'See whether the service runs: systemctl status image-resolver.',
+}

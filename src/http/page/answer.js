@@ -1,0 +1,77 @@
+import { identifier } from './copy.js'
+import { el } from './dom.js'
+import { story } from './story.js'
+import { clock } from './words.js'
+
+/** @param {ResolveResponse} answer */
+export function answerView(answer) {
+  const { os, architecture, variant } = answer.platform
+  const platform = [os, architecture, variant].filter(Boolean).join('/')
+  const candidates = answer.candidates ?? []
+  return el(
+    'article.panel',
+    el('h2.asked', el('code', answer.reference)),
+    el(
+      answer.source === 'stale' || answer.source === 'node' ? 'p.warn' : 'p.quiet',
+      origin(answer),
+    ),
+    el(
+      'dl.identity',
+      ...fact('image ID', el('strong', identifier(answer.imageId, 'the image ID'))),
+      ...(answer.digest === null ? [] : fact('digest', identifier(answer.digest, 'the digest'))),
+      ...manifest(answer),
+      ...fact('platform', el('code', platform)),
+    ),
+    el('h3', 'Pull it from ', el('small', 'best first')),
+    el('ol.ranking', ...answer.references.map(ranked)),
+    el('h3', 'Why this answer ', el('small', told(answer))),
+    candidates.length === 0
+      ? el('p.quiet', 'The cache does not know any more who was asked.')
+      : story(candidates),
+  )
+}
+
+/** @param {ResolveResponse} answer */
+function manifest({ digest, manifestDigest }) {
+  if (manifestDigest === null || manifestDigest === digest) return []
+  return fact('manifest', identifier(manifestDigest, 'the digest of the manifest'))
+}
+
+/** @param {ResolveResponse} answer */
+function origin({ source, registry, resolvedAt, expiresAt }) {
+  if (source === 'node') return 'Every registry failed; the runtime of this node has the image.'
+  if (source === 'stale') {
+    return `No registry answers; ${registry} said this on ${clock(resolvedAt)}.`
+  }
+  const said = source === 'cache' ? `From the cache; ${registry} said so` : `${registry} said so`
+  const until = expiresAt === null ? 'and a digest never changes' : `good until ${clock(expiresAt)}`
+  return `${said} at ${clock(resolvedAt)}, ${until}.`
+}
+
+/** @param {ResolveResponse} answer */
+function told({ source, resolvedAt }) {
+  return source === 'cache' ? `when it was asked, at ${clock(resolvedAt)}` : 'who was asked what'
+}
+
+/**
+ * @param {string} name
+ * @param {Node} value
+ */
+function fact(name, value) {
+  return [el('dt', name), el('dd', value)]
+}
+
+/** @param {RankedReference} each */
+function ranked({ reference, kind, priority, verified }) {
+  return el(
+    'li',
+    identifier(reference, reference),
+    el(
+      'small',
+      el(verified ? 'span.accent' : 'span', verified ? 'verified' : 'assumed'),
+      ` · ${kind} · priority ${priority}`,
+    ),
+  )
+}
+
+/** @import { RankedReference, ResolveResponse } from '../../../api/v1/resolve.ts' */

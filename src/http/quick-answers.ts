@@ -1,0 +1,153 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { parse } from 'node:querystring'
+import { ResolveQuery } from '../../api/v1/resolve.ts'
+import type { Answer } from '../resolver/answer.ts'
+import { type WrittenAnswer, writtenAnswer } from './answer-text.ts'
+import { cacheControl, cacheStatus } from './caching.ts'
+import { hasAlready } from './etag.ts'
+import { acceptsGzip } from './gzip.ts'
+import { readQuery } from './query.ts'
+import { requestId } from './request-id.ts'
+import type { Answers } from './types.ts'
+
+const PATH = '/resolve?'
+/** Of the names of the headers that matter, so that most others need not be looked at. */
+const MATTERING_LENGTHS = new Set(
+  ['accept-encoding', 'if-none-match', 'x-request-id'].map(({ length }) => length),
+)
+/** Questions that are remembered as they were put, and how long each may be. */
+const MAX_QUESTIONS = 4_096
+const MAX_URL = 1_024
+
+/** A question that the cache may answer: what it has now. */
+type Question = () => Answer | undefined
+
+/**
+ * What does not change while an answer is the same and the second too. The fields are as `writeHead`
+ * takes them, names and values in turns; the last value is the ID of the request, written in for each.
+ */
+interface Head {
+  readonly answer: WrittenAnswer
+  readonly second: number
+  readonly known: string[]
+  readonly plain: string[]
+  readonly gzip: string[]
+}
+
+interface Asked {
+  readonly question: Question | undefined
+  head?: Head
+}
+
+export interface QuickAnswersOptions {
+  readonly answers: Answers
+  readonly now: () => number
+  /** Whether somebody may ask; what to say to who may not is not ours. */
+  readonly admits: (request: IncomingMessage) => boolean
+}
+
+/**
+ * Answers `GET /resolve` from the cache before the framework sees it, which would take longer than
+ * everything else together. What is not plainly there at once goes the ordinary way, with the same
+ * headers and the same body in the end.
+ */
+export class QuickAnswers {
+  readonly #options: QuickAnswersOptions
+  readonly #asked = new Map<string, Asked>()
+
+  constructor(options: QuickAnswersOptions) {
+    this.#options = options
+  }
+
+  /** @returns whether it was answered; if not, nothing was written */
+  answer(request: IncomingMessage, response: ServerResponse): boolean {
+    const { url = '' } = request
+    if (!url.startsWith(PATH) || request.method !== 'GET') return false
+    const asked = this.#asked.get(url) ?? this.#read(url)
+    const { question } = asked
+    if (question === undefined || !this.#options.admits(request)) return false
+    const answer = question()
+    if (answer === undefined) return false
+    send(request, response, this.#head(asked, answer))
+    return true
+  }
+
+  #head(asked: Asked, answer: Answer): Head {
+    const now = this.#options.now()
+    const second = Math.floor(now / 1000)
+    const written = writtenAnswer(answer)
+    const known = asked.head
+    if (known?.answer === written && known.second === second) return known
+    const head = headOf(answer, written, now)
+    asked.head = head
+    return head
+  }
+
+  #read(url: string): Asked {
+    const { prepare } = this.#options.answers
+    if (prepare === undefined || url.length > MAX_URL) return { question: undefined }
+    const read = readQuery(ResolveQuery, parse(url.slice(PATH.length)))
+    const asked = { question: 'error' in read ? undefined : this.#question(read.value) }
+    if (this.#asked.size >= MAX_QUESTIONS) this.#asked.clear()
+    this.#asked.set(url, asked)
+    return asked
+  }
+
+  #question({ ref, platform, ...flags }: Record<string, unknown>): Question | undefined {
+    if (Object.values(flags).includes(true)) return undefined
+    return this.#options.answers.prepare?.(String(ref), platform as string | undefined)
+  }
+}
+
+function headOf(answer: Answer, written: WrittenAnswer, now: number): Head {
+  const { bytes, etag, gzip } = written
+  const { digest } = answer
+  const common = [
+    ...['cache-control', cacheControl(answer, false, now)],
+    ...['cache-status', cacheStatus(answer, false, now)],
+    ...(digest === undefined ? [] : ['docker-content-digest', digest]),
+    ...(gzip === undefined ? [] : ['vary', 'Accept-Encoding']),
+  ]
+  const type = ['content-type', 'application/json; charset=utf-8']
+  const id = ['x-request-id', '']
+  return {
+    answer: written,
+    second: Math.floor(now / 1000),
+    known: [...common, 'etag', etag, ...id],
+    plain: [...common, 'etag', etag, ...type, 'content-length', String(bytes), ...id],
+    gzip: [
+      ...common,
+      ...['etag', gzip?.etag ?? etag, 'content-encoding', 'gzip', ...type],
+      ...['content-length', String(gzip?.body.length ?? bytes), ...id],
+    ],
+  }
+}
+
+/** `request.headers` is put together when it is first asked for, which takes longer than this. */
+function headersOf({ rawHeaders }: IncomingMessage): IncomingHttpHeaders {
+  const found: IncomingHttpHeaders = {}
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]
+    if (name === undefined || !MATTERING_LENGTHS.has(name.length)) continue
+    found[name.toLowerCase()] ??= rawHeaders[index + 1]
+  }
+  return found
+}
+
+function send(request: IncomingMessage, response: ServerResponse, head: Head): void {
+  const headers = headersOf(request)
+  const { etag, gzip, text } = head.answer
+  const id = requestId(headers)
+  if (hasAlready(headers['if-none-match'], etag)) {
+    response.writeHead(304, withId(head.known, id)).end()
+  } else if (gzip !== undefined && acceptsGzip(headers['accept-encoding'])) {
+    response.writeHead(200, withId(head.gzip, id)).end(gzip.body)
+  } else {
+    response.writeHead(200, withId(head.plain, id)).end(text)
+  }
+}
+
+function withId(fields: string[], id: string): string[] {
+  fields[fields.length - 1] = id
+  return fields
+}

@@ -1,0 +1,51 @@
+import type { FastifyInstance } from 'fastify'
+import type { Failure } from './failure.ts'
+import { healthRoutes } from './routes/health.ts'
+import { imagesRoutes } from './routes/images.ts'
+import { pullRoute } from './routes/pull.ts'
+import { registriesRoutes } from './routes/registries.ts'
+import { resolveRoute } from './routes/resolve.ts'
+import { resolveManyRoute } from './routes/resolve-many.ts'
+import { documentRoute, selfRoutes } from './routes/self.ts'
+import type { Answers, NodeImages, Readiness, RegistryDesk, Self } from './types.ts'
+
+export interface RoutesOptions {
+  readonly answers: Answers
+  readonly readiness: Readiness
+  /** Each absent: a door without its routes. */
+  readonly images?: NodeImages
+  readonly registries?: RegistryDesk
+  readonly self?: Self
+  /** Total limit of one question. Default: 30 seconds. */
+  readonly timeoutMs?: number
+  /** Total limit of one `POST /resolve`. Default: 5 minutes. */
+  readonly manyTimeoutMs?: number
+}
+
+export interface RoutesContext {
+  readonly now: () => number
+  /** Loads the OpenAPI document. */
+  readonly document: () => Promise<string>
+  /** Hears of what is nobody's mistake but ours and goes into an answer that is not itself a failure. */
+  readonly onUnexpected: (failure: Failure) => void
+}
+
+/** The routes of the API: every one that openapi.yaml describes. */
+export function addRoutes(
+  app: FastifyInstance,
+  options: RoutesOptions,
+  { now, document, onUnexpected }: RoutesContext,
+): void {
+  const { answers, images, readiness, registries, self } = options
+  const { manyTimeoutMs = 300_000, timeoutMs = 30_000 } = options
+  resolveRoute(app, { answers, timeoutMs, now })
+  resolveManyRoute(app, { answers, timeoutMs: manyTimeoutMs, onUnexpected })
+  if (images !== undefined) {
+    imagesRoutes(app, { images, timeoutMs })
+    pullRoute(app, { images, now, onUnexpected })
+  }
+  if (registries !== undefined) registriesRoutes(app, { registries, timeoutMs })
+  if (self !== undefined) selfRoutes(app, self)
+  healthRoutes(app, readiness)
+  documentRoute(app, document)
+}

@@ -1,0 +1,128 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { ImageRecord, ImagesResponse } from '../../../api/v1/images.ts'
+import { ResolveError } from '../../errors.ts'
+import { quote } from '../../reference/quote.ts'
+import { startDeadline } from '../deadline.ts'
+import { RequestError } from '../failure.ts'
+import { answer, COMMON_PROBLEMS, problem, TOKEN_NEEDED } from '../responses.ts'
+import type { NodeImages } from '../types.ts'
+
+/** Names contain slashes, so that an image is all the rest of a path. */
+interface ImageRoute {
+  Params: { '*': string }
+}
+
+export interface ImagesRouteOptions {
+  readonly images: NodeImages
+  readonly timeoutMs: number
+}
+
+/** `GET /images`, and one of them: shown or, with the token, removed. */
+export function imagesRoutes(app: FastifyInstance, options: ImagesRouteOptions): void {
+  const { images, timeoutMs } = options
+  const within = async <T>(
+    request: FastifyRequest,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> => {
+    const deadline = startDeadline(request.raw, timeoutMs)
+    try {
+      return await work(deadline.signal)
+    } finally {
+      deadline.clear()
+    }
+  }
+
+  app.get('/images', { schema: list }, async (request, reply): Promise<ImagesResponse> => {
+    const found = await within(request, (signal) => images.list(signal))
+    reply.header('cache-control', 'no-cache')
+    return { images: [...found] }
+  })
+  app.get<ImageRoute>(
+    '/images/*',
+    { schema: one },
+    async (request, reply): Promise<ImageRecord> => {
+      const name = nameOf(request)
+      const found = await within(request, (signal) => images.status(name, signal))
+      if (found === undefined) {
+        throw new ResolveError('MANIFEST_UNKNOWN', `the runtime has no image ${quote(name)}`)
+      }
+      reply.header('cache-control', 'no-cache')
+      return found
+    },
+  )
+  app.delete<ImageRoute>(
+    '/images/*',
+    { schema: removal, config: { access: 'write' } },
+    async (request, reply) => {
+      const name = nameOf(request)
+      await within(request, (signal) => images.remove(name, signal))
+      return reply.code(204).header('cache-control', 'no-store').send()
+    },
+  )
+}
+
+/** To some runtimes the empty name is the beginning of every ID. */
+function nameOf({ params }: { readonly params: ImageRoute['Params'] }): string {
+  const name = params['*']
+  if (name.trim() !== '') return name
+  throw new RequestError('REQUEST_INVALID', 'name an image: /images/nginx:latest, or /images/ID')
+}
+
+const RUNTIME_PROBLEMS = {
+  403: problem("The service has no right to use the runtime's socket."),
+  502: problem('There is no runtime, or it does not answer.'),
+  504: problem('Out of time.'),
+}
+
+const list = {
+  operationId: 'images',
+  summary: 'The images that the container runtime of this machine has.',
+  response: {
+    200: answer('ImagesResponse', 'The images.'),
+    304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+    ...COMMON_PROBLEMS,
+    ...RUNTIME_PROBLEMS,
+  },
+}
+
+const params = {
+  type: 'object',
+  required: ['image'],
+  properties: {
+    image: {
+      type: 'string',
+      description: 'Any of its names, or its ID; slashes may stand as they are.',
+      examples: ['nginx:latest'],
+    },
+  },
+}
+
+const one = {
+  operationId: 'image',
+  summary: 'One of them, by any of its names or its ID.',
+  params,
+  response: {
+    200: answer('ImageRecord', 'The image.'),
+    304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+    ...COMMON_PROBLEMS,
+    404: problem('The runtime has no such image.'),
+    ...RUNTIME_PROBLEMS,
+  },
+}
+
+const removal = {
+  operationId: 'removeImage',
+  summary: 'Removes an image with all its names. What is not there is a success.',
+  security: TOKEN_NEEDED,
+  params,
+  response: {
+    204: { type: 'null', description: 'It is not there, or no longer.' },
+    ...COMMON_PROBLEMS,
+    ...RUNTIME_PROBLEMS,
+    403: problem(
+      "No token is configured, which turns this off, or the service has no right to use the runtime's socket.",
+    ),
+    413: problem('There is a body, and it is over 256 KiB.'),
+    415: problem('There is a body, and it is not `application/json`.'),
+  },
+}

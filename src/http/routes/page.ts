@@ -1,0 +1,56 @@
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { RequestError } from '../failure.ts'
+import { type PageAsset, readPageAssets } from '../page-assets.ts'
+
+/** Copied beside the compiled module by `npm run build`. */
+const FOLDER = new URL('../page/', import.meta.url)
+
+const headers = {
+  // A service of another version has another page, and its tag says whether it has.
+  'cache-control': 'no-cache',
+  // Nothing but its own files and the API; and the browser itself refuses markup from strings.
+  'content-security-policy': [
+    "default-src 'none'",
+    "connect-src 'self'",
+    "img-src 'self'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ].join('; '),
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  // A reference in the address is nobody else's business.
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+} as const
+
+/**
+ * `GET /`: the page for people, and below `/page/` its files. It holds nothing of this service: what it
+ * shows, it asks of the API, with the token where one is needed.
+ *
+ * @param folder its files; they are read at the first request
+ */
+export function pageRoutes(app: FastifyInstance, folder = FOLDER): void {
+  let assets: Promise<ReadonlyMap<string, PageAsset>> | undefined
+  const read = () => {
+    assets ??= readPageAssets(folder)
+    assets.catch(() => {
+      assets = undefined
+    })
+    return assets
+  }
+  const send = async (reply: FastifyReply, name: string): Promise<FastifyReply> => {
+    const asset = (await read()).get(name)
+    if (asset === undefined) throw new RequestError('ROUTE_UNKNOWN', 'the page has no such file')
+    return reply.headers(headers).type(asset.contentType).send(asset.text)
+  }
+  const config = { access: 'open' } as const
+  app.get('/', { config }, (_request, reply) => send(reply, 'index.html'))
+  app.get<{ Params: { file: string } }>('/page/:file', { config }, (request, reply) =>
+    send(reply, request.params.file),
+  )
+}

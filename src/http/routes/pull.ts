@@ -1,0 +1,93 @@
+import { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import { type PullEvent, PullRequest } from '../../../api/v1/images.ts'
+import { parseReference } from '../../reference/reference.ts'
+import { type Failure, toFailure } from '../failure.ts'
+import { COMMON_PROBLEMS, content, problem, TOKEN_NEEDED } from '../responses.ts'
+import type { NodeImages } from '../types.ts'
+
+/** Proxies cut off what is silent, and people wonder. */
+const TELL_EVERY_MS = 5_000
+
+export interface PullRouteOptions {
+  readonly images: NodeImages
+  readonly now: () => number
+  readonly tellEveryMs?: number
+  /** Hears of what is nobody's mistake but ours. */
+  readonly onUnexpected: (failure: Failure) => void
+}
+
+/** `POST /images/pull`, told in server-sent events. Who leaves cancels the pull. */
+export function pullRoute(app: FastifyInstance, options: PullRouteOptions): void {
+  const { images } = options
+  app.post<{ Body: PullRequest }>(
+    '/images/pull',
+    { schema, config: { access: 'write' } },
+    async (request, reply) => {
+      const { reference } = request.body
+      // What can be known before is told by the status.
+      parseReference(reference)
+      await images.check()
+      const left = new AbortController()
+      reply.raw.once('close', () => left.abort())
+      const events = Readable.from(pull(reference, left.signal, options))
+      return reply.type('text/event-stream').header('cache-control', 'no-store').send(events)
+    },
+  )
+}
+
+async function* pull(
+  reference: string,
+  signal: AbortSignal,
+  options: PullRouteOptions,
+): AsyncGenerator<string> {
+  const { images, now, tellEveryMs = TELL_EVERY_MS, onUnexpected } = options
+  const began = now()
+  const told = (state: PullEvent['state'], more: Partial<PullEvent> = {}): string =>
+    eventText({ state, reference, seconds: Math.max(0, now() - began) / 1000, ...more })
+  const ended: Promise<() => string> = images.pull(reference, signal).then(
+    (imageId) => () => told('pulled', { imageId }),
+    (thrown: unknown) => () => {
+      const failure = toFailure(thrown)
+      if (failure.unexpected !== undefined) onUnexpected(failure)
+      const [{ code, message } = { code: 'UNKNOWN', message: '' }] = failure.body.errors
+      return told('failed', { error: { code, message } })
+    },
+  )
+  for (;;) {
+    yield told('pulling')
+    const timer = new AbortController()
+    const pause = delay(tellEveryMs, undefined, { signal: timer.signal }).catch(() => undefined)
+    const end = await Promise.race([ended, pause])
+    timer.abort()
+    if (end === undefined) continue
+    yield end()
+    return
+  }
+}
+
+/** The name of the event is its state (HTML, "Server-sent events"). */
+function eventText(event: PullEvent): string {
+  return `event: ${event.state}\ndata: ${JSON.stringify(event)}\n\n`
+}
+
+const schema = {
+  operationId: 'pullImage',
+  summary: 'Pulls an image as a kubelet without credentials does.',
+  description:
+    'The answer is a stream of server-sent events: `pulling` at once and every 5 seconds, at last `pulled` or `failed`, each with a PullEvent as its data. Closing the connection cancels the pull.',
+  security: TOKEN_NEEDED,
+  body: PullRequest,
+  response: {
+    200: content('text/event-stream', { type: 'string' }, 'The events; see PullEvent.'),
+    ...COMMON_PROBLEMS,
+    403: problem(
+      "No token is configured, which turns this off, or the service has no right to use the runtime's socket.",
+    ),
+    413: problem('The body is over 256 KiB.'),
+    415: problem('The body is not `application/json`.'),
+    502: problem('There is no runtime, or it does not answer.'),
+    504: problem('Out of time.'),
+  },
+}

@@ -1,0 +1,129 @@
+import type { FastifyInstance } from 'fastify'
+import {
+  PageQuery,
+  type RegistriesResponse,
+  type RepositoriesResponse,
+  TagsQuery,
+  type TagsResponse,
+} from '../../../api/v1/registries.ts'
+import { quote } from '../../reference/quote.ts'
+import { startDeadline } from '../deadline.ts'
+import { RequestError } from '../failure.ts'
+import { answer, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
+import type { NamePage, PageOptions, RegistryDesk } from '../types.ts'
+
+interface Named {
+  readonly name: string
+}
+
+export interface RegistriesRouteOptions {
+  readonly registries: RegistryDesk
+  readonly timeoutMs: number
+}
+
+/** `GET /registries`, and what one of them says it has. */
+export function registriesRoutes(app: FastifyInstance, options: RegistriesRouteOptions): void {
+  const { registries, timeoutMs } = options
+
+  app.get('/registries', { schema: list }, async (_request, reply): Promise<RegistriesResponse> => {
+    reply.header('cache-control', 'no-cache')
+    return { registries: [...registries.statuses()] }
+  })
+  app.get<{ Params: Named; Querystring: PageQuery }>(
+    '/registries/:name/images',
+    { schema: repositories },
+    async (request, reply): Promise<RepositoriesResponse> => {
+      const { name } = request.params
+      const { names, last = null } = await ask(request, name, (page) =>
+        registries.repositories(name, page),
+      )
+      reply.header('cache-control', 'no-cache')
+      return { registry: name, repositories: [...names], next: last }
+    },
+  )
+  app.get<{ Params: Named; Querystring: TagsQuery }>(
+    '/registries/:name/tags',
+    { schema: tags },
+    async (request, reply): Promise<TagsResponse> => {
+      const { name } = request.params
+      const { repository } = request.query
+      const { names, last = null } = await ask(request, name, (page) =>
+        registries.tags(name, repository, page),
+      )
+      reply.header('cache-control', 'no-cache')
+      return { registry: name, repository, tags: [...names], next: last }
+    },
+  )
+
+  async function ask(
+    request: { readonly raw: Parameters<typeof startDeadline>[0]; readonly query: PageQuery },
+    name: string,
+    listing: (page: PageOptions) => Promise<NamePage>,
+  ): Promise<NamePage> {
+    if (!registries.statuses().some((each) => each.name === name)) throw unknownRegistry(name)
+    const { n = PageQuery.properties.n.default, last } = request.query
+    const deadline = startDeadline(request.raw, timeoutMs)
+    const { signal } = deadline
+    try {
+      return await listing(last === undefined ? { n, signal } : { n, signal, last })
+    } finally {
+      deadline.clear()
+    }
+  }
+}
+
+/** The path leads nowhere, which is no answer of a registry. */
+function unknownRegistry(name: string): RequestError {
+  const hint = 'GET /registries lists those that are'
+  return new RequestError('ROUTE_UNKNOWN', `no registry ${quote(name)} is configured; ${hint}`)
+}
+
+const list = {
+  operationId: 'registries',
+  summary: 'The configured registries, and how they do.',
+  response: {
+    200: answer('RegistriesResponse', 'The registries.'),
+    304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+    ...COMMON_PROBLEMS,
+  },
+}
+
+const params = {
+  type: 'object',
+  required: ['name'],
+  properties: {
+    name: {
+      type: 'string',
+      description: 'As in `GET /registries`, percent-encoded.',
+      examples: ['harbor.corp/proxy-docker'],
+    },
+  },
+}
+
+const problems = {
+  304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+  ...COMMON_PROBLEMS,
+  401: problem('The registry, or with `WWW-Authenticate` this service, asks for credentials.'),
+  403: problem('The registry refuses; many have no catalogue.'),
+  404: problem('There is no such registry, or nothing of that name in it.'),
+  422: problem('The registry does not know such questions.'),
+  429: withRetryAfter(problem('The registry, or this service, asks to wait.')),
+  502: problem('The registry cannot be reached, or answers nonsense.'),
+  504: problem('Out of time.'),
+}
+
+const repositories = {
+  operationId: 'repositories',
+  summary: 'What a registry has, by its catalogue.',
+  params,
+  querystring: PageQuery,
+  response: { 200: answer('RepositoriesResponse', 'A page of repositories.'), ...problems },
+}
+
+const tags = {
+  operationId: 'tags',
+  summary: 'The tags of a repository.',
+  params,
+  querystring: TagsQuery,
+  response: { 200: answer('TagsResponse', 'A page of tags.'), ...problems },
+}

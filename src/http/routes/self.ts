@@ -1,0 +1,68 @@
+import type { FastifyInstance } from 'fastify'
+import { answer, COMMON_PROBLEMS, content } from '../responses.ts'
+import type { Self } from '../types.ts'
+
+/** What the service says of itself: `GET /config`, `GET /stats`, `GET /metrics`. */
+export function selfRoutes(app: FastifyInstance, self: Self): void {
+  app.get('/config', { schema: config }, async (_request, reply) => {
+    reply.header('cache-control', 'no-cache').type('application/yaml; charset=utf-8')
+    return self.config()
+  })
+  app.get('/stats', { schema: stats }, async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+    return self.stats()
+  })
+  app.get('/metrics', { schema: metrics }, async (_request, reply) => {
+    const { contentType, text } = await self.metrics()
+    reply.header('cache-control', 'no-store').type(contentType)
+    return text
+  })
+}
+
+/**
+ * `GET /openapi.json`. What describes the API is loaded when somebody asks, which in most services
+ * nobody ever does.
+ */
+export function documentRoute(app: FastifyInstance, document: () => Promise<string>): void {
+  let loading: Promise<string> | undefined
+  app.get('/openapi.json', { schema: openapi }, async (_request, reply) => {
+    loading ??= document()
+    reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8')
+    return await loading
+  })
+}
+
+const config = {
+  operationId: 'config',
+  summary: 'The configuration that holds, with every secret hidden.',
+  response: {
+    200: content('application/yaml', { type: 'string' }, 'As a configuration file.'),
+    304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+    ...COMMON_PROBLEMS,
+  },
+}
+
+const stats = {
+  operationId: 'stats',
+  summary: 'Numbers since the start.',
+  response: { 200: answer('StatsResponse', 'The numbers.'), ...COMMON_PROBLEMS },
+}
+
+const metrics = {
+  operationId: 'metrics',
+  summary: 'The same and more for Prometheus.',
+  response: {
+    200: content('text/plain', { type: 'string' }, "Prometheus' text format."),
+    ...COMMON_PROBLEMS,
+  },
+}
+
+const openapi = {
+  operationId: 'openapi',
+  summary: 'This document.',
+  response: {
+    200: content('application/json', { type: 'object' }, 'OpenAPI 3.1.'),
+    304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+    ...COMMON_PROBLEMS,
+  },
+}

@@ -1,0 +1,96 @@
+import type {
+  RegistriesResponse,
+  RepositoriesResponse,
+  TagsResponse,
+} from '../../api/v1/registries.ts'
+import type { ImageResolverClient } from '../client.ts'
+import type { Config } from '../config/config.ts'
+import { createCore } from '../core.ts'
+import { toResolveError } from '../errors.ts'
+import { createLogger } from '../telemetry/logger.ts'
+import { RegistryDesk } from './registry-desk.ts'
+import { type ConfigPlace, findService, readConfig } from './running-service.ts'
+
+/** As long as the service gives itself for one question. */
+const LIMIT_MS = 30_000
+
+export interface RegistryAccessOptions extends ConfigPlace {
+  /** Ask the registries from here, whether the service runs or not. */
+  readonly alone: boolean
+}
+
+export interface Page {
+  /** At most so many names, 1 to 1000. */
+  readonly n: number
+  /** Those behind this one. */
+  readonly last?: string
+}
+
+/**
+ * The configured registries, as the HTTP API tells of them. Rejects with ResolveError or
+ * ImageResolverError.
+ */
+export interface RegistryAccess {
+  /** Why no running service is asked; undefined: one is, or none was to be. */
+  readonly alone: string | undefined
+  /** In the order of asking. Without a service each of them is asked for it, now. */
+  statuses(): Promise<RegistriesResponse>
+  /** In the order of asking. */
+  names(): Promise<readonly string[]>
+  repositories(name: string, page: Page): Promise<RepositoriesResponse>
+  tags(name: string, repository: string, page: Page): Promise<TagsResponse>
+  close(): Promise<void>
+}
+
+/**
+ * Through the service that runs with this configuration, which knows more; without one, from here.
+ *
+ * @throws ConfigError
+ */
+export async function openRegistries(options: RegistryAccessOptions): Promise<RegistryAccess> {
+  const config = await readConfig(options)
+  if (options.alone) return fromHere(config, undefined)
+  try {
+    return throughService(await findService(config.http))
+  } catch (thrown) {
+    return fromHere(config, toResolveError(thrown).message)
+  }
+}
+
+function throughService(service: ImageResolverClient): RegistryAccess {
+  return {
+    alone: undefined,
+    statuses: async () => ({ registries: [...(await service.registries())] }),
+    names: async () => (await service.registries()).map(({ name }) => name),
+    repositories: (name, page) => service.repositories(name, page),
+    tags: (name, repository, page) => service.tags(name, repository, page),
+    close: async () => {},
+  }
+}
+
+function fromHere(config: Config, alone: string | undefined): RegistryAccess {
+  const { health, images, keychain, close } = createCore(config, createLogger('silent'))
+  const entries = () => config.registries
+  const desk = new RegistryDesk({ entries, health, images, keychain })
+  const limit = () => AbortSignal.timeout(LIMIT_MS)
+  return {
+    alone,
+    statuses: async () => ({ registries: [...(await desk.check(limit()))] }),
+    names: async () => entries().map(({ name }) => name),
+    repositories: async (name, page) => {
+      const { names, last: next = null } = await desk.repositories(name, {
+        ...page,
+        signal: limit(),
+      })
+      return { registry: name, repositories: [...names], next }
+    },
+    tags: async (name, repository, page) => {
+      const { names, last: next = null } = await desk.tags(name, repository, {
+        ...page,
+        signal: limit(),
+      })
+      return { registry: name, repository, tags: [...names], next }
+    },
+    close,
+  }
+}

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ResolveError } from '../../../src/errors.ts'
+import type { Answers } from '../../../src/http/types.ts'
+import { anAnswer, endlessAnswers, openDoor } from '../../support/http-door.ts'
+import { ask } from '../../support/openapi.ts'
+
+const url = '/resolve'
+
+/** Knows every image but those whose name begins with `no`. */
+const answers: Answers = {
+  answer: async (requested) => {
+    if (!requested.startsWith('no')) return anAnswer({ requested })
+    throw new ResolveError('MANIFEST_UNKNOWN', `${requested} is nowhere`)
+  },
+}
+
+test('many references are answered in their order, each with its own result', async (t) => {
+  const app = await openDoor(t, { answers })
+
+  const response = await ask(app, {
+    method: 'POST',
+    url,
+    payload: { references: ['nginx', 'nope', 'redis:7', 'nginx'] },
+  })
+
+  assert.equal(response.statusCode, 200)
+  const { results } = response.json()
+  assert.deepEqual(
+    results.map(({ requested }: { requested: string }) => requested),
+    ['nginx', 'nope', 'redis:7', 'nginx'],
+  )
+  assert.equal(results[2].answer.requested, 'redis:7')
+  assert.equal(results[1].answer, undefined)
+  assert.equal(results[1].error.errors[0].code, 'MANIFEST_UNKNOWN')
+})
+
+test('one line for each comes as NDJSON to who accepts that', async (t) => {
+  const app = await openDoor(t, { answers })
+
+  const response = await ask(app, {
+    method: 'POST',
+    url,
+    headers: { accept: 'text/html, application/x-ndjson;q=0.9' },
+    payload: { references: ['nginx', 'nope'] },
+  })
+
+  assert.equal(response.headers['content-type'], 'application/x-ndjson')
+  const lines = response.body
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    lines.map(({ requested, error }) => [requested, error === undefined]),
+    [
+      ['nginx', true],
+      ['nope', false],
+    ],
+  )
+})
+
+test('the platform holds for all of them', async (t) => {
+  const platforms: (string | undefined)[] = []
+  const app = await openDoor(t, {
+    answers: {
+      answer: async (requested, { platform }) => {
+        platforms.push(platform)
+        return anAnswer({ requested })
+      },
+    },
+  })
+
+  await ask(app, {
+    method: 'POST',
+    url,
+    payload: { references: ['a', 'b'], platform: 'linux/arm64' },
+  })
+
+  assert.deepEqual(platforms, ['linux/arm64', 'linux/arm64'])
+})
+
+test('at most 16 are asked for at one time, and all are', async (t) => {
+  let running = 0
+  let most = 0
+  const references = Array.from({ length: 100 }, (_, index) => `image-${index}`)
+  const app = await openDoor(t, {
+    answers: {
+      answer: async (requested) => {
+        running += 1
+        most = Math.max(most, running)
+        await new Promise(setImmediate)
+        running -= 1
+        return anAnswer({ requested })
+      },
+    },
+  })
+
+  const response = await ask(app, { method: 'POST', url, payload: { references } })
+
+  assert.equal(most, 16)
+  assert.deepEqual(
+    response.json().results.map(({ requested }: { requested: string }) => requested),
+    references,
+  )
+})
+
+test('what is not answered in time has a result that says so', async (t) => {
+  const app = await openDoor(t, { answers: endlessAnswers(), manyTimeoutMs: 20 })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const references = Array.from({ length: 20 }, (_, index) => `image-${index}`)
+
+  const response = await fetch(`${address}/resolve`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ references }),
+  })
+
+  const { results } = (await response.json()) as { results: { error: { errors: unknown[] } }[] }
+  assert.equal(results.length, 20)
+  for (const { error } of results) {
+    assert.equal((error.errors[0] as { code: string }).code, 'DEADLINE_EXCEEDED')
+  }
+})
+
+test('an unexpected error is told by its code alone', async (t) => {
+  const app = await openDoor(t, {
+    answers: { answer: () => Promise.reject(new TypeError('internals')) },
+  })
+
+  const response = await ask(app, { method: 'POST', url, payload: { references: ['a'] } })
+
+  assert.equal(response.json().results[0].error.errors[0].code, 'UNKNOWN')
+  assert.ok(!response.body.includes('internals'))
+})
+
+const refused: readonly (readonly [string, unknown, number, RegExp])[] = [
+  ['no JSON', '{ references', 400, /not JSON/],
+  ['no object', '[]', 400, /must be a JSON object/],
+  ['nothing', '', 400, /must be a JSON object/],
+  ['an unknown field', { references: ['a'], explain: true }, 400, /unknown field 'explain'/],
+  ['no references', {}, 400, /'references' is missing/],
+  ['an empty list', { references: [] }, 400, /1 to 1000 items, not 0/],
+  ['1,001 of them', { references: Array(1001).fill('a') }, 400, /not 1001/],
+  ['a reference that is no text', { references: ['a', 1] }, 400, /'references'\[1\] must be text/],
+  ['a platform that is no text', { references: ['a'], platform: {} }, 400, /'platform' must be/],
+  ['more than 256 KiB', { references: ['a'.repeat(300_000)] }, 413, /too large/],
+]
+
+for (const [what, payload, status, message] of refused) {
+  test(`a body of ${what} is refused with ${status}`, async (t) => {
+    const app = await openDoor(t)
+
+    const response = await ask(app, {
+      method: 'POST',
+      url,
+      headers: { 'content-type': 'application/json' },
+      payload: typeof payload === 'string' ? payload : JSON.stringify(payload),
+    })
+
+    assert.equal(response.statusCode, status)
+    assert.equal(response.json().errors[0].code, 'REQUEST_INVALID')
+    assert.match(response.json().errors[0].message, message)
+  })
+}
+
+test('a body that is not application/json is a 415', async (t) => {
+  const app = await openDoor(t)
+
+  const response = await ask(app, {
+    method: 'POST',
+    url,
+    headers: { 'content-type': 'text/plain' },
+    payload: '{"references":["a"]}',
+  })
+
+  assert.equal(response.statusCode, 415)
+})

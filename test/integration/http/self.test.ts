@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openDoor, someSelf } from '../../support/http-door.ts'
+import { ask } from '../../support/openapi.ts'
+
+test('GET /config is a configuration file', async (t) => {
+  const app = await openDoor(t)
+
+  const response = await ask(app, '/config')
+
+  assert.equal(response.headers['content-type'], 'application/yaml; charset=utf-8')
+  assert.equal(response.body, someSelf().config())
+})
+
+test('GET /stats is numbers of now, that nobody may keep', async (t) => {
+  const app = await openDoor(t)
+
+  const response = await ask(app, '/stats')
+
+  assert.deepEqual(response.json(), someSelf().stats())
+  assert.equal(response.headers['cache-control'], 'no-store')
+})
+
+test("GET /metrics is in Prometheus' text format", async (t) => {
+  const app = await openDoor(t)
+
+  const response = await ask(app, '/metrics')
+
+  assert.equal(response.headers['content-type'], 'text/plain; version=0.0.4')
+  assert.equal(response.body, 'up 1\n')
+})
+
+test('a fault of ours is told by its code alone', async (t) => {
+  const fail = (): never => {
+    throw new TypeError('internals')
+  }
+  const self = { config: fail, stats: fail, metrics: async () => fail() }
+  const app = await openDoor(t, { self })
+
+  for (const url of ['/config', '/stats', '/metrics']) {
+    const response = await ask(app, url)
+
+    assert.equal(response.statusCode, 500)
+    assert.ok(!response.body.includes('internals'))
+  }
+})
+
+for (const url of ['/images', '/registries', '/config', '/stats', '/metrics', '/openapi.json']) {
+  test(`${url} refuses every query parameter by name`, async (t) => {
+    const app = await openDoor(t)
+
+    const response = await ask(app, `${url}?pretty=true`)
+
+    assert.equal(response.statusCode, 400)
+    assert.match(response.json().errors[0].message, /unknown query parameter 'pretty'/)
+  })
+}
+
+test('a door that is given less has fewer routes', async (t) => {
+  const bare = { images: undefined, registries: undefined, self: undefined }
+  const app = await openDoor(t, bare as unknown as object)
+
+  for (const url of ['/images', '/registries', '/config']) {
+    const response = await app.inject(url)
+
+    assert.equal(response.json().errors[0].code, 'ROUTE_UNKNOWN')
+  }
+})
