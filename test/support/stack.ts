@@ -22,7 +22,7 @@ export const RUNTIME_PROGRAMS = ['containerd', 'runc', 'docker-registry'] as con
  * @returns whether to go on: `if (!requireStack(t, RUNTIME_PROGRAMS)) return`
  */
 export function requireStack(t: Skippable, programs: readonly string[]): boolean {
-  const missing = programs.filter((program) => !isInstalled(program))
+  const missing = programs.filter((program) => findProgram(program) === undefined)
   const reasons = missing.length === 0 ? [] : [`not installed: ${missing.join(', ')}`]
   if (process.getuid?.() !== 0) reasons.push('needs root')
   if (reasons.length === 0) return true
@@ -60,13 +60,19 @@ function base(): string {
   }
 }
 
-function isInstalled(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+/** Its path; undefined: it is not installed. */
+export function findProgram(program: string): string | undefined {
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, program))
+    .find(isExecutable)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
 }

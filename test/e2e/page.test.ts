@@ -1,0 +1,398 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, type TestContext, test } from 'node:test'
+import { BROWSER_PROGRAMS, closeBrowser, seen, visit } from '../support/browser.ts'
+import { type Daemon, startDaemon } from '../support/daemon.ts'
+import { FakeRegistry, refuseWith } from '../support/fake-registry.ts'
+import { CRI_DOCKERD, startImageRuntime } from '../support/image-runtime.ts'
+import { buildImage } from '../support/images.ts'
+import { requireStack, temporaryFolder } from '../support/stack.ts'
+
+const IMAGE = buildImage({ seed: 'one' })
+const OTHER_IMAGE = buildImage({ seed: 'another' })
+/** The page looks so often for what changes by itself. */
+const POLL_MS = 5_000
+
+after(closeBrowser)
+
+test('shows which image a typed reference is, and keeps the question in the address', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon, second } = await startScene(t)
+  const { page } = await visit(t, daemon.httpUrl())
+
+  await page.getByLabel('Reference').fill('nginx:1.27')
+  await page.getByLabel('Platform').fill('linux/amd64')
+  await page.keyboard.press('Enter')
+  await page.getByText('Pull it from').waitFor()
+
+  const shown = await seen(page.locator('#answer'))
+  assert.match(shown, /docker\.io\/library\/nginx:1\.27/)
+  assert.ok(shown.includes(shortened(IMAGE.imageId)))
+  assert.ok(shown.includes(`${second.host}/library/nginx@${shortened(IMAGE.digest)}`))
+  assert.match(shown, /linux\/amd64/)
+  assert.equal(new URL(page.url()).search, '?ref=nginx%3A1.27&platform=linux%2Famd64')
+})
+
+test('answers the question of an address that was shared, and of the one before it', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`)
+  await page.getByText('Pull it from').waitFor()
+  await page.getByLabel('Reference').fill('nginx:none')
+  await page.keyboard.press('Enter')
+  await page.getByText('MANIFEST_UNKNOWN', { exact: true }).waitFor()
+
+  await page.goBack()
+  await page.getByText('Pull it from').waitFor()
+
+  assert.equal(await page.getByLabel('Reference').inputValue(), 'nginx:1.27')
+})
+
+test('copies a digest whole, though it is shown shortened', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const permissions = ['clipboard-read', 'clipboard-write']
+  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`, { permissions })
+
+  await page.getByRole('button', { name: 'Copy the image ID' }).click()
+  await page.getByText('copied', { exact: true }).waitFor()
+
+  assert.equal(await page.evaluate('navigator.clipboard.readText()'), IMAGE.imageId)
+})
+
+test('copies where the browser has no clipboard for pages', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`)
+  await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+
+  await page.getByRole('button', { name: 'Copy the digest' }).click()
+  await page.getByText('copied', { exact: true }).waitFor()
+  await page.getByLabel('Platform').focus()
+  await page.keyboard.press('Control+V')
+
+  assert.equal(await page.getByLabel('Platform').inputValue(), IMAGE.digest.slice(0, 64))
+})
+
+test('tells of every candidate in order, with its time, though the first one failed', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon, first, second } = await startScene(t)
+  first.behaviour = refuseWith(500)
+  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`)
+
+  const candidates = page.locator('.candidate')
+  await candidates.first().waitFor()
+
+  assert.deepEqual((await page.locator('.candidate b').allInnerTexts()).slice(0, 2), [
+    first.host,
+    second.host,
+  ])
+  assert.match(await seen(candidates.nth(0)), /server error/)
+  assert.match(await seen(candidates.nth(1)), /chosen/)
+  const bars = page.locator('.track i')
+  const [failed, chosen] = [await bars.nth(0).boundingBox(), await bars.nth(1).boundingBox()]
+  assert.ok(failed !== null && chosen !== null && chosen.x >= failed.x && chosen.width > 0)
+  await candidates.nth(1).locator('summary').click()
+  assert.match(await seen(candidates.nth(1)), /GET http:.*\/v2\/library\/nginx\/manifests/)
+})
+
+test('marks the registry whose tag is another image', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon, second } = await startScene(t)
+  second.put('library/nginx', '1.27', OTHER_IMAGE)
+  const { page } = await visit(t, daemon.httpUrl())
+
+  await page.getByLabel('Reference').fill('nginx:1.27')
+  await page.getByLabel('Ask every registry').check()
+  await page.keyboard.press('Enter')
+
+  const other = page.locator('.candidate.divergent')
+  await other.waitFor()
+  assert.equal(await seen(other.locator('b')), second.host)
+  assert.match(await seen(other), /another image/)
+  assert.ok((await seen(other)).includes(shortened(OTHER_IMAGE.digest)))
+})
+
+test('says of an image that is nowhere its code, who was asked, and what to do', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon, first, second } = await startScene(t)
+  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:none`)
+
+  await page.getByText('MANIFEST_UNKNOWN', { exact: true }).waitFor()
+
+  const shown = await seen(page.locator('#answer'))
+  assert.match(shown, /What to do: Look for a misspelling/)
+  for (const { host } of [first, second]) assert.ok(shown.includes(host))
+  assert.match(shown, /not there/)
+})
+
+test('shows within seconds that a registry is not in use any more', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon, first } = await startScene(t)
+  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`)
+  const registry = page.locator('.registry', { hasText: first.host })
+  await page.locator('.registry.good', { hasText: first.host }).waitFor()
+  await page.getByText('Pull it from').waitFor()
+
+  await first.server.stop()
+  for (let i = 0; i < 5; i += 1) await fetch(`${daemon.httpUrl()}/resolve?ref=nginx:no${i}`)
+  await page.clock.runFor(POLL_MS)
+
+  await page.locator('.registry.bad', { hasText: first.host }).waitFor()
+  assert.match(await seen(registry), /left alone until .*Last error at .* UNAVAILABLE/s)
+  assert.equal(await seen(page.locator('#registries-said')), `1 of 2 in use, not ${first.host}`)
+})
+
+test('draws how much the cache answers, and reads the values out', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`)
+  await page.getByText('Pull it from').waitFor()
+  const plot = page.getByRole('img', { name: /^Cache hit rate/ })
+  await plot.waitFor()
+
+  for (let i = 0; i < 3; i += 1) {
+    await fetch(`${daemon.httpUrl()}/resolve?ref=nginx:1.27&platform=linux/amd64`)
+    const polled = page.waitForResponse('**/stats')
+    await page.clock.runFor(POLL_MS)
+    await polled
+  }
+  await page.getByRole('img', { name: /Cache hit rate.*100 %.*between/ }).waitFor()
+
+  assert.match((await plot.locator('path').first().getAttribute('d')) ?? '', /^M.*L/)
+  await plot.focus()
+  await page.keyboard.press('ArrowLeft')
+  assert.match(await seen(page.locator('.readout').first()), /^\d\d:\d\d:\d\d\s+100 %$/)
+  await plot.hover({ position: { x: 2, y: 2 } })
+  assert.equal(await plot.locator('.hair').count(), 1)
+})
+
+test("lists the node's images, and of them those that the filter matches", async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const registry = await FakeRegistry.start(t)
+  registry.put('team/shop', '1', IMAGE)
+  registry.put('team/till', '2', OTHER_IMAGE)
+  const cri = join(temporaryFolder(t), 'cri.sock')
+  const runtime = await startImageRuntime(t, cri, CRI_DOCKERD)
+  await runtime.pull(`${registry.host}/team/shop:1`)
+  await runtime.pull(`${registry.host}/team/till:2`)
+  const daemon = await startDaemon(t, { cri })
+  const { page } = await visit(t, daemon.httpUrl())
+  const rows = page.locator('#images li')
+  await rows.nth(1).waitFor()
+
+  await page.getByLabel('Filter the images').fill('TILL')
+
+  assert.equal(await rows.count(), 1)
+  assert.match(await seen(rows), /team\/till:2/)
+  assert.ok((await seen(rows)).includes(shortened(OTHER_IMAGE.imageId)))
+  await rows.getByRole('link').first().click()
+  assert.match(page.url(), /\?ref=.*team%2Ftill%3A2$/)
+})
+
+test('can be used with the keyboard alone, which shows where it is', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const permissions = ['clipboard-read', 'clipboard-write']
+  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:none`, { permissions })
+  await page.getByText('MANIFEST_UNKNOWN', { exact: true }).waitFor()
+
+  await page.keyboard.press('/')
+  await page.keyboard.type('nginx:1.27')
+  await page.keyboard.press('Enter')
+  await page.getByText('Pull it from').waitFor()
+  // Platform, the button, the choice; then what can be copied.
+  for (let i = 0; i < 4; i += 1) await page.keyboard.press('Tab')
+  const focused = page.locator(':focus-visible')
+  assert.equal(await focused.getAttribute('aria-label'), 'Copy the image ID')
+  assert.equal(
+    await page.evaluate('getComputedStyle(document.activeElement).outlineStyle'),
+    'solid',
+  )
+  await page.keyboard.press('Enter')
+  await page.getByText('copied', { exact: true }).waitFor()
+
+  assert.equal(await page.evaluate('navigator.clipboard.readText()'), IMAGE.imageId)
+  assert.match(await seen(page.locator('#said')), /Copied/)
+})
+
+test('needs no scrolling to the side on a screen of 400 pixels', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const viewport = { width: 400, height: 800 }
+
+  for (const query of ['', '?ref=nginx:1.27&all=true', '?ref=nginx:none']) {
+    const { page } = await visit(t, `${daemon.httpUrl()}/${query}`, { viewport })
+    await page.locator('.registry').nth(1).waitFor()
+    if (query !== '') await page.locator('#answer article').waitFor()
+
+    const width = await page.evaluate('document.documentElement.scrollWidth')
+    assert.equal(width, 400, query)
+  }
+})
+
+test('can be read in both themes', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon, second } = await startScene(t)
+  second.put('library/nginx', '1.27', OTHER_IMAGE)
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    for (const query of ['?ref=nginx:1.27&all=true', '?ref=nginx:none']) {
+      const { page } = await visit(t, `${daemon.httpUrl()}/${query}`, { colorScheme })
+      await page.locator('.registry').nth(1).waitFor()
+      await page.locator('#answer article').waitFor()
+
+      const ratios = (await page.evaluate(CONTRASTS)) as { ratio: number; text: string }[]
+      assert.ok(ratios.length > 25, `only ${ratios.length} texts were seen`)
+      assert.deepEqual(
+        ratios.filter(({ ratio }) => ratio < 4.5),
+        [],
+        `${colorScheme} ${query}`,
+      )
+    }
+  }
+})
+
+test('takes the theme of the system, or the one that was chosen, which it remembers', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const { page } = await visit(t, daemon.httpUrl(), { colorScheme: 'dark' })
+  const ground = () => page.evaluate('getComputedStyle(document.body).backgroundColor')
+  const dark = await ground()
+
+  await page.getByRole('button', { name: 'Light theme' }).click()
+  const light = await ground()
+  await page.reload()
+
+  assert.notEqual(light, dark)
+  assert.equal(await ground(), light)
+  assert.equal(await page.getByRole('button', { name: 'Dark theme' }).count(), 1)
+})
+
+test('asks nobody but the service, and has nothing to say to the console', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const { page, hosts, messages } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27&all=true`)
+  await page.getByText('Pull it from').waitFor()
+  await page.locator('.registry').nth(1).waitFor()
+
+  const polled = page.waitForResponse('**/stats')
+  await page.clock.runFor(POLL_MS)
+  await polled
+
+  assert.deepEqual([...hosts], [new URL(daemon.httpUrl()).host])
+  assert.deepEqual(messages, [])
+})
+
+test('shows markup from outside as text', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const hostile = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
+  const { page } = await visit(t, daemon.httpUrl())
+  const lastError = { code: 'UNKNOWN', message: hostile }
+  await page.route('**/registries', async (route) => {
+    const answer = (await (await route.fetch()).json()) as { registries: object[] }
+    const registries = answer.registries.map((each) => ({ ...each, name: hostile, lastError }))
+    await route.fulfill({ json: { registries } })
+  })
+
+  await page.goto(`${daemon.httpUrl()}/?ref=${encodeURIComponent(hostile)}`)
+  await page.getByText('NAME_INVALID', { exact: true }).waitFor()
+  await page.locator('.registry', { hasText: hostile }).first().waitFor()
+
+  assert.equal(await seen(page.locator('.asked')), hostile)
+  assert.ok((await seen(page.locator('.message'))).includes('<img'))
+  assert.equal(await page.locator('main img, main script').count(), 0)
+  assert.notEqual(await page.title(), '1')
+})
+
+test('asks for the token where the service wants it, and forgets it with the tab', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t, { http: { listen: '0.0.0.0:0', token: 'sesame' } })
+  const url = daemon.httpUrl().replace('0.0.0.0', '127.0.0.1')
+  const { page } = await visit(t, `${url}/?ref=nginx:1.27`)
+
+  await page.getByLabel('Token').fill('wrong')
+  await page.keyboard.press('Enter')
+  await page.getByText('The service does not know that token.').waitFor()
+  await page.getByLabel('Token').fill('sesame')
+  await page.keyboard.press('Enter')
+  await page.getByText('Pull it from').waitFor()
+  await page.locator('.registry').nth(1).waitFor()
+
+  assert.equal(await page.getByLabel('Token').isVisible(), false)
+  assert.equal(await page.evaluate('JSON.stringify(localStorage) + document.cookie'), '{}')
+  const { page: another } = await visit(t, `${url}/?ref=nginx:1.27`)
+  await another.getByLabel('Token').waitFor()
+})
+
+test('says that the service is gone, and comes back with it', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const { page } = await visit(t, daemon.httpUrl())
+  await page.getByText(/^ready/).waitFor()
+  const port = new URL(daemon.httpUrl()).port
+
+  await daemon.stop()
+  await page.clock.runFor(POLL_MS)
+  await page.getByText('the service does not answer').waitFor()
+  daemon.configure({ http: { listen: `127.0.0.1:${port}` } })
+  await daemon.start()
+  await page.clock.runFor(POLL_MS)
+
+  await page.getByText(/^ready/).waitFor()
+  assert.match(await seen(page.locator('#registries-said')), /None is configured/)
+})
+
+interface Scene {
+  readonly first: FakeRegistry
+  readonly second: FakeRegistry
+  readonly daemon: Daemon
+}
+
+/** A service with two registries that have the image, and nobody else to ask. */
+async function startScene(t: TestContext, config: object = {}): Promise<Scene> {
+  const first = await FakeRegistry.start(t)
+  const second = await FakeRegistry.start(t)
+  for (const each of [first, second]) each.put('library/nginx', '1.27', IMAGE)
+  const cri = join(temporaryFolder(t), 'cri.sock')
+  await startImageRuntime(t, cri, CRI_DOCKERD)
+  const registries = [{ address: second.url, priority: 400 }]
+  const daemon = await startDaemon(t, {
+    cri,
+    config: { address: first.url, registries, mirrorsOnly: ['docker.io'], ...config },
+  })
+  return { first, second, daemon }
+}
+
+/** As the page shows it. */
+function shortened(digest: string): string {
+  return `${digest.slice(0, 'sha256:'.length + 12)}…${digest.slice(-8)}`
+}
+
+/** Runs in the page: of every text that is seen, how it stands out against what is behind it (WCAG 2.1). */
+const CONTRASTS = `(() => {
+  const numbers = (color) => color.match(/[\\d.]+/g).map(Number)
+  const luminance = (color) => {
+    const [r, g, b] = numbers(color).map((each) => {
+      const part = each / 255
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4
+    })
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const behind = (element) => {
+    const { backgroundColor } = getComputedStyle(element)
+    return numbers(backgroundColor)[3] === 0 ? behind(element.parentElement) : backgroundColor
+  }
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+  const seen = []
+  while (walker.nextNode()) {
+    const { textContent, parentElement } = walker.currentNode
+    if (textContent.trim() === '' || !parentElement.checkVisibility()) continue
+    if (parentElement.closest('.hidden, noscript, script') !== null) continue
+    const pair = [getComputedStyle(parentElement).color, behind(parentElement)].map(luminance)
+    const [dark, bright] = pair.sort((a, b) => a - b)
+    seen.push({ ratio: (bright + 0.05) / (dark + 0.05), text: textContent })
+  }
+  return seen
+})()`

@@ -1,0 +1,56 @@
+import {
+  type Browser,
+  type BrowserContextOptions,
+  chromium,
+  type Locator,
+  type Page,
+} from 'playwright-core'
+import { type Cleanup, findProgram } from './stack.ts'
+
+export const BROWSER_PROGRAMS = ['chromium'] as const
+
+/** One tab of a browser that has never been anywhere. */
+export interface Visit {
+  readonly page: Page
+  /** What the page, or the browser about it, wrote to the console; errors nobody caught included. */
+  readonly messages: readonly string[]
+  /** The hosts that were asked for anything. */
+  readonly hosts: ReadonlySet<string>
+}
+
+let browser: Promise<Browser> | undefined
+
+/** Who visits has to call it after the last test of the file. */
+export async function closeBrowser(): Promise<void> {
+  await (await browser)?.close()
+}
+
+/** A tab in a headless Chromium, closed with the test. */
+export async function visit(
+  t: Cleanup,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<Visit> {
+  browser ??= chromium.launch({
+    executablePath: findProgram('chromium') ?? 'chromium',
+    // Chromium refuses to have a sandbox as root.
+    args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+  })
+  const viewport = { width: 1200, height: 900 }
+  const context = await (await browser).newContext({ viewport, ...options })
+  t.after(() => context.close())
+  const page = await context.newPage()
+  const messages: string[] = []
+  const hosts = new Set<string>()
+  page.on('console', (message) => messages.push(message.text()))
+  page.on('pageerror', (error) => messages.push(String(error)))
+  page.on('request', (request) => hosts.add(new URL(request.url()).host))
+  await page.clock.install()
+  await page.goto(url)
+  return { page, messages, hosts }
+}
+
+/** The text of what is on the screen, as people read it. */
+export async function seen(locator: Locator): Promise<string> {
+  return (await locator.allInnerTexts()).join('\n')
+}
