@@ -50,6 +50,8 @@ export class Breaker {
   admit(name: string): boolean {
     const trouble = this.#troubles.get(name)
     if (trouble === undefined) return true
+    // Looked at now, so the last to be forgotten: references name hosts without end.
+    this.#troubles.set(name, trouble)
     if (this.#now() < trouble.until) return false
     trouble.probing = true
     trouble.until = this.#now() + PROBE_LEASE_MS

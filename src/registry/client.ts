@@ -112,11 +112,12 @@ export class RegistryClient {
   }
 
   #manifest(method: 'GET' | 'HEAD', request: ImageRequest): Promise<Reply> {
-    const { repository, reference } = request
+    const { namespace, repository, reference } = request
+    const query = namespace === undefined ? '' : `?ns=${encodeURIComponent(namespace)}`
     return this.#conversation.reply({
       party: request,
       method,
-      path: `${repository}/manifests/${reference}`,
+      path: `${repository}/manifests/${reference}${query}`,
       headers: { accept: ACCEPT },
       scope: pullScope(repository),
     })

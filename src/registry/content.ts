@@ -59,7 +59,7 @@ export function openContent(
       const reply = await conversation.reply({
         party,
         method: content.method,
-        path: `${repository}/${content.kind}/${reference}${queryOf(content)}`,
+        path: `${repository}/${content.kind}/${reference}${queryOf(content, request)}`,
         headers: headersOf(content),
         scope: pullScope(repository),
       })
@@ -76,8 +76,10 @@ export function openContent(
     })
 }
 
-function queryOf({ query = '' }: ContentRequest): string {
-  return query === '' ? '' : `?${query}`
+function queryOf({ query = '' }: ContentRequest, { namespace }: ImageRequest): string {
+  const ns = namespace === undefined ? '' : `ns=${encodeURIComponent(namespace)}`
+  const parts = [query, ns].filter((part) => part !== '')
+  return parts.length === 0 ? '' : `?${parts.join('&')}`
 }
 
 function headersOf({ kind, accept = ACCEPT[kind], range }: ContentRequest) {

@@ -18,11 +18,15 @@ export class AddressRefused extends Error {
 
 type Subnet = readonly [network: string, prefix: number]
 
-/** Two clouds keep their metadata services in private ranges: 100.100.100.200 and fd00:ec2::254. */
+/**
+ * Two clouds keep their metadata services in private ranges, 100.100.100.200 and fd00:ec2::254, and
+ * one at a public address, 168.63.129.16.
+ */
 const LOCAL_V4: readonly Subnet[] = [
   ['0.0.0.0', 8],
   ['100.100.100.200', 32],
   ['127.0.0.0', 8],
+  ['168.63.129.16', 32],
   ['169.254.0.0', 16],
   ['192.0.0.0', 24],
   ['224.0.0.0', 4],
@@ -44,6 +48,8 @@ const LOCAL_V6: readonly Subnet[] = [
   ['ff00::', 8],
 ]
 const PRIVATE_V6: readonly Subnet[] = [['fc00::', 7]]
+/** Behind which the last 32 bits are an IPv4 address: NAT64, that of one's own network, and SIIT. */
+const TRANSLATED: readonly string[] = ['64:ff9b::', '64:ff9b:1::', '::ffff:0:']
 
 const REFUSED: Record<Reach, BlockList> = {
   anywhere: blockList([], []),
@@ -104,14 +110,16 @@ function refusal(host: string, reach: Reach): AddressRefused {
 }
 
 /**
- * IPv4 rules hold for IPv4-mapped addresses by themselves; NAT64 (64:ff9b::/96) and 6to4
- * (2002::/16) carry an IPv4 address too.
+ * IPv4 rules hold for IPv4-mapped addresses by themselves; translated ones and 6to4 (2002::/16) carry
+ * an IPv4 address too.
  */
 function blockList(v4: readonly Subnet[], v6: readonly Subnet[]): BlockList {
   const list = new BlockList()
   for (const [network, prefix] of v4) {
     list.addSubnet(network, prefix, 'ipv4')
-    list.addSubnet(`64:ff9b::${network}`, 96 + prefix, 'ipv6')
+    for (const translated of TRANSLATED) {
+      list.addSubnet(`${translated}${network}`, 96 + prefix, 'ipv6')
+    }
     list.addSubnet(sixToFour(network), 16 + prefix, 'ipv6')
   }
   for (const [network, prefix] of v6) list.addSubnet(network, prefix, 'ipv6')

@@ -11,6 +11,8 @@ export interface ImageRequest {
   readonly reference: string
   /** Named by the operator; a host that is not must not lead to a private address. */
   readonly configured: boolean
+  /** The registry that the image is named after, for a mirror that serves several (containerd's `?ns=`). */
+  readonly namespace?: string
   readonly credentials?: Credentials
   readonly signal: AbortSignal
   /** Hears of every request that was sent, tokens and redirects included, when it ended. */

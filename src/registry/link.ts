@@ -1,4 +1,5 @@
-const LINKS = /<(?<target>[^>]*)>(?<params>[^<]*)/g
+/** No `<` within: else a header full of them is read to its end from each. */
+const LINKS = /<(?<target>[^<>]*)>(?<params>[^<]*)/g
 const NEXT = /;\s*rel\s*=\s*"?next"?\s*(?:[;,]|$)/i
 const ANYWHERE = 'http://registry.invalid/'
 const MAX_QUERY_CHARACTERS = 2_000

@@ -15,6 +15,8 @@ import { UnresolvedError } from './unresolved.ts'
 /** What the doors need of the resolver. */
 export interface Resolves {
   resolve(reference: Reference, options: ResolveOptions): Promise<Resolution>
+  /** As Resolver.prepare; absent: nothing is known at once. */
+  prepare?(reference: Reference, platform: Platform): () => Resolution | undefined
 }
 
 /** What the doors need of the runtime: its image of that name or ID, if it has one. */
@@ -82,6 +84,41 @@ export class Answers {
       const answer = await this.#lastResort(input, reference, platform, error, signal)
       if (answer === undefined) throw error
       return answer
+    }
+  }
+
+  /**
+   * Reads a question once that will be asked again and again, by callers without credentials.
+   *
+   * @returns what gives the cache's answer while that is fresh, the same object as long as nothing
+   * changes; undefined where the question itself is wrong, which answer() says better
+   */
+  prepare(input: string, platform: string | undefined): (() => Answer | undefined) | undefined {
+    const known = this.#prepared(input, platform)
+    if (known === undefined) return undefined
+    let resolution: Resolution | undefined
+    let answer: Answer | undefined
+    return () => {
+      const found = known()
+      if (found === undefined) return undefined
+      if (answer === undefined || found !== resolution) {
+        resolution = found
+        answer = toAnswer(input, found)
+      }
+      return answer
+    }
+  }
+
+  #prepared(
+    input: string,
+    platform: string | undefined,
+  ): (() => Resolution | undefined) | undefined {
+    const { platform: own, resolver } = this.#options
+    try {
+      const wanted = platform === undefined ? own : parsePlatform(platform)
+      return resolver.prepare?.(parseReference(input), wanted)
+    } catch {
+      return undefined
     }
   }
 

@@ -66,6 +66,8 @@ function mirrorCandidate(reference: Reference, entry: RegistryEntry): Candidate 
     origin: false,
     configured: true,
     entry,
+    // As containerd does for the hosts of its hosts.toml.
+    ...(entry.source === 'hostsDir' && { namespace: reference.domain }),
   }
 }
 

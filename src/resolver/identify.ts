@@ -64,12 +64,13 @@ export function requestFor(
   { candidate, credentials, signal, observe }: Probe,
   reference: string,
 ): ImageRequest {
-  const { configured, endpoint, repository } = candidate
+  const { configured, endpoint, namespace, repository } = candidate
   return {
     endpoint,
     repository,
     reference,
     configured,
+    ...(namespace !== undefined && { namespace }),
     ...(credentials !== undefined && { credentials }),
     signal,
     observe,

@@ -113,11 +113,7 @@ export class Resolver {
     const known = cache.resolution(key)
     const asked: Asked = { reference, platform, credentials, all, key, known }
     if (known !== undefined && !all && isUsable(known, refresh) && cache.isFresh(known)) {
-      cache.counted('hit')
-      if (cache.wantsRefresh(key, known)) {
-        this.#background.start((signal) => this.#fly(key, signal, asked))
-      }
-      observer?.resolved('cache', performance.now() - startedMs, false)
+      this.#hit(known, asked, startedMs)
       return { ...known, source: 'cache', attempts: [] }
     }
     try {
@@ -135,9 +131,54 @@ export class Resolver {
     }
   }
 
+  /**
+   * Reads a question once that will be asked again and again, by callers without credentials.
+   *
+   * @returns what gives the answer that is known while that is fresh, at once and counted like any
+   * other, and the very same object as long as nothing changes; undefined: it has to be resolved
+   */
+  prepare(reference: Reference, platform = this.#options.platform): () => Resolution | undefined {
+    const { cache, registries } = this.#options
+    let generation: number | undefined
+    let asked: Asked = {
+      reference,
+      platform,
+      credentials: undefined,
+      all: false,
+      key: '',
+      known: undefined,
+    }
+    let answer: Resolution | undefined
+    return () => {
+      const startedMs = performance.now()
+      const current = registries().generation
+      if (current !== generation) {
+        generation = current
+        asked = { ...asked, key: this.#key(reference, platform, undefined), known: undefined }
+      }
+      const known = cache.resolution(asked.key)
+      if (known === undefined || !cache.isFresh(known)) return undefined
+      if (answer === undefined || known !== asked.known) {
+        asked = { ...asked, known }
+        answer = { ...known, source: 'cache', attempts: [] }
+      }
+      this.#hit(known, asked, startedMs)
+      return answer
+    }
+  }
+
   /** Ends what goes on without anybody waiting for it. */
   close(): void {
     this.#background.close()
+  }
+
+  #hit(known: Resolution, asked: Asked, startedMs: number): void {
+    const { cache, observer } = this.#options
+    cache.counted('hit')
+    if (cache.wantsRefresh(asked.key, known)) {
+      this.#background.start((signal) => this.#fly(asked.key, signal, asked))
+    }
+    observer?.resolved('cache', performance.now() - startedMs, false)
   }
 
   #believeAbsence(key: string): void {

@@ -26,6 +26,8 @@ export interface Candidate {
   readonly origin: boolean
   /** Its host is named by the operator. */
   readonly configured: boolean
+  /** Told to a mirror that serves several registries: the one that the image is named after. */
+  readonly namespace?: string
   /** The configured registry it is of; absent for an origin that nobody configured. */
   readonly entry?: RegistryEntry
   /** The caller's own, at the origin alone. What the operator keeps for it is the keychain's to say. */

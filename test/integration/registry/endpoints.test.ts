@@ -24,6 +24,24 @@ test('a registry whose API is not at /v2 is asked where it is', async (t) => {
   )
 })
 
+test('a mirror of several registries is told whose image is asked for', async (t) => {
+  const registry = await startScriptedRegistry(t, [OK, OK])
+  const request = { ...ask(registry, 'library/app', '1'), namespace: 'hub.corp:5000' }
+  const images = startImages(t)
+
+  await images.image(request, AMD64)
+  const { body } = await images.open(request, { method: 'GET', kind: 'blobs' })
+  await body.resume().toArray()
+
+  assert.deepEqual(
+    registry.requests.map(({ path }) => path),
+    [
+      '/v2/library/app/manifests/1?ns=hub.corp%3A5000',
+      '/v2/library/app/blobs/1?ns=hub.corp%3A5000',
+    ],
+  )
+})
+
 test('the scope after a redirect is read below a root that is not /v2, too', async (t) => {
   const tokens = await startTokenServer(t)
   const registry = await startScriptedRegistry(t, [

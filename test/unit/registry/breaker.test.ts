@@ -212,3 +212,15 @@ test('failures are counted in a row', () => {
   breaker.success('a')
   assert.equal(breaker.failures('a'), 0)
 })
+
+test('a registry that rests is not forgotten for a thousand others that nobody asks for again', () => {
+  const breaker = new Breaker({ now: () => 0, random: () => 0.5 })
+  breaker.failure('mirror.corp')
+
+  for (let index = 0; index < 2_000; index += 1) {
+    breaker.admit('mirror.corp')
+    breaker.failure(`${index}.example`)
+  }
+
+  assert.equal(breaker.admit('mirror.corp'), false)
+})

@@ -21,3 +21,11 @@ for (const [link, query] of ROWS) {
     assert.equal(nextPage(link), query)
   })
 }
+
+test('a header that opens links and closes none is read in no time', () => {
+  const before = performance.now()
+
+  assert.equal(nextPage('<'.repeat(64_000)), undefined)
+
+  assert.ok(performance.now() - before < 500)
+})

@@ -121,3 +121,19 @@ test('the origin needs nobody’s consent', () => {
   assert.equal(needsConsent(candidate('docker.io', { origin: true, entry: distrusted })), false)
   assert.equal(needsConsent(candidate('m1')), false)
 })
+
+test('a host of containerd’s hosts.toml is told which registry an image is named after, its origin is not', () => {
+  const hosts = { source: 'hostsDir' } as const
+  const registries = registriesOf([entry('mirror.corp', hosts), entry('hub:5000')])
+
+  const candidates = candidatesFor(nginx(), registries, undefined)
+
+  assert.deepEqual(
+    candidates.map(({ registry, namespace }) => [registry, namespace]),
+    [
+      ['mirror.corp', 'docker.io'],
+      ['hub:5000', undefined],
+      ['docker.io', undefined],
+    ],
+  )
+})

@@ -39,6 +39,41 @@ test('within its time the cache answers and nobody is asked', async () => {
   assert.equal(source.asked.length, 1)
 })
 
+test('a prepared question gives what is fresh, the same object until something changes', async () => {
+  const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
+  const prepared = resolver.prepare(nginx())
+  const unknown = prepared()
+  await resolver.resolve(nginx())
+
+  const first = prepared()
+  const second = prepared()
+  source.replies['m1'] = has(identity('b'))
+  await resolver.resolve(nginx(), { refresh: true })
+  const moved = prepared()
+  await clock.advance(60_000)
+  const expired = prepared()
+
+  assert.equal(unknown, undefined)
+  assert.equal(first?.source, 'cache')
+  assert.equal(first?.imageId, identity('a').imageId)
+  assert.equal(second, first)
+  assert.equal(moved?.imageId, identity('b').imageId)
+  assert.equal(expired, undefined)
+})
+
+test('a prepared question asks for the answers of the configuration in force', async () => {
+  const { resolver, state } = resolverScene({ m1: has(identity('a')) })
+  const prepared = resolver.prepare(nginx())
+  await resolver.resolve(nginx())
+
+  const before = prepared()
+  state.registries = registriesOf([entry('m1'), entry('m2')], 2)
+  const after = prepared()
+
+  assert.equal(before?.imageId, identity('a').imageId)
+  assert.equal(after, undefined)
+})
+
 test('an expired tag that did not move costs one HEAD', async () => {
   const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
 

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { oneLine } from '../../../src/registry/one-line.ts'
+
+const ROWS: readonly [text: string, line: string][] = [
+  ['', ''],
+  ['not there', 'not there'],
+  ['two\r\nlines', 'two lines'],
+  ['https://blobs.corp/a?signature=secret is gone', 'https://blobs.corp/a is gone'],
+  [
+    'see (HTTPS://blobs.corp/a#secret, https://b.corp/c?d',
+    'see (HTTPS://blobs.corp/a https://b.corp/c',
+  ],
+  ['what? https://a.corp/b', 'what? https://a.corp/b'],
+  ['a?b=https://a.corp/b?secret', 'a?b=https://a.corp/b'],
+  ['x'.repeat(300), 'x'.repeat(200)],
+]
+
+for (const [text, line] of ROWS) {
+  test(`${JSON.stringify(text).slice(0, 80)} becomes ${JSON.stringify(line).slice(0, 80)}`, () => {
+    assert.equal(oneLine(text), line)
+  })
+}
+
+test('the longest message that a registry may send is shortened in no time', () => {
+  const before = performance.now()
+
+  oneLine('http://'.repeat(9_300))
+
+  // Trying every beginning with every end took six seconds.
+  assert.ok(performance.now() - before < 500)
+})
