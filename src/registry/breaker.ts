@@ -58,6 +58,12 @@ export class Breaker {
     return true
   }
 
+  /** Whether a probe is under way, after a failure; a pause that was asked for is none. */
+  onTrial(name: string): boolean {
+    const trouble = this.#troubles.get(name)
+    return trouble !== undefined && trouble.probing && !trouble.parked
+  }
+
   /** Closes it; a registry that asked to be left alone still is, whatever was under way then. */
   success(name: string): void {
     if (this.parkedMs(name) === 0) this.#troubles.delete(name)

@@ -71,6 +71,10 @@ export class RegistryHealth {
     return this.#breaker.admit(registry)
   }
 
+  onTrial(registry: string): boolean {
+    return this.#breaker.onTrial(registry)
+  }
+
   parkedMs(registry: string): number {
     return this.#breaker.parkedMs(registry)
   }

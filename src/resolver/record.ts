@@ -60,6 +60,19 @@ export class WalkRecord<T> {
     return this.#health.admit(registry)
   }
 
+  /** Whether it was let through after a rest, to see whether it works again. */
+  isOnTrial({ registry }: Candidate): boolean {
+    return this.#health.onTrial?.(registry) ?? false
+  }
+
+  /** How a trial went that nobody waited for: what was told of the walk stays as it is. */
+  trialEnded(candidate: Candidate, error?: ResolveError): void {
+    const { registry } = candidate
+    const ms = this.#elapsedMs(candidate)
+    if (error === undefined) this.#health.success(registry, { ms })
+    else reportFailure(this.#health, failedAttempt(registry, error, ms), error)
+  }
+
   /** @returns whether it may be asked as a last resort: it rests, and did not ask for quiet */
   passedOver(candidate: Candidate): boolean {
     const retryAfterMs = this.#health.parkedMs(candidate.registry)

@@ -82,6 +82,8 @@ export interface Origin {
 export interface Health {
   /** May it be asked now? A half-open registry admits one caller at a time. */
   admit(registry: string): boolean
+  /** Whether it was admitted to see if it works again, after it had failed. */
+  onTrial?(registry: string): boolean
   success(registry: string, details?: { readonly ms?: number }): void
   failure(
     registry: string,

@@ -1,6 +1,7 @@
 import { type ResolveError, toResolveError } from '../errors.ts'
 import { endedError, lateError } from './attempt.ts'
 import type { Clock } from './clock.ts'
+import { createProbe, type Patience, type Probe } from './probe.ts'
 import type { WalkRecord } from './record.ts'
 import type { Candidate } from './types.ts'
 
@@ -35,20 +36,13 @@ export interface Found<T> {
   readonly value: T
 }
 
-interface Probe {
-  readonly candidate: Candidate
-  readonly controller: AbortController
-  /** `held`: its gate is not open yet. */
-  state: 'held' | 'running' | 'late' | 'done'
-  cancelBudget: () => void
-}
-
 /**
  * Asks the candidates for one answer: in order, the next one as soon as one failed or the hedge
  * delay passed. The best answer wins: a worse candidate's is held back while a better one is still
  * inside its probe budget, or waits at its gate. Registries that rest after a failure are passed
  * over, and asked after all when there is nobody else; one that asked for quiet (429) is left alone
- * even then.
+ * even then. One that has rested is tried beside the next, so that a dead one costs nobody its budget
+ * again.
  *
  * @throws ResolveError with all attempts: the most telling code of the failures, or CANCELED /
  * DEADLINE_EXCEEDED when the signal ended the walk.
@@ -109,7 +103,12 @@ class Walk<T> {
       this.#conclude()
       return
     }
-    this.#probe(index, admitted === undefined)
+    const patience = admitted === undefined ? 'lastResort' : this.#patienceWith(index)
+    this.#probe(index, patience)
+    if (patience === 'trial') {
+      this.#startNext()
+      return
+    }
     this.#cancelHedge = this.#options.clock.after(this.#options.limits.hedgeDelayMs, () => {
       if (this.#best === undefined) this.#startNext()
     })
@@ -124,40 +123,43 @@ class Walk<T> {
     return undefined
   }
 
+  #patienceWith(index: number): Patience {
+    const isOnTrial = this.#options.record.isOnTrial(this.#candidate(index))
+    return isOnTrial && this.#waiting.length > 0 ? 'trial' : 'ordinary'
+  }
+
   /** Only when nobody else may still answer: hedging into a dead registry would cost its budget. */
   #nextResting(): number | undefined {
     return this.#pending() ? undefined : this.#resting.shift()
   }
 
-  #probe(index: number, lastResort: boolean): void {
+  #probe(index: number, patience: Patience): void {
     const { gate, record } = this.#options
     const candidate = this.#candidate(index)
-    const probe: Probe = {
-      candidate,
-      controller: new AbortController(),
-      state: 'held',
-      cancelBudget: () => {},
-    }
+    const probe = createProbe(candidate, patience)
     this.#probes.set(index, probe)
     const opening = gate?.(candidate)
     record.begun(candidate)
-    if (opening === undefined) this.#run(index, probe, lastResort)
+    if (opening === undefined) this.#run(index, probe)
     else {
       opening.then(
-        () => this.#run(index, probe, lastResort),
+        () => this.#run(index, probe),
         (thrown: unknown) => this.#barred(probe, toResolveError(thrown)),
       )
     }
   }
 
-  #run(index: number, probe: Probe, lastResort: boolean): void {
+  #run(index: number, probe: Probe): void {
     if (this.#over) return
     const { clock, limits } = this.#options
     probe.state = 'running'
     probe.cancelBudget = clock.after(limits.probeBudgetMs, () => {
+      if (probe.patience !== 'ordinary') {
+        this.#giveUp(probe)
+        return
+      }
       probe.state = 'late'
-      if (lastResort) this.#giveUp(probe)
-      else this.#conclude()
+      this.#conclude()
     })
     this.#ask(probe.candidate, probe.controller.signal).then(
       (value) => this.#succeeded(index, probe, value),
@@ -171,18 +173,28 @@ class Walk<T> {
   }
 
   #succeeded(index: number, probe: Probe, value: T): void {
-    if (this.#over || probe.state === 'done') return
+    if (probe.state === 'done') return
     this.#finish(probe)
+    if (this.#over) {
+      this.#options.record.trialEnded(probe.candidate)
+      return
+    }
     this.#options.record.answered(probe.candidate, value)
     if (this.#best === undefined || index < this.#best.index) this.#best = { index, value }
     this.#conclude()
   }
 
   #failed(probe: Probe, error: ResolveError): void {
-    if (this.#over || probe.state === 'done') return
+    if (probe.state === 'done') return
     this.#finish(probe)
+    if (this.#over) {
+      this.#options.record.trialEnded(probe.candidate, error)
+      return
+    }
     this.#options.record.failed(probe.candidate, error)
-    this.#goOn()
+    // Whom it was tried beside is still being asked.
+    if (probe.patience === 'trial' && this.#pending()) this.#conclude()
+    else this.#goOn()
   }
 
   #barred(probe: Probe, error: ResolveError): void {
@@ -203,7 +215,8 @@ class Walk<T> {
     const best = this.#best
     if (best !== undefined) {
       const better = [...this.#probes].some(
-        ([index, { state }]) => index < best.index && (state === 'running' || state === 'held'),
+        ([index, { patience, state }]) =>
+          index < best.index && patience !== 'trial' && (state === 'running' || state === 'held'),
       )
       if (!better) this.#succeed(best.index, best.value)
       return
@@ -236,6 +249,10 @@ class Walk<T> {
   #abandon(message: string, matters: (index: number) => boolean): void {
     for (const [index, probe] of this.#probes) {
       if (probe.state === 'done') continue
+      if (probe.patience === 'trial') {
+        this.#options.record.abandoned(probe.candidate, 'not waited for: it failed lately', false)
+        continue
+      }
       const tooSlow = probe.state === 'late' && matters(index)
       this.#options.record.abandoned(probe.candidate, message, tooSlow)
     }
@@ -251,7 +268,9 @@ class Walk<T> {
     this.#cancelHedge()
     this.#options.signal.removeEventListener('abort', this.#abort)
     for (const probe of this.#probes.values()) {
-      probe.cancelBudget()
+      // It ends by itself, within its budget.
+      if (probe.patience === 'trial' && probe.state === 'running') continue
+      this.#finish(probe)
       probe.controller.abort()
     }
   }

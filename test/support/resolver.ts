@@ -72,10 +72,16 @@ export function registriesOf(entries: readonly RegistryEntry[], generation = 1):
 export class FakeHealth implements Health {
   readonly resting = new Set<string>()
   readonly quiet = new Set<string>()
+  /** Admitted to see whether they work again. */
+  readonly trying = new Set<string>()
   readonly told: string[] = []
 
   admit(registry: string): boolean {
     return !this.resting.has(registry) && !this.quiet.has(registry)
+  }
+
+  onTrial(registry: string): boolean {
+    return this.trying.has(registry)
   }
 
   success(registry: string): void {

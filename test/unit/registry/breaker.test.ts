@@ -39,6 +39,23 @@ test('after its rest one probe is let through, not two', () => {
   assert.ok(!breaker.admit('a'))
 })
 
+test('while its probe is under way it is on trial, after a pause that it asked for it is not', () => {
+  const { breaker, clock } = clocked()
+  breaker.failure('a')
+  breaker.failure('b', { retryAfterMs: 1_000 })
+  const resting = breaker.onTrial('a')
+  clock.ms = 1_000
+
+  breaker.admit('a')
+  breaker.admit('b')
+
+  assert.equal(resting, false)
+  assert.equal(breaker.onTrial('a'), true)
+  assert.equal(breaker.onTrial('b'), false)
+  breaker.success('a')
+  assert.equal(breaker.onTrial('a'), false)
+})
+
 test('a probe that succeeds closes it for everybody', () => {
   const { breaker, clock } = clocked()
   breaker.failure('a')

@@ -204,6 +204,91 @@ test('as a last resort a resting registry gets its probe budget and no more', as
   assert.ok(scene.question('m1').signal.aborted)
 })
 
+test('a registry on trial is asked beside the next one, which need not wait for it', async () => {
+  const scene = new Scene()
+  scene.health.trying.add('m1')
+  scene.begin('m1', 'm2', 'm3')
+  const together = scene.asked
+
+  scene.question('m2').answer('b')
+  const found = await scene.result
+
+  assert.deepEqual(together, ['m1', 'm2'])
+  assert.equal(found.candidate.registry, 'm2')
+  assert.deepEqual(
+    scene.record.attempts.map(({ registry, outcome }) => [registry, outcome]),
+    [
+      ['m1', 'canceled'],
+      ['m2', 'ok'],
+    ],
+  )
+})
+
+test('how a trial goes is told to the health of registries, though the walk is over', async () => {
+  for (const outcome of ['answers', 'fails', 'is silent'] as const) {
+    const scene = new Scene()
+    scene.health.trying.add('m1')
+    scene.begin('m1', 'm2')
+    scene.question('m2').answer('b')
+    await scene.result
+
+    if (outcome === 'answers') scene.question('m1').answer('a')
+    if (outcome === 'fails') scene.question('m1').fail(refused())
+    await settle()
+    await scene.clock.advance(2_000)
+
+    const told = outcome === 'answers' ? 'm1 ok' : 'm1 failed'
+    assert.deepEqual(scene.health.told, ['m2 ok', told], outcome)
+    assert.equal(scene.question('m1').signal.aborted, outcome === 'is silent')
+    assert.equal(scene.record.attempts[0]?.outcome, 'canceled')
+  }
+})
+
+test('a registry on trial that answers first is the better one again', async () => {
+  const scene = new Scene()
+  scene.health.trying.add('m1')
+  scene.begin('m1', 'm2')
+
+  scene.question('m1').answer('a')
+
+  assert.equal((await scene.result).candidate.registry, 'm1')
+})
+
+test('a trial that fails makes nobody start who would not have', async () => {
+  const scene = new Scene()
+  scene.health.trying.add('m1')
+  scene.begin('m1', 'm2', 'm3')
+
+  scene.question('m1').fail(refused())
+  await settle()
+
+  assert.deepEqual(scene.asked, ['m1', 'm2'])
+})
+
+test('a registry on trial is waited for when nobody else has the image, and no longer than its budget', async () => {
+  const scene = new Scene()
+  scene.health.trying.add('m1')
+  scene.begin('m1', 'm2')
+
+  scene.question('m2').fail(notFound())
+  await scene.clock.advance(2_000)
+  const error = await scene.failure()
+
+  assert.equal(error.code, 'DEADLINE_EXCEEDED')
+  assert.deepEqual(scene.health.told, ['m2 ok', 'm1 failed'])
+})
+
+test('a registry on trial with nobody beside it is asked as usual', async () => {
+  const scene = new Scene()
+  scene.health.trying.add('m1')
+  scene.begin('m1')
+
+  await scene.clock.advance(5_000)
+  scene.question('m1').answer('a')
+
+  assert.equal((await scene.result).value, 'a')
+})
+
 test('a registry that asked for a pause is left alone even as a last resort', async () => {
   const scene = new Scene()
   scene.health.quiet.add('m1')
