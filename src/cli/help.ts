@@ -1,113 +1,55 @@
+import { ADOPT, CONTAINERD_HOSTS, IMAGES, PULL, RMI } from './help-node.ts'
+import {
+  REGISTRY,
+  REGISTRY_IMAGES,
+  REGISTRY_STATUS,
+  REGISTRY_TAGS,
+  RESOLVE,
+  STATS,
+} from './help-registry.ts'
+
 export const VERSION = '0.1.0'
 
 const GENERAL = `image-resolver: which image is this reference, exactly, and where can it be pulled from?
 
 Usage:
   image-resolver [--config FILE]              run the service: CRI shim and HTTP API
-  image-resolver resolve REF [--json]         answer once, with the same configuration
-  image-resolver pull REF                     pull through the running service, as kubelet does
-  image-resolver images [--json]              the images of this node, with all their names
+
+Ask the registries, with or without a running service:
+  image-resolver resolve REF                  which image is it, and who has it?
+  image-resolver registry status              how the configured registries do
+  image-resolver registry images [NAME]       what they have
+  image-resolver registry tags NAME REPO      the tags of a repository there
+
+Ask the running service:
+  image-resolver images                       the images of this node, with all their names
+  image-resolver pull REF                     pull as kubelet does
   image-resolver rmi IMAGE ...                remove images, by any name or ID
-  image-resolver adopt [--dry-run]            name what another shim left under mirrors' names
-  image-resolver containerd-hosts             containerd's hosts.toml files, to pull through /v2/
-  image-resolver parse [--json] [REF ...]     take references apart, asking nobody
+  image-resolver stats                        what it has counted
+
+Set up a node:
   image-resolver config check                 print the effective configuration, or its mistakes
+  image-resolver containerd-hosts             containerd's hosts.toml files, to pull through /v2/
+  image-resolver adopt [--dry-run]            name what another shim left under mirrors' names
+
+Ask nobody:
+  image-resolver parse [REF ...]              take references apart
 
 Options:
   -f, --config FILE   the configuration; default: /etc/image-resolver.yaml, else
                       /etc/image-cri-shim.yaml, else the defaults. --file means the same.
       --portoshim FILE
                       a portoshim.yaml whose registries are read too
+      --json          for scripts; most commands have it, and print what the HTTP API answers
   -h, --help          this text; after a command, its own
   -v, --version       the version
+
+Exit code: 0 done, 1 the answer is no, 2 wrong use or a bad configuration. Tables have colours on a
+terminal, unless NO_COLOR is set.
 
 Try it:
   image-resolver resolve nginx:latest
   curl 'http://127.0.0.1:9430/resolve?ref=nginx:latest'
-`
-
-const RESOLVE = `Usage: image-resolver resolve REF [options]
-
-Asks the configured registries, in order of priority, which image REF is, without a running
-service and without pulling anything. REF is what you would write in a pod: nginx,
-quay.io/team/app:1.2, nginx@sha256:...
-
-Options:
-  -f, --config FILE       the configuration; as for the service
-      --portoshim FILE    a portoshim.yaml; as for the service
-      --platform OS/ARCH  for example linux/arm64 or linux/arm/v7; default: this machine's
-      --node              also say whether the container runtime here has the image
-      --explain           show the whole story: who was asked what, what came back, how long it
-                          took, and why one was chosen and the others passed over
-      --all               ask every registry, also after one answered, and show what each says
-      --json              the answer of GET /resolve
-
-Exit code: 0 found, 1 not found or not to be found out, 2 wrong use or a bad configuration.
-`
-
-const PULL = `Usage: image-resolver pull REF [options]
-
-Pulls REF through the running service, as a kubelet without credentials does, and prints the
-runtime's ID of the image.
-
-Options:
-  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
-      --json          {"imageId": ...}
-
-Exit code: 0 pulled, 1 not, 2 wrong use or a bad configuration.
-`
-
-const IMAGES = `Usage: image-resolver images [options]
-
-Lists the images of this node, asking the running service: ID, size and every name.
-
-Options:
-  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
-      --json          [{imageId, references, sizeBytes, pinned}]
-`
-
-const RMI = `Usage: image-resolver rmi IMAGE ... [options]
-
-Removes images from this node, by any of their names or by ID, with all their names. What is not
-there counts as removed.
-
-Options:
-  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
-`
-
-const ADOPT = `Usage: image-resolver adopt [options]
-
-For nodes that move from image-cri-shim: gives every image of this node that has a name of a
-configured registry the name that this one stands for, so that pods find it without a registry.
-Adds names in containerd, never takes one away or moves one. The service need not run.
-
-A name's domain is known where the entry's \`path\` has {domain}, or its \`upstreams\` are of one
-domain. For all other entries --domain says it: docker.io, if the registry holds nothing else.
-
-Options:
-  -f, --config FILE    the service's configuration: \`cri:\` and the registries
-      --dry-run        print what would be done
-      --domain DOMAIN  whose images those registries hold that do not say so themselves
-      --json           [{imageId, from, name?, outcome, reason?}]
-
-Exit code: 0 done, 1 not, 2 wrong use or a bad configuration.
-`
-
-const CONTAINERD_HOSTS = `Usage: image-resolver containerd-hosts [options]
-
-Prints or writes the hosts.toml files by which containerd pulls through this service's /v2/
-(\`mirror.enabled\`): one for each domain that a configured registry serves, and _default where one
-serves everything. Pods keep the names that they have. Files that somebody else wrote are not
-replaced.
-
-Options:
-  -f, --config FILE    the service's configuration
-      --portoshim FILE a portoshim.yaml; as for the service
-      --write DIR      write DIR/DOMAIN/hosts.toml; DIR is containerd's \`config_path\`
-      --server URL     where containerd reaches this service; default: \`http.listen\`
-      --force          also replace files that somebody else wrote
-
-Exit code: 0 done, 1 not, 2 wrong use or a bad configuration.
 `
 
 const PARSE = `Usage: image-resolver parse [--json] [REF ...]
@@ -145,9 +87,14 @@ Options:
 
 const HELP: Readonly<Record<string, string>> = {
   resolve: RESOLVE,
+  registry: REGISTRY,
+  'registry status': REGISTRY_STATUS,
+  'registry images': REGISTRY_IMAGES,
+  'registry tags': REGISTRY_TAGS,
   pull: PULL,
   images: IMAGES,
   rmi: RMI,
+  stats: STATS,
   adopt: ADOPT,
   'containerd-hosts': CONTAINERD_HOSTS,
   parse: PARSE,
@@ -155,7 +102,7 @@ const HELP: Readonly<Record<string, string>> = {
   serve: SERVE,
 }
 
-/** @param command '' for the overview */
+/** @param command '' for the overview; one that does not exist: that of its group, else the overview */
 export function helpFor(command: string): string {
-  return HELP[command] ?? GENERAL
+  return HELP[command] ?? HELP[command.replace(/ .*/s, '')] ?? GENERAL
 }

@@ -1,8 +1,15 @@
-import type { Readable, Writable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { ImageRecord } from '../../api/v1/images.ts'
+import type {
+  RegistriesResponse,
+  RepositoriesResponse,
+  TagsResponse,
+} from '../../api/v1/registries.ts'
+import type { StatsResponse } from '../../api/v1/stats.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { Answer } from '../resolver/answer.ts'
 import type { NodeImage } from '../runtime/types.ts'
+import type { Sheet } from './ink.ts'
 
 export interface FileOption {
   /** As given on the command line; undefined: where the service looks. */
@@ -14,8 +21,10 @@ export interface FileOption {
 /** What the commands need of the rest of the program. */
 export interface World {
   readonly stdin: Readable
-  readonly stdout: Writable
-  readonly stderr: Writable
+  readonly stdout: Sheet
+  readonly stderr: Sheet
+  /** Variables such as NO_COLOR. */
+  readonly environment: Readonly<Record<string, string | undefined>>
   /** Runs the service until it is told to end; answers with the exit code. */
   serve(options: FileOption): Promise<number>
   /** A resolver of its own, from the same configuration as the service's. */
@@ -24,6 +33,30 @@ export interface World {
   node(options: FileOption): Promise<ImagesOnNode>
   /** The names of the node's images, in the runtime itself. */
   names(options: FileOption): Promise<NodeNames>
+  /** The configured registries, through the running service, or without one. */
+  registries(options: FileOption & { readonly alone: boolean }): Promise<Registries>
+  /** What the running service has counted. */
+  stats(options: FileOption): Promise<StatsResponse>
+}
+
+export interface Page {
+  /** At most so many names, 1 to 1000. */
+  readonly n: number
+  /** Those behind this one. */
+  readonly last?: string
+}
+
+/** The configured registries, as the HTTP API tells of them. Every call throws ResolveError. */
+export interface Registries {
+  /** Why no running service is asked; undefined: one is, or none was to be. */
+  readonly alone: string | undefined
+  /** In the order of asking. Without a service each of them is asked for it, now. */
+  statuses(): Promise<RegistriesResponse>
+  /** In the order of asking. */
+  names(): Promise<readonly string[]>
+  repositories(name: string, page: Page): Promise<RepositoriesResponse>
+  tags(name: string, repository: string, page: Page): Promise<TagsResponse>
+  close(): Promise<void>
 }
 
 /** Every call throws ResolveError: UNAVAILABLE when the runtime does not answer, else UNKNOWN. */

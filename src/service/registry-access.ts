@@ -1,14 +1,9 @@
-import type {
-  RegistriesResponse,
-  RepositoriesResponse,
-  TagsResponse,
-} from '../../api/v1/registries.ts'
 import type { ImageResolverClient } from '../client.ts'
 import type { Config } from '../config/config.ts'
 import { createCore } from '../core.ts'
 import { toResolveError } from '../errors.ts'
 import { createLogger } from '../telemetry/logger.ts'
-import { RegistryDesk } from './registry-desk.ts'
+import { type ListingOptions, RegistryDesk } from './registry-desk.ts'
 import { type ConfigPlace, findService, readConfig } from './running-service.ts'
 
 /** As long as the service gives itself for one question. */
@@ -19,32 +14,16 @@ export interface RegistryAccessOptions extends ConfigPlace {
   readonly alone: boolean
 }
 
-export interface Page {
-  /** At most so many names, 1 to 1000. */
-  readonly n: number
-  /** Those behind this one. */
-  readonly last?: string
-}
+type Page = Omit<ListingOptions, 'signal'>
 
-/**
- * The configured registries, as the HTTP API tells of them. Rejects with ResolveError or
- * ImageResolverError.
- */
-export interface RegistryAccess {
-  /** Why no running service is asked; undefined: one is, or none was to be. */
-  readonly alone: string | undefined
-  /** In the order of asking. Without a service each of them is asked for it, now. */
-  statuses(): Promise<RegistriesResponse>
-  /** In the order of asking. */
-  names(): Promise<readonly string[]>
-  repositories(name: string, page: Page): Promise<RepositoriesResponse>
-  tags(name: string, repository: string, page: Page): Promise<TagsResponse>
-  close(): Promise<void>
-}
+/** The configured registries, as the HTTP API tells of them. Rejects as `openRegistries` says. */
+type RegistryAccess = ReturnType<typeof fromHere>
 
 /**
  * Through the service that runs with this configuration, which knows more; without one, from here.
  *
+ * @returns `alone`: why no running service is asked; undefined: one is, or none was to be. Every call
+ * rejects with ResolveError, or ImageResolverError for what the service has against it
  * @throws ConfigError
  */
 export async function openRegistries(options: RegistryAccessOptions): Promise<RegistryAccess> {
@@ -68,7 +47,8 @@ function throughService(service: ImageResolverClient): RegistryAccess {
   }
 }
 
-function fromHere(config: Config, alone: string | undefined): RegistryAccess {
+/** Every registry is asked for what is wanted of it, now. */
+function fromHere(config: Config, alone: string | undefined) {
   const { health, images, keychain, close } = createCore(config, createLogger('silent'))
   const entries = () => config.registries
   const desk = new RegistryDesk({ entries, health, images, keychain })
@@ -77,14 +57,14 @@ function fromHere(config: Config, alone: string | undefined): RegistryAccess {
     alone,
     statuses: async () => ({ registries: [...(await desk.check(limit()))] }),
     names: async () => entries().map(({ name }) => name),
-    repositories: async (name, page) => {
+    repositories: async (name: string, page: Page) => {
       const { names, last: next = null } = await desk.repositories(name, {
         ...page,
         signal: limit(),
       })
       return { registry: name, repositories: [...names], next }
     },
-    tags: async (name, repository, page) => {
+    tags: async (name: string, repository: string, page: Page) => {
       const { names, last: next = null } = await desk.tags(name, repository, {
         ...page,
         signal: limit(),

@@ -1,23 +1,37 @@
-import type { ImagesOnNode } from '../world.ts'
+import type { ImageRecord, ImagesResponse } from '../../../api/v1/images.ts'
+import { inkFor } from '../ink.ts'
+import { formatSize } from '../quantity.ts'
+import { type Row, table } from '../table.ts'
+import type { ImagesOnNode, World } from '../world.ts'
 
 export interface NodeCommandOptions {
   readonly open: () => Promise<ImagesOnNode>
   readonly json: boolean
-  readonly stdout: { write(text: string): unknown }
+  readonly world: Pick<World, 'stdout' | 'environment'>
 }
 
-/** Prints the node's images, one a line and all their names below; `json`: as one array. */
-export async function imagesCommand({ open, json, stdout }: NodeCommandOptions): Promise<0> {
+const COLUMNS = [
+  { title: 'NAME' },
+  { title: 'DIGEST' },
+  { title: 'IMAGE ID' },
+  { title: 'SIZE', right: true },
+] as const
+/** So much of a digest tells images apart, and runtimes take it for the whole. */
+const SHORT_CHARACTERS = 12
+
+/** Prints the node's images, one of their names a line; `json`: the body of `GET /images`. */
+export async function imagesCommand({ open, json, world }: NodeCommandOptions): Promise<0> {
+  const { environment, stdout } = world
   const node = await open()
   try {
     const images = await node.list()
-    if (json) stdout.write(`${JSON.stringify(images, null, 2)}\n`)
-    else {
-      for (const { imageId, references, sizeBytes } of images) {
-        const names = references.map((reference) => `  ${reference}\n`)
-        stdout.write(`${imageId}  ${sizeBytes} bytes\n${names.join('')}`)
-      }
-    }
+    const body: ImagesResponse = { images: [...images] }
+    const rows = images.flatMap(toRows).sort(byName)
+    stdout.write(
+      json
+        ? `${JSON.stringify(body, null, 2)}\n`
+        : table(COLUMNS, rows, inkFor(stdout, environment)),
+    )
     return 0
   } finally {
     node.close()
@@ -27,7 +41,7 @@ export async function imagesCommand({ open, json, stdout }: NodeCommandOptions):
 /** Pulls an image as kubelet would, and prints its ID. */
 export async function pullCommand(
   image: string,
-  { open, json, stdout }: NodeCommandOptions,
+  { open, json, world: { stdout } }: NodeCommandOptions,
 ): Promise<0> {
   const node = await open()
   try {
@@ -51,4 +65,45 @@ export async function removeCommand(
   } finally {
     node.close()
   }
+}
+
+/** A digest stands beside the tags of its repository; without any it has a line of its own. */
+function toRows({ imageId, references, sizeBytes }: ImageRecord): readonly Row[] {
+  const tags = references.filter((name) => !name.includes('@'))
+  const digests = references.filter((name) => name.includes('@')).map(splitDigest)
+  const tagged = tags.map((name) => {
+    const { digest } = digests.find(({ repository }) => repository === repositoryOf(name)) ?? {}
+    return [name, digest]
+  })
+  const untagged = digests
+    .filter(({ repository }) => !tags.some((name) => repositoryOf(name) === repository))
+    .map(({ repository, digest }) => [repository, digest])
+  const names = [...tagged, ...untagged]
+  const shown = names.length === 0 ? [[undefined, undefined]] : names
+  return shown.map(([name = '-', digest]) => ({
+    cells: [
+      name,
+      digest === undefined ? '-' : short(digest),
+      short(imageId),
+      formatSize(sizeBytes),
+    ],
+  }))
+}
+
+function splitDigest(name: string): { readonly repository: string; readonly digest: string } {
+  const [repository = '', digest = ''] = name.split('@', 2)
+  return { repository, digest }
+}
+
+/** Without the tag: a colon further left belongs to a port. */
+function repositoryOf(name: string): string {
+  return name.replace(/:[^:/]*$/, '')
+}
+
+function short(id: string): string {
+  return id.replace(/^sha256:/, '').slice(0, SHORT_CHARACTERS)
+}
+
+function byName({ cells: [one = ''] }: Row, { cells: [other = ''] }: Row): number {
+  return String(one) < String(other) ? -1 : 1
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { ImageRecord } from '../../../api/v1/images.ts'
+import { COMMANDS } from '../../../src/cli/commands.ts'
 import { VERSION } from '../../../src/cli/help.ts'
 import { run } from '../../../src/cli/run.ts'
 import type { World } from '../../../src/cli/world.ts'
@@ -62,6 +63,9 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
     stdin: Readable.from([input]),
     stdout,
     stderr,
+    environment: {},
+    registries: async () => assert.fail('no registries were to be asked for'),
+    stats: async () => assert.fail('no numbers were to be asked for'),
     serve: async (options) => {
       calls.push({ serve: options })
       return 0
@@ -235,17 +239,6 @@ test('pull prints the ID of the image, and fails with the words of the runtime',
   assert.equal((await cli(['pull', 'nginx', '--json'])).out, `{"imageId":"${digestOf('node')}"}\n`)
 })
 
-test('images lists each image with all its names', async () => {
-  const people = await cli(['images'])
-  const scripts = await cli(['images', '--json'])
-
-  assert.equal(
-    people.out,
-    `${ON_NODE.imageId}  1234 bytes\n  ${ON_NODE.references[0]}\n  docker.io/library/nginx:latest\n`,
-  )
-  assert.deepEqual(JSON.parse(scripts.out), [ON_NODE])
-})
-
 test('rmi removes every image that is named', async () => {
   const { code, calls, closed } = await cli(['rmi', 'a', 'b'])
 
@@ -285,13 +278,16 @@ test('help is given for all and for each command', async () => {
   for (const args of [['--help'], ['-h'], ['help']]) {
     assert.match((await cli(args)).out, /^image-resolver: which image/)
   }
-  for (const command of ['serve', 'resolve', 'pull', 'images', 'rmi', 'parse', 'config check']) {
+  for (const command of Object.keys(COMMANDS)) {
     const words = command.split(' ')
     const byOption = await cli([...words, '--help'])
     const byCommand = await cli(['help', ...words])
 
     assert.ok(byOption.out.startsWith(`Usage: image-resolver`), command)
     assert.ok(byOption.out.includes(command), command)
+    for (const option of COMMANDS[command]?.options ?? []) {
+      assert.ok(option === 'file' || byOption.out.includes(`--${option}`), `${command} ${option}`)
+    }
     assert.equal(byCommand.out, byOption.out)
   }
 })

@@ -1,0 +1,128 @@
+import type { RepositoriesResponse, TagsResponse } from '../../../api/v1/registries.ts'
+import { toResolveError } from '../../errors.ts'
+import { inkFor } from '../ink.ts'
+import { table, visible } from '../table.ts'
+import type { FileOption, Page, Registries, World } from '../world.ts'
+
+export interface RegistryNamesOptions {
+  readonly files: FileOption
+  /** At most so many names of each registry. */
+  readonly limit: number
+  readonly json: boolean
+  readonly world: Pick<World, 'registries' | 'stdout' | 'stderr' | 'environment'>
+}
+
+/** What one page of the API holds. */
+const PAGE = 1_000
+/** A page may be empty though more follow: of a registry with a prefix only what is below it counts. */
+const MAX_PAGES = 1_000
+
+/**
+ * `registry images`: the repositories of one registry, or of all that are configured. `json`: one body
+ * of the API a line.
+ *
+ * @returns the exit code: 0; 1 when a registry did not say
+ */
+export async function registryImagesCommand(
+  name: string | undefined,
+  options: RegistryNamesOptions,
+): Promise<0 | 1> {
+  const { files, json, limit, world } = options
+  const { environment, stderr, stdout } = world
+  const registries = await world.registries({ ...files, alone: false })
+  try {
+    const names = name === undefined ? await registries.names() : [name]
+    if (names.length === 0) stderr.write('image-resolver: no registry is configured\n')
+    const found: RepositoriesResponse[] = []
+    for (const registry of names) {
+      try {
+        found.push(await allRepositories(registries, registry, limit))
+      } catch (thrown) {
+        stderr.write(`image-resolver: ${visible(toResolveError(thrown).message)}\n`)
+      }
+    }
+    for (const { next, registry } of found) if (next !== null) tellOfMore(world, registry, limit)
+    const rows = found.flatMap(({ registry, repositories }) =>
+      repositories.map((repository) => ({ cells: [registry, repository] })),
+    )
+    stdout.write(
+      json
+        ? found.map((body) => `${JSON.stringify(body)}\n`).join('')
+        : table(
+            [{ title: 'REGISTRY' }, { title: 'REPOSITORY' }],
+            rows,
+            inkFor(stdout, environment),
+          ),
+    )
+    return found.length === names.length ? 0 : 1
+  } finally {
+    await registries.close()
+  }
+}
+
+/**
+ * `registry tags`: one tag a line. `json`: the body of the API.
+ *
+ * @throws ResolveError when the registry does not say
+ */
+export async function registryTagsCommand(
+  name: string,
+  repository: string,
+  options: RegistryNamesOptions,
+): Promise<0> {
+  const { files, json, limit, world } = options
+  const { stdout } = world
+  const registries = await world.registries({ ...files, alone: false })
+  try {
+    const { names: tags, next } = await pages(limit, async (page) => {
+      const { tags: names, next: more } = await registries.tags(name, repository, page)
+      return { names, next: more }
+    })
+    if (next !== null) tellOfMore(world, repository, limit)
+    const body: TagsResponse = { registry: name, repository, tags, next }
+    stdout.write(
+      json ? `${JSON.stringify(body, null, 2)}\n` : tags.map((tag) => `${visible(tag)}\n`).join(''),
+    )
+    return 0
+  } finally {
+    await registries.close()
+  }
+}
+
+async function allRepositories(
+  registries: Registries,
+  registry: string,
+  limit: number,
+): Promise<RepositoriesResponse> {
+  const { names: repositories, next } = await pages(limit, async (page) => {
+    const { repositories: names, next: more } = await registries.repositories(registry, page)
+    return { names, next: more }
+  })
+  return { registry, repositories, next }
+}
+
+interface NamePage {
+  readonly names: readonly string[]
+  readonly next: string | null
+}
+
+async function pages(
+  limit: number,
+  ask: (page: Page) => Promise<NamePage>,
+): Promise<{ readonly names: string[]; readonly next: string | null }> {
+  const names: string[] = []
+  let next: string | null = null
+  for (let page = 0; page < MAX_PAGES && names.length < limit; page += 1) {
+    const n = Math.min(PAGE, limit - names.length)
+    const answer: NamePage = await ask({ n, ...(next !== null && { last: next }) })
+    names.push(...answer.names)
+    next = answer.next
+    if (next === null) break
+  }
+  return { names, next }
+}
+
+function tellOfMore({ stderr }: Pick<World, 'stderr'>, where: string, limit: number): void {
+  const more = `there are more than ${limit}; --limit says how many are shown`
+  stderr.write(`image-resolver: ${visible(where)}: ${more}\n`)
+}

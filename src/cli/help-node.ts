@@ -1,0 +1,79 @@
+export const PULL = `Usage: image-resolver pull REF [options]
+
+Pulls REF through the running service, as a kubelet without credentials does, and prints the
+runtime's ID of the image.
+
+Options:
+  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
+      --json          {"imageId": ...}
+
+Exit code: 0 pulled, 1 not, 2 wrong use or a bad configuration.
+
+Example:
+  image-resolver pull nginx:1.27
+`
+
+export const IMAGES = `Usage: image-resolver images [options]
+
+Lists the images of this node, asking the running service: one line for each name, with the
+digest that it stands for, the image's ID and its size. The first 12 characters of an ID do for
+\`rmi\`; --json has everything in full.
+
+Options:
+  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
+      --json          the body of GET /images: {images: [{imageId, references, sizeBytes, pinned}]}
+
+Exit code: 0 listed, 1 not, 2 wrong use or a bad configuration.
+
+Example:
+  image-resolver images --json | jq -r '.images[].references[]'
+`
+
+export const RMI = `Usage: image-resolver rmi IMAGE ... [options]
+
+Removes images from this node, by any of their names or by ID, with all their names. What is not
+there counts as removed.
+
+Options:
+  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
+
+Exit code: 0 they are gone, 1 not, 2 wrong use or a bad configuration.
+
+Example:
+  image-resolver rmi nginx:1.27 quay.io/team/app:2
+`
+
+export const ADOPT = `Usage: image-resolver adopt [options]
+
+For nodes that move from image-cri-shim: gives every image of this node that has a name of a
+configured registry the name that this one stands for, so that pods find it without a registry.
+Adds names in containerd, never takes one away or moves one. The service need not run.
+
+A name's domain is known where the entry's \`path\` has {domain}, or its \`upstreams\` are of one
+domain. For all other entries --domain says it: docker.io, if the registry holds nothing else.
+
+Options:
+  -f, --config FILE    the service's configuration: \`cri:\` and the registries
+      --dry-run        print what would be done
+      --domain DOMAIN  whose images those registries hold that do not say so themselves
+      --json           [{imageId, from, name?, outcome, reason?}]
+
+Exit code: 0 done, 1 not, 2 wrong use or a bad configuration.
+`
+
+export const CONTAINERD_HOSTS = `Usage: image-resolver containerd-hosts [options]
+
+Prints or writes the hosts.toml files by which containerd pulls through this service's /v2/
+(\`mirror.enabled\`): one for each domain that a configured registry serves, and _default where one
+serves everything. Pods keep the names that they have. Files that somebody else wrote are not
+replaced.
+
+Options:
+  -f, --config FILE    the service's configuration
+      --portoshim FILE a portoshim.yaml; as for the service
+      --write DIR      write DIR/DOMAIN/hosts.toml; DIR is containerd's \`config_path\`
+      --server URL     where containerd reaches this service; default: \`http.listen\`
+      --force          also replace files that somebody else wrote
+
+Exit code: 0 done, 1 not, 2 wrong use or a bad configuration.
+`

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { RegistryStatus } from '../../../api/v1/registries.ts'
+import type { Page, Registries, World } from '../../../src/cli/world.ts'
+import { ResolveError } from '../../../src/errors.ts'
+import { runCli } from '../../support/cli.ts'
+
+const WELL: RegistryStatus = {
+  name: 'hub:5000',
+  address: 'http://hub:5000',
+  priority: 1000,
+  offline: true,
+  trusted: true,
+  capabilities: ['resolve', 'pull'],
+  credentials: true,
+  healthy: true,
+  state: 'closed',
+  latencyMs: 12.3,
+  retryAt: null,
+  lastSuccessAt: '2026-01-31T12:00:00.000Z',
+  lastFailureAt: null,
+  rateLimit: { remaining: 76, limit: 100 },
+}
+const NEVER: RegistryStatus = {
+  ...WELL,
+  name: 'quay.io',
+  address: 'https://quay.io',
+  priority: 0,
+  latencyMs: null,
+  lastSuccessAt: null,
+  rateLimit: { remaining: 5 },
+}
+const SICK: RegistryStatus = {
+  ...NEVER,
+  name: 'harbor.corp/hub',
+  address: 'https://harbor.corp/hub',
+  priority: 500,
+  healthy: false,
+  state: 'open',
+  retryAt: '2026-01-31T12:00:30.000Z',
+  lastFailureAt: '2026-01-31T12:00:01.500Z',
+  lastError: { code: 'UNAVAILABLE', message: 'harbor.corp: connect ECONNREFUSED' },
+}
+
+interface Scene {
+  readonly statuses?: readonly RegistryStatus[]
+  readonly alone?: string
+  /** By registry and repository; a registry without any has no catalogue. */
+  readonly holds?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>
+}
+
+/** A world with these registries, and what was asked of them. */
+function scene({ statuses = [WELL, NEVER], alone, holds = {} }: Scene = {}) {
+  const opened: Parameters<World['registries']>[0][] = []
+  const pages: Page[] = []
+  let closed = 0
+  const cut = (names: readonly string[], page: Page) => {
+    pages.push(page)
+    const from = page.last === undefined ? 0 : names.indexOf(page.last) + 1
+    const shown = names.slice(from, from + page.n)
+    return { shown, next: from + page.n < names.length ? (shown.at(-1) ?? null) : null }
+  }
+  const registries: Registries = {
+    alone,
+    statuses: async () => ({ registries: [...statuses] }),
+    names: async () => statuses.map(({ name }) => name),
+    repositories: async (registry, page) => {
+      const found = holds[registry]
+      if (found === undefined) throw new ResolveError('DENIED', `${registry} has no catalogue`)
+      const { shown, next } = cut(Object.keys(found), page)
+      return { registry, repositories: shown, next }
+    },
+    tags: async (registry, repository, page) => {
+      const found = holds[registry]?.[repository]
+      if (found === undefined) throw new ResolveError('MANIFEST_UNKNOWN', 'it is not there')
+      const { shown, next } = cut(found, page)
+      return { registry, repository, tags: shown, next }
+    },
+    close: async () => {
+      closed += 1
+    },
+  }
+  const open: World['registries'] = async (options) => {
+    opened.push(options)
+    return registries
+  }
+  return { world: { registries: open }, opened, pages, closed: () => closed }
+}
+
+test('registry status shows each registry in a line, its last error below, and ends with 1', async () => {
+  const { world, opened, closed } = scene({ statuses: [WELL, SICK, NEVER] })
+
+  const { code, out, err } = await runCli(['registry', 'status', '-f', 'x'], world)
+
+  assert.equal(code, 1)
+  assert.equal(
+    out,
+    [
+      'NAME             ADDRESS                  PRIORITY  HEALTHY  STATE          LATENCY    LEFT',
+      'hub:5000         http://hub:5000              1000  yes      in use           12 ms  76/100',
+      'harbor.corp/hub  https://harbor.corp/hub       500  no       left alone           -       5',
+      '  2026-01-31 12:00:01Z UNAVAILABLE: harbor.corp: connect ECONNREFUSED',
+      '  not asked again before 2026-01-31 12:00:30Z',
+      'quay.io          https://quay.io                 0  yes      not asked yet        -       5',
+      '',
+    ].join('\n'),
+  )
+  assert.equal(err, '')
+  assert.deepEqual(opened, [{ file: 'x', alone: false }])
+  assert.equal(closed(), 1)
+})
+
+test('when all registries are well, registry status ends with 0', async () => {
+  const { world } = scene()
+
+  assert.equal((await runCli(['registry', 'status'], world)).code, 0)
+})
+
+test('without a service registry status says that it asked by itself; with --check it was told to', async () => {
+  const alone = scene({ alone: 'no service answers at http://127.0.0.1:9430' })
+  const told = scene()
+
+  const found = await runCli(['registry', 'status'], alone.world)
+  const checked = await runCli(['registry', 'status', '--check'], told.world)
+
+  assert.match(found.err, /no service answers at \S+; each registry was asked from here, now\n$/)
+  assert.equal(checked.err, '')
+  assert.deepEqual(told.opened, [{ file: undefined, alone: true }])
+})
+
+test('registry status without registries says so', async () => {
+  const { world } = scene({ statuses: [], alone: 'no service' })
+
+  const result = await runCli(['registry', 'status'], world)
+
+  assert.deepEqual(result, {
+    code: 0,
+    out: '',
+    err: 'image-resolver: no registry is configured\n',
+  })
+})
+
+test('registry status names every state of a registry', async () => {
+  const states = ['open', 'parked', 'half-open', 'closed'] as const
+  const statuses = states.map((state) => ({ ...SICK, state }))
+
+  const { out } = await runCli(['registry', 'status'], scene({ statuses }).world)
+
+  for (const words of ['left alone', 'wants a pause', 'on probation', 'failed']) {
+    assert.ok(out.includes(`  ${words}  `), words)
+  }
+})
+
+test('registry status --json is the body of GET /registries, without colours on a terminal', async () => {
+  const { world } = scene({ statuses: [SICK] })
+
+  const { code, out } = await runCli(['registry', 'status', '--json'], { ...world, terminal: true })
+
+  assert.equal(code, 1)
+  assert.deepEqual(JSON.parse(out), { registries: [SICK] })
+})
+
+test('a terminal sees in colour who is well', async () => {
+  const { world } = scene({ statuses: [WELL, SICK] })
+
+  const coloured = await runCli(['registry', 'status'], { ...world, terminal: true })
+  const plain = await runCli(['registry', 'status'], {
+    ...world,
+    terminal: true,
+    environment: { NO_COLOR: '1' },
+  })
+
+  assert.ok(coloured.out.includes('\u001b[32myes\u001b[0m'))
+  assert.ok(coloured.out.includes('\u001b[31mno\u001b[0m'))
+  assert.ok(!plain.out.includes('\u001b'))
+})
+
+test('registry images lists what all registries have, and ends with 1 when one does not say', async () => {
+  const { world } = scene({ holds: { 'hub:5000': { 'library/nginx': [], 'team/app': [] } } })
+
+  const { code, out, err } = await runCli(['registry', 'images'], world)
+
+  assert.equal(code, 1)
+  assert.equal(out, 'REGISTRY  REPOSITORY\nhub:5000  library/nginx\nhub:5000  team/app\n')
+  assert.equal(err, 'image-resolver: quay.io has no catalogue\n')
+})
+
+test('registry images of one registry follows its pages up to the limit, and says that it stops there', async () => {
+  const names = Array.from({ length: 2_500 }, (_, index) => `app-${index}`)
+  const holds = { 'hub:5000': Object.fromEntries(names.map((name) => [name, []])) }
+  const all = scene({ holds })
+  const some = scene({ holds })
+
+  const whole = await runCli(['registry', 'images', 'hub:5000', '--json'], all.world)
+  const cut = await runCli(
+    ['registry', 'images', 'hub:5000', '--json', '--limit', '1001'],
+    some.world,
+  )
+
+  assert.equal(whole.code, 0)
+  assert.deepEqual(JSON.parse(whole.out), { registry: 'hub:5000', repositories: names, next: null })
+  assert.equal(whole.err, '')
+  assert.deepEqual(all.pages, [
+    { n: 1000 },
+    { n: 1000, last: 'app-999' },
+    { n: 1000, last: 'app-1999' },
+  ])
+  assert.equal(JSON.parse(cut.out).repositories.length, 1001)
+  assert.equal(JSON.parse(cut.out).next, 'app-1000')
+  assert.match(cut.err, /hub:5000: there are more than 1001; --limit/)
+})
+
+test('registry images --json of several registries is a line for each', async () => {
+  const { world } = scene({ holds: { 'hub:5000': { a: [] }, 'quay.io': { b: [] } } })
+
+  const { out } = await runCli(['registry', 'images', '--json'], world)
+
+  assert.deepEqual(
+    out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).repositories),
+    [['a'], ['b']],
+  )
+})
+
+test('registry tags prints one a line, or the body of the API', async () => {
+  const { world } = scene({ holds: { 'hub:5000': { 'library/nginx': ['1.27', 'latest'] } } })
+
+  const people = await runCli(['registry', 'tags', 'hub:5000', 'library/nginx'], world)
+  const scripts = await runCli(['registry', 'tags', 'hub:5000', 'library/nginx', '--json'], world)
+
+  assert.deepEqual(people, { code: 0, out: '1.27\nlatest\n', err: '' })
+  assert.deepEqual(JSON.parse(scripts.out), {
+    registry: 'hub:5000',
+    repository: 'library/nginx',
+    tags: ['1.27', 'latest'],
+    next: null,
+  })
+})
+
+test('a repository that is not there ends registry tags with 1', async () => {
+  const { world, closed } = scene({ holds: { 'hub:5000': {} } })
+
+  const { code, err } = await runCli(['registry', 'tags', 'hub:5000', 'nope'], world)
+
+  assert.equal(code, 1)
+  assert.equal(err, 'image-resolver: it is not there\n')
+  assert.equal(closed(), 1)
+})
+
+test('wrong use of the registry commands ends with 2 and teaches the right one', async () => {
+  const mistakes: readonly (readonly [readonly string[], RegExp])[] = [
+    [['registry'], /no command registry\n\nUsage: image-resolver registry status\|images\|tags/],
+    [['registry', 'nope'], /no command registry nope\n\nUsage: image-resolver registry status\|/],
+    [['registry', 'status', 'x'], /registry status takes no words after it/],
+    [['registry', 'tags', 'x'], /takes the name of a registry and a repository there/],
+    [['registry', 'images', '--check'], /registry images has no option --check/],
+    [['registry', 'images', '--limit', '0'], /--limit is a number.*\n\nUsage: .*registry images/],
+    [['registry', 'images', '--limit', 'all'], /--limit is a number from 1 to 1000000/],
+  ]
+  for (const [args, expected] of mistakes) {
+    const { code, err } = await runCli(args)
+
+    assert.equal(code, 2, args.join(' '))
+    assert.match(err, expected)
+  }
+})

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { StatsResponse } from '../../../api/v1/stats.ts'
+import { ResolveError } from '../../../src/errors.ts'
+import { runCli } from '../../support/cli.ts'
+
+const STATS: StatsResponse = {
+  uptimeSeconds: 3_725,
+  resolutions: { cache: 90, registry: 10, stale: 0, failed: 1 },
+  cache: {
+    hitRate: 0.9,
+    hits: 88,
+    misses: 10,
+    coalesced: 2,
+    stale: 0,
+    negative: 0,
+    revalidated: 3,
+    evicted: 0,
+    entries: 7,
+  },
+  latencies: [
+    { source: 'cache', count: 90, p50Ms: 0.004, p99Ms: 0.09 },
+    { source: 'stale', count: 0, p50Ms: null, p99Ms: null },
+  ],
+  pulls: { inFlight: 1, pulled: 5, failed: 0, passedOn: 2 },
+  configuration: { generation: 2, loadedAt: '2026-01-31T12:00:00.000Z', lastReloadFailed: false },
+}
+
+test('stats shows what the running service has counted', async () => {
+  const asked: unknown[] = []
+  const stats = async (files: unknown) => {
+    asked.push(files)
+    return STATS
+  }
+
+  const { code, out } = await runCli(['stats', '-f', 'x'], { stats })
+
+  assert.equal(code, 0)
+  assert.equal(
+    out,
+    [
+      'running for    1 h 2 min',
+      'configuration  generation 2, loaded 2026-01-31 12:00:00Z',
+      'hit rate       90.0 % answered without a registry',
+      'cache          7 entries; 88 hits, 10 misses, 2 shared',
+      '               3 revalidated, 0 stale, 0 negative, 0 evicted',
+      'pulls          5 done, 0 failed, 2 passed on, 1 in flight',
+      '',
+      'SOURCE  COUNT   P50    P99',
+      'cache      90  4 µs  90 µs',
+      'stale       0     -      -',
+      '',
+    ].join('\n'),
+  )
+  assert.deepEqual(asked, [{ file: 'x' }])
+})
+
+test('stats tells of a configuration that was refused', async () => {
+  const configuration = { ...STATS.configuration, lastReloadFailed: true }
+
+  const { out } = await runCli(['stats'], { stats: async () => ({ ...STATS, configuration }) })
+
+  assert.match(out, /^configuration .*; the last change was refused: see `config check`$/m)
+})
+
+test('stats --json is the body of GET /stats', async () => {
+  const { out } = await runCli(['stats', '--json'], { stats: async () => STATS })
+
+  assert.deepEqual(JSON.parse(out), STATS)
+})
+
+test('stats without a service ends with 1', async () => {
+  const stats = async () => {
+    throw new ResolveError('UNAVAILABLE', 'no service answers at http://127.0.0.1:9430')
+  }
+
+  const { code, err } = await runCli(['stats'], { stats })
+
+  assert.equal(code, 1)
+  assert.equal(err, 'image-resolver: no service answers at http://127.0.0.1:9430\n')
+})
