@@ -48,7 +48,7 @@ export async function resolveJson(
   const { stdout, stderr } = await runResolve(t, config, '--json', ...args)
   try {
     return JSON.parse(stdout)
-  } catch {
-    throw new Error(`not JSON: ${stdout}\n${stderr}`)
+  } catch (cause) {
+    throw new Error(`not JSON: ${stdout}\n${stderr}`, { cause })
   }
 }

@@ -1,0 +1,29 @@
+import { startProgram } from '../test/support/program.ts'
+import type { Cleanup } from '../test/support/stack.ts'
+import { cleanly } from './cleanly.ts'
+import { CRI_LOAD, type CriFigures, type CriLoad } from './processes/cri-load.ts'
+import { SCRIPTED_RUNTIME } from './processes/scripted-runtime.ts'
+import { TYPESCRIPT } from './typescript.ts'
+
+const START_LIMIT_MS = 20_000
+/** Nothing that is measured takes longer. */
+const LOAD_LIMIT_MS = 90_000
+
+/** From a process of its own. */
+export function loadCri(load: CriLoad): Promise<readonly CriFigures[]> {
+  return cleanly(async (cleanup) => {
+    const environment = { LOAD: JSON.stringify(load) }
+    const program = startProgram(process.execPath, [...TYPESCRIPT, CRI_LOAD], environment)
+    cleanup.after(() => program.kill())
+    const [line] = await program.line(/^\[\{.*\}\]$/m, LOAD_LIMIT_MS)
+    return JSON.parse(line) as readonly CriFigures[]
+  })
+}
+
+/** Listens at the socket until the end. */
+export async function startScriptedRuntime(cleanup: Cleanup, socket: string): Promise<void> {
+  const args = [...TYPESCRIPT, SCRIPTED_RUNTIME, socket]
+  const program = startProgram(process.execPath, args)
+  cleanup.after(() => program.kill())
+  await program.line(/"ready"/, START_LIMIT_MS)
+}

@@ -1,0 +1,52 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { budgetText, partText } from './markdown.ts'
+import { PARTS } from './parts.ts'
+import { plotSvg } from './plot.ts'
+import type { PartResult } from './report.ts'
+
+// `node --import tsx benchmarks/page.ts`: docs/benchmarks.md and its plots from benchmarks/results.
+
+const SELF = fileURLToPath(import.meta.url)
+const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
+const PLOTS = fileURLToPath(new URL('../docs/images/', import.meta.url))
+const BEGIN = '<!-- results: written by `npm run bench`, from benchmarks/results -->'
+const END = '<!-- end of results -->'
+
+/** Writes the part of the page that holds figures, and the plots, from the results that there are. */
+export function writePage(): void {
+  const results = PARTS.flatMap(({ name }) => readResult(name))
+  mkdirSync(PLOTS, { recursive: true })
+  for (const plot of results.flatMap((result) => result.plots ?? [])) {
+    writeFileSync(`${PLOTS}${plot.name}.svg`, plotSvg(plot))
+  }
+  writeFileSync(PAGE, withResults(readFileSync(PAGE, 'utf8'), resultsText(results)))
+}
+
+/** @throws Error when the page has no place for results */
+export function withResults(page: string, text: string): string {
+  const begin = page.indexOf(BEGIN)
+  const end = page.indexOf(END)
+  if (begin < 0 || end < begin) throw new Error(`no place for results: ${BEGIN} and ${END}`)
+  return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n${page.slice(end)}`
+}
+
+export function resultsText(results: readonly PartResult[]): string {
+  const budgets = results.flatMap((result) => result.budgets ?? [])
+  const slower = results.flatMap((result) => result.slower ?? [])
+  return [
+    '## Budgets\n',
+    budgetText(budgets),
+    '## Where it is slower\n',
+    ...slower.map((sentence) => `- ${sentence}`),
+    '',
+    ...results.map((result) => `## ${result.title}\n\n${partText(result, 'images')}`),
+  ].join('\n')
+}
+
+function readResult(part: string): PartResult[] {
+  const file = fileURLToPath(new URL(`./results/${part}.json`, import.meta.url))
+  return existsSync(file) ? [JSON.parse(readFileSync(file, 'utf8')) as PartResult] : []
+}
+
+if (process.argv[1] === SELF) writePage()

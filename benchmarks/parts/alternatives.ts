@@ -1,0 +1,167 @@
+import { writeFileSync } from 'node:fs'
+import { dump } from 'js-yaml'
+import { MAIN, startDaemon } from '../../test/support/daemon.ts'
+import { runProgram } from '../../test/support/program.ts'
+import { type Cleanup, temporaryFolder } from '../../test/support/stack.ts'
+import { cleanly } from '../cleanly.ts'
+import { type Registries, startRegistries } from '../registries.ts'
+import type { Findings, Settings, Table } from '../report.ts'
+import { configuration, refusingHost, startResolving } from '../resolving.ts'
+import { sample, sampleCells, typicalMs } from '../sample.ts'
+import { serialWalk } from '../serial-walk.ts'
+import { median, spread } from '../statistics.ts'
+import { inTurns } from '../turns.ts'
+
+const ROUNDS = 3
+const CALLS = 4
+const ROUND_TRIP_MS = 5
+const SKOPEO = '`skopeo inspect`'
+const OUR_PROGRAM = '`image-resolver resolve`'
+/** As long as ours waits for one registry, so that what differs is the walk. */
+const TIME_OUT_MS = 2_000
+
+/** The same work, done with what people use for it. */
+export function measureAlternatives(settings: Settings): Promise<Findings> {
+  return cleanly(async (cleanup) => {
+    const registries = await startRegistries(cleanup, [ROUND_TRIP_MS])
+    const calls = settings.quick ? 2 : CALLS
+    const resolvers = await measurePrograms(cleanup, registries, settings, calls)
+    const walks = await measureWalks(registries, settings, calls)
+    return {
+      tables: [resolvers.table, walks.table],
+      slower: [...resolvers.slower, ...walks.slower],
+      missing: resolvers.missing,
+    }
+  })
+}
+
+/** One image, asked for by programs and by requests: what a script on a node would do. */
+async function measurePrograms(
+  cleanup: Cleanup,
+  registries: Registries,
+  settings: Settings,
+  calls: number,
+): Promise<{
+  readonly table: Table
+  readonly slower: readonly string[]
+  readonly missing: readonly string[]
+}> {
+  const { healthy } = registries.way(ROUND_TRIP_MS)
+  const config = configuration([healthy])
+  const file = `${temporaryFolder(cleanup)}/image-resolver.yaml`
+  writeFileSync(file, dump(config))
+  const daemon = await startDaemon(cleanup, { config })
+  const skopeo = ['inspect', '--no-tags', '--tls-verify=false']
+  const ways: readonly Way[] = [
+    [SKOPEO, (image) => runProgram('skopeo', [...skopeo, `docker://${healthy}/${image}`])],
+    [
+      OUR_PROGRAM,
+      (image) => runProgram(process.execPath, [...MAIN, 'resolve', image, '--config', file]),
+    ],
+    [
+      'GET /resolve of a running service',
+      (image) => asked(`${daemon.httpUrl()}/resolve?ref=${image}`),
+    ],
+  ]
+  const hasSkopeo = await runProgram('skopeo', ['--version']).then(
+    () => true,
+    () => false,
+  )
+  const taken = await inTurns(
+    hasSkopeo ? ways : ways.slice(1),
+    settings.rounds(ROUNDS),
+    ([name, run], round) =>
+      sample({
+        calls,
+        warmUp: 1,
+        requests: registries.requests,
+        call: (index) => run(`multi/${name.replaceAll(/\W/g, '').toLowerCase()}:${round}-${index}`),
+      }),
+  )
+  const msOf = (name: string): string =>
+    typicalMs([...taken].find(([way]) => way[0] === name)?.[1] ?? []).toFixed(0)
+  return {
+    table: {
+      title: `One cold image of two platforms, round trip ${ROUND_TRIP_MS} ms`,
+      columns: ['how', 'p50, ms', 'p99, ms', 'requests'],
+      rows: [...taken].map(([[name], samples]) => [name, ...sampleCells(samples, 1)]),
+      note: 'A program has its start in it, and with skopeo the image config that it prints more of.',
+    },
+    slower: hasSkopeo
+      ? [
+          `One image from the command line: ${msOf(OUR_PROGRAM)} ms, against ${msOf(SKOPEO)} ms of \`skopeo inspect\`; most of it is the start of Node.`,
+        ]
+      : [],
+    missing: hasSkopeo ? [] : ['skopeo: it is not installed'],
+  }
+}
+
+type Way = readonly [name: string, run: (image: string) => Promise<unknown>]
+
+async function asked(url: string): Promise<void> {
+  const response = await fetch(url)
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${url}: ${text}`)
+}
+
+interface Walk {
+  readonly firstMs: number
+  readonly laterMs: number
+  readonly requests: number
+}
+
+const TROUBLES = ['healthy', '404', 'refusing', 'answers nothing'] as const
+const WALKERS = ['serial walk', 'image-resolver'] as const
+
+/** Three registries in order, the first in trouble, as a serial walk takes it and as we do. */
+async function measureWalks(
+  registries: Registries,
+  settings: Settings,
+  calls: number,
+): Promise<{ readonly table: Table; readonly slower: readonly string[] }> {
+  const { blackHole, empty, healthy, second, third } = registries.way(ROUND_TRIP_MS)
+  const refusing = await refusingHost()
+  const first = { healthy, 404: empty, refusing, 'answers nothing': blackHole }
+  const sides = TROUBLES.flatMap((trouble) => WALKERS.map((walker) => ({ trouble, walker })))
+  const taken = await inTurns(sides, settings.rounds(ROUNDS), ({ trouble, walker }, round) =>
+    cleanly(async (cleanup): Promise<Walk> => {
+      const hosts = [first[trouble], second, third]
+      const resolve =
+        walker === 'serial walk'
+          ? (image: string) => serialWalk(hosts, image, TIME_OUT_MS)
+          : startResolving(cleanup, { hosts })
+      const mark = `${WALKERS.indexOf(walker)}-${TROUBLES.indexOf(trouble)}-${round}`
+      const { ms, requests } = await sample({
+        calls,
+        requests: registries.requests,
+        call: (index) => resolve(`multi/walk:${mark}-${index}`),
+      })
+      const [firstMs = Number.NaN, ...later] = ms
+      return { firstMs, laterMs: median(later), requests }
+    }),
+  )
+  const of = (trouble: string, walker: string): readonly Walk[] =>
+    [...taken].find(([side]) => side.trouble === trouble && side.walker === walker)?.[1] ?? []
+  const laterMs = (trouble: string, walker: string): number =>
+    median(of(trouble, walker).map((walk) => walk.laterMs))
+  return {
+    table: {
+      title: `Three registries, round trip ${ROUND_TRIP_MS} ms, a serial walk with ${TIME_OUT_MS} ms for each`,
+      columns: ['the first', 'who', 'first call, ms', 'later calls, p50, ms', 'requests per call'],
+      rows: sides.map(({ trouble, walker }) => {
+        const walks = of(trouble, walker)
+        return [
+          trouble,
+          walker,
+          spread(walks.map((walk) => walk.firstMs)),
+          spread(walks.map((walk) => walk.laterMs)),
+          spread(walks.map((walk) => walk.requests)),
+        ]
+      }),
+      note: "The serial walk is written for this: GET by tag at one registry after the other, then the platform's manifest, nothing remembered.",
+    },
+    slower: [
+      `One cold image from a healthy registry: ${laterMs('healthy', 'image-resolver').toFixed(1)} ms, against ${laterMs('healthy', 'serial walk').toFixed(1)} ms of a walk that checks and remembers nothing (round trip ${ROUND_TRIP_MS} ms).`,
+    ],
+  }
+}

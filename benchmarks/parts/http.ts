@@ -1,0 +1,195 @@
+import { startDaemon } from '../../test/support/daemon.ts'
+import { startProgram } from '../../test/support/program.ts'
+import type { Cleanup } from '../../test/support/stack.ts'
+import { cleanly } from '../cleanly.ts'
+import { type HttpLoad, loadHttp, loadWithAutocannon } from '../http-load.ts'
+import type { LoadResult } from '../processes/http-load.ts'
+import { SAME_BODY } from '../processes/same-body.ts'
+import { type Registries, startRegistries } from '../registries.ts'
+import type { Findings, Settings, Table } from '../report.ts'
+import { configuration } from '../resolving.ts'
+import { median, spread } from '../statistics.ts'
+import { inTurns } from '../turns.ts'
+import { TYPESCRIPT } from '../typescript.ts'
+
+const CONNECTIONS = [1, 32, 256]
+/** Of the budget. */
+const TYPICAL_CONNECTIONS = 32
+const ROUNDS = 4
+const SECONDS = 1
+const IMAGES_AT_ONCE = 100
+const START_LIMIT_MS = 20_000
+
+const SIDES = ['bare node:http', 'Fastify, static route', 'image-resolver'] as const
+type Side = (typeof SIDES)[number]
+
+/** What is loaded, and how: one line of the table for each side. */
+interface Shape {
+  readonly name: string
+  readonly connections: number
+  readonly load: (load: HttpLoad) => Promise<LoadResult>
+}
+
+const SHAPES: readonly Shape[] = [
+  ...CONNECTIONS.map((connections) => ({ name: `${connections}`, connections, load: loadHttp })),
+  {
+    name: `${TYPICAL_CONNECTIONS}, autocannon`,
+    connections: TYPICAL_CONNECTIONS,
+    load: loadWithAutocannon,
+  },
+]
+
+/** By shape, then by side, the rounds. */
+type Rounds = ReadonlyMap<Shape, ReadonlyMap<Side, readonly LoadResult[]>>
+
+/** GET /resolve from the cache beside servers that only send the same body; POST of a hundred. */
+export function measureHttp(settings: Settings): Promise<Findings> {
+  return cleanly(async (cleanup) => {
+    const { quick } = settings
+    const registries = await startRegistries(cleanup)
+    const rounds = new Map(SHAPES.map((shape) => [shape, new Map<Side, LoadResult[]>()]))
+    const seconds = quick ? 0.5 : SECONDS
+    const many = await measureMany(registries, settings)
+    for (const round of settings.rounds(ROUNDS)) {
+      await oneRound(registries, round, seconds, rounds)
+    }
+    const ratio = ratios(rounds, TYPICAL_CONNECTIONS)
+    return {
+      tables: [getTable(rounds), ...(many === undefined ? [] : [many])],
+      budgets: [
+        {
+          what: `GET /resolve, cached, of bare node:http, ${TYPICAL_CONNECTIONS} connections`,
+          unit: 'ratio',
+          budget: 0.85,
+          bound: 'at least',
+          measured: median(ratio),
+        },
+      ],
+      slower: [
+        `GET /resolve from the cache: ${median(ratio).toFixed(2)} of the requests per second of a bare node:http server that sends the same body.`,
+      ],
+      missing: many === undefined ? ['POST /resolve: this build has no such route'] : [],
+    }
+  })
+}
+
+/** All servers anew, and every shape for each of them. */
+async function oneRound(
+  registries: Registries,
+  round: number,
+  seconds: number,
+  rounds: ReadonlyMap<Shape, Map<Side, LoadResult[]>>,
+): Promise<void> {
+  await cleanly(async (cleanup) => {
+    const urls = await startSides(cleanup, registries)
+    for (const url of urls.values()) {
+      await loadHttp({ url, connections: TYPICAL_CONNECTIONS, seconds: Math.min(1, seconds) })
+    }
+    const order = round % 2 === 0 ? SIDES : [...SIDES].reverse()
+    for (const [shape, results] of rounds) {
+      for (const side of order) {
+        const url = urls.get(side) ?? ''
+        const result = await shape.load({ url, connections: shape.connections, seconds })
+        results.set(side, [...(results.get(side) ?? []), result])
+      }
+    }
+  })
+}
+
+async function startSides(
+  cleanup: Cleanup,
+  registries: Registries,
+): Promise<ReadonlyMap<Side, string>> {
+  const query = '/resolve?ref=nginx:latest&platform=linux/amd64'
+  const daemon = await startDaemon(cleanup, { config: configuration([registries.way(0).healthy]) })
+  const own = `${daemon.httpUrl()}${query}`
+  const body = await cachedBody(own)
+  const address = async (kind: string): Promise<string> => {
+    const args = [...TYPESCRIPT, SAME_BODY, kind]
+    const server = startProgram(process.execPath, args, { BODY: body })
+    cleanup.after(() => server.stop())
+    const [, url = ''] = await server.line(/"address":"([^"]+)"/, START_LIMIT_MS)
+    return `${url}${query}`
+  }
+  return new Map([
+    ['bare node:http', await address('bare')],
+    ['Fastify, static route', await address('fastify')],
+    ['image-resolver', own],
+  ])
+}
+
+async function cachedBody(url: string): Promise<string> {
+  const first = await fetch(url)
+  await first.text()
+  const body = await (await fetch(url)).text()
+  if (!first.ok || !body.includes('"source":"cache"')) throw new Error(`not cached: ${body}`)
+  return body
+}
+
+function getTable(rounds: Rounds): Table {
+  const rows = [...rounds].flatMap(([{ name }, sides]) =>
+    SIDES.map((side) => {
+      const results = sides.get(side) ?? []
+      const bare = sides.get('bare node:http') ?? []
+      const of = results.map(({ perSecond }, at) => perSecond / (bare[at]?.perSecond ?? Number.NaN))
+      return [
+        name,
+        side,
+        spread(results.map(({ perSecond }) => perSecond)),
+        spread(of),
+        spread(results.map(({ p99Ms }) => p99Ms)),
+      ]
+    }),
+  )
+  return {
+    title: 'GET /resolve from the cache',
+    columns: ['connections', 'server', 'requests/s', 'of bare', 'p99, ms'],
+    rows,
+    note: 'Keep-alive, no pipelining, from bare sockets: a client that costs more than the server makes all servers look alike. autocannon, for who wants to compare, is such a client, and clocks whole milliseconds.',
+  }
+}
+
+function ratios(rounds: Rounds, connections: number): readonly number[] {
+  const shape = SHAPES.find((each) => each.connections === connections && each.load === loadHttp)
+  const sides = shape && rounds.get(shape)
+  const bare = sides?.get('bare node:http') ?? []
+  const own = sides?.get('image-resolver') ?? []
+  return own.map(({ perSecond }, at) => perSecond / (bare[at]?.perSecond ?? Number.NaN))
+}
+
+/** A hundred references in one request, beside a hundred requests. */
+function measureMany(registries: Registries, settings: Settings): Promise<Table | undefined> {
+  return cleanly(async (cleanup) => {
+    const config = configuration([registries.way(0).healthy])
+    const daemon = await startDaemon(cleanup, { config })
+    const url = `${daemon.httpUrl()}/resolve`
+    const references = Array.from({ length: IMAGES_AT_ONCE }, (_, index) => `team/app-${index}:1`)
+    const body = JSON.stringify({ references })
+    const headers = { 'content-type': 'application/json' }
+    const learned = await fetch(url, { method: 'POST', headers, body })
+    const text = await learned.text()
+    if (learned.status === 404 || learned.status === 405) return undefined
+    if (!learned.ok || text.includes('"error":')) throw new Error(`POST /resolve: ${text}`)
+    const seconds = settings.quick ? 0.5 : SECONDS
+    const one = { connections: 1, seconds }
+    const sides = ['one POST', 'as many GETs'] as const
+    const rounds = await inTurns(sides, settings.rounds(ROUNDS), (side) =>
+      side === 'one POST'
+        ? loadHttp({ ...one, url, body })
+        : loadHttp({ ...one, url: `${url}?ref=team/app-0:1` }),
+    )
+    const perSecond = (side: (typeof sides)[number]): readonly number[] => {
+      const images = side === 'one POST' ? IMAGES_AT_ONCE : 1
+      return (rounds.get(side) ?? []).map((result) => result.perSecond * images)
+    }
+    return {
+      title: `POST /resolve of ${IMAGES_AT_ONCE} images, all cached, one connection`,
+      columns: ['how', 'images/s', 'p99 of a request, ms'],
+      rows: sides.map((side) => [
+        side,
+        spread(perSecond(side)),
+        spread((rounds.get(side) ?? []).map(({ p99Ms }) => p99Ms)),
+      ]),
+    }
+  })
+}

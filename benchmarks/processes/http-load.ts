@@ -1,0 +1,115 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { percentile } from '../statistics.ts'
+
+// Asks for one URL over and over: `http-load.ts URL CONNECTIONS SECONDS`; with BODY in the environment
+// it posts that, with CALLS and IMAGES it asks that often, for URL with a number from 0 to IMAGES - 1
+// behind it. Prints one line of JSON, a LoadResult.
+
+export const HTTP_LOAD = fileURLToPath(import.meta.url)
+
+export interface LoadResult {
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+const HEAD_END = '\r\n\r\n'
+
+/**
+ * Keep-alive and no pipelining, on bare sockets: a whole HTTP client would cost more than the
+ * server it is to measure, and all servers would then be as fast as each other.
+ */
+async function load(url: string, connections: number, seconds: number): Promise<LoadResult> {
+  const place = new URL(url)
+  const sockets = await Promise.all(Array.from({ length: connections }, () => open(place)))
+  const started = performance.now()
+  const next = process.env['CALLS'] === undefined ? untilTime(place, seconds) : inTurn(url)
+  const ms: number[] = []
+  await Promise.all(sockets.map((socket) => askOver(socket, next, ms)))
+  const took = (performance.now() - started) / 1000
+  for (const socket of sockets) socket.destroy()
+  return {
+    perSecond: ms.length / took,
+    p50Ms: percentile(ms, 0.5),
+    p99Ms: percentile(ms, 0.99),
+  }
+}
+
+async function open({ hostname, port }: URL): Promise<Socket> {
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true })
+  await once(socket, 'connect')
+  return socket
+}
+
+function requestFor({ host, pathname, search }: URL): Buffer {
+  const body = process.env['BODY']
+  const target = `${pathname}${search} HTTP/1.1\r\nhost: ${host}`
+  if (body === undefined) return Buffer.from(`GET ${target}${HEAD_END}`)
+  const headers = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`
+  return Buffer.from(`POST ${target}\r\n${headers}${HEAD_END}${body}`)
+}
+
+/** @returns the next request; undefined: that was all */
+type Next = () => Buffer | undefined
+
+function untilTime(url: URL, seconds: number): Next {
+  const ends = performance.now() + seconds * 1000
+  const request = requestFor(url)
+  return () => (performance.now() < ends ? request : undefined)
+}
+
+function inTurn(url: string): Next {
+  const images = Number(process.env['IMAGES'])
+  const requests = Array.from({ length: images }, (_, index) =>
+    requestFor(new URL(`${url}${index}`)),
+  )
+  let left = Number(process.env['CALLS'])
+  return () => {
+    left -= 1
+    return left < 0 ? undefined : requests[left % images]
+  }
+}
+
+/** Adds the time of every answer that came whole. */
+function askOver(socket: Socket, next: Next, ms: number[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let missingBytes = 0
+    let began = 0
+    const ask = (): void => {
+      const request = next()
+      began = performance.now()
+      if (request === undefined) resolve()
+      else socket.write(request)
+    }
+    socket.on('error', reject)
+    socket.on('close', () => reject(new Error('the server hung up')))
+    socket.on('data', (chunk) => {
+      try {
+        missingBytes = missingBytes === 0 ? missing(chunk) : missingBytes - chunk.length
+      } catch (thrown) {
+        reject(thrown)
+      }
+      if (missingBytes > 0) return
+      ms.push(performance.now() - began)
+      ask()
+    })
+    ask()
+  })
+}
+
+/** Bytes of an answer that are still to come after the chunk that its head is in. */
+function missing(chunk: Buffer): number {
+  const headBytes = chunk.indexOf(HEAD_END) + HEAD_END.length
+  const head = chunk.toString('latin1', 0, headBytes)
+  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
+  if (!head.startsWith('HTTP/1.1 200 ') || length === undefined) throw new Error(`not ok: ${head}`)
+  return headBytes + Number(length) - chunk.length
+}
+
+if (process.argv[1] === HTTP_LOAD) {
+  const [url = '', connections, seconds] = process.argv.slice(2)
+  const result = await load(url, Number(connections), Number(seconds))
+  process.stdout.write(`${JSON.stringify(result)}\n`)
+}

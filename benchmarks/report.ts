@@ -1,0 +1,78 @@
+import type { Spread } from './statistics.ts'
+
+/** A number with the digits it deserves, or the rounds that it comes from. */
+export type Cell = string | number | Spread
+
+export interface Table {
+  readonly title: string
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly Cell[])[]
+  /** What one has to know to read it. */
+  readonly note?: string
+}
+
+export interface Series {
+  readonly name: string
+  readonly points: readonly (readonly [x: number, y: number])[]
+}
+
+export interface Plot {
+  /** Of its file: `cache-size`. */
+  readonly name: string
+  readonly title: string
+  readonly xLabel: string
+  readonly yLabel: string
+  readonly logX?: boolean
+  readonly logY?: boolean
+  readonly series: readonly Series[]
+}
+
+/** One promise, and what became of it. */
+export interface Measurement {
+  readonly what: string
+  readonly unit: string
+  readonly budget: number
+  /** Whether the budget is the most or the least that is allowed. */
+  readonly bound: 'at most' | 'at least'
+  readonly measured: number
+}
+
+/** All that one part of the suite found out. */
+export interface Findings {
+  readonly tables: readonly Table[]
+  readonly plots?: readonly Plot[]
+  readonly budgets?: readonly Measurement[]
+  /** What is dearer with us than without, in sentences. */
+  readonly slower?: readonly string[]
+  /** What could not be measured here, and why. */
+  readonly missing?: readonly string[]
+}
+
+export interface Settings {
+  /** A look instead of a measurement: one round, few samples. */
+  readonly quick: boolean
+  /** Numbers of rounds, from 0: as many as wanted, or as there is time for. */
+  rounds(wanted: number): Iterable<number>
+}
+
+/** What a run of one part leaves in benchmarks/results. */
+export interface PartResult extends Findings {
+  readonly part: string
+  readonly title: string
+  readonly tookSeconds: number
+  readonly machine: Machine
+}
+
+export interface Machine {
+  readonly cpu: string
+  readonly cpus: number
+  readonly memoryGiB: number
+  readonly system: string
+  readonly node: string
+  /** With `+` where the tree differed from it. */
+  readonly commit: string
+}
+
+export function isKept({ bound, budget, measured }: Measurement): boolean {
+  return bound === 'at most' ? measured <= budget : measured >= budget
+}
