@@ -61,7 +61,7 @@ export class Breaker {
   /** Whether a probe is under way, after a failure; a pause that was asked for is none. */
   onTrial(name: string): boolean {
     const trouble = this.#troubles.get(name)
-    return trouble !== undefined && trouble.probing && !trouble.parked
+    return trouble?.probing === true && !trouble.parked
   }
 
   /** Closes it; a registry that asked to be left alone still is, whatever was under way then. */
