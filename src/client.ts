@@ -10,8 +10,9 @@ import type { ResolveQuery, ResolveResponse } from '../api/v1/resolve.ts'
 import type { ResolveResult } from '../api/v1/resolve-many.ts'
 import type { StatsResponse } from '../api/v1/stats.ts'
 
+export type { Attempt } from '../api/v1/attempt.ts'
 export type { Candidate, Exchange } from '../api/v1/candidate.ts'
-export type { Attempt, ErrorResponse } from '../api/v1/error.ts'
+export type { ErrorResponse } from '../api/v1/error.ts'
 export type { NodeImage, Platform, RankedReference } from '../api/v1/resolve.ts'
 export type {
   ImageRecord,

@@ -1,5 +1,5 @@
 import type { XStatic } from 'typebox/schema'
-import { Attempt } from './error.ts'
+import { Attempt } from './attempt.ts'
 import type { ObjectSchema } from './schema.ts'
 
 /** One HTTP request to a registry or a token service. */

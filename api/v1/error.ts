@@ -1,51 +1,7 @@
 import type { XStatic } from 'typebox/schema'
+import { Attempt } from './attempt.ts'
+import { Candidate } from './candidate.ts'
 import type { ObjectSchema } from './schema.ts'
-
-/** One question to one registry, and what became of it. */
-export const Attempt = {
-  $id: 'Attempt',
-  description: 'One question to one registry, and what became of it.',
-  type: 'object',
-  required: ['registry', 'step', 'outcome', 'ms'],
-  properties: {
-    registry: {
-      type: 'string',
-      description: 'Name of the registry as configured, or the domain of the reference.',
-      examples: ['harbor.corp'],
-    },
-    step: {
-      type: 'string',
-      enum: ['connect', 'token', 'manifest', 'platform'],
-      description: 'How far the conversation with the registry came.',
-    },
-    outcome: {
-      type: 'string',
-      enum: [
-        'ok',
-        'not_found',
-        'unauthorized',
-        'denied',
-        'rate_limited',
-        'unsupported',
-        'invalid',
-        'unreachable',
-        'server_error',
-        'timeout',
-        'canceled',
-        'skipped',
-      ],
-      description: '`skipped`: not asked; `message` says why.',
-    },
-    status: {
-      type: 'integer',
-      description: 'HTTP status, when the registry answered.',
-      examples: [404],
-    },
-    ms: { type: 'number', description: 'How long it took, in milliseconds.', examples: [12.4] },
-    message: { type: 'string', description: 'One line for people; never holds a secret.' },
-  },
-} as const satisfies ObjectSchema
-export type Attempt = XStatic<typeof Attempt>
 
 /** The OCI distribution error envelope (distribution-spec, "Error Codes"). */
 export const ErrorResponse = {
@@ -98,6 +54,12 @@ export const ErrorResponse = {
                 type: 'array',
                 items: Attempt,
                 description: 'Present where registries were asked, in the order they were asked.',
+              },
+              candidates: {
+                type: 'array',
+                items: Candidate,
+                description:
+                  'With `explain` or `all`, where registries were asked: the whole story.',
               },
             },
           },

@@ -44,7 +44,9 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.server.maxConnections = limits.maxConnections
   const guard = new Guard(access, () => app.server.address(), now)
   readInputs(app)
-  app.setErrorHandler((error, request, reply) => fail(logger, request, reply, toFailure(error)))
+  app.setErrorHandler((error, request, reply) =>
+    fail(logger, request, reply, toFailure(error, wantsStory(request.query))),
+  )
   const known = new KnownRoutes(app)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
@@ -105,6 +107,11 @@ function createApp(options: AppOptions, limits: Limits, logger: Logger): Fastify
   if (tls === undefined) return fastify({ ...common, http })
   // The types know another server for https; nobody here asks anything of it but to serve.
   return fastify({ ...common, https: { ...http, ...readTls(tls) } }) as unknown as FastifyInstance
+}
+
+function wantsStory(query: unknown): boolean {
+  const { all, explain } = query as Record<string, unknown>
+  return all === true || explain === true
 }
 
 async function loadDocument(): Promise<string> {

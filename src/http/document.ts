@@ -1,7 +1,8 @@
 import swagger from '@fastify/swagger'
 import { type FastifyInstance, type FastifySchema, fastify } from 'fastify'
+import { Attempt } from '../../api/v1/attempt.ts'
 import { Candidate, Exchange } from '../../api/v1/candidate.ts'
-import { Attempt, ErrorResponse } from '../../api/v1/error.ts'
+import { ErrorResponse } from '../../api/v1/error.ts'
 import { LiveResponse, ReadyResponse } from '../../api/v1/health.ts'
 import { ImageRecord, ImagesResponse, PullEvent, PullRequest } from '../../api/v1/images.ts'
 import {

@@ -1,6 +1,8 @@
 import type { ErrorResponse } from '../../api/v1/error.ts'
 import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import { toAttemptBody } from '../resolver/attempt-body.ts'
+import { toCandidateBody } from '../resolver/candidate-body.ts'
+import { storyOf } from '../resolver/unresolved.ts'
 import { httpStatus, type RequestErrorCode, requestStatus } from './status.ts'
 
 /** A registry that says 429 without Retry-After: long enough not to make it worse. */
@@ -25,14 +27,22 @@ export class RequestError extends Error {
   }
 }
 
-/** Turns anything thrown into an answer. Never tells the message of an unexpected error. */
-export function toFailure(thrown: unknown): Failure {
+/**
+ * Turns anything thrown into an answer. Never tells the message of an unexpected error.
+ *
+ * @param explain tell the whole story of the inquiry that failed
+ */
+export function toFailure(thrown: unknown, explain = false): Failure {
   if (thrown instanceof RequestError) return requestFailure(thrown.code, thrown.message)
   const rejected = rejectedRequest(thrown)
   if (rejected !== undefined) return rejected
 
   const error = toResolveError(thrown)
-  const detail = error.attempts.length === 0 ? {} : { attempts: error.attempts.map(toAttemptBody) }
+  const candidates = explain ? storyOf(error) : []
+  const detail = {
+    ...(error.attempts.length > 0 && { attempts: error.attempts.map(toAttemptBody) }),
+    ...(candidates.length > 0 && { candidates: candidates.map(toCandidateBody) }),
+  }
   const headers = { 'cache-control': 'no-store', ...retryAfter(error) }
   if (error.code === 'UNKNOWN') {
     const body = envelope('UNKNOWN', 'unexpected error; the log of the service has it', detail)

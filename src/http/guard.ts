@@ -57,7 +57,10 @@ export class Guard {
 
   /** The bound address is looked at, not the configured one: a socket may be handed down. */
   #reachedFromHereAlone(): boolean {
-    this.#isLocal ??= isLocal(this.#address())
+    const address = this.#address()
+    // Before it listens, and when it closes; that says nothing of where it is reached.
+    if (address === null) return this.#isLocal ?? true
+    this.#isLocal ??= isLocal(address)
     return this.#isLocal
   }
 
@@ -68,8 +71,8 @@ export class Guard {
   }
 }
 
-function isLocal(address: AddressInfo | string | null): boolean {
-  if (address === null || typeof address === 'string') return true
+function isLocal(address: AddressInfo | string): boolean {
+  if (typeof address === 'string') return true
   return /^(?:::ffff:)?127\.|^::1$/.test(address.address)
 }
 

@@ -1,7 +1,7 @@
 import { ResolveError } from '../errors.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { type Challenge, parseChallenges, pickChallenge } from './challenge.ts'
-import { endpointUrl } from './endpoint.ts'
+import { endpointKey } from './endpoint.ts'
 import type { ImageRequest } from './image.ts'
 import { realmReachOf } from './reach.ts'
 import type { Reply } from './reply.ts'
@@ -37,7 +37,7 @@ export class Authorizer {
   /** The header by what is known so far; undefined: nothing is known to be needed, or nothing is there to send. */
   async header(access: Access): Promise<string | undefined> {
     if (access.credentials?.kind === 'registryToken') return `Bearer ${access.credentials.token}`
-    const registry = endpointUrl(access.endpoint)
+    const registry = endpointKey(access.endpoint)
     const challenge = this.#challenges.get(registry)
     if (challenge === undefined) return undefined
     try {
@@ -65,7 +65,7 @@ export class Authorizer {
       this.#tokens.drop(this.#tokenRequest(challenge, access), refused.slice('Bearer '.length))
     }
     const header = await this.#headerFor(challenge, access)
-    this.#challenges.set(endpointUrl(access.endpoint), challenge)
+    this.#challenges.set(endpointKey(access.endpoint), challenge)
     return header === refused ? undefined : header
   }
 

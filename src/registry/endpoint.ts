@@ -75,6 +75,14 @@ export function endpointUrl({ scheme, host }: Endpoint): string {
   return `${scheme}://${host}`
 }
 
+/**
+ * Who answers there is the same for endpoints with the same key: what one said that believes any certificate
+ * may have been said by anybody.
+ */
+export function endpointKey(endpoint: Endpoint): string {
+  return JSON.stringify([endpointUrl(endpoint), endpoint.tls])
+}
+
 /** Where the registry that a reference's domain names answers; Docker Hub answers elsewhere. */
 export function originEndpoint(domain: string): Endpoint {
   const name = canonicalDomain(domain)

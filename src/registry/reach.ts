@@ -14,7 +14,8 @@ export function reachOf(url: URL, endpoint: Endpoint, configured: boolean): Reac
 }
 
 /**
- * How far a request for a token may go.
+ * How far a request for a token may go. What the operator allowed is for the registries that the
+ * operator configured: a stranger's could name any path there.
  *
  * @param realms token services that the operator allowed: `host` (with any port) or `host:port`
  */
@@ -25,7 +26,7 @@ export function realmReachOf(
   realms: ReadonlySet<string>,
 ): Reach {
   const allowed = realms.has(realm.hostname) || realms.has(authority(realm))
-  return allowed ? 'anywhere' : reachOf(realm, endpoint, configured)
+  return configured && allowed ? 'anywhere' : reachOf(realm, endpoint, configured)
 }
 
 function authority({ protocol, hostname, port }: URL): string {

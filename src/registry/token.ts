@@ -1,5 +1,5 @@
 import { BoundedMap } from './bounded-map.ts'
-import { endpointUrl } from './endpoint.ts'
+import { endpointKey } from './endpoint.ts'
 import { credentialsFingerprint } from './keychain.ts'
 import { limited, waitFor } from './limit.ts'
 import { exchangeToken, type TokenRequest } from './token-exchange.ts'
@@ -71,5 +71,5 @@ export class TokenCache {
 /** The registry belongs to it: with another one's TLS settings a token may have come from anybody. */
 function keyOf({ endpoint, realm, service, scope, credentials, reach }: TokenRequest): string {
   const who = credentialsFingerprint(credentials)
-  return JSON.stringify([endpointUrl(endpoint), realm.href, service, scope, who, reach])
+  return JSON.stringify([endpointKey(endpoint), realm.href, service, scope, who, reach])
 }

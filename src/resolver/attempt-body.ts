@@ -1,4 +1,4 @@
-import type { Attempt as AttemptBody } from '../../api/v1/error.ts'
+import type { Attempt as AttemptBody } from '../../api/v1/attempt.ts'
 import type { Attempt } from '../errors.ts'
 
 /** Field by field: nothing else that an attempt may carry is ever told. */

@@ -19,3 +19,8 @@ export class UnresolvedError extends ResolveError {
     this.candidates = candidates
   }
 }
+
+/** The whole story of what ended in an error; empty where no registry was asked by that very call. */
+export function storyOf(error: ResolveError): readonly CandidateReport[] {
+  return error instanceof UnresolvedError ? error.candidates : []
+}

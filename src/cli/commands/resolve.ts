@@ -5,7 +5,7 @@ import { toResolveResponse } from '../../resolver/answer-body.ts'
 import { toAttemptBody } from '../../resolver/attempt-body.ts'
 import { toCandidateBody } from '../../resolver/candidate-body.ts'
 import type { CandidateReport } from '../../resolver/types.ts'
-import { UnresolvedError } from '../../resolver/unresolved.ts'
+import { storyOf } from '../../resolver/unresolved.ts'
 import { storyTree } from '../tree.ts'
 import type { AnswerSource } from '../world.ts'
 
@@ -88,10 +88,6 @@ function tellAll(
 ): readonly string[] {
   if (candidates.length > 0) return ['asked', ...storyTree(candidates)]
   return attempts.length === 0 ? [] : ['asked', ...attempts.map(describeAttempt)]
-}
-
-function storyOf(error: ResolveError): readonly CandidateReport[] {
-  return error instanceof UnresolvedError ? error.candidates : []
 }
 
 function describeAttempt({ registry, step, outcome, status, ms, message }: Attempt): string {

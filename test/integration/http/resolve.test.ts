@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ErrorCode, ResolveError } from '../../../src/errors.ts'
 import { httpStatus } from '../../../src/http/status.ts'
+import { UnresolvedError } from '../../../src/resolver/unresolved.ts'
 import {
   anAnswer,
   documentErrors,
@@ -168,6 +169,21 @@ for (const code of Object.keys(httpStatus) as ErrorCode[]) {
     assert.equal(response.headers['cache-control'], 'no-store')
   })
 }
+
+test('explain=true tells the story of a failure too, and only then', async (t) => {
+  const cause = new ResolveError('UNAVAILABLE', 'nobody answers')
+  const error = new UnresolvedError(anAnswer().candidates ?? [], { cause })
+  const app = await openDoor(t, { answers: new ScriptedAnswers(error) })
+
+  const explained = await app.inject('/resolve?ref=nginx&explain=true')
+  const plain = await app.inject('/resolve?ref=nginx')
+
+  assert.equal(explained.statusCode, 502)
+  assert.deepEqual(await documentErrors('ErrorResponse', explained.json()), [])
+  const [told] = explained.json().errors[0].detail.candidates
+  assert.equal(told.why, 'chosen: the first in order')
+  assert.equal('candidates' in plain.json().errors[0].detail, false)
+})
 
 test('an error before any registry was asked has no attempts', async (t) => {
   const error = new ResolveError('NAME_INVALID', 'Nginx: upper case')

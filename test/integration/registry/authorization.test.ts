@@ -475,3 +475,21 @@ test('a token service of the allow-list may be on loopback though its registry i
 
   assert.equal(tokens.questions.length, 1)
 })
+
+test('what a connection that believes any certificate names as token service is not believed elsewhere', async (t) => {
+  const tokens = await startTokenServer(t)
+  const challenge = { status: 401, headers: { 'www-authenticate': tokens.challenge } }
+  const registry = await startScriptedRegistry(t, [challenge, challenge, { status: 401 }])
+  const images = startImages(t)
+  const request = ask(registry, 'library/app', '1')
+  const unverified = { ...request.endpoint, tls: { insecureSkipVerify: true } }
+  await assert.rejects(images.digest({ ...request, endpoint: unverified }), {
+    code: 'UNAUTHORIZED',
+  })
+  const before = tokens.questions.length
+
+  await assert.rejects(images.digest({ ...request, credentials: USER }), { code: 'UNAUTHORIZED' })
+
+  assert.equal(registry.requests.at(-1)?.headers.authorization, undefined)
+  assert.equal(tokens.questions.length, before)
+})

@@ -25,10 +25,11 @@ for (const [address, configured, url, reach] of ROWS) {
 
 const REALMS = new Set(['auth.corp', 'tokens.corp:8443'])
 const REALM_ROWS: readonly [realm: string, configured: boolean, reach: string][] = [
-  ['https://auth.corp/token', false, 'anywhere'],
+  ['https://auth.corp/token', true, 'anywhere'],
+  ['https://auth.corp/token', false, 'public'],
   ['https://auth.corp:9443/token', true, 'anywhere'],
-  ['https://tokens.corp:8443/token', false, 'anywhere'],
-  ['https://tokens.corp/token', false, 'public'],
+  ['https://tokens.corp:8443/token', true, 'anywhere'],
+  ['https://tokens.corp/token', true, 'site'],
   ['https://other.corp/token', true, 'site'],
 ]
 

@@ -1,0 +1,48 @@
+import type { XStatic } from 'typebox/schema'
+import type { ObjectSchema } from './schema.ts'
+
+/** One question to one registry, and what became of it. */
+export const Attempt = {
+  $id: 'Attempt',
+  description: 'One question to one registry, and what became of it.',
+  type: 'object',
+  required: ['registry', 'step', 'outcome', 'ms'],
+  properties: {
+    registry: {
+      type: 'string',
+      description: 'Name of the registry as configured, or the domain of the reference.',
+      examples: ['harbor.corp'],
+    },
+    step: {
+      type: 'string',
+      enum: ['connect', 'token', 'manifest', 'platform'],
+      description: 'How far the conversation with the registry came.',
+    },
+    outcome: {
+      type: 'string',
+      enum: [
+        'ok',
+        'not_found',
+        'unauthorized',
+        'denied',
+        'rate_limited',
+        'unsupported',
+        'invalid',
+        'unreachable',
+        'server_error',
+        'timeout',
+        'canceled',
+        'skipped',
+      ],
+      description: '`skipped`: not asked; `message` says why.',
+    },
+    status: {
+      type: 'integer',
+      description: 'HTTP status, when the registry answered.',
+      examples: [404],
+    },
+    ms: { type: 'number', description: 'How long it took, in milliseconds.', examples: [12.4] },
+    message: { type: 'string', description: 'One line for people; never holds a secret.' },
+  },
+} as const satisfies ObjectSchema
+export type Attempt = XStatic<typeof Attempt>
