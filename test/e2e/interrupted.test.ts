@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startContainerd } from '../support/containerd.ts'
+import { criClient } from '../support/cri-client.ts'
+import { startDaemon } from '../support/daemon.ts'
+import { startDockerRegistry } from '../support/docker-registry.ts'
+import { buildImage, pushImage } from '../support/images.ts'
+import { createRuntimeGate } from '../support/runtime-gate.ts'
+import { RUNTIME_PROGRAMS, requireStack } from '../support/stack.ts'
+
+const NAMES = '/containerd.services.images.v1.Images'
+const NGINX = 'docker.io/library/nginx'
+
+for (const [what, method] of [
+  ['after the pull, before the image has a name', `${NAMES}/Create`],
+  ['after naming, before the name of the mirror is taken away', `${NAMES}/Delete`],
+] as const) {
+  test(`a service killed ${what}: the next start ends its work`, async (t) => {
+    if (!requireStack(t, RUNTIME_PROGRAMS)) return
+    const [containerd, registry] = await Promise.all([startContainerd(t), startDockerRegistry(t)])
+    const gate = createRuntimeGate(t, containerd.socketPath)
+    const { reached } = await gate.open(method)
+    const daemon = await startDaemon(t, { cri: gate.path, config: { address: registry.url } })
+    const direct = criClient(t, containerd.socketPath)
+    const image = buildImage()
+    await pushImage(registry.url, 'library/nginx', 'latest', image)
+    const mirrorName = `${registry.host}/library/nginx@${image.digest}`
+
+    const pull = criClient(t, daemon.socketPath).pullImage('nginx')
+    const failed = assert.rejects(pull)
+    await reached
+    await daemon.kill()
+    await failed
+    const between = await direct.imageStatus(mirrorName)
+    await gate.close()
+    await registry.stop()
+    await gate.open()
+    await daemon.start()
+    await daemon.program().line(/ended what an interrupted pull had left/, 10_000)
+    const after = await shown(() => direct.imageStatus(mirrorName))
+
+    assert.ok(between?.repoDigests.includes(mirrorName))
+    assert.equal(after, undefined)
+    const [only, ...more] = await direct.listImages()
+    assert.deepEqual(more, [])
+    assert.equal(only?.id, image.imageId)
+    assert.deepEqual(only?.repoTags, [`${NGINX}:latest`])
+    assert.deepEqual(only?.repoDigests, [`${NGINX}@${image.digest}`])
+  })
+}
+
+/** containerd's view follows its names by some milliseconds. */
+async function shown<T>(look: () => Promise<T | undefined>): Promise<T | undefined> {
+  const end = performance.now() + 5_000
+  let found = await look()
+  while (found !== undefined && performance.now() < end) found = await look()
+  return found
+}
