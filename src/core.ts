@@ -78,8 +78,8 @@ export function createCore(
   const resolver = new Resolver({
     source: {
       image: async (request, wanted) =>
-        (await images.get()).image(metered(request, meters), wanted),
-      digest: async (request) => (await images.get()).digest(metered(request, meters)),
+        (await images.get()).image(metered(request, meters, logger), wanted),
+      digest: async (request) => (await images.get()).digest(metered(request, meters, logger)),
     },
     registries: () => registries,
     health,

@@ -1,5 +1,6 @@
 import type { ImageRequest } from './registry/image.ts'
 import type { ResolutionObserver } from './resolver/types.ts'
+import type { Logger } from './telemetry/logger.ts'
 import type { Meters } from './telemetry/meters.ts'
 
 /** Counts resolutions as they end. */
@@ -16,14 +17,19 @@ export function meterResolutions(meters: Meters): ResolutionObserver {
   }
 }
 
-/** Counts the requests that a question to a registry takes. */
-export function metered(request: ImageRequest, meters: Meters): ImageRequest {
+/** Counts the requests that a question to a registry takes, and with `debug: true` logs each. */
+export function metered(
+  request: ImageRequest,
+  meters: Meters,
+  logger: Pick<Logger, 'debug'>,
+): ImageRequest {
   // Hosts that are not configured are chosen by strangers; there is no end of them.
   const registry = request.configured ? request.endpoint.host : 'unconfigured'
   return {
     ...request,
     observe(exchange) {
       meters.exchanges.add(registry, exchange.method, String(exchange.status ?? 'none'))
+      logger.debug(exchange, 'asked a registry')
       request.observe?.(exchange)
     },
   }

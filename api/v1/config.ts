@@ -46,7 +46,7 @@ export const ConfigFile = {
     debug: {
       type: 'boolean',
       default: CONFIG_DEFAULTS.debug,
-      description: 'Log every step.',
+      description: 'Log every request to a registry.',
     },
     image: {
       type: 'string',

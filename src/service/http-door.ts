@@ -78,7 +78,7 @@ async function openMirror(core: Core, logger: Logger) {
   const { health, images, meters, resolver } = core
   const source = {
     open: async (request: ImageRequest, content: ContentRequest) =>
-      (await images()).open(metered(request, meters), content),
+      (await images()).open(metered(request, meters, logger), content),
     tags: async (request: TagsRequest) => (await images()).tags(request),
   }
   return (app: Parameters<typeof mirrorRoutes>[0]): void =>

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { metered, meterResolutions } from '../../src/meter.ts'
+import type { ImageRequest } from '../../src/registry/image.ts'
+import { Meters } from '../../src/telemetry/meters.ts'
+
+const EXCHANGE = { method: 'GET', url: 'https://hub.corp/v2/', status: 200, ms: 3 } as const
+
+function request(configured: boolean, heard: unknown[]): ImageRequest {
+  return {
+    endpoint: { scheme: 'https', host: 'hub.corp', prefix: '' },
+    repository: 'app',
+    reference: '1',
+    configured,
+    signal: new AbortController().signal,
+    observe: (exchange) => heard.push(exchange),
+  }
+}
+
+test('requests are counted by registry, logged for who debugs, and told to whoever listened before', () => {
+  const meters = new Meters()
+  const heard: unknown[] = []
+  const logged: unknown[] = []
+  const logger = { debug: (...line: unknown[]) => logged.push(line) } as never
+
+  metered(request(true, heard), meters, logger).observe?.(EXCHANGE)
+
+  assert.deepEqual(meters.exchanges.rows(), [
+    { labels: { registry: 'hub.corp', method: 'GET', status: '200' }, count: 1 },
+  ])
+  assert.deepEqual(heard, [EXCHANGE])
+  assert.deepEqual(logged, [[EXCHANGE, 'asked a registry']])
+})
+
+test('registries that strangers choose are counted together', () => {
+  const meters = new Meters()
+  const logger = { debug: () => {} } as never
+  const { status: _, ...unanswered } = EXCHANGE
+
+  metered(request(false, []), meters, logger).observe?.(unanswered)
+
+  assert.deepEqual(meters.exchanges.rows()[0]?.labels, {
+    registry: 'unconfigured',
+    method: 'GET',
+    status: 'none',
+  })
+})
+
+test('resolutions are counted by their source, failures by their code', () => {
+  const meters = new Meters()
+  const observer = meterResolutions(meters)
+
+  observer.resolved('registry', 12, true)
+  observer.resolved('cache', 0.01, false)
+  observer.failed('UNAVAILABLE', 2_000)
+
+  assert.equal(meters.resolutions.registry.count, 1)
+  assert.equal(meters.resolutions.cache.count, 1)
+  assert.equal(meters.failovers, 1)
+  assert.deepEqual(meters.failures.rows(), [{ labels: { code: 'UNAVAILABLE' }, count: 1 }])
+})
