@@ -1,17 +1,4 @@
-import { adoptCommand } from './commands/adopt.ts'
-import { configCheckCommand } from './commands/config.ts'
-import { containerdHostsCommand } from './commands/containerd-hosts.ts'
-import {
-  imagesCommand,
-  type NodeCommandOptions,
-  pullCommand,
-  removeCommand,
-} from './commands/images.ts'
-import { parseCommand } from './commands/parse.ts'
-import { registryImagesCommand, registryTagsCommand } from './commands/registry-names.ts'
-import { registryStatusCommand } from './commands/registry-status.ts'
-import { resolveCommand } from './commands/resolve.ts'
-import { statsCommand } from './commands/stats.ts'
+import type { NodeCommandOptions } from './commands/images.ts'
 import { fileOf, filesOf, limitOf, type OptionName, type Values } from './options.ts'
 import type { World } from './world.ts'
 
@@ -30,7 +17,7 @@ function nothingAfter(name: string): Command['words'] {
   return { min: 0, max: 0, problem: `${name} takes no words after it` }
 }
 
-/** By name; some are of two words. */
+/** By name; some are of two words. Each is loaded when it is run: the service needs none of them. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   serve: {
     options: ['config', 'file', 'portoshim'],
@@ -40,7 +27,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   resolve: {
     options: ['config', 'file', 'portoshim', 'json', 'platform', 'explain', 'all', 'node'],
     words: { min: 1, max: 1, problem: 'resolve takes one reference' },
-    run: ([reference = ''], values, world) => {
+    run: async ([reference = ''], values, world) => {
+      const { resolveCommand } = await import('./commands/resolve.ts')
       const { json = false, explain = false, all = false, node = false, platform } = values
       return resolveCommand({
         reference,
@@ -58,7 +46,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   'registry status': {
     options: ['config', 'file', 'portoshim', 'json', 'check'],
     words: nothingAfter('registry status'),
-    run: (_words, values, world) => {
+    run: async (_words, values, world) => {
+      const { registryStatusCommand } = await import('./commands/registry-status.ts')
       const { check = false, json = false } = values
       return registryStatusCommand({ files: filesOf(values), check, json, world })
     },
@@ -66,7 +55,10 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   'registry images': {
     options: ['config', 'file', 'portoshim', 'json', 'limit'],
     words: { min: 0, max: 1, problem: 'registry images takes one name of a registry, or none' },
-    run: ([name], values, world) => registryImagesCommand(name, namesOptions(values, world)),
+    run: async ([name], values, world) => {
+      const { registryImagesCommand } = await import('./commands/registry-names.ts')
+      return registryImagesCommand(name, namesOptions(values, world))
+    },
   },
   'registry tags': {
     options: ['config', 'file', 'portoshim', 'json', 'limit'],
@@ -75,28 +67,40 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       max: 2,
       problem: 'registry tags takes the name of a registry and a repository there',
     },
-    run: ([name = '', repository = ''], values, world) =>
-      registryTagsCommand(name, repository, namesOptions(values, world)),
+    run: async ([name = '', repository = ''], values, world) => {
+      const { registryTagsCommand } = await import('./commands/registry-names.ts')
+      return registryTagsCommand(name, repository, namesOptions(values, world))
+    },
   },
   pull: {
     options: ['config', 'file', 'json'],
     words: { min: 1, max: 1, problem: 'pull takes one reference' },
-    run: ([image = ''], values, world) => pullCommand(image, nodeOptions(values, world)),
+    run: async ([image = ''], values, world) => {
+      const { pullCommand } = await import('./commands/images.ts')
+      return pullCommand(image, nodeOptions(values, world))
+    },
   },
   images: {
     options: ['config', 'file', 'json'],
     words: nothingAfter('images'),
-    run: (_words, values, world) => imagesCommand(nodeOptions(values, world)),
+    run: async (_words, values, world) => {
+      const { imagesCommand } = await import('./commands/images.ts')
+      return imagesCommand(nodeOptions(values, world))
+    },
   },
   rmi: {
     options: ['config', 'file'],
     words: { min: 1, max: MANY, problem: 'rmi takes the name or ID of an image' },
-    run: (images, values, world) => removeCommand(images, nodeOptions(values, world)),
+    run: async (images, values, world) => {
+      const { removeCommand } = await import('./commands/images.ts')
+      return removeCommand(images, nodeOptions(values, world))
+    },
   },
   stats: {
     options: ['config', 'file', 'portoshim', 'json'],
     words: nothingAfter('stats'),
-    run: (_words, values, world) => {
+    run: async (_words, values, world) => {
+      const { statsCommand } = await import('./commands/stats.ts')
       const { json = false } = values
       return statsCommand({ files: filesOf(values), json, world })
     },
@@ -104,7 +108,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   adopt: {
     options: ['config', 'file', 'json', 'dry-run', 'domain'],
     words: nothingAfter('adopt'),
-    run: (_words, values, world) => {
+    run: async (_words, values, world) => {
+      const { adoptCommand } = await import('./commands/adopt.ts')
       const { json = false, 'dry-run': dryRun = false, domain } = values
       const open = () => world.names({ file: fileOf(values) })
       return adoptCommand({ open, dryRun, domain, json, stdout: world.stdout })
@@ -113,7 +118,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   'containerd-hosts': {
     options: ['config', 'file', 'portoshim', 'write', 'server', 'force'],
     words: nothingAfter('containerd-hosts'),
-    run: (_words, values, { stdout, stderr }) => {
+    run: async (_words, values, { stdout, stderr }) => {
+      const { containerdHostsCommand } = await import('./commands/containerd-hosts.ts')
       const { force = false, server, write } = values
       return containerdHostsCommand({ ...filesOf(values), force, server, write, stdout, stderr })
     },
@@ -121,14 +127,18 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   parse: {
     options: ['json'],
     words: { min: 0, max: MANY, problem: '' },
-    run: (references, { json = false }, { stdin, stdout }) =>
-      parseCommand({ references, json, stdin, stdout }),
+    run: async (references, { json = false }, { stdin, stdout }) => {
+      const { parseCommand } = await import('./commands/parse.ts')
+      return parseCommand({ references, json, stdin, stdout })
+    },
   },
   'config check': {
     options: ['config', 'file', 'portoshim'],
     words: nothingAfter('config check'),
-    run: (_words, values, { stdout, stderr }) =>
-      configCheckCommand({ ...filesOf(values), stdout, stderr }),
+    run: async (_words, values, { stdout, stderr }) => {
+      const { configCheckCommand } = await import('./commands/config.ts')
+      return configCheckCommand({ ...filesOf(values), stdout, stderr })
+    },
   },
 }
 

@@ -19,16 +19,14 @@ export interface Elsewhere {
  * Reads `hostsDir` and `portoshim`. Registries written in the configuration itself win over those
  * of the same address from there, then hosts.toml files over Portoshim.
  *
- * @returns undefined when the configuration names neither
  * @throws ConfigError when the portoshim.yaml is not usable
  */
 export async function readElsewhere(
   config: Config,
   read: (file: string) => Promise<string>,
   files: HostsFiles | undefined,
-): Promise<Elsewhere | undefined> {
+): Promise<Elsewhere> {
   const { hostsDir, portoshim } = config
-  if (hostsDir === undefined && portoshim === undefined) return undefined
   const hosts = hostsDir === undefined ? undefined : await readHostsDir(hostsDir, files)
   const shim =
     portoshim === undefined ? undefined : parsePortoshim(await read(portoshim), portoshim)

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { Config } from './config.ts'
 import { effectiveConfig } from './effective.ts'
-import { readElsewhere } from './elsewhere.ts'
 import { readConfigFile, socketExists } from './files.ts'
 import { Findings } from './findings.ts'
 import type { HostsFiles } from './hosts-files.ts'
@@ -43,8 +42,10 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const parsed = parseConfig(file === undefined ? '' : await read(file), options)
   const named =
     portoshim === undefined ? parsed.config : { ...parsed.config, portoshim: resolve(portoshim) }
+  if (named.hostsDir === undefined && named.portoshim === undefined) return parsed
+  // What reads TOML is not worth loading where there is none.
+  const { readElsewhere } = await import('./elsewhere.ts')
   const elsewhere = await readElsewhere(named, read, hosts)
-  if (elsewhere === undefined) return parsed
   return {
     config: elsewhere.config,
     warnings: [...parsed.warnings, ...elsewhere.warnings],

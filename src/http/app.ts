@@ -4,7 +4,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import { answerClientError } from './client-error.ts'
 import { type Failure, requestFailure, toFailure } from './failure.ts'
 import { Guard } from './guard.ts'
-import { readInputs } from './inputs.ts'
+import { noCompilers, readInputs } from './inputs.ts'
 import { KnownRoutes } from './known-routes.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import { addManners } from './manners.ts'
@@ -98,6 +98,7 @@ function createApp(options: AppOptions, limits: Limits, logger: Logger): Fastify
     return503OnClosing: false,
     // Names are as long as the limit of the headers lets them be.
     routerOptions: { maxParamLength: limits.maxHeaderBytes },
+    schemaController: noCompilers,
     genReqId: ({ headers }: FastifyRequest['raw']) => requestId(headers),
     clientErrorHandler: answerClientError,
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {

@@ -18,6 +18,7 @@ import {
   ResolveResult,
 } from '../../api/v1/resolve-many.ts'
 import { StatsResponse } from '../../api/v1/stats.ts'
+import { noCompilers } from './inputs.ts'
 import { addRoutes, type RoutesOptions } from './routes.ts'
 
 const components = [
@@ -50,7 +51,7 @@ const components = [
  * which answers nobody, so that the one that does need not carry what describes it.
  */
 export async function openapiDocument(format: 'json' | 'yaml'): Promise<string> {
-  const app = fastify({ logger: false })
+  const app = fastify({ logger: false, schemaController: noCompilers })
   try {
     await describe(app)
     await app.ready()

@@ -57,10 +57,12 @@ export class Guard {
 
   /** The bound address is looked at, not the configured one: a socket may be handed down. */
   #reachedFromHereAlone(): boolean {
+    if (this.#isLocal !== undefined) return this.#isLocal
+    // The system is asked for it, which takes a tenth of a cached answer.
     const address = this.#address()
     // Before it listens, and when it closes; that says nothing of where it is reached.
-    if (address === null) return this.#isLocal ?? true
-    this.#isLocal ??= isLocal(address)
+    if (address === null) return true
+    this.#isLocal = isLocal(address)
     return this.#isLocal
   }
 

@@ -4,6 +4,18 @@ import { RequestError } from './failure.ts'
 import { type QuerySchema, readQuery } from './query.ts'
 import { misfit } from './shape.ts'
 
+function notForUs(): never {
+  throw new Error('queries, bodies and answers are read and written without the compilers')
+}
+
+/**
+ * For the framework, which would otherwise load its compilers of schemas with itself, used or not:
+ * a hundred files.
+ */
+export const noCompilers = {
+  compilersFactory: { buildValidator: notForUs, buildSerializer: notForUs },
+}
+
 /**
  * How queries and bodies are read. Answers are built field by field: compiled validators and
  * serialisers would only make the start slower, by a third of a second.
