@@ -1,8 +1,10 @@
 import { access, constants } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fieldsForNextStart } from './config/at-start.ts'
 import type { Config } from './config/config.ts'
 import { findConfigFile } from './config/files.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
+import { namedFileWarnings } from './config/named-files.ts'
 import { type ConfigWatch, watchConfig } from './config/watch.ts'
 import { type Core, createCore } from './core.ts'
 import { ResolveError } from './errors.ts'
@@ -27,12 +29,18 @@ export interface ServeOptions {
 }
 
 /** Opens every door that the configuration asks for, and serves until SIGTERM or SIGINT. */
-export async function serve({ file: explicit, portoshim }: ServeOptions): Promise<number> {
+export async function serve({
+  version,
+  file: explicit,
+  portoshim,
+}: ServeOptions & { readonly version: string }): Promise<number> {
   const file = await findConfigFile(explicit === undefined ? {} : { explicit })
   const load = (): Promise<LoadedConfig> => loadConfig({ file, portoshim })
   const loaded = await load()
   const logger = createLogger(loaded.config.debug ? 'debug' : 'info')
-  for (const warning of loaded.warnings) logger.warn({ file }, warning)
+  logger.info({ version, file: file ?? 'none, so the defaults hold' }, 'starting')
+  const warnings = [...loaded.warnings, ...(await namedFileWarnings(loaded.config))]
+  for (const warning of warnings) logger.warn({ file }, warning)
   const ending = ended()
   const { env, pid } = process
   const handedDown = takeListenFds(env, pid)
@@ -248,8 +256,12 @@ class Daemon {
       onLook: (inForce) => {
         this.#core.meters.configuration.lastReloadFailed = !inForce
       },
-      onConfig: ({ config }) => {
+      onConfig: ({ config, warnings }) => {
         this.#core.reconfigure(config)
+        for (const warning of warnings) this.#logger.warn({ file }, warning)
+        const fields = fieldsForNextStart(this.#loaded.config, config)
+        if (fields.length > 0)
+          this.#logger.warn({ file, fields }, 'these fields wait for a restart')
         // Sockets, the runtime and the state folder stay what they were until the next start.
         const { cache, mirrorsOnly, onResolveError, pull, registries, verifyDigest } = config
         const { keychain, proxy, realms } = config

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { VERSION } from './cli/help.ts'
 import { run } from './cli/run.ts'
 
 // A reader that has seen enough (`| head`) is no mistake.
@@ -12,7 +13,7 @@ process.exitCode = await run(process.argv.slice(2), {
   stderr: process.stderr,
   environment: process.env,
   // Loaded only when they are needed: `parse` and `--help` should answer at once.
-  serve: async (options) => (await import('./daemon.ts')).serve(options),
+  serve: async (options) => (await import('./daemon.ts')).serve({ ...options, version: VERSION }),
   node: async (options) => (await import('./service/node-images.ts')).openNodeImages(options),
   names: async (options) => (await import('./node-names.ts')).openNodeNames(options),
   registries: async (options) =>

@@ -34,7 +34,10 @@ export const RegistryStatus = {
     trusted: { type: 'boolean' },
     capabilities: { type: 'array', items: { type: 'string', enum: ['resolve', 'pull'] } },
     credentials: { type: 'boolean', description: 'Credentials are configured for it.' },
-    healthy: { type: 'boolean', description: 'It would be asked now.' },
+    healthy: {
+      type: 'boolean',
+      description: 'It is in use; false while it fails, is on probation, or asked for a pause.',
+    },
     state: {
       type: 'string',
       enum: ['closed', 'open', 'half-open', 'parked'],

@@ -57,7 +57,8 @@ export function planAdoption(
       }
     }
   }
-  return settled(steps)
+  // A runtime lists its images in another order each time; the report should not.
+  return settled(steps).toSorted((one, other) => (one.from < other.from ? -1 : 1))
 }
 
 function namesOf({ repoTags, repoDigests }: NodeImage): readonly string[] {

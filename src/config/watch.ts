@@ -19,7 +19,7 @@ export interface WatchOptions {
 }
 
 export interface ConfigWatch {
-  /** Looks at the files now, whatever the interval is. */
+  /** Looks at the files now, whatever the interval is, and logs what it saw, be it as before. */
   look(): Promise<void>
   stop(): void
 }
@@ -42,16 +42,18 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
   }
 
   async function poll(): Promise<void> {
-    await look()
+    await look(false)
     schedule()
   }
 
-  async function look(): Promise<void> {
+  async function look(isAsked: boolean): Promise<void> {
     const seen = await readSeen(load)
-    if (stopped || seen.key === lastSeen) return
+    const isNew = seen.key !== lastSeen
+    if (stopped || !(isNew || isAsked)) return
     lastSeen = seen.key
     if (seen.key === current.fingerprint) {
-      logger.info({ file }, 'the configuration file is again the one in force')
+      if (isNew) logger.info({ file }, 'the configuration file is again the one in force')
+      else logger.info({ file }, 'configuration unchanged')
       onLook?.(true)
       return
     }
@@ -72,7 +74,8 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
 
   schedule()
   return {
-    look,
+    // Whoever sends SIGHUP waits for a word: silence would pass for consent.
+    look: () => look(true),
     stop() {
       stopped = true
       cancel?.()

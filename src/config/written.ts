@@ -48,7 +48,7 @@ function read(schema: Schema, node: YamlNode, path: string, findings: Findings):
 
 function readMap(schema: ObjectSchema, node: YamlNode, path: string, findings: Findings): unknown {
   if (node.kind !== 'map') {
-    findings.problem(path, `expected fields with values, got ${shown(node)}`)
+    findings.problem(path, `expected fields with values, got ${kindOf(node)}`)
     return undefined
   }
   const present = new Set<string>()
@@ -73,7 +73,7 @@ function readMap(schema: ObjectSchema, node: YamlNode, path: string, findings: F
 
 function readList(schema: ListSchema, node: YamlNode, path: string, findings: Findings): unknown {
   if (node.kind !== 'list') {
-    findings.problem(path, `expected a list, got ${shown(node)}`)
+    findings.problem(path, `expected a list, got ${kindOf(node)}`)
     return undefined
   }
   const { minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema
@@ -164,5 +164,11 @@ function expectation(schema: ScalarSchema): string {
 
 function shown(node: YamlNode): string {
   if (node.kind === 'text') return node.quoted ? `the text ${quote(node.text)}` : quote(node.text)
-  return node.kind === 'list' ? 'a list' : 'fields'
+  return kindOf(node)
+}
+
+/** Where fields belong, a text is often an address with a password in it, which no log should see. */
+function kindOf({ kind }: YamlNode): string {
+  if (kind === 'text') return 'text'
+  return kind === 'list' ? 'a list' : 'fields'
 }

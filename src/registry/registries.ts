@@ -95,13 +95,15 @@ export class ConfiguredRegistries {
   }
 
   /**
-   * A name that spells out the host of a configured registry means that one: another private
+   * A name that spells out the host of a configured private registry means that one: another
    * registry may have something else by the same path, and so may another project of the same one.
+   * That a public one is configured too, for its credentials say, takes nothing from its mirrors.
    * And no public registry is asked for anybody else's names, where a stranger could own them.
    */
   #servesAnything(entry: RegistryEntry, domain: string): boolean {
     if (entry.exceptUpstreams?.includes(domain)) return false
-    return !isPublicRegistry(entry.endpoint.host) && !this.#hosts.has(domain)
+    if (isPublicRegistry(entry.endpoint.host)) return false
+    return isPublicRegistry(domain) || !this.#hosts.has(domain)
   }
 }
 

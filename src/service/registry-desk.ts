@@ -126,7 +126,7 @@ function toStatus(entry: RegistryEntry, report: HealthReport): RegistryStatus {
     trusted: entry.trusted !== false,
     capabilities: [...capabilities],
     credentials: entry.credentials !== undefined || entry.credentialFiles !== undefined,
-    healthy: state === 'closed' || state === 'half-open',
+    healthy: state === 'closed',
     state,
     latencyMs: report.latencyMs ?? null,
     retryAt: toDate(report.openUntil ?? report.parkedUntil),

@@ -112,6 +112,29 @@ test('SIGHUP reads the configuration again at once', async (t) => {
   assert.ok(daemon.program().running())
 })
 
+test('the log names the file at the start, and what of a changed one waits for a restart', async (t) => {
+  const daemon = await startDaemon(t, { config: { reloadInterval: '0' } })
+  await daemon
+    .program()
+    .line(/"version":"[^"]+","file":"[^"]+image-resolver.yaml","msg":"starting"/, 10_000)
+
+  daemon.configure({ reloadInterval: '0', debug: true, onResolveError: 'reject' })
+  process.kill(daemon.program().pid, 'SIGHUP')
+  const [line] = await daemon.program().line(/.*these fields wait for a restart.*/, 10_000)
+
+  assert.deepEqual(JSON.parse(line).fields, ['debug'])
+})
+
+test('a file that the configuration names and that is not there is told at the start', async (t) => {
+  const daemon = await startDaemon(t, {
+    config: { http: { listen: '127.0.0.1:0', tokenFile: '/nowhere/token' } },
+  })
+
+  await daemon.program().line(/http\.tokenFile: \/nowhere\/token is not there/, 10_000)
+
+  assert.ok(daemon.program().running())
+})
+
 test('a bad configuration ends the start with every mistake and its line, and exit code 2', async (t) => {
   const folder = temporaryFolder(t)
   const file = join(folder, 'bad.yaml')

@@ -136,3 +136,17 @@ test('of two entries on one host the one that knows decides', () => {
     { imageId: 'a', from: 'hub:5000/cache/team/app:1', name: 'quay.io/team/app:1', outcome: 'add' },
   ])
 })
+
+test('the plan is in the order of names, whatever the order of the images is', () => {
+  const images = [image('p', 'hub:5000/library/pause:3'), image('n', 'hub:5000/library/nginx:1')]
+  const registries = [entry('http://hub:5000')]
+
+  const there = planAdoption(images, { registries, domain: 'docker.io' })
+  const back = planAdoption(images.toReversed(), { registries, domain: 'docker.io' })
+
+  assert.deepEqual(
+    there.map(({ from }) => from),
+    ['hub:5000/library/nginx:1', 'hub:5000/library/pause:3'],
+  )
+  assert.deepEqual(back, there)
+})

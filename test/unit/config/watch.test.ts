@@ -167,3 +167,16 @@ test('a stopped watch leaves no timer and hands nothing over, not even what it i
   assert.deepEqual(state.applied, [])
   assert.equal(state.clock.pendingTimers, 0)
 })
+
+test('who asks hears of a file that is still wrong, or still the same', async () => {
+  const { look, state } = watched('debug: false\n')
+
+  await look()
+  state.text = 'adress: x\n'
+  await state.clock.advance(60_000)
+  await look()
+
+  assert.deepEqual(state.infos, ['configuration unchanged'])
+  assert.equal(state.errors.length, 2)
+  assert.deepEqual(state.errors[0], state.errors[1])
+})

@@ -24,9 +24,15 @@ test('a private registry serves every domain', () => {
 test('a public registry is asked for its own images alone', () => {
   const entries = [entry('registry-1.docker.io'), entry('quay.io'), entry('hub:5000')]
 
-  assert.deepEqual(serving(entries, 'docker.io'), ['registry-1.docker.io'])
-  assert.deepEqual(serving(entries, 'quay.io'), ['quay.io'])
+  assert.deepEqual(serving(entries, 'docker.io'), ['registry-1.docker.io', 'hub:5000'])
+  assert.deepEqual(serving(entries, 'quay.io'), ['quay.io', 'hub:5000'])
   assert.deepEqual(serving(entries, 'registry.corp'), ['hub:5000'])
+})
+
+test('credentials for a public registry do not keep the offline one from its images', () => {
+  const entries = [entry('sealos.hub:5000', { priority: 1000, offline: true }), entry('docker.io')]
+
+  assert.deepEqual(serving(entries, 'docker.io'), ['sealos.hub:5000', 'docker.io'])
 })
 
 test('a public registry serves what its upstreams say', () => {
@@ -88,7 +94,7 @@ test('the longest pattern takes nothing from entries that serve everything, or t
     entry('harbor.corp/quay', { upstreams: ['quay.io'] }),
   ]
 
-  assert.deepEqual(serving(entries, 'quay.io'), ['quay.io', 'harbor.corp/quay'])
+  assert.deepEqual(serving(entries, 'quay.io'), ['sealos.hub:5000', 'quay.io', 'harbor.corp/quay'])
   assert.deepEqual(
     serving(
       [entries[0], entries[2]].flatMap((each) => each ?? []),
