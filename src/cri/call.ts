@@ -103,9 +103,21 @@ export function relayCall(
   return { fail }
 }
 
-/** An answer of ours to a stream that has none yet. */
-export function respondWithStatus(client: ServerHttp2Stream, code: number, message: string): void {
-  const headers = { ':status': 200, 'content-type': 'application/grpc' }
+/** The answer to what is no gRPC, in the words of grpc-go. */
+export function refuse(client: ServerHttp2Stream): void {
+  const message = 'invalid gRPC request content-type'
+  respondWithStatus(client, GRPC_STATUS.invalidArgument, message, 415)
+}
+
+/** An answer of ours to a stream that has none yet; a client that has left gets none. */
+export function respondWithStatus(
+  client: ServerHttp2Stream,
+  code: number,
+  message: string,
+  httpStatus = 200,
+): void {
+  if (client.destroyed || client.closed) return
+  const headers = { ':status': httpStatus, 'content-type': 'application/grpc' }
   client.respond({ ...headers, ...statusTrailers(code, message) }, WITHOUT_BODY)
   declineRest(client)
 }

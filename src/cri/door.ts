@@ -5,6 +5,8 @@ import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'
 import { forcedVersion } from '../runtime/versions.ts'
 import { type ListeningSocket, listenOnSocket } from '../socket.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import type { Meters } from '../telemetry/meters.ts'
+import { countCalls } from './call-meter.ts'
 import { requestedImage } from './image-messages.ts'
 import { type ImageResolver, type ImageRuntime, ImageService } from './image-service.ts'
 import { ImageStatusService } from './image-status.ts'
@@ -39,6 +41,8 @@ export interface CriDoorOptions {
   /** Limit of one call that brings no deadline of its own. */
   readonly timeoutMs: number
   readonly logger: Logger
+  /** Where calls and pulls are counted; absent: nowhere. */
+  readonly meters?: Pick<Meters, 'calls' | 'pulls'> | undefined
 }
 
 export interface CriDoor {
@@ -54,8 +58,8 @@ export interface CriDoor {
  * @throws ResolveError as listenOnSocket
  */
 export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
-  const { aliases, logger, version } = options
-  const pulls = new PullProgress({ log: logger })
+  const { aliases, logger, meters, version } = options
+  const pulls = new PullProgress({ log: logger, counts: meters?.pulls })
   const server = new Server({
     'grpc.max_receive_message_length': MESSAGE_BYTES,
     'grpc.max_send_message_length': MESSAGE_BYTES,
@@ -67,6 +71,7 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
     ownedConnect: connectInProcess(server),
     rewrite: aliases === undefined ? undefined : createRewrite(aliases, logger),
     versions: version === undefined ? versionsOn : () => forcedVersion(version),
+    onCall: meters === undefined ? undefined : countCalls(meters.calls),
     logger,
   })
   // So that the very first calls are relayed as they should be; an absent runtime is found out later.
@@ -109,7 +114,8 @@ function addServices(
     const definition = imageServiceDefinition(version)
     server.addService(definition, {
       pullImage: unary<Buffer, Buffer>(
-        async (r, caller) => pulls.watch(requestedImage(r), () => images.pull(r, caller, version)),
+        async (r, caller) =>
+          pulls.watch(requestedImage(r), (passOn) => images.pull(r, caller, version, passOn)),
         limits,
       ),
       removeImage: unary<Buffer, Buffer>((r, caller) => images.remove(r, caller), limits),

@@ -1,7 +1,13 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2'
 
 /** gRPC status codes that the relay gives out itself. */
-export const GRPC_STATUS = { canceled: 1, unknown: 2, internal: 13, unavailable: 14 } as const
+export const GRPC_STATUS = {
+  canceled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  internal: 13,
+  unavailable: 14,
+} as const
 
 /** Every server behind us is local; what the client calls its server is its own affair. */
 const AUTHORITY = 'localhost'
@@ -57,6 +63,10 @@ export function sendHeaders<T>(
     ])
     return send(Object.fromEntries(joined))
   }
+}
+
+export function isGrpc(headers: IncomingHttpHeaders): boolean {
+  return headers['content-type']?.startsWith('application/grpc') ?? false
 }
 
 /** A status as trailers; with `:status` and `content-type` an answer without a body. */

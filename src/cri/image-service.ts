@@ -69,9 +69,19 @@ export class ImageService {
    * what was asked. When nothing is configured for the reference, or all else failed, the request
    * goes to the runtime as it came, and its answer or error back untouched; unless `mirrorsOnly`
    * forbids its origin, where the runtime would go.
+   *
+   * @param passOn called when the request goes to the runtime as it came
    */
-  async pull(request: Buffer, caller: Caller, version: CriVersion): Promise<Buffer> {
-    const passthrough = (): Promise<Buffer> => this.#pull(request, caller, version)
+  async pull(
+    request: Buffer,
+    caller: Caller,
+    version: CriVersion,
+    passOn: () => void = () => {},
+  ): Promise<Buffer> {
+    const passthrough = (): Promise<Buffer> => {
+      passOn()
+      return this.#pull(request, caller, version)
+    }
     const reference = namedBy(requestedImage(request))
     if (reference === undefined) return passthrough()
     const auth = requestedAuth(request)

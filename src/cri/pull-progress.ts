@@ -1,10 +1,13 @@
 import type { Logger } from '../telemetry/logger.ts'
+import type { Meters } from '../telemetry/meters.ts'
 
 /** Most pulls take less, and say so by themselves when they end. */
 const LONG_MS = 10_000
 
 export interface PullProgressOptions {
   readonly log: Pick<Logger, 'info'>
+  /** Where pulls are counted; absent: here alone. */
+  readonly counts?: Meters['pulls'] | undefined
   /** From when on a pull is told of, in milliseconds. Default 10,000. */
   readonly longMs?: number
   /** Milliseconds of a clock that never jumps. */
@@ -14,34 +17,48 @@ export interface PullProgressOptions {
 /** The pulls under way. One that takes long is told of once while it runs, and when it ends. */
 export class PullProgress {
   readonly #options: PullProgressOptions
-  #inFlight = 0
+  readonly #counts: Meters['pulls']
 
   constructor(options: PullProgressOptions) {
     this.#options = options
+    this.#counts = options.counts ?? { inFlight: 0, pulled: 0, failed: 0, passedOn: 0 }
   }
 
   get inFlight(): number {
-    return this.#inFlight
+    return this.#counts.inFlight
   }
 
-  /** @param image as it was asked for */
-  async watch<T>(image: string, pull: () => Promise<T>): Promise<T> {
+  /**
+   * @param image as it was asked for
+   * @param pull says through its parameter when it leaves the pull to the runtime, as it came
+   */
+  async watch<T>(image: string, pull: (passOn: () => void) => Promise<T>): Promise<T> {
     const { log, longMs = LONG_MS, now = () => performance.now() } = this.#options
     const startedAt = now()
     const seconds = (): number => Math.round((now() - startedAt) / 1000)
     const timer = setTimeout(() => log.info({ image, seconds: seconds() }, 'still pulling'), longMs)
     let isPulled = false
-    this.#inFlight += 1
+    let isPassedOn = false
+    this.#counts.inFlight += 1
     try {
-      const pulled = await pull()
+      const pulled = await pull(() => {
+        isPassedOn = true
+      })
       isPulled = true
       return pulled
     } finally {
       clearTimeout(timer)
-      this.#inFlight -= 1
+      this.#counts.inFlight -= 1
+      this.#counts[outcome(isPulled, isPassedOn)] += 1
       if (now() - startedAt >= longMs) {
         log.info({ image, seconds: seconds(), ok: isPulled }, 'a long pull ended')
       }
     }
   }
+}
+
+/** Who passed it on does not matter to a caller who got nothing. */
+function outcome(isPulled: boolean, isPassedOn: boolean): 'pulled' | 'failed' | 'passedOn' {
+  if (!isPulled) return 'failed'
+  return isPassedOn ? 'passedOn' : 'pulled'
 }

@@ -12,8 +12,9 @@ import type { CriVersion } from '../runtime/types.ts'
 import type { SpokenVersions } from '../runtime/versions.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { openConnection } from './authority-stage.ts'
-import { type RelayedCall, relayCall, respondWithStatus } from './call.ts'
-import { GRPC_STATUS, requestHeaders, sendHeaders } from './headers.ts'
+import { type RelayedCall, refuse, relayCall, respondWithStatus } from './call.ts'
+import { endWhenDead } from './dead-session.ts'
+import { GRPC_STATUS, isGrpc, requestHeaders, sendHeaders } from './headers.ts'
 import type { Rewrite } from './rewrite.ts'
 import { bodyEdit } from './rewrite-frames.ts'
 import { SESSION_OPTIONS } from './session-options.ts'
@@ -38,8 +39,10 @@ export interface RelayOptions {
   /** What is changed in relayed calls; absent: nothing. */
   readonly rewrite?: Rewrite | undefined
   readonly logger: Logger
+  /** Between looks whether a client's session is still alive, in milliseconds. Default 20,000. */
+  readonly lookMs?: number
   /** Told of each call when it has ended, with its gRPC code. */
-  readonly onCall?: (path: string, code: number, ms: number) => void
+  readonly onCall?: ((path: string, code: number) => void) | undefined
 }
 
 export interface Relay {
@@ -89,18 +92,22 @@ export function createRelay(options: RelayOptions): Relay {
       inProcess.close()
     })
     session.on('stream', (stream, headers, _flags, raw?: readonly string[]) => {
+      // Its end is seen by 'close', or by `closed`; without a listener an error ends the process.
+      stream.on('error', () => {})
       const path = headers[':path'] ?? ''
       const isOwned = owned.has(path)
+      // grpc-js would answer this to a client that has left already, and end the process by it.
+      if (isOwned && !isGrpc(headers)) {
+        refuse(stream)
+        onCall?.(path, GRPC_STATUS.invalidArgument)
+        return
+      }
       const asked = isOwned ? undefined : versionOf(path)
       const join = (spoken = asked) =>
         begin(stream, headers, raw ?? [], isOwned ? inProcess : runtime, asked, spoken)
       const spoken = asked === undefined ? undefined : runtime.spoken(asked)
       if (!(spoken instanceof Promise)) join(spoken)
-      else {
-        // Its data waits in it; its end is seen by `closed`.
-        stream.on('error', () => {})
-        void spoken.then((found) => stream.closed || join(found))
-      }
+      else void spoken.then(join)
     })
   })
   // Not worth more: grpc-go, for one, says goodbye with a stream number that nghttp2 does not like.
@@ -115,7 +122,11 @@ export function createRelay(options: RelayOptions): Relay {
     spoken?: CriVersion,
   ): void {
     const path = headers[':path'] ?? ''
-    const startedAt = performance.now()
+    if (stream.closed) {
+      // Its end would be seen by nobody, and the call behind it would have none.
+      onCall?.(path, GRPC_STATUS.canceled)
+      return
+    }
     const request = requestHeaders(headers, raw)
     const isBridged = asked !== undefined && spoken !== undefined && asked !== spoken
     if (isBridged) request[':path'] = inVersion(path, spoken)
@@ -125,7 +136,7 @@ export function createRelay(options: RelayOptions): Relay {
       )
       const onDone = (code: number): void => {
         calls.delete(call)
-        onCall?.(path, code, performance.now() - startedAt)
+        onCall?.(path, code)
       }
       const patch = isBridged ? answerFor(path, asked) : undefined
       const edits =
@@ -136,15 +147,20 @@ export function createRelay(options: RelayOptions): Relay {
       calls.set(call, path)
     } catch (error) {
       logger.warn({ err: error, path }, 'a request could not be relayed')
-      stream.on('error', () => {})
       respondWithStatus(stream, GRPC_STATUS.internal, 'the request could not be relayed')
+      onCall?.(path, GRPC_STATUS.internal)
     }
   }
 
   function accept(connection: Socket): void {
     connections.add(connection)
     connection.once('close', () => connections.delete(connection))
-    openConnection(connection, (opened) => server.emit('connection', opened))
+    const watch = (session: ServerHttp2Session): void =>
+      endWhenDead(session, connection, options.lookMs)
+    openConnection(connection, (opened) => {
+      server.once('session', watch).emit('connection', opened)
+      server.off('session', watch)
+    })
   }
 
   function failAll(isMeant: (path: string) => boolean): void {
@@ -167,8 +183,12 @@ export function createRelay(options: RelayOptions): Relay {
   return { accept, close }
 }
 
+/** Not by the callback of close(): for a client that has said goodbye already, Node never calls it. */
 function closeSession(session: ServerHttp2Session): Promise<void> {
-  return new Promise((resolve) => session.close(() => resolve()))
+  return new Promise((resolve) => {
+    session.once('close', () => resolve())
+    session.close()
+  })
 }
 
 async function atMost(ms: number, work: Promise<unknown>): Promise<void> {

@@ -11,6 +11,9 @@ import type { CriVersion } from '../runtime/types.ts'
 import type { SpokenVersions } from '../runtime/versions.ts'
 import { SESSION_OPTIONS } from './session-options.ts'
 
+/** For the server to hear of the last cancellations. */
+const FAREWELL_MS = 1_000
+
 export interface UpstreamOptions {
   /** What the messages call it: the path of the runtime's socket. */
   readonly name: string
@@ -35,6 +38,7 @@ export interface Upstream {
   request(headers: OutgoingHttpHeaders, options: ClientSessionRequestOptions): UpstreamCall
   /** In which version of CRI the server is to be spoken to, for a client of that one. */
   spoken(asked: CriVersion): CriVersion | Promise<CriVersion>
+  /** Cancels what is not cancelled yet; a server that does not listen is not waited for long. */
   close(): void
 }
 
@@ -60,7 +64,11 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       return { stream: session.request(headers, requestOptions), brokenBy }
     },
     spoken: (asked) => current().versions?.of(asked) ?? asked,
-    close: () => link?.session.close(),
+    close: () => {
+      const session = link?.session
+      session?.close()
+      setTimeout(() => session?.destroy(), FAREWELL_MS).unref()
+    },
   }
 }
 

@@ -8,6 +8,8 @@ const VARINT = 0
 const FIXED64 = 1
 const LENGTH_DELIMITED = 2
 const FIXED32 = 5
+/** Twice as many as there are images in a list of 16 MiB; each takes time and memory to look at. */
+const MAX_FIELDS = 200_000
 
 interface Field {
   readonly number: number
@@ -19,7 +21,7 @@ interface Field {
   readonly end: number
 }
 
-/** Not a protobuf message: cut short, or of a wire type that protobuf 3 does not use. */
+/** Not a protobuf message: cut short, of a wire type that protobuf 3 does not use, or of too many fields. */
 export class MalformedMessageError extends Error {
   override readonly name = 'MalformedMessageError'
 }
@@ -39,9 +41,7 @@ export function readString(message: Uint8Array, field: number): string {
  * bytes, which is what the encoding defines.
  */
 export function readMessage(message: Uint8Array, field: number): Uint8Array | undefined {
-  const parts = [...fields(message)]
-    .filter(({ number, type }) => number === field && type === LENGTH_DELIMITED)
-    .map(({ value, end }) => message.subarray(value, end))
+  const parts = occurrences(message, field)
   return parts.length === 0 ? undefined : Buffer.concat(parts)
 }
 
@@ -55,15 +55,12 @@ export function withString(message: Uint8Array, field: number, text: string): Ui
 }
 
 export function without(message: Uint8Array, field: number): Uint8Array {
-  const kept = [...fields(message)].filter(({ number }) => number !== field)
-  return Buffer.concat(kept.map(({ start, end }) => message.subarray(start, end)))
+  return withFields(message, field, [])
 }
 
 /** All occurrences, in order. */
 export function readStrings(message: Uint8Array, field: number): string[] {
-  return [...fields(message)]
-    .filter(({ number, type }) => number === field && type === LENGTH_DELIMITED)
-    .map(({ value, end }) => Buffer.from(message.subarray(value, end)).toString('utf8'))
+  return occurrences(message, field).map((bytes) => Buffer.from(bytes).toString('utf8'))
 }
 
 /** The message with these as the occurrences of a repeated field, where the first one stood. */
@@ -103,9 +100,20 @@ export function edited(
   return copied === 0 ? message : Buffer.concat([...parts, message.subarray(copied)])
 }
 
+function occurrences(message: Uint8Array, field: number): Uint8Array[] {
+  const found: Uint8Array[] = []
+  for (const { number, type, value, end } of fields(message)) {
+    if (number === field && type === LENGTH_DELIMITED) found.push(message.subarray(value, end))
+  }
+  return found
+}
+
 function* fields(message: Uint8Array): Generator<Field> {
   let at = 0
+  let count = 0
   while (at < message.length) {
+    count += 1
+    if (count > MAX_FIELDS) throw new MalformedMessageError(`more than ${MAX_FIELDS} fields`)
     const start = at
     const tag = decodeVarint(message, at)
     const number = Math.floor(tag.value / 8)

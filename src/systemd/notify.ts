@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import type { Logger } from '../telemetry/logger.ts'
 
+const PROGRAM = 'systemd-notify'
 /** One message is a datagram; a helper that takes longer is not worth waiting for. */
 const SEND_LIMIT_MS = 5_000
 const MOST_STATUS_CHARACTERS = 500
@@ -90,7 +91,7 @@ function sendBySystemd(socket: string, assignments: readonly string[]): Promise<
   return new Promise((resolve, reject) => {
     const env = { PATH: process.env['PATH'], NOTIFY_SOCKET: socket }
     const limits = { env, timeout: SEND_LIMIT_MS }
-    execFile('systemd-notify', [...assignments], limits, (error) =>
+    execFile(PROGRAM, [...assignments], limits, (error) =>
       error === null ? resolve() : reject(error),
     )
   })

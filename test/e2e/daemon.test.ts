@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { test } from 'node:test'
 import { status } from '@grpc/grpc-js'
+import { withString } from '../../src/cri/wire.ts'
 import { criClient } from '../support/cri-client.ts'
 import { MAIN } from '../support/daemon.ts'
 import { buildImage } from '../support/images.ts'
@@ -61,8 +62,9 @@ test('SIGTERM ends calls under way, removes the socket and exits with 0', async 
     node.first.behave(hang)
     node.second.behave(hang)
   })
-  const pull = node.kubelet.pullImage(`${node.second.host}/team/app:1`)
-  const ended = assert.rejects(pull)
+  const resolve = '/imageresolver.v1.ImageResolver/ResolveImage'
+  const request = withString(new Uint8Array(), 1, `${node.second.host}/team/app:1`)
+  const ended = assert.rejects(node.kubelet.raw(resolve, request))
   await waiting
 
   const code = await node.daemon.stop()

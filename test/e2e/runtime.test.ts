@@ -227,7 +227,7 @@ async function startNode(t: TestContext, version?: CriVersion) {
     table,
     imageStatus: cri.imageStatus,
     onLost: channel.onLost,
-    log: { warn: (data: unknown) => warnings.push(data) },
+    log: { warn: (data: unknown) => warnings.push(data), info: () => {} },
   })
   const mirrorName = (image: TestImage) => `${registry.host}/library/x@${image.digest}`
 

@@ -1,11 +1,12 @@
 import { type LoadedConfig, parseConfig } from '../../src/config/load.ts'
 import { ConfigError, type ConfigProblem } from '../../src/config/problem.ts'
 
-/** Loads a text as /etc/x.yaml, on a machine without any runtime. */
+/** Loads a text as /etc/x.yaml, on a machine without any runtime or proxy. */
 export function loadText(text: string, sockets: readonly string[] = []): LoadedConfig {
   return parseConfig(text, {
     file: '/etc/x.yaml',
     socketExists: (path) => sockets.includes(path),
+    env: {},
   })
 }
 

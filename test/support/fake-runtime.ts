@@ -7,8 +7,8 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import { createServer as createPlainServer, type Server, type Socket } from 'node:net'
-import type { TestContext } from 'node:test'
 import { framed, unframed } from './grpc-frames.ts'
+import type { Cleanup } from './stack.ts'
 
 const WITH_TRAILERS = { waitForTrailers: true, sendDate: false }
 const WITHOUT_BODY = { endStream: true, sendDate: false }
@@ -20,7 +20,7 @@ export interface RuntimeCall {
   /** Names and values in turn, as they came. */
   readonly rawHeaders: readonly string[]
   readonly stream: ServerHttp2Stream
-  /** All messages of the request, once the client has ended it. */
+  /** All messages of the request, once the client has ended it. Rejects what is no gRPC. */
   readonly request: Promise<Buffer[]>
   /** The HTTP/2 error code with which the stream closed; 0 is a normal end. */
   readonly closed: Promise<number>
@@ -94,13 +94,15 @@ export class FakeRuntime {
       headers,
       rawHeaders: raw,
       stream,
-      request: new Promise((resolve) => {
-        stream.on('end', () => resolve(unframed(Buffer.concat(chunks))))
-      }),
+      request: new Promise<void>((resolve) => stream.on('end', resolve)).then(() =>
+        unframed(Buffer.concat(chunks)),
+      ),
       closed: new Promise((resolve) => {
         stream.on('close', () => resolve(stream.rstCode ?? 0))
       }),
     }
+    // Not every handler wants to know.
+    call.request.catch(() => {})
     this.calls.push(call)
     if (handler === undefined) {
       respondStatus(stream, 12, `unknown method ${path}`)
@@ -112,7 +114,7 @@ export class FakeRuntime {
 }
 
 /** A started runtime that stops when the test ends. */
-export async function startFakeRuntime(t: TestContext, path: string): Promise<FakeRuntime> {
+export async function startFakeRuntime(t: Cleanup, path: string): Promise<FakeRuntime> {
   const runtime = new FakeRuntime(path)
   await runtime.start()
   t.after(() => runtime.stop())

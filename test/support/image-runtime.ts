@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { TestContext } from 'node:test'
+import { type AuthConfig, requestedAuth } from '../../src/cri/image-messages.ts'
 import { readMessage, readString } from '../../src/cri/wire.ts'
 import {
   dockerRef,
@@ -17,6 +17,7 @@ import {
   respondStatus,
   startFakeRuntime,
 } from './fake-runtime.ts'
+import type { Cleanup } from './stack.ts'
 
 /** How a runtime without containerd's table of names differs from the others. */
 export interface RuntimeProfile {
@@ -80,7 +81,7 @@ const ACCEPT = [
 ].join(', ')
 
 export async function startImageRuntime(
-  t: TestContext,
+  t: Cleanup,
   path: string,
   profile: RuntimeProfile,
 ): Promise<ImageRuntime> {
@@ -118,14 +119,11 @@ export async function startImageRuntime(
     )
   }
 
-  async function pull(text: string): Promise<StoredImage> {
+  async function pull(text: string, headers: FetchHeaders = {}): Promise<StoredImage> {
     const reference = dockerRef(parseReference(text))
     const name = formatReference(reference)
-    const found = await fetchImage(
-      reference.domain,
-      reference.path,
-      reference.digest ?? reference.tag,
-    )
+    const { digest, domain, path, tag } = reference
+    const found = await fetchImage(domain, path, digest ?? tag, headers)
     const digests = profile.familiar ? found.digests.slice(0, 1) : found.digests
     const id = profile.id(found.configHex)
     for (const other of images.values()) other.names.delete(name)
@@ -161,7 +159,7 @@ export async function startImageRuntime(
     },
     PullImage: async (request) => {
       pulls.push(imageIn(request))
-      const image = await pull(imageIn(request))
+      const image = await pull(imageIn(request), toHeaders(requestedAuth(request)))
       const byDigest = shown(image).repoDigests[0] ?? image.id
       return { imageRef: profile.pullAnswers === 'id' ? image.id : byDigest }
     },
@@ -197,7 +195,7 @@ async function answerWith(
     const answer = await make()
     respond(stream, [answer ?? Buffer.alloc(0)])
   } catch (error) {
-    respondStatus(stream, 2, String(error))
+    if (!stream.destroyed) respondStatus(stream, 2, String(error))
   }
 }
 
@@ -210,9 +208,22 @@ interface Fetched {
   readonly digests: readonly string[]
 }
 
-async function fetchImage(domain: string, path: string, reference = ''): Promise<Fetched> {
+type FetchHeaders = Readonly<Record<string, string>>
+
+function toHeaders(auth: AuthConfig | undefined): FetchHeaders {
+  if (auth === undefined) return {}
+  const pair = Buffer.from(`${auth.username}:${auth.password}`)
+  return { authorization: `Basic ${pair.toString('base64')}` }
+}
+
+async function fetchImage(
+  domain: string,
+  path: string,
+  reference = '',
+  headers: FetchHeaders = {},
+): Promise<Fetched> {
   const url = `http://${domain}/v2/${path}/manifests/${reference}`
-  const response = await fetch(url, { headers: { accept: ACCEPT } })
+  const response = await ask(url, { accept: ACCEPT, ...headers })
   const bytes = Buffer.from(await response.arrayBuffer())
   if (!response.ok) throw new Error(`${url}: ${response.status}`)
   const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
@@ -220,6 +231,15 @@ async function fetchImage(domain: string, path: string, reference = ''): Promise
   if (config !== undefined) {
     return { configHex: String(config.digest).replace('sha256:', ''), digests: [digest] }
   }
-  const child = await fetchImage(domain, path, manifests[0].digest)
+  const child = await fetchImage(domain, path, manifests[0].digest, headers)
   return { ...child, digests: [digest, ...child.digests] }
+}
+
+/** A pooled connection may be of a registry that another test has ended; its port is given out anew. */
+async function ask(url: string, headers: FetchHeaders): Promise<Response> {
+  try {
+    return await fetch(url, { headers })
+  } catch {
+    return fetch(url, { headers })
+  }
 }

@@ -27,11 +27,16 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
 })
 
-/** Starts a program with nothing of our environment but PATH, and where coverage is written. */
+/**
+ * Starts a program with nothing of our environment but PATH, and where coverage is written.
+ *
+ * @param descriptors of this process, for the program to have as 3, 4, …
+ */
 export function startProgram(
   command: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  descriptors: readonly number[] = [],
 ): Program {
   const coverage = process.env['NODE_V8_COVERAGE']
   const env = {
@@ -39,13 +44,13 @@ export function startProgram(
     ...(coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage }),
     ...environment,
   }
-  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe', ...descriptors] })
   children.add(child)
   const watchers = new Set<() => void>()
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8')
-    stream.on('data', (text: string) => {
+    stream?.setEncoding('utf8')
+    stream?.on('data', (text: string) => {
       output += text
       for (const watcher of watchers) watcher()
     })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { constants } from 'node:http2'
 import { type TestContext, test } from 'node:test'
 import { openCriDoor } from '../../../src/cri/door.ts'
 import { withAuth, withImage } from '../../../src/cri/image-messages.ts'
@@ -8,12 +9,14 @@ import { createCriClient } from '../../../src/runtime/cri-client.ts'
 import { loadService } from '../../../src/runtime/protos.ts'
 import type { ImageNames } from '../../../src/runtime/types.ts'
 import { createLogger } from '../../../src/telemetry/logger.ts'
-import { type FakeRuntime, respond, startFakeRuntime } from '../../support/fake-runtime.ts'
+import { Meters } from '../../../src/telemetry/meters.ts'
+import { type FakeRuntime, hanging, respond, startFakeRuntime } from '../../support/fake-runtime.ts'
 import { type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
 import { candidate } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const PULL = '/runtime.v1.ImageService/PullImage'
+const LIST = '/runtime.v1.ImageService/ListImages'
 const REMOVE = '/runtime.v1.ImageService/RemoveImage'
 const STATUS = '/runtime.v1.ImageService/ImageStatus'
 const RESOLVE = '/imageresolver.v1.ImageResolver/ResolveImage'
@@ -28,6 +31,7 @@ const noNames: ImageNames = {
 interface Scene {
   readonly runtime: FakeRuntime
   readonly client: GrpcClient
+  readonly meters: Meters
 }
 
 /** The whole door before a scripted runtime that lets no names be given: pulls pass through. */
@@ -37,6 +41,7 @@ async function openDoor(t: TestContext, timeoutMs = 60_000): Promise<Scene> {
   runtime.handle('/runtime.v1.RuntimeService/Version', ({ stream }) =>
     respond(stream, [Buffer.alloc(0)]),
   )
+  const meters = new Meters()
   const channel = openRuntimeChannel(runtime.path)
   t.after(() => channel.close())
   const door = await openCriDoor({
@@ -57,9 +62,10 @@ async function openDoor(t: TestContext, timeoutMs = 60_000): Promise<Scene> {
     onResolveError: () => 'passthrough',
     timeoutMs,
     logger: createLogger('silent'),
+    meters,
   })
   t.after(() => door.close({ graceMs: 0 }))
-  return { runtime, client: openGrpcClient(t, `${folder}/shim.sock`) }
+  return { runtime, client: openGrpcClient(t, `${folder}/shim.sock`), meters }
 }
 
 test('a pull that is passed on reaches the runtime byte for byte, metadata and all', async (t) => {
@@ -180,4 +186,35 @@ test('an unexpected error of ours is UNKNOWN and keeps its words to the log', as
 
   assert.equal(answer.code, 2)
   assert.ok(!answer.message.includes('secret'))
+})
+
+test('every call is counted once, as it ended: relayed, of ours, refused, left by its client', async (t) => {
+  const { runtime, client, meters } = await openDoor(t)
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, ({ stream }) => respond(stream, [Buffer.alloc(0)]))
+  runtime.handle(LIST, hang)
+  const nginx = Buffer.from(withImage(new Uint8Array(), 'nginx'))
+
+  await client.call('/runtime.v1.RuntimeService/Version')
+  await client.call('/runtime.v1.RuntimeService/Status')
+  await client.call('/x.Y/Nope')
+  await client.call(PULL, [nginx])
+  await client.call(PULL, [Buffer.from([10, 200, 1])])
+  const left = client.open(LIST)
+  const { closed } = await arrived
+  left.close(constants.NGHTTP2_CANCEL)
+  await closed
+
+  assert.deepEqual(
+    meters.calls.rows().map(({ labels: { method, code }, count }) => [method, code, count]),
+    [
+      ['RuntimeService/Version', 'OK', 1],
+      ['RuntimeService/Status', 'UNIMPLEMENTED', 1],
+      ['other', 'UNIMPLEMENTED', 1],
+      ['ImageService/PullImage', 'OK', 1],
+      ['ImageService/PullImage', 'INVALID_ARGUMENT', 1],
+      ['ImageService/ListImages', 'CANCELLED', 1],
+    ],
+  )
+  assert.deepEqual(meters.pulls, { inFlight: 0, pulled: 0, failed: 0, passedOn: 1 })
 })

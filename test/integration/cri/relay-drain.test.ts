@@ -83,3 +83,23 @@ test('drains at once when nobody is there', async (t) => {
 
   assert.ok(performance.now() - startedAt < 5_000)
 })
+
+test('drains: a client that was about to leave is not waited for after its last call', async (t) => {
+  const { runtime, relay, path } = await startRelay(t)
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, hang)
+  const client = openGrpcClient(t, path)
+  const answer = client.call(PULL)
+  const call = await arrived
+  client.session.goaway()
+  await new Promise<void>((resolve) => client.session.ping(() => resolve()))
+
+  const begunAt = performance.now()
+  const closed = relay.close({ graceMs: 5_000 })
+  respond(call.stream, [Buffer.from('pulled')])
+  const { code } = await answer
+  await closed
+
+  assert.equal(code, 0)
+  assert.ok(performance.now() - begunAt < 4_000)
+})

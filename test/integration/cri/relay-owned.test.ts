@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Metadata, Server, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js'
+import { FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/cri/frames.ts'
 import { connectInProcess } from '../../../src/cri/in-process.ts'
 import { respond } from '../../support/fake-runtime.ts'
 import { openGrpcClient } from '../../support/grpc-client.ts'
+import { OPENING } from '../../support/hostile-frames.ts'
+import { indexed, literal, plain } from '../../support/hpack-fields.ts'
+import { openRawHttp2Client } from '../../support/raw-http2-client.ts'
 import { startRelay } from '../../support/relay.ts'
 
 const PULL = '/runtime.v1.ImageService/PullImage'
+const RST_STREAM = 3
 const STATUS = '/runtime.v1.ImageService/ImageStatus'
 
 type Call = ServerUnaryCall<Buffer, Buffer>
@@ -55,6 +60,28 @@ test('answers owned paths in this process and all others at the runtime', async 
     runtime.calls.map((each) => each.path),
     [STATUS],
   )
+})
+
+test('refuses what is no gRPC on an owned path, whether its client stays to hear it or not', async (t) => {
+  const server = serverWith(() => assert.fail('nothing was to be answered'))
+  t.after(() => server.forceShutdown())
+  const { path } = await startRelay(t, {
+    owned: new Set([PULL]),
+    ownedConnect: connectInProcess(server),
+  })
+  const client = openGrpcClient(t, path)
+  const raw = openRawHttp2Client(t, path)
+  const named = [literal('without', 4, plain(PULL)), literal('without', 1, plain('localhost'))]
+  const block = Buffer.concat([indexed(3), indexed(6), ...named])
+  const leave = frame(RST_STREAM, 0, 1, Buffer.from([0, 0, 0, 8]))
+
+  raw.send(OPENING, frame(FRAME_TYPE.headers, FRAME_FLAG.endHeaders, 1, block), leave)
+  raw.send(frame(FRAME_TYPE.headers, FRAME_FLAG.endHeaders, 3, block))
+  await raw.frame(({ type, streamId }) => type === FRAME_TYPE.headers && streamId === 3)
+  const answer = await client.call(PULL, [], { 'content-type': 'application/json' })
+
+  assert.equal(answer.headers[':status'], 415)
+  assert.deepEqual([answer.code, answer.message], [3, 'invalid gRPC request content-type'])
 })
 
 test('carries metadata, errors with details, and 16 MiB to and from the server inside', async (t) => {

@@ -73,3 +73,20 @@ test('counts the pulls under way', async (t) => {
 
   assert.deepEqual([during, progress.inFlight], [1, 0])
 })
+
+test('counts how pulls ended: pulled, left to the runtime as they came, or without an image', async () => {
+  const counts = { inFlight: 0, pulled: 0, failed: 0, passedOn: 0 }
+  const progress = new PullProgress({ log: { info: () => {} }, counts })
+  const inFlight: number[] = []
+
+  await progress.watch('pulled', async () => inFlight.push(counts.inFlight))
+  await progress.watch('passed on', async (passOn) => passOn())
+  const failing = progress.watch('failed', async (passOn) => {
+    passOn()
+    throw new Error('the runtime could not either')
+  })
+
+  await assert.rejects(failing)
+  assert.deepEqual(inFlight, [1])
+  assert.deepEqual(counts, { inFlight: 0, pulled: 1, failed: 1, passedOn: 1 })
+})

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { criClient } from '../support/cri-client.ts'
+import { buildImage } from '../support/images.ts'
+import { startTestNode } from '../support/node.ts'
+import { RUNTIME_PROGRAMS, requireStack } from '../support/stack.ts'
+
+// Debian's containerd serves both versions, so each can be the one that is spoken to it.
+for (const [spoken, client] of [
+  ['v1alpha2', 'v1'],
+  ['v1', 'v1alpha2'],
+] as const) {
+  test(`a client of ${client} pulls, looks and removes while ${spoken} is spoken to containerd`, async (t) => {
+    if (!requireStack(t, RUNTIME_PROGRAMS)) return
+    const node = await startTestNode(t, { version: spoken })
+    const kubelet = criClient(t, node.daemon.socketPath, client)
+    const image = buildImage()
+    await node.push('library/nginx', 'latest', image)
+
+    const version = await kubelet.version()
+    const id = await kubelet.pullImage('nginx')
+    const found = await kubelet.imageStatus('nginx')
+    await kubelet.removeImage('nginx')
+
+    assert.deepEqual([version.runtimeName, version.runtimeApiVersion], ['containerd', client])
+    assert.deepEqual([id, found?.id], [image.imageId, image.imageId])
+    assert.deepEqual(found?.repoTags, ['docker.io/library/nginx:latest'])
+    assert.deepEqual(await kubelet.listImages(), [])
+  })
+}
+
+test('clients of both versions get their own from a containerd that has both', async (t) => {
+  if (!requireStack(t, RUNTIME_PROGRAMS)) return
+  const node = await startTestNode(t)
+
+  for (const client of ['v1', 'v1alpha2'] as const) {
+    const { runtimeApiVersion } = await criClient(t, node.daemon.socketPath, client).version()
+
+    assert.equal(runtimeApiVersion, client)
+  }
+})
+
+test('a containerd that was away for long is used within a second of its return, by pulls too', async (t) => {
+  if (!requireStack(t, RUNTIME_PROGRAMS)) return
+  const node = await startTestNode(t)
+  await node.push('library/nginx', 'latest', buildImage())
+  await node.containerd.kill()
+  // Long enough for every back-off to have reached its limit.
+  const end = performance.now() + 3_000
+  while (performance.now() < end) await assert.rejects(node.kubelet.pullImage('nginx'))
+
+  await node.containerd.start()
+  const startedAt = performance.now()
+  const untilUsedMs = await untilWorks(() => node.kubelet.removeImage('nginx'), startedAt)
+  const id = await node.kubelet.pullImage('nginx')
+
+  assert.ok(untilUsedMs < 1_000, `${untilUsedMs} ms`)
+  assert.notEqual(id, '')
+})
+
+async function untilWorks(call: () => Promise<void>, startedAt: number): Promise<number> {
+  let isWorking = false
+  while (!isWorking && performance.now() - startedAt < 5_000) {
+    isWorking = await call().then(
+      () => true,
+      () => false,
+    )
+  }
+  return performance.now() - startedAt
+}

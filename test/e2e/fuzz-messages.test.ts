@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { withImage } from '../../src/cri/image-messages.ts'
+import { withBytes } from '../../src/cri/wire.ts'
+import { loadService } from '../../src/runtime/protos.ts'
+import { startBesiegedNode } from '../support/besieged-node.ts'
+import { answerOf, type GrpcAnswer, openGrpcClient } from '../support/grpc-client.ts'
+import { messages, nested } from '../support/hostile-messages.ts'
+
+const REMOVE = '/runtime.v1.ImageService/RemoveImage'
+const PULL = '/runtime.v1.ImageService/PullImage'
+const STATUS = '/runtime.v1.ImageService/ImageStatus'
+const RESOLVE = '/imageresolver.v1.ImageResolver/ResolveImage'
+const SIXTEEN_MIB = 16 * 1024 * 1024
+const LARGE = SIXTEEN_MIB - 64
+const ROUTES = { 'in the runtime': true, 'beside the runtime': false } as const
+
+/** The image that a runtime would read in a RemoveImageRequest; undefined: it would refuse it. */
+function imageOf(request: Buffer): string | undefined {
+  const { RemoveImage } = loadService('runtime/v1/image.proto', 'runtime.v1.ImageService')
+  try {
+    const read = RemoveImage?.requestDeserialize(request) as { image: { image: string } | null }
+    return read.image?.image ?? ''
+  } catch {
+    return undefined
+  }
+}
+
+function assertEnded({ code, resetCode }: GrpcAnswer): void {
+  assert.equal(resetCode, 0)
+  assert.ok(code !== undefined && code >= 0 && code <= 16, String(code))
+}
+
+for (const [where, table] of Object.entries(ROUTES)) {
+  test(`any message at all ends well, and removes what it names or nothing; names kept ${where}`, async (t) => {
+    const node = await startBesiegedNode(t, { table })
+    const client = openGrpcClient(t, node.daemon.socketPath)
+
+    await fc.assert(
+      fc.asyncProperty(messages, async (message) => {
+        node.runtime.forget()
+        for (const path of [REMOVE, STATUS, PULL, RESOLVE]) {
+          assertEnded(await client.call(path, [message]))
+        }
+
+        const asked = imageOf(message)
+        for (const id of node.runtime.removed) {
+          const name = node.runtime.given.get(id) ?? ''
+          assert.notEqual(name.trim(), '')
+          // Where a runtime would refuse the rest of the request, its name at least was written in it.
+          if (asked === undefined) assert.ok(message.toString().includes(name))
+          else assert.equal(name, asked)
+        }
+        for (const pulled of node.runtime.pulled) assert.deepEqual(pulled, message)
+      }),
+      { numRuns: 500, endOnFailure: true, includeErrorInReport: true },
+    )
+
+    await node.unharmed()
+  })
+}
+
+const filled = (pattern: Buffer): Buffer => Buffer.alloc(LARGE - (LARGE % pattern.length), pattern)
+const named = (text: string): Buffer => {
+  const name = 'a'.repeat(100).concat(text.repeat(Math.floor((LARGE - 200) / text.length)))
+  return Buffer.from(withImage(new Uint8Array(), name))
+}
+
+const LARGE_MESSAGES: Readonly<Record<string, () => Buffer>> = {
+  'millions of empty fields': () => filled(Buffer.of(10, 0)),
+  'millions of images': () => filled(Buffer.of(10, 3, 10, 1, 97)),
+  'millions of fields in the image': () =>
+    Buffer.from(withBytes(new Uint8Array(), 1, filled(Buffer.of(10, 0)).subarray(0, LARGE - 16))),
+  'millions of numbers': () => filled(Buffer.of(24, 1)),
+  'millions of groups in groups': () => filled(Buffer.of(11)),
+  'messages in messages, 5,000 deep': () => nested(5_000),
+  'a name of 16 MiB': () => named('a'),
+  'a name of 16 MiB of slashes': () => named('/a'),
+  'a name of 16 MiB of dots': () => named('.'),
+  'a name of 16 MiB of colons': () => named(':a'),
+  'a name of 16 MiB of spaces': () => named(' '),
+}
+
+for (const [where, table] of Object.entries(ROUTES)) {
+  test(`16 MiB of one thing end well, whatever it is, and hold nobody up; names kept ${where}`, async (t) => {
+    const node = await startBesiegedNode(t, { table })
+    const client = openGrpcClient(t, node.daemon.socketPath)
+
+    for (const [name, make] of Object.entries(LARGE_MESSAGES)) {
+      const message = make()
+      for (const path of [REMOVE, STATUS, PULL, RESOLVE]) {
+        assertEnded(await client.call(path, [message]))
+        await node.unharmed(`${path}: ${name}`)
+      }
+    }
+
+    const asked = new Set(Object.values(LARGE_MESSAGES).map((make) => imageOf(make())))
+    for (const id of node.runtime.removed) assert.ok(asked.has(node.runtime.given.get(id)))
+  })
+}
+
+test('a message that unpacks to a gigabyte is refused, and not unpacked', async (t) => {
+  const node = await startBesiegedNode(t)
+  const client = openGrpcClient(t, node.daemon.socketPath)
+  const packed = gzipSync(Buffer.alloc(1024 ** 3))
+
+  for (const path of [REMOVE, PULL, RESOLVE]) {
+    const stream = client.open(path, { 'grpc-encoding': 'gzip' })
+    const prefix = Buffer.of(1, 0, 0, 0, 0)
+    prefix.writeUInt32BE(packed.length, 1)
+    const answer = answerOf(stream)
+    stream.end(Buffer.concat([prefix, packed]))
+    assert.equal((await answer).code, 8)
+  }
+
+  assert.deepEqual([...node.runtime.removed, ...node.runtime.pulled], [])
+  await node.unharmed()
+})
