@@ -68,4 +68,5 @@ function toError(response, body) {
   })
 }
 
-/** @import { Attempt, ErrorResponse } from '../../../api/v1/error.ts' */
+/** @import { Attempt } from '../../../api/v1/attempt.ts' */
+/** @import { ErrorResponse } from '../../../api/v1/error.ts' */
