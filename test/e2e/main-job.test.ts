@@ -84,7 +84,8 @@ test('an image that is only on a configured registry has one identity, whatever 
   await node.daemon.start()
   await checkIdentity()
   const answer = await resolveImage(node, 'nginx:latest')
-  assert.equal(answer['source'], 'node')
+  // From what the cache left on the disk, or from the node when that is too old.
+  assert.notEqual(answer['source'], 'registry')
   assert.equal(answer['imageId'], ref)
 
   async function checkIdentity(): Promise<void> {

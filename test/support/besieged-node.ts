@@ -8,7 +8,7 @@ import { type RecordingRuntime, startRecordingRuntime } from './recording-runtim
 import { type Cleanup, temporaryFolder } from './stack.ts'
 
 /** What nobody else may have to wait for an answer, whatever one client does. */
-const LONGEST_MS = 1_000
+const LONGEST_MS = 5_000
 /** What hostile clients may make the service hold at once, beyond what it is at rest. */
 const MOST_HELD_MIB = 256
 /** What stays of that: memory that was not given back to the system. */
