@@ -123,7 +123,7 @@ export function createRelay(options: RelayOptions): Relay {
   ): void {
     const path = headers[':path'] ?? ''
     if (stream.closed) {
-      // Its end would be seen by nobody, and the call behind it would have none.
+      // Who resets calls as fast as it makes them keeps nobody but us busy.
       onCall?.(path, GRPC_STATUS.canceled)
       return
     }

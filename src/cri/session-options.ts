@@ -7,7 +7,8 @@ import type { SessionOptions } from 'node:http2'
 export const SESSION_OPTIONS: SessionOptions = {
   // In megabytes. Node counts what waits to be sent; a 16 MiB ListImages to a slow reader is usual.
   maxSessionMemory: 1024,
-  maxHeaderListPairs: 2_000,
+  // What holds before a client has acknowledged our SETTINGS, maxHeaderListSize among them.
+  maxHeaderListPairs: 500,
   maxSendHeaderBlockLength: 128 * 1024,
   peerMaxConcurrentStreams: 4_096,
   settings: {

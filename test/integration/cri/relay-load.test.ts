@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FRAME_FLAG, frame } from '../../../src/cri/frames.ts'
 import { type RuntimeCall, respond } from '../../support/fake-runtime.ts'
 import { answerOf, type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
+import { call, callBlock, FRAME, number32, OPENING } from '../../support/hostile-frames.ts'
+import { openRawHttp2Client } from '../../support/raw-http2-client.ts'
 import { startRelay } from '../../support/relay.ts'
 
 const LIST = '/runtime.v1.ImageService/ListImages'
@@ -132,3 +135,29 @@ async function settled(client: GrpcClient, measure: () => number): Promise<numbe
   }
   return last
 }
+
+test('calls that are reset in the breath in which they are made do not reach the runtime', async (t) => {
+  const ended: number[] = []
+  const { runtime, path } = await startRelay(t, { onCall: (_, code) => ended.push(code) })
+  runtime.handle(LIST, ({ stream }) => respond(stream, []))
+  const client = openRawHttp2Client(t, path)
+  const ids = Array.from({ length: 200 }, (_, n) => 2 * n + 1)
+  const madeAndReset = ids.map((id) =>
+    Buffer.concat([
+      frame(FRAME.headers, FRAME_FLAG.endHeaders, id, callBlock(STATUS)),
+      frame(FRAME.reset, 0, id, number32(8)),
+    ]),
+  )
+
+  client.send(OPENING, ...madeAndReset, call(401, LIST, Buffer.alloc(0)))
+  await client.body(401)
+
+  assert.deepEqual(
+    runtime.calls.map((each) => each.path),
+    [LIST],
+  )
+  assert.deepEqual(
+    ended.filter((code) => code !== 0),
+    ids.map(() => 1),
+  )
+})

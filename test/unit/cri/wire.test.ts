@@ -75,6 +75,15 @@ test('what is no message is refused', () => {
   }
 })
 
+test('a message of more fields than anybody has images is refused before it takes all memory', () => {
+  const emptyField = Buffer.of(10, 0)
+  const most = Buffer.alloc(400_000, emptyField)
+
+  assert.equal(readString(most, 1), '')
+  const tooMany = Buffer.concat([most, emptyField])
+  assert.throws(() => readString(tooMany, 1), new MalformedMessageError('more than 200000 fields'))
+})
+
 test('a repeated string is read in order, and written where its first one stood', () => {
   const message = hex('0a 01 61  10 07  0a 01 62  1a 01 7a')
 
