@@ -26,9 +26,14 @@ export function requireStack(t: Skippable, programs: readonly string[]): boolean
   const reasons = missing.length === 0 ? [] : [`not installed: ${missing.join(', ')}`]
   if (process.getuid?.() !== 0) reasons.push('needs root')
   if (reasons.length === 0) return true
-  if (process.env['REQUIRE_E2E'] === '1') throw new Error(reasons.join('; '))
-  t.skip(reasons.join('; '))
+  skipLacking(t, reasons.join('; '))
   return false
+}
+
+/** Skips a test for what this machine lacks; throws that instead where everything has to run. */
+export function skipLacking(t: Skippable, reason: string): void {
+  if (process.env['REQUIRE_E2E'] === '1') throw new Error(reason)
+  t.skip(reason)
 }
 
 /** A folder whose path leaves room for the name of a unix socket, removed after the test. */

@@ -20,6 +20,7 @@ import { promisify } from 'node:util'
 import { loadSnapshot, saveSnapshot } from '../../../src/resolver/snapshot.ts'
 import type { SnapshotContent } from '../../../src/resolver/snapshot-lines.ts'
 import { contentOf, scopeOf } from '../../support/cache.ts'
+import { skipLacking } from '../../support/stack.ts'
 
 const run = promisify(execFile)
 const scope = scopeOf()
@@ -37,7 +38,7 @@ async function smallDisk(t: TestContext): Promise<string | undefined> {
     await run('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', path])
   } catch {
     await rm(path, { recursive: true })
-    t.skip('mounting a small disk takes root')
+    skipLacking(t, 'mounting a small disk takes root')
     return undefined
   }
   t.after(async () => {
