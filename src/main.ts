@@ -15,7 +15,7 @@ process.exitCode = await run(process.argv.slice(2), {
   // Loaded only when they are needed: `parse` and `--help` should answer at once.
   serve: async (options) => (await import('./daemon.ts')).serve({ ...options, version: VERSION }),
   node: async (options) => (await import('./service/node-images.ts')).openNodeImages(options),
-  names: async (options) => (await import('./node-names.ts')).openNodeNames(options),
+  names: async (options) => (await import('./service/node-names.ts')).openNodeNames(options),
   registries: async (options) =>
     (await import('./service/registry-access.ts')).openRegistries(options),
   stats: async (options) => (await import('./service/running-stats.ts')).readStats(options),

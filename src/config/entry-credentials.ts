@@ -1,5 +1,5 @@
+import { parseUserPassword } from '../registry/auth-config.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import { parseUserPassword } from '../registry/keychain.ts'
 import type { Findings } from './findings.ts'
 import { joinPath } from './path.ts'
 import { parseAbsolutePath } from './socket.ts'

@@ -1,5 +1,5 @@
 import { Server, type ServiceDefinition } from '@grpc/grpc-js'
-import { fromAuthConfig } from '../registry/keychain.ts'
+import { fromAuthConfig } from '../registry/auth-config.ts'
 import { loadService } from '../runtime/protos.ts'
 import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'
 import { forcedVersion } from '../runtime/versions.ts'

@@ -1,4 +1,4 @@
-import type { AuthConfig as WrittenAuthConfig } from '../registry/keychain.ts'
+import type { AuthConfig as WrittenAuthConfig } from '../registry/auth-config.ts'
 import { readMessage, readString, withBytes, without, withString } from './wire.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { ResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
+import { TOKEN_USERNAME } from '../registry/auth-config.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import { TOKEN_USERNAME } from '../registry/keychain.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
 import { isObject, type JsonObject, parseJsonObject, textOf } from './json.ts'
 

@@ -1,11 +1,11 @@
 import { ResolveError } from '../errors.ts'
+import { TOKEN_USERNAME } from './auth-config.ts'
 import { discard, readBody } from './body.ts'
 import type { Credentials } from './credentials.ts'
 import type { Endpoint } from './endpoint.ts'
 import { networkFailure, type Question, statusFailure } from './failure.ts'
 import type { Reach } from './guard.ts'
 import type { Exchange } from './image.ts'
-import { TOKEN_USERNAME } from './keychain.ts'
 import type { Reply } from './reply.ts'
 import type { Call, Transport } from './transport.ts'
 

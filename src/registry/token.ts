@@ -1,6 +1,6 @@
+import { credentialsFingerprint } from './auth-config.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { endpointKey } from './endpoint.ts'
-import { credentialsFingerprint } from './keychain.ts'
 import { limited, waitFor } from './limit.ts'
 import { exchangeToken, type TokenRequest } from './token-exchange.ts'
 import type { Transport } from './transport.ts'

@@ -1,25 +1,25 @@
 import { createHash } from 'node:crypto'
-import type { Config } from './config/config.ts'
-import { socketExists } from './config/files.ts'
-import { detectRuntime } from './config/socket.ts'
-import { ResolveError } from './errors.ts'
+import type { Config } from '../config/config.ts'
+import { socketExists } from '../config/files.ts'
+import { detectRuntime } from '../config/socket.ts'
+import { ResolveError } from '../errors.ts'
+import { hostPlatform } from '../reference/platform.ts'
+import { credentialsFingerprint } from '../registry/auth-config.ts'
+import { RegistryHealth } from '../registry/health.ts'
+import type { RegistryImages } from '../registry/image-source.ts'
+import { ConfiguredRegistries } from '../registry/registries.ts'
+import { Answers, type Node } from '../resolver/answers.ts'
+import { type CacheLimits, ResolutionCache } from '../resolver/cache.ts'
+import { CacheKeeper } from '../resolver/cache-keeper.ts'
+import { systemClock } from '../resolver/clock.ts'
+import { resolutionKey } from '../resolver/key.ts'
+import { Resolver } from '../resolver/resolver.ts'
+import type { Keychain } from '../resolver/types.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { Meters } from '../telemetry/meters.ts'
 import { Late, Replaceable } from './late.ts'
 import { metered, meterResolutions } from './meter.ts'
-import { hostPlatform } from './reference/platform.ts'
-import { RegistryHealth } from './registry/health.ts'
-import type { RegistryImages } from './registry/image-source.ts'
-import { credentialsFingerprint } from './registry/keychain.ts'
-import { ConfiguredRegistries } from './registry/registries.ts'
-import { Answers, type Node } from './resolver/answers.ts'
-import { type CacheLimits, ResolutionCache } from './resolver/cache.ts'
-import { CacheKeeper } from './resolver/cache-keeper.ts'
-import { systemClock } from './resolver/clock.ts'
-import { resolutionKey } from './resolver/key.ts'
-import { Resolver } from './resolver/resolver.ts'
-import type { Keychain } from './resolver/types.ts'
-import type { Runtime } from './runtime/runtime.ts'
-import type { Logger } from './telemetry/logger.ts'
-import { Meters } from './telemetry/meters.ts'
 
 const steady = (): number => performance.now()
 
@@ -172,12 +172,12 @@ function registriesFingerprint({ registries, mirrorsOnly }: Config): string {
 }
 
 async function openImages({ proxy, realms }: Config): Promise<RegistryImages> {
-  const { RegistryImages } = await import('./registry/image-source.ts')
+  const { RegistryImages } = await import('../registry/image-source.ts')
   return new RegistryImages({ proxy, realms })
 }
 
 async function openSecrets({ keychain: config }: Config, logger: Logger) {
-  const { openKeychain } = await import('./keychain/keychain.ts')
+  const { openKeychain } = await import('../keychain/keychain.ts')
   return openKeychain({ config, logger, now: systemClock.now })
 }
 
@@ -190,7 +190,7 @@ async function openNode(
     const hint = 'start one, or set cri: to its socket'
     throw new ResolveError('UNAVAILABLE', `there is no CRI runtime on this machine; ${hint}`)
   }
-  const { openRuntime } = await import('./runtime/runtime.ts')
+  const { openRuntime } = await import('../runtime/runtime.ts')
   return openRuntime({ path, version, stateFolder, logger })
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { toResolveError } from './errors.ts'
-import type { Logger } from './telemetry/logger.ts'
+import { toResolveError } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
 
 const RETRY_MS = 500
 

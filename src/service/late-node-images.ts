@@ -1,6 +1,6 @@
 import type { ImageRecord } from '../../api/v1/images.ts'
 import { ResolveError } from '../errors.ts'
-import { Late } from '../late.ts'
+import { Late } from './late.ts'
 import type { NodeImages, NodeImagesOptions } from './node-images.ts'
 
 export interface LateNodeImagesOptions extends NodeImagesOptions {

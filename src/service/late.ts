@@ -1,4 +1,4 @@
-import type { Clock } from './resolver/clock.ts'
+import type { Clock } from '../resolver/clock.ts'
 
 interface Closable {
   close(): unknown

@@ -1,7 +1,7 @@
-import type { ImageRequest } from './registry/image.ts'
-import type { ResolutionObserver } from './resolver/types.ts'
-import type { Logger } from './telemetry/logger.ts'
-import type { Meters } from './telemetry/meters.ts'
+import type { ImageRequest } from '../registry/image.ts'
+import type { ResolutionObserver } from '../resolver/types.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Meters } from '../telemetry/meters.ts'
 
 /** Counts resolutions as they end. */
 export function meterResolutions(meters: Meters): ResolutionObserver {

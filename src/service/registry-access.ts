@@ -1,8 +1,8 @@
 import type { ImageResolverClient } from '../client.ts'
 import type { Config } from '../config/config.ts'
-import { createCore } from '../core.ts'
 import { toResolveError } from '../errors.ts'
 import { createLogger } from '../telemetry/logger.ts'
+import { createCore } from './core.ts'
 import { type ListingOptions, RegistryDesk } from './registry-desk.ts'
 import { type ConfigPlace, findService, readConfig } from './running-service.ts'
 

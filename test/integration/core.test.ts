@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseConfig } from '../../src/config/load.ts'
-import { createCore } from '../../src/core.ts'
+import { createCore } from '../../src/service/core.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 import { respond, startFakeRuntime } from '../support/fake-runtime.ts'
 import { temporaryFolder } from '../support/stack.ts'

@@ -32,21 +32,16 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   cri: { path: 'src/cri/', uses: DOOR },
   http: { path: 'src/http/', uses: DOOR },
   cli: { path: 'src/cli/', uses: DOOR },
-  late: { path: 'src/late.ts', uses: [...GROUND, 'resolver'] },
-  meter: { path: 'src/meter.ts', uses: CORE },
-  core: { path: 'src/core.ts', uses: [...CORE, 'late', 'meter'] },
   daemon: {
     path: 'src/daemon.ts',
-    uses: [...CORE, 'client', 'core', 'cri', 'http', 'kept-door', 'service', 'systemd'],
+    uses: [...CORE, 'client', 'cri', 'http', 'service', 'systemd'],
   },
-  'kept-door': { path: 'src/kept-door.ts', uses: GROUND },
   client: { path: 'src/client.ts', uses: ['api'] },
   service: {
     path: 'src/service/',
-    uses: [...CORE, 'client', 'core', 'cri', 'http', 'kept-door', 'late', 'meter'],
+    uses: [...CORE, 'client', 'cri', 'http'],
   },
-  'node-names': { path: 'src/node-names.ts', uses: CORE },
-  main: { path: 'src/main.ts', uses: ['node-names', 'daemon', 'service', 'cli'] },
+  main: { path: 'src/main.ts', uses: ['daemon', 'service', 'cli'] },
 }
 
 /** The rooms in which each package may be imported; any other package is forbidden in all. */

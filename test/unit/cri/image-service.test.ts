@@ -12,7 +12,7 @@ import { type ImageResolver, ImageService } from '../../../src/cri/image-service
 import type { Caller } from '../../../src/cri/unary.ts'
 import { withString } from '../../../src/cri/wire.ts'
 import { type Attempt, ResolveError } from '../../../src/errors.ts'
-import { fromAuthConfig } from '../../../src/registry/keychain.ts'
+import { fromAuthConfig } from '../../../src/registry/auth-config.ts'
 import { rankReferences } from '../../../src/resolver/ranking.ts'
 import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
 import type { ImageNames } from '../../../src/runtime/types.ts'

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { credentialsFingerprint } from '../../../src/registry/keychain.ts'
+import { credentialsFingerprint } from '../../../src/registry/auth-config.ts'
 import { ResolutionCache } from '../../../src/resolver/cache.ts'
 import { CacheKeeper, type CacheKeeperOptions } from '../../../src/resolver/cache-keeper.ts'
 import { Resolver } from '../../../src/resolver/resolver.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { metered, meterResolutions } from '../../src/meter.ts'
-import type { ImageRequest } from '../../src/registry/image.ts'
-import { Meters } from '../../src/telemetry/meters.ts'
+import type { ImageRequest } from '../../../src/registry/image.ts'
+import { metered, meterResolutions } from '../../../src/service/meter.ts'
+import { Meters } from '../../../src/telemetry/meters.ts'
 
 const EXCHANGE = { method: 'GET', url: 'https://hub.corp/v2/', status: 200, ms: 3 } as const
 
