@@ -2,6 +2,7 @@ import { cleanly } from '../cleanly.ts'
 import { inProcessPaths } from '../latency/in-process-paths.ts'
 import { failoverPaths, networkPaths } from '../latency/network-paths.ts'
 import type { LatencyPath } from '../latency/path.ts'
+import { digits } from '../number.ts'
 import { startRegistries } from '../registries.ts'
 import type { Findings, Measurement, Plot, Settings } from '../report.ts'
 import { type Sample, sampleCells, typicalMs } from '../sample.ts'
@@ -54,7 +55,8 @@ export function measureLatency(settings: Settings): Promise<Findings> {
       plots: [roundTripPlot(remote, roundTripsMs)],
       budgets: budgetsOf(local, remote, failover),
       slower: [
-        `A registry that answers nothing costs the one call that tries it again after its rest ${Math.round(typicalMs(samplesOf(failover, 'black hole, again')))} ms, as if nobody knew.`,
+        `A first registry that answers nothing costs the first call ${msOf(failover, 'black hole, first')} ms, which is its probe budget; one that does not have the image costs every call its answer: ${msOf(failover, '404')} ms, against ${msOf(failover, 'healthy')} ms.`,
+        `With every registry gone, a known answer takes ${msOf(local, 'stale')} ms instead of ${msOf(local, 'cached hit')} ms: each call looks whether one is back.`,
       ],
     }
   })
@@ -78,6 +80,10 @@ function roundTripPlot(remote: Rounds, roundTripsMs: readonly number[]): Plot {
         .map(([, samples], index) => [roundTripsMs[index] ?? 0, typicalMs(samples)] as const),
     })),
   }
+}
+
+function msOf(rounds: Rounds, kind: string): string {
+  return digits(typicalMs(samplesOf(rounds, kind)))
 }
 
 function samplesOf(rounds: Rounds, kind: string): readonly Sample[] {
