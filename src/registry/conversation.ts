@@ -11,7 +11,6 @@ import { discard } from './body.ts'
 import type { Challenge } from './challenge.ts'
 import { type Endpoint, endpointUrl } from './endpoint.ts'
 import { networkFailure, type Question } from './failure.ts'
-import { Gate } from './gate.ts'
 import { reachOf } from './reach.ts'
 import { isRedirect, nextHop } from './redirect.ts'
 import type { Reply } from './reply.ts'
@@ -22,8 +21,6 @@ import { isOwn, Transport, type TransportOptions } from './transport.ts'
 export interface ConversationOptions extends TransportOptions {
   /** Limit of one token exchange. */
   readonly exchangeTimeoutMs: number
-  /** Questions that one registry is asked at once; default 16. */
-  readonly maxConcurrent?: number
   /** Token services that may be at any address: `host` or `host:port`. */
   readonly realms?: readonly string[]
 }
@@ -46,32 +43,26 @@ const MAX_REDIRECTS = 5
 const MAX_ANSWERS = 2
 const REPOSITORY_PATH = /^(?<repository>.+)\/(?:manifests|blobs|tags|referrers)\/[^/]+$/
 
-/** Asks registries: waits its turn, answers challenges, follows redirects, each under its guards. */
+/** Asks registries: answers challenges, follows redirects, each under its guards. */
 export class Conversation {
   readonly #transport: Transport
   readonly #authorizer: Authorizer
-  readonly #gate: Gate
 
   constructor(options: ConversationOptions) {
-    const { now, exchangeTimeoutMs, maxConcurrent = 16, realms = [] } = options
+    const { now, exchangeTimeoutMs, realms = [] } = options
     this.#transport = new Transport(options)
     const tokens = new TokenCache({ transport: this.#transport, now, exchangeTimeoutMs })
     this.#authorizer = new Authorizer(tokens, realms)
-    this.#gate = new Gate(maxConcurrent)
   }
 
   /**
-   * Runs what may take several errands to one registry, as soon as it is its turn there.
+   * Runs what may take several errands to one registry.
    *
    * @throws ResolveError, whatever was thrown
    */
-  async ask<T>(
-    { endpoint, signal }: Party,
-    question: Question,
-    work: () => Promise<T>,
-  ): Promise<T> {
+  async ask<T>({ signal }: Party, question: Question, work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#gate.run(endpointUrl(endpoint), signal, work)
+      return await work()
     } catch (error) {
       throw networkFailure(error, question, signal)
     }

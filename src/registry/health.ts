@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../errors.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { Breaker, type BreakerState } from './breaker.ts'
+import { Doubts } from './doubts.ts'
 import type { RateLimit } from './image.ts'
 
 export interface RegistryHealthOptions {
@@ -38,6 +39,14 @@ export interface FailureDetails {
   readonly code?: ErrorCode
   /** One line without secrets. */
   readonly message?: string
+  /** What was asked for: it may be at fault alone. Absent: the registry is, if it cannot be reached. */
+  readonly repository?: string
+}
+
+export interface SuccessDetails {
+  /** How long the whole answer took. */
+  readonly ms?: number
+  readonly repository?: string
 }
 
 interface Vitals {
@@ -54,34 +63,59 @@ const MAX_REGISTRIES = 1_000
 const MAX_MESSAGE = 300
 const NEWEST_SHARE = 0.2
 
-/** The health of registries: whom the breaker lets us ask, and what people want to see of it. */
+/**
+ * The health of registries: whom the breaker lets us ask, and what people want to see of it.
+ *
+ * One that cannot be reached is left alone at once, for everything. Errors and silence may be for what
+ * was asked, and anybody can ask for what breaks a registry; so that rests alone, and the registry
+ * is on trial: asked beside others, until it answers for something. Three repositories that fail in a
+ * row, and it is left alone as well.
+ */
 export class RegistryHealth {
   readonly #now: () => number
   readonly #steady: () => number
   readonly #breaker: Breaker
+  /** Of single repositories. */
+  readonly #repositories: Breaker
+  readonly #doubts = new Doubts()
   readonly #vitals = new BoundedMap<Vitals>(MAX_REGISTRIES)
 
   constructor({ now, steady, random = Math.random }: RegistryHealthOptions) {
     this.#now = now
     this.#steady = steady
     this.#breaker = new Breaker({ now: steady, random })
+    this.#repositories = new Breaker({ now: steady, random })
   }
 
-  admit(registry: string): boolean {
-    return this.#breaker.admit(registry)
+  /** @param repository below `/v2/` there; absent: anything */
+  admit(registry: string, repository = ''): boolean {
+    const name = nameOf(registry, repository)
+    // Asked first without taking its place: the registry itself may say no.
+    if (this.#repositories.restMs(name) > 0 || !this.#breaker.admit(registry)) return false
+    return this.#repositories.admit(name)
   }
 
-  onTrial(registry: string): boolean {
-    return this.#breaker.onTrial(registry)
+  /** Whether it is asked to see if it works, after it had failed. */
+  onTrial(registry: string, repository = ''): boolean {
+    if (this.#doubts.has(registry) || this.#breaker.onTrial(registry)) return true
+    return this.#repositories.onTrial(nameOf(registry, repository))
+  }
+
+  /** Whether it has failed, and nobody is to see yet whether it works again. */
+  isResting(registry: string, repository = ''): boolean {
+    const name = nameOf(registry, repository)
+    const states = [this.#breaker.state(registry), this.#repositories.state(name)]
+    return states.some((state) => state === 'open' || state === 'parked')
   }
 
   parkedMs(registry: string): number {
     return this.#breaker.parkedMs(registry)
   }
 
-  /** @param details `ms`: how long the whole answer took */
-  success(registry: string, { ms }: { readonly ms?: number } = {}): void {
+  success(registry: string, { ms, repository = '' }: SuccessDetails = {}): void {
     this.#breaker.success(registry)
+    this.#repositories.success(nameOf(registry, repository))
+    this.#doubts.clear(registry)
     const vitals = this.#of(registry)
     vitals.lastSuccessAt = this.#now()
     if (ms === undefined || !(ms >= 0)) return
@@ -90,10 +124,12 @@ export class RegistryHealth {
   }
 
   failure(registry: string, details: FailureDetails = {}): void {
-    this.#breaker.failure(registry, details)
+    const { code = 'UNKNOWN', message = '', repository, retryAfterMs } = details
+    if (repository === undefined || retryAfterMs !== undefined) {
+      this.#breaker.failure(registry, details)
+    } else this.#failedFor(registry, repository)
     const vitals = this.#of(registry)
     vitals.lastFailureAt = this.#now()
-    const { code = 'UNKNOWN', message = '' } = details
     vitals.lastError = { code, message: message.slice(0, MAX_MESSAGE) }
   }
 
@@ -113,13 +149,13 @@ export class RegistryHealth {
 
   /** @returns for one that was never asked: closed, and nothing else */
   report(registry: string): HealthReport {
-    const state = this.#breaker.state(registry)
+    const state = this.#stateOf(registry)
     const until = this.#now() + Math.ceil(this.#breaker.restMs(registry))
     const { rateLimit, rateLimitUntil = 0, latencyMs, ...told } = this.#vitals.get(registry) ?? {}
     return {
       registry,
       state,
-      failures: this.#breaker.failures(registry),
+      failures: Math.max(this.#breaker.failures(registry), this.#doubts.count(registry)),
       ...(state === 'open' ? { openUntil: until } : {}),
       ...(state === 'parked' ? { parkedUntil: until } : {}),
       ...(latencyMs === undefined ? {} : { latencyMs: Math.round(latencyMs * 10) / 10 }),
@@ -133,10 +169,27 @@ export class RegistryHealth {
     return [...this.#vitals.keys()].sort().map((registry) => this.report(registry))
   }
 
+  #failedFor(registry: string, repository: string): void {
+    this.#repositories.failure(nameOf(registry, repository))
+    if (this.#doubts.add(registry, repository)) this.#breaker.failure(registry)
+    // It can be reached again: what asks for this alone must not keep it closed for the others.
+    else if (this.#breaker.state(registry) === 'half-open') this.#breaker.success(registry)
+  }
+
+  #stateOf(registry: string): BreakerState {
+    const state = this.#breaker.state(registry)
+    return state === 'closed' && this.#doubts.has(registry) ? 'half-open' : state
+  }
+
   /** Heard of now, so the last to be forgotten. */
   #of(registry: string): Vitals {
     const vitals = this.#vitals.get(registry) ?? {}
     this.#vitals.set(registry, vitals)
     return vitals
   }
+}
+
+/** A space is in no repository, and in no name of a registry that could be mistaken for another. */
+function nameOf(registry: string, repository: string): string {
+  return `${registry} ${repository}`
 }

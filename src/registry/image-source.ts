@@ -6,17 +6,17 @@ import { type RawManifest, RegistryClient } from './client.ts'
 import type { Content, ContentRequest } from './content.ts'
 import type { Descriptor, ImageIdentity, ImageRequest } from './image.ts'
 import { type Chosen, searchIndex } from './index-search.ts'
-import { limited } from './limit.ts'
 import type { CatalogRequest, Names, TagsRequest } from './listing.ts'
 import { bareType, type IndexChild, type Manifest, parseManifest } from './manifest.ts'
 import { MANIFEST_TYPES } from './media-types.ts'
 import type { Ping, PingRequest } from './ping.ts'
 import type { ProxyOptions } from './proxy.ts'
+import { Visits } from './visits.ts'
 
 export interface RegistryImagesOptions {
   /** Milliseconds since the epoch; default Date.now. */
   readonly now?: () => number
-  /** Limit of one question to one registry, tokens and all; default 10000. */
+  /** Limit of one question to one registry, tokens and all, once it is its turn; default 10000. */
   readonly attemptTimeoutMs?: number
   /** A certificate authority (PEM) trusted beside the well-known ones. */
   readonly ca?: string
@@ -27,7 +27,9 @@ export interface RegistryImagesOptions {
    * any port) or `host:port`. Default: none.
    */
   readonly realms?: readonly string[]
-  /** Questions that one registry is asked at once, the others waiting within their limit; default 16. */
+  /** As in TransportOptions. */
+  readonly via?: string
+  /** Questions that one registry is asked at once, the others waiting in line; default 16. */
   readonly maxConcurrent?: number
 }
 
@@ -43,12 +45,14 @@ interface Verified {
  */
 export class RegistryImages {
   readonly #client: RegistryClient
+  readonly #visits: Visits
   readonly #attemptTimeoutMs: number
 
   /** @throws ResolveError CONFIG_INVALID for a proxy's address that is none */
   constructor(options: RegistryImagesOptions = {}) {
-    const { now = Date.now, attemptTimeoutMs = 10_000, ...rest } = options
+    const { now = Date.now, attemptTimeoutMs = 10_000, maxConcurrent = 16, ...rest } = options
     this.#attemptTimeoutMs = attemptTimeoutMs
+    this.#visits = new Visits({ maxConcurrent, timeoutMs: attemptTimeoutMs })
     this.#client = new RegistryClient({
       now,
       exchangeTimeoutMs: attemptTimeoutMs,
@@ -66,7 +70,7 @@ export class RegistryImages {
    * UNAVAILABLE, DEADLINE_EXCEEDED, CANCELED
    */
   image(request: ImageRequest, platform: Platform): Promise<ImageIdentity> {
-    return limited(request.signal, this.#attemptTimeoutMs, async (signal) => {
+    return this.#visits.run(request, async (signal) => {
       const { descriptor, manifest } = await this.#fetch({ ...request, signal })
       const chosen =
         manifest.kind === 'image'
@@ -83,7 +87,7 @@ export class RegistryImages {
 
   /** One HEAD: what a tag points at now. A GET more where the registry's HEAD leaves that out. */
   digest(request: ImageRequest): Promise<Descriptor> {
-    return limited(request.signal, this.#attemptTimeoutMs, async (signal) => {
+    return this.#visits.run(request, async (signal) => {
       const asked = { ...request, signal }
       const head = await this.#client.head(asked)
       const mediaType = bareType(head?.contentType ?? '')
@@ -97,23 +101,17 @@ export class RegistryImages {
 
   /** A repository's tags; every page that this takes within the limit of one question. */
   tags(request: TagsRequest): Promise<Names> {
-    return limited(request.signal, this.#attemptTimeoutMs, (signal) =>
-      this.#client.tags({ ...request, signal }),
-    )
+    return this.#visits.run(request, (signal) => this.#client.tags({ ...request, signal }))
   }
 
   /** A registry's repositories. Public registries do not tell. */
   repositories(request: CatalogRequest): Promise<Names> {
-    return limited(request.signal, this.#attemptTimeoutMs, (signal) =>
-      this.#client.catalog({ ...request, signal }),
-    )
+    return this.#visits.run(request, (signal) => this.#client.catalog({ ...request, signal }))
   }
 
   /** Whether a registry answers, and how fast. */
   ping(request: PingRequest): Promise<Ping> {
-    return limited(request.signal, this.#attemptTimeoutMs, (signal) =>
-      this.#client.ping({ ...request, signal }),
-    )
+    return this.#visits.run(request, (signal) => this.#client.ping({ ...request, signal }))
   }
 
   /**
@@ -121,7 +119,9 @@ export class RegistryImages {
    * head of the answer; the caller's signal ends the body too.
    */
   open(request: ImageRequest, content: ContentRequest): Promise<Content> {
-    return this.#client.open(request, content, this.#attemptTimeoutMs)
+    return this.#visits.enter(request, () =>
+      this.#client.open(request, content, this.#attemptTimeoutMs),
+    )
   }
 
   /** Ends every connection. */

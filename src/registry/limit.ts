@@ -11,7 +11,7 @@ export async function limited<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController()
-  const leave = () => controller.abort(leaving(caller.reason))
+  const leave = () => controller.abort(departure(caller.reason))
   const timer = setTimeout(() => controller.abort(outOfTime(ms)), ms)
   if (caller.aborted) leave()
   else caller.addEventListener('abort', leave, { once: true })
@@ -37,7 +37,8 @@ function outOfTime(ms: number): ResolveError {
   return new ResolveError('DEADLINE_EXCEEDED', `no answer within ${ms} ms`)
 }
 
-function leaving(reason: unknown): ResolveError {
+/** What a caller's signal says that ended: a deadline of the caller's, or that nobody waits any more. */
+export function departure(reason: unknown): ResolveError {
   const { code } = toResolveError(reason)
   return code === 'DEADLINE_EXCEEDED'
     ? new ResolveError(code, 'out of time', { cause: reason })

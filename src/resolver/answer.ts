@@ -1,6 +1,6 @@
 import type { Attempt } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
-import type { CandidateReport, RankedReference } from './types.ts'
+import type { CandidateReport, RankedReference, Resolution } from './types.ts'
 
 /** What every door says of a reference: a resolution, or what the node alone knows. */
 export interface Answer {
@@ -22,4 +22,24 @@ export interface Answer {
   readonly attempts: readonly Attempt[]
   /** The whole story of the walk behind it, as far as it is still known. */
   readonly candidates?: readonly CandidateReport[]
+}
+
+/** Field by field: spreading so large an object takes longer than the cache and the HTTP door. */
+export function toAnswer(requested: string, resolution: Resolution): Answer {
+  return {
+    requested,
+    reference: resolution.reference,
+    imageId: resolution.imageId,
+    digest: resolution.digest,
+    manifestDigest: resolution.manifestDigest,
+    mediaType: resolution.mediaType,
+    platform: resolution.platform,
+    references: resolution.references,
+    registry: resolution.registry,
+    source: resolution.source,
+    resolvedAt: resolution.resolvedAt,
+    expiresAt: resolution.expiresAt,
+    attempts: resolution.attempts,
+    candidates: resolution.candidates ?? [],
+  }
 }

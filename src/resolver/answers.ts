@@ -1,30 +1,20 @@
-import { type ResolveError, toResolveError } from '../errors.ts'
+import { toResolveError } from '../errors.ts'
 import { formatPlatform, type Platform, parsePlatform } from '../reference/platform.ts'
-import {
-  formatReference,
-  parseReference,
-  type Reference,
-  repositoryName,
-} from '../reference/reference.ts'
+import { parseReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import type { NodeImage } from '../runtime/types.ts'
-import type { Answer } from './answer.ts'
-import type { RankedReference, Resolution, ResolveOptions } from './types.ts'
-import { UnresolvedError } from './unresolved.ts'
+import { type Answer, toAnswer } from './answer.ts'
+import { type Node, NodeView, type Unanswered } from './node-view.ts'
+import type { Resolution, ResolveOptions } from './types.ts'
 
 /** What the doors need of the resolver. */
 export interface Resolves {
   resolve(reference: Reference, options: ResolveOptions): Promise<Resolution>
   /** As Resolver.prepare; absent: nothing is known at once. */
-  prepare?(reference: Reference, platform: Platform): () => Resolution | undefined
-}
-
-/** What the doors need of the runtime: its image of that name or ID, if it has one. */
-export interface Node {
-  imageStatus(
-    image: string,
-    options: { readonly signal?: AbortSignal },
-  ): Promise<NodeImage | undefined>
+  prepare?(
+    reference: Reference,
+    platform: Platform,
+    stranger: boolean,
+  ): () => Resolution | undefined
 }
 
 export interface AnswersOptions {
@@ -45,15 +35,22 @@ export interface AnswerOptions {
   readonly node?: boolean
   /** The caller's own for the domain of the reference, which alone gets them. */
   readonly credentials?: (domain: string) => Credentials | undefined
+  /** As in ResolveOptions. */
+  readonly stranger?: boolean
+  /** As in ResolveOptions. */
+  readonly urgent?: boolean
   readonly signal?: AbortSignal
 }
 
 /** One question, one answer, for every door: the text is parsed, the registries are asked, at last the node. */
 export class Answers {
   readonly #options: AnswersOptions
+  readonly #node: NodeView | undefined
 
   constructor(options: AnswersOptions) {
+    const { node, now } = options
     this.#options = options
+    this.#node = node && new NodeView(node, now)
   }
 
   /**
@@ -66,7 +63,7 @@ export class Answers {
     const reference = parseReference(input)
     const platform =
       options.platform === undefined ? this.#options.platform : parsePlatform(options.platform)
-    const { all, refresh, signal } = options
+    const { all, refresh, signal, stranger, urgent } = options
     const credentials = options.credentials?.(reference.domain)
     try {
       const resolution = await this.#options.resolver.resolve(reference, {
@@ -74,14 +71,16 @@ export class Answers {
         credentials,
         refresh,
         all,
+        stranger,
+        urgent,
         signal,
       })
       const answer = toAnswer(input, resolution)
-      const node = options.node === true ? await this.#presence(resolution, signal) : undefined
-      return node === undefined ? answer : { ...answer, node }
+      const node = options.node && (await this.#node?.presence(resolution.reference, signal))
+      return node ? { ...answer, node } : answer
     } catch (thrown) {
       const error = toResolveError(thrown)
-      const answer = await this.#lastResort(input, reference, platform, error, signal)
+      const answer = await this.#lastResort({ input, reference, platform, error }, signal)
       if (answer === undefined) throw error
       return answer
     }
@@ -90,11 +89,16 @@ export class Answers {
   /**
    * Reads a question once that will be asked again and again, by callers without credentials.
    *
+   * @param stranger as in ResolveOptions
    * @returns what gives the cache's answer while that is fresh, the same object as long as nothing
    * changes; undefined where the question itself is wrong, which answer() says better
    */
-  prepare(input: string, platform: string | undefined): (() => Answer | undefined) | undefined {
-    const known = this.#prepared(input, platform)
+  prepare(
+    input: string,
+    platform: string | undefined,
+    stranger = false,
+  ): (() => Answer | undefined) | undefined {
+    const known = this.#prepared(input, platform, stranger)
     if (known === undefined) return undefined
     let resolution: Resolution | undefined
     let answer: Answer | undefined
@@ -112,118 +116,24 @@ export class Answers {
   #prepared(
     input: string,
     platform: string | undefined,
+    stranger: boolean,
   ): (() => Resolution | undefined) | undefined {
     const { platform: own, resolver } = this.#options
     try {
       const wanted = platform === undefined ? own : parsePlatform(platform)
-      return resolver.prepare?.(parseReference(input), wanted)
+      return resolver.prepare?.(parseReference(input), wanted, stranger)
     } catch {
       return undefined
     }
   }
 
-  /** A runtime in trouble must not take the registries' answer with it. */
-  async #presence(
-    resolution: Resolution,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer['node']> {
-    const { node } = this.#options
-    try {
-      const image = await node?.imageStatus(resolution.reference, signalled(signal))
-      if (node === undefined) return undefined
-      return image === undefined ? { present: false } : { present: true, imageId: image.id }
-    } catch {
-      return undefined
-    }
-  }
-
+  /** What the node has is for its own platform. */
   async #lastResort(
-    input: string,
-    reference: Reference,
-    platform: Platform,
-    error: ResolveError,
+    unanswered: Unanswered,
     signal: AbortSignal | undefined,
   ): Promise<Answer | undefined> {
-    const { node } = this.#options
-    const own = formatPlatform(platform) === formatPlatform(this.#options.platform)
-    if (node === undefined || !own || error.code === 'CANCELED') return undefined
-    const image = await this.#findOnNode(node, reference, signal)
-    if (image === undefined) return undefined
-    return nodeAnswer(input, reference, platform, image, error, this.#options.now())
+    const own = formatPlatform(unanswered.platform) === formatPlatform(this.#options.platform)
+    if (!own || unanswered.error.code === 'CANCELED') return undefined
+    return this.#node?.answer(unanswered, signal)
   }
-
-  /** A runtime in trouble must not hide why the registries failed. */
-  async #findOnNode(
-    node: Node,
-    reference: Reference,
-    signal: AbortSignal | undefined,
-  ): Promise<NodeImage | undefined> {
-    try {
-      return await node.imageStatus(formatReference(reference), signalled(signal))
-    } catch {
-      return undefined
-    }
-  }
-}
-
-function signalled(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal }
-}
-
-/** Field by field: spreading so large an object takes longer than the cache and the HTTP door. */
-function toAnswer(requested: string, resolution: Resolution): Answer {
-  return {
-    requested,
-    reference: resolution.reference,
-    imageId: resolution.imageId,
-    digest: resolution.digest,
-    manifestDigest: resolution.manifestDigest,
-    mediaType: resolution.mediaType,
-    platform: resolution.platform,
-    references: resolution.references,
-    registry: resolution.registry,
-    source: resolution.source,
-    resolvedAt: resolution.resolvedAt,
-    expiresAt: resolution.expiresAt,
-    attempts: resolution.attempts,
-    candidates: resolution.candidates ?? [],
-  }
-}
-
-function nodeAnswer(
-  input: string,
-  reference: Reference,
-  platform: Platform,
-  image: NodeImage,
-  error: ResolveError,
-  now: number,
-): Answer {
-  const repository = repositoryName(reference)
-  const own = image.repoDigests.find((name) => name.startsWith(`${repository}@`))
-  return {
-    requested: input,
-    reference: formatReference(reference),
-    imageId: image.id,
-    digest: own?.slice(repository.length + 1),
-    manifestDigest: undefined,
-    mediaType: undefined,
-    platform,
-    references: [
-      ...image.repoDigests.map((name) => onNode(name, 'digest')),
-      ...image.repoTags.map((name) => onNode(name, 'tag')),
-    ],
-    registry: 'node',
-    source: 'node',
-    resolvedAt: now,
-    expiresAt: undefined,
-    node: { present: true, imageId: image.id },
-    attempts: error.attempts,
-    candidates: error instanceof UnresolvedError ? error.candidates : [],
-  }
-}
-
-/** Names that the node remembers; no registry stands behind them now. */
-function onNode(name: string, kind: 'digest' | 'tag'): RankedReference {
-  const registry = name.slice(0, name.indexOf('/'))
-  return { reference: name, kind, registry, priority: 0, verified: false }
 }

@@ -51,6 +51,8 @@ const TELLING: readonly ErrorCode[] = [
   'MANIFEST_UNKNOWN',
 ]
 
+const BUSY = 'so many questions were put at once; ask again, or fewer at a time'
+
 export function failedAttempt(registry: string, error: ResolveError, ms: number): Attempt {
   const outcome = OUTCOMES[error.code]
   return {
@@ -80,16 +82,27 @@ export function walkError(
   })
 }
 
-/** For an inquiry that its signal ended. */
+/**
+ * For an inquiry that its signal ended.
+ *
+ * @param waits where it still stood in line then
+ */
 export function endedError(
   what: string,
   reason: unknown,
   attempts: readonly Attempt[],
+  waits: readonly string[],
 ): ResolveError {
   const ending = toResolveError(reason)
   const code = ending.code === 'DEADLINE_EXCEEDED' ? ending.code : 'CANCELED'
   const why = code === 'CANCELED' ? 'the caller went away' : 'out of time'
-  return new ResolveError(code, `${what}: ${why}`, { cause: ending, attempts })
+  const line = code === 'CANCELED' || waits.length === 0 ? '' : `; ${waits.join('; ')}; ${BUSY}`
+  return new ResolveError(code, `${what}: ${why}${line}`, { cause: ending, attempts })
+}
+
+/** For one that was not asked in time, since others were. */
+export function inLine(ms: number): string {
+  return `waited ${(ms / 1_000).toFixed(1)} s in line`
 }
 
 /** For a registry that did not answer within its budget. */

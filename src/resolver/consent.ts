@@ -1,9 +1,10 @@
 import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
-import { failedAttempt, lateError } from './attempt.ts'
+import type { Turn } from '../registry/turn.ts'
+import { failedAttempt, inLine, lateError } from './attempt.ts'
+import { reportFailure } from './blame.ts'
 import { needsConsent } from './candidates.ts'
 import type { Clock } from './clock.ts'
-import { reportFailure } from './record.ts'
 import type { Candidate, Health } from './types.ts'
 import { until } from './until.ts'
 
@@ -14,6 +15,7 @@ export interface ConsentOptions {
   readonly ask: (
     origin: Candidate,
     signal: AbortSignal,
+    turn: Turn,
     observe: (exchange: Exchange) => void,
   ) => Promise<unknown>
   readonly observer: (candidate: Candidate, registry: string) => (exchange: Exchange) => void
@@ -52,21 +54,42 @@ export class Consent {
     if (origin === undefined) {
       throw barred('UNAVAILABLE', '`mirrorsOnly` forbids asking its origin, which has to agree')
     }
-    const { registry } = origin
-    if (!health.admit(registry)) {
+    const { registry, repository } = origin
+    if (!health.admit(registry, repository)) {
       throw barred('UNAVAILABLE', 'its origin, which has to agree, failed a moment ago')
     }
-    const begunAt = clock.now()
+    let begunAt = clock.now()
+    let isInLine = false
+    let cancel = (): void => {}
     const late = new AbortController()
-    const cancel = clock.after(budgetMs, () => late.abort(lateError(budgetMs)))
+    const begin = (): void => {
+      begunAt = clock.now()
+      cancel()
+      cancel = clock.after(budgetMs, () => late.abort(lateError(budgetMs)))
+    }
+    const turn: Turn = {
+      waiting: () => {
+        isInLine = true
+      },
+      entered: () => {
+        isInLine = false
+        begin()
+      },
+    }
+    begin()
     try {
       const ends = AbortSignal.any([signal, late.signal])
-      await until(ends, this.#options.ask(origin, ends, observer(candidate, registry)))
-      health.success(registry, { ms: clock.now() - begunAt })
+      await until(ends, this.#options.ask(origin, ends, turn, observer(candidate, registry)))
+      health.success(registry, { ms: clock.now() - begunAt, repository })
     } catch (thrown) {
       const error = toResolveError(thrown)
       if (signal.aborted) throw error
-      reportFailure(health, failedAttempt(registry, error, clock.now() - begunAt), error)
+      // In line no longer than that: whoever needs no consent may have answered long since.
+      if (isInLine) {
+        const why = `its origin, which has to agree, is asked by many: ${inLine(clock.now() - begunAt)}`
+        throw barred('DEADLINE_EXCEEDED', why)
+      }
+      reportFailure(health, origin, failedAttempt(registry, error, clock.now() - begunAt), error)
       throw refusal(error, origin)
     } finally {
       cancel()

@@ -3,6 +3,7 @@ import type { Platform } from '../reference/platform.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Descriptor, Exchange, ImageIdentity, ImageRequest } from '../registry/image.ts'
+import type { Turn } from '../registry/turn.ts'
 import type { Candidate, ImageSource } from './types.ts'
 
 export interface Question {
@@ -21,6 +22,7 @@ export interface Probe {
   readonly candidate: Candidate
   readonly credentials: Credentials | undefined
   readonly signal: AbortSignal
+  readonly turn: Turn
   readonly observe: (exchange: Exchange) => void
 }
 
@@ -61,7 +63,7 @@ export function wanted({ digest, tag }: Reference): string {
 }
 
 export function requestFor(
-  { candidate, credentials, signal, observe }: Probe,
+  { candidate, credentials, signal, turn, observe }: Probe,
   reference: string,
 ): ImageRequest {
   const { configured, endpoint, namespace, repository } = candidate
@@ -73,6 +75,7 @@ export function requestFor(
     ...(namespace !== undefined && { namespace }),
     ...(credentials !== undefined && { credentials }),
     signal,
+    turn,
     observe,
   }
 }

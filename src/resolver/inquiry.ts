@@ -2,18 +2,19 @@ import type { Attempt, AttemptOutcome } from '../errors.ts'
 import { formatReference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { ImageIdentity } from '../registry/image.ts'
-import { endedError } from './attempt.ts'
+import type { Turn } from '../registry/turn.ts'
 import { needsConsent, resolvesTags } from './candidates.ts'
 import type { Clock } from './clock.ts'
 import { Consent } from './consent.ts'
-import { identify, type Question, requestFor, wanted } from './identify.ts'
+import { identify, type Probe, type Question, requestFor, wanted } from './identify.ts'
 import type { Standing } from './ranking.ts'
 import { WalkRecord } from './record.ts'
 import { type Ending, story } from './story.ts'
 import { survey } from './survey.ts'
 import type { Candidate, CandidateReport, Health, ImageSource } from './types.ts'
 import { UnresolvedError } from './unresolved.ts'
-import { type Gate, type WalkLimits, walk } from './walk.ts'
+import { walk } from './walk.ts'
+import type { Ask, Gate, WalkLimits } from './walk-options.ts'
 
 export interface InquiryOptions {
   readonly source: ImageSource
@@ -21,6 +22,8 @@ export interface InquiryOptions {
   readonly clock: Clock
   readonly limits: WalkLimits
   readonly credentials: (candidate: Candidate) => Promise<Credentials | undefined>
+  /** Whether it goes first where many stand in line. */
+  readonly urgent: boolean
   readonly signal: AbortSignal
 }
 
@@ -58,11 +61,12 @@ export class Inquiry {
     this.#record = new WalkRecord(candidates, health, clock)
     this.#gate = new Consent({
       origin: candidates.find(({ origin }) => origin),
-      ask: (candidate, asked, observe) => {
+      ask: (candidate, asked, line, observe) => {
         const { credentials } = candidate
+        const turn = this.#urgent(line)
         return source.digest(
           requestFor(
-            { candidate, credentials, signal: asked, observe },
+            { candidate, credentials, signal: asked, turn, observe },
             wanted(question.reference),
           ),
         )
@@ -108,12 +112,12 @@ export class Inquiry {
   async #survey(): Promise<Ending> {
     const candidates = this.#askable()
     await survey(candidates, this.#ask, { ...this.#shared(), resting: true })
-    const { answers, attempts } = this.#record
+    const { answers } = this.#record
     const candidate = candidates.find((each) => answers.has(each))
     const what = formatReference(this.#question.reference)
     if (candidate === undefined) {
       const { signal } = this.#options
-      throw signal.aborted ? endedError(what, signal.reason, attempts) : this.#record.error(what)
+      throw signal.aborted ? this.#record.ended(what, signal.reason) : this.#record.error(what)
     }
     return { candidate, digest: (answers.get(candidate) as ImageIdentity).digest }
   }
@@ -126,24 +130,29 @@ export class Inquiry {
     const known = this.#record.answers.get(winner) as ImageIdentity
     await survey(
       others,
-      async (candidate, signal) => {
-        const credentials = await this.#options.credentials(candidate)
-        const observe = this.#record.observer(candidate)
-        await source.digest(requestFor({ candidate, credentials, signal, observe }, digest))
+      async (...asked) => {
+        await source.digest(requestFor(await this.#probe(...asked), digest))
         return known
       },
       { ...this.#shared(), resting: false },
     )
   }
 
-  readonly #ask = async (candidate: Candidate, signal: AbortSignal): Promise<ImageIdentity> => {
-    const { credentials, source } = this.#options
-    return identify(source, this.#question, {
+  readonly #ask: Ask<ImageIdentity> = async (...asked) =>
+    identify(this.#options.source, this.#question, await this.#probe(...asked))
+
+  async #probe(...[candidate, signal, line]: Parameters<Ask<unknown>>): Promise<Probe> {
+    return {
       candidate,
-      credentials: await credentials(candidate),
+      credentials: await this.#options.credentials(candidate),
       signal,
+      turn: this.#urgent(line),
       observe: this.#record.observer(candidate),
-    })
+    }
+  }
+
+  #urgent(turn: Turn): Turn {
+    return { ...turn, urgent: this.#options.urgent }
   }
 
   #askable(): readonly Candidate[] {

@@ -1,21 +1,10 @@
 import { type Attempt, type AttemptOutcome, ResolveError } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
-import { failedAttempt, UNHEALTHY, walkError } from './attempt.ts'
+import { endedError, failedAttempt, inLine, walkError } from './attempt.ts'
+import { reportFailure } from './blame.ts'
 import type { Clock } from './clock.ts'
+import { Page } from './page.ts'
 import type { Candidate, Health } from './types.ts'
-
-/** What became of one candidate so far. */
-export interface Page {
-  readonly candidate: Candidate
-  attempt?: Attempt
-  error?: ResolveError
-  /** Since the beginning; absent: not asked. */
-  startedMs?: number
-  readonly exchanges: Exchange[]
-}
-
-/** For a 429 without Retry-After. */
-const DEFAULT_PAUSE_MS = 10_000
 
 /** A registry that leads us through more requests than these has them counted, not told. */
 const MAX_EXCHANGES = 20
@@ -29,9 +18,7 @@ export class WalkRecord<T> {
   readonly #answers = new Map<Candidate, T>()
 
   constructor(candidates: readonly Candidate[], health: Health, clock: Clock) {
-    this.#pages = new Map(
-      candidates.map((candidate) => [candidate, { candidate, exchanges: [] }] as const),
-    )
+    this.#pages = new Map(candidates.map((candidate) => [candidate, new Page(candidate)] as const))
     this.#health = health
     this.#clock = clock
     this.#begunAt = clock.now()
@@ -56,21 +43,31 @@ export class WalkRecord<T> {
     return this.#page(candidate).attempt?.outcome
   }
 
-  admits({ registry }: Candidate): boolean {
-    return this.#health.admit(registry)
+  /** Milliseconds since the beginning; undefined: not asked. */
+  startedMs({ startedAt }: Page): number | undefined {
+    return startedAt === undefined ? undefined : startedAt - this.#begunAt
   }
 
-  /** Whether it was let through after a rest, to see whether it works again. */
-  isOnTrial({ registry }: Candidate): boolean {
-    return this.#health.onTrial?.(registry) ?? false
+  admits({ registry, repository }: Candidate): boolean {
+    return this.#health.admit(registry, repository)
+  }
+
+  /** Whether it is asked to see whether it works, after it had failed. */
+  isOnTrial({ registry, repository }: Candidate): boolean {
+    return this.#health.onTrial?.(registry, repository) ?? false
+  }
+
+  /** Whether it has failed since it was admitted, when somebody else asked. */
+  isResting({ registry, repository }: Candidate): boolean {
+    return this.#health.isResting?.(registry, repository) ?? false
   }
 
   /** How a trial went that nobody waited for: what was told of the walk stays as it is. */
   trialEnded(candidate: Candidate, error?: ResolveError): void {
-    const { registry } = candidate
-    const ms = this.#elapsedMs(candidate)
-    if (error === undefined) this.#health.success(registry, { ms })
-    else reportFailure(this.#health, failedAttempt(registry, error, ms), error)
+    const { registry, repository } = candidate
+    const ms = this.spentMs(candidate)
+    if (error === undefined) this.#health.success(registry, { ms, repository })
+    else reportFailure(this.#health, candidate, failedAttempt(registry, error, ms), error)
   }
 
   /** @returns whether it may be asked as a last resort: it rests, and did not ask for quiet */
@@ -79,7 +76,7 @@ export class WalkRecord<T> {
     const parked = retryAfterMs > 0
     const message = parked ? 'not asked: it asked for a pause' : 'not asked: it failed a moment ago'
     const page = this.#page(candidate)
-    page.attempt = skipped(candidate, message)
+    page.skip(message)
     if (parked) page.error = new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs })
     return !parked
   }
@@ -87,15 +84,26 @@ export class WalkRecord<T> {
   /** @param error why it may not be asked at all; nothing is said of the registry itself */
   barred(candidate: Candidate, error: ResolveError): void {
     const page = this.#page(candidate)
-    page.attempt = skipped(candidate, error.message)
+    page.skip(error.message)
     page.error = error
   }
 
   begun(candidate: Candidate): void {
-    const page = this.#page(candidate)
-    page.startedMs = this.#clock.now() - this.#begunAt
-    delete page.attempt
-    delete page.error
+    this.#page(candidate).begin(this.#clock.now())
+  }
+
+  /** It stands in line at its registry, where many ask: that is nobody's fault, and does not count. */
+  waiting(candidate: Candidate): void {
+    this.#page(candidate).wait(this.#clock.now())
+  }
+
+  entered(candidate: Candidate): void {
+    this.#page(candidate).enter(this.#clock.now())
+  }
+
+  /** Milliseconds of asking it. */
+  spentMs(candidate: Candidate): number {
+    return this.#page(candidate).spentMs(this.#clock.now())
   }
 
   /**
@@ -112,27 +120,33 @@ export class WalkRecord<T> {
   }
 
   answered(candidate: Candidate, value: T): void {
-    const { registry } = candidate
-    const ms = this.#elapsedMs(candidate)
-    this.#health.success(registry, { ms })
+    const { registry, repository } = candidate
+    const ms = this.spentMs(candidate)
+    this.#health.success(registry, { ms, repository })
     this.#answers.set(candidate, value)
     this.#page(candidate).attempt = { registry, step: 'manifest', outcome: 'ok', ms }
   }
 
   failed(candidate: Candidate, error: ResolveError): void {
     const page = this.#page(candidate)
-    page.attempt = failedAttempt(candidate.registry, error, this.#elapsedMs(candidate))
+    page.attempt = failedAttempt(candidate.registry, error, this.spentMs(candidate))
     page.error = error
-    reportFailure(this.#health, page.attempt, error)
+    reportFailure(this.#health, candidate, page.attempt, error)
   }
 
   /** @param tooSlow it let its whole budget pass, and must not cost it again next time */
   abandoned(candidate: Candidate, message: string, tooSlow: boolean): void {
-    const { registry } = candidate
-    if (tooSlow) this.#health.failure(registry, { code: 'DEADLINE_EXCEEDED', message })
+    const { registry, repository } = candidate
+    const page = this.#page(candidate)
+    const unaskedMs = page.unaskedMs(this.#clock.now())
+    if (unaskedMs !== undefined) {
+      page.skip(`not asked: ${inLine(unaskedMs)}, then ${message}`)
+      return
+    }
+    if (tooSlow) this.#health.failure(registry, { code: 'DEADLINE_EXCEEDED', message, repository })
     const outcome = tooSlow ? 'timeout' : 'canceled'
-    const ms = this.#elapsedMs(candidate)
-    this.#page(candidate).attempt = { registry, step: 'manifest', outcome, ms, message }
+    const ms = this.spentMs(candidate)
+    page.attempt = { registry, step: 'manifest', outcome, ms, message }
   }
 
   /** One error for a walk in which nobody had the image. */
@@ -144,28 +158,17 @@ export class WalkRecord<T> {
     )
   }
 
-  #elapsedMs(candidate: Candidate): number {
-    return this.#clock.now() - this.#begunAt - (this.#page(candidate).startedMs ?? 0)
+  /** For an inquiry that its signal ended. */
+  ended(what: string, reason: unknown): ResolveError {
+    const now = this.#clock.now()
+    const waits = this.pages.flatMap((page) => {
+      const ms = page.unaskedMs(now)
+      return ms === undefined ? [] : `${page.candidate.registry}: ${inLine(ms)}`
+    })
+    return endedError(what, reason, this.attempts, waits)
   }
 
   #page(candidate: Candidate): Page {
     return this.#pages.get(candidate) as Page
   }
-}
-
-/** Tells what an error means for the registry it came from; a refusal shows one that works. */
-export function reportFailure(health: Health, attempt: Attempt, error: ResolveError): void {
-  const { ms, outcome, registry } = attempt
-  if (!UNHEALTHY.has(outcome)) {
-    health.success(registry, { ms })
-    return
-  }
-  const { code, message } = error
-  const limited = outcome === 'rate_limited'
-  const retryAfterMs = error.retryAfterMs ?? DEFAULT_PAUSE_MS
-  health.failure(registry, { code, message, ...(limited && { retryAfterMs }) })
-}
-
-function skipped({ registry }: Candidate, message: string): Attempt {
-  return { registry, step: 'connect', outcome: 'skipped', ms: 0, message }
 }

@@ -1,7 +1,8 @@
 import { isDigest } from '../reference/digest.ts'
 import { formatReference, parseNormalized } from '../reference/reference.ts'
 import type { ImageIdentity } from '../registry/image.ts'
-import type { CacheContent, KnownIdentity } from './cache.ts'
+import type { CacheContent } from './cache.ts'
+import type { KnownIdentity } from './identities.ts'
 import type { RankedReference, Resolution } from './types.ts'
 
 /** What decides whether an answer of one run may be given in another. */

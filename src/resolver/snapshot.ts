@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { ForeignFileError, openOwnFile } from '../own-file.ts'
 import type { CacheContent } from './cache.ts'
 import {
   ContentReader,
@@ -108,42 +109,30 @@ async function syncFolder(folder: string): Promise<void> {
  * except that there is no file.
  */
 export async function loadSnapshot(place: SnapshotPlace): Promise<LoadedSnapshot> {
-  const handle = await openToRead(place.file)
-  if (handle === undefined) return { state: 'absent' }
   try {
-    return await read(handle, place)
-  } finally {
-    await handle.close()
-  }
-}
-
-/** A pipe in its place must not hold a thread until somebody writes to it. */
-async function openToRead(file: string): Promise<FileHandle | undefined> {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
-  try {
-    return await open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    const handle = await openOwnFile(place.file)
+    if (handle === undefined) return { state: 'absent' }
+    try {
+      return await read(handle, place)
+    } finally {
+      await handle.close()
+    }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (error instanceof ForeignFileError) return damaged(error.message)
     throw error
   }
 }
 
 async function read(handle: FileHandle, place: SnapshotPlace): Promise<LoadedSnapshot> {
   const { scope, maxBytes = MAX_BYTES } = place
-  const stats = await handle.stat()
-  if (!stats.isFile()) return damaged('it is not a file')
-  if (stats.size > maxBytes) return damaged(`it is longer than ${maxBytes} bytes`)
-  // Whoever may write it could say which image a digest is.
-  const owners = [0, process.geteuid?.()]
-  if (!owners.includes(stats.uid) || (stats.mode & 0o022) !== 0) {
-    return damaged('others than this user may write it')
-  }
+  const { size } = await handle.stat()
+  if (size > maxBytes) return damaged(`it is longer than ${maxBytes} bytes`)
   const hash = createHash('sha256')
   let reader: ContentReader | undefined
   let lines = 0
   /** Held back, since the last one is the checksum of all before it. */
   let last: Buffer | undefined
-  for await (const line of linesOf(handle, stats.size)) {
+  for await (const line of linesOf(handle, size)) {
     if (line === undefined) return damaged('it has no end')
     if (last !== undefined) {
       hash.update(last).update('\n')

@@ -1,7 +1,8 @@
 import type { AttemptOutcome } from '../errors.ts'
 import type { Reference } from '../reference/reference.ts'
 import { resolvesTags } from './candidates.ts'
-import type { Page, WalkRecord } from './record.ts'
+import type { Page } from './page.ts'
+import type { WalkRecord } from './record.ts'
 import type { Candidate, CandidateReport } from './types.ts'
 
 /** What was found, and where. */
@@ -36,7 +37,8 @@ export function story(
   ending?: Ending,
 ): readonly CandidateReport[] {
   return record.pages.map((page, index) => {
-    const { attempt, candidate, error, exchanges, startedMs } = page
+    const { attempt, candidate, error, exchanges } = page
+    const startedMs = record.startedMs(page)
     const digest = record.answers.get(candidate)?.digest
     const divergent = digest !== undefined && ending !== undefined && digest !== ending.digest
     return {

@@ -2,7 +2,7 @@ import { toResolveError } from '../errors.ts'
 import { lateError } from './attempt.ts'
 import type { Candidate } from './types.ts'
 import { until } from './until.ts'
-import type { Ask, WalkOptions } from './walk.ts'
+import type { Ask, WalkOptions } from './walk-options.ts'
 
 export interface SurveyOptions<T> extends Omit<WalkOptions<T>, 'what'> {
   /** Also ask those that rest after a failure; one that asked for quiet (429) is left alone. */
@@ -38,13 +38,28 @@ async function probe<T>(
     else record.barred(candidate, toResolveError(thrown))
     return
   }
-  const controller = new AbortController()
-  const cancelBudget = clock.after(limits.probeBudgetMs, () =>
-    controller.abort(lateError(limits.probeBudgetMs)),
-  )
-  const ends = AbortSignal.any([signal, controller.signal])
+  // That time is the origin's, which was asked for its consent.
+  if (opening !== undefined) record.begun(candidate)
+  const late = new AbortController()
+  let cancelBudget = (): void => {}
+  const run = (): void => {
+    const leftMs = limits.probeBudgetMs - record.spentMs(candidate)
+    cancelBudget = clock.after(leftMs, () => late.abort(lateError(limits.probeBudgetMs)))
+  }
+  const turn = {
+    waiting: () => {
+      record.waiting(candidate)
+      cancelBudget()
+    },
+    entered: () => {
+      record.entered(candidate)
+      run()
+    },
+  }
+  run()
+  const ends = AbortSignal.any([signal, late.signal])
   try {
-    record.answered(candidate, await until(ends, ask(candidate, ends)))
+    record.answered(candidate, await until(ends, ask(candidate, ends, turn)))
   } catch (thrown) {
     if (signal.aborted) record.abandoned(candidate, 'the walk was ended', false)
     else record.failed(candidate, toResolveError(thrown))

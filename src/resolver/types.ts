@@ -78,13 +78,18 @@ export interface Origin {
   readonly configured: boolean
 }
 
-/** The resolver's view of registry health. A name is a registry's, not an image's. */
+/**
+ * The resolver's view of registry health. A name is a registry's, not an image's; with a repository
+ * it is about what is below `/v2/` there.
+ */
 export interface Health {
-  /** May it be asked now? A half-open registry admits one caller at a time. */
-  admit(registry: string): boolean
-  /** Whether it was admitted to see if it works again, after it had failed. */
-  onTrial?(registry: string): boolean
-  success(registry: string, details?: { readonly ms?: number }): void
+  /** May it be asked for that now? A half-open registry admits one caller at a time. */
+  admit(registry: string, repository?: string): boolean
+  /** Whether it is asked to see if it works, after it had failed. */
+  onTrial?(registry: string, repository?: string): boolean
+  /** Whether it would not be admitted now; unlike `admit` it takes nobody's place. */
+  isResting?(registry: string, repository?: string): boolean
+  success(registry: string, details?: { readonly ms?: number; readonly repository?: string }): void
   failure(
     registry: string,
     details?: {
@@ -92,6 +97,8 @@ export interface Health {
       readonly code?: ErrorCode
       /** One line without secrets. */
       readonly message?: string
+      /** What was asked for; absent: it is the registry itself that is at fault. */
+      readonly repository?: string
     },
   ): void
   /** How many requests a registry says are left. */
@@ -164,6 +171,13 @@ export interface ResolveOptions {
   readonly refresh?: boolean | undefined
   /** Ask every candidate, also after one answered, and nobody's cache. */
   readonly all?: boolean | undefined
+  /**
+   * Of somebody who is not known: what the operator keeps is shown to configured registries alone, and
+   * what it brought to light elsewhere is not told. Default: no.
+   */
+  readonly stranger?: boolean | undefined
+  /** Where many stand in line at a registry, go first: a pod waits for it. Default: no. */
+  readonly urgent?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 

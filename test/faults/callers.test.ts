@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { parseConfig } from '../../src/config/load.ts'
 import { parseReference } from '../../src/reference/reference.ts'
 import { createCore } from '../../src/service/core.ts'
-import { createLogger } from '../../src/telemetry/logger.ts'
+import { silentLogger } from '../../src/telemetry/silent-logger.ts'
 import { FakeRegistry, serve } from '../support/fake-registry.ts'
 import { buildImage, buildIndex } from '../support/images.ts'
 import { temporaryFolder } from '../support/stack.ts'
@@ -33,7 +33,7 @@ test('a thousand callers of one tag cost one walk, and one of them who leaves ta
   }))
   const text = JSON.stringify({ image: temporaryFolder(t), mirrorsOnly: ['docker.io'], registries })
   const { config } = parseConfig(text, { file: undefined, socketExists: () => false, env: {} })
-  const core = createCore(config, createLogger('silent'), () => undefined)
+  const core = createCore(config, silentLogger(), () => undefined)
   t.after(() => core.close())
   const leaving = new AbortController()
 

@@ -3,7 +3,7 @@ import { type ResolveError, toResolveError } from '../../src/errors.ts'
 import { parseReference } from '../../src/reference/reference.ts'
 import type { Resolution, ResolveOptions } from '../../src/resolver/types.ts'
 import { type Core, createCore } from '../../src/service/core.ts'
-import { createLogger } from '../../src/telemetry/logger.ts'
+import { silentLogger } from '../../src/telemetry/silent-logger.ts'
 import type { Cleanup } from '../support/stack.ts'
 import { type Fault, GOOD } from './fault.ts'
 import { CALLER, type Place, type Scene, startScene } from './scene.ts'
@@ -140,7 +140,7 @@ function ask(
 }
 
 function startCore(t: Cleanup, config: Config): Core {
-  const core = createCore(config, createLogger('silent'), () => undefined)
+  const core = createCore(config, silentLogger(), () => undefined)
   t.after(() => core.close())
   return core
 }

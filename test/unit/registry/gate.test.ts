@@ -91,3 +91,67 @@ test('who has left before is not let in', async () => {
 
   await assert.rejects(left, { message: 'gone' })
 })
+
+test('who is urgent is let in before the others', async () => {
+  const gate = new Gate(1)
+  const slow = piece()
+  const running = gate.run('a', NEVER, slow.work)
+  const began: string[] = []
+  const come = (name: string, turn = {}) => gate.run('a', NEVER, async () => began.push(name), turn)
+  const all = [come('first'), come('pull', { urgent: true }), come('last')]
+
+  slow.end()
+  await Promise.all([running, ...all])
+
+  assert.deepEqual(began, ['pull', 'first', 'last'])
+})
+
+test('who was in before goes on before those who have not begun', async () => {
+  const gate = new Gate(1)
+  const slow = piece()
+  const turn = {}
+  await gate.run('a', NEVER, async () => {}, turn)
+  const running = gate.run('a', NEVER, slow.work)
+  const began: string[] = []
+  const fresh = gate.run('a', NEVER, async () => began.push('fresh'))
+  const again = gate.run('a', NEVER, async () => began.push('again'), turn)
+
+  slow.end()
+  await Promise.all([running, fresh, again])
+
+  assert.deepEqual(began, ['again', 'fresh'])
+})
+
+test('who has to wait hears so, and when that is over; who need not hears nothing', async () => {
+  const gate = new Gate(1)
+  const slow = piece()
+  const heard: string[] = []
+  const turnOf = (name: string) => ({
+    waiting: () => heard.push(`${name} waits`),
+    entered: () => heard.push(`${name} is in`),
+  })
+  const running = gate.run('a', NEVER, slow.work, turnOf('one'))
+  const waiting = gate.run('a', NEVER, async () => heard.push('two begins'), turnOf('two'))
+  const before = [...heard]
+
+  slow.end()
+  await Promise.all([running, waiting])
+
+  assert.deepEqual(before, ['two waits'])
+  assert.deepEqual(heard, ['two waits', 'two is in', 'two begins'])
+})
+
+test('who gives up on being let in does not begin, and does not take the place along', async () => {
+  const gate = new Gate(1)
+  const slow = piece()
+  const running = gate.run('a', NEVER, slow.work)
+  const caller = new AbortController()
+  const entered = (): void => caller.abort(new Error('turned away'))
+  const left = gate.run('a', caller.signal, () => assert.fail('it began'), { entered })
+
+  slow.end()
+  await running
+
+  await assert.rejects(left, { message: 'turned away' })
+  assert.equal(await gate.run('a', NEVER, async () => 7), 7)
+})

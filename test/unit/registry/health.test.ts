@@ -166,3 +166,102 @@ test('a thousand registries are remembered, and those that were heard of last', 
   assert.ok(names.includes('first'))
   assert.ok(!names.includes('registry-0'))
 })
+
+test('what one repository does wrong closes it for that one, and for the others puts it on trial', () => {
+  const { health } = clocked()
+
+  health.failure('a', { code: 'UNAVAILABLE', message: 'a: 500', repository: 'weird' })
+
+  assert.ok(!health.admit('a', 'weird'))
+  assert.ok(health.admit('a', 'app') && health.admit('a', 'app'))
+  assert.ok(health.onTrial('a', 'app'))
+  const { failures, state } = health.report('a')
+  assert.deepEqual({ failures, state }, { failures: 1, state: 'half-open' })
+})
+
+test('a stranger who asks for one broken name again and again never closes a registry for others', () => {
+  const { health, pass } = clocked()
+
+  for (let second = 0; second < 600; second += 1) {
+    if (health.admit('a', 'weird')) health.failure('a', { repository: 'weird' })
+    assert.ok(health.admit('a', 'app'), `after ${second} s`)
+    pass(1_000)
+  }
+
+  assert.ok(health.admit('a', 'app'))
+})
+
+test('after an answer nothing is held against the registry, and the broken name still rests', () => {
+  const { health, pass } = clocked()
+  health.failure('a', { repository: 'weird' })
+
+  health.success('a', { ms: 5, repository: 'app' })
+
+  assert.equal(health.report('a').state, 'closed')
+  assert.ok(!health.onTrial('a', 'app'))
+  assert.deepEqual([health.isResting('a', 'weird'), health.isResting('a', 'app')], [true, false])
+  pass(1_000)
+  assert.ok(health.admit('a', 'weird'))
+  assert.ok(health.onTrial('a', 'weird'))
+  assert.ok(!health.admit('a', 'weird'))
+})
+
+test('three repositories that fail in a row close a registry, an answer in between opens it', () => {
+  const { health } = clocked()
+  const fail = (repository: string): void => health.failure('a', { repository })
+
+  fail('one')
+  fail('two')
+  health.success('a', { repository: 'four' })
+  fail('three')
+  const between = health.admit('a', 'five')
+  fail('one')
+  fail('two')
+
+  assert.ok(between)
+  assert.ok(!health.admit('a', 'five'))
+  assert.equal(health.report('a').state, 'open')
+})
+
+test('a registry that could not be reached and then fails for one name is not kept closed by that', () => {
+  const { health, pass } = clocked()
+  health.failure('a', { code: 'UNAVAILABLE', message: 'connection refused' })
+  pass(1_000)
+
+  const probe = health.admit('a', 'weird')
+  health.failure('a', { repository: 'weird' })
+
+  assert.ok(probe)
+  assert.ok(health.admit('a', 'app'))
+})
+
+test('a registry that fails for everything rests longer each time', () => {
+  const { health, pass } = clocked()
+  for (const repository of ['one', 'two', 'three']) health.failure('a', { repository })
+  pass(1_000)
+
+  assert.ok(health.admit('a', 'four'))
+  health.failure('a', { repository: 'four' })
+
+  assert.equal(health.report('a').openUntil, EPOCH + 1_000 + 2_000)
+})
+
+test('a pause that was asked for is for everything', () => {
+  const { health } = clocked()
+
+  health.failure('a', { retryAfterMs: 30_000, repository: 'app' })
+
+  assert.ok(!health.admit('a', 'other'))
+  assert.equal(health.report('a').state, 'parked')
+})
+
+test('being looked at takes nobody the place of the one that may try', () => {
+  const { health, pass } = clocked()
+  health.failure('a')
+  const resting = health.isResting('a', 'app')
+  pass(1_000)
+
+  assert.ok(resting)
+  assert.ok(!health.isResting('a', 'app'))
+  assert.ok(health.admit('a', 'app'))
+})

@@ -179,3 +179,48 @@ test('a caller that leaves while the origin is asked ends that too', async () =>
   assert.ok(source.requests[0]?.signal.aborted)
   assert.equal(clock.pendingTimers, 0)
 })
+
+test('while the origin is asked by many its consent is not waited for long, and nobody is blamed', async () => {
+  const { resolver, clock, health } = scene({
+    'docker.io': ({ turn }) => {
+      turn?.waiting?.()
+      return new Promise(() => {})
+    },
+  })
+
+  const all = resolver.resolve(nginx(), { all: true })
+  all.catch(() => {})
+  await clock.advance(2_000)
+  const told = [...health.told]
+  await clock.advance(18_000)
+
+  await assert.rejects(all, (error: unknown) => {
+    assert.ok(error instanceof UnresolvedError)
+    assert.match(
+      error.candidates[0]?.why ?? '',
+      /has to agree, is asked by many: waited 2\.0 s in line/,
+    )
+    return true
+  })
+  assert.deepEqual(told, [])
+  assert.deepEqual(health.told, [])
+})
+
+test('the time for consent begins when the origin is asked', async () => {
+  const { resolver, clock, health } = scene({
+    m1: has(identity('a')),
+    'docker.io': ({ turn }) => {
+      turn?.waiting?.()
+      return new Promise((resolve) => {
+        clock.after(1_500, () => turn?.entered?.())
+        clock.after(3_000, () => resolve(identity('a')))
+      })
+    },
+  })
+
+  const resolving = resolver.resolve(nginx(), { all: true })
+  await clock.advance(20_000)
+
+  assert.equal((await resolving).registry, 'm1')
+  assert.ok(health.told.includes('docker.io ok'))
+})

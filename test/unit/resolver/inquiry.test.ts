@@ -323,6 +323,6 @@ test('the health of registries hears how long they took, and how many requests t
   assert.deepEqual(told, [
     ['m1', { code: 'UNAVAILABLE', message: 'connect ECONNREFUSED' }],
     ['m2', { remaining: 7 }],
-    ['m2', { ms: 50 }],
+    ['m2', { ms: 50, repository: 'library/nginx' }],
   ])
 })

@@ -122,18 +122,21 @@ test('a tag that moved back costs no GET: what a digest is, is known for ever', 
   assert.equal(source.asked.at(-1), 'HEAD m1/library/nginx latest')
 })
 
-test('a digest is asked for as such, never expires, and is not even refreshed', async () => {
+test('a digest is asked for as such and never expires; who is to pull it looks whether it can be had', async () => {
   const { digest } = identity('a')
   const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
 
   const first = await resolver.resolve(nginx({ digest }))
   await clock.advance(400 * 86_400_000)
-  const second = await resolver.resolve(nginx({ digest }), { refresh: true })
+  const second = await resolver.resolve(nginx({ digest }))
+  const third = await resolver.resolve(nginx({ digest }), { refresh: true })
 
-  assert.deepEqual(source.asked, [`GET m1/library/nginx ${digest}`])
+  const asked = `m1/library/nginx ${digest}`
+  assert.deepEqual(source.asked, [`GET ${asked}`, `HEAD ${asked}`])
   assert.equal(first.expiresAt, undefined)
   assert.equal(first.reference, `docker.io/library/nginx:latest@${digest}`)
   assert.equal(second.source, 'cache')
+  assert.equal(third.source, 'registry')
 })
 
 test('the next registry is used when the first does not have it', async () => {

@@ -80,3 +80,28 @@ test('whoever is too slow is remembered as failed', async () => {
 
   assert.deepEqual(health.told, ['m1 failed'])
 })
+
+test('time in line is none of the budget, and whoever is in line at the end is blamed for nothing', async () => {
+  const { candidates, clock, controller, health, options, outcomes } = scene()
+
+  const asking = survey(
+    candidates.slice(0, 2),
+    ({ registry }, _, turn) =>
+      new Promise<string>((resolve) => {
+        turn.waiting?.()
+        if (registry === 'm2') return
+        clock.after(5_000, () => {
+          turn.entered?.()
+          clock.after(1_999, () => resolve('here'))
+        })
+      }),
+    options,
+  )
+  await clock.advance(10_000)
+  controller.abort(new ResolveError('DEADLINE_EXCEEDED', 'out of time'))
+  await asking
+
+  assert.deepEqual(outcomes(), ['m1 ok', 'm2 skipped'])
+  assert.equal(options.record.attempts[0]?.ms, 1_999)
+  assert.deepEqual(health.told, ['m1 ok'])
+})

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
+import type { Turn } from '../../../src/registry/turn.ts'
 import { WalkRecord } from '../../../src/resolver/record.ts'
 import type { Candidate } from '../../../src/resolver/types.ts'
-import { type Found, type Gate, walk } from '../../../src/resolver/walk.ts'
+import { type Found, walk } from '../../../src/resolver/walk.ts'
+import type { Gate } from '../../../src/resolver/walk-options.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 import { candidate, FakeHealth } from '../../support/resolver.ts'
 
@@ -12,6 +14,7 @@ const LIMITS = { hedgeDelayMs: 300, probeBudgetMs: 2_000 }
 interface Question {
   readonly registry: string
   readonly signal: AbortSignal
+  readonly turn: Turn
   answer(value: string): void
   fail(error: ResolveError): void
 }
@@ -21,6 +24,8 @@ class Scene {
   readonly health = new FakeHealth()
   readonly controller = new AbortController()
   gate: Gate | undefined
+  /** Where whoever comes has to stand in line. */
+  readonly busy = new Set<string>()
   readonly questions: Question[] = []
   record = new WalkRecord<string>([], this.health, this.clock)
   result: Promise<Found<string>> = Promise.reject(new Error('not begun'))
@@ -30,9 +35,10 @@ class Scene {
   }
 
   begin(...registries: string[]): this {
-    const ask = (asked: Candidate, signal: AbortSignal): Promise<string> =>
+    const ask = ({ registry }: Candidate, signal: AbortSignal, turn: Turn): Promise<string> =>
       new Promise((resolve, reject) => {
-        this.questions.push({ registry: asked.registry, signal, answer: resolve, fail: reject })
+        this.questions.push({ registry, signal, turn, answer: resolve, fail: reject })
+        if (this.busy.has(registry)) turn.waiting?.()
       })
     const candidates = registries.map((name) => candidate(name))
     this.record = new WalkRecord<string>(candidates, this.health, this.clock)
@@ -425,4 +431,145 @@ test('a candidate whose gate stays closed is skipped, and nothing is said agains
     scene.record.attempts.map(({ outcome, message }) => `${outcome} ${message}`),
     ['skipped not asked: no', 'not_found not found'],
   )
+})
+
+test('a registry with a line is not the one to wait for: the next one is asked, and its answer taken', async () => {
+  const scene = new Scene()
+  scene.busy.add('m1')
+
+  scene.begin('m1', 'm2')
+  await scene.clock.advance(300)
+  scene.question('m2').answer('there')
+  const found = await scene.result
+
+  assert.equal(found.value, 'there')
+  assert.ok(scene.question('m1').signal.aborted)
+  assert.deepEqual(scene.health.told, ['m2 ok'])
+  assert.deepEqual(scene.record.attempts[0], {
+    registry: 'm1',
+    step: 'connect',
+    outcome: 'skipped',
+    ms: 0,
+    message: 'not asked: waited 0.3 s in line, then a better answer was there',
+  })
+})
+
+test('the clock of an attempt starts when it is let in: its hedge delay, its budget, its latency', async () => {
+  const scene = new Scene()
+  scene.busy.add('m1')
+  scene.begin('m1', 'm2')
+
+  await scene.clock.advance(200)
+  scene.question('m1').turn.entered?.()
+  await scene.clock.advance(299)
+  assert.deepEqual(scene.asked, ['m1'])
+  await scene.clock.advance(1)
+  scene.question('m2').answer('there')
+  await scene.clock.advance(1_699)
+  scene.question('m1').answer('here')
+
+  assert.equal((await scene.result).value, 'here')
+  assert.equal(scene.record.attempts[0]?.ms, 1_999)
+})
+
+test('who was let in and lets the budget pass is late as anybody', async () => {
+  const scene = new Scene()
+  scene.busy.add('m1')
+  scene.begin('m1', 'm2')
+
+  await scene.clock.advance(5_000)
+  scene.question('m1').turn.entered?.()
+  scene.question('m2').answer('there')
+  await scene.clock.advance(2_000)
+
+  assert.equal((await scene.result).value, 'there')
+  assert.deepEqual(scene.health.told, ['m2 ok', 'm1 failed'])
+})
+
+test('an attempt that has to stand in line once more goes on with the budget that it had', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+  scene.record.observer(scene.record.pages[0]?.candidate ?? candidate('?'))({
+    method: 'HEAD',
+    url: 'https://m1/',
+    ms: 1_500,
+  })
+
+  await scene.clock.advance(1_500)
+  scene.question('m1').turn.waiting?.()
+  await scene.clock.advance(10_000)
+  scene.question('m1').turn.entered?.()
+  scene.question('m2').answer('there')
+  await scene.clock.advance(499)
+  scene.question('m1').answer('here')
+
+  assert.equal((await scene.result).value, 'here')
+  assert.equal(scene.record.attempts[0]?.ms, 1_999)
+})
+
+test('who is in line when nobody else has it is waited for, and told so when time is up', async () => {
+  const scene = new Scene()
+  scene.busy.add('m1')
+  scene.begin('m1', 'm2')
+  await scene.clock.advance(300)
+  scene.question('m2').fail(notFound())
+  await scene.clock.advance(9_700)
+
+  scene.controller.abort(new ResolveError('DEADLINE_EXCEEDED', 'out of time'))
+
+  const { code, message } = await scene.failure()
+  assert.equal(code, 'DEADLINE_EXCEEDED')
+  assert.equal(
+    message,
+    'nginx: out of time; m1: waited 10.0 s in line; so many questions were put at once; ask again, or fewer at a time',
+  )
+  assert.deepEqual(scene.health.told, ['m2 ok'])
+})
+
+test('at a registry that is in doubt anyway nobody stands in line for longer than a budget', async () => {
+  const scene = new Scene()
+  scene.health.resting.add('m1')
+  scene.busy.add('m1')
+
+  scene.begin('m1')
+  await scene.clock.advance(2_000)
+
+  const { code, message } = await scene.failure()
+  assert.equal(code, 'UNAVAILABLE')
+  assert.equal(
+    message,
+    'nginx: m1: not asked: waited 2.0 s in line, then given up: it failed a moment ago',
+  )
+  assert.deepEqual(scene.health.told, [])
+})
+
+test('who is let in to a registry that has failed meanwhile is turned away', async () => {
+  const scene = new Scene()
+  scene.busy.add('m1')
+  scene.begin('m1', 'm2')
+  await scene.clock.advance(100)
+
+  scene.health.resting.add('m1')
+  scene.question('m1').turn.entered?.()
+  const left = scene.question('m1').signal.aborted
+  scene.question('m2').fail(notFound())
+  await settle()
+
+  assert.ok(left)
+  assert.deepEqual(scene.asked, ['m1', 'm2', 'm1'])
+  scene.question('m1').answer('as a last resort')
+  assert.equal((await scene.result).value, 'as a last resort')
+})
+
+test('a trial that is still in line when the walk ends is none', async () => {
+  const scene = new Scene()
+  scene.health.trying.add('m1')
+  scene.busy.add('m1')
+  scene.begin('m1', 'm2')
+
+  scene.question('m2').answer('there')
+  await scene.result
+
+  assert.ok(scene.question('m1').signal.aborted)
+  assert.deepEqual(scene.health.told, ['m2 ok'])
+  assert.equal(scene.clock.pendingTimers, 0)
 })

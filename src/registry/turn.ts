@@ -1,0 +1,8 @@
+/** How one attempt stands in line at a registry that many ask. Where it need not wait it hears nothing. */
+export interface Turn {
+  /** Whether it goes before those that are not. Default: no. */
+  readonly urgent?: boolean
+  readonly waiting?: () => void
+  /** It waited, and is let in. */
+  readonly entered?: () => void
+}

@@ -1,0 +1,28 @@
+import type { Attempt, ResolveError } from '../errors.ts'
+import { UNHEALTHY } from './attempt.ts'
+import type { Candidate, Health } from './types.ts'
+
+/** For a 429 without Retry-After. */
+const DEFAULT_PAUSE_MS = 10_000
+
+/**
+ * Tells what an error means for the registry it came from. A refusal shows one that works; one that
+ * cannot be reached is at fault itself; whatever else went wrong may be for this repository alone.
+ */
+export function reportFailure(
+  health: Health,
+  { repository }: Candidate,
+  { ms, outcome, registry }: Attempt,
+  { code, message, retryAfterMs = DEFAULT_PAUSE_MS, step }: ResolveError,
+): void {
+  if (!UNHEALTHY.has(outcome)) {
+    health.success(registry, { ms, repository })
+    return
+  }
+  health.failure(registry, {
+    code,
+    message,
+    ...(outcome === 'rate_limited' && { retryAfterMs }),
+    ...(step !== 'connect' && { repository }),
+  })
+}
