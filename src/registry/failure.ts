@@ -27,6 +27,11 @@ export class ConnectFailure extends Error {
   }
 }
 
+/** Of our own clock, with the code that the system gives its own. */
+export function timedOut(message: string): Error {
+  return Object.assign(new Error(message), { code: TIMED_OUT })
+}
+
 const MAX_ERROR_BYTES = 64 * 1024
 
 /** Everything that is not listed is UNAVAILABLE: the registry is not in order. */
@@ -60,15 +65,11 @@ const PHRASES: Partial<Record<ErrorCode, string>> = {
   UNSUPPORTED: 'cannot be asked for in this way',
 }
 
-const TIMEOUT_CODES: ReadonlySet<string> = new Set([
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'ETIMEDOUT',
-])
+const TIMED_OUT = 'ETIMEDOUT'
 
 const HINTS: ReadonlyMap<string, string> = new Map([
   ['ENOTFOUND', 'no such host'],
+  ['ECONNRESET', 'it broke the connection off'],
   ['EAI_AGAIN', 'the name server does not answer'],
   ['EPROTO', 'it does not speak TLS; if that is meant, write http:// before its address'],
   [
@@ -132,11 +133,7 @@ export function networkFailure(
   const hint = HINTS.get(code)
   const hop = connecting ? reason.hop : ''
   const text = `${host}: ${hop}${hint === undefined ? '' : `${hint}: `}${message}`
-  return new ResolveError(
-    TIMEOUT_CODES.has(code) ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE',
-    text,
-    details,
-  )
+  return new ResolveError(code === TIMED_OUT ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE', text, details)
 }
 
 /** Where a name has several addresses, each one's failure is a member and the whole says nothing. */
@@ -144,9 +141,7 @@ function describe(cause: unknown): { readonly code: string; readonly message: st
   const first: unknown = cause instanceof AggregateError ? (cause.errors[0] ?? cause) : cause
   const code = first instanceof Error && 'code' in first ? String(first.code) : ''
   // The text of OpenSSL goes over lines and names places in its source.
-  const message =
-    /:SSL routines:[^:]*:([^:]+):/.exec(String(first))?.[1] ??
-    /^(Proxy response \(\d+\))/.exec(first instanceof Error ? first.message : '')?.[1]
+  const message = /:SSL routines:[^:]*:([^:]+):/.exec(String(first))?.[1]
   return { code, message: oneLine(message ?? toResolveError(first).message) }
 }
 

@@ -1,6 +1,5 @@
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
-import { buildConnector } from 'undici'
 
 /**
  * How far a connection may go.
@@ -65,24 +64,20 @@ export function isRefused(address: string, reach: Reach): boolean {
 }
 
 /**
- * A connector that looks at the address it connects to, not at the name that it was given: names
- * that lead to private addresses are an old trick against checks of the URL. If one of a name's
- * addresses is out of reach, the name is.
+ * Why a URL's host is out of reach by what is written there; Node looks up names alone, so that a literal
+ * address has to be checked before.
+ *
+ * @param host without brackets
  */
-export function guardedConnector(
-  reach: Reach,
-  options: buildConnector.BuildOptions,
-): buildConnector.connector {
-  const connect = buildConnector({ ...options, lookup: guardedLookup(reach) })
-  return (target, callback) => {
-    const host = target.hostname.replace(/^\[|\]$/g, '')
-    // Node looks up names alone: a literal address has to be checked here.
-    if (isIP(host) !== 0 && isRefused(host, reach)) callback(refusal(host, reach), null)
-    else connect(target, callback)
-  }
+export function literalRefusal(host: string, reach: Reach): AddressRefused | undefined {
+  return isIP(host) !== 0 && isRefused(host, reach) ? refusal(host, reach) : undefined
 }
 
-/** `dns.lookup` that fails for names which lead out of reach. */
+/**
+ * `dns.lookup` that fails for names which lead out of reach. The address is looked at that is connected
+ * to, not the name that was given: names that lead to private addresses are an old trick against checks
+ * of the URL. If one of a name's addresses is out of reach, the name is.
+ */
 export function guardedLookup(reach: Reach, resolve: typeof lookup = lookup): LookupFunction {
   return (hostname, options, callback) => {
     const all: LookupOptions & { all: true } = { ...options, all: true }

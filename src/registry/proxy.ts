@@ -43,6 +43,13 @@ export class Proxies {
   }
 }
 
+/** The header for a proxy with a user in its address. */
+export function proxyAuthorization({ username, password }: URL): Readonly<Record<string, string>> {
+  if (username === '' && password === '') return {}
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` }
+}
+
 /** A URL's host name without brackets and the root's dot. */
 export function bareHost(hostname: string): string {
   return hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase()

@@ -14,6 +14,8 @@ export interface TransportOptions extends ConnectionOptions {
   /** A certificate authority (PEM) trusted beside the well-known ones. */
   readonly ca?: string
   readonly proxy?: ProxyOptions
+  /** What to call ourselves in `Via` (RFC 9110, 7.6.3), to registries alone. Default: nothing. */
+  readonly via?: string
 }
 
 export interface Call {
@@ -36,10 +38,12 @@ export class Transport {
   readonly #identities: TlsIdentities
   readonly #proxies: Proxies
   readonly #now: () => number
+  readonly #via: Readonly<Record<string, string>>
 
   /** @throws ResolveError CONFIG_INVALID for a proxy's address that is none */
-  constructor({ now, ca, proxy, ...options }: TransportOptions) {
+  constructor({ now, ca, proxy, via, ...options }: TransportOptions) {
     this.#now = now
+    this.#via = via === undefined ? {} : { via: `1.1 ${via}` }
     this.#proxies = new Proxies(proxy)
     this.#identities = new TlsIdentities(ca)
     this.#connections = new Connections(options)
@@ -53,21 +57,18 @@ export class Transport {
     const report = this.#reporter(url, call)
     try {
       const pool = this.#connections.pool(url, { reach, identity, proxy })
-      const { statusCode, ...answer } = await pool.request({
-        origin: url.origin,
-        path: `${url.pathname}${url.search}`,
+      const answer = await pool.request({
+        url,
         method: call.method,
         headers: {
           'user-agent': 'image-resolver',
-          ...(own ? lowerCase(endpoint) : {}),
+          ...(own ? { ...lowerCase(endpoint), ...this.#via } : {}),
           ...headers,
         },
-        body: body ?? null,
-        // undici closes the connection after each HEAD by default, and revalidation is all HEADs.
-        reset: false,
+        body,
         signal: call.signal,
       })
-      const reply = { status: statusCode, headers: answer.headers, body: answer.body }
+      const reply = { status: answer.statusCode ?? 0, headers: answer.headers, body: answer }
       return { ...reply, ended: () => report(reply) }
     } catch (error) {
       report()

@@ -8,10 +8,8 @@ const WARNINGS = /(?:^|,)\s*299\s+\S+\s+"((?:[^"\\]|\\.)*)"/g
  * line of at most 200 characters. undefined: there is none.
  */
 export function warningOf(headers: IncomingHttpHeaders): string | undefined {
-  // Node's types know one such field; undici gives several as a list.
-  const value = headers['warning'] as string | readonly string[] | undefined
-  if (value === undefined) return undefined
-  const text = typeof value === 'string' ? value : value.join(', ')
+  const text = headers['warning']
+  if (text === undefined) return undefined
   const said = [...text.matchAll(WARNINGS)].map(([, quoted = '']) =>
     quoted.replace(/\\(.)/g, '$1').trim(),
   )
