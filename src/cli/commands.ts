@@ -21,12 +21,12 @@ function nothingAfter(name: string): Command['words'] {
 export const COMMANDS: Readonly<Record<string, Command>> = {
   serve: {
     options: ['config', 'file', 'portoshim'],
-    words: { min: 0, max: 0, problem: 'there is no such command' },
+    words: { min: 0, max: 0, problem: 'serve takes no words after it' },
     run: (_words, values, world) => world.serve(filesOf(values)),
   },
   resolve: {
     options: ['config', 'file', 'portoshim', 'json', 'platform', 'explain', 'all', 'node'],
-    words: { min: 1, max: 1, problem: 'resolve takes one reference' },
+    words: { min: 1, max: 1, problem: 'resolve takes one reference, as in nginx:latest' },
     run: async ([reference = ''], values, world) => {
       const { resolveCommand } = await import('./commands/resolve.ts')
       const { json = false, explain = false, all = false, node = false, platform } = values
@@ -38,8 +38,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
         node,
         ...(platform === undefined ? {} : { platform }),
         open: () => world.answers(filesOf(values)),
-        stdout: world.stdout,
-        stderr: world.stderr,
+        world,
       })
     },
   },
@@ -74,7 +73,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   },
   pull: {
     options: ['config', 'file', 'json'],
-    words: { min: 1, max: 1, problem: 'pull takes one reference' },
+    words: { min: 1, max: 1, problem: 'pull takes one reference, as in nginx:latest' },
     run: async ([image = ''], values, world) => {
       const { pullCommand } = await import('./commands/images.ts')
       return pullCommand(image, nodeOptions(values, world))
@@ -112,7 +111,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       const { adoptCommand } = await import('./commands/adopt.ts')
       const { json = false, 'dry-run': dryRun = false, domain } = values
       const open = () => world.names({ file: fileOf(values) })
-      return adoptCommand({ open, dryRun, domain, json, stdout: world.stdout })
+      return adoptCommand({ open, dryRun, domain, json, world })
     },
   },
   'containerd-hosts': {

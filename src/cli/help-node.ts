@@ -1,13 +1,18 @@
+import { CONFIG, PORTOSHIM, WRONG } from './help-options.ts'
+
 export const PULL = `Usage: image-resolver pull REF [options]
 
 Pulls REF through the running service, as a kubelet without credentials does, and prints the
-runtime's ID of the image.
+runtime's ID of the image. It asks the service at its \`shim:\` socket.
 
 Options:
-  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
-      --json          {"imageId": ...}
+${CONFIG}
+      --json              {"imageId": ...}
 
-Exit code: 0 pulled, 1 not, 2 wrong use or a bad configuration.
+Exit codes:
+  0  pulled
+  1  not pulled, or no service answers
+${WRONG}
 
 Example:
   image-resolver pull nginx:1.27
@@ -20,10 +25,14 @@ digest that it stands for, the image's ID and its size. The first 12 characters 
 \`rmi\`; --json has everything in full.
 
 Options:
-  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
-      --json          the body of GET /images: {images: [{imageId, references, sizeBytes, pinned}]}
+${CONFIG}
+      --json              the body of GET /images:
+                          {images: [{imageId, references, sizeBytes, pinned}]}
 
-Exit code: 0 listed, 1 not, 2 wrong use or a bad configuration.
+Exit codes:
+  0  listed
+  1  no service answers, or the runtime does not
+${WRONG}
 
 Example:
   image-resolver images --json | jq -r '.images[].references[]'
@@ -32,12 +41,15 @@ Example:
 export const RMI = `Usage: image-resolver rmi IMAGE ... [options]
 
 Removes images from this node, by any of their names or by ID, with all their names. What is not
-there counts as removed.
+there counts as removed. It asks the service at its \`shim:\` socket.
 
 Options:
-  -f, --config FILE   the service's configuration; its \`shim:\` says where the service is
+${CONFIG}
 
-Exit code: 0 they are gone, 1 not, 2 wrong use or a bad configuration.
+Exit codes:
+  0  what was named is not there any more
+  1  it may be there still, or no service answers
+${WRONG}
 
 Example:
   image-resolver rmi nginx:1.27 quay.io/team/app:2
@@ -53,12 +65,20 @@ A name's domain is known where the entry's \`path\` has {domain}, or its \`upstr
 domain. For all other entries --domain says it: docker.io, if the registry holds nothing else.
 
 Options:
-  -f, --config FILE    the service's configuration: \`cri:\` and the registries
-      --dry-run        print what would be done
-      --domain DOMAIN  whose images those registries hold that do not say so themselves
-      --json           [{imageId, from, name?, outcome, reason?}]
+${CONFIG}
+      --dry-run           print what would be done
+      --domain DOMAIN     whose images those registries hold that do not say so themselves;
+                          default: such images are left as they are
+      --json              [{imageId, from, name?, outcome, reason?}]
 
-Exit code: 0 done, 1 not, 2 wrong use or a bad configuration.
+Exit codes:
+  0  done
+  1  the runtime does not answer, or lets nobody name its images
+${WRONG}
+
+Examples:
+  image-resolver adopt --dry-run
+  image-resolver adopt --domain docker.io
 `
 
 export const CONTAINERD_HOSTS = `Usage: image-resolver containerd-hosts [options]
@@ -69,11 +89,18 @@ serves everything. Pods keep the names that they have. Files that somebody else 
 replaced.
 
 Options:
-  -f, --config FILE    the service's configuration
-      --portoshim FILE a portoshim.yaml; as for the service
-      --write DIR      write DIR/DOMAIN/hosts.toml; DIR is containerd's \`config_path\`
-      --server URL     where containerd reaches this service; default: \`http.listen\`
-      --force          also replace files that somebody else wrote
+${CONFIG}
+${PORTOSHIM}
+      --write DIR         write DIR/DOMAIN/hosts.toml; DIR is containerd's \`config_path\`;
+                          default: print them
+      --server URL        where containerd reaches this service; default: \`http.listen\`
+      --force             also replace files that somebody else wrote
 
-Exit code: 0 done, 1 not, 2 wrong use or a bad configuration.
+Exit codes:
+  0  printed, or written
+  1  not written
+${WRONG}
+
+Example:
+  image-resolver containerd-hosts --write /etc/containerd/certs.d
 `

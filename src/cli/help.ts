@@ -1,4 +1,5 @@
 import { ADOPT, CONTAINERD_HOSTS, IMAGES, PULL, RMI } from './help-node.ts'
+import { CONFIG, PORTOSHIM } from './help-options.ts'
 import {
   REGISTRY,
   REGISTRY_IMAGES,
@@ -7,6 +8,7 @@ import {
   RESOLVE,
   STATS,
 } from './help-registry.ts'
+import { CONFIG_CHECK, CONFIG_GROUP, PARSE, SERVE } from './help-setup.ts'
 
 export const VERSION = '0.1.0'
 
@@ -36,53 +38,21 @@ Ask nobody:
   image-resolver parse [REF ...]              take references apart
 
 Options:
-  -f, --config FILE   the configuration; default: /etc/image-resolver.yaml, else
-                      /etc/image-cri-shim.yaml, else the defaults. --file means the same.
-      --portoshim FILE
-                      a portoshim.yaml whose registries are read too
-      --json          for scripts; most commands have it, and print what the HTTP API answers
-  -h, --help          this text; after a command, its own
-  -v, --version       the version
+${CONFIG}.
+                          --file means the same.
+${PORTOSHIM}
+      --json              for scripts; most commands have it, and print what the HTTP API answers
+  -h, --help              this text; after a command, its own
+  -v, --version           the version
 
-Exit code: 0 done, 1 the answer is no, 2 wrong use or a bad configuration. Tables have colours on a
-terminal, unless NO_COLOR is set.
+Exit codes:
+  0  done
+  1  the answer is no, or nobody could be asked
+  2  wrong use, or a configuration that cannot be used
 
-Try it:
+Examples:
   image-resolver resolve nginx:latest
   curl 'http://127.0.0.1:9430/resolve?ref=nginx:latest'
-`
-
-const PARSE = `Usage: image-resolver parse [--json] [REF ...]
-
-Takes references apart by the distribution grammar, asking nobody. Without REF it reads one
-reference a line from standard input.
-
-Options:
-      --json   one JSON object a line:
-               {input, ok, error?, reference, domain, path, tag, digest, familiar}
-
-Exit code: 0; without --json 1 when a reference is not valid.
-`
-
-const CONFIG_CHECK = `Usage: image-resolver config check [--config FILE] [--portoshim FILE]
-
-Prints the effective configuration, every default filled in and secrets hidden, or every mistake
-as FILE:LINE: path: message. Warnings, also about files that it names, go to standard error.
-
-Exit code: 0 usable, 2 not usable.
-`
-
-const SERVE = `Usage: image-resolver [serve] [--config FILE]
-
-Runs the service until SIGTERM or SIGINT: the CRI shim on the socket \`shim:\`, in front of the
-runtime at \`cri:\`, and the HTTP API on \`http.listen\`. Without a runtime it serves HTTP alone.
-Logs are JSON lines on standard error.
-
-Options:
-  -f, --config FILE   default: /etc/image-resolver.yaml, else /etc/image-cri-shim.yaml, else the
-                      defaults. --file means the same.
-      --portoshim FILE
-                      a portoshim.yaml, read instead of the one that \`portoshim:\` names
 `
 
 const HELP: Readonly<Record<string, string>> = {
@@ -98,11 +68,12 @@ const HELP: Readonly<Record<string, string>> = {
   adopt: ADOPT,
   'containerd-hosts': CONTAINERD_HOSTS,
   parse: PARSE,
+  config: CONFIG_GROUP,
   'config check': CONFIG_CHECK,
   serve: SERVE,
 }
 
-/** @param command '' for the overview; one that does not exist: that of its group, else the overview */
-export function helpFor(command: string): string {
-  return HELP[command] ?? HELP[command.replace(/ .*/s, '')] ?? GENERAL
+/** @param command '' for the overview. @returns undefined when there is no such command or group */
+export function helpFor(command: string): string | undefined {
+  return command === '' ? GENERAL : HELP[command]
 }

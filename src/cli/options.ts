@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util'
+import { didYouMean } from './nearest.ts'
+import { visible } from './table.ts'
 import type { FileOption } from './world.ts'
 
 const OPTIONS = {
@@ -35,10 +37,31 @@ export function readArguments(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
   } catch (thrown) {
-    throw new UsageError(thrown instanceof Error ? thrown.message : String(thrown), {
-      cause: thrown,
-    })
+    const { code, message } = thrown as NodeJS.ErrnoException
+    const unknown = code === UNKNOWN_OPTION ? /'(-[^']*)'/.exec(message)?.[1] : undefined
+    const problem = unknown === undefined ? shortened(message) : noOption(unknown)
+    throw new UsageError(problem, { cause: thrown })
   }
+}
+
+/** The words among arguments of which some are wrong; what follows an unknown option is one. */
+export function wordsOf(args: readonly string[]): readonly string[] {
+  return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: false })
+    .positionals
+}
+
+const UNKNOWN_OPTION = 'ERR_PARSE_ARGS_UNKNOWN_OPTION'
+
+function noOption(option: string): string {
+  const known = Object.keys(OPTIONS).map((name) => `--${name}`)
+  return `there is no option ${visible(option)}${didYouMean(option, known)}`
+}
+
+/** `Option '--limit <value>' argument missing`: the library's words, but for its advice. */
+function shortened(message: string): string {
+  const [first = ''] = message.split(/\.?\n|\. /)
+  const missing = /^Option '(.*) <value>' argument missing$/.exec(first)?.[1]
+  return visible(missing === undefined ? first : `${missing} needs a value after it`)
 }
 
 export function filesOf(values: Values): FileOption {

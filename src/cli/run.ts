@@ -1,7 +1,8 @@
 import { toResolveError } from '../errors.ts'
 import { COMMANDS } from './commands.ts'
 import { helpFor, VERSION } from './help.ts'
-import { type OptionName, readArguments, UsageError } from './options.ts'
+import { didYouMean } from './nearest.ts'
+import { type OptionName, readArguments, UsageError, wordsOf } from './options.ts'
 import { visible } from './table.ts'
 import type { World } from './world.ts'
 
@@ -11,13 +12,23 @@ const EXIT_USAGE = 2
 const GROUPS: ReadonlySet<string> = new Set(
   Object.keys(COMMANDS).flatMap((name) => (name.includes(' ') ? [name.replace(/ .*/, '')] : [])),
 )
+/** Options, too, that are mistaken for commands. */
+const KNOWN: readonly string[] = [
+  ...Object.keys(COMMANDS),
+  ...GROUPS,
+  'help',
+  '--help',
+  '--version',
+]
 
 /** @returns the exit code: 0, 1 when the answer is no, 2 for wrong use or a bad configuration */
 export async function run(args: readonly string[], world: World): Promise<number> {
   try {
     return await runCommand(args, world)
   } catch (thrown) {
-    if (thrown instanceof UsageError) return usage(world, thrown.message, '')
+    if (thrown instanceof UsageError) {
+      return usage(world, thrown.message, nameCommand(wordsOf(args)).name)
+    }
     const error = toResolveError(thrown)
     world.stderr.write(`image-resolver: ${error.message}\n`)
     return error.code === 'CONFIG_INVALID' ? EXIT_USAGE : 1
@@ -28,21 +39,18 @@ async function runCommand(args: readonly string[], world: World): Promise<number
   const { values, positionals } = readArguments(args)
   if (values.version) return print(world, `${VERSION}\n`)
   const { name, words } = nameCommand(positionals)
-  if (values.help) return print(world, helpFor(positionals.length === 0 ? '' : name))
-  if (positionals[0] === 'help') return print(world, helpFor(words.join(' ')))
+  if (values.help) return help(world, positionals.length === 0 ? '' : name)
+  if (positionals[0] === 'help') return help(world, words.join(' '))
   const command = COMMANDS[name]
-  if (command === undefined) return usage(world, `there is no command ${visible(name)}`, name)
+  if (command === undefined) return noCommand(world, name)
   const given = Object.keys(values) as OptionName[]
   const foreign = given.find((option) => !command.options.includes(option))
-  if (foreign !== undefined) return usage(world, `${name} has no option --${foreign}`, name)
-  const { min, max, problem } = command.words
-  if (words.length < min || words.length > max) return usage(world, problem, name)
-  try {
-    return await command.run(words, values, world)
-  } catch (thrown) {
-    if (thrown instanceof UsageError) return usage(world, thrown.message, name)
-    throw thrown
+  if (foreign !== undefined) {
+    throw new UsageError(`${name} has no option --${foreign}`)
   }
+  const { min, max, problem } = command.words
+  if (words.length < min || words.length > max) throw new UsageError(problem)
+  return await command.run(words, values, world)
 }
 
 /** Without a command the service is run, as image-cri-shim does. */
@@ -62,7 +70,24 @@ function print(world: World, text: string): 0 {
   return 0
 }
 
-function usage(world: World, problem: string, command: string): number {
-  world.stderr.write(`image-resolver: ${problem}\n\n${helpFor(command)}`)
+function help(world: World, command: string): number {
+  const text = helpFor(command)
+  return text === undefined ? noCommand(world, command) : print(world, text)
+}
+
+function noCommand(world: World, name: string): number {
+  const problem = GROUPS.has(name)
+    ? `${name} needs a word after it`
+    : `there is no command ${visible(name)}${didYouMean(name, KNOWN)}`
+  return usage(world, problem, name)
+}
+
+/** What is wrong, how it is written, and where more stands: no more, or nobody sees what is wrong. */
+function usage(world: World, problem: string, name: string): number {
+  const [group = ''] = name.split(' ')
+  const command = [name, group].find((each) => helpFor(each) !== undefined) ?? ''
+  const written = command === '' ? '' : `${helpFor(command)?.split('\n')[0]}\n`
+  const more = ['image-resolver', ...(command === '' ? [] : [command]), '--help'].join(' ')
+  world.stderr.write(`image-resolver: ${visible(problem)}\n${written}${more} says more\n`)
   return EXIT_USAGE
 }

@@ -10,6 +10,7 @@ import type { RegistryEntry } from '../registry/entry.ts'
 import type { Answer } from '../resolver/answer.ts'
 import type { NodeImage } from '../runtime/types.ts'
 import type { Sheet } from './ink.ts'
+import type { Onlookers } from './waiting.ts'
 
 export interface FileOption {
   /** As given on the command line; undefined: where the service looks. */
@@ -25,6 +26,8 @@ export interface World {
   readonly stderr: Sheet
   /** Variables such as NO_COLOR. */
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** As in Onlookers. */
+  readonly every?: Onlookers['every']
   /** Runs the service until it is told to end; answers with the exit code. */
   serve(options: FileOption): Promise<number>
   /** A resolver of its own, from the same configuration as the service's. */
@@ -77,6 +80,8 @@ export interface ImagesOnNode {
 }
 
 export interface AnswerSource {
+  /** The registries that may have it, in the order of asking; none for what is no reference. */
+  askedFor(input: string): readonly string[]
   answer(
     input: string,
     options: { readonly platform?: string; readonly node?: boolean; readonly all?: boolean },

@@ -11,6 +11,8 @@ export interface Elsewhere {
   readonly config: Config
   /** One line each, with the name of its file. */
   readonly warnings: readonly string[]
+  /** Those of the warnings that are of files which cannot be used. */
+  readonly broken: readonly string[]
   /** The same for as long as those files mean the same. */
   readonly content: string
 }
@@ -46,6 +48,7 @@ export async function readElsewhere(
       ...(shim?.warnings ?? []).map((warning) => `${portoshim}: ${warning}`),
       ...warnings,
     ],
+    broken: hosts?.broken ?? [],
     content: JSON.stringify([hosts, shim]),
   }
 }

@@ -21,6 +21,8 @@ export interface HostsDir {
   readonly mirrorsOnly: readonly string[]
   /** One line each, with the file: what was left out, and why. */
   readonly warnings: readonly string[]
+  /** Those of the warnings that are of files which cannot be used. */
+  readonly broken: readonly string[]
 }
 
 interface Folder {
@@ -48,17 +50,21 @@ export async function readHostsDir(
   files: HostsFiles = diskHostsFiles(readConfigFile),
 ): Promise<HostsDir> {
   const warnings: string[] = []
+  const broken: string[] = []
   const lists: HostsList[] = []
   const mirrorsOnly: string[] = []
   const folders = await foldersIn(dir, files, warnings)
+  if (folders.length === 0) broken.push(...warnings)
   const known = new Set(
     folders.flatMap(({ domain }) => (domain === undefined ? [] : posix.join(dir, domain))),
   )
   for (const { domain, path } of folders) {
-    const note = (message: string): void => {
-      warnings.push(`${posix.join(path, 'hosts.toml')}: ${message}`)
-    }
-    const file = await readFolder(path, files, note)
+    const line = (message: string): string => `${posix.join(path, 'hosts.toml')}: ${message}`
+    const note = (message: string): void => void warnings.push(line(message))
+    const file = await readFolder(path, files, (message) => {
+      note(message)
+      broken.push(line(message))
+    })
     file.notes.forEach(note)
     const { places, isMirrored } = hostsOf(domain, file, note)
     for (const { endpoint } of places.filter(needsOwnFolder)) {
@@ -73,7 +79,7 @@ export async function readHostsDir(
   const entries = entriesOf(lists, (message) => warnings.push(`${dir}: ${message}`))
   const rest = warnings.length - MAX_WARNINGS
   if (rest > 0) warnings.splice(MAX_WARNINGS, rest, `${dir}: and ${rest} more warnings after these`)
-  return { entries, mirrorsOnly, warnings }
+  return { entries, mirrorsOnly, warnings, broken }
 }
 
 /** The folders of domains by name, `_default` last. */
@@ -86,9 +92,10 @@ async function foldersIn(
   if (names === undefined && warnings.length === 0) warnings.push(`${dir}: there is no such folder`)
   // containerd looks for `host_5000_` before it looks for `host:5000`.
   const isPreferred = (name: string): number => Number(PORT_FORM.test(name))
-  const sorted = [...(names ?? [])].sort(
-    (a, b) => isPreferred(b) - isPreferred(a) || (a < b ? -1 : 1),
-  )
+  // A mounted ConfigMap keeps its data in `..2026_01_31` and links to it as `..data`.
+  const sorted = (names ?? [])
+    .filter((name) => !name.startsWith('.'))
+    .sort((a, b) => isPreferred(b) - isPreferred(a) || (a < b ? -1 : 1))
   const found = new Map<string, Folder>()
   for (const name of sorted) {
     const path = posix.join(dir, name)
@@ -125,13 +132,13 @@ function domainOf(name: string): string | undefined {
 async function readFolder(
   folder: string,
   files: HostsFiles,
-  note: (message: string) => void,
+  isBroken: (message: string) => void,
 ): Promise<HostsFile> {
   try {
     const text = (await files.read(posix.join(folder, 'hosts.toml'))) ?? ''
     if (text !== '' && !isOwnHosts(text)) return parseHostsFile(text, folder)
   } catch (thrown) {
-    note(messageOf(thrown))
+    isBroken(messageOf(thrown))
   }
   const notes: string[] = []
   const tls = certificatesIn(folder, (await listed(folder, files, notes)) ?? [], notes)

@@ -14,6 +14,10 @@ export interface LoadedConfig {
   readonly config: Config
   /** One line each: what was accepted, but not as written. */
   readonly warnings: readonly string[]
+  /** Those of the warnings that are of files which a part of the registries could not be read from. */
+  readonly broken: readonly string[]
+  /** The file says nothing, so that the defaults hold. */
+  readonly blank: boolean
   /** Of everything that was read, to see a change by; '' when nothing was. */
   readonly fingerprint: string
 }
@@ -49,6 +53,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   return {
     config: elsewhere.config,
     warnings: [...parsed.warnings, ...elsewhere.warnings],
+    broken: elsewhere.broken,
+    blank: parsed.blank,
     fingerprint: fingerprintOf(`${parsed.fingerprint}\n${elsewhere.content}`),
   }
 }
@@ -73,6 +79,8 @@ export function parseConfig(
   return {
     config,
     warnings: findings.warnings,
+    broken: [],
+    blank: root === undefined,
     fingerprint: file === undefined ? '' : fingerprintOf(text),
   }
 }

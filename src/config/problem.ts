@@ -4,10 +4,14 @@ import { ResolveError } from '../errors.ts'
 export interface ConfigProblem {
   /** From 1; 0 when it is about the whole file. */
   readonly line: number
+  /** From 1, where it is known. */
+  readonly column?: number
   /** `registries[0].address`; '' when it is about the whole file. */
   readonly path: string
   /** What is wrong and how to mend it; never a secret. */
   readonly message: string
+  /** The line itself, without what may be secret, and one with a caret below the column. */
+  readonly excerpt?: readonly string[]
 }
 
 /** Enough to mend a file by; a megabyte of nonsense must not become a megabyte of messages. */
@@ -23,7 +27,7 @@ export class ConfigError extends ResolveError {
     const problems = firstProblems(found)
     super(
       'CONFIG_INVALID',
-      `the configuration is not usable:\n${problems.map((one) => formatProblem(file, one)).join('\n')}`,
+      `the configuration is not usable:\n${problems.map((one) => describeProblem(file, one)).join('\n')}`,
       { cause },
     )
     this.file = file
@@ -31,10 +35,22 @@ export class ConfigError extends ResolveError {
   }
 }
 
-/** `FILE:LINE: path: message`, the form that editors and terminals make clickable. */
-export function formatProblem(file: string, { line, path, message }: ConfigProblem): string {
-  const place = line === 0 ? file : `${file}:${line}`
+/** `FILE:LINE[:COLUMN]: path: message`, the form that editors and terminals make clickable. */
+export function formatProblem(
+  file: string,
+  { line, column, path, message }: ConfigProblem,
+): string {
+  const place = [
+    file,
+    ...(line === 0 ? [] : [line, ...(column === undefined ? [] : [column])]),
+  ].join(':')
   return path === '' ? `${place}: ${message}` : `${place}: ${path}: ${message}`
+}
+
+/** For people: with the line itself below it, where that is known. */
+export function describeProblem(file: string, problem: ConfigProblem): string {
+  const below = problem.excerpt?.map((line) => `    ${line}`) ?? []
+  return [formatProblem(file, problem), ...below].join('\n')
 }
 
 function firstProblems(found: readonly ConfigProblem[]): readonly ConfigProblem[] {

@@ -15,7 +15,7 @@ export interface WatchOptions {
   /** Reads it all again. */
   readonly load: () => Promise<LoadedConfig>
   /** Runs something once, later; returns what calls it off. */
-  readonly after?: (ms: number, run: () => void) => () => void
+  readonly after: (ms: number, run: () => void) => () => void
 }
 
 export interface ConfigWatch {
@@ -24,17 +24,23 @@ export interface ConfigWatch {
   stop(): void
 }
 
+/** A file that is being written is read half: it counts once it says the same twice, so far apart. */
+const SETTLE_MS = 200
+/** Who writes on and on is not waited for. */
+const MAX_LOOKS = 10
+
 /**
  * Reads the configuration again every `reloadInterval` (0: never), with the files that it names,
  * and hands over what changed. What is bad or missing changes nothing; its problems are logged once
  * for as long as they are the same.
  */
 export function watchConfig(options: WatchOptions): ConfigWatch {
-  const { file, logger, onConfig, onLook, load, after = afterTimeout } = options
+  const { file, logger, onConfig, onLook, load, after } = options
   let current = options.current
   let lastSeen = current.fingerprint
   let stopped = false
   let cancel: (() => void) | undefined
+  let wake: (() => void) | undefined
 
   function schedule(): void {
     const { reloadIntervalMs } = current.config
@@ -46,8 +52,30 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     schedule()
   }
 
+  async function settled(): Promise<Seen> {
+    let seen = await readSeen(load)
+    for (let looks = 1; seen.key !== lastSeen && looks < MAX_LOOKS; looks += 1) {
+      if (!stopped) await pause()
+      if (stopped) return seen
+      const before = seen.key
+      seen = await readSeen(load)
+      if (seen.key === before) return seen
+    }
+    return seen
+  }
+
+  function pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const call = after(SETTLE_MS, resolve)
+      wake = () => {
+        call()
+        resolve()
+      }
+    })
+  }
+
   async function look(isAsked: boolean): Promise<void> {
-    const seen = await readSeen(load)
+    const seen = await settled()
     const isNew = seen.key !== lastSeen
     if (stopped || !(isNew || isAsked)) return
     lastSeen = seen.key
@@ -59,6 +87,7 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     }
     try {
       const next = seen.config()
+      assertSafe(file, current, next)
       await onConfig(next)
       current = next
       logger.info({ file }, 'configuration reloaded')
@@ -79,8 +108,26 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     stop() {
       stopped = true
       cancel?.()
+      wake?.()
     },
   }
+}
+
+/**
+ * What a start would make the best of takes registries away from a service that runs, and its images
+ * would come from where `mirrorsOnly` forbade it.
+ */
+function assertSafe(file: string, current: LoadedConfig, next: LoadedConfig): void {
+  const known = new Set(current.broken)
+  const problems = next.broken.filter((problem) => !known.has(problem))
+  if (next.blank && !current.blank) {
+    problems.push('it is empty; restart the service if it is to run without a configuration')
+  }
+  if (problems.length === 0) return
+  throw new ConfigError(
+    file,
+    problems.map((message) => ({ line: 0, path: '', message })),
+  )
 }
 
 interface Seen {
@@ -109,10 +156,4 @@ function problemsOf(thrown: unknown): readonly string[] {
     return thrown.problems.map((problem) => formatProblem(thrown.file, problem))
   }
   return [thrown instanceof Error ? thrown.message : String(thrown)]
-}
-
-function afterTimeout(ms: number, run: () => void): () => void {
-  const timer = setTimeout(run, ms)
-  timer.unref()
-  return () => clearTimeout(timer)
 }

@@ -31,6 +31,7 @@ const FALSE = /^(?:n|no|false|off)$/i
 
 /** Reads a file's tree by the schema; what does not fit is left out and noted in `findings`. */
 export function readWritten(root: YamlNode | undefined, findings: Findings): Written {
+  if (root !== undefined) findings.place('', root.line)
   // The walk leaves out whatever the schema refuses, and nothing else.
   return (root === undefined ? {} : (readMap(ConfigFile, root, '', findings) ?? {})) as Written
 }
@@ -48,7 +49,8 @@ function read(schema: Schema, node: YamlNode, path: string, findings: Findings):
 
 function readMap(schema: ObjectSchema, node: YamlNode, path: string, findings: Findings): unknown {
   if (node.kind !== 'map') {
-    findings.problem(path, `expected fields with values, got ${kindOf(node)}`)
+    const how = node.kind === 'text' ? '; write `name: value`, with a space after the colon' : ''
+    findings.problem(path, `expected fields with values, got ${kindOf(node)}${how}`)
     return undefined
   }
   const present = new Set<string>()

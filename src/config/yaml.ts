@@ -7,7 +7,15 @@ import {
   YAMLException,
 } from 'js-yaml'
 import { joinPath } from './path.ts'
-import type { ConfigProblem } from './problem.ts'
+import { type ConfigProblem, MAX_PROBLEMS } from './problem.ts'
+import { excerpt } from './yaml-excerpt.ts'
+import { yamlHint } from './yaml-hint.ts'
+
+const LINE_BREAK = /\r\n|\r|\n/
+const NO_ANCHOR =
+  'an alias of an anchor that is not there; a value that begins with * has to be in quotes'
+const NO_NAME =
+  'the name of a field must be plain text; a value that begins with { or [ has to be in quotes'
 
 /** A YAML value that knows where it stands. Scalars stay text: which type is meant, the schema says. */
 export type YamlNode =
@@ -43,18 +51,28 @@ export function parseYaml(text: string): YamlDocument {
   try {
     return new TreeBuilder(source, parseEvents(source, {}), lines).document()
   } catch (thrown) {
-    return { problems: [syntaxProblem(thrown)] }
+    return { problems: [syntaxProblem(source, thrown)] }
   }
 }
 
-function syntaxProblem(thrown: unknown): ConfigProblem {
+function syntaxProblem(source: string, thrown: unknown): ConfigProblem {
   if (!(thrown instanceof YAMLException)) {
     return { line: 0, path: '', message: 'not readable as YAML' }
   }
   // Some reasons end in a piece of the file, which may be a piece of a password.
   const reason = thrown.reason.replace(/(?:: | ").*$/s, '')
-  const line = thrown.mark === undefined ? 0 : thrown.mark.line + 1
-  return { line, path: '', message: `not valid YAML: ${reason}` }
+  const message = `not valid YAML: ${reason}`
+  if (thrown.mark === undefined) return { line: 0, path: '', message }
+  const lines = source.split(LINE_BREAK)
+  const [line, column] = [thrown.mark.line + 1, thrown.mark.column + 1]
+  const hint = yamlHint(lines, line, reason)
+  return {
+    line,
+    column,
+    path: '',
+    message: hint === undefined ? message : `${message}; ${hint}`,
+    excerpt: excerpt(lines, line, column),
+  }
 }
 
 class TreeBuilder {
@@ -63,6 +81,7 @@ class TreeBuilder {
   readonly #lines: readonly number[]
   readonly #problems: ConfigProblem[] = []
   readonly #anchors = new Map<string, YamlNode>()
+  #texts: readonly string[] | undefined
   #next = 0
 
   constructor(source: string, events: readonly Event[], lines: readonly number[]) {
@@ -112,13 +131,7 @@ class TreeBuilder {
       }
       case EVENT_ID.ALIAS: {
         const found = this.#anchors.get(this.#source.slice(event.anchorStart, event.anchorEnd))
-        if (found === undefined) {
-          this.#problem(
-            this.#lineAt(event.anchorStart),
-            path,
-            'an alias of an anchor that is not there',
-          )
-        }
+        if (found === undefined) this.#problemAt(event.anchorStart - 1, path, NO_ANCHOR)
         return found
       }
       default:
@@ -139,15 +152,16 @@ class TreeBuilder {
   #entries(path: string, mapLine: number): readonly YamlEntry[] {
     const entries = new Map<string, YamlEntry>()
     while (!this.#ended()) {
+      const start = startOf(this.#peek())
       const key = this.#value(path, mapLine)
       const line = key?.line ?? mapLine
       const name = key?.kind === 'text' ? key.text : undefined
-      if (name === undefined) this.#problem(line, path, 'the name of a field must be plain text')
+      if (name === undefined) this.#problemAt(start, path, NO_NAME)
       const value = this.#value(name === undefined ? path : joinPath(path, name), line)
       if (name === undefined || value === undefined) continue
       const first = entries.get(name)
       if (first === undefined) entries.set(name, { key: name, line, value })
-      else this.#problem(line, joinPath(path, name), `written twice, first on line ${first.line}`)
+      else this.#problemAt(start, joinPath(path, name), writtenTwice(first))
     }
     this.#next++
     return [...entries.values()]
@@ -198,6 +212,30 @@ class TreeBuilder {
   #problem(line: number, path: string, message: string): void {
     this.#problems.push({ line, path, message })
   }
+
+  /** With the line itself; of the first ones alone, since a megabyte may hold very many. */
+  #problemAt(offset: number, path: string, message: string): void {
+    const line = this.#lineAt(offset)
+    if (this.#problems.length >= MAX_PROBLEMS) {
+      this.#problem(line, path, message)
+      return
+    }
+    const column = offset - (this.#lines[line - 1] ?? 0) + 1
+    this.#texts ??= this.#source.split(LINE_BREAK)
+    const shown = excerpt(this.#texts, line, column)
+    this.#problems.push({ line, column, path, message, excerpt: shown })
+  }
+}
+
+function writtenTwice({ line }: YamlEntry): string {
+  return `written twice, first on line ${line}; keep one of them`
+}
+
+function startOf(event: Event | undefined): number {
+  if (event === undefined) return 0
+  if (event.type === EVENT_ID.SCALAR) return Math.max(0, event.valueStart)
+  if (event.type === EVENT_ID.SEQUENCE || event.type === EVENT_ID.MAPPING) return event.start
+  return event.type === EVENT_ID.ALIAS ? event.anchorStart - 1 : 0
 }
 
 /** What YAML writes for nothing: an empty value, `~` and `null`. */
@@ -207,7 +245,7 @@ export function isEmpty(node: YamlNode): boolean {
 
 function lineStarts(source: string): readonly number[] {
   const starts = [0]
-  for (const lineBreak of source.matchAll(/\r\n|\r|\n/g)) {
+  for (const lineBreak of source.matchAll(new RegExp(LINE_BREAK, 'g'))) {
     starts.push(lineBreak.index + lineBreak[0].length)
   }
   return starts

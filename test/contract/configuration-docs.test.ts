@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { ConfigFile } from '../../api/v1/config.ts'
 import type { Schema } from '../../api/v1/schema.ts'
-import { formatProblem } from '../../src/config/problem.ts'
+import { describeProblem, formatProblem } from '../../src/config/problem.ts'
 import { loadText, problemsIn } from '../support/config.ts'
 
 interface Field {
@@ -68,14 +68,25 @@ for (const name of ['docs/configuration.md', 'docs/migrating-from-image-cri-shim
   })
 }
 
-test('the commented file in deploy loads, and apart from its registries it says the defaults', async () => {
+test('the commented file in deploy loads, and says the defaults', async () => {
   const { config, warnings } = loadText(await page('deploy/image-resolver.yaml'))
 
   assert.deepEqual(warnings, [])
-  assert.deepEqual({ ...config, registries: [], criExpected: false }, loadText('').config)
+  assert.deepEqual({ ...config, criExpected: false }, loadText('').config)
+})
+
+test('the registries that the file in deploy shows load once they are uncommented', async () => {
+  const text = await page('deploy/image-resolver.yaml')
+  const uncommented = text
+    .replace(/^# (?=address: |auth: )/gm, '')
+    .replace(/^ {2}# (?=- address| {2}auth: | {2}priority: | {2}upstreams: \[docker)/gm, '  ')
+
+  const { config, warnings } = loadText(uncommented)
+
+  assert.deepEqual(warnings, [])
   assert.deepEqual(
     config.registries.map(({ name }) => name),
-    ['sealos.hub:5000', 'harbor.corp/proxy-docker', 'docker.io'],
+    ['sealos.hub:5000', 'harbor.corp/proxy-docker', 'docker.io', 'registry.corp:5000/mirror'],
   )
 })
 
@@ -101,5 +112,19 @@ test('the mistakes in the reference are what a file with them is told', async ()
   assert.deepEqual(
     shown.trim().split('\n').slice(1),
     problems.map((problem) => formatProblem(file, problem)),
+  )
+})
+
+test('what is not YAML is shown in the reference as a file with it is told', async () => {
+  const [shown = ''] = fences(await page('docs/configuration.md'), 'console').filter((text) =>
+    text.includes('anchor'),
+  )
+
+  const [problem] = problemsIn('mirrorsOnly:\n- *.k8s.io\n')
+
+  assert.ok(problem)
+  assert.equal(
+    shown.trim().split('\n').slice(1).join('\n'),
+    describeProblem('/etc/image-resolver.yaml', problem),
   )
 })

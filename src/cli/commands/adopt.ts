@@ -2,7 +2,8 @@ import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
 import { parseNormalized } from '../../reference/reference.ts'
 import { type AdoptionStep, type KnownStep, planAdoption, type UnknownStep } from '../adoption.ts'
-import type { NodeNames } from '../world.ts'
+import { waiting } from '../waiting.ts'
+import type { NodeNames, World } from '../world.ts'
 
 export interface AdoptCommandOptions {
   readonly open: () => Promise<NodeNames>
@@ -11,7 +12,7 @@ export interface AdoptCommandOptions {
   /** Whose images the registries hold that do not say so themselves. */
   readonly domain: string | undefined
   readonly json: boolean
-  readonly stdout: { write(text: string): unknown }
+  readonly world: Pick<World, 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
 type Result =
@@ -28,13 +29,15 @@ type Result =
  * @throws ResolveError CONFIG_INVALID for a domain that is none, else as NodeNames
  */
 export async function adoptCommand(options: AdoptCommandOptions): Promise<0> {
-  const { dryRun, domain, json, stdout } = options
+  const { dryRun, domain, json, world } = options
+  const { stdout } = world
   if (domain !== undefined) checkDomain(domain)
-  const node = await options.open()
+  const node = await waiting('the runtime', options.open(), world)
   try {
     const { registries } = node
     const results: Result[] = []
-    for (const step of planAdoption(await node.images(), { registries, domain })) {
+    const images = await waiting('the runtime', node.images(), world)
+    for (const step of planAdoption(images, { registries, domain })) {
       const result = await carriedOut(step, dryRun, node)
       results.push(result)
       if (!json) stdout.write(line(result))

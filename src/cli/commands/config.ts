@@ -2,7 +2,7 @@ import { findConfigFile } from '../../config/files.ts'
 import { type LoadedConfig, type LoadOptions, loadConfig } from '../../config/load.ts'
 import { namedFileWarnings } from '../../config/named-files.ts'
 import { printConfig } from '../../config/print.ts'
-import { ConfigError, formatProblem } from '../../config/problem.ts'
+import { ConfigError, describeProblem } from '../../config/problem.ts'
 
 export interface ConfigCheckOptions {
   /** As given on the command line; absent: where the daemon would look. */
@@ -36,7 +36,7 @@ export async function configCheckCommand(options: ConfigCheckOptions): Promise<0
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown
     for (const problem of thrown.problems) {
-      stderr.write(`${formatProblem(thrown.file, problem)}\n`)
+      stderr.write(`${describeProblem(thrown.file, problem)}\n`)
     }
     return 2
   }

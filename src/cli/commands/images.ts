@@ -2,12 +2,13 @@ import type { ImageRecord, ImagesResponse } from '../../../api/v1/images.ts'
 import { inkFor } from '../ink.ts'
 import { formatSize } from '../quantity.ts'
 import { type Row, table } from '../table.ts'
+import { waiting } from '../waiting.ts'
 import type { ImagesOnNode, World } from '../world.ts'
 
 export interface NodeCommandOptions {
   readonly open: () => Promise<ImagesOnNode>
   readonly json: boolean
-  readonly world: Pick<World, 'stdout' | 'environment'>
+  readonly world: Pick<World, 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
 const COLUMNS = [
@@ -24,7 +25,7 @@ export async function imagesCommand({ open, json, world }: NodeCommandOptions): 
   const { environment, stdout } = world
   const node = await open()
   try {
-    const images = await node.list()
+    const images = await waiting('the service', node.list(), world)
     const body: ImagesResponse = { images: [...images] }
     const rows = images.flatMap(toRows).sort(byName)
     stdout.write(
@@ -41,12 +42,12 @@ export async function imagesCommand({ open, json, world }: NodeCommandOptions): 
 /** Pulls an image as kubelet would, and prints its ID. */
 export async function pullCommand(
   image: string,
-  { open, json, world: { stdout } }: NodeCommandOptions,
+  { open, json, world }: NodeCommandOptions,
 ): Promise<0> {
   const node = await open()
   try {
-    const imageId = await node.pull(image)
-    stdout.write(json ? `${JSON.stringify({ imageId })}\n` : `${imageId}\n`)
+    const imageId = await waiting(`the pull of ${image}`, node.pull(image), world)
+    world.stdout.write(json ? `${JSON.stringify({ imageId })}\n` : `${imageId}\n`)
     return 0
   } finally {
     node.close()
@@ -56,11 +57,11 @@ export async function pullCommand(
 /** Removes images by any name or ID, with all their names. What is not there is a success. */
 export async function removeCommand(
   images: readonly string[],
-  { open }: Pick<NodeCommandOptions, 'open'>,
+  { open, world }: Pick<NodeCommandOptions, 'open' | 'world'>,
 ): Promise<0> {
   const node = await open()
   try {
-    for (const image of images) await node.remove(image)
+    for (const image of images) await waiting('the service', node.remove(image), world)
     return 0
   } finally {
     node.close()

@@ -2,6 +2,7 @@ import type { RepositoriesResponse, TagsResponse } from '../../../api/v1/registr
 import { toResolveError } from '../../errors.ts'
 import { inkFor } from '../ink.ts'
 import { table, visible } from '../table.ts'
+import { waiting } from '../waiting.ts'
 import type { FileOption, Page, Registries, World } from '../world.ts'
 
 export interface RegistryNamesOptions {
@@ -9,7 +10,7 @@ export interface RegistryNamesOptions {
   /** At most so many names of each registry. */
   readonly limit: number
   readonly json: boolean
-  readonly world: Pick<World, 'registries' | 'stdout' | 'stderr' | 'environment'>
+  readonly world: Pick<World, 'registries' | 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
 /** What one page of the API holds. */
@@ -36,7 +37,7 @@ export async function registryImagesCommand(
     const found: RepositoriesResponse[] = []
     for (const registry of names) {
       try {
-        found.push(await allRepositories(registries, registry, limit))
+        found.push(await waiting(registry, allRepositories(registries, registry, limit), world))
       } catch (thrown) {
         stderr.write(`image-resolver: ${visible(toResolveError(thrown).message)}\n`)
       }
@@ -74,10 +75,11 @@ export async function registryTagsCommand(
   const { stdout } = world
   const registries = await world.registries({ ...files, alone: false })
   try {
-    const { names: tags, next } = await pages(limit, async (page) => {
+    const asked = pages(limit, async (page) => {
       const { tags: names, next: more } = await registries.tags(name, repository, page)
       return { names, next: more }
     })
+    const { names: tags, next } = await waiting(name, asked, world)
     if (next !== null) tellOfMore(world, repository, limit)
     const body: TagsResponse = { registry: name, repository, tags, next }
     stdout.write(

@@ -7,7 +7,8 @@ import { toCandidateBody } from '../../resolver/candidate-body.ts'
 import type { CandidateReport } from '../../resolver/types.ts'
 import { storyOf } from '../../resolver/unresolved.ts'
 import { storyTree } from '../tree.ts'
-import type { AnswerSource } from '../world.ts'
+import { waiting } from '../waiting.ts'
+import type { AnswerSource, World } from '../world.ts'
 
 export interface ResolveCommandOptions {
   readonly reference: string
@@ -18,8 +19,7 @@ export interface ResolveCommandOptions {
   readonly node: boolean
   readonly platform?: string
   readonly open: () => Promise<AnswerSource>
-  readonly stdout: { write(text: string): unknown }
-  readonly stderr: { write(text: string): unknown }
+  readonly world: Pick<World, 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
 /**
@@ -28,11 +28,12 @@ export interface ResolveCommandOptions {
  * @returns the exit code: 0 found; 1 not; a bad configuration is thrown as CONFIG_INVALID
  */
 export async function resolveCommand(options: ResolveCommandOptions): Promise<0 | 1> {
-  const { reference, json, all, explain, node, platform, stdout, stderr } = options
+  const { reference, json, all, explain, node, platform, world } = options
+  const { stdout, stderr } = world
   const answers = await options.open()
   try {
     const asked = { node, ...(all && { all }), ...(platform !== undefined && { platform }) }
-    const answer = await answers.answer(reference, asked)
+    const answer = await waiting(whom(answers, reference), answers.answer(reference, asked), world)
     stdout.write(
       json
         ? `${JSON.stringify(toResolveResponse(answer, explain, explain || all), null, 2)}\n`
@@ -47,6 +48,11 @@ export async function resolveCommand(options: ResolveCommandOptions): Promise<0 
   } finally {
     await answers.close()
   }
+}
+
+function whom(answers: AnswerSource, reference: string): string {
+  const registries = answers.askedFor(reference)
+  return registries.length === 0 ? 'an answer' : registries.join(', ')
 }
 
 function describe(answer: Answer, explain: boolean): string {

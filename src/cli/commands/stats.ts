@@ -2,12 +2,13 @@ import type { StatsResponse } from '../../../api/v1/stats.ts'
 import { type Ink, inkFor } from '../ink.ts'
 import { formatMs, formatShare, formatSpan, formatTime } from '../quantity.ts'
 import { table } from '../table.ts'
+import { waiting } from '../waiting.ts'
 import type { FileOption, World } from '../world.ts'
 
 export interface StatsOptions {
   readonly files: FileOption
   readonly json: boolean
-  readonly world: Pick<World, 'stats' | 'stdout' | 'environment'>
+  readonly world: Pick<World, 'stats' | 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
 const LATENCY_COLUMNS = [
@@ -20,7 +21,7 @@ const LATENCY_COLUMNS = [
 /** `stats`: what the running service has counted since its start. */
 export async function statsCommand({ files, json, world }: StatsOptions): Promise<0> {
   const { environment, stdout } = world
-  const stats = await world.stats(files)
+  const stats = await waiting('the service', world.stats(files), world)
   stdout.write(
     json ? `${JSON.stringify(stats, null, 2)}\n` : describe(stats, inkFor(stdout, environment)),
   )

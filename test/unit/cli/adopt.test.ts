@@ -13,10 +13,14 @@ async function adopt(options: Partial<AdoptCommandOptions>, names: readonly stri
     dryRun: false,
     domain: undefined,
     json: false,
-    stdout: {
-      write: (chunk) => {
-        text += chunk
+    world: {
+      stdout: {
+        write: (chunk) => {
+          text += chunk
+        },
       },
+      stderr: { write: () => assert.fail('there is nothing to complain about') },
+      environment: {},
     },
     open: async () => ({
       registries: [{ ...registry, endpoint: parseAddress('http://hub:5000') }],

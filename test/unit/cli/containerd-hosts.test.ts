@@ -151,3 +151,22 @@ test('what would keep containerd from us is said', async (t) => {
   assert.match(warnings, /header\.authorization/)
   assert.doesNotMatch(warnings, /abcdefgh/)
 })
+
+test('a folder that cannot be written to is named, with the reason', async (t) => {
+  const { certs, run } = await scene(t)
+  await writeFile(certs, 'a file')
+
+  await assert.rejects(run(), {
+    code: 'DENIED',
+    message: `${certs} is no folder; name one with --write`,
+  })
+  await assert.rejects(run({ write: join(certs, 'below') }), {
+    code: 'DENIED',
+    message: `${join(certs, 'below')} cannot be written: a part of its path is no folder`,
+  })
+  // Which Node 20 would try to make for ever.
+  await assert.rejects(run({ write: '/proc/none' }), {
+    code: 'DENIED',
+    message: '/proc/none cannot be written: the folder above it is not there',
+  })
+})

@@ -42,15 +42,23 @@ const SICK: RegistryStatus = {
   lastError: { code: 'UNAVAILABLE', message: 'harbor.corp: connect ECONNREFUSED' },
 }
 
+const ASKED: RegistryStatus = {
+  ...NEVER,
+  latencyMs: 250,
+  lastSuccessAt: '2026-01-31T12:00:02.000Z',
+}
+
 interface Scene {
+  /** What the registries say now; without `alone` also what the service has seen of them. */
   readonly statuses?: readonly RegistryStatus[]
+  readonly seen?: readonly RegistryStatus[]
   readonly alone?: string
   /** By registry and repository; a registry without any has no catalogue. */
   readonly holds?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>
 }
 
 /** A world with these registries, and what was asked of them. */
-function scene({ statuses = [WELL, NEVER], alone, holds = {} }: Scene = {}) {
+function scene({ statuses = [WELL, ASKED], seen = statuses, alone, holds = {} }: Scene = {}) {
   const opened: Parameters<World['registries']>[0][] = []
   const pages: Page[] = []
   let closed = 0
@@ -60,9 +68,11 @@ function scene({ statuses = [WELL, NEVER], alone, holds = {} }: Scene = {}) {
     const shown = names.slice(from, from + page.n)
     return { shown, next: from + page.n < names.length ? (shown.at(-1) ?? null) : null }
   }
-  const registries: Registries = {
-    alone,
-    statuses: async () => ({ registries: [...statuses] }),
+  const registries = (direct: boolean): Registries => ({
+    alone: direct ? undefined : alone,
+    statuses: async () => ({
+      registries: [...(direct || alone !== undefined ? statuses : seen)],
+    }),
     names: async () => statuses.map(({ name }) => name),
     repositories: async (registry, page) => {
       const found = holds[registry]
@@ -79,35 +89,63 @@ function scene({ statuses = [WELL, NEVER], alone, holds = {} }: Scene = {}) {
     close: async () => {
       closed += 1
     },
-  }
+  })
   const open: World['registries'] = async (options) => {
     opened.push(options)
-    return registries
+    return registries(options.alone)
   }
   return { world: { registries: open }, opened, pages, closed: () => closed }
 }
 
-test('registry status shows each registry in a line, its last error below, and ends with 1', async () => {
-  const { world, opened, closed } = scene({ statuses: [WELL, SICK, NEVER] })
+const SOUND = { ...SICK, healthy: true, latencyMs: 3, lastSuccessAt: ASKED.lastSuccessAt }
+
+test('registry status shows what each registry said now, and what the service makes of it', async () => {
+  const { lastError: _, ...answers } = SOUND
+  const { world, opened, closed } = scene({
+    statuses: [WELL, { ...answers, state: 'closed', retryAt: null, lastFailureAt: null }, ASKED],
+    seen: [{ ...WELL, latencyMs: 99 }, SICK, NEVER],
+  })
 
   const { code, out, err } = await runCli(['registry', 'status', '-f', 'x'], world)
 
-  assert.equal(code, 1)
+  assert.equal(code, 0)
   assert.equal(
     out,
     [
-      'NAME             ADDRESS                  PRIORITY  HEALTHY  STATE          LATENCY    LEFT',
-      'hub:5000         http://hub:5000              1000  yes      in use           12 ms  76/100',
-      'harbor.corp/hub  https://harbor.corp/hub       500  no       left alone           -       5',
+      'NAME             ADDRESS                  PRIORITY  HEALTHY  LATENCY  CHECKED               STATE            LEFT',
+      'hub:5000         http://hub:5000              1000  yes        12 ms  2026-01-31 12:00:00Z  in use         76/100',
+      'harbor.corp/hub  https://harbor.corp/hub       500  yes       3.0 ms  2026-01-31 12:00:02Z  left alone          5',
       '  2026-01-31 12:00:01Z UNAVAILABLE: harbor.corp: connect ECONNREFUSED',
-      '  not asked again before 2026-01-31 12:00:30Z',
-      'quay.io          https://quay.io                 0  yes      not asked yet        -       5',
+      '  not asked again by the service before 2026-01-31 12:00:30Z',
+      'quay.io          https://quay.io                 0  yes       250 ms  2026-01-31 12:00:02Z  not asked yet       5',
       '',
     ].join('\n'),
   )
   assert.equal(err, '')
-  assert.deepEqual(opened, [{ file: 'x', alone: false }])
-  assert.equal(closed(), 1)
+  assert.deepEqual(opened, [
+    { file: 'x', alone: false },
+    { file: 'x', alone: true },
+  ])
+  assert.equal(closed(), 2)
+})
+
+test('a registry that the service never asked is not healthy when it does not answer now', async () => {
+  const { world } = scene({ statuses: [SICK], seen: [{ ...NEVER, name: SICK.name }] })
+
+  const { code, out } = await runCli(['registry', 'status'], world)
+
+  assert.equal(code, 1)
+  assert.match(out, / no +- +2026-01-31 12:00:01Z +not asked yet .*\n.* UNAVAILABLE: /)
+})
+
+test('of a registry that the service alone knows, or does not know yet, it is said that nobody knows', async () => {
+  const { world } = scene({ statuses: [WELL], seen: [ASKED] })
+
+  const { code, out } = await runCli(['registry', 'status'], world)
+
+  assert.equal(code, 1)
+  assert.match(out, /^hub:5000 .* yes +12 ms .* not loaded yet /m)
+  assert.match(out, /^quay\.io .* unknown +- +- +in use /m)
 })
 
 test('when all registries are well, registry status ends with 0', async () => {
@@ -116,14 +154,19 @@ test('when all registries are well, registry status ends with 0', async () => {
   assert.equal((await runCli(['registry', 'status'], world)).code, 0)
 })
 
-test('without a service registry status says that it asked by itself; with --check it was told to', async () => {
+test('without a service registry status says what is not known; with --check no service is asked', async () => {
   const alone = scene({ alone: 'no service answers at http://127.0.0.1:9430' })
   const told = scene()
 
   const found = await runCli(['registry', 'status'], alone.world)
   const checked = await runCli(['registry', 'status', '--check'], told.world)
 
-  assert.match(found.err, /no service answers at \S+; each registry was asked from here, now\n$/)
+  assert.match(
+    found.err,
+    /no service answers at \S+; what it makes of the registries is not known\n$/,
+  )
+  assert.deepEqual(alone.opened, [{ file: undefined, alone: false }])
+  assert.match(found.out, /^hub:5000 .* yes .* - +76\/100$/m)
   assert.equal(checked.err, '')
   assert.deepEqual(told.opened, [{ file: undefined, alone: true }])
 })
@@ -142,22 +185,24 @@ test('registry status without registries says so', async () => {
 
 test('registry status names every state of a registry', async () => {
   const states = ['open', 'parked', 'half-open', 'closed'] as const
-  const statuses = states.map((state) => ({ ...SICK, state }))
+  const statuses = states.map((state) => ({ ...SICK, name: state, state }))
 
   const { out } = await runCli(['registry', 'status'], scene({ statuses }).world)
 
-  for (const words of ['left alone', 'wants a pause', 'on probation', 'failed']) {
+  for (const words of ['left alone', 'wants a pause', 'on probation', 'in use']) {
     assert.ok(out.includes(`  ${words}  `), words)
   }
 })
 
-test('registry status --json is the body of GET /registries, without colours on a terminal', async () => {
+test('registry status --json is the body of GET /registries with what was measured, without colours', async () => {
   const { world } = scene({ statuses: [SICK] })
 
   const { code, out } = await runCli(['registry', 'status', '--json'], { ...world, terminal: true })
 
   assert.equal(code, 1)
-  assert.deepEqual(JSON.parse(out), { registries: [SICK] })
+  assert.deepEqual(JSON.parse(out), {
+    registries: [{ ...SICK, checkedAt: SICK.lastFailureAt, service: 'used' }],
+  })
 })
 
 test('a terminal sees in colour who is well', async () => {
@@ -250,19 +295,39 @@ test('a repository that is not there ends registry tags with 1', async () => {
 })
 
 test('wrong use of the registry commands ends with 2 and teaches the right one', async () => {
-  const mistakes: readonly (readonly [readonly string[], RegExp])[] = [
-    [['registry'], /no command registry\n\nUsage: image-resolver registry status\|images\|tags/],
-    [['registry', 'nope'], /no command registry nope\n\nUsage: image-resolver registry status\|/],
-    [['registry', 'status', 'x'], /registry status takes no words after it/],
-    [['registry', 'tags', 'x'], /takes the name of a registry and a repository there/],
-    [['registry', 'images', '--check'], /registry images has no option --check/],
-    [['registry', 'images', '--limit', '0'], /--limit is a number.*\n\nUsage: .*registry images/],
-    [['registry', 'images', '--limit', 'all'], /--limit is a number from 1 to 1000000/],
+  const usage = 'Usage: image-resolver registry'
+  const mistakes: readonly (readonly [readonly string[], string])[] = [
+    [['registry'], `registry needs a word after it\n${usage} status|images|tags`],
+    [['registry', 'stauts'], `registry stauts; did you mean registry status?\n${usage} status|`],
+    [['registry', 'nope'], `no command registry nope\n${usage} status|`],
+    [['registry', 'status', 'x'], `registry status takes no words after it\n${usage} status `],
+    [
+      ['registry', 'tags', 'x'],
+      `takes the name of a registry and a repository there\n${usage} tags`,
+    ],
+    [['registry', 'images', '--check'], 'registry images has no option --check'],
+    [['registry', 'images', '--limit', '0'], `from 1 to 1000000\n${usage} images`],
+    [['registry', 'images', '--limit', 'all'], '--limit is a number from 1 to 1000000'],
   ]
   for (const [args, expected] of mistakes) {
     const { code, err } = await runCli(args)
 
     assert.equal(code, 2, args.join(' '))
-    assert.match(err, expected)
+    assert.ok(err.includes(expected), err)
   }
+})
+
+test('who waits for a registry is told of it by name, with a running clock', async () => {
+  const { world } = scene({ holds: { 'hub:5000': { 'library/nginx': ['latest'] } } })
+  const every = (_ms: number, run: () => void) => {
+    run()
+    return () => {}
+  }
+
+  const { err } = await runCli(['registry', 'tags', 'hub:5000', 'library/nginx'], {
+    ...world,
+    every,
+  })
+
+  assert.equal(err, 'image-resolver: still waiting for hub:5000 (1 s)\n')
 })

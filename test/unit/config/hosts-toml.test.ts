@@ -80,6 +80,7 @@ test('mirrors of Docker Hub come in the order of their file, and its registry ne
     ],
     mirrorsOnly: [],
     warnings: [],
+    broken: [],
   })
 })
 
@@ -110,7 +111,7 @@ for (const server of [
   test(`${server} is Docker Hub itself`, async () => {
     const result = await readDockerHub(`server = "${server}"`)
 
-    assert.deepEqual(result, { entries: [], mirrorsOnly: [], warnings: [] })
+    assert.deepEqual(result, { entries: [], mirrorsOnly: [], warnings: [], broken: [] })
   })
 }
 
@@ -267,7 +268,7 @@ test('a host that no image name leads to, and that must not resolve, is left out
 test('a host that is only pushed to is not asked', async () => {
   const result = await readDockerHub('[host."https://m.corp"]', 'capabilities = ["push"]')
 
-  assert.deepEqual(result, { entries: [], mirrorsOnly: [], warnings: [] })
+  assert.deepEqual(result, { entries: [], mirrorsOnly: [], warnings: [], broken: [] })
 })
 
 test('an empty list of capabilities means all of them, in any case of letters', async () => {
@@ -557,6 +558,7 @@ test('a folder that is not there has nothing to say, and that is said', async ()
     entries: [],
     mirrorsOnly: [],
     warnings: ['/nowhere/certs.d: there is no such folder'],
+    broken: ['/nowhere/certs.d: there is no such folder'],
   })
 })
 

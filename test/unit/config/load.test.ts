@@ -61,16 +61,19 @@ test('without a file the defaults hold, and no file is read', async () => {
   assert.deepEqual(loaded, {
     config: { file: undefined, ...DEFAULTS },
     warnings: [],
+    broken: [],
+    blank: true,
     fingerprint: '',
   })
 })
 
 for (const text of ['', '# nothing here\n', '---\n', '{}\n']) {
   test(`a file with ${JSON.stringify(text)} means the defaults`, () => {
-    const { config, warnings } = loadText(text)
+    const { blank, config, warnings } = loadText(text)
 
     assert.deepEqual(config, { file: '/etc/x.yaml', ...DEFAULTS })
     assert.deepEqual(warnings, [])
+    assert.equal(blank, !text.includes('{}'))
   })
 }
 
@@ -443,11 +446,11 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   [
     'registries: ["http://u:pw@hub.corp"]\n',
     'registries[0]',
-    /^expected fields with values, got text$/,
+    /^expected fields with values, got text;/,
   ],
   ['auth: {user: x}\n', 'auth', /^expected text, got fields$/],
   ['- a\n', '', /^expected fields with values, got a list$/],
-  ['just text\n', '', /^expected fields with values, got text$/],
+  ['just text\n', '', /^expected fields with values, got text;/],
   ['image: state\n', 'image', /is not an absolute path/],
   ['http: {listen: "9430"}\n', 'http.listen', /is not host:port/],
   ['shim: /run/x.sock\ncri: unix:///var/run/x.sock\n', 'cri', /the same socket as shim/],
@@ -461,7 +464,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
     /an empty list serves nothing/,
   ],
   ['verifyDigest: 1\n', 'verifyDigest', /^expected true or false/],
-  ['mirror: true\n', 'mirror', /^expected fields with values, got text$/],
+  ['mirror: true\n', 'mirror', /^expected fields with values, got text;/],
   ['mirror: {enabled: 1}\n', 'mirror.enabled', /^expected true or false/],
   ['pull: {byDigest: 1}\n', 'pull.byDigest', /^expected true or false/],
   ['mirrorsOnly: docker.io\n', 'mirrorsOnly', /^expected a list, got text$/],

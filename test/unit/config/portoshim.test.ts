@@ -235,5 +235,5 @@ test('what is odd elsewhere in that file is not ours to say', () => {
 })
 
 test('what is no YAML is refused by its line', () => {
-  assert.match(problemsIn('Images: [\n').join(), /^\/etc\/portoshim.yaml:\d+: not valid YAML: /)
+  assert.match(problemsIn('Images: [\n').join(), /^\/etc\/portoshim.yaml:\d+:\d+: not valid YAML: /)
 })

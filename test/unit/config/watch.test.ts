@@ -15,6 +15,7 @@ function watched(start: string) {
   const state = {
     clock,
     text: start as string | Error,
+    broken: [] as readonly string[],
     reads: 0,
     duringRead: undefined as (() => void) | undefined,
     refuse: undefined as Error | undefined,
@@ -39,11 +40,18 @@ function watched(start: string) {
       state.reads++
       state.duringRead?.()
       if (state.text instanceof Error) throw state.text
-      return parse(state.text)
+      return { ...parse(state.text), broken: state.broken }
     },
     after: (ms, run) => clock.after(ms, run),
   })
-  return { ...watch, state }
+  /** Each text for so many milliseconds. */
+  const says = async (...texts: readonly (readonly [string | Error, number])[]): Promise<void> => {
+    for (const [text, ms] of texts) {
+      state.text = text
+      await clock.advance(ms)
+    }
+  }
+  return { ...watch, says, state }
 }
 
 test('a changed file is handed over once, an unchanged one never', async () => {
@@ -63,14 +71,9 @@ test('a changed file is handed over once, an unchanged one never', async () => {
 })
 
 test('a bad file changes nothing, and its problems are logged once for as long as they stay', async () => {
-  const { state } = watched('debug: false\n')
+  const { says, state } = watched('debug: false\n')
 
-  state.text = 'adress: x\n'
-  await state.clock.advance(60_000)
-  state.text = 'timeout: 5\n'
-  await state.clock.advance(60_000)
-  state.text = 'debug: true\n'
-  await state.clock.advance(60_000)
+  await says(['adress: x\n', 60_000], ['timeout: 5\n', 60_000], ['debug: true\n', 60_000])
 
   assert.deepEqual(
     state.errors.map(({ problems }) => problems),
@@ -86,26 +89,18 @@ test('a bad file changes nothing, and its problems are logged once for as long a
 })
 
 test('whether what the file says is in force is told after each change of it', async () => {
-  const { state } = watched('debug: false\n')
+  const { says, state } = watched('debug: false\n')
 
-  state.text = 'adress: x\n'
-  await state.clock.advance(30_000)
-  state.text = 'debug: false\n'
-  await state.clock.advance(15_000)
-  state.text = 'debug: true\n'
-  await state.clock.advance(30_000)
+  await says(['adress: x\n', 30_000], ['debug: false\n', 15_000], ['debug: true\n', 30_000])
 
   assert.deepEqual(state.looks, [false, true, true])
 })
 
 test('a file that is gone changes nothing, is logged once, and is read again when it is back', async () => {
-  const { state } = watched('debug: false\n')
+  const { says, state } = watched('debug: false\n')
   const gone = new ConfigError(FILE, [{ line: 0, path: '', message: 'there is no such file' }])
 
-  state.text = gone
-  await state.clock.advance(60_000)
-  state.text = 'debug: false\n'
-  await state.clock.advance(60_000)
+  await says([gone, 60_000], ['debug: false\n', 60_000])
 
   assert.deepEqual(
     state.errors.map(({ problems }) => problems),
@@ -139,12 +134,63 @@ test('the interval of the new file holds from then on', async () => {
   const { state } = watched('reloadInterval: 10s\n')
 
   state.text = 'reloadInterval: 1m\n'
-  await state.clock.advance(10_000)
+  await state.clock.advance(10_200)
   await state.clock.advance(59_000)
   const readsBefore = state.reads
   await state.clock.advance(1000)
 
-  assert.deepEqual([readsBefore, state.reads], [1, 2])
+  assert.deepEqual([readsBefore, state.reads], [2, 3])
+})
+
+test('a file that is being written is not taken half', async () => {
+  const { says, state } = watched('debug: false\n')
+
+  await says(['', 15_050], ['debug: true\n', 200], ['debug: true\nforce: true\n', 1_000])
+
+  assert.deepEqual(
+    state.applied.map(({ config }) => config.force),
+    [true],
+  )
+  assert.deepEqual(state.errors, [])
+})
+
+test('a file that is written on and on is taken as it is after two seconds', async () => {
+  const { says, state } = watched('debug: false\n')
+  const lines = Array.from({ length: 12 }, (_, n) => [`# ${n}\ndebug: true\n`, 200] as const)
+
+  await says(['debug: true\n', 15_000], ...lines)
+
+  assert.equal(state.applied.length, 1)
+})
+
+test('a file that was emptied changes nothing; one that says so does', async () => {
+  const { says, state } = watched('mirrorsOnly: [docker.io]\n')
+
+  await says(['# all is gone\n', 60_000], ['{}\n', 60_000])
+
+  assert.deepEqual(
+    state.errors.map(({ problems }) => problems),
+    [['/etc/x.yaml: it is empty; restart the service if it is to run without a configuration']],
+  )
+  assert.deepEqual(
+    state.applied.map(({ config }) => config.mirrorsOnly),
+    [[]],
+  )
+})
+
+test('a file elsewhere that breaks changes nothing until it is whole again', async () => {
+  const { says, state } = watched('debug: false\n')
+
+  state.broken = ['/certs.d/a.b/hosts.toml: not TOML']
+  await says(['debug: true\n', 60_000])
+  state.broken = []
+  await says(['debug: true # now\n', 60_000])
+
+  assert.deepEqual(
+    state.errors.map(({ problems }) => problems),
+    [['/etc/x.yaml: /certs.d/a.b/hosts.toml: not TOML']],
+  )
+  assert.equal(state.applied.length, 1)
 })
 
 test('with an interval of 0 the file is never read again', async () => {

@@ -1,0 +1,30 @@
+import { status } from '@grpc/grpc-js'
+import type { RuntimeError } from './call.ts'
+
+/** What a failed connect says, in the words of the gRPC library, and what it means. */
+const MEANINGS: readonly (readonly [RegExp, (socket: string) => string])[] = [
+  [/\bENOENT\b/, (socket) => `there is no socket at ${socket}`],
+  [/\bE(?:ACCES|PERM)\b/, (socket) => `no right to use ${socket}: try it as root`],
+  [/\bECONNREFUSED\b/, (socket) => `nobody listens at ${socket}`],
+  [/Protocol error/, (socket) => `what listens at ${socket} is no gRPC server`],
+  [/^No connection established/, (socket) => `nobody answers at ${socket}`],
+  [/^Connection dropped/, (socket) => `the connection to ${socket} broke off`],
+]
+
+/**
+ * Why a call found nobody on a unix socket. The library tells of it in its own words, which name
+ * neither the runtime nor what to do.
+ *
+ * @returns undefined when somebody answered, so that `details` are that one's words
+ */
+export function unreachable(
+  socket: string,
+  { code, details }: Pick<RuntimeError, 'code' | 'details'>,
+): string | undefined {
+  // A deadline that the runtime itself tells of reads `context deadline exceeded`.
+  if (code === status.DEADLINE_EXCEEDED && details.startsWith('Deadline exceeded after')) {
+    return `${socket} does not answer in time`
+  }
+  if (!/^(?:No connection established|Connection dropped)/.test(details)) return undefined
+  return MEANINGS.find(([pattern]) => pattern.test(details))?.[1](socket)
+}
