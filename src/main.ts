@@ -4,7 +4,9 @@ import { run } from './cli/run.ts'
 
 // A reader that has seen enough (`| head`) is no mistake.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`image-resolver: standard output cannot be written (${error.code})\n`)
+  process.exit(1)
 })
 
 process.exitCode = await run(process.argv.slice(2), {
@@ -19,5 +21,5 @@ process.exitCode = await run(process.argv.slice(2), {
   registries: async (options) =>
     (await import('./service/registry-access.ts')).openRegistries(options),
   stats: async (options) => (await import('./service/running-stats.ts')).readStats(options),
-  answers: async (options) => (await import('./daemon.ts')).openAnswers(options),
+  answers: async (options) => (await import('./service/answer-source.ts')).openAnswers(options),
 })

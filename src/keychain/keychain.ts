@@ -15,7 +15,7 @@ import { SecretFiles } from './secret-file.ts'
 export interface KeychainOptions {
   readonly config: KeychainConfig
   readonly logger: Pick<Logger, 'warn'>
-  /** Milliseconds since the epoch. */
+  /** Milliseconds of a clock that nobody sets: what is kept for minutes must not be kept for hours. */
   readonly now: () => number
   /** Of which helpers and providers are given a part; default: the process's. */
   readonly environment?: Environment

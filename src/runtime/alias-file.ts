@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readFileSync, renameSync } from 'node:fs'
+import { closeSync, fstatSync, readFileSync, renameSync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { ForeignFileError, openOwnFileSync } from '../own-file.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
 /** Some fifty thousand names; a node has a few hundred. */
@@ -33,16 +34,16 @@ export interface MirrorRecord {
 const NO_RECORDS: AliasRecords = { aliases: [], mirrors: [], pending: [] }
 
 /**
- * What was written last. A file that cannot be understood is set aside as `<path>.damaged`, with a
- * warning: images are then pulled again, which mends it.
+ * What was written last. A file that cannot be understood, or that others may have written, is set
+ * aside as `<path>.damaged`, with a warning: images are then pulled again, which mends it.
  */
 export function readAliasFile(path: string, log: Pick<Logger, 'warn'>): AliasRecords {
   try {
-    return parseRecords(readText(path))
+    const text = readText(path)
+    return text === undefined ? NO_RECORDS : parseRecords(text)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return NO_RECORDS
     log.warn({ err: error, path }, 'the names of images cannot be read; starting without them')
-    if (!(error instanceof DamagedError)) return NO_RECORDS
+    if (!(error instanceof DamagedError || error instanceof ForeignFileError)) return NO_RECORDS
   }
   try {
     renameSync(path, `${path}.damaged`)
@@ -81,8 +82,9 @@ class DamagedError extends Error {
   override readonly name = 'DamagedError'
 }
 
-function readText(path: string): string {
-  const file = openSync(path, 'r')
+function readText(path: string): string | undefined {
+  const file = openOwnFileSync(path)
+  if (file === undefined) return undefined
   try {
     const { size } = fstatSync(file)
     if (size > MAX_BYTES) throw new DamagedError(`${size} bytes, at most ${MAX_BYTES} are read`)

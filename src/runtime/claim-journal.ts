@@ -1,5 +1,7 @@
-import { mkdir, open, stat, truncate } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ForeignFileError, openOwnFile } from '../own-file.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
 /** Thousands of pulls that all were interrupted; more is none of ours. */
@@ -37,6 +39,8 @@ export function openClaimJournal(folder: string, log: Pick<Logger, 'warn'>): Cla
   let lines = ''
   let mustSync = false
   let isMade = false
+  // What stands there from before, or from a disk that was full, may lack the end of its last line.
+  let isWhole = false
   let isBroken = false
   let last: Promise<void> = Promise.resolve()
   let next: Promise<void> | undefined
@@ -44,9 +48,21 @@ export function openClaimJournal(folder: string, log: Pick<Logger, 'warn'>): Cla
 
   const load = (): Promise<void> => {
     loaded ??= quietly(async () => {
-      for (const entry of await readEntries(path)) apply(entries, entry)
+      for (const entry of await believedEntries()) apply(entries, entry)
     })
     return loaded
+  }
+
+  /** Those of a file that somebody else may have written are not ours to end. */
+  async function believedEntries(): Promise<readonly Entry[]> {
+    try {
+      return await readEntries(path)
+    } catch (err) {
+      if (!(err instanceof ForeignFileError)) throw err
+      log.warn({ err, path }, 'the journal of pulls is not believed; starting without it')
+      await rename(path, `${path}.damaged`)
+      return []
+    }
   }
 
   function quietly(work: () => Promise<void>): Promise<void> {
@@ -74,10 +90,16 @@ export function openClaimJournal(folder: string, log: Pick<Logger, 'warn'>): Cla
 
   async function flush(batch: string, sync: boolean): Promise<void> {
     // Nothing is open, so nothing need be remembered.
-    if (entries.size === 0 && !sync) return truncate(path)
+    if (entries.size === 0 && !sync) return within(path, WRITE, (file) => file.truncate())
     if (!isMade) await mkdir(folder, { recursive: true, mode: 0o700 })
-    await appendTo(path, batch, sync)
-    if (sync && !isMade) await appendTo(folder, '', true)
+    await within(path, APPEND, async (file) => {
+      const cut = isWhole ? '' : '\n'
+      isWhole = false
+      await file.appendFile(cut + batch)
+      isWhole = true
+      if (sync) await file.datasync()
+    })
+    if (sync && !isMade) await syncFolder(folder)
     isMade ||= sync
   }
 
@@ -102,14 +124,30 @@ export function openClaimJournal(folder: string, log: Pick<Logger, 'warn'>): Cla
   }
 }
 
-/** A folder is opened for nothing but its sync. */
-async function appendTo(path: string, text: string, sync: boolean): Promise<void> {
-  const file = await open(path, text === '' ? 'r' : 'a', 0o600)
+const { O_APPEND, O_CREAT, O_RDONLY, O_WRONLY } = constants
+const WRITE = O_WRONLY
+const APPEND = O_WRONLY | O_APPEND | O_CREAT
+
+/** undefined: there is no such file. */
+async function within<T>(
+  path: string,
+  flags: number,
+  work: (file: FileHandle) => Promise<T>,
+): Promise<T | undefined> {
+  const file = await openOwnFile(path, flags)
   try {
-    if (text !== '') await file.appendFile(text)
-    if (sync) await file.datasync()
+    return file === undefined ? undefined : await work(file)
   } finally {
-    await file.close()
+    await file?.close()
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.datasync()
+  } finally {
+    await folder.close()
   }
 }
 
@@ -128,15 +166,12 @@ function apply(entries: Map<string, readonly string[]>, { begin, wanted = [], do
 
 /** A line that was cut short belongs to a pull that never began. */
 async function readEntries(path: string): Promise<readonly Entry[]> {
-  const found = await stat(path).catch(() => undefined)
-  if (found === undefined) return []
-  if (found.size > MAX_BYTES) throw new Error(`${found.size} bytes, at most ${MAX_BYTES} are read`)
-  const file = await open(path, 'r')
-  try {
-    return (await file.readFile('utf8')).split('\n').flatMap(parseEntry)
-  } finally {
-    await file.close()
-  }
+  const text = await within(path, O_RDONLY, async (file) => {
+    const { size } = await file.stat()
+    if (size > MAX_BYTES) throw new Error(`${size} bytes, at most ${MAX_BYTES} are read`)
+    return file.readFile('utf8')
+  })
+  return (text ?? '').split('\n').flatMap(parseEntry)
 }
 
 function parseEntry(line: string): readonly Entry[] {

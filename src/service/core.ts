@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { Config } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
 import { detectRuntime } from '../config/socket.ts'
@@ -8,11 +8,12 @@ import { credentialsFingerprint } from '../registry/auth-config.ts'
 import { RegistryHealth } from '../registry/health.ts'
 import type { RegistryImages } from '../registry/image-source.ts'
 import { ConfiguredRegistries } from '../registry/registries.ts'
-import { Answers, type Node } from '../resolver/answers.ts'
+import { Answers } from '../resolver/answers.ts'
 import { type CacheLimits, ResolutionCache } from '../resolver/cache.ts'
 import { CacheKeeper } from '../resolver/cache-keeper.ts'
 import { systemClock } from '../resolver/clock.ts'
 import { resolutionKey } from '../resolver/key.ts'
+import type { Node } from '../resolver/node-view.ts'
 import { Resolver } from '../resolver/resolver.ts'
 import type { Keychain } from '../resolver/types.ts'
 import type { Runtime } from '../runtime/runtime.ts'
@@ -41,6 +42,8 @@ export interface Core {
   /** How registries are spoken to; another one after a configuration that changes that. */
   images(): Promise<RegistryImages>
   readonly keychain: Keychain
+  /** What registries see in `Via`, where we may be one of them: nobody else is called so. */
+  readonly via: string
   /** The runtime's socket: as configured, else the first known one that is there by now. */
   runtimeSocket(): string | undefined
   /**
@@ -51,7 +54,7 @@ export interface Core {
   runtime(): Promise<Runtime>
   /** Lets the cache outlive the process. */
   readonly keeper: CacheKeeper
-  /** Takes over the registries; what was cached under the old ones is not found any more. */
+  /** Takes over the registries; what was cached under other ones is not found any more. */
   reconfigure(config: Config): void
   close(): Promise<void>
 }
@@ -67,10 +70,11 @@ export function createCore(
   meters.configuration.loadedAt = systemClock.now()
   const cache = new ResolutionCache(cacheLimits(initial), systemClock.now, steady)
   const health = new RegistryHealth({ now: systemClock.now, steady })
+  const via = `image-resolver-${randomUUID()}`
   let config = initial
   let registries = registriesOf(config, 1)
   const replaceable = { clock: systemClock, graceMs: LIMITS.totalMs }
-  const images = new Replaceable(() => openImages(config), replaceable)
+  const images = new Replaceable(() => openImages(config, via), replaceable)
   const secrets = new Replaceable(() => openSecrets(config, logger), replaceable)
   const keychain: Keychain = {
     credentials: async (...place) => (await secrets.get()).credentials(...place),
@@ -89,6 +93,7 @@ export function createCore(
     limits: LIMITS,
     fingerprint: credentialsFingerprint,
     keychain,
+    keepsForOthers: () => keepsForOthers(config),
     verifyDigest: () => config.verifyDigest,
     ready: () => Promise.all([images.get(), secrets.get()]),
     observer: meterResolutions(meters),
@@ -124,17 +129,20 @@ export function createCore(
     meters,
     images: () => images.get(),
     keychain,
+    via,
     runtimeSocket,
     runtime: () => runtime.get(),
     keeper,
     reconfigure(next) {
       const previous = config
       config = next
-      registries = registriesOf(next, registries.generation + 1)
+      if (differs(decisive(previous), decisive(next))) {
+        registries = registriesOf(next, registries.generation + 1)
+      }
       cache.reconfigure(cacheLimits(next))
       if (differs([previous.proxy, previous.realms], [next.proxy, next.realms])) images.replace()
       if (differs(previous.keychain, next.keychain)) secrets.replace()
-      meters.configuration.generation = registries.generation
+      meters.configuration.generation += 1
       meters.configuration.loadedAt = systemClock.now()
     },
     async close() {
@@ -146,8 +154,22 @@ export function createCore(
   }
 }
 
+/** What stands in an entry is for its own registry; these may hold something for any. */
+function keepsForOthers({ keychain }: Config): boolean {
+  const { credentialProviders, dockerConfigs, pullSecrets } = keychain
+  return dockerConfigs.length + pullSecrets.length > 0 || credentialProviders !== undefined
+}
+
 function registriesOf(config: Config, generation: number): ConfiguredRegistries {
   return new ConfiguredRegistries(config.registries, generation, config.mirrorsOnly)
+}
+
+/**
+ * What an answer hangs on. A comment that is added must not make ten thousand nodes ask anew, nor
+ * forget what is known of registries that are down.
+ */
+function decisive({ keychain, mirrorsOnly, proxy, realms, registries, verifyDigest }: Config) {
+  return [keychain, mirrorsOnly, proxy, realms, registries, verifyDigest]
 }
 
 function cacheLimits({ cache }: Config): CacheLimits {
@@ -171,14 +193,14 @@ function registriesFingerprint({ registries, mirrorsOnly }: Config): string {
     .digest('hex')
 }
 
-async function openImages({ proxy, realms }: Config): Promise<RegistryImages> {
+async function openImages({ mirror, proxy, realms }: Config, via: string): Promise<RegistryImages> {
   const { RegistryImages } = await import('../registry/image-source.ts')
-  return new RegistryImages({ proxy, realms })
+  return new RegistryImages({ proxy, realms, ...(mirror.enabled && { via }) })
 }
 
 async function openSecrets({ keychain: config }: Config, logger: Logger) {
   const { openKeychain } = await import('../keychain/keychain.ts')
-  return openKeychain({ config, logger, now: systemClock.now })
+  return openKeychain({ config, logger, now: steady })
 }
 
 async function openNode(

@@ -75,12 +75,27 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> 
 
 async function openMirror(core: Core, logger: Logger) {
   const { mirrorRoutes } = await import('../http/mirror/routes.ts')
-  const { health, images, meters, resolver } = core
+  const { placeOf } = await import('../http/place.ts')
+  const { health, images, meters, resolver, via } = core
   const source = {
     open: async (request: ImageRequest, content: ContentRequest) =>
       (await images()).open(metered(request, meters, logger), content),
     tags: async (request: TagsRequest) => (await images()).tags(request),
   }
-  return (app: Parameters<typeof mirrorRoutes>[0]): void =>
-    mirrorRoutes(app, { resolver, source, health, logger })
+  return (app: Parameters<typeof mirrorRoutes>[0]): void => {
+    // Runtimes bring no token to loopback, so that there all who come are strangers.
+    const isOpen = (): boolean => placeOf(app.server.address()) === 'loopback'
+    mirrorRoutes(app, {
+      resolver: {
+        candidates: (reference) => resolver.candidates(reference),
+        credentials: (candidate) => resolver.credentials(candidate, isOpen()),
+        resolve: (reference, asked) =>
+          resolver.resolve(reference, { ...asked, stranger: isOpen() }),
+      },
+      source,
+      health,
+      logger,
+      via,
+    })
+  }
 }

@@ -1,12 +1,12 @@
 import type { ImageRecord } from '../../api/v1/images.ts'
-import { findConfigFile } from '../config/files.ts'
-import { loadConfig } from '../config/load.ts'
 import { ResolveError } from '../errors.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import { openRuntimeChannel } from '../runtime/channel.ts'
 import { type CriClient, createCriClient } from '../runtime/cri-client.ts'
 import { pullImageRequest } from '../runtime/pull-request.ts'
 import type { CriVersion, NodeImage } from '../runtime/types.ts'
+import { unreachable } from '../runtime/unreachable.ts'
+import { type ConfigPlace, readConfig } from './config-place.ts'
 
 export interface NodeImagesOptions {
   /** Path of our own CRI socket. */
@@ -15,18 +15,10 @@ export interface NodeImagesOptions {
 }
 
 /** Through the socket of the service that runs with this configuration. */
-export async function openNodeImages({
-  file: explicit,
-}: {
-  readonly file: string | undefined
-}): Promise<NodeImages> {
-  const file = await findConfigFile(explicit === undefined ? {} : { explicit })
-  const { config } = await loadConfig({ file })
-  return new NodeImages(config)
+export async function openNodeImages(place: ConfigPlace): Promise<NodeImages> {
+  return new NodeImages(await readConfig(place))
 }
 
-/** Only the way to the socket itself fails with words of the gRPC library. */
-const NOBODY_THERE = /No connection established|Connection dropped/
 const NOT_FOUND = 5
 
 /**
@@ -78,13 +70,13 @@ export class NodeImages {
     return call.catch((thrown: unknown) => {
       if (!isRuntimeError(thrown)) throw thrown
       const { code, details } = thrown
-      if (!NOBODY_THERE.test(details)) {
+      const why = unreachable(this.#shim, thrown)
+      if (why === undefined) {
         const told = code === NOT_FOUND ? 'MANIFEST_UNKNOWN' : 'UNAVAILABLE'
         throw new ResolveError(told, details, { cause: thrown })
       }
       const hint = 'is the service running, and is this its shim: socket?'
-      const message = `nobody answers at ${this.#shim}: ${hint}`
-      throw new ResolveError('UNAVAILABLE', message, { cause: thrown })
+      throw new ResolveError('UNAVAILABLE', `${why}; ${hint}`, { cause: thrown })
     })
   }
 }

@@ -1,5 +1,4 @@
-import { findConfigFile, socketExists } from '../config/files.ts'
-import { loadConfig } from '../config/load.ts'
+import { socketExists } from '../config/files.ts'
 import { detectRuntime } from '../config/socket.ts'
 import { ResolveError } from '../errors.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
@@ -9,7 +8,9 @@ import { createContainerdNames } from '../runtime/containerd-names.ts'
 import { createCriClient } from '../runtime/cri-client.ts'
 import { createNameTable } from '../runtime/name-table.ts'
 import type { NodeImage } from '../runtime/types.ts'
-import { createLogger } from '../telemetry/logger.ts'
+import { unreachable } from '../runtime/unreachable.ts'
+import { silentLogger } from '../telemetry/silent-logger.ts'
+import { type ConfigPlace, readConfig } from './config-place.ts'
 
 /** The names of this node's images, in the runtime itself; the service need not run. */
 export interface NodeNames {
@@ -25,13 +26,8 @@ export interface NodeNames {
  *
  * @throws ResolveError UNSUPPORTED when this runtime lets no names be given
  */
-export async function openNodeNames({
-  file: explicit,
-}: {
-  readonly file: string | undefined
-}): Promise<NodeNames> {
-  const file = await findConfigFile(explicit === undefined ? {} : { explicit })
-  const { config } = await loadConfig({ file })
+export async function openNodeNames(place: ConfigPlace): Promise<NodeNames> {
+  const config = await readConfig(place)
   const path = config.cri ?? detectRuntime(socketExists)
   if (path === undefined) {
     throw new ResolveError('UNAVAILABLE', 'there is no CRI runtime on this machine; set cri:')
@@ -42,7 +38,7 @@ export async function openNodeNames({
     table: createNameTable(channel),
     imageStatus: (image) => cri.imageStatus(image),
     onLost: (listener) => channel.onLost(listener),
-    log: createLogger('silent'),
+    log: silentLogger(),
   })
   const explained = <T>(call: Promise<T>): Promise<T> => call.catch(explain(path))
   try {
@@ -62,11 +58,19 @@ export async function openNodeNames({
   }
 }
 
+const WHAT_TO_DO =
+  'is containerd running (systemctl status containerd), and is this its cri: socket?'
+
 function explain(socket: string): (thrown: unknown) => never {
   return (thrown) => {
     if (!isRuntimeError(thrown)) throw thrown
-    const problem = `the runtime at ${socket}: ${thrown.details}`
-    const absent = /No connection established|Connection dropped/.test(thrown.details)
-    throw new ResolveError(absent ? 'UNAVAILABLE' : 'UNKNOWN', problem, { cause: thrown })
+    const why = unreachable(socket, thrown)
+    const message =
+      why === undefined
+        ? `the runtime at ${socket}: ${thrown.details}`
+        : `the runtime cannot be asked: ${why}; ${WHAT_TO_DO}`
+    throw new ResolveError(why === undefined ? 'UNKNOWN' : 'UNAVAILABLE', message, {
+      cause: thrown,
+    })
   }
 }

@@ -1,10 +1,11 @@
 import type { ImageResolverClient } from '../client.ts'
 import type { Config } from '../config/config.ts'
 import { toResolveError } from '../errors.ts'
-import { createLogger } from '../telemetry/logger.ts'
+import { silentLogger } from '../telemetry/silent-logger.ts'
+import { type ConfigPlace, readConfig } from './config-place.ts'
 import { createCore } from './core.ts'
 import { type ListingOptions, RegistryDesk } from './registry-desk.ts'
-import { type ConfigPlace, findService, readConfig } from './running-service.ts'
+import { findService } from './running-service.ts'
 
 /** As long as the service gives itself for one question. */
 const LIMIT_MS = 30_000
@@ -49,7 +50,7 @@ function throughService(service: ImageResolverClient): RegistryAccess {
 
 /** Every registry is asked for what is wanted of it, now. */
 function fromHere(config: Config, alone: string | undefined) {
-  const { health, images, keychain, close } = createCore(config, createLogger('silent'))
+  const { health, images, keychain, close } = createCore(config, silentLogger())
   const entries = () => config.registries
   const desk = new RegistryDesk({ entries, health, images, keychain })
   const limit = () => AbortSignal.timeout(LIMIT_MS)

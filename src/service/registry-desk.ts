@@ -6,6 +6,7 @@ import { endpointUrl } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { HealthReport } from '../registry/health.ts'
 import type { RegistryImages } from '../registry/image-source.ts'
+import { limited } from '../registry/limit.ts'
 import type { Names } from '../registry/listing.ts'
 import type { Keychain } from '../resolver/types.ts'
 
@@ -15,6 +16,8 @@ export interface RegistryDeskOptions {
   readonly health: { report(registry: string): HealthReport }
   readonly images: () => Promise<Pick<RegistryImages, 'repositories' | 'tags' | 'ping'>>
   readonly keychain: Keychain
+  /** Limit of asking one registry whether it is there; default 5000. */
+  readonly pingLimitMs?: number
 }
 
 export interface ListingOptions {
@@ -23,7 +26,6 @@ export interface ListingOptions {
   readonly signal: AbortSignal
 }
 
-/** Limit of asking one registry whether it is there. */
 const PING_LIMIT_MS = 5_000
 
 /** The configured registries as people ask about them: how they do, and what they say they have. */
@@ -88,11 +90,12 @@ export class RegistryDesk {
 
   async #ping(entry: RegistryEntry, caller: AbortSignal): Promise<RegistryStatus> {
     const status = toStatus(entry, this.#options.health.report(entry.name))
-    const signal = AbortSignal.any([caller, AbortSignal.timeout(PING_LIMIT_MS)])
+    const { images, pingLimitMs = PING_LIMIT_MS } = this.#options
     const at = new Date().toISOString()
     try {
-      const party = await this.#party(entry, '', signal)
-      const { ms } = await (await this.#options.images()).ping(party)
+      const { ms } = await limited(caller, pingLimitMs, async (signal) =>
+        (await images()).ping(await this.#party(entry, '', signal)),
+      )
       const { lastError: _, ...rest } = status
       const now = { healthy: true, state: 'closed', latencyMs: ms, retryAt: null } as const
       return { ...rest, ...now, lastSuccessAt: at }

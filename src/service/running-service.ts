@@ -1,23 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { ImageResolverClient } from '../client.ts'
-import type { Config, HttpConfig } from '../config/config.ts'
-import { findConfigFile } from '../config/files.ts'
-import { loadConfig } from '../config/load.ts'
+import type { HttpConfig } from '../config/config.ts'
 import { ResolveError } from '../errors.ts'
 import { serviceFetch } from './service-fetch.ts'
 import { serviceUrl } from './service-socket.ts'
-
-export interface ConfigPlace {
-  /** As given on the command line; undefined: where the service looks. */
-  readonly file: string | undefined
-  readonly portoshim?: string
-}
-
-/** @throws ConfigError */
-export async function readConfig({ file: explicit, portoshim }: ConfigPlace): Promise<Config> {
-  const file = await findConfigFile(explicit === undefined ? {} : { explicit })
-  return (await loadConfig({ file, portoshim })).config
-}
 
 /**
  * A client of the service that runs with this configuration, once it is known that it is there.

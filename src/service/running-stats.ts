@@ -1,6 +1,7 @@
 import type { StatsResponse } from '../../api/v1/stats.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
-import { type ConfigPlace, findService, readConfig } from './running-service.ts'
+import { type ConfigPlace, readConfig } from './config-place.ts'
+import { findService } from './running-service.ts'
 
 /**
  * The numbers of the service that runs with this configuration.

@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import type { HttpConfig } from '../config/config.ts'
 import { ResolveError } from '../errors.ts'
+import { limited } from '../registry/limit.ts'
 import { connectToService, serviceUrl } from './service-socket.ts'
 
 /** Longer than the service takes for any question, so that its own words arrive. */
@@ -20,25 +21,27 @@ export function serviceFetch(place: Pick<HttpConfig, 'listen' | 'tls'>): typeof 
     const { pathname, search } = new URL(request.url)
     const socket = await connectToService(place)
     try {
-      const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        const sent = httpRequest({
-          createConnection: () => socket,
-          method: request.method,
-          path: `${pathname}${search}`,
-          headers: {
-            ...Object.fromEntries(request.headers),
-            host: 'localhost',
-            connection: 'close',
-          },
-          signal: AbortSignal.any([request.signal, AbortSignal.timeout(LIMIT_MS)]),
+      return await limited(request.signal, LIMIT_MS, async (signal) => {
+        const response = await new Promise<IncomingMessage>((resolve, reject) => {
+          const sent = httpRequest({
+            createConnection: () => socket,
+            method: request.method,
+            path: `${pathname}${search}`,
+            headers: {
+              ...Object.fromEntries(request.headers),
+              host: 'localhost',
+              connection: 'close',
+            },
+            signal,
+          })
+          sent.once('response', resolve).once('error', reject).end(body)
         })
-        sent.once('response', resolve).once('error', reject).end(body)
-      })
-      const bytes = await readBytes(response)
-      const type = response.headers['content-type']
-      return new Response(bytes.length === 0 ? null : bytes, {
-        status: response.statusCode ?? 0,
-        headers: type === undefined ? {} : { 'content-type': type },
+        const bytes = await readBytes(response)
+        const type = response.headers['content-type']
+        return new Response(bytes.length === 0 ? null : bytes, {
+          status: response.statusCode ?? 0,
+          headers: type === undefined ? {} : { 'content-type': type },
+        })
       })
     } catch (thrown) {
       throw brokenOff(serviceUrl(place), thrown)

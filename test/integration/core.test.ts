@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseConfig } from '../../src/config/load.ts'
 import { createCore } from '../../src/service/core.ts'
-import { createLogger } from '../../src/telemetry/logger.ts'
+import { silentLogger } from '../../src/telemetry/silent-logger.ts'
 import { respond, startFakeRuntime } from '../support/fake-runtime.ts'
+import { buildImage } from '../support/images.ts'
+import { startScriptedRegistry } from '../support/scripted-registry.ts'
 import { temporaryFolder } from '../support/stack.ts'
 
-const logger = createLogger('silent')
+const logger = silentLogger()
 
 test('a runtime that appears after the start is found', async (t) => {
   const path = `${temporaryFolder(t)}/runtime.sock`
@@ -33,4 +35,28 @@ test('what the configuration names is used, whatever else there is', async (t) =
 
   assert.equal(core.runtimeSocket(), '/run/other.sock')
   assert.equal((await core.runtime()).path, '/run/other.sock')
+})
+
+test('a new configuration with the same registries keeps what is known; with other ones it is asked anew', async (t) => {
+  const { mediaType, bytes } = buildImage()
+  const headers = { 'content-type': mediaType }
+  const registry = await startScriptedRegistry(t, [
+    { always: true, status: 200, headers, body: bytes },
+  ])
+  const file = (more: string): string =>
+    `address: http://${registry.host}\n${more}http: { listen: 127.0.0.1:0 }\n`
+  const read = (more: string) => parseConfig(file(more), { file: 'x', socketExists: () => false })
+  const core = createCore(read('').config, logger)
+  t.after(() => core.close())
+  await core.answers.answer('team/app:1')
+  const before = registry.requests.length
+
+  core.reconfigure(read('# a comment\ndebug: true\n').config)
+  await core.answers.answer('team/app:1')
+  assert.equal(registry.requests.length, before)
+
+  core.reconfigure(read('mirrorsOnly: [docker.io]\n').config)
+  await core.answers.answer('team/app:1')
+  assert.ok(registry.requests.length > before)
+  assert.equal(core.meters.configuration.generation, 3)
 })

@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type AliasStore, openAliasStore } from '../../../src/runtime/alias-store.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const TAG = 'docker.io/library/x:1'
+const OTHER = 'docker.io/library/y:1'
 const BY_DIGEST = `docker.io/library/x@sha256:${'d'.repeat(64)}`
 const MIRROR = `m:5000/library/x@sha256:${'d'.repeat(64)}`
 
@@ -115,12 +125,48 @@ test('where nothing can be written the names hold until the end, and that is log
   const store = open()
 
   await store.record({ image: 'id1', names: [{ name: TAG }] })
+  await store.record({ image: 'id2', names: [{ name: OTHER }] })
 
   assert.equal(store.get(TAG)?.image, 'id1')
-  assert.deepEqual(problems, [
-    'the names of images cannot be read; starting without them',
-    'the names of images cannot be written',
-  ])
+  assert.deepEqual(problems, ['the names of images cannot be written'])
+})
+
+test('when it can be written again all names are, and the next failure is told again', async (t) => {
+  const { open, folder, problems } = scene(t)
+  writeFileSync(folder, 'a file where the folder should be')
+  const store = open()
+  await store.record({ image: 'id1', names: [{ name: TAG }] })
+
+  rmSync(folder)
+  await store.record({ image: 'id2', names: [{ name: OTHER }] })
+
+  assert.deepEqual([open().get(TAG)?.image, open().get(OTHER)?.image], ['id1', 'id2'])
+  rmSync(folder, { recursive: true })
+  writeFileSync(folder, '')
+  await store.record({ image: 'id3', names: [{ name: TAG }] })
+  assert.deepEqual(problems, Array(2).fill('the names of images cannot be written'))
+})
+
+test('a file that others may have written is set aside, and names are kept anew', async (t) => {
+  for (const plant of [
+    (file: string): void => chmodSync(file, 0o622),
+    (file: string): void => {
+      renameSync(file, `${file}.elsewhere`)
+      symlinkSync(`${file}.elsewhere`, file)
+    },
+  ]) {
+    const { open, file, problems } = scene(t)
+    await open().record({ image: 'planted', names: [{ name: TAG }] })
+    plant(file)
+
+    const store = open()
+    assert.equal(store.get(TAG), undefined)
+    await store.record({ image: 'id1', names: [{ name: OTHER }] })
+
+    assert.deepEqual(problems, ['the names of images cannot be read; starting without them'])
+    assert.ok(existsSync(`${file}.damaged`))
+    assert.deepEqual([open().get(TAG), open().get(OTHER)?.image], [undefined, 'id1'])
+  }
 })
 
 test('a tag that moves leaves the digest of the old image to it', async (t) => {

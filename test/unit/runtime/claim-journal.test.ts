@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { appendFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  mkdir,
+  readFile,
+  readlink,
+  rename,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openClaimJournal } from '../../../src/runtime/claim-journal.ts'
@@ -39,6 +48,16 @@ test('a name that is begun twice is to have the names of both', async (t) => {
   await Promise.all([journal.begin('m/x', ['x:1']), journal.begin('m/x', ['x:1', 'x:2'])])
 
   assert.deepEqual([...(await open().left())], [['m/x', ['x:1', 'x:2']]])
+})
+
+test('a line that was cut short takes the next one not with it', async (t) => {
+  const { folder, file, open } = startJournal(t)
+  await mkdir(folder)
+  await writeFile(file, '{"begin":"m/w","wan')
+
+  await open().begin('m/x', ['x:1'])
+
+  assert.deepEqual([...(await open().left())], [['m/x', ['x:1']]])
 })
 
 test('the file is empty again when nothing is under way', async (t) => {
@@ -89,6 +108,41 @@ test('a folder that cannot be used is a warning, once, and no failure', async (t
 
   assert.equal(warnings.length, 1)
   assert.equal(await journal.has('m/x'), true)
+})
+
+test('a file that others may have written is set aside with a warning, and a new one kept', async (t) => {
+  const { open, folder, file, warnings } = startJournal(t)
+  const elsewhere = join(folder, 'elsewhere')
+  await mkdir(folder)
+  await writeFile(elsewhere, '{"begin":"m/planted","wanted":["x:1"]}\n', { mode: 0o600 })
+  await symlink(elsewhere, file)
+  const journal = open()
+
+  assert.equal((await journal.left()).size, 0)
+  await journal.begin('m/x', ['x:1'])
+
+  assert.equal(warnings.length, 1)
+  assert.deepEqual([...(await open().left()).keys()], ['m/x'])
+  assert.match(await readFile(elsewhere, 'utf8'), /planted/)
+  assert.equal(await readlink(`${file}.damaged`), elsewhere)
+})
+
+test('what takes the place of the file later is not written into', async (t) => {
+  const { open, folder, file, warnings } = startJournal(t)
+  const elsewhere = join(folder, 'elsewhere')
+  const journal = open()
+  await journal.begin('m/x', [])
+  await rename(file, `${file}.away`)
+  await writeFile(elsewhere, 'as it was')
+  await symlink(elsewhere, file)
+
+  await journal.begin('m/y', [])
+  journal.done('m/x')
+  journal.done('m/y')
+  await journal.begin('m/z', [])
+
+  assert.equal(await readFile(elsewhere, 'utf8'), 'as it was')
+  assert.equal(warnings.length, 1)
 })
 
 test('a file beyond reason is not read', async (t) => {

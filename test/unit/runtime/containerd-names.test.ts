@@ -10,6 +10,7 @@ const DIGEST = `sha256:${'d'.repeat(64)}`
 const OTHER = `sha256:${'e'.repeat(64)}`
 const MIRROR = `mirror.local/library/x@${DIGEST}`
 const MANAGED = { 'io.cri-containerd.image': 'managed' }
+const PINNED = { 'io.cri-containerd.pinned': 'pinned' }
 const TAG = 'docker.io/library/x:latest'
 const BY_DIGEST = `docker.io/library/x@${DIGEST}`
 
@@ -28,12 +29,13 @@ test('new names are given before the name of the mirror is taken away', async ()
   assert.deepEqual([...node.table.keys()].sort(), [TAG, BY_DIGEST].sort())
 })
 
-test('names carry the label by which containerd takes care of them', async () => {
+test('a pinned name that is moved to another image stays pinned', async () => {
   const node = scriptedNode()
+  node.put(TAG, OTHER, PINNED)
 
   await node.names.withClaim(MIRROR, node.pull(), [TAG])
 
-  assert.deepEqual(node.table.get(TAG)?.labels, { 'io.cri-containerd.image': 'managed' })
+  assert.deepEqual(node.table.get(TAG)?.labels, { ...MANAGED, ...PINNED })
 })
 
 test('a tag that stands for another image is moved, one that stands for this one is left', async () => {
@@ -247,7 +249,7 @@ test('a name that could not be taken away is, as soon as that works', async () =
 test('a name by which containerd pins an image is never taken away', async () => {
   const node = scriptedNode()
   const pull = async () => {
-    node.put(MIRROR, DIGEST, { 'io.cri-containerd.pinned': 'pinned' })
+    node.put(MIRROR, DIGEST, PINNED)
     return 'id-of-d'
   }
 
@@ -295,17 +297,18 @@ function scriptedNode(
       return true
     },
     get: async (name) => rows.get(name),
-    create: async (image) => {
-      const taken = rows.has(image.name)
-      changes.push(`create ${image.name}${taken ? ': taken' : ''}`)
-      if (!taken) rows.set(image.name, image)
+    create: async (name, target) => {
+      const taken = rows.has(name)
+      changes.push(`create ${name}${taken ? ': taken' : ''}`)
+      if (!taken) rows.set(name, { name, target, labels: MANAGED })
       return !taken
     },
-    update: async (image) => {
+    update: async (name, target) => {
       hook('update')
-      if (!rows.has(image.name)) return false
-      changes.push(`update ${image.name}`)
-      rows.set(image.name, image)
+      const row = rows.get(name)
+      if (row === undefined) return false
+      changes.push(`update ${name}`)
+      rows.set(name, { ...row, target })
       return true
     },
     delete: async (name) => {

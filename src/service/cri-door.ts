@@ -1,0 +1,63 @@
+import { access, constants } from 'node:fs/promises'
+import type { Config } from '../config/config.ts'
+import { ResolveError } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Core } from './core.ts'
+import type { OpenDoor } from './kept-door.ts'
+
+/** What calls under way get when the service is told to end; the unit kills after 90 s. */
+const GRACE = { graceMs: 10_000, pullGraceMs: 60_000 }
+
+export interface CriDoorOptions {
+  /** Of now: some of it changes while the door is open. */
+  readonly config: () => Config
+  readonly core: Core
+  /** A listening socket that was handed down; undefined: one is made at the configured path. */
+  readonly fd: number | undefined
+  readonly logger: Logger
+}
+
+/**
+ * Our CRI socket, in front of the runtime's. With `force` it is opened before the runtime answers.
+ *
+ * @throws ResolveError UNAVAILABLE while there is no runtime, DENIED without the right to its socket;
+ * and as listenOnSocket
+ */
+export async function openCriDoor({ config, core, fd, logger }: CriDoorOptions): Promise<OpenDoor> {
+  const runtime = await core.runtime()
+  const { force, shim: path, timeoutMs, version } = config()
+  if (!force && !(await runtime.cri.ready())) throw await absence(runtime.path)
+  const cri = await import('../cri/door.ts')
+  const door = await cri.openCriDoor({
+    path,
+    fd,
+    runtimeSocket: runtime.path,
+    version,
+    resolver: core.resolver,
+    answers: core.answers,
+    runtime: runtime.cri,
+    names: runtime.names,
+    aliases: runtime.aliases,
+    byDigest: () => config().pull.byDigest,
+    onResolveError: () => config().onResolveError,
+    timeoutMs,
+    logger,
+    meters: core.meters,
+  })
+  logger.info({ shim: path, cri: runtime.path }, 'CRI is served')
+  return { close: () => door.close(GRACE) }
+}
+
+/** Why a runtime does not answer: nobody there, or nobody there for us. */
+async function absence(socket: string): Promise<ResolveError> {
+  try {
+    await access(socket, constants.R_OK | constants.W_OK)
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException
+    if (code === 'EACCES' || code === 'EPERM') {
+      const how = 'run as root, or as a member of its group'
+      return new ResolveError('DENIED', `no right to use the runtime's socket ${socket}: ${how}`)
+    }
+  }
+  return new ResolveError('UNAVAILABLE', `the runtime at ${socket} does not answer yet`)
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DoorReadiness } from '../../../src/service/readiness.ts'
+
+const SOCKET = '/run/containerd/containerd.sock'
+const HTTP = { door: 'http', open: true }
+
+interface Scene {
+  readonly criExpected?: boolean
+  readonly socket?: string
+  readonly isOpen?: boolean
+  readonly answers?: boolean
+}
+
+function readiness({ criExpected = false, socket, isOpen = true, answers = true }: Scene) {
+  const asked: string[] = []
+  const cri = isOpen
+    ? { door: 'cri', open: true }
+    : { door: 'cri', open: false, reason: 'starting' }
+  const doors = { state: (name: string) => (name === 'http' ? HTTP : cri) }
+  const found = new DoorReadiness({
+    doors,
+    criExpected,
+    runtimeSocket: () => socket,
+    runtimeAnswers: async () => {
+      asked.push('runtime')
+      return answers
+    },
+  })
+  return { asked, check: () => found.check(), wanted: () => found.wanted() }
+}
+
+test('where nothing asks for CRI and no runtime is there HTTP alone counts', async () => {
+  const { asked, check, wanted } = readiness({ isOpen: false })
+
+  assert.deepEqual(wanted(), ['http'])
+  assert.deepEqual(await check(), [HTTP])
+  assert.deepEqual(asked, [])
+})
+
+test('a runtime that was found makes CRI count, and so does a file that asks for it', async () => {
+  for (const scene of [{ socket: SOCKET }, { criExpected: true }]) {
+    const { check, wanted } = readiness(scene)
+
+    assert.deepEqual(wanted(), ['http', 'cri'])
+    assert.deepEqual(await check(), [HTTP, { door: 'cri', open: true }])
+  }
+})
+
+test('a closed CRI door says why, and no runtime is asked for that', async () => {
+  const { asked, check } = readiness({ socket: SOCKET, isOpen: false, answers: false })
+
+  assert.deepEqual(await check(), [HTTP, { door: 'cri', open: false, reason: 'starting' }])
+  assert.deepEqual(asked, [])
+})
+
+test('an open door before a runtime that does not answer is not ready', async () => {
+  const { check } = readiness({ socket: SOCKET, answers: false })
+
+  const reason = `the runtime at ${SOCKET} does not answer`
+  assert.deepEqual(await check(), [HTTP, { door: 'cri', open: false, reason }])
+})

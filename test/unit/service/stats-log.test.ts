@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { StatsLog } from '../../../src/service/stats-log.ts'
+import { Meters } from '../../../src/telemetry/meters.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+
+function scene(intervalMs: number) {
+  const clock = new FakeClock()
+  const meters = new Meters()
+  const lines: unknown[] = []
+  const logger = { info: (fields: unknown) => lines.push(fields) }
+  const log = new StatsLog({ meters, clock, intervalMs, logger })
+  log.start()
+  return { clock, lines, log, meters }
+}
+
+test('what was resolved is logged at each interval in which something was', async () => {
+  const { clock, lines, meters } = scene(60_000)
+
+  await clock.advance(60_000)
+  meters.resolutions.cache.record(1)
+  meters.resolutions.failed.record(1)
+  await clock.advance(60_000)
+  await clock.advance(600_000)
+  meters.resolutions.cache.record(1)
+  await clock.advance(60_000)
+
+  assert.deepEqual(lines, [
+    { cache: 1, registry: 0, stale: 0, failed: 1 },
+    { cache: 2, registry: 0, stale: 0, failed: 1 },
+  ])
+})
+
+test('with an interval of 0 nothing is logged', async () => {
+  const { clock, lines, meters } = scene(0)
+
+  meters.resolutions.cache.record(1)
+  await clock.advance(3_600_000)
+
+  assert.deepEqual(lines, [])
+  assert.equal(clock.pendingTimers, 0)
+})
+
+test('nothing is logged after the end', async () => {
+  const { clock, lines, log, meters } = scene(60_000)
+  meters.resolutions.cache.record(1)
+
+  log.close()
+  await clock.advance(60_000)
+
+  assert.deepEqual(lines, [])
+  assert.equal(clock.pendingTimers, 0)
+})
