@@ -1,4 +1,6 @@
 import type { IncomingHttpHeaders, RequestListener } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Server } from 'node:tls'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from '../telemetry/logger.ts'
 import { answerClientError } from './client-error.ts'
@@ -9,6 +11,7 @@ import { KnownRoutes } from './known-routes.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import { addManners } from './manners.ts'
 import { QuickAnswers } from './quick-answers.ts'
+import { Renewal } from './renewal.ts'
 import { requestId, traceId } from './request-id.ts'
 import { addRoutes, type RoutesOptions } from './routes.ts'
 import { readTls } from './tls.ts'
@@ -16,6 +19,9 @@ import type { AccessOptions, TlsFiles } from './types.ts'
 
 /** A body that is shorter is let pass by; who is cut off while sending may miss the answer. */
 const MAX_PASSED_BY_BYTES = 64 * 1024
+
+/** How soon a renewed certificate is taken up. */
+const RENEWAL_LOOK_MS = 10_000
 
 /** Adds routes of its own, with parsers, hooks and handlers that hold for these alone. */
 export type RoutesOf = (app: FastifyInstance) => void
@@ -42,6 +48,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const limits = { ...defaultLimits, ...options.limits }
   const app = createApp(options, limits, logger)
   app.server.maxConnections = limits.maxConnections
+  app.server.timeout = limits.unreadTimeoutMs
   const guard = new Guard(access, () => app.server.address(), now)
   readInputs(app)
   app.setErrorHandler((error, request, reply) =>
@@ -56,6 +63,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     if (failure === undefined) done()
     else fail(logger, request, reply, failure)
   })
+  if (options.tls !== undefined) renewCertificate(app, options.tls, logger)
   addManners(app)
   app.addHook('preClose', async () => {
     setTimeout(() => app.server.closeAllConnections(), limits.closeGraceMs).unref()
@@ -63,7 +71,12 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const onUnexpected = ({ unexpected: err }: Failure): void => {
     logger.error({ err }, 'unexpected error')
   }
-  addRoutes(app, options, { now, document: loadDocument, onUnexpected })
+  addRoutes(app, options, {
+    now,
+    document: loadDocument,
+    onUnexpected,
+    isStranger: ({ raw }) => guard.isStranger(raw),
+  })
   for (const routes of [options.mirror, options.page]) {
     if (routes === undefined) continue
     app.register((scope, _options, done) => {
@@ -75,6 +88,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     answers: options.answers,
     now,
     admits: (request) => guard.refusal(request, 'read') === undefined,
+    isStranger: (request) => guard.isStranger(request),
   })
   answerBefore(app, quick)
   return app
@@ -108,6 +122,12 @@ function createApp(options: AppOptions, limits: Limits, logger: Logger): Fastify
   if (tls === undefined) return fastify({ ...common, http })
   // The types know another server for https; nobody here asks anything of it but to serve.
   return fastify({ ...common, https: { ...http, ...readTls(tls) } }) as unknown as FastifyInstance
+}
+
+function renewCertificate(app: FastifyInstance, files: TlsFiles, logger: Logger): void {
+  const renewal = new Renewal(files, app.server as unknown as Server, logger)
+  const timer = setInterval(() => renewal.look(), RENEWAL_LOOK_MS).unref()
+  app.addHook('onClose', async () => clearInterval(timer))
 }
 
 function wantsStory(query: unknown): boolean {
@@ -161,8 +181,20 @@ function answerBefore({ server }: FastifyInstance, quick: QuickAnswers): void {
   if (framework === undefined) throw new Error('the framework does not listen')
   server.removeAllListeners('request')
   server.on('request', (request, response) => {
+    response.on('timeout', endUnread)
     if (!quick.answer(request, response)) framework(request, response)
   })
   // RFC 9110, 10.1.1, lets what else is expected be passed over; Node would answer without a body.
-  server.on('checkExpectation', framework)
+  server.on('checkExpectation', (request, response) => {
+    response.on('timeout', endUnread)
+    framework(request, response)
+  })
+}
+
+/**
+ * A connection on which nothing has moved: who leaves an answer unread is keeping it in our memory, who
+ * waits for one that takes long is not. Without a listener the server would end both.
+ */
+function endUnread(socket: Socket): void {
+  if (socket.writableLength > 0) socket.destroy()
 }

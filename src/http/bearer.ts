@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { fileVersion } from './file-version.ts'
 import type { AccessOptions } from './types.ts'
 
 /** How soon a new token in the file counts. */
@@ -40,9 +41,9 @@ export class BearerToken {
     if (now - this.#lookedAt < LOOK_EVERY_MS && now >= this.#lookedAt) return
     this.#lookedAt = now
     try {
-      const { mtimeMs, ctimeMs, ino, size } = statSync(this.#file)
-      const version = `${mtimeMs} ${ctimeMs} ${ino} ${size}`
+      const version = fileVersion(this.#file)
       if (version === this.#version) return
+      const { size } = statSync(this.#file)
       const text = size > MAX_TOKEN_BYTES ? '' : readFileSync(this.#file, 'utf8').trim()
       this.#expected = text === '' ? undefined : hash(text)
       this.#version = version

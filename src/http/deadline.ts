@@ -37,6 +37,20 @@ export function startDeadline(request: IncomingMessage, timeoutMs: number): Dead
   }
 }
 
+/** As startDeadline, cleared when the work is over. */
+export async function withDeadline<T>(
+  request: IncomingMessage,
+  timeoutMs: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = startDeadline(request, timeoutMs)
+  try {
+    return await work(deadline.signal)
+  } finally {
+    deadline.clear()
+  }
+}
+
 function watchSocket(socket: Socket): Set<Watch> {
   const own = new Set<Watch>()
   watches.set(socket, own)

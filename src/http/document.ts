@@ -106,7 +106,8 @@ async function describe(app: FastifyInstance): Promise<void> {
     registries: nobody,
     self: nobody,
   }
-  addRoutes(app, ports, { now: Date.now, document: nobody, onUnexpected: nobody })
+  const context = { document: nobody, isStranger: nobody, onUnexpected: nobody }
+  addRoutes(app, ports, { now: Date.now, ...context })
 }
 
 /** In api/v1 a named schema stands where it is used; here its name does. */

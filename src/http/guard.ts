@@ -4,7 +4,9 @@ import { ResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
 import { BearerToken } from './bearer.ts'
 import { type Failure, requestFailure, toFailure } from './failure.ts'
+import { isOfForeignPage } from './foreign-page.ts'
 import { OwnName } from './own-name.ts'
+import { type Place, placeOf } from './place.ts'
 import { RateLimit } from './rate-limit.ts'
 import type { AccessOptions } from './types.ts'
 
@@ -27,8 +29,7 @@ export class Guard {
   readonly #limit: RateLimit
   readonly #name: OwnName
   readonly #address: () => AddressInfo | string | null
-  #isLocal: boolean | undefined
-  #hasName: boolean | undefined
+  #place: Place | undefined
 
   /** @param address where the door listens; it is asked for once, at the first request */
   constructor(
@@ -47,45 +48,58 @@ export class Guard {
     if (access === 'open') return undefined
     const waitMs = this.#limit.isOn ? this.#limit.take(request.socket.remoteAddress) : 0
     if (waitMs > 0) return tooMany(waitMs)
-    const isFree = access === 'read' && this.#reachedFromHereAlone()
-    if (isFree && this.#isMeant(request)) return undefined
+    const isFree = access === 'read' && this.#where() !== 'network'
+    const mistake = isFree ? this.#mistake(request) : undefined
+    if (isFree && mistake === undefined) return undefined
     if (!isFree && !this.#token.isConfigured) return closed()
     if (this.#token.accepts(request.headers.authorization)) return undefined
-    if (isFree) return misdirected(request)
-    return unauthorized(request.headers.authorization !== undefined)
+    return mistake?.(request) ?? unauthorized(request.headers.authorization !== undefined)
   }
 
-  /** The bound address is looked at, not the configured one: a socket may be handed down. */
-  #reachedFromHereAlone(): boolean {
-    if (this.#isLocal !== undefined) return this.#isLocal
+  /**
+   * Whether somebody who was let in may be anyone who can connect: over TCP, without the token. Who may
+   * use a unix socket, its owner has said.
+   */
+  isStranger(request: IncomingMessage): boolean {
+    const place = this.#where()
+    if (place === 'socket' || place === 'network') return false
+    if (!showsSomething(request)) return true
+    return !this.#token.accepts(request.headers.authorization)
+  }
+
+  #where(): Place | undefined {
     // The system is asked for it, which takes a tenth of a cached answer.
-    const address = this.#address()
-    // Before it listens, and when it closes; that says nothing of where it is reached.
-    if (address === null) return true
-    this.#isLocal = isLocal(address)
-    return this.#isLocal
+    this.#place ??= placeOf(this.#address())
+    return this.#place
   }
 
-  /** Of a unix socket no browser knows. */
-  #isMeant({ rawHeaders }: IncomingMessage): boolean {
-    this.#hasName ??= isNamed(this.#address())
-    return !this.#hasName || this.#name.isMeant(rawHeaders)
+  /** What may come from a web page; of a unix socket no browser knows. */
+  #mistake({ rawHeaders }: IncomingMessage): ((request: IncomingMessage) => Failure) | undefined {
+    if (this.#where() !== 'loopback') return undefined
+    if (!this.#name.isMeant(rawHeaders)) return misdirected
+    return isOfForeignPage(rawHeaders) ? foreign : undefined
   }
 }
 
-function isLocal(address: AddressInfo | string): boolean {
-  if (typeof address === 'string') return true
-  return /^(?:::ffff:)?127\.|^::1$/.test(address.address)
-}
-
-function isNamed(address: AddressInfo | string | null): boolean {
-  return address !== null && typeof address !== 'string'
+/** `request.headers` is put together when it is first asked for, which takes longer than this. */
+function showsSomething({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.some(
+    (text, index) => index % 2 === 0 && text.length === 13 && /^authorization$/i.test(text),
+  )
 }
 
 function misdirected({ headers }: IncomingMessage): Failure {
   const how = 'ask by its address, by localhost or by the host of http.listen, or send the token'
   const message = `this service is not called ${quote(headers.host ?? '')}: ${how}`
   return requestFailure('REQUEST_INVALID', message)
+}
+
+function foreign(): Failure {
+  const how = 'ask from its own page or without a browser, or send the token'
+  return requestFailure(
+    'REQUEST_INVALID',
+    `pages of other origins are not answered by this service: ${how}`,
+  )
 }
 
 function closed(): Failure {

@@ -11,7 +11,11 @@ const compress = promisify<string, typeof options, Buffer>(gzip)
 
 /** For small bodies that are kept. */
 export function gzippedNow(text: string): Buffer {
-  return gzipSync(text, options)
+  const found = gzipSync(text, options)
+  // It is the beginning of a chunk of 16 KiB, all of which would be kept with it.
+  const body = Buffer.allocUnsafeSlow(found.length)
+  body.set(found)
+  return body
 }
 
 export function isWorthGzip(text: string): boolean {

@@ -1,6 +1,10 @@
+import { setImmediate as turn } from 'node:timers/promises'
+
 /**
  * Works on many things, on so many at one time, and gives the results in the order of the things,
- * each as soon as it and all before it are there. Who stops taking them stops the work.
+ * each as soon as it and all before it are there. Who stops taking them stops the work. A thousand
+ * answers out of a cache would keep everybody else waiting for a third of a second, so that each
+ * begins in a turn of its own.
  *
  * @param work must not reject
  */
@@ -20,6 +24,7 @@ export async function* inOrder<T, R>(
   let wanted = true
   const worker = async (): Promise<void> => {
     for (const [index, thing] of waiting) {
+      await turn()
       if (!wanted) return
       settle[index]?.(await work(thing))
     }

@@ -19,8 +19,8 @@ const MATTERING_LENGTHS = new Set(
 const MAX_QUESTIONS = 4_096
 const MAX_URL = 1_024
 
-/** A question that the cache may answer: what it has now. */
-type Question = () => Answer | undefined
+/** A question that the cache may answer: what it has now, for somebody known or for a stranger. */
+type Question = (stranger: boolean) => Answer | undefined
 
 /**
  * What does not change while an answer is the same and the second too. The fields are as `writeHead`
@@ -44,6 +44,8 @@ export interface QuickAnswersOptions {
   readonly now: () => number
   /** Whether somebody may ask; what to say to who may not is not ours. */
   readonly admits: (request: IncomingMessage) => boolean
+  /** As Guard.isStranger. */
+  readonly isStranger: (request: IncomingMessage) => boolean
 }
 
 /**
@@ -66,7 +68,7 @@ export class QuickAnswers {
     const asked = this.#asked.get(url) ?? this.#read(url)
     const { question } = asked
     if (question === undefined || !this.#options.admits(request)) return false
-    const answer = question()
+    const answer = question(this.#options.isStranger(request))
     if (answer === undefined) return false
     send(request, response, this.#head(asked, answer))
     return true
@@ -95,7 +97,12 @@ export class QuickAnswers {
 
   #question({ ref, platform, ...flags }: Record<string, unknown>): Question | undefined {
     if (Object.values(flags).includes(true)) return undefined
-    return this.#options.answers.prepare?.(String(ref), platform as string | undefined)
+    const prepare = (stranger: boolean) =>
+      this.#options.answers.prepare?.(String(ref), platform as string | undefined, stranger)
+    const forKnown = prepare(false)
+    const forStrangers = prepare(true)
+    if (forKnown === undefined || forStrangers === undefined) return undefined
+    return (stranger) => (stranger ? forStrangers() : forKnown())
   }
 }
 

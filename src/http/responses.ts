@@ -6,6 +6,11 @@ export const COMMON_PROBLEMS = {
   500: problem('A fault of the service itself.'),
 }
 
+/** Of a GET whose answer has an ETag. */
+export const NOT_MODIFIED = {
+  304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+}
+
 export function problem(description: string) {
   return { $ref: 'ErrorResponse#', description }
 }

@@ -1,5 +1,6 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Failure } from './failure.ts'
+import { KeptReadiness } from './kept-readiness.ts'
 import { healthRoutes } from './routes/health.ts'
 import { imagesRoutes } from './routes/images.ts'
 import { pullRoute } from './routes/pull.ts'
@@ -24,6 +25,8 @@ export interface RoutesOptions {
 
 export interface RoutesContext {
   readonly now: () => number
+  /** As Guard.isStranger. */
+  readonly isStranger: (request: FastifyRequest) => boolean
   /** Loads the OpenAPI document. */
   readonly document: () => Promise<string>
   /** Hears of what is nobody's mistake but ours and goes into an answer that is not itself a failure. */
@@ -34,18 +37,18 @@ export interface RoutesContext {
 export function addRoutes(
   app: FastifyInstance,
   options: RoutesOptions,
-  { now, document, onUnexpected }: RoutesContext,
+  { now, document, isStranger, onUnexpected }: RoutesContext,
 ): void {
   const { answers, images, readiness, registries, self } = options
   const { manyTimeoutMs = 300_000, timeoutMs = 30_000 } = options
-  resolveRoute(app, { answers, timeoutMs, now })
-  resolveManyRoute(app, { answers, timeoutMs: manyTimeoutMs, onUnexpected })
+  resolveRoute(app, { answers, timeoutMs, now, isStranger })
+  resolveManyRoute(app, { answers, timeoutMs: manyTimeoutMs, isStranger, onUnexpected })
   if (images !== undefined) {
     imagesRoutes(app, { images, timeoutMs })
     pullRoute(app, { images, now, onUnexpected })
   }
   if (registries !== undefined) registriesRoutes(app, { registries, timeoutMs })
   if (self !== undefined) selfRoutes(app, self)
-  healthRoutes(app, readiness)
+  healthRoutes(app, new KeptReadiness(readiness, now))
   documentRoute(app, document)
 }

@@ -12,6 +12,8 @@ export interface AnswerOptions {
   readonly all?: boolean
   /** Also ask the runtime whether it has the image. */
   readonly node?: boolean
+  /** Not known to be one whom the operator's secrets serve: only configured registries see them. */
+  readonly stranger?: boolean
   /** Aborted when the caller leaves (AbortError) or its time is up (TimeoutError). */
   readonly signal: AbortSignal
 }
@@ -25,7 +27,11 @@ export interface Answers {
    * cache has while that is fresh, at once, and counts it like any other; undefined: ask `answer`, which
    * also says what is wrong with the question. Absent: nothing is known at once.
    */
-  prepare?(input: string, platform: string | undefined): (() => Answer | undefined) | undefined
+  prepare?(
+    input: string,
+    platform: string | undefined,
+    stranger: boolean,
+  ): (() => Answer | undefined) | undefined
 }
 
 /**

@@ -108,12 +108,13 @@ export class Blobs {
     const isClient = error instanceof Stalled || error.code === 'ERR_STREAM_PREMATURE_CLOSE'
     if (isClient) return
     const { health, logger, places } = this.#scene
-    const { registry } = candidate
+    const { registry, repository } = candidate
     const { code, message: reason } = toResolveError(error)
     places.brokeOff(candidate, reference)
     // A registry with wrong bytes is up; only this blob is not to be had there.
     if (code !== 'DIGEST_INVALID') {
-      health.failure(registry, { code: 'UNAVAILABLE', message: `broke off: ${reason}` })
+      const message = `broke off: ${reason}`
+      health.failure(registry, { code: 'UNAVAILABLE', message, repository })
     }
     logger.warn({ registry, reference: formatReference(reference), reason }, 'a blob broke off')
   }

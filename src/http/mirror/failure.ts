@@ -57,6 +57,13 @@ export function methodFailure(method: string): MirrorFailure {
   return asFailure({ ...failure, headers }, { status: 405 })
 }
 
+/** For our own question, which came back to us (RFC 5842, 7.2). */
+export function loopFailure(): MirrorFailure {
+  const how = 'take the address that leads here out of `registries`'
+  const message = `this service is asking itself: ${how}`
+  return asFailure(toFailure(new ResolveError('UNAVAILABLE', message)), { status: 508 })
+}
+
 /** For a path that is none of a registry's. */
 export function pathFailure(path: string): MirrorFailure {
   const message = `there is no /v2/${path.slice(0, 200)} here: manifests, blobs, tags/list and referrers are served`

@@ -4,7 +4,13 @@ import { formatReference } from '../../reference/reference.ts'
 import { hasAlready } from '../etag.ts'
 import { accepts } from './accept.ts'
 import { Blobs } from './blobs.ts'
-import { type MirrorFailure, methodFailure, mirrorFailure, pathFailure } from './failure.ts'
+import {
+  loopFailure,
+  type MirrorFailure,
+  methodFailure,
+  mirrorFailure,
+  pathFailure,
+} from './failure.ts'
 import { Manifests } from './manifests.ts'
 import { type MirrorKind, type MirrorQuestion, parseQuestion } from './question.ts'
 import { findReferrers, REFERRERS_TYPE } from './referrers.ts'
@@ -47,6 +53,12 @@ export function mirrorRoutes(app: FastifyInstance, options: MirrorOptions): void
   app.setErrorHandler((error, _request, reply) => {
     for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
     return mirror.fail(reply, error, 'blobs')
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    const { headers } = request
+    if (options.via === undefined || !headers.via?.includes(options.via)) return
+    options.logger.warn({ url: request.url }, 'a configured registry leads back to this service')
+    return send(reply, loopFailure())
   })
   app.addHook('onSend', async (_request, reply) => {
     reply.headers(NO_PAGE)

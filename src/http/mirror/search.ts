@@ -4,6 +4,7 @@ import type { Clock } from '../../resolver/clock.ts'
 import { WalkRecord } from '../../resolver/record.ts'
 import type { Candidate } from '../../resolver/types.ts'
 import { type Found, walk } from '../../resolver/walk.ts'
+import type { Ask as Put } from '../../resolver/walk-options.ts'
 import type { MirrorLimits, MirrorOptions } from './types.ts'
 
 /** What a candidate is asked; the reference is still to be filled in. */
@@ -44,7 +45,7 @@ export class Search {
       deadline.abort(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`)),
     )
     const record = new WalkRecord<T>(candidates, health, clock)
-    const put = async (candidate: Candidate, signalOfWalk: AbortSignal): Promise<T> => {
+    const put: Put<T> = async (candidate, signalOfWalk, turn) => {
       const { configured, endpoint, namespace, repository } = candidate
       const credentials = await resolver.credentials(candidate)
       const observe = record.observer(candidate)
@@ -54,6 +55,7 @@ export class Search {
         repository,
         observe,
         signal: signalOfWalk,
+        turn,
         ...(namespace !== undefined && { namespace }),
       }
       return ask({ ...request, ...(credentials !== undefined && { credentials }) }, candidate)

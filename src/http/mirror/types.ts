@@ -5,7 +5,7 @@ import type { ImageRequest } from '../../registry/image.ts'
 import type { Names, TagsRequest } from '../../registry/listing.ts'
 import type { Clock } from '../../resolver/clock.ts'
 import type { Candidate, Health, Resolution } from '../../resolver/types.ts'
-import type { WalkLimits } from '../../resolver/walk.ts'
+import type { WalkLimits } from '../../resolver/walk-options.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 
 /** The resolver as the mirror endpoint sees it. */
@@ -31,6 +31,8 @@ export interface MirrorOptions {
   /** The same as the resolver's, so that each hears of what the other meets. */
   readonly health: Health
   readonly logger: Pick<Logger, 'warn' | 'error'>
+  /** What we are called in `Via` when we ask registries; default: nothing. */
+  readonly via?: string
   readonly clock?: Clock
   readonly limits?: Partial<MirrorLimits>
 }

@@ -2,9 +2,9 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ImageRecord, ImagesResponse } from '../../../api/v1/images.ts'
 import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
-import { startDeadline } from '../deadline.ts'
+import { withDeadline } from '../deadline.ts'
 import { RequestError } from '../failure.ts'
-import { answer, COMMON_PROBLEMS, problem, TOKEN_NEEDED } from '../responses.ts'
+import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, TOKEN_NEEDED } from '../responses.ts'
 import type { NodeImages } from '../types.ts'
 
 /** Names contain slashes, so that an image is all the rest of a path. */
@@ -20,17 +20,10 @@ export interface ImagesRouteOptions {
 /** `GET /images`, and one of them: shown or, with the token, removed. */
 export function imagesRoutes(app: FastifyInstance, options: ImagesRouteOptions): void {
   const { images, timeoutMs } = options
-  const within = async <T>(
+  const within = <T>(
     request: FastifyRequest,
     work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> => {
-    const deadline = startDeadline(request.raw, timeoutMs)
-    try {
-      return await work(deadline.signal)
-    } finally {
-      deadline.clear()
-    }
-  }
+  ): Promise<T> => withDeadline(request.raw, timeoutMs, work)
 
   app.get('/images', { schema: list }, async (request, reply): Promise<ImagesResponse> => {
     const found = await within(request, (signal) => images.list(signal))
@@ -79,7 +72,7 @@ const list = {
   summary: 'The images that the container runtime of this machine has.',
   response: {
     200: answer('ImagesResponse', 'The images.'),
-    304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+    ...NOT_MODIFIED,
     ...COMMON_PROBLEMS,
     ...RUNTIME_PROBLEMS,
   },
@@ -103,7 +96,7 @@ const one = {
   params,
   response: {
     200: answer('ImageRecord', 'The image.'),
-    304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+    ...NOT_MODIFIED,
     ...COMMON_PROBLEMS,
     404: problem('The runtime has no such image.'),
     ...RUNTIME_PROBLEMS,
@@ -122,7 +115,7 @@ const removal = {
     403: problem(
       "No token is configured, which turns this off, or the service has no right to use the runtime's socket.",
     ),
-    413: problem('There is a body, and it is over 256 KiB.'),
+    413: problem('There is a body, and it is over 16 KiB.'),
     415: problem('There is a body, and it is not `application/json`.'),
   },
 }

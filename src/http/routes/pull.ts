@@ -85,7 +85,7 @@ const schema = {
     403: problem(
       "No token is configured, which turns this off, or the service has no right to use the runtime's socket.",
     ),
-    413: problem('The body is over 256 KiB.'),
+    413: problem('The body is over 16 KiB.'),
     415: problem('The body is not `application/json`.'),
     502: problem('There is no runtime, or it does not answer.'),
     504: problem('Out of time.'),

@@ -7,9 +7,9 @@ import {
   type TagsResponse,
 } from '../../../api/v1/registries.ts'
 import { quote } from '../../reference/quote.ts'
-import { startDeadline } from '../deadline.ts'
+import { withDeadline } from '../deadline.ts'
 import { RequestError } from '../failure.ts'
-import { answer, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
+import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, withRetryAfter } from '../responses.ts'
 import type { NamePage, PageOptions, RegistryDesk } from '../types.ts'
 
 interface Named {
@@ -56,19 +56,15 @@ export function registriesRoutes(app: FastifyInstance, options: RegistriesRouteO
   )
 
   async function ask(
-    request: { readonly raw: Parameters<typeof startDeadline>[0]; readonly query: PageQuery },
+    request: { readonly raw: Parameters<typeof withDeadline>[0]; readonly query: PageQuery },
     name: string,
     listing: (page: PageOptions) => Promise<NamePage>,
   ): Promise<NamePage> {
     if (!registries.statuses().some((each) => each.name === name)) throw unknownRegistry(name)
     const { n = PageQuery.properties.n.default, last } = request.query
-    const deadline = startDeadline(request.raw, timeoutMs)
-    const { signal } = deadline
-    try {
-      return await listing(last === undefined ? { n, signal } : { n, signal, last })
-    } finally {
-      deadline.clear()
-    }
+    return withDeadline(request.raw, timeoutMs, (signal) =>
+      listing(last === undefined ? { n, signal } : { n, signal, last }),
+    )
   }
 }
 
@@ -83,7 +79,7 @@ const list = {
   summary: 'The configured registries, and how they do.',
   response: {
     200: answer('RegistriesResponse', 'The registries.'),
-    304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+    ...NOT_MODIFIED,
     ...COMMON_PROBLEMS,
   },
 }
@@ -101,7 +97,7 @@ const params = {
 }
 
 const problems = {
-  304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+  ...NOT_MODIFIED,
   ...COMMON_PROBLEMS,
   401: problem('The registry, or with `WWW-Authenticate` this service, asks for credentials.'),
   403: problem('The registry refuses; many have no catalogue.'),

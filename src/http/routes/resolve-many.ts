@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ResolveManyRequest, type ResolveResult } from '../../../api/v1/resolve-many.ts'
 import { toResolveResponse } from '../../resolver/answer-body.ts'
 import { startDeadline } from '../deadline.ts'
@@ -10,28 +10,33 @@ import type { Answers } from '../types.ts'
 
 /** References of one request that are resolved at one time. */
 const AT_ONCE = 16
+/** A thousand references of a quarter of a KiB. */
+const MAX_BODY_BYTES = 256 * 1024
 const NDJSON = 'application/x-ndjson'
 
 export interface ResolveManyOptions {
   readonly answers: Answers
   /** For all of them together. */
   readonly timeoutMs: number
+  readonly isStranger: (request: FastifyRequest) => boolean
   /** Hears of what is nobody's mistake but ours. */
   readonly onUnexpected: (failure: Failure) => void
 }
 
 /** `POST /resolve`: many references at once. What becomes of one is no matter of the others. */
 export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptions): void {
-  const { answers, timeoutMs, onUnexpected } = options
-  app.post<{ Body: ResolveManyRequest }>('/resolve', { schema }, async (request, reply) => {
+  const { answers, isStranger, timeoutMs, onUnexpected } = options
+  const limited = { schema, bodyLimit: MAX_BODY_BYTES }
+  app.post<{ Body: ResolveManyRequest }>('/resolve', limited, async (request, reply) => {
     const { references, platform } = request.body
     const deadline = startDeadline(request.raw, timeoutMs)
     const { signal } = deadline
+    const stranger = isStranger(request)
+    const asked = { signal, stranger, ...(platform !== undefined && { platform }) }
     const results = inOrder(references, AT_ONCE, async (requested): Promise<ResolveResult> => {
       try {
         // One that would be asked when the time is up fails at once.
         signal.throwIfAborted()
-        const asked = platform === undefined ? { signal } : { signal, platform }
         const found = await answers.answer(requested, asked)
         return { requested, answer: toResolveResponse(found, false) }
       } catch (thrown) {

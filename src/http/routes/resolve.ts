@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ResolveQuery } from '../../../api/v1/resolve.ts'
 import { answerText } from '../answer-text.ts'
 import { cacheControl, cacheStatus } from '../caching.ts'
@@ -10,17 +10,19 @@ export interface ResolveRouteOptions {
   readonly answers: Answers
   readonly timeoutMs: number
   readonly now: () => number
+  readonly isStranger: (request: FastifyRequest) => boolean
 }
 
 /** `GET /resolve`. What the cache has at once is answered before: see QuickAnswers. */
 export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions): void {
-  const { answers, timeoutMs, now } = options
+  const { answers, isStranger, timeoutMs, now } = options
   app.get<{ Querystring: ResolveQuery }>('/resolve', { schema }, async (request, reply) => {
     const { ref, platform } = request.query
     const { all = false, explain = false, node = false, refresh = false } = request.query
     const deadline = startDeadline(request.raw, timeoutMs)
     try {
-      const asked = { refresh, node, ...(all && { all }), signal: deadline.signal }
+      const stranger = isStranger(request)
+      const asked = { refresh, node, stranger, ...(all && { all }), signal: deadline.signal }
       const answer = await answers.answer(
         ref,
         platform === undefined ? asked : { ...asked, platform },

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { answer, COMMON_PROBLEMS, content } from '../responses.ts'
+import { answer, COMMON_PROBLEMS, content, NOT_MODIFIED } from '../responses.ts'
 import type { Self } from '../types.ts'
 
 /** What the service says of itself: `GET /config`, `GET /stats`, `GET /metrics`. */
@@ -37,7 +37,7 @@ const config = {
   summary: 'The configuration that holds, with every secret hidden.',
   response: {
     200: content('application/yaml', { type: 'string' }, 'As a configuration file.'),
-    304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+    ...NOT_MODIFIED,
     ...COMMON_PROBLEMS,
   },
 }
@@ -62,7 +62,7 @@ const openapi = {
   summary: 'This document.',
   response: {
     200: content('application/json', { type: 'object' }, 'OpenAPI 3.1.'),
-    304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
+    ...NOT_MODIFIED,
     ...COMMON_PROBLEMS,
   },
 }

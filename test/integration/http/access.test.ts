@@ -9,7 +9,8 @@ import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { ResolveError } from '../../../src/errors.ts'
 import { buildApp } from '../../../src/http/app.ts'
-import { createLogger } from '../../../src/telemetry/logger.ts'
+import { pageRoutes } from '../../../src/http/routes/page.ts'
+import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
 import { createCertificate } from '../../support/certificate.ts'
 import {
   anAnswer,
@@ -119,6 +120,48 @@ test('on loopback a web page whose name was made to lead there is told nothing',
   assert.equal(await statusAs(app, '/config', { host: 'localhost' }), 200)
 })
 
+const foreign = [
+  { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' },
+  { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
+  // Another port of this machine is another origin.
+  { 'sec-fetch-site': 'same-site', origin: 'http://localhost:3000' },
+  { origin: 'https://evil.example' },
+  { origin: 'http://localhost:3000' },
+  { origin: 'null' },
+]
+
+for (const headers of foreign) {
+  test(`on loopback a page of another origin is told nothing: ${JSON.stringify(headers)}`, async (t) => {
+    const known = { answer: async () => assert.fail(), prepare: () => () => anAnswer() }
+    const app = await openDoor(t, { answers: known, page: pageRoutes })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+
+    for (const path of ['/resolve?ref=a', '/resolve?ref=a&refresh=true', '/config', '/nope']) {
+      assert.equal(await statusAs(app, path, headers), 400, path)
+    }
+    assert.equal(await statusAs(app, '/', headers), 200)
+    assert.equal(await statusAs(app, '/resolve?ref=a', { ...headers, ...WITH_TOKEN }), 200)
+  })
+}
+
+const ours = [
+  { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' },
+  { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'cors' },
+  { 'sec-fetch-site': 'same-origin', origin: 'https://proxy.corp' },
+  { host: 'localhost:9430', origin: 'http://LocalHost:9430' },
+  { host: '127.0.0.1', origin: 'https://127.0.0.1' },
+]
+
+for (const headers of ours) {
+  test(`on loopback our own page and who types an address is answered: ${JSON.stringify(headers)}`, async (t) => {
+    const app = await openDoor(t)
+    await app.listen({ host: '127.0.0.1', port: 0 })
+
+    assert.equal(await statusAs(app, '/resolve?ref=a', headers), 200)
+    assert.equal(await statusAs(app, '/config', headers), 200)
+  })
+}
+
 test('who has the token may call the service as he likes', async (t) => {
   const app = await openDoor(t)
   await app.listen({ host: '127.0.0.1', port: 0 })
@@ -190,7 +233,7 @@ test('a certificate that cannot be read, or is none, is named', (t) => {
     buildApp({
       answers: new ScriptedAnswers(anAnswer()),
       readiness: { check: async () => [] },
-      logger: createLogger('silent'),
+      logger: silentLogger(),
       tls: { certFile, keyFile: nonsense },
     })
   const named = (pattern: RegExp) => (thrown: unknown) =>

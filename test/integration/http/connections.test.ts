@@ -3,7 +3,13 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
-import { endlessAnswers, openDoor } from '../../support/http-door.ts'
+import {
+  AN_IMAGE,
+  anAnswer,
+  endlessAnswers,
+  openDoor,
+  someImages,
+} from '../../support/http-door.ts'
 
 /** Connects, sends, and gives what comes until the other side ends. */
 async function talk(t: TestContext, app: FastifyInstance, text: string): Promise<string> {
@@ -26,6 +32,13 @@ async function dial(t: TestContext, app: FastifyInstance, text: string): Promise
   await once(socket, 'connect')
   socket.write(text)
   return socket
+}
+
+/** A thousand at once. */
+function manyRequest(headers: string): string {
+  const body = JSON.stringify({ references: Array(1000).fill('nginx') })
+  const head = `POST /resolve HTTP/1.1\r\nhost: localhost\r\n${headers}`
+  return `${head}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
 }
 
 /** Answers that are never given, and the signal of the first that was asked for. */
@@ -113,6 +126,46 @@ test('a question that takes too long is a 504', { timeout: 10_000 }, async (t) =
 
   assert.match(heard, /^HTTP\/1\.1 504 Gateway Timeout\r\n/)
   assert.equal(codeIn(heard), 'DEADLINE_EXCEEDED')
+})
+
+const unread = [
+  ['a long answer', 'GET /images HTTP/1.1\r\nhost: localhost\r\n\r\n'],
+  ['line after line', manyRequest('accept: application/x-ndjson\r\n')],
+] as const
+
+for (const [what, text] of unread) {
+  test(`a client that leaves ${what} unread is cut off`, { timeout: 20_000 }, async (t) => {
+    const long = { requested: 'x'.repeat(100_000) }
+    const app = await openDoor(t, {
+      limits: { unreadTimeoutMs: 50 },
+      answers: { answer: async () => anAnswer(long) },
+      images: someImages({
+        list: async () => [{ ...AN_IMAGE, references: Array(500).fill('x'.repeat(100_000)) }],
+      }),
+    })
+    const served = once(app.server, 'connection') as Promise<[Socket]>
+    const socket = await dial(t, app, text)
+    socket.pause()
+
+    const [other] = await served
+    await once(other, 'close')
+
+    assert.ok(other.bytesWritten > 0)
+  })
+}
+
+test('who waits longer than that for an answer is not cut off', { timeout: 10_000 }, async (t) => {
+  const answers = { answer: () => silence.then(() => anAnswer()) }
+  const app = await openDoor(t, { answers, limits: { unreadTimeoutMs: 20 } })
+  const silence = once(app.server, 'timeout')
+
+  const heard = await talk(
+    t,
+    app,
+    'GET /resolve?ref=nginx HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n',
+  )
+
+  assert.match(heard, /^HTTP\/1\.1 200 OK\r\n/)
 })
 
 test('an upload to a route that takes none is answered and cut off', async (t) => {

@@ -86,6 +86,14 @@ test('what is no reference is a 400, and nothing is pulled', async (t) => {
   assert.equal(response.json().errors[0].code, 'NAME_INVALID')
 })
 
+test('a body that is longer than any name is a 413', async (t) => {
+  const app = await openDoor(t)
+
+  const response = await ask(app, { ...pull, payload: { reference: 'a'.repeat(17_000) } })
+
+  assert.equal(response.statusCode, 413)
+})
+
 test('an unknown field of the body is refused by name', async (t) => {
   const app = await openDoor(t)
 

@@ -189,6 +189,6 @@ test('the limit of requests holds for the short way too', async (t) => {
 
 /** As much of a request and a response as the short way looks at. */
 function exchange(url: string): unknown[] {
-  const response = { writeHead: () => response, end: () => response }
+  const response = { on: () => response, writeHead: () => response, end: () => response }
   return [{ url, method: 'GET', rawHeaders: [], headers: {}, socket: {} }, response]
 }

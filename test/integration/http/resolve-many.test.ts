@@ -133,6 +133,10 @@ test('an unexpected error is told by its code alone', async (t) => {
   assert.ok(!response.body.includes('internals'))
 })
 
+function fields(count: number): string {
+  return Array.from({ length: count }, (_, index) => `"${index}":0`).join()
+}
+
 const refused: readonly (readonly [string, unknown, number, RegExp])[] = [
   ['no JSON', '{ references', 400, /not JSON/],
   ['no object', '[]', 400, /must be a JSON object/],
@@ -143,6 +147,9 @@ const refused: readonly (readonly [string, unknown, number, RegExp])[] = [
   ['1,001 of them', { references: Array(1001).fill('a') }, 400, /not 1001/],
   ['a reference that is no text', { references: ['a', 1] }, 400, /'references'\[1\] must be text/],
   ['a platform that is no text', { references: ['a'], platform: {} }, 400, /'platform' must be/],
+  ['lists in lists', '['.repeat(100_000), 400, /more than 4096 parts/],
+  ['objects in objects', '{"a":'.repeat(40_000), 400, /more than 4096 parts/],
+  ['ever new fields', `{${fields(20_000)}}`, 400, /more than 4096 parts/],
   ['more than 256 KiB', { references: ['a'.repeat(300_000)] }, 413, /too large/],
 ]
 
@@ -162,6 +169,18 @@ for (const [what, payload, status, message] of refused) {
     assert.match(response.json().errors[0].message, message)
   })
 }
+
+test('a thousand of the longest names are within the limits', async (t) => {
+  const app = await openDoor(t, { answers })
+  const references = Array.from(
+    { length: 1000 },
+    (_, index) => `[::1]:5000/${'a'.repeat(155)}/${index}@sha256:${'0'.repeat(64)}`,
+  )
+
+  const response = await ask(app, { method: 'POST', url, payload: { references } })
+
+  assert.equal(response.json().results.length, 1000)
+})
 
 test('a body that is not application/json is a 415', async (t) => {
   const app = await openDoor(t)

@@ -48,8 +48,10 @@ test('the answerer gets the reference and the options as they were asked', async
     assert.ok(signal instanceof AbortSignal)
     return { input, ...rest }
   })
-  assert.deepEqual(full, { input: 'a/b:1', platform: 'linux/arm64', refresh: true, node: true })
-  assert.deepEqual(bare, { input: 'nginx', refresh: false, node: false })
+  const stranger = true
+  const asked = { platform: 'linux/arm64', refresh: true, node: true }
+  assert.deepEqual(full, { input: 'a/b:1', ...asked, stranger })
+  assert.deepEqual(bare, { input: 'nginx', refresh: false, node: false, stranger })
 })
 
 test('explain=true adds the attempts and the candidates, and only then', async (t) => {

@@ -15,7 +15,7 @@ test('results come in the order of the things, however long each takes', async (
   assert.deepEqual(results, [5, 1, 3, 0])
 })
 
-test('a slow one does not keep the others from being worked on', async () => {
+test('a slow one does not keep the others from being worked on', { timeout: 5_000 }, async () => {
   const begun: string[] = []
   let release = (): void => {}
   const slow = new Promise<void>((resolve) => {
@@ -28,7 +28,7 @@ test('a slow one does not keep the others from being worked on', async () => {
   })
 
   const first = results.next()
-  await turn()
+  while (begun.length < 4) await turn()
   assert.deepEqual(begun, ['slow', 'a', 'b', 'c'])
   release()
 
@@ -53,4 +53,19 @@ test('who stops taking them stops the work', async () => {
 
 test('of nothing there is nothing', async () => {
   for await (const _ of inOrder([], 2, async () => assert.fail())) assert.fail()
+})
+
+test('what is known at once is still worked on in turns, so that others are served between', async () => {
+  let turns = 0
+  const count = (): void => {
+    turns += 1
+    next = setImmediate(count)
+  }
+  let next = setImmediate(count)
+  const things = Array.from({ length: 100 }, (_, index) => index)
+
+  for await (const result of inOrder(things, 4, async (thing) => thing)) assert.ok(result >= 0)
+
+  clearImmediate(next)
+  assert.ok(turns >= 20, `${turns} turns for 100 things, 4 at once`)
 })

@@ -1,0 +1,19 @@
+import type { AddressInfo } from 'node:net'
+
+/**
+ * Who can connect to where a door listens: whom the owner of a unix socket lets, everybody on this
+ * machine (and the web pages in their browsers), other machines.
+ */
+export type Place = 'socket' | 'loopback' | 'network'
+
+/**
+ * The bound address is looked at, not the configured one: a socket may be handed down.
+ *
+ * @param address as a server tells it: null before it listens and when it closes
+ * @returns undefined where the address says nothing
+ */
+export function placeOf(address: AddressInfo | string | null): Place | undefined {
+  if (address === null) return undefined
+  if (typeof address === 'string') return 'socket'
+  return /^(?:::ffff:)?127\.|^::1$/.test(address.address) ? 'loopback' : 'network'
+}

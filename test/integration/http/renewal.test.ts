@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { connect, createServer } from 'node:tls'
+import { Renewal } from '../../../src/http/renewal.ts'
+import { readTls } from '../../../src/http/tls.ts'
+import { createCertificate } from '../../support/certificate.ts'
+import { openDoor } from '../../support/http-door.ts'
+import { temporaryFolder } from '../../support/stack.ts'
+
+type Pem = ReturnType<typeof createCertificate>
+
+/** A server with a certificate in files, and what was logged of their renewal. */
+async function startServer(t: TestContext) {
+  const folder = temporaryFolder(t)
+  const files = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') }
+  const first = createCertificate()
+  write(files.certFile, first.cert)
+  write(files.keyFile, first.key)
+  const server = createServer(readTls(files), (socket) => socket.end())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const told: string[] = []
+  const log = (_fields: unknown, text: string): void => void told.push(text)
+  const renewal = new Renewal(files, server, { info: log, warn: log } as never)
+  const { port } = server.address() as AddressInfo
+  return { files, first, renewal, told, has: ({ cert }: Pem) => verifies(port, cert) }
+}
+
+/** As everybody does it who replaces what others read. */
+function write(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text)
+  renameSync(`${path}.new`, path)
+}
+
+/** Whether who trusts that certificate alone can connect. */
+async function verifies(port: number, ca: string): Promise<boolean> {
+  const socket = connect({ host: '127.0.0.1', port, ca })
+  try {
+    await once(socket, 'secureConnect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+test('a renewed certificate is taken up while the server runs', async (t) => {
+  const { files, first, renewal, told, has } = await startServer(t)
+  const second = createCertificate()
+  write(files.certFile, second.cert)
+  write(files.keyFile, second.key)
+
+  renewal.look()
+  renewal.look()
+
+  assert.deepEqual([await has(first), await has(second)], [false, true])
+  assert.deepEqual(told, ['HTTP has a new certificate'])
+})
+
+test('a certificate whose key has not come yet is warned of once, and taken up when it has', async (t) => {
+  const { files, first, renewal, told, has } = await startServer(t)
+  const second = createCertificate()
+  const warning = 'the new certificate of HTTP is of no use; the old one stays'
+
+  write(files.certFile, second.cert)
+  renewal.look()
+  renewal.look()
+  const meanwhile = await has(first)
+  write(files.keyFile, second.key)
+  renewal.look()
+
+  assert.ok(meanwhile)
+  assert.ok(await has(second))
+  assert.deepEqual(told, [warning, 'HTTP has a new certificate'])
+})
+
+for (const [what, spoil] of [
+  ['nonsense', (path: string) => write(path, 'nonsense')],
+  ['gone', (path: string) => rmSync(path)],
+] as const) {
+  test(`a certificate that is ${what} leaves the old one in use`, async (t) => {
+    const { files, first, renewal, told, has } = await startServer(t)
+
+    spoil(files.certFile)
+    renewal.look()
+
+    assert.ok(await has(first))
+    assert.equal(told.length, 1)
+  })
+}
+
+test('while nothing changes the files are not read again', async (t) => {
+  const { renewal, told } = await startServer(t)
+
+  renewal.look()
+
+  assert.deepEqual(told, [])
+})
+
+test('the door looks after its certificate, until it is closed', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const folder = temporaryFolder(t)
+  const tls = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') }
+  const [first, second] = [createCertificate(), createCertificate()]
+  write(tls.certFile, first.cert)
+  write(tls.keyFile, first.key)
+  const app = await openDoor(t, { tls })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+
+  write(tls.certFile, second.cert)
+  write(tls.keyFile, second.key)
+  t.mock.timers.tick(10_000)
+
+  assert.ok(await verifies(port, second.cert))
+})
