@@ -5,7 +5,7 @@ import { dump } from 'js-yaml'
 import { parseReference } from '../src/reference/reference.ts'
 import type { Resolution, ResolveOptions } from '../src/resolver/types.ts'
 import { type Core, createCore } from '../src/service/core.ts'
-import { createLogger } from '../src/telemetry/logger.ts'
+import { silentLogger } from '../src/telemetry/silent-logger.ts'
 import { loadText } from '../test/support/config.ts'
 import type { Cleanup } from '../test/support/stack.ts'
 
@@ -27,7 +27,7 @@ export function startResolving(
 
 function openCore({ hosts, tagTtl = '1h' }: ResolvingOptions): Core {
   const { config } = loadText(dump(configuration(hosts, tagTtl)))
-  return createCore(config, createLogger('silent'), () => undefined)
+  return createCore(config, silentLogger(), () => undefined)
 }
 
 /** Of a service that asks these registries for everything, and nobody else. */

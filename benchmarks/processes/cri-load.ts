@@ -11,11 +11,24 @@ export const CRI_LOAD = fileURLToPath(import.meta.url)
 
 export interface CriLoad {
   readonly ways: readonly CriWay[]
+  /** The ways take their turns from the last one to the first. */
+  readonly backwards?: boolean
+  /** Comes before all else, over one way after the other, always from the first to the last. */
+  readonly warmUp?: WarmUp
   readonly calls: readonly CriCall[]
   /** For each call and way; at least one call is made by each caller. */
   readonly ms: number
   /** Instead of a time: so many calls. */
   readonly count?: number
+}
+
+/** Programs that compile what they run often are slow when they have just been started. */
+export interface WarmUp {
+  readonly call: CriCall
+  /** So many calls of each way are measured, one at a time. */
+  readonly first: number
+  /** So many follow, many at a time. The client has as many behind it before anything is measured. */
+  readonly more: number
 }
 
 export interface CriWay {
@@ -36,10 +49,18 @@ export interface CriFigures {
 
 /** The ways take so many turns each: the machine's moods are to reach all of them. */
 const SLICES = 4
+const WARM_CALLERS = 16
 
-async function load({ calls, count, ms, ways }: CriLoad): Promise<readonly CriFigures[]> {
+interface Client {
+  readonly way: CriWay
+  readonly client: GrpcClient
+}
+
+async function load(options: CriLoad): Promise<readonly CriFigures[]> {
+  const { backwards = false, calls, count, ms, warmUp, ways } = options
   const clients = ways.map((way) => ({ way, client: new GrpcClient(way.socket) }))
-  const figures: CriFigures[] = []
+  const figures = warmUp === undefined ? [] : await warm(clients, warmUp)
+  if (backwards) clients.reverse()
   for (const call of calls) {
     const sides = clients.map(({ client, way }) => ({
       way,
@@ -59,18 +80,43 @@ async function load({ calls, count, ms, ways }: CriLoad): Promise<readonly CriFi
       }
     }
     for (const { seconds, took, way } of sides) {
-      figures.push({
-        call: call.name,
-        callers: call.callers,
-        way: way.name,
-        p50Ms: percentile(took, 0.5),
-        p99Ms: percentile(took, 0.99),
-        perSecond: took.length / seconds,
-      })
+      figures.push(figuresOf(call, way, took, seconds))
     }
   }
   await Promise.all(clients.map(({ client }) => client.close()))
   return figures
+}
+
+async function warm(
+  clients: readonly Client[],
+  { call, first, more }: WarmUp,
+): Promise<CriFigures[]> {
+  const sides = clients.map(({ client, way }) => ({ way, once: caller(client, call, way) }))
+  for (const { once } of sides.slice(0, 1)) await callOver(once, WARM_CALLERS, 0, more)
+  const figures: CriFigures[] = []
+  for (const { once, way } of sides) {
+    const began = performance.now()
+    const took = await callOver(once, call.callers, 0, first)
+    figures.push(figuresOf(call, way, took, (performance.now() - began) / 1000))
+    await callOver(once, WARM_CALLERS, 0, more)
+  }
+  return figures
+}
+
+function figuresOf(
+  call: CriCall,
+  way: CriWay,
+  took: readonly number[],
+  seconds: number,
+): CriFigures {
+  return {
+    call: call.name,
+    callers: call.callers,
+    way: way.name,
+    p50Ms: percentile(took, 0.5),
+    p99Ms: percentile(took, 0.99),
+    perSecond: took.length / seconds,
+  }
 }
 
 function caller(client: GrpcClient, call: CriCall, { authority }: CriWay): () => Promise<void> {

@@ -4,6 +4,11 @@ import type { BodyEdit, CallEdits } from './rewrite-frames.ts'
 import type { UpstreamCall } from './upstream.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
+/**
+ * What one direction of a call may have waiting to be sent before its source has to wait. Node's own
+ * limit is one frame: a long list would stop and go on at each.
+ */
+const HELD_BYTES = 128 * 1024
 const WITHOUT_BODY = { endStream: true, sendDate: false }
 const WITH_TRAILERS = { waitForTrailers: true, sendDate: false }
 
@@ -18,6 +23,7 @@ export interface RelayedCall {
  * headers only stays so. When the connection behind breaks, the client gets UNAVAILABLE.
  *
  * Trailers of a request, which gRPC does not have, are not carried over. `onDone` gets the gRPC code.
+ * Errors of the client's stream are the caller's to listen to.
  * With `edits` messages are changed one by one on their way.
  */
 export function relayCall(
@@ -53,7 +59,7 @@ export function relayCall(
     else client.close(rstCode)
   }
 
-  upstream.once('response', (headers, flags, raw?: readonly string[]) => {
+  upstream.on('response', (headers, flags, raw?: readonly string[]) => {
     if (client.closed || isAnswered) return
     const isWhole = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
     const options = isWhole ? WITHOUT_BODY : WITH_TRAILERS
@@ -72,15 +78,15 @@ export function relayCall(
     code = statusOf(headers)
     declineRest(client)
   })
-  upstream.once('trailers', (headers, _flags, raw?: readonly string[]) => {
+  upstream.on('trailers', (headers, _flags, raw?: readonly string[]) => {
     if (isAnswered) return
     trailers = faithful(headers, raw ?? [])
     code = statusOf(headers)
   })
-  upstream.once('end', () => {
+  upstream.on('end', () => {
     isAnswered ||= upstream.rstCode === NGHTTP2_NO_ERROR && client.headersSent
   })
-  upstream.once('close', () => {
+  upstream.on('close', () => {
     client.resume()
     if (isAnswered || client.closed) return
     const message = brokenBy()
@@ -89,15 +95,14 @@ export function relayCall(
   })
   upstream.on('error', ignore)
 
-  client.once('wantTrailers', () => sendEnd())
-  client.once('close', () => {
+  client.on('wantTrailers', () => sendEnd())
+  client.on('close', () => {
     upstream.close(client.rstCode === NGHTTP2_NO_ERROR ? NGHTTP2_CANCEL : client.rstCode)
     upstream.resume()
     const ended = code ?? (isAnswered ? GRPC_STATUS.unknown : GRPC_STATUS.canceled)
     edits.ended?.(ended)
     onDone(ended)
   })
-  client.on('error', ignore)
   copyBody(client, upstream, edits.request)
 
   return { fail }
@@ -131,17 +136,33 @@ function declineRest(client: ServerHttp2Stream): void {
 }
 
 function copyBody(from: Http2Stream, to: Http2Stream, edit?: BodyEdit): void {
+  const goOn = (): void => {
+    from.resume()
+  }
   from.on('data', (received: Buffer) => {
     const chunk = edit === undefined ? received : edit.chunk(received)
-    if (chunk.length > 0 && !to.writableEnded && !to.write(chunk)) from.pause()
+    if (chunk.length === 0 || to.writableEnded) return
+    gather(to)
+    if (to.write(chunk) || to.writableLength < HELD_BYTES) return
+    from.pause()
+    to.once('drain', goOn)
   })
   const end = (): void => {
     if (from.rstCode === NGHTTP2_NO_ERROR && !to.writableEnded) to.end(edit?.rest())
   }
   // A request without a body may have ended before it was known where it goes.
   if (from.readableEnded) end()
-  else from.once('end', end)
-  to.on('drain', () => from.resume())
+  else from.on('end', end)
+}
+
+/**
+ * What is written within one turn of the event loop goes out together: a request's end in the frame
+ * of its message, as it mostly came, and not in a system call of its own.
+ */
+function gather(to: Http2Stream): void {
+  if (to.writableCorked > 0) return
+  to.cork()
+  setImmediate(() => to.uncork())
 }
 
 /** Resets come as 'close' with a code, and that is where they are dealt with. */

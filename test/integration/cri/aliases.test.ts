@@ -6,7 +6,7 @@ import { withImage } from '../../../src/cri/image-messages.ts'
 import { readString, withBytes, withString } from '../../../src/cri/wire.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import { openRuntime } from '../../../src/runtime/runtime.ts'
-import { createLogger } from '../../../src/telemetry/logger.ts'
+import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
 import { type FakeRuntime, respond, respondStatus } from '../../support/fake-runtime.ts'
 import { answerOf, type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed, unframed } from '../../support/grpc-frames.ts'
@@ -37,7 +37,7 @@ async function openDoor(t: TestContext, isContainerd = false): Promise<Scene> {
   const images = await startImageRuntime(t, join(folder, 'runtime.sock'), CRI_O)
   const { fake } = images
   if (isContainerd) offerTable(fake)
-  const logger = createLogger('silent')
+  const logger = silentLogger()
   const stateFolder = join(folder, 'state')
   const runtime = openRuntime({ path: fake.path, version: undefined, stateFolder, logger })
   t.after(() => runtime.close())

@@ -8,8 +8,8 @@ import { openRuntimeChannel } from '../../../src/runtime/channel.ts'
 import { createCriClient } from '../../../src/runtime/cri-client.ts'
 import { loadService } from '../../../src/runtime/protos.ts'
 import type { ImageNames } from '../../../src/runtime/types.ts'
-import { createLogger } from '../../../src/telemetry/logger.ts'
 import { Meters } from '../../../src/telemetry/meters.ts'
+import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
 import { type FakeRuntime, hanging, respond, startFakeRuntime } from '../../support/fake-runtime.ts'
 import { type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
 import { candidate } from '../../support/resolver.ts'
@@ -61,7 +61,7 @@ async function openDoor(t: TestContext, timeoutMs = 60_000): Promise<Scene> {
     names: noNames,
     onResolveError: () => 'passthrough',
     timeoutMs,
-    logger: createLogger('silent'),
+    logger: silentLogger(),
     meters,
   })
   t.after(() => door.close({ graceMs: 0 }))

@@ -1,13 +1,27 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { hanging, respond } from '../../support/fake-runtime.ts'
 import { answerOf, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
 import { startRelay } from '../../support/relay.ts'
 
 const PULL = '/runtime.v1.ImageService/PullImage'
+const EVENTS = '/x.Y/Events'
+const EXEC = '/runtime.v1.RuntimeService/ExecSync'
 const HEADERS = { ':status': 200, 'content-type': 'application/grpc' }
+
+/** A pull that hangs in the runtime, where calls to another path will hang, too. */
+async function startPull(t: TestContext, otherPath: string) {
+  const { runtime, relay, path } = await startRelay(t)
+  const pulling = hanging()
+  const other = hanging()
+  runtime.handle(PULL, pulling.hang)
+  runtime.handle(otherPath, other.hang)
+  const client = openGrpcClient(t, path)
+  const pull = client.call(PULL)
+  return { client, other: other.arrived, pull, pulling: pulling.arrived, relay }
+}
 
 test('drains: what ends within the grace ends well, and new calls are not taken', async (t) => {
   const { runtime, relay, path } = await startRelay(t)
@@ -30,16 +44,10 @@ test('drains: what ends within the grace ends well, and new calls are not taken'
 })
 
 test('drains: what does not end gets a status, and the runtime a cancellation', async (t) => {
-  const { runtime, relay, path } = await startRelay(t)
-  const silent = hanging()
-  const talking = hanging()
-  runtime.handle(PULL, silent.hang)
-  runtime.handle('/x.Y/Events', talking.hang)
-  const client = openGrpcClient(t, path)
-  const pull = client.call(PULL)
-  const events = client.open('/x.Y/Events')
+  const { client, other, pull, pulling, relay } = await startPull(t, EVENTS)
+  const events = client.open(EVENTS)
   const eventsAnswer = answerOf(events)
-  const [pullCall, eventsCall] = await Promise.all([silent.arrived, talking.arrived])
+  const [pullCall, eventsCall] = await Promise.all([pulling, other])
   eventsCall.stream.respond(HEADERS, { waitForTrailers: true })
   eventsCall.stream.write(framed(Buffer.from('event')))
   await once(events, 'data')
@@ -55,15 +63,9 @@ test('drains: what does not end gets a status, and the runtime a cancellation', 
 })
 
 test('drains: a pull may take longer to end than other calls', async (t) => {
-  const { runtime, relay, path } = await startRelay(t)
-  const pulling = hanging()
-  const exec = hanging()
-  runtime.handle(PULL, pulling.hang)
-  runtime.handle('/runtime.v1.RuntimeService/ExecSync', exec.hang)
-  const client = openGrpcClient(t, path)
-  const pull = client.call(PULL)
-  const command = client.call('/runtime.v1.RuntimeService/ExecSync')
-  const [call] = await Promise.all([pulling.arrived, exec.arrived])
+  const { client, other, pull, pulling, relay } = await startPull(t, EXEC)
+  const command = client.call(EXEC)
+  const [call] = await Promise.all([pulling, other])
 
   const closed = relay.close({ graceMs: 0, pullGraceMs: 60_000 })
   const ended = await command

@@ -1,12 +1,30 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { FRAME_FLAG, frame } from '../../../src/cri/frames.ts'
+import {
+  FRAME_FLAG,
+  FRAME_HEADER_BYTES,
+  FRAME_TYPE,
+  type FrameHeader,
+  frame,
+  PREFACE,
+  readFrameHeader,
+} from '../../../src/cri/frames.ts'
 import { type RuntimeCall, respond } from '../../support/fake-runtime.ts'
 import { answerOf, type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
-import { call, callBlock, FRAME, number32, OPENING } from '../../support/hostile-frames.ts'
+import {
+  call,
+  callBlock,
+  FRAME,
+  number32,
+  OPENING,
+  SETTINGS,
+} from '../../support/hostile-frames.ts'
 import { openRawHttp2Client } from '../../support/raw-http2-client.ts'
 import { startRelay } from '../../support/relay.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 const LIST = '/runtime.v1.ImageService/ListImages'
 const STATUS = '/runtime.v1.RuntimeService/ContainerStatus'
@@ -161,3 +179,48 @@ test('calls that are reset in the breath in which they are made do not reach the
     ids.map(() => 1),
   )
 })
+
+test('a request that came whole goes out whole: its end in the frame of its message', async (t) => {
+  const runtimeSocket = `${temporaryFolder(t)}/raw.sock`
+  const runtime = createServer((socket) => socket.write(SETTINGS)).listen(runtimeSocket)
+  await once(runtime, 'listening')
+  const { path } = await startRelay(t, { runtimeSocket })
+  const connected = once(runtime, 'connection')
+  const client = openRawHttp2Client(t, path)
+  client.send(OPENING, call(1, STATUS, framed(Buffer.from('first'))))
+  const [connection] = (await connected) as [Socket]
+  t.after(() => {
+    connection.destroy()
+    runtime.close()
+  })
+  const heard = bodyFrames(connection)
+  await heard.next()
+
+  client.send(call(3, STATUS, framed(Buffer.from('second'))))
+  const { value: body } = await heard.next()
+
+  assert.deepEqual(
+    body?.map(({ flags, payloadBytes }) => [flags, payloadBytes]),
+    [[FRAME_FLAG.endStream, framed(Buffer.from('second')).length]],
+  )
+})
+
+/** What a runtime hears: the DATA frames of each request, as it ends. */
+async function* bodyFrames(connection: Socket): AsyncGenerator<readonly FrameHeader[], void> {
+  let bytes = Buffer.alloc(0)
+  let offset = PREFACE.length
+  let body: FrameHeader[] = []
+  for await (const chunk of connection) {
+    bytes = Buffer.concat([bytes, chunk])
+    for (;;) {
+      const header = readFrameHeader(bytes, offset)
+      if (header === undefined) break
+      offset += FRAME_HEADER_BYTES + header.payloadBytes
+      if (header.type !== FRAME_TYPE.data) continue
+      body.push(header)
+      if ((header.flags & FRAME_FLAG.endStream) === 0) continue
+      yield body
+      body = []
+    }
+  }
+}
