@@ -2,23 +2,15 @@ import { type Attempt, ResolveError, toResolveError } from '../errors.ts'
 import { isImageId, parseReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
-import type { CallResult, RuntimeError } from '../runtime/call.ts'
+import type { RuntimeError } from '../runtime/call.ts'
 import { isRuntimeError } from '../runtime/call.ts'
-import type { PullOptions } from '../runtime/cri-client.ts'
-import type { CriVersion, ImageNames } from '../runtime/types.ts'
+import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { adopt, type ImageLookup } from './adopt.ts'
-import {
-  type AuthConfig,
-  pulledImage,
-  pullResponse,
-  requestedAuth,
-  requestedImage,
-  withImage,
-  withPulledImage,
-} from './image-messages.ts'
-import { canonicalName, wantedNames } from './names.ts'
-import { authorize } from './pull-auth.ts'
+import { adopt } from './adopt.ts'
+import { type AuthConfig, pullResponse, requestedImage } from './image-messages.ts'
+import { ImagePull, type ImagePullOptions, type PullingRuntime } from './image-pull.ts'
+import { canonicalName } from './names.ts'
+import { PullSetbacks } from './pull-setbacks.ts'
 import type { Caller } from './unary.ts'
 
 /** The resolver as this door sees it. */
@@ -30,21 +22,19 @@ export interface ImageResolver {
 }
 
 /** The runtime as this door sees it. */
-export interface ImageRuntime extends ImageLookup {
-  pullImage(request: Uint8Array, options: PullOptions): Promise<CallResult<Buffer>>
+export interface ImageRuntime extends PullingRuntime {
   removeImage(image: string, options: { readonly signal?: AbortSignal }): Promise<void>
 }
 
-export interface ImageServiceOptions {
+export interface ImageServiceOptions extends ImagePullOptions {
   readonly resolver: ImageResolver
   readonly runtime: ImageRuntime
-  readonly names: ImageNames
   /** The credentials in a request, when they are meant for that domain. */
   readonly credentialsFor: (auth: AuthConfig | undefined, domain: string) => Credentials | undefined
   readonly onResolveError: () => 'passthrough' | 'reject'
-  /** False: the mirror's tag is pulled where one was asked for. Default true. */
-  readonly byDigest?: (() => boolean) | undefined
   readonly log: Logger
+  /** Milliseconds of a clock that nobody sets. Default: this process's. */
+  readonly now?: () => number
 }
 
 /** Registries that let the resolver down a moment ago; pulling from them would only take longer. */
@@ -56,19 +46,26 @@ const UNFIT: ReadonlySet<Attempt['outcome']> = new Set([
   'skipped',
 ])
 
+/** Who gives up sooner does so for a reason of his own. */
+const PATIENCE_MS = 30_000
+
 /** PullImage and RemoveImage, as kubelet calls them; messages stay bytes. */
 export class ImageService {
   readonly #options: ImageServiceOptions
+  readonly #now: () => number
+  readonly #setbacks: PullSetbacks
 
   constructor(options: ImageServiceOptions) {
     this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+    this.#setbacks = new PullSetbacks(this.#now)
   }
 
   /**
    * Pulls exactly what the reference names now, from the best registry that has it, and names it by
    * what was asked. When nothing is configured for the reference, or all else failed, the request
-   * goes to the runtime as it came, and its answer or error back untouched; unless `mirrorsOnly`
-   * forbids its origin, where the runtime would go.
+   * goes to the runtime as it came, and its error back untouched; unless `mirrorsOnly` forbids its
+   * origin, where the runtime would go.
    *
    * @param passOn called when the request goes to the runtime as it came
    */
@@ -78,14 +75,14 @@ export class ImageService {
     version: CriVersion,
     passOn: () => void = () => {},
   ): Promise<Buffer> {
+    const pull = new ImagePull(request, caller, version, this.#options)
     const passthrough = (): Promise<Buffer> => {
       passOn()
-      return this.#pull(request, caller, version)
+      return pull.asItCame()
     }
     const reference = namedBy(requestedImage(request))
     if (reference === undefined) return passthrough()
-    const auth = requestedAuth(request)
-    const credentials = this.#options.credentialsFor(auth, reference.domain)
+    const credentials = this.#options.credentialsFor(pull.auth, reference.domain)
     const candidates = this.#options.resolver.candidates(reference, credentials)
     const confined = !candidates.some(({ origin }) => origin)
     const giveUp = (failure: unknown): Promise<Buffer> =>
@@ -96,28 +93,12 @@ export class ImageService {
     if (found instanceof ResolveError) {
       return (await this.#adopt(reference, candidates, caller.signal)) ?? giveUp(found)
     }
-    const failures: unknown[] = [notPullable(reference)]
-    for (const candidate of fit(candidates, found)) {
-      const pullNames = this.#pullNames(candidate, reference, found)
-      const patched = authorize(
-        withImage(request, pullNames[0]),
-        candidate,
-        auth,
-        await this.#options.resolver.credentials(candidate),
-      )
-      const pull = (): Promise<Buffer> => this.#pull(patched, caller, version)
-      const pulled = await this.#pullFrom(
-        candidate,
-        pullNames,
-        reference,
-        found,
-        caller,
-        pull,
-        failures,
-      )
-      if (pulled !== undefined) return pulled
+    try {
+      return await this.#fromBest(pull, reference, fit(candidates, found), found, caller.signal)
+    } catch (failure) {
+      if (caller.signal.aborted) throw failure
+      return giveUp(failure)
     }
-    return giveUp(failures.at(-1))
   }
 
   /**
@@ -148,6 +129,7 @@ export class ImageService {
     try {
       const resolution = await resolver.resolve(reference, {
         refresh: true,
+        urgent: true,
         ...(credentials === undefined ? {} : { credentials }),
         signal,
       })
@@ -163,6 +145,38 @@ export class ImageService {
       log.warn({ image, code, attempts }, 'could not resolve; passing the pull on')
       return error
     }
+  }
+
+  /** @throws what the last place said; ResolveError UNAVAILABLE where there is none */
+  async #fromBest(
+    pull: ImagePull,
+    reference: Reference,
+    places: readonly Candidate[],
+    found: Resolution,
+    signal: AbortSignal,
+  ): Promise<Buffer> {
+    const { log } = this.#options
+    const image = canonicalName(reference)
+    const { digest } = found
+    let failure: unknown = notPullable(reference)
+    for (const place of this.#setbacks.inOrder(places, digest)) {
+      const { registry } = place
+      const what = { image, registry, digest }
+      const startedAt = this.#now()
+      try {
+        const pulled = await pull.from(place, reference, found)
+        this.#setbacks.succeeded(registry, digest)
+        log.info(what, 'pulled')
+        return pulled
+      } catch (thrown) {
+        const isImpatient = signal.aborted && this.#now() - startedAt < PATIENCE_MS
+        if (!isImpatient) this.#setbacks.failed(registry, digest)
+        if (signal.aborted) throw thrown
+        log.warn({ ...what, reason: reason(thrown) }, 'could not pull; trying the next')
+        failure = thrown
+      }
+    }
+    throw failure
   }
 
   async #adopt(
@@ -184,66 +198,6 @@ export class ImageService {
       log.warn({ image, reason: reason(thrown) }, 'could not look for the image on the node')
       return undefined
     }
-  }
-
-  async #pullFrom(
-    { registry }: Candidate,
-    pullNames: readonly string[],
-    reference: Reference,
-    resolution: Resolution,
-    caller: Caller,
-    pull: () => Promise<Buffer>,
-    failures: unknown[],
-  ): Promise<Buffer | undefined> {
-    const { log, names } = this.#options
-    const { digest } = resolution
-    const image = canonicalName(reference)
-    const { signal } = caller
-    let response: Buffer = Buffer.alloc(0)
-    const wanted = wantedNames(reference, digest)
-    const claimed = pullNames.reduce(
-      (claiming, name) => () => names.withClaim(name, claiming, wanted, { signal }),
-      async () => {
-        response = await pull()
-        return pulledImage(response)
-      },
-    )
-    try {
-      const imageId = await claimed()
-      log.info({ image, registry, digest }, 'pulled')
-      return withPulledImage(response, imageId)
-    } catch (thrown) {
-      if (signal.aborted) throw thrown
-      log.warn(
-        { image, registry, digest, reason: reason(thrown) },
-        'could not pull; trying the next',
-      )
-      failures.push(thrown)
-      return undefined
-    }
-  }
-
-  /** What the runtime is asked for, and then every other name that it gives to that itself. */
-  #pullNames(
-    { pullName }: Candidate,
-    { tag, digest: pinned }: Reference,
-    { digest }: Resolution,
-  ): readonly [string, ...string[]] {
-    const byDigest = `${pullName}@${digest}`
-    const isExact =
-      pinned !== undefined || tag === undefined || (this.#options.byDigest?.() ?? true)
-    return isExact ? [byDigest] : [`${pullName}:${tag}`, byDigest]
-  }
-
-  async #pull(request: Uint8Array, caller: Caller, version: CriVersion): Promise<Buffer> {
-    const { metadata, deadline, signal } = caller
-    const options: PullOptions = {
-      version,
-      metadata,
-      signal,
-      ...(deadline === undefined ? {} : { deadline }),
-    }
-    return (await this.#options.runtime.pullImage(request, options)).response
   }
 }
 

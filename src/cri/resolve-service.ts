@@ -12,6 +12,7 @@ export interface Answers {
       readonly platform?: string
       readonly refresh?: boolean
       readonly node?: boolean
+      readonly urgent?: boolean
       readonly credentials?: (domain: string) => Credentials | undefined
       readonly signal?: AbortSignal
     },
@@ -50,6 +51,7 @@ export class ResolveService {
         : { credentials: (domain: string) => this.#options.credentialsFor(auth, domain) }),
       refresh,
       node: true,
+      urgent: true,
       signal: caller.signal,
     })
     return toMessage(answer, explain)

@@ -70,12 +70,16 @@ export function openAliasStore(folder: string, log: Pick<Logger, 'warn' | 'error
   for (const { name, image, over } of loaded.aliases) setAlias(name, { image, over, at: 0 })
   for (const { name, image } of loaded.mirrors) setMirror(name, image, 0)
   for (const name of loaded.pending) setPending(name)
+  let isBroken = false
   const save = savedBy(async () => {
     try {
       await writeAliasFile(path, snapshot())
+      isBroken = false
     } catch (error) {
-      // The pull itself succeeded; until the next restart the names hold all the same.
-      log.error({ err: error, path }, 'the names of images cannot be written')
+      // The pull goes on: until the next restart the names hold all the same, and one that can be
+      // written again has all of them.
+      if (!isBroken) log.error({ err: error, path }, 'the names of images cannot be written')
+      isBroken = true
     }
   })
 

@@ -1,7 +1,7 @@
 import type { Logger } from '../telemetry/logger.ts'
 import type { ClaimJournal } from './claim-journal.ts'
 import type { Claims } from './claims.ts'
-import { isPinned, MANAGED } from './image-labels.ts'
+import { isPinned } from './image-labels.ts'
 import type { NameTable } from './name-table.ts'
 
 export interface ClaimRepairOptions {
@@ -41,7 +41,7 @@ export function createClaimRepair(options: ClaimRepairOptions): () => Promise<vo
       const { target } = image
       for (const each of wanted) {
         const digest = each.split('@')[1] ?? target.digest
-        if (digest === target.digest) await table.create({ name: each, target, labels: MANAGED })
+        if (digest === target.digest) await table.create(each, target)
       }
       claim.named()
       log.info({ name, names: wanted }, 'ended what an interrupted pull had left')

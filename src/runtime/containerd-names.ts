@@ -4,8 +4,8 @@ import type { Logger } from '../telemetry/logger.ts'
 import { type ClaimJournal, NO_JOURNAL } from './claim-journal.ts'
 import { createClaimRepair } from './claim-repair.ts'
 import { createClaims, type Leaving } from './claims.ts'
-import { isPinned, MANAGED } from './image-labels.ts'
-import type { ImageName, NameTable, NameTarget } from './name-table.ts'
+import { isPinned } from './image-labels.ts'
+import type { NameTable, NameTarget } from './name-table.ts'
 import type { ImageNames, NamingOptions, NodeImage } from './types.ts'
 
 /** Between looks at the runtime, in milliseconds; the last one repeats. */
@@ -64,7 +64,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
         throw new ResolveError('DIGEST_INVALID', problem)
       }
     }
-    for (const name of names) await point(table, { name, target, labels: MANAGED })
+    for (const name of names) await point(table, name, target)
   }
 
   // The CRI part of containerd follows the table by events, some milliseconds behind.
@@ -138,22 +138,14 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
 }
 
 /** Makes a name stand for a target, whatever it stands for now. */
-async function point(table: NameTable, image: ImageName): Promise<void> {
+async function point(table: NameTable, name: string, target: NameTarget): Promise<void> {
   for (let round = 0; round < ROUNDS; round += 1) {
-    if (await table.create(image)) return
-    if (isSame(await table.get(image.name), image)) return
-    if (await table.update(image)) return
+    if (await table.create(name, target)) return
+    if ((await table.get(name))?.target.digest === target.digest) return
+    if (await table.update(name, target)) return
     // Taken away since: free to be created again.
   }
-  throw new ResolveError('UNAVAILABLE', `${image.name} is changed all the time by somebody else`)
-}
-
-function isSame(held: ImageName | undefined, image: ImageName): boolean {
-  return (
-    held !== undefined &&
-    held.target.digest === image.target.digest &&
-    Object.entries(image.labels).every(([key, value]) => held.labels[key] === value)
-  )
+  throw new ResolveError('UNAVAILABLE', `${name} is changed all the time by somebody else`)
 }
 
 function hasAll(image: NodeImage, names: readonly string[]): boolean {

@@ -26,10 +26,17 @@ export interface NameTable {
   /** Whether the runtime has such a table. */
   available(): Promise<boolean>
   get(name: string): Promise<ImageName | undefined>
-  /** False: there is such a name already. */
-  create(image: ImageName): Promise<boolean>
-  /** Moves a name to another target and adds labels. False: there is no such name. */
-  update(image: ImageName): Promise<boolean>
+  /**
+   * Without labels, which the CRI part of containerd then gives: that it takes care of the name, and
+   * that it pins the image where its configuration spells out this very name (`sandbox_image`). In a
+   * name that comes with the first of them 1.6 and 1.7 do not look for the second
+   * (containerd/containerd#9732), and the kubelet would collect the pause image.
+   *
+   * @returns false: there is such a name already
+   */
+  create(name: string, target: NameTarget): Promise<boolean>
+  /** Moves a name to another target; its labels stay. False: there is no such name. */
+  update(name: string, target: NameTarget): Promise<boolean>
   /** False: there was no such name. */
   delete(name: string): Promise<boolean>
 }
@@ -65,21 +72,20 @@ export function createNameTable(channel: RuntimeChannel): NameTable {
         get('-').then(() => true),
       ),
     get,
-    create: (image) =>
+    create: (name, target) =>
       unless(
         status.ALREADY_EXISTS,
         false,
-        call('Create', { image }).then(() => true),
+        call('Create', { image: { name, target } }).then(() => true),
       ),
-    update: (image) => {
-      const labels = Object.keys(image.labels).map((key) => `labels.${key}`)
-      const updateMask = { paths: ['target', ...labels] }
-      return unless(
+    update: (name, target) =>
+      unless(
         status.NOT_FOUND,
         false,
-        call('Update', { image, updateMask }).then(() => true),
-      )
-    },
+        call('Update', { image: { name, target }, updateMask: { paths: ['target'] } }).then(
+          () => true,
+        ),
+      ),
     delete: (name) =>
       unless(
         status.NOT_FOUND,

@@ -15,17 +15,12 @@ for (const [name, profile] of PROFILES) {
     return {
       kubelet: node.kubelet,
       mirror: mirror.host,
+      origin: node.origin,
       push: node.push,
+      stopMirrors: () => mirror.refuse(),
       stopRegistries: () => mirror.refuse(),
       startRegistries: () => mirror.accept(),
-      restartShim: async () => {
-        await daemon.stop()
-        await daemon.start()
-      },
-      killShim: async () => {
-        await daemon.kill()
-        await daemon.start()
-      },
+      shim: daemon,
       idOf: (image) => profile.id(image.imageId.replace('sha256:', '')),
       pullBehindOurBack: async (image) => {
         await runtime.pull(image)

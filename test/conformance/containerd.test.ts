@@ -6,25 +6,23 @@ namingConformance('containerd', async (t, config) => {
   if (!requireStack(t, RUNTIME_PROGRAMS)) return undefined
   const node = await startTestNode(t, config)
   const { daemon, direct, first, second, registry } = node
+  const stopMirrors = async (): Promise<void> => {
+    await Promise.all([first.refuse(), second.refuse()])
+  }
   return {
     kubelet: node.kubelet,
     mirror: first.host,
+    origin: registry.host,
     push: node.push,
+    stopMirrors,
     stopRegistries: async () => {
-      await Promise.all([first.refuse(), second.refuse(), registry.stop()])
+      await Promise.all([stopMirrors(), registry.stop()])
     },
     startRegistries: async () => {
       await registry.start()
       await Promise.all([first.accept(), second.accept()])
     },
-    restartShim: async () => {
-      await daemon.stop()
-      await daemon.start()
-    },
-    killShim: async () => {
-      await daemon.kill()
-      await daemon.start()
-    },
+    shim: daemon,
     idOf: (image) => image.imageId,
     pullBehindOurBack: async (image) => {
       await direct.pullImage(image)

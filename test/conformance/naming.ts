@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { TestCriClient } from '../support/cri-client.ts'
+import type { Daemon } from '../support/daemon.ts'
 import { buildImage, buildIndex, type TestImage } from '../support/images.ts'
 
 /** A node whose images come from a mirror, whatever keeps their names. */
@@ -9,12 +10,15 @@ export interface NamingNode {
   readonly kubelet: TestCriClient
   /** `host:port` of the mirror. */
   readonly mirror: string
+  /** `host:port` of the registry behind it, which nobody has configured. */
+  readonly origin: string
   push(repository: string, tag: string, image: TestImage): Promise<void>
+  /** No mirror is to be reached, but the registry behind them. */
+  stopMirrors(): Promise<void>
   /** Every registry is out of reach. */
   stopRegistries(): Promise<void>
   startRegistries(): Promise<void>
-  restartShim(): Promise<void>
-  killShim(): Promise<void>
+  readonly shim: Pick<Daemon, 'start' | 'stop' | 'kill'>
   /** What this runtime calls an image. */
   idOf(image: TestImage): string
   /** At the runtime itself. */
@@ -97,6 +101,21 @@ export function namingConformance(runtime: string, start: StartNamingNode): void
     assert.equal(await node.kubelet.imageStatus('nginx'), undefined)
   })
 
+  scenario('a pull that goes on as it came is answered with the ID, too', async (node) => {
+    const image = buildIndex([buildImage()])
+    await node.push('library/nginx', 'latest', image)
+    await node.stopMirrors()
+    const name = `${node.origin}/library/nginx:latest`
+
+    const ref = await node.kubelet.pullImage(name)
+
+    assert.equal(ref, node.idOf(image))
+    assert.equal((await node.kubelet.imageStatus(name))?.id, ref)
+    assert.equal((await node.kubelet.imageStatus(ref))?.id, ref)
+    await node.kubelet.removeImage(ref)
+    assert.equal(await node.kubelet.imageStatus(name), undefined)
+  })
+
   scenario('an image is removed by each of its names, with all of them', async (node) => {
     const image = buildImage()
     await node.push('library/nginx', 'latest', image)
@@ -136,14 +155,15 @@ export function namingConformance(runtime: string, start: StartNamingNode): void
     },
   )
 
-  for (const how of ['restartShim', 'killShim'] as const) {
+  for (const how of ['stop', 'kill'] as const) {
     scenario(`the names outlive us, by ${how}, with every registry down`, async (node) => {
       const image = buildImage()
       await node.push('library/nginx', 'latest', image)
       await node.kubelet.pullImage('nginx')
       await node.stopRegistries()
 
-      await node[how]()
+      await node.shim[how]()
+      await node.shim.start()
 
       await assertShown(node, image, formsOf(node, image))
       await node.kubelet.removeImage('nginx')

@@ -15,6 +15,7 @@ import { buildImage, buildIndex, pushImage, type TestImage } from '../support/im
 import { RUNTIME_PROGRAMS, requireStack } from '../support/stack.ts'
 
 const REPOSITORY = 'docker.io/library/x'
+const PINNED = 'io.cri-containerd.pinned'
 const ARM = { os: 'linux', architecture: 'arm64' }
 
 test('an image that came through a mirror has exactly the names it was asked for', async (t) => {
@@ -116,6 +117,41 @@ test('a tag that moved names the new image, the old one keeps its digest', async
   assert.deepEqual(current?.repoDigests, [`${REPOSITORY}@${after.digest}`])
   assert.deepEqual(old?.repoTags, [])
   assert.deepEqual(old?.repoDigests, [`${REPOSITORY}@${before.digest}`])
+})
+
+test('containerd itself labels the names that an image is given', async (t) => {
+  if (!requireStack(t, RUNTIME_PROGRAMS)) return
+  const node = await startNode(t)
+  const image = await node.push('latest', buildImage())
+  const wanted = [`${REPOSITORY}:latest`, `${REPOSITORY}@${image.digest}`]
+
+  await node.pullAs(image, wanted)
+
+  for (const name of wanted) {
+    assert.deepEqual((await node.table.get(name))?.labels, { 'io.cri-containerd.image': 'managed' })
+  }
+})
+
+test('a name that is labelled as pinned stays, with its label', async (t) => {
+  if (!requireStack(t, RUNTIME_PROGRAMS)) return
+  const node = await startNode(t)
+  const before = await node.push('latest', buildImage({ seed: 'before' }))
+  const after = await node.push('latest', buildImage({ seed: 'after' }))
+  const tag = `${REPOSITORY}:latest`
+  const mirrors = node.mirrorName(after)
+  await node.pullAs(before, [tag])
+  await node.containerd.ctr('images', 'label', tag, `${PINNED}=pinned`)
+
+  await node.names.withClaim(mirrors, async () => {
+    const id = await node.pull(mirrors, 'v1')
+    await node.containerd.ctr('images', 'label', mirrors, `${PINNED}=pinned`)
+    return id
+  }, [tag])
+
+  for (const name of [tag, mirrors]) {
+    const row = await node.table.get(name)
+    assert.deepEqual([row?.target.digest, row?.labels[PINNED]], [after.digest, 'pinned'])
+  }
 })
 
 test('an image that is there already is named without a pull, by any of its names', async (t) => {

@@ -12,6 +12,8 @@ import { temporaryFolder } from './stack.ts'
 export interface AliasNode {
   readonly runtime: ImageRuntime
   readonly mirror: RegistryProxy
+  /** `host:port` of the registry behind it. */
+  readonly origin: string
   readonly daemon: Daemon
   readonly kubelet: TestCriClient
   push(repository: string, tag: string, image: TestImage): Promise<void>
@@ -32,6 +34,7 @@ export async function startAliasNode(
   return {
     runtime,
     mirror,
+    origin: registry.host,
     daemon,
     kubelet: criClient(t, daemon.socketPath),
     push: async (repository, tag, image) => registry.put(repository, tag, image),

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { type Duplex, duplexPair } from 'node:stream'
 import { createRelay, type Relay } from '../../src/cri/relay.ts'
-import { createLogger } from '../../src/telemetry/logger.ts'
+import { silentLogger } from '../../src/telemetry/silent-logger.ts'
 import { type Cleanup, temporaryFolder } from './stack.ts'
 
 /** A way to a runtime on which one method can be made to hang, to stop the service right there. */
@@ -35,7 +35,7 @@ export function createRuntimeGate(t: Cleanup, target: string): RuntimeGate {
       runtimeSocket: target,
       owned: new Set(held === undefined ? [] : [held]),
       ownedConnect,
-      logger: createLogger('silent'),
+      logger: silentLogger(),
     })
     server = createServer((socket) => relay.accept(socket)).listen(path)
     await once(server, 'listening')

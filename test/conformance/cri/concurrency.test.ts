@@ -3,6 +3,7 @@ import { status } from '@grpc/grpc-js'
 import { hanging, respond } from '../../support/fake-runtime.ts'
 import { answerOf, type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed, unframed } from '../../support/grpc-frames.ts'
+import type { RegistryProxy } from '../../support/registry-proxy.ts'
 import { ALL, BOTH_ROUTES, onEach, onNewNode, scriptOf } from './behaviour.ts'
 import { message, NOTHING } from './wire.ts'
 
@@ -20,9 +21,11 @@ onEach(ALL, (behaviour) => {
     const refs = await Promise.all(Array.from({ length: 10 }, () => node.kubelet.pullImage(name)))
 
     assert.deepEqual([...new Set(refs)], [node.idOf(image)])
-    const byTag = node.m1.requests.filter((each) => each.path === `/v2/${path}/manifests/1`)
-    assert.equal(byTag.length, 1)
-    assert.ok(node.m2.requests.every((each) => !each.path.includes(path)))
+    const byTag = ({ requests }: RegistryProxy) =>
+      requests.filter((each) => each.path === `/v2/${path}/manifests/1`).length
+    assert.equal(byTag(node.m1), 1)
+    // Asked as well where this machine is too busy for the first to answer in time; once, too.
+    assert.ok(byTag(node.m2) <= 1)
   })
 
   behaviour('41', 'one that leaves does not end the others', async (node) => {

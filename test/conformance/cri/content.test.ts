@@ -46,7 +46,10 @@ onEach(ALL, (behaviour) => {
 
       assert.notEqual(resolved.status, 200)
       assert.match(resolved.body, /without a config|schema 1|no image but an artifact/i)
-      assert.deepEqual(ours, direct)
+      // Where the runtime answers a pull with a name, the kubelet gets the ID behind it.
+      const named = direct.code === 0 ? String(direct.answer) : ''
+      const answer = named === '' ? {} : { answer: (await node.direct.imageStatus(named))?.id }
+      assert.deepEqual(ours, { ...direct, ...answer })
       // A script takes an artifact, as CRI-O does; containerd nothing of all this.
       if (node.name === 'containerd') assert.notEqual(ours.code, 0)
     })

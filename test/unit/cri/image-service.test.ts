@@ -16,7 +16,7 @@ import { fromAuthConfig } from '../../../src/registry/auth-config.ts'
 import { rankReferences } from '../../../src/resolver/ranking.ts'
 import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
 import type { ImageNames } from '../../../src/runtime/types.ts'
-import { createLogger } from '../../../src/telemetry/logger.ts'
+import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
 import { candidate, digestOf, entry, identity } from '../../support/resolver.ts'
 
 const own = { kind: 'basic', username: 'm1', password: 'own' } as const
@@ -50,7 +50,10 @@ class Scene {
   byDigest = true
   /** The runtime's own ID, where it does not answer a pull with that. */
   imageId: string | undefined
+  /** What the runtime answers a pull with; absent: something made of what it was asked for. */
+  imageRef: string | undefined
   present: string | undefined
+  statusError: ServiceError | undefined
   /** Names by which the node knows the image. */
   onNode: readonly string[] = []
   /** What the runtime says to a pull, by image; others succeed. */
@@ -61,6 +64,9 @@ class Scene {
   readonly removed: string[] = []
   readonly resolved: unknown[] = []
   readonly controller = new AbortController()
+  nowMs = 0
+  rawAnswer: Buffer | undefined
+  duringPull: (image: string) => void = () => {}
 
   readonly #names: ImageNames = {
     available: async () => this.namesOffered,
@@ -107,22 +113,26 @@ class Scene {
       resolver: this.#resolver,
       names: this.#names,
       runtime: {
-        imageStatus: async () =>
-          this.present === undefined
-            ? undefined
-            : {
-                id: this.present,
-                repoTags: this.onNode.filter((name) => !name.includes('@')),
-                repoDigests: this.onNode.filter((name) => name.includes('@')),
-                size: 1n,
-                pinned: false,
-              },
+        imageStatus: async () => {
+          if (this.statusError !== undefined) throw this.statusError
+          if (this.present === undefined) return undefined
+          return {
+            id: this.present,
+            repoTags: this.onNode.filter((name) => !name.includes('@')),
+            repoDigests: this.onNode.filter((name) => name.includes('@')),
+            size: 1n,
+            pinned: false,
+          }
+        },
         pullImage: async (request) => {
           const image = requestedImage(request)
           this.pulled.push({ image, request: Buffer.from(request) })
+          this.duringPull(image)
           const error = this.pullErrors.get(image)
           if (error !== undefined) throw error
-          const response = Buffer.from(withString(new Uint8Array(), 1, `id of ${image}`))
+          const response =
+            this.rawAnswer ??
+            Buffer.from(withString(new Uint8Array(), 1, this.imageRef ?? `id of ${image}`))
           return { response, metadata: new Metadata(), trailers: new Metadata() }
         },
         removeImage: async (image) => {
@@ -132,7 +142,8 @@ class Scene {
       credentialsFor: fromAuthConfig,
       onResolveError: () => this.onResolveError,
       byDigest: () => this.byDigest,
-      log: createLogger('silent'),
+      log: silentLogger(),
+      now: () => this.nowMs,
     })
   }
 
@@ -162,7 +173,52 @@ test('the exact digest is pulled from the best registry and named by what was as
     },
   ])
   assert.match(response.toString(), /id of m1:5000/)
-  assert.deepEqual(scene.resolved, [{ refresh: true, signal: scene.controller.signal }])
+  assert.deepEqual(scene.resolved, [
+    { refresh: true, urgent: true, signal: scene.controller.signal },
+  ])
+})
+
+test('where a pull failed, the next one of that image goes last', async () => {
+  const scene = new Scene()
+  const { service } = scene
+  scene.pullErrors.set(`${M1.pullName}@${D}`, runtimeError('no layer'))
+
+  await service.pull(Buffer.from(requestFor('nginx')), scene.caller, 'v1')
+  await service.pull(Buffer.from(requestFor('nginx')), scene.caller, 'v1')
+
+  const [m1, m2] = [`${M1.pullName}@${D}`, `${M2.pullName}@${D}`]
+  assert.deepEqual(scene.images, [m1, m2, m2])
+})
+
+for (const [seconds, next] of [
+  [29, M1],
+  [30, M2],
+] as const) {
+  test(`a caller that gave up after ${seconds} s is sent to ${next.registry} when it comes again`, async () => {
+    const scene = new Scene()
+    const { service } = scene
+    const stop = new AbortController()
+    const impatient = { ...scene.caller, signal: stop.signal }
+    scene.duringPull = () => {
+      scene.nowMs += seconds * 1000
+      stop.abort(new Error('gone'))
+      throw runtimeError('canceled')
+    }
+    await assert.rejects(service.pull(Buffer.from(requestFor('nginx')), impatient, 'v1'))
+
+    scene.duringPull = () => {}
+    await service.pull(Buffer.from(requestFor('nginx')), scene.caller, 'v1')
+
+    assert.equal(scene.images.at(-1), `${next.pullName}@${D}`)
+  })
+}
+
+test('an answer that cannot be read comes back untouched', async () => {
+  const scene = new Scene()
+  scene.candidates = [ORIGIN]
+  scene.rawAnswer = Buffer.from('pulled')
+
+  assert.equal((await scene.pull()).toString(), 'pulled')
 })
 
 test('a reference with a digest gets no tag, as in containerd', async () => {
@@ -379,6 +435,37 @@ test('a runtime that answers a pull with a name is corrected to its own ID', asy
   scene.imageId = 'opaque-id'
 
   assert.equal(pulledImage(await scene.pull()), 'opaque-id')
+})
+
+test('the answer to a pull that went on as it came has the ID of the runtime, too', async () => {
+  const scene = new Scene()
+  scene.candidates = [ORIGIN]
+  scene.imageRef = `nginx@${D}`
+  scene.present = 'opaque-id'
+
+  assert.equal(pulledImage(await scene.pull()), 'opaque-id')
+})
+
+test('an ID in the answer to a pull that went on as it came is left and not asked about', async () => {
+  const scene = new Scene()
+  scene.candidates = [ORIGIN]
+  scene.present = 'another'
+
+  for (const id of [digestOf('id'), 'ab'.repeat(32)]) {
+    scene.imageRef = id
+    assert.equal(pulledImage(await scene.pull()), id)
+  }
+})
+
+test('a name in the answer stays where the runtime cannot say what it is called', async () => {
+  const scene = new Scene()
+  scene.candidates = [ORIGIN]
+  scene.imageRef = `nginx@${D}`
+  const gone = await scene.pull()
+  scene.statusError = runtimeError('too busy')
+  const failed = await scene.pull()
+
+  assert.deepEqual([gone, failed].map(pulledImage), [`nginx@${D}`, `nginx@${D}`])
 })
 
 test("where tags are pulled, the mirror's tag and its digest are both claimed", async () => {

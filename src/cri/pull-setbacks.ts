@@ -1,0 +1,60 @@
+import { BoundedMap } from '../registry/bounded-map.ts'
+
+/** About as long as it takes somebody to mend a mirror. */
+const REST_MS = 5 * 60_000
+const LIMIT = 1_024
+/** That one image cannot be had may be the image's fault; of two in a row it is the registry's. */
+const SICK = 2
+
+interface Streak {
+  /** What failed since something succeeded, as far as that matters. */
+  readonly digests: ReadonlySet<string>
+  readonly at: number
+}
+
+/**
+ * Where pulls failed of late. A registry may answer every question and then give no layer, which only
+ * the runtime notices, and that perhaps not before its caller has given up: who comes again must not
+ * be sent there first again.
+ */
+export class PullSetbacks {
+  readonly #now: () => number
+  readonly #failures = new BoundedMap<number>(LIMIT)
+  readonly #streaks = new BoundedMap<Streak>(LIMIT)
+
+  /** @param now milliseconds of a clock that nobody sets */
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  failed(registry: string, digest: string): void {
+    const at = this.#now()
+    this.#failures.set(`${registry} ${digest}`, at)
+    const digests = [...(this.#streaks.get(registry)?.digests ?? []), digest].slice(-SICK)
+    this.#streaks.set(registry, { digests: new Set(digests), at })
+  }
+
+  succeeded(registry: string, digest: string): void {
+    this.#failures.delete(`${registry} ${digest}`)
+    this.#streaks.delete(registry)
+  }
+
+  /** Those of whom nothing is held against, then the others; each in their order. */
+  inOrder<P extends { readonly registry: string }>(
+    places: readonly P[],
+    digest: string,
+  ): readonly P[] {
+    const isLast = ({ registry }: P): boolean => this.#isLast(registry, digest)
+    return [...places.filter((place) => !isLast(place)), ...places.filter(isLast)]
+  }
+
+  #isLast(registry: string, digest: string): boolean {
+    const streak = this.#streaks.get(registry)
+    const isSick = streak !== undefined && streak.digests.size >= SICK && this.#isRecent(streak.at)
+    return isSick || this.#isRecent(this.#failures.get(`${registry} ${digest}`))
+  }
+
+  #isRecent(at: number | undefined): boolean {
+    return at !== undefined && this.#now() - at < REST_MS
+  }
+}
