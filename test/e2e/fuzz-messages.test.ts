@@ -13,6 +13,7 @@ const REMOVE = '/runtime.v1.ImageService/RemoveImage'
 const PULL = '/runtime.v1.ImageService/PullImage'
 const STATUS = '/runtime.v1.ImageService/ImageStatus'
 const RESOLVE = '/imageresolver.v1.ImageResolver/ResolveImage'
+const CALLS = [REMOVE, STATUS, PULL, RESOLVE]
 const IMAGE_SPEC = 1
 const IMAGE = 1
 const SIXTEEN_MIB = 16 * 1024 * 1024
@@ -40,10 +41,9 @@ for (const [where, table] of Object.entries(ROUTES)) {
     await fc.assert(
       fc.asyncProperty(messages, async (message) => {
         node.runtime.forget()
-        for (const path of [REMOVE, STATUS, PULL, RESOLVE]) {
-          assertEnded(await client.call(path, [message]))
-        }
+        const ended = await Promise.all(CALLS.map((path) => client.call(path, [message])))
 
+        for (const answer of ended) assertEnded(answer)
         const asked = imageOf(message)
         for (const id of node.runtime.removed) {
           const name = node.runtime.given.get(id) ?? ''
@@ -62,24 +62,31 @@ for (const [where, table] of Object.entries(ROUTES)) {
 }
 
 const filled = (pattern: Buffer): Buffer => Buffer.alloc(LARGE - (LARGE % pattern.length), pattern)
-const named = (text: string): Buffer => {
-  const name = 'a'.repeat(100).concat(text.repeat(Math.floor((LARGE - 200) / text.length)))
-  return Buffer.from(withImage(new Uint8Array(), name))
+const NAMES: Readonly<Record<string, string>> = {
+  letters: 'a',
+  slashes: '/a',
+  dots: '.',
+  colons: ':a',
+  spaces: ' ',
 }
+const nameOf = (text: string): string =>
+  'a'.repeat(100).concat(text.repeat(Math.floor((LARGE - 200) / text.length)))
+const NESTED = nested(5_000)
 
 const LARGE_MESSAGES: Readonly<Record<string, () => Buffer>> = {
   'millions of empty fields': () => filled(Buffer.of(10, 0)),
-  'millions of images': () => filled(Buffer.of(10, 3, 10, 1, 97)),
+  'millions of images called a': () => filled(Buffer.of(10, 3, 10, 1, 97)),
   'millions of fields in the image': () =>
     Buffer.from(withBytes(new Uint8Array(), 1, filled(Buffer.of(10, 0)).subarray(0, LARGE - 16))),
   'millions of numbers': () => filled(Buffer.of(24, 1)),
   'millions of groups in groups': () => filled(Buffer.of(11)),
-  'messages in messages, 5,000 deep': () => nested(5_000),
-  'a name of 16 MiB': () => named('a'),
-  'a name of 16 MiB of slashes': () => named('/a'),
-  'a name of 16 MiB of dots': () => named('.'),
-  'a name of 16 MiB of colons': () => named(':a'),
-  'a name of 16 MiB of spaces': () => named(' '),
+  'messages in messages, 5,000 deep': () => NESTED,
+  ...Object.fromEntries(
+    Object.entries(NAMES).map(([what, text]) => [
+      `a name of 16 MiB of ${what}`,
+      () => Buffer.from(withImage(new Uint8Array(), nameOf(text))),
+    ]),
+  ),
 }
 
 for (const [where, table] of Object.entries(ROUTES)) {
@@ -89,13 +96,11 @@ for (const [where, table] of Object.entries(ROUTES)) {
 
     for (const [name, make] of Object.entries(LARGE_MESSAGES)) {
       const message = make()
-      for (const path of [REMOVE, STATUS, PULL, RESOLVE]) {
-        assertEnded(await client.call(path, [message]))
-        await node.unharmed(`${path}: ${name}`)
-      }
+      for (const path of CALLS) assertEnded(await client.call(path, [message]))
+      await node.unharmed(name)
     }
 
-    const asked = new Set(Object.values(LARGE_MESSAGES).map((make) => imageOf(make())))
+    const asked = new Set(['a', imageOf(NESTED), ...Object.values(NAMES).map(nameOf)])
     for (const id of node.runtime.removed) assert.ok(asked.has(node.runtime.given.get(id) ?? ''))
   })
 }

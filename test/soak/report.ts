@@ -5,18 +5,19 @@ const MOST_PROBLEMS = 50
 
 /** Tables of what was called, what broke, and what the service held, and then what was wrong. */
 export function printReport({ after, before, calls, events, parts, problems }: SoakReport): string {
-  const row = (name: string, { seconds, descriptors, sockets, residentMiB }: Sample) => [
+  const row = (name: string, sample: Sample) => [
     name,
-    Math.round(seconds),
-    descriptors,
-    sockets,
-    Math.round(residentMiB),
+    Math.round(sample.seconds),
+    sample.descriptors,
+    sample.sockets,
+    sample.residentMiB.toFixed(1),
+    sample.liveMiB.toFixed(1),
   ]
   return [
     table(calls.table()),
     table([['what happened', 'times'], ...Object.entries(events).sort()]),
     table([
-      ['medians', 'seconds', 'descriptors', 'sockets', 'resident, MiB'],
+      ['medians', 'seconds', 'descriptors', 'sockets', 'resident, MiB', 'live heap, MiB'],
       row('before', before),
       ...parts.map((part, n) => row(`fifth ${n + 1}`, part)),
       row('at rest', after),

@@ -1,5 +1,6 @@
+import { openHeap } from '../support/heap.ts'
 import { startTestNode, type TestNode } from '../support/node.ts'
-import { within } from '../support/process-state.ts'
+import { processState, within } from '../support/process-state.ts'
 import { type RegistryProxy, startRegistryProxy } from '../support/registry-proxy.ts'
 import type { Cleanup } from '../support/stack.ts'
 import { openCaller } from './callers.ts'
@@ -13,6 +14,8 @@ import { createWorld, type World } from './world.ts'
 /** What stays open at rest beside what was open before the first call. */
 const MORE_DESCRIPTORS = 4
 const REST_MS = 90_000
+/** When all is well again, the runtime, which may have come back just now, is found again soon. */
+const WELL_MS = 10_000
 const SAMPLES = 200
 
 export interface SoakOptions {
@@ -37,7 +40,9 @@ export async function soak(t: Cleanup, { seconds, seed }: SoakOptions): Promise<
   const origin = await startRegistryProxy(t, node.registry.url)
   const world = await createWorld(node.registry.url, origin.host)
   const { pid } = node.daemon.program()
-  const before = takeSample(pid, performance.now())
+  const heap = await openHeap(t, node.daemon.program())
+  const before = takeSample(pid, performance.now(), await heap.liveMiB())
+  const startedAt = performance.now()
   const random = createRandom(seed)
   const book = new CallBook()
   const over = AbortSignal.timeout(seconds * 1_000)
@@ -52,7 +57,7 @@ export async function soak(t: Cleanup, { seconds, seed }: SoakOptions): Promise<
   ]
 
   const [samples] = await Promise.all([
-    takeSamples(pid, (seconds * 1_000) / SAMPLES, over),
+    takeSamples(pid, heap, (seconds * 1_000) / SAMPLES, over),
     weather.ended,
     world.turn(over, random),
     ...callers.flatMap((caller) => [
@@ -67,11 +72,11 @@ export async function soak(t: Cleanup, { seconds, seed }: SoakOptions): Promise<
   if (book.open > 0) problems.push(`${book.open} calls did not end`)
   if (!node.daemon.program().running()) problems.push('the service has ended')
   problems.push(...(await leftOnTheNode(node, world, registries)))
-  const isAtRest = () => takeSample(pid, 0).descriptors <= before.descriptors + MORE_DESCRIPTORS
+  const isAtRest = () => processState(pid).descriptors <= before.descriptors + MORE_DESCRIPTORS
   if (!(await within(REST_MS, isAtRest))) problems.push('descriptors stay open')
   const told = node.daemon.program().output().split('\n')
   problems.push(...told.filter((line) => line.includes('unexpected error')))
-  const after = takeSample(pid, 0)
+  const after = takeSample(pid, startedAt, await heap.liveMiB())
   return { problems, calls: book, events: weather.events, parts: fifths(samples), before, after }
 }
 
@@ -81,18 +86,31 @@ async function leftOnTheNode(
   world: World,
   registries: readonly RegistryProxy[],
 ): Promise<readonly string[]> {
-  for (const name of world.tags) await node.kubelet.pullImage(name)
+  let last: unknown
+  const isPulled = (name: string): Promise<boolean> =>
+    node.kubelet.pullImage(name).then(
+      () => true,
+      (error: unknown) => {
+        last = error
+        return false
+      },
+    )
+  const problems: string[] = []
+  for (const name of world.tags) {
+    if (!(await within(WELL_MS, () => isPulled(name)))) problems.push(`${name}: ${last}`)
+  }
   const [first, second] = registries.map(({ host }) => host)
   const mirrored = async (): Promise<readonly string[]> =>
     (await node.direct.listImages())
       .flatMap(({ repoTags, repoDigests }) => [...repoTags, ...repoDigests])
       .filter((name) => name.startsWith(`${first}/`) || name.startsWith(`${second}/`))
   await within(REST_MS, async () => (await mirrored()).length === 0)
-  return (await mirrored()).map((name) => `${name} was left on the node`)
+  return [...problems, ...(await mirrored()).map((name) => `${name} was left on the node`)]
 }
 
+/** So few answers are kept that the cache is full all the time, and does not count as growth. */
 function settings(): object {
-  return { cache: { tagTTL: '2s' }, reloadInterval: '15s' }
+  return { cache: { tagTTL: '2s', imageCacheSize: 32 }, reloadInterval: '15s' }
 }
 
 /** All of them good; the first is in force at the beginning and at the end. */

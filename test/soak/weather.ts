@@ -70,9 +70,9 @@ export function makeWeather(
   }
 
   async function file(): Promise<void> {
-    while (!signal.aborted) {
+    for (let turn = 0; !signal.aborted; turn += 1) {
       await pause(FILE_MS)
-      const isGood = random.between(0, 1) < 0.6
+      const isGood = turn % 3 > 0
       happened(`file: ${isGood ? 'good' : 'bad'}`)
       node.daemon.configure(isGood ? random.one(configurations) : { adress: 'nowhere' })
       process.kill(node.daemon.program().pid, 'SIGHUP')

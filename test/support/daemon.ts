@@ -15,6 +15,8 @@ export const MAIN: readonly string[] =
     : ['--import', 'tsx', fileURLToPath(new URL('../../src/main.ts', import.meta.url))]
 /** As `npm start` and the unit file run it. */
 const HEAP = ['--max-semi-space-size=2', '--max-old-space-size=192']
+/** Of the inspector, which sleeps until a test wakes it. */
+const INSPECTOR = ['--inspect-port=127.0.0.1:0']
 const START_LIMIT_MS = 20_000
 /** Beyond the grace that the service gives its calls. */
 const STOP_LIMIT_MS = 20_000
@@ -62,7 +64,13 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
   }
 
   async function start(): Promise<void> {
-    program = startProgram(process.execPath, [...HEAP, ...MAIN, '--config', configFile])
+    program = startProgram(process.execPath, [
+      ...HEAP,
+      ...INSPECTOR,
+      ...MAIN,
+      '--config',
+      configFile,
+    ])
     const [, address = ''] = await program.line(/"address":"([^"]+)"/, START_LIMIT_MS)
     httpUrl = address
     if (options.cri !== undefined) await program.line(/CRI is served/, START_LIMIT_MS)
