@@ -48,7 +48,7 @@ function describe({ rule, from, to, cycle }: IViolation): string {
   return `${rule.name}: ${[...ring.slice(first), ...ring.slice(0, first + 1)].join(' -> ')}`
 }
 
-/** `undici` for any file of that package, wherever it is installed. */
+/** `fastify` for any file of that package, wherever it is installed. */
 function packageOf(file: string): string | undefined {
   return /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*\/node_modules\/)/.exec(file)?.[1]
 }

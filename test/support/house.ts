@@ -22,11 +22,16 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   errors: { path: 'src/errors.ts', uses: [] },
   telemetry: { path: 'src/telemetry/', uses: [] },
   socket: { path: 'src/socket.ts', uses: GROUND },
+  'own-file': { path: 'src/own-file.ts', uses: [] },
   systemd: { path: 'src/systemd/', uses: GROUND },
   reference: { path: 'src/reference/', uses: GROUND },
   registry: { path: 'src/registry/', uses: PURE },
-  runtime: { path: 'src/runtime/', uses: PURE },
-  resolver: { path: 'src/resolver/', uses: PURE, usesTypesOf: ['registry', 'runtime'] },
+  runtime: { path: 'src/runtime/', uses: [...PURE, 'own-file'] },
+  resolver: {
+    path: 'src/resolver/',
+    uses: [...PURE, 'own-file'],
+    usesTypesOf: ['registry', 'runtime'],
+  },
   config: { path: 'src/config/', uses: [...PURE, 'registry'] },
   keychain: { path: 'src/keychain/', uses: [...PURE, 'registry', 'config'] },
   cri: { path: 'src/cri/', uses: DOOR },
@@ -56,7 +61,6 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['telemetry'],
   'smol-toml': ['config'],
   typebox: ['api'],
-  undici: ['registry'],
 }
 
 /** The room that a file of src or api belongs to. */

@@ -11,7 +11,7 @@ import type {
 } from '../../src/http/types.ts'
 import type { Answer } from '../../src/resolver/answer.ts'
 import type { CandidateReport } from '../../src/resolver/types.ts'
-import { createLogger } from '../../src/telemetry/logger.ts'
+import { silentLogger } from '../../src/telemetry/silent-logger.ts'
 import { OpenApi } from './openapi.ts'
 
 export const INDEX_DIGEST = `sha256:${'a'.repeat(64)}`
@@ -200,7 +200,7 @@ export async function openDoor(
     registries: someRegistries(),
     self: someSelf(),
     access: { token: TOKEN },
-    logger: createLogger('silent'),
+    logger: silentLogger(),
     now: () => NOW,
     ...options,
   })

@@ -10,7 +10,7 @@ import { ConfiguredRegistries } from '../../src/registry/registries.ts'
 import { ResolutionCache } from '../../src/resolver/cache.ts'
 import { systemClock } from '../../src/resolver/clock.ts'
 import { Resolver } from '../../src/resolver/resolver.ts'
-import { createLogger } from '../../src/telemetry/logger.ts'
+import { silentLogger } from '../../src/telemetry/silent-logger.ts'
 import { anAnswer, ScriptedAnswers } from './http-door.ts'
 import { AMD64, startImages } from './registry-images.ts'
 import type { Cleanup } from './stack.ts'
@@ -78,7 +78,7 @@ export async function startMirror(
     limits: { hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 },
     fingerprint: credentialsFingerprint,
   })
-  const logger = createLogger('silent')
+  const logger = silentLogger()
   const app = buildApp({
     answers: new ScriptedAnswers(anAnswer()),
     readiness: { check: async () => [] },

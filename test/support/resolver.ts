@@ -84,6 +84,10 @@ export class FakeHealth implements Health {
     return this.trying.has(registry)
   }
 
+  isResting(registry: string): boolean {
+    return this.resting.has(registry)
+  }
+
   success(registry: string): void {
     this.told.push(`${registry} ok`)
   }

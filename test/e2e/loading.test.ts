@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { dump } from 'js-yaml'
+import { MAIN } from '../support/daemon.ts'
+import { FakeRegistry } from '../support/fake-registry.ts'
+import { buildImage } from '../support/images.ts'
+import { recordModules } from '../support/loaded-modules.ts'
+import { startProgram } from '../support/program.ts'
+import { temporaryFolder } from '../support/stack.ts'
+
+// Most of a start is loading. What is loaded without need is paid for by every command.
+
+const START_LIMIT_MS = 20_000
+
+function start(t: TestContext, args: readonly string[]) {
+  const modules = recordModules(t)
+  const program = startProgram(process.execPath, [...modules.flags, ...MAIN, ...args])
+  t.after(() => program.stop())
+  return { modules, program }
+}
+
+function configure(t: TestContext, config: object): readonly string[] {
+  const folder = temporaryFolder(t)
+  const file = join(folder, 'image-resolver.yaml')
+  const base = { image: folder, shim: join(folder, 'shim.sock'), http: { listen: '127.0.0.1:0' } }
+  writeFileSync(file, dump({ ...base, ...config }))
+  return ['--config', file]
+}
+
+for (const option of ['--version', '--help']) {
+  test(`${option} loads no package, and nothing but the command line`, async (t) => {
+    const { modules, program } = start(t, [option])
+
+    await program.ended()
+
+    assert.equal(program.exitCode(), 0, program.output())
+    assert.deepEqual(modules.packages(), [])
+    const beyond = modules.own().filter((name) => !name.startsWith('cli/'))
+    assert.deepEqual(beyond, ['config/suggest', 'errors', 'main'])
+  })
+}
+
+test('resolve loads what reads YAML and what caches, and no other package', async (t) => {
+  const registry = await FakeRegistry.start(t)
+  registry.put('library/app', '1', buildImage())
+  const config = configure(t, { registries: [{ address: registry.url }] })
+  const { modules, program } = start(t, ['resolve', 'app:1', ...config])
+
+  await program.ended()
+
+  assert.equal(program.exitCode(), 0, program.output())
+  assert.deepEqual(modules.packages(), ['js-yaml', 'lru-cache'])
+  const rooms = new Set(modules.own().map((name) => name.replace(/\/.*/, '')))
+  for (const room of ['http', 'cri', 'runtime', 'systemd', 'daemon']) {
+    assert.ok(!rooms.has(room), room)
+  }
+})
+
+test('the service serves HTTP before it loads what speaks to registries', async (t) => {
+  const { modules, program } = start(t, ['serve', ...configure(t, {})])
+
+  await program.line(/HTTP is served/, START_LIMIT_MS)
+
+  // Where a runtime is, the CRI door opens at the same time.
+  const packages = modules.packages().filter((name) => !name.startsWith('@grpc/'))
+  assert.deepEqual(packages, ['fastify', 'js-yaml', 'lru-cache', 'pino'])
+  assert.ok(!modules.own().includes('registry/pool'))
+})

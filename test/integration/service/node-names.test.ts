@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openNodeNames } from '../../../src/service/node-names.ts'
+import { temporaryFolder } from '../../support/stack.ts'
+
+test('a runtime that is not there is told of by its socket, with what to do', async (t) => {
+  const folder = temporaryFolder(t)
+  const [file, socket] = [join(folder, 'c.yaml'), join(folder, 'containerd.sock')]
+  writeFileSync(file, `cri: ${socket}\nimage: ${folder}\n`)
+
+  await assert.rejects(openNodeNames({ file }), {
+    code: 'UNAVAILABLE',
+    message: `the runtime cannot be asked: there is no socket at ${socket}; is containerd running (systemctl status containerd), and is this its cri: socket?`,
+  })
+})
