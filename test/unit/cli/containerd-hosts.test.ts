@@ -97,7 +97,12 @@ test('a file of ours is not read as one that tells of mirrors', async (t) => {
   const { certs, run } = await scene(t)
   await run()
 
-  assert.deepEqual(await readHostsDir(certs), { entries: [], mirrorsOnly: [], warnings: [] })
+  assert.deepEqual(await readHostsDir(certs), {
+    entries: [],
+    mirrorsOnly: [],
+    warnings: [],
+    broken: [],
+  })
 })
 
 test('the folder where mirrors are read from is not written to', async (t) => {
