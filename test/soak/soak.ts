@@ -15,7 +15,7 @@ import { createWorld, type World } from './world.ts'
 const MORE_DESCRIPTORS = 4
 const REST_MS = 90_000
 /** When all is well again, the runtime, which may have come back just now, is found again soon. */
-const WELL_MS = 10_000
+const WELL_MS = 30_000
 const SAMPLES = 200
 
 export interface SoakOptions {
