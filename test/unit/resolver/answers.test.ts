@@ -172,3 +172,50 @@ test('a caller that left is not answered by the node', async () => {
 
   assert.deepEqual(askedNode, [])
 })
+
+/** Answers over a cache whose one answer the test sets; what it was asked for is kept. */
+function preparing() {
+  const state = { known: RESOLUTION as Resolution | undefined, asked: [] as unknown[] }
+  const answers = new Answers({
+    resolver: {
+      resolve: () => Promise.reject(new Error('only the cache is asked')),
+      prepare(reference, platform, stranger) {
+        state.asked.push([reference.path, platform?.architecture, stranger])
+        return () => state.known
+      },
+    },
+    platform: AMD64,
+    now: () => 7,
+  })
+  return { answers, state }
+}
+
+test('a prepared question is answered in its own words, by the same object until something changes', () => {
+  const { answers, state } = preparing()
+  const ask = answers.prepare('nginx', 'linux/arm64', true)
+
+  const first = ask?.()
+  const second = ask?.()
+  state.known = { ...RESOLUTION, registry: 'm2' }
+  const moved = ask?.()
+  state.known = undefined
+  const expired = ask?.()
+
+  assert.equal(first?.requested, 'nginx')
+  assert.equal(second, first)
+  assert.equal(moved?.registry, 'm2')
+  assert.equal(expired, undefined)
+  assert.deepEqual(state.asked, [['library/nginx', 'arm64', true]])
+})
+
+test('what is no question is not prepared, nor anything where the cache cannot be asked', () => {
+  const { answers, state } = preparing()
+  const { answers: without } = scene(RESOLUTION)
+
+  assert.equal(answers.prepare('UPPER', undefined), undefined)
+  assert.equal(answers.prepare('nginx', '///'), undefined)
+  assert.equal(without.prepare('nginx', undefined), undefined)
+  assert.deepEqual(state.asked, [])
+  answers.prepare('nginx', undefined)
+  assert.deepEqual(state.asked, [['library/nginx', 'amd64', false]])
+})
