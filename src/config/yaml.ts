@@ -1,17 +1,9 @@
-import {
-  EVENT_ID,
-  type Event,
-  getScalarValue,
-  parseEvents,
-  SCALAR_STYLE,
-  YAMLException,
-} from 'js-yaml'
+import { EVENT_ID, type Event, getScalarValue, parseEvents, SCALAR_STYLE } from 'js-yaml'
 import { joinPath } from './path.ts'
 import { type ConfigProblem, MAX_PROBLEMS } from './problem.ts'
-import { excerpt } from './yaml-excerpt.ts'
-import { yamlHint } from './yaml-hint.ts'
+import { YamlLines } from './yaml-lines.ts'
+import { yamlSyntaxProblem } from './yaml-syntax.ts'
 
-const LINE_BREAK = /\r\n|\r|\n/
 const NO_ANCHOR =
   'an alias of an anchor that is not there; a value that begins with * has to be in quotes'
 const NO_NAME =
@@ -47,47 +39,25 @@ export interface YamlDocument {
 export function parseYaml(text: string): YamlDocument {
   // Offsets count from after the byte order mark that Windows editors write.
   const source = text.replace(/^\uFEFF/, '')
-  const lines = lineStarts(source)
   try {
-    return new TreeBuilder(source, parseEvents(source, {}), lines).document()
+    return new TreeBuilder(source, parseEvents(source, {})).document()
   } catch (thrown) {
-    return { problems: [syntaxProblem(source, thrown)] }
-  }
-}
-
-function syntaxProblem(source: string, thrown: unknown): ConfigProblem {
-  if (!(thrown instanceof YAMLException)) {
-    return { line: 0, path: '', message: 'not readable as YAML' }
-  }
-  // Some reasons end in a piece of the file, which may be a piece of a password.
-  const reason = thrown.reason.replace(/(?:: | ").*$/s, '')
-  const message = `not valid YAML: ${reason}`
-  if (thrown.mark === undefined) return { line: 0, path: '', message }
-  const lines = source.split(LINE_BREAK)
-  const [line, column] = [thrown.mark.line + 1, thrown.mark.column + 1]
-  const hint = yamlHint(lines, line, reason)
-  return {
-    line,
-    column,
-    path: '',
-    message: hint === undefined ? message : `${message}; ${hint}`,
-    excerpt: excerpt(lines, line, column),
+    return { problems: [yamlSyntaxProblem(source, thrown)] }
   }
 }
 
 class TreeBuilder {
   readonly #source: string
   readonly #events: readonly Event[]
-  readonly #lines: readonly number[]
+  readonly #lines: YamlLines
   readonly #problems: ConfigProblem[] = []
   readonly #anchors = new Map<string, YamlNode>()
-  #texts: readonly string[] | undefined
   #next = 0
 
-  constructor(source: string, events: readonly Event[], lines: readonly number[]) {
+  constructor(source: string, events: readonly Event[]) {
     this.#source = source
     this.#events = events
-    this.#lines = lines
+    this.#lines = new YamlLines(source)
   }
 
   document(): YamlDocument {
@@ -113,19 +83,19 @@ class TreeBuilder {
     this.#next++
     switch (event.type) {
       case EVENT_ID.SCALAR: {
-        const line = event.valueStart < 0 ? fallbackLine : this.#lineAt(event.valueStart)
+        const line = event.valueStart < 0 ? fallbackLine : this.#lines.lineAt(event.valueStart)
         const text = event.valueStart < 0 ? '' : getScalarValue(this.#source, event)
         const asText = this.#tag(event, path, line) === 'str'
         const quoted = asText || event.style !== SCALAR_STYLE.PLAIN
         return this.#anchored(event, { kind: 'text', text, quoted, line })
       }
       case EVENT_ID.SEQUENCE: {
-        const line = this.#lineAt(event.start)
+        const line = this.#lines.lineAt(event.start)
         this.#tag(event, path, line)
         return this.#anchored(event, { kind: 'list', items: this.#items(path, line), line })
       }
       case EVENT_ID.MAPPING: {
-        const line = this.#lineAt(event.start)
+        const line = this.#lines.lineAt(event.start)
         this.#tag(event, path, line)
         return this.#anchored(event, { kind: 'map', entries: this.#entries(path, line), line })
       }
@@ -198,32 +168,18 @@ class TreeBuilder {
     return event === undefined || event.type === EVENT_ID.POP
   }
 
-  #lineAt(offset: number): number {
-    let low = 0
-    let high = this.#lines.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((this.#lines[middle] ?? 0) <= offset) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-
   #problem(line: number, path: string, message: string): void {
     this.#problems.push({ line, path, message })
   }
 
   /** With the line itself; of the first ones alone, since a megabyte may hold very many. */
   #problemAt(offset: number, path: string, message: string): void {
-    const line = this.#lineAt(offset)
+    const line = this.#lines.lineAt(offset)
     if (this.#problems.length >= MAX_PROBLEMS) {
       this.#problem(line, path, message)
       return
     }
-    const column = offset - (this.#lines[line - 1] ?? 0) + 1
-    this.#texts ??= this.#source.split(LINE_BREAK)
-    const shown = excerpt(this.#texts, line, column)
-    this.#problems.push({ line, column, path, message, excerpt: shown })
+    this.#problems.push({ path, message, ...this.#lines.shown(offset) })
   }
 }
 
@@ -241,12 +197,4 @@ function startOf(event: Event | undefined): number {
 /** What YAML writes for nothing: an empty value, `~` and `null`. */
 export function isEmpty(node: YamlNode): boolean {
   return node.kind === 'text' && !node.quoted && /^(?:|~|null|Null|NULL)$/.test(node.text)
-}
-
-function lineStarts(source: string): readonly number[] {
-  const starts = [0]
-  for (const lineBreak of source.matchAll(new RegExp(LINE_BREAK, 'g'))) {
-    starts.push(lineBreak.index + lineBreak[0].length)
-  }
-  return starts
 }

@@ -10,7 +10,7 @@ import { adopt } from './adopt.ts'
 import { type AuthConfig, pullResponse, requestedImage } from './image-messages.ts'
 import { ImagePull, type ImagePullOptions, type PullingRuntime } from './image-pull.ts'
 import { canonicalName } from './names.ts'
-import { PullSetbacks } from './pull-setbacks.ts'
+import { PullFailures } from './pull-failures.ts'
 import type { Caller } from './unary.ts'
 
 /** The resolver as this door sees it. */
@@ -53,12 +53,12 @@ const PATIENCE_MS = 30_000
 export class ImageService {
   readonly #options: ImageServiceOptions
   readonly #now: () => number
-  readonly #setbacks: PullSetbacks
+  readonly #failures: PullFailures
 
   constructor(options: ImageServiceOptions) {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
-    this.#setbacks = new PullSetbacks(this.#now)
+    this.#failures = new PullFailures(this.#now)
   }
 
   /**
@@ -159,18 +159,18 @@ export class ImageService {
     const image = canonicalName(reference)
     const { digest } = found
     let failure: unknown = notPullable(reference)
-    for (const place of this.#setbacks.inOrder(places, digest)) {
+    for (const place of this.#failures.inOrder(places, digest)) {
       const { registry } = place
       const what = { image, registry, digest }
       const startedAt = this.#now()
       try {
         const pulled = await pull.from(place, reference, found)
-        this.#setbacks.succeeded(registry, digest)
+        this.#failures.succeeded(registry, digest)
         log.info(what, 'pulled')
         return pulled
       } catch (thrown) {
         const isImpatient = signal.aborted && this.#now() - startedAt < PATIENCE_MS
-        if (!isImpatient) this.#setbacks.failed(registry, digest)
+        if (!isImpatient) this.#failures.failed(registry, digest)
         if (signal.aborted) throw thrown
         log.warn({ ...what, reason: reason(thrown) }, 'could not pull; trying the next')
         failure = thrown

@@ -1,7 +1,4 @@
-import type { Config } from '../config/config.ts'
 import { parseNormalized } from '../reference/reference.ts'
-import { ConfiguredRegistries } from '../registry/registries.ts'
-import { candidatesFor } from '../resolver/candidates.ts'
 import { silentLogger } from '../telemetry/silent-logger.ts'
 import { type ConfigPlace, readConfig } from './config-place.ts'
 import { type Core, createCore } from './core.ts'
@@ -17,20 +14,17 @@ export async function openAnswers(place: ConfigPlace): Promise<{
   answer: Core['answers']['answer']
   close(): Promise<void>
 }> {
-  const config = await readConfig(place)
-  const core = createCore(config, silentLogger())
+  const core = createCore(await readConfig(place), silentLogger())
   return {
-    askedFor: (input) => askedFor(input, config),
+    askedFor: (input) => askedFor(input, core),
     answer: (input, options) => core.answers.answer(input, options),
     close: () => core.close(),
   }
 }
 
-function askedFor(input: string, { registries, mirrorsOnly }: Config): readonly string[] {
+function askedFor(input: string, { resolver }: Core): readonly string[] {
   try {
-    const configured = new ConfiguredRegistries(registries, 1, mirrorsOnly)
-    const candidates = candidatesFor(parseNormalized(input), configured, undefined)
-    return candidates.map(({ registry }) => registry)
+    return resolver.candidates(parseNormalized(input)).map(({ registry }) => registry)
   } catch {
     return []
   }

@@ -11,25 +11,27 @@ const EVENTS = '/x.Y/Events'
 const EXEC = '/runtime.v1.RuntimeService/ExecSync'
 const HEADERS = { ':status': 200, 'content-type': 'application/grpc' }
 
-/** A pull that hangs in the runtime, where calls to another path will hang, too. */
-async function startPull(t: TestContext, otherPath: string) {
-  const { runtime, relay, path } = await startRelay(t)
-  const pulling = hanging()
-  const other = hanging()
-  runtime.handle(PULL, pulling.hang)
-  runtime.handle(otherPath, other.hang)
-  const client = openGrpcClient(t, path)
-  const pull = client.call(PULL)
-  return { client, other: other.arrived, pull, pulling: pulling.arrived, relay }
-}
-
-test('drains: what ends within the grace ends well, and new calls are not taken', async (t) => {
+/** A pull that hangs in the runtime. */
+async function startPull(t: TestContext) {
   const { runtime, relay, path } = await startRelay(t)
   const { arrived, hang } = hanging()
   runtime.handle(PULL, hang)
   const client = openGrpcClient(t, path)
-  const answer = client.call(PULL)
-  const call = await arrived
+  const pull = client.call(PULL)
+  return { client, pull, pulling: arrived, relay, runtime }
+}
+
+/** The same, and calls to another path will hang, too. */
+async function startPullBeside(t: TestContext, otherPath: string) {
+  const scene = await startPull(t)
+  const { arrived, hang } = hanging()
+  scene.runtime.handle(otherPath, hang)
+  return { ...scene, other: arrived }
+}
+
+test('drains: what ends within the grace ends well, and new calls are not taken', async (t) => {
+  const { client, pull: answer, pulling, relay } = await startPull(t)
+  const call = await pulling
   const toldToGo = once(client.session, 'goaway')
 
   const closed = relay.close({ graceMs: 60_000 })
@@ -44,7 +46,7 @@ test('drains: what ends within the grace ends well, and new calls are not taken'
 })
 
 test('drains: what does not end gets a status, and the runtime a cancellation', async (t) => {
-  const { client, other, pull, pulling, relay } = await startPull(t, EVENTS)
+  const { client, other, pull, pulling, relay } = await startPullBeside(t, EVENTS)
   const events = client.open(EVENTS)
   const eventsAnswer = answerOf(events)
   const [pullCall, eventsCall] = await Promise.all([pulling, other])
@@ -63,7 +65,7 @@ test('drains: what does not end gets a status, and the runtime a cancellation', 
 })
 
 test('drains: a pull may take longer to end than other calls', async (t) => {
-  const { client, other, pull, pulling, relay } = await startPull(t, EXEC)
+  const { client, other, pull, pulling, relay } = await startPullBeside(t, EXEC)
   const command = client.call(EXEC)
   const [call] = await Promise.all([pulling, other])
 
@@ -87,12 +89,8 @@ test('drains at once when nobody is there', async (t) => {
 })
 
 test('drains: a client that was about to leave is not waited for after its last call', async (t) => {
-  const { runtime, relay, path } = await startRelay(t)
-  const { arrived, hang } = hanging()
-  runtime.handle(PULL, hang)
-  const client = openGrpcClient(t, path)
-  const answer = client.call(PULL)
-  const call = await arrived
+  const { client, pull: answer, pulling, relay } = await startPull(t)
+  const call = await pulling
   client.session.goaway()
   await new Promise<void>((resolve) => client.session.ping(() => resolve()))
 

@@ -17,7 +17,7 @@ interface Streak {
  * the runtime notices, and that perhaps not before its caller has given up: who comes again must not
  * be sent there first again.
  */
-export class PullSetbacks {
+export class PullFailures {
   readonly #now: () => number
   readonly #failures = new BoundedMap<number>(LIMIT)
   readonly #streaks = new BoundedMap<Streak>(LIMIT)
