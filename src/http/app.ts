@@ -48,7 +48,6 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const limits = { ...defaultLimits, ...options.limits }
   const app = createApp(options, limits, logger)
   app.server.maxConnections = limits.maxConnections
-  app.server.timeout = limits.unreadTimeoutMs
   const guard = new Guard(access, () => app.server.address(), now)
   readInputs(app)
   app.setErrorHandler((error, request, reply) =>
@@ -90,7 +89,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     admits: (request) => guard.refusal(request, 'read') === undefined,
     isStranger: (request) => guard.isStranger(request),
   })
-  answerBefore(app, quick)
+  answerBefore(app, quick, limits.unreadTimeoutMs)
   return app
 }
 
@@ -176,17 +175,24 @@ function isLongBody(headers: IncomingHttpHeaders): boolean {
   return Number(headers['content-length'] ?? 0) > MAX_PASSED_BY_BYTES
 }
 
-function answerBefore({ server }: FastifyInstance, quick: QuickAnswers): void {
+function answerBefore(
+  { server }: FastifyInstance,
+  quick: QuickAnswers,
+  unreadTimeoutMs: number,
+): void {
   const [framework] = server.listeners('request') as RequestListener[]
   if (framework === undefined) throw new Error('the framework does not listen')
   server.removeAllListeners('request')
   server.on('request', (request, response) => {
-    response.on('timeout', endUnread)
-    if (!quick.answer(request, response)) framework(request, response)
+    const isAnswered = quick.answer(request, response)
+    // What the system took at once is not in our memory; a timer costs as much as finding the answer.
+    if (isAnswered && response.socket?.writableLength === 0) return
+    response.setTimeout(unreadTimeoutMs).on('timeout', endUnread)
+    if (!isAnswered) framework(request, response)
   })
   // RFC 9110, 10.1.1, lets what else is expected be passed over; Node would answer without a body.
   server.on('checkExpectation', (request, response) => {
-    response.on('timeout', endUnread)
+    response.setTimeout(unreadTimeoutMs).on('timeout', endUnread)
     framework(request, response)
   })
 }

@@ -22,22 +22,12 @@ export class OwnName {
     this.#configured = where?.kind === 'tcp' ? where.host.toLowerCase() : undefined
   }
 
-  /** @param rawHeaders names and values in turns; without `Host` nobody's browser has sent them */
-  isMeant(rawHeaders: readonly string[]): boolean {
-    const host = hostOf(rawHeaders)
+  /** @param host the header; without it nobody's browser has asked */
+  isMeant(host: string | undefined): boolean {
     if (host === undefined || host === this.#accepted) return true
     const name = host.replace(/:\d*$/, '')
     if (!HERE.test(name) && name.toLowerCase() !== this.#configured) return false
     this.#accepted = host
     return true
   }
-}
-
-/** `request.headers` is put together when it is first asked for, which takes longer than a cached answer. */
-function hostOf(rawHeaders: readonly string[]): string | undefined {
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index]
-    if (name?.length === 4 && name.toLowerCase() === 'host') return rawHeaders[index + 1]
-  }
-  return undefined
 }

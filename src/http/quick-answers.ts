@@ -11,10 +11,6 @@ import { requestId } from './request-id.ts'
 import type { Answers } from './types.ts'
 
 const PATH = '/resolve?'
-/** Of the names of the headers that matter, so that most others need not be looked at. */
-const MATTERING_LENGTHS = new Set(
-  ['accept-encoding', 'if-none-match', 'x-request-id'].map(({ length }) => length),
-)
 /** Questions that are remembered as they were put, and how long each may be. */
 const MAX_QUESTIONS = 4_096
 const MAX_URL = 1_024
@@ -27,7 +23,8 @@ type Question = (stranger: boolean) => Answer | undefined
  * takes them, names and values in turns; the last value is the ID of the request, written in for each.
  */
 interface Head {
-  readonly answer: WrittenAnswer
+  readonly answer: Answer
+  readonly written: WrittenAnswer
   readonly second: number
   readonly known: string[]
   readonly plain: string[]
@@ -63,8 +60,8 @@ export class QuickAnswers {
 
   /** @returns whether it was answered; if not, nothing was written */
   answer(request: IncomingMessage, response: ServerResponse): boolean {
-    const { url = '' } = request
-    if (!url.startsWith(PATH) || request.method !== 'GET') return false
+    const { headers, method, url = '' } = request
+    if (!url.startsWith(PATH) || method !== 'GET' || hasBody(headers)) return false
     const asked = this.#asked.get(url) ?? this.#read(url)
     const { question } = asked
     if (question === undefined || !this.#options.admits(request)) return false
@@ -77,10 +74,9 @@ export class QuickAnswers {
   #head(asked: Asked, answer: Answer): Head {
     const now = this.#options.now()
     const second = Math.floor(now / 1000)
-    const written = writtenAnswer(answer)
     const known = asked.head
-    if (known?.answer === written && known.second === second) return known
-    const head = headOf(answer, written, now)
+    if (known?.answer === answer && known.second === second) return known
+    const head = headOf(answer, now)
     asked.head = head
     return head
   }
@@ -106,7 +102,8 @@ export class QuickAnswers {
   }
 }
 
-function headOf(answer: Answer, written: WrittenAnswer, now: number): Head {
+function headOf(answer: Answer, now: number): Head {
+  const written = writtenAnswer(answer)
   const { bytes, etag, gzip } = written
   const { digest } = answer
   const common = [
@@ -118,7 +115,8 @@ function headOf(answer: Answer, written: WrittenAnswer, now: number): Head {
   const type = ['content-type', 'application/json; charset=utf-8']
   const id = ['x-request-id', '']
   return {
-    answer: written,
+    answer,
+    written,
     second: Math.floor(now / 1000),
     known: [...common, 'etag', etag, ...id],
     plain: [...common, 'etag', etag, ...type, 'content-length', String(bytes), ...id],
@@ -130,20 +128,16 @@ function headOf(answer: Answer, written: WrittenAnswer, now: number): Head {
   }
 }
 
-/** `request.headers` is put together when it is first asked for, which takes longer than this. */
-function headersOf({ rawHeaders }: IncomingMessage): IncomingHttpHeaders {
-  const found: IncomingHttpHeaders = {}
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index]
-    if (name === undefined || !MATTERING_LENGTHS.has(name.length)) continue
-    found[name.toLowerCase()] ??= rawHeaders[index + 1]
-  }
-  return found
+function hasBody(headers: IncomingHttpHeaders): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }
 
 function send(request: IncomingMessage, response: ServerResponse, head: Head): void {
-  const headers = headersOf(request)
-  const { etag, gzip, text } = head.answer
+  const { headers } = request
+  const { etag, gzip, text } = head.written
+  // There is nothing to read; but where nobody has tried, Node drains the request once it is answered,
+  // which takes longer than all that is done here.
+  request.read()
   const id = requestId(headers)
   if (hasAlready(headers['if-none-match'], etag)) {
     response.writeHead(304, withId(head.known, id)).end()

@@ -1,3 +1,5 @@
+// The global of that name is looked up by a getter each time, which takes longer than the clock.
+import { performance } from 'node:perf_hooks'
 import { toResolveError } from '../errors.ts'
 import { formatPlatform, type Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'

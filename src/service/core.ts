@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
 import type { Config } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
 import { detectRuntime } from '../config/socket.ts'

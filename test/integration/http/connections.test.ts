@@ -64,13 +64,26 @@ test('a client that never finishes its headers is sent away', { timeout: 10_000 
   assert.equal(codeIn(heard), 'REQUEST_INVALID')
 })
 
-test('an idle connection is closed after its answer', { timeout: 10_000 }, async (t) => {
-  const app = await openDoor(t, { limits: { keepAliveTimeoutMs: 20 } })
+test('a client that says nothing is sent away', { timeout: 10_000 }, async (t) => {
+  const app = await openDoor(t, { limits: { headersTimeoutMs: 40, requestTimeoutMs: 80 } })
 
-  const heard = await talk(t, app, 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  const heard = await talk(t, app, '')
 
-  assert.match(heard, /^HTTP\/1\.1 200 OK\r\n/)
+  assert.match(heard, /^HTTP\/1\.1 408 Request Timeout\r\n/)
 })
+
+for (const path of ['/livez', '/resolve?ref=cached']) {
+  test(`an idle connection is closed after the answer to ${path}`, {
+    timeout: 10_000,
+  }, async (t) => {
+    const answers = { ...endlessAnswers(), prepare: () => () => anAnswer({ source: 'cache' }) }
+    const app = await openDoor(t, { answers, limits: { keepAliveTimeoutMs: 20 } })
+
+    const heard = await talk(t, app, `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`)
+
+    assert.match(heard, /^HTTP\/1\.1 200 OK\r\n/)
+  })
+}
 
 test('headers over the limit are a 431', async (t) => {
   const app = await openDoor(t)
@@ -128,8 +141,12 @@ test('a question that takes too long is a 504', { timeout: 10_000 }, async (t) =
   assert.equal(codeIn(heard), 'DEADLINE_EXCEEDED')
 })
 
+/** As many at once as no system takes the answers of. */
+const manyQuestions = 'GET /resolve?ref=cached HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(200)
+
 const unread = [
   ['a long answer', 'GET /images HTTP/1.1\r\nhost: localhost\r\n\r\n'],
+  ['answers of the cache', manyQuestions],
   ['line after line', manyRequest('accept: application/x-ndjson\r\n')],
 ] as const
 
@@ -138,7 +155,10 @@ for (const [what, text] of unread) {
     const long = { requested: 'x'.repeat(100_000) }
     const app = await openDoor(t, {
       limits: { unreadTimeoutMs: 50 },
-      answers: { answer: async () => anAnswer(long) },
+      answers: {
+        prepare: () => () => anAnswer({ ...long, source: 'cache' }),
+        answer: async () => anAnswer(long),
+      },
       images: someImages({
         list: async () => [{ ...AN_IMAGE, references: Array(500).fill('x'.repeat(100_000)) }],
       }),

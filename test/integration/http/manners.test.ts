@@ -93,7 +93,7 @@ test("a sane request ID is taken over, another one is replaced, and each is the 
   assert.equal(await idFor('/nope', 'abc-123'), 'abc-123')
   assert.equal(await idFor('/%zz', 'abc-123'), 'abc-123')
   const made = [await idFor('/livez', 'a b'), await idFor('/livez', 'x'.repeat(129))]
-  for (const id of made) assert.match(String(id), /^[\da-f]{12}-\w+$/)
+  for (const id of made) assert.match(String(id), /^[\w-]{6}-\w+$/)
   assert.notEqual(made[0], made[1])
 })
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
@@ -176,6 +177,39 @@ test('more different questions than are remembered are all answered', async (t) 
   assert.equal(known.quick, 4_101)
 })
 
+test('a question that brings a body goes the long way, which lets the body pass by', async (t) => {
+  const known = new Known(cached)
+  const app = await open(t, known)
+  const body = 'x'.repeat(50_000)
+
+  const heard = await talk(t, app, [
+    `GET ${QUESTION} HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    `GET ${QUESTION} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`,
+  ])
+
+  assert.equal(heard.match(/HTTP\/1\.1 200 OK/g)?.length, 2)
+  assert.deepEqual([known.quick, known.slow], [1, 1])
+})
+
+test('what is asked in one breath over one connection is answered in turn, whichever way', async (t) => {
+  const known = new Known(cached)
+  const app = await open(t, known)
+  const paths = [QUESTION, '/resolve?ref=b&explain=true', QUESTION, '/livez', QUESTION]
+  const last = paths.length - 1
+
+  const heard = await talk(
+    t,
+    app,
+    paths.map((path, at) => {
+      const end = at === last ? 'connection: close\r\n' : ''
+      return `GET ${path} HTTP/1.1\r\nhost: localhost\r\nx-request-id: ${at}\r\n${end}\r\n`
+    }),
+  )
+
+  const ids = [...heard.matchAll(/^x-request-id: (\d)\r$/gm)].map(([, id]) => Number(id))
+  assert.deepEqual(ids, [...paths.keys()])
+})
+
 test('the limit of requests holds for the short way too', async (t) => {
   const app = await open(t, new Known(cached), { access: { rateLimit: 2 } })
 
@@ -187,8 +221,18 @@ test('the limit of requests holds for the short way too', async (t) => {
   )
 })
 
+/** Sends all at once, and gives what comes until the other side ends. */
+async function talk(t: TestContext, app: FastifyInstance, requests: readonly string[]) {
+  const { port } = app.server.address() as AddressInfo
+  const socket = connect(port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.write(requests.join(''))
+  return text(socket)
+}
+
 /** As much of a request and a response as the short way looks at. */
 function exchange(url: string): unknown[] {
-  const response = { on: () => response, writeHead: () => response, end: () => response }
-  return [{ url, method: 'GET', rawHeaders: [], headers: {}, socket: {} }, response]
+  const same = () => response
+  const response = { on: same, setTimeout: same, writeHead: same, end: same }
+  return [{ url, method: 'GET', headers: {}, socket: {}, read: () => null }, response]
 }
