@@ -2,7 +2,8 @@ import { startDaemon } from '../../test/support/daemon.ts'
 import { startProgram } from '../../test/support/program.ts'
 import type { Cleanup } from '../../test/support/stack.ts'
 import { cleanly } from '../cleanly.ts'
-import { type HttpLoad, loadHttp, loadWithAutocannon } from '../http-load.ts'
+import { type LoadInTurns, loadHttp, loadTurns, loadWithAutocannon } from '../http-load.ts'
+import { cpuSeconds } from '../process-figures.ts'
 import type { LoadResult } from '../processes/http-load.ts'
 import { SAME_BODY } from '../processes/same-body.ts'
 import { type Registries, startRegistries } from '../registries.ts'
@@ -15,7 +16,10 @@ import { TYPESCRIPT } from '../typescript.ts'
 const CONNECTIONS = [1, 32, 256]
 /** Of the budget. */
 const TYPICAL_CONNECTIONS = 32
-const ROUNDS = 4
+const ROUNDS = 3
+/** For all of one shape, in one round. */
+const TURNS = 12
+const TURN_SECONDS = 0.1
 const SECONDS = 1
 const IMAGES_AT_ONCE = 100
 const START_LIMIT_MS = 20_000
@@ -27,31 +31,43 @@ type Side = (typeof SIDES)[number]
 interface Shape {
   readonly name: string
   readonly connections: number
-  readonly load: (load: HttpLoad) => Promise<LoadResult>
+  /** For each URL its turns. */
+  readonly load: (load: LoadInTurns) => Promise<readonly (readonly LoadResult[])[]>
 }
 
 const SHAPES: readonly Shape[] = [
-  ...CONNECTIONS.map((connections) => ({ name: `${connections}`, connections, load: loadHttp })),
+  ...CONNECTIONS.map((connections) => ({ name: `${connections}`, connections, load: loadTurns })),
   {
     name: `${TYPICAL_CONNECTIONS}, autocannon`,
     connections: TYPICAL_CONNECTIONS,
-    load: loadWithAutocannon,
+    load: loadOneByOne,
   },
 ]
 
-/** By shape, then by side, the rounds. */
-type Rounds = ReadonlyMap<Shape, ReadonlyMap<Side, readonly LoadResult[]>>
+/** What all rounds gave for one side. */
+interface Loaded {
+  readonly turns: LoadResult[]
+  /** Processor time of the server for one request, by round, in microseconds. */
+  readonly cpuUs: number[]
+}
+
+interface Server {
+  readonly url: string
+  readonly pid: number
+}
+
+type Rounds = ReadonlyMap<Shape, Readonly<Record<Side, Loaded>>>
 
 /** GET /resolve from the cache beside servers that only send the same body; POST of a hundred. */
 export function measureHttp(settings: Settings): Promise<Findings> {
   return cleanly(async (cleanup) => {
     const { quick } = settings
     const registries = await startRegistries(cleanup)
-    const rounds = new Map(SHAPES.map((shape) => [shape, new Map<Side, LoadResult[]>()]))
-    const seconds = quick ? 0.5 : SECONDS
+    const rounds: Rounds = new Map(SHAPES.map((shape) => [shape, nothingYet()]))
+    const turns = quick ? 3 : TURNS
     const many = await measureMany(registries, settings)
     for (const round of settings.rounds(ROUNDS)) {
-      await oneRound(registries, round, seconds, rounds)
+      await oneRound(registries, round, turns, rounds)
     }
     return {
       tables: [getTable(rounds), ...(many === undefined ? [] : [many])],
@@ -61,7 +77,7 @@ export function measureHttp(settings: Settings): Promise<Findings> {
           unit: 'ratio',
           budget: 0.85,
           bound: 'at least',
-          measured: median(ratios(rounds, typicalShape())),
+          measured: median(ratios(rounds, typicalShape(), 'image-resolver')),
         },
       ],
       slower: slower(rounds),
@@ -70,49 +86,71 @@ export function measureHttp(settings: Settings): Promise<Findings> {
   })
 }
 
+function nothingYet(): Record<Side, Loaded> {
+  const nothing = (): Loaded => ({ turns: [], cpuUs: [] })
+  return {
+    'bare node:http': nothing(),
+    'Fastify, static route': nothing(),
+    'image-resolver': nothing(),
+  }
+}
+
 /** All servers anew, and every shape for each of them. */
 async function oneRound(
   registries: Registries,
   round: number,
-  seconds: number,
-  rounds: ReadonlyMap<Shape, Map<Side, LoadResult[]>>,
+  turns: number,
+  rounds: Rounds,
 ): Promise<void> {
   await cleanly(async (cleanup) => {
-    const urls = await startSides(cleanup, registries)
-    for (const url of urls.values()) {
-      await loadHttp({ url, connections: TYPICAL_CONNECTIONS, seconds: Math.min(1, seconds) })
-    }
+    const servers = await startSides(cleanup, registries)
     const order = round % 2 === 0 ? SIDES : [...SIDES].reverse()
-    for (const [shape, results] of rounds) {
-      for (const side of order) {
-        const url = urls.get(side) ?? ''
-        const result = await shape.load({ url, connections: shape.connections, seconds })
-        results.set(side, [...(results.get(side) ?? []), result])
+    const urls = order.map((side) => servers[side].url)
+    const warming = { urls, connections: TYPICAL_CONNECTIONS, seconds: SECONDS, turns: 1 }
+    await loadTurns(warming)
+    for (const [{ connections, load }, loaded] of rounds) {
+      const before = order.map((side) => cpuSeconds(servers[side].pid))
+      const results = await load({ urls, connections, seconds: TURN_SECONDS, turns })
+      for (const [at, side] of order.entries()) {
+        const seconds = cpuSeconds(servers[side].pid) - (before[at] ?? Number.NaN)
+        const ofSide = results[at] ?? []
+        const answers = ofSide.reduce((sum, turn) => sum + turn.answers, 0)
+        loaded[side].turns.push(...ofSide)
+        loaded[side].cpuUs.push((seconds * 1e6) / answers)
       }
     }
   })
 }
 
+/** A turn of autocannon takes whole seconds, so that each has but one. */
+async function loadOneByOne({ connections, urls }: LoadInTurns): Promise<LoadResult[][]> {
+  const results: LoadResult[][] = []
+  for (const url of urls) {
+    results.push([await loadWithAutocannon({ url, connections, seconds: SECONDS })])
+  }
+  return results
+}
+
 async function startSides(
   cleanup: Cleanup,
   registries: Registries,
-): Promise<ReadonlyMap<Side, string>> {
+): Promise<Readonly<Record<Side, Server>>> {
   const query = '/resolve?ref=nginx:latest&platform=linux/amd64'
   const daemon = await startDaemon(cleanup, { config: configuration([registries.way(0).healthy]) })
   const own = `${daemon.httpUrl()}${query}`
   const body = await cachedBody(own)
-  const address = async (kind: string): Promise<string> => {
+  const start = async (kind: string): Promise<Server> => {
     const args = [...TYPESCRIPT, SAME_BODY, kind]
     const server = startProgram(process.execPath, args, { BODY: body })
     cleanup.after(() => server.stop())
     const [, url = ''] = await server.line(/"address":"([^"]+)"/, START_LIMIT_MS)
-    return `${url}${query}`
+    return { url: `${url}${query}`, pid: server.pid }
   }
-  return new Map([
-    ['bare node:http', await address('bare')],
-    ['Fastify, static route', await address('fastify')],
-    ['image-resolver', own],
-  ])
+  return {
+    'bare node:http': await start('bare'),
+    'Fastify, static route': await start('fastify'),
+    'image-resolver': { url: own, pid: daemon.program().pid },
+  }
 }
 
 async function cachedBody(url: string): Promise<string> {
@@ -124,23 +162,22 @@ async function cachedBody(url: string): Promise<string> {
 }
 
 function getTable(rounds: Rounds): Table {
-  const rows = [...rounds].flatMap(([{ name }, sides]) =>
+  const rows = [...rounds].flatMap(([shape, sides]) =>
     SIDES.map((side) => {
-      const results = sides.get(side) ?? []
-      const bare = sides.get('bare node:http') ?? []
-      const of = results.map(({ perSecond }, at) => perSecond / (bare[at]?.perSecond ?? Number.NaN))
+      const { cpuUs, turns } = sides[side]
       return [
-        name,
+        shape.name,
         side,
-        spread(results.map(({ perSecond }) => perSecond)),
-        spread(of),
-        spread(results.map(({ p99Ms }) => p99Ms)),
+        spread(turns.map(({ perSecond }) => perSecond)),
+        spread(ratios(rounds, shape, side)),
+        spread(cpuUs),
+        spread(turns.map(({ p99Ms }) => p99Ms)),
       ]
     }),
   )
   return {
     title: 'GET /resolve from the cache',
-    columns: ['connections', 'server', 'requests/s', 'of bare', 'p99, ms'],
+    columns: ['connections', 'server', 'requests/s', 'of bare', 'CPU a request, µs', 'p99, ms'],
     rows,
     note: 'Keep-alive, no pipelining, from bare sockets: a client that costs more than the server makes all servers look alike. autocannon, for who wants to compare, is such a client, and clocks whole milliseconds.',
   }
@@ -153,17 +190,21 @@ function typicalShape(): Shape {
   return shape
 }
 
-function ratios(rounds: Rounds, shape: Shape): readonly number[] {
-  const sides = rounds.get(shape)
-  const bare = sides?.get('bare node:http') ?? []
-  const own = sides?.get('image-resolver') ?? []
-  return own.map(({ perSecond }, at) => perSecond / (bare[at]?.perSecond ?? Number.NaN))
+/** Of the requests a second of the bare server in the same turn. */
+function ratios(rounds: Rounds, shape: Shape, side: Side): readonly number[] {
+  const sides = rounds.get(shape) ?? nothingYet()
+  const bare = sides['bare node:http'].turns
+  return sides[side].turns.map(
+    ({ perSecond }, at) => perSecond / (bare[at]?.perSecond ?? Number.NaN),
+  )
 }
 
 function slower(rounds: Rounds): readonly string[] {
-  const fewer = SHAPES.map((shape) => ({ shape, ratio: median(ratios(rounds, shape)) }))
-    .filter(({ ratio }) => ratio < 1)
-    .map(({ shape: { name }, ratio }) => `${ratio.toFixed(2)} (connections: ${name})`)
+  const fewer = SHAPES.map(
+    (shape) => [shape, median(ratios(rounds, shape, 'image-resolver'))] as const,
+  )
+    .filter(([, ratio]) => ratio < 1)
+    .map(([{ name }, ratio]) => `${ratio.toFixed(2)} (connections: ${name})`)
   if (fewer.length === 0) return []
   return [
     `GET /resolve from the cache answers fewer requests per second than a bare node:http server that sends the same body: ${fewer.join(', ')} of them.`,

@@ -2,14 +2,17 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { percentile } from '../statistics.ts'
+import { inTurns } from '../turns.ts'
 
-// Asks for one URL over and over: `http-load.ts URL CONNECTIONS SECONDS`; with BODY in the environment
-// it posts that, with CALLS and IMAGES it asks that often, for URL with a number from 0 to IMAGES - 1
-// behind it. Prints one line of JSON, a LoadResult.
+// Asks for each URL over and over, in turns: `http-load.ts CONNECTIONS SECONDS TURNS URL...`, where a turn
+// takes SECONDS; with BODY in the environment it posts that, with CALLS and IMAGES it asks that often, for
+// URL with a number from 0 to IMAGES - 1 behind it. Prints one line of JSON: for each URL its turns,
+// LoadResult[][].
 
 export const HTTP_LOAD = fileURLToPath(import.meta.url)
 
 export interface LoadResult {
+  readonly answers: number
   readonly perSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -21,16 +24,33 @@ const HEAD_END = '\r\n\r\n'
  * Keep-alive and no pipelining, on bare sockets: a whole HTTP client would cost more than the
  * server it is to measure, and all servers would then be as fast as each other.
  */
-async function load(url: string, connections: number, seconds: number): Promise<LoadResult> {
-  const place = new URL(url)
-  const sockets = await Promise.all(Array.from({ length: connections }, () => open(place)))
+async function load(
+  urls: readonly string[],
+  connections: number,
+  seconds: number,
+  turns: number,
+): Promise<readonly (readonly LoadResult[])[]> {
+  const opening = Array.from({ length: connections }, () => urls.map((url) => open(new URL(url))))
+  const sockets = await Promise.all(opening.map((each) => Promise.all(each)))
+  const results = await inTurns([...urls.keys()], Array(turns).keys(), (side) => {
+    const url = urls[side] ?? ''
+    const next = process.env['CALLS'] === undefined ? untilTime(url, seconds) : inTurn(url)
+    return oneTurn(
+      sockets.flatMap((each) => each[side] ?? []),
+      next,
+    )
+  })
+  for (const socket of sockets.flat()) socket.destroy()
+  return [...results.values()]
+}
+
+async function oneTurn(sockets: readonly Socket[], next: Next): Promise<LoadResult> {
   const started = performance.now()
-  const next = process.env['CALLS'] === undefined ? untilTime(place, seconds) : inTurn(url)
   const ms: number[] = []
   await Promise.all(sockets.map((socket) => askOver(socket, next, ms)))
   const took = (performance.now() - started) / 1000
-  for (const socket of sockets) socket.destroy()
   return {
+    answers: ms.length,
     perSecond: ms.length / took,
     p50Ms: percentile(ms, 0.5),
     p99Ms: percentile(ms, 0.99),
@@ -54,9 +74,9 @@ function requestFor({ host, pathname, search }: URL): Buffer {
 /** @returns the next request; undefined: that was all */
 type Next = () => Buffer | undefined
 
-function untilTime(url: URL, seconds: number): Next {
+function untilTime(url: string, seconds: number): Next {
+  const request = requestFor(new URL(url))
   const ends = performance.now() + seconds * 1000
-  const request = requestFor(url)
   return () => (performance.now() < ends ? request : undefined)
 }
 
@@ -80,9 +100,14 @@ function askOver(socket: Socket, next: Next, ms: number[]): Promise<void> {
     const ask = (): void => {
       const request = next()
       began = performance.now()
-      if (request === undefined) resolve()
-      else socket.write(request)
+      if (request !== undefined) {
+        socket.write(request)
+        return
+      }
+      for (const event of ['error', 'close', 'data']) socket.removeAllListeners(event)
+      resolve()
     }
+    if (socket.destroyed) reject(new Error('the server hung up between two turns'))
     socket.on('error', reject)
     socket.on('close', () => reject(new Error('the server hung up')))
     socket.on('data', (chunk) => {
@@ -109,7 +134,7 @@ function missing(chunk: Buffer): number {
 }
 
 if (process.argv[1] === HTTP_LOAD) {
-  const [url = '', connections, seconds] = process.argv.slice(2)
-  const result = await load(url, Number(connections), Number(seconds))
-  process.stdout.write(`${JSON.stringify(result)}\n`)
+  const [connections, seconds, turns, ...urls] = process.argv.slice(2)
+  const results = await load(urls, Number(connections), Number(seconds), Number(turns))
+  process.stdout.write(`${JSON.stringify(results)}\n`)
 }
