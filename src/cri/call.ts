@@ -1,169 +1,127 @@
-import { constants, type Http2Stream, type ServerHttp2Stream } from 'node:http2'
-import { faithful, GRPC_STATUS, sendHeaders, statusOf, statusTrailers } from './headers.ts'
+import { ERROR_CODE } from '../http2/frames.ts'
+import type { HeaderList } from '../http2/header-list.ts'
+import type { Stream, StreamEnd, StreamHandler } from '../http2/stream.ts'
+import { BodyCopy } from './body-copy.ts'
+import { GRPC_STATUS, statusAnswer, statusOf, statusTrailers, without } from './headers.ts'
 import type { BodyEdit, CallEdits } from './rewrite-frames.ts'
-import type { UpstreamCall } from './upstream.ts'
+import type { Link } from './upstream.ts'
 
-const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
-/**
- * What one direction of a call may have waiting to be sent before its source has to wait. Node's own
- * limit is one frame: a long list would stop and go on at each.
- */
-const HELD_BYTES = 128 * 1024
-const WITHOUT_BODY = { endStream: true, sendDate: false }
-const WITH_TRAILERS = { waitForTrailers: true, sendDate: false }
+const NOT_RELAYED = 'the answer of the server behind could not be relayed'
 
-export interface RelayedCall {
-  /** Ends the call with a status of ours, unless it has ended; cancels it at the server. */
-  fail(code: number, message: string): void
+export interface CallOptions {
+  /** What is changed in messages, one by one, on their way. */
+  readonly edits?: CallEdits | undefined
+  /** Told once, with the call's gRPC code. */
+  readonly onDone: (code: number) => void
 }
 
 /**
- * Joins a client's stream to the stream of the server behind, both ways, until both are closed:
+ * A client's stream and the stream of the server behind, joined both ways until both are closed:
  * headers, data with back-pressure, half close, trailers, resets with their codes. An answer that was
  * headers only stays so. When the connection behind breaks, the client gets UNAVAILABLE.
  *
- * Trailers of a request, which gRPC does not have, are not carried over. `onDone` gets the gRPC code.
- * Errors of the client's stream are the caller's to listen to.
- * With `edits` messages are changed one by one on their way.
+ * Trailers of a request, which gRPC does not have, are not carried over.
  */
-export function relayCall(
-  client: ServerHttp2Stream,
-  { stream: upstream, brokenBy }: UpstreamCall,
-  onDone: (code: number) => void,
-  edits: CallEdits = {},
-): RelayedCall {
-  let trailers = {}
-  let code: number | undefined
-  let isAnswered = false
-  let sendEnd = sendTrailers
+export class RelayedCall {
+  /** What the client says. */
+  readonly fromClient: StreamHandler
+  readonly #client: Stream
+  readonly #upstream: Stream
+  readonly #link: Pick<Link, 'brokenBy'>
+  readonly #options: CallOptions
+  readonly #request: BodyCopy
+  readonly #response: BodyCopy
+  #code: number | undefined
+  #hasHeaders = false
+  #isAnswered = false
 
-  function sendTrailers(): void {
-    sendHeaders(trailers, (headers) => client.sendTrailers(headers))
-    declineRest(client)
-  }
-
-  function fail(status: number, message: string): void {
-    if (isAnswered || client.closed) return
-    isAnswered = true
-    code = status
-    trailers = statusTrailers(status, message)
-    if (client.headersSent) client.end()
-    else respondWithStatus(client, status, message)
-    upstream.close(NGHTTP2_CANCEL)
-  }
-
-  /** Hands a reset on, behind the data that came before it. */
-  function reset(rstCode: number): void {
-    sendEnd = () => client.close(rstCode)
-    if (client.headersSent) client.end()
-    else client.close(rstCode)
-  }
-
-  upstream.on('response', (headers, flags, raw?: readonly string[]) => {
-    if (client.closed || isAnswered) return
-    const isWhole = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
-    const options = isWhole ? WITHOUT_BODY : WITH_TRAILERS
-    const answer = faithful(headers, raw ?? [])
-    if (edits.response !== undefined) delete answer['content-length']
-    try {
-      sendHeaders(answer, (each) => client.respond(each, options))
-    } catch {
-      // Node takes in what it does not give out: a status above 599, for one.
-      fail(GRPC_STATUS.internal, 'the answer of the server behind could not be relayed')
-      return
+  constructor(client: Stream, link: Link, options: CallOptions) {
+    this.#client = client
+    this.#link = link
+    this.#options = options
+    this.#upstream = link.open({
+      onHeaders: (list, isEnd) => this.#answer(list, isEnd),
+      onData: (bytes, isEnd) => this.#answerData(bytes, isEnd),
+      onDrain: () => this.#request.goOn(),
+      onEnd: (end) => this.#upstreamEnded(end),
+    })
+    this.#request = new BodyCopy(client, this.#upstream, options.edits?.request)
+    this.#response = new BodyCopy(this.#upstream, client, options.edits?.response)
+    this.fromClient = {
+      onHeaders: () => this.#request.end(),
+      onData: (bytes, isEnd) => this.#request.data(bytes, isEnd),
+      onDrain: () => this.#response.goOn(),
+      onEnd: (end) => this.#clientEnded(end),
     }
-    copyBody(upstream, client, edits.response)
-    if (!isWhole) return
-    isAnswered = true
-    code = statusOf(headers)
-    declineRest(client)
-  })
-  upstream.on('trailers', (headers, _flags, raw?: readonly string[]) => {
-    if (isAnswered) return
-    trailers = faithful(headers, raw ?? [])
-    code = statusOf(headers)
-  })
-  upstream.on('end', () => {
-    isAnswered ||= upstream.rstCode === NGHTTP2_NO_ERROR && client.headersSent
-  })
-  upstream.on('close', () => {
-    client.resume()
-    if (isAnswered || client.closed) return
-    const message = brokenBy()
-    if (message === undefined) reset(upstream.rstCode)
-    else fail(GRPC_STATUS.unavailable, message)
-  })
-  upstream.on('error', ignore)
+  }
 
-  client.on('wantTrailers', () => sendEnd())
-  client.on('close', () => {
-    upstream.close(client.rstCode === NGHTTP2_NO_ERROR ? NGHTTP2_CANCEL : client.rstCode)
-    upstream.resume()
-    const ended = code ?? (isAnswered ? GRPC_STATUS.unknown : GRPC_STATUS.canceled)
-    edits.ended?.(ended)
-    onDone(ended)
-  })
-  copyBody(client, upstream, edits.request)
+  /** @param edit of the answer, beside those that are known already */
+  begin(request: HeaderList, isEnd: boolean, edit?: BodyEdit): void {
+    if (edit !== undefined) this.#response.editWith(edit)
+    this.#upstream.begin(request, isEnd)
+  }
 
-  return { fail }
+  /** Ends the call with a status of ours, unless it has ended; cancels it at the server. */
+  fail(code: number, message: string): void {
+    if (this.#isAnswered || this.#client.isClosed) return
+    const list = this.#hasHeaders ? statusTrailers(code, message) : statusAnswer(code, message)
+    this.#finish(code, list)
+    this.#upstream.reset(ERROR_CODE.cancel)
+  }
+
+  #answer(list: HeaderList, isEnd: boolean): void {
+    if (this.#isAnswered) return
+    if (isEnd) {
+      const rest = this.#response.rest()
+      if (rest.length > 0) this.#client.sendData(rest, false)
+      this.#finish(statusOf(list), list)
+    } else {
+      this.#hasHeaders = true
+      const isChanged = this.#response.isEdited
+      this.#client.sendHeaders(isChanged ? without(list, 'content-length') : list, false)
+    }
+  }
+
+  #answerData(bytes: Buffer, isEnd: boolean): void {
+    if (this.#isAnswered) return
+    this.#response.data(bytes, isEnd)
+    if (!isEnd) return
+    this.#isAnswered = true
+    declineRest(this.#client)
+  }
+
+  #finish(code: number, last: HeaderList): void {
+    this.#isAnswered = true
+    this.#code = code
+    this.#client.sendHeaders(last, true)
+    declineRest(this.#client)
+  }
+
+  #upstreamEnded(end: StreamEnd): void {
+    if (this.#isAnswered) return
+    // Behind the data that came before it.
+    if (end.how === 'reset') this.#client.resetBehind(end.code)
+    else if (end.how === 'gone') this.fail(GRPC_STATUS.unavailable, this.#link.brokenBy())
+    else if (end.how === 'breach') this.fail(GRPC_STATUS.internal, NOT_RELAYED)
+  }
+
+  #clientEnded(end: StreamEnd): void {
+    const { edits, onDone } = this.#options
+    const isTold = end.how === 'reset' && end.code !== ERROR_CODE.noError
+    this.#upstream.reset(isTold ? end.code : ERROR_CODE.cancel)
+    const code = this.#code ?? (this.#isAnswered ? GRPC_STATUS.unknown : GRPC_STATUS.canceled)
+    edits?.ended?.(code)
+    onDone(code)
+  }
 }
 
-/** The answer to what is no gRPC, in the words of grpc-go. */
-export function refuse(client: ServerHttp2Stream): void {
-  const message = 'invalid gRPC request content-type'
-  respondWithStatus(client, GRPC_STATUS.invalidArgument, message, 415)
-}
-
-/** An answer of ours to a stream that has none yet; a client that has left gets none. */
-export function respondWithStatus(
-  client: ServerHttp2Stream,
-  code: number,
-  message: string,
-  httpStatus = 200,
-): void {
-  if (client.destroyed || client.closed) return
-  const headers = { ':status': httpStatus, 'content-type': 'application/grpc' }
-  client.respond({ ...headers, ...statusTrailers(code, message) }, WITHOUT_BODY)
+/** An answer of ours to a stream that has none yet. */
+export function answerWith(client: Stream, answer: HeaderList): void {
+  client.sendHeaders(answer, true)
   declineRest(client)
 }
 
-/**
- * After the answer nobody wants the rest of the request (RFC 9113, section 8.1). In an immediate,
- * since Node sends trailers in one, and they must be first.
- */
-function declineRest(client: ServerHttp2Stream): void {
-  if (!client.readableEnded) setImmediate(() => client.close(NGHTTP2_NO_ERROR))
+/** After the answer nobody wants the rest of the request (RFC 9113, section 8.1). */
+function declineRest(client: Stream): void {
+  client.resetBehind(ERROR_CODE.noError)
 }
-
-function copyBody(from: Http2Stream, to: Http2Stream, edit?: BodyEdit): void {
-  const goOn = (): void => {
-    from.resume()
-  }
-  from.on('data', (received: Buffer) => {
-    const chunk = edit === undefined ? received : edit.chunk(received)
-    if (chunk.length === 0 || to.writableEnded) return
-    gather(to)
-    if (to.write(chunk) || to.writableLength < HELD_BYTES) return
-    from.pause()
-    to.once('drain', goOn)
-  })
-  const end = (): void => {
-    if (from.rstCode === NGHTTP2_NO_ERROR && !to.writableEnded) to.end(edit?.rest())
-  }
-  // A request without a body may have ended before it was known where it goes.
-  if (from.readableEnded) end()
-  else from.on('end', end)
-}
-
-/**
- * What is written within one turn of the event loop goes out together: a request's end in the frame
- * of its message, as it mostly came, and not in a system call of its own.
- */
-function gather(to: Http2Stream): void {
-  if (to.writableCorked > 0) return
-  to.cork()
-  setImmediate(() => to.uncork())
-}
-
-/** Resets come as 'close' with a code, and that is where they are dealt with. */
-function ignore(): void {}

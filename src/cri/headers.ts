@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2'
+import { type HeaderList, headerValue } from '../http2/header-list.ts'
 
 /** gRPC status codes that the relay gives out itself. */
 export const GRPC_STATUS = {
@@ -13,70 +13,45 @@ export const GRPC_STATUS = {
 const AUTHORITY = 'localhost'
 
 /**
- * What was received, fit to be sent again. Node's object folds repeated names into one value or drops
- * the later ones; where that happened it is built anew from the raw list, each value a field of its
- * own, in order.
+ * The request as it came, but for the name of the server and perhaps its path. grpc-go before 1.55, and
+ * so kubelet and crictl before 1.29, send the path of the socket as `:authority`, which newer servers
+ * and Node's refuse.
+ *
+ * @param path instead of the one asked for
  */
-export function faithful(
-  headers: IncomingHttpHeaders,
-  raw: readonly string[],
-): OutgoingHttpHeaders {
-  if (Object.keys(headers).length * 2 === raw.length) return headers
-  const copy: Record<string, string[]> = Object.create(null)
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i] ?? ''
-    const value = raw[i + 1] ?? ''
-    const values = copy[name]
-    if (values === undefined) copy[name] = [value]
-    else values.push(value)
+export function requestHeaders({ fields, sensitive }: HeaderList, path?: string): HeaderList {
+  const request = [':authority', AUTHORITY]
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] ?? ''
+    if (name === ':authority' || name === 'host') continue
+    const value = fields[index + 1] ?? ''
+    request.push(name, name === ':path' ? (path ?? value) : value)
   }
-  return Object.assign(copy, sensitivity(headers))
+  return { fields: request, sensitive }
 }
 
-/** The request as it came, but for the name of the server. */
-export function requestHeaders(
-  headers: IncomingHttpHeaders,
-  raw: readonly string[],
-): OutgoingHttpHeaders {
-  const request = faithful(headers, raw)
-  request[':authority'] = AUTHORITY
-  delete request['host']
-  return request
+/** All fields but one. */
+export function without({ fields, sensitive }: HeaderList, name: string): HeaderList {
+  return { fields: fields.filter((_, index) => fields[index - (index % 2)] !== name), sensitive }
 }
 
-/**
- * Calls `send`, and once more should Node refuse a repeated name of which it knows that it has one
- * value (`authorization`, `date`, …): then with one value, which means the same (RFC 9110, section
- * 5.3, and gRPC over HTTP/2 on custom metadata).
- */
-export function sendHeaders<T>(
-  headers: OutgoingHttpHeaders,
-  send: (headers: OutgoingHttpHeaders) => T,
-): T {
-  try {
-    return send(headers)
-  } catch (error) {
-    if (!isSingleValueError(error)) throw error
-    const joined = Object.entries(headers).map(([name, value]) => [
-      name,
-      Array.isArray(value) ? value.join(', ') : value,
-    ])
-    return send(Object.fromEntries(joined))
-  }
+export function isGrpc(list: HeaderList): boolean {
+  return headerValue(list, 'content-type')?.startsWith('application/grpc') ?? false
 }
 
-export function isGrpc(headers: IncomingHttpHeaders): boolean {
-  return headers['content-type']?.startsWith('application/grpc') ?? false
+/** An answer without a body. */
+export function statusAnswer(code: number, message: string, httpStatus = 200): HeaderList {
+  const head = [':status', String(httpStatus), 'content-type', 'application/grpc']
+  return { fields: [...head, ...statusTrailers(code, message).fields] }
 }
 
-/** A status as trailers; with `:status` and `content-type` an answer without a body. */
-export function statusTrailers(code: number, message: string): OutgoingHttpHeaders {
-  return { 'grpc-status': String(code), 'grpc-message': percentEncoded(message) }
+export function statusTrailers(code: number, message: string): HeaderList {
+  return { fields: ['grpc-status', String(code), 'grpc-message', percentEncoded(message)] }
 }
 
 /** The grpc-status in an answer's last headers; UNKNOWN where there is none. */
-export function statusOf(headers: IncomingHttpHeaders): number {
-  const code = Number.parseInt(String(headers['grpc-status']), 10)
+export function statusOf(list: HeaderList): number {
+  const code = Number.parseInt(headerValue(list, 'grpc-status') ?? '', 10)
   return Number.isNaN(code) ? GRPC_STATUS.unknown : code
 }
 
@@ -87,13 +62,4 @@ function percentEncoded(message: string): string {
       .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)
       .join(''),
   )
-}
-
-function sensitivity(headers: IncomingHttpHeaders): object {
-  const symbols = Object.getOwnPropertySymbols(headers)
-  return Object.fromEntries(symbols.map((symbol) => [symbol, Reflect.get(headers, symbol)]))
-}
-
-function isSingleValueError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_HEADER_SINGLE_VALUE'
 }

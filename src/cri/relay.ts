@@ -1,26 +1,21 @@
-import {
-  type ClientHttp2Session,
-  createServer,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { CriVersion } from '../runtime/types.ts'
+import { Connection } from '../http2/connection.ts'
+import { type HeaderList, headerValue } from '../http2/header-list.ts'
+import type { Stream, StreamHandler } from '../http2/stream.ts'
 import type { SpokenVersions } from '../runtime/versions.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { openConnection } from './authority-stage.ts'
-import { type RelayedCall, refuse, relayCall, respondWithStatus } from './call.ts'
-import { endWhenDead } from './dead-session.ts'
-import { GRPC_STATUS, isGrpc, requestHeaders, sendHeaders } from './headers.ts'
+import type { AskStatus } from './ask.ts'
+import { answerWith, RelayedCall } from './call.ts'
+import { GRPC_STATUS, isGrpc, requestHeaders, statusAnswer } from './headers.ts'
 import type { Rewrite } from './rewrite.ts'
 import { bodyEdit } from './rewrite-frames.ts'
-import { SESSION_OPTIONS } from './session-options.ts'
 import { createUpstream, type Upstream } from './upstream.ts'
 import { answerFor, inVersion, versionOf } from './version-bridge.ts'
 
+/** For the first words of a client. After that an idle one may wait as long as it likes. */
+const OPENING_MS = 10_000
 /** After the grace a client gets this long to take the last statuses off us. */
 const FAREWELL_MS = 500
 const PULL = /\.ImageService\/PullImage$/
@@ -35,12 +30,12 @@ export interface RelayOptions {
    * What the runtime at the end of a connection speaks. Callers of another version are put through
    * in that one; absent: all as they came.
    */
-  readonly versions?: (session: ClientHttp2Session) => SpokenVersions
+  readonly versions?: (ask: AskStatus) => SpokenVersions
   /** What is changed in relayed calls; absent: nothing. */
   readonly rewrite?: Rewrite | undefined
   readonly logger: Logger
-  /** Between looks whether a client's session is still alive, in milliseconds. Default 20,000. */
-  readonly lookMs?: number
+  /** How long a client may take to begin to speak HTTP/2, in milliseconds. Default 10,000. */
+  readonly openingMs?: number
   /** Told of each call when it has ended, with its gRPC code. */
   readonly onCall?: ((path: string, code: number) => void) | undefined
 }
@@ -68,15 +63,14 @@ export interface Grace {
  * is theirs. While the runtime is away its calls end with UNAVAILABLE; nothing else happens.
  */
 export function createRelay(options: RelayOptions): Relay {
-  const { logger, onCall, owned } = options
-  const connections = new Set<Socket>()
-  const sessions = new Set<ServerHttp2Session>()
+  const { logger, onCall, owned, rewrite } = options
+  const clients = new Map<Connection, Socket>()
   const calls = new Map<RelayedCall, string>()
-  const server = createServer(SESSION_OPTIONS)
   let isClosing = false
+  let onAllGone = (): void => {}
   const report = runtimeReport(options.runtimeSocket, logger)
 
-  server.on('session', (session) => {
+  function accept(socket: Socket): void {
     const runtime = createUpstream({
       name: options.runtimeSocket,
       connect: () => connect(options.runtimeSocket),
@@ -84,83 +78,73 @@ export function createRelay(options: RelayOptions): Relay {
       ...report,
     })
     const inProcess = createUpstream({ name: 'in-process', connect: options.ownedConnect })
-    sessions.add(session)
-    if (isClosing) session.close()
-    session.once('close', () => {
-      sessions.delete(session)
-      runtime.close()
-      inProcess.close()
+    const opening = setTimeout(() => socket.destroy(), options.openingMs ?? OPENING_MS)
+    const client = new Connection(socket, {
+      role: 'server',
+      onStream: (stream, list, isEnd) => {
+        const path = headerValue(list, ':path') ?? ''
+        if (!owned.has(path)) return relay(stream, list, isEnd, path, runtime)
+        // grpc-js would answer this to a client that has left already, and end the process by it.
+        if (!isGrpc(list)) return refuse(stream, path)
+        return relay(stream, list, isEnd, path, inProcess)
+      },
+      onGreeted: () => clearTimeout(opening),
+      onClosed: (cause) => {
+        clearTimeout(opening)
+        if (cause !== undefined) logger.debug({ err: cause }, 'a client broke off')
+        clients.delete(client)
+        runtime.close()
+        inProcess.close()
+        if (clients.size === 0) onAllGone()
+      },
     })
-    session.on('stream', (stream, headers, _flags, raw?: readonly string[]) => {
-      // Its end is seen by 'close', or by `closed`; without a listener an error ends the process.
-      stream.on('error', () => {})
-      const path = headers[':path'] ?? ''
-      const isOwned = owned.has(path)
-      // grpc-js would answer this to a client that has left already, and end the process by it.
-      if (isOwned && !isGrpc(headers)) {
-        refuse(stream)
-        onCall?.(path, GRPC_STATUS.invalidArgument)
-        return
-      }
-      const asked = isOwned ? undefined : versionOf(path)
-      const join = (spoken = asked) =>
-        begin(stream, headers, raw ?? [], isOwned ? inProcess : runtime, asked, spoken)
-      const spoken = asked === undefined ? undefined : runtime.spoken(asked)
-      if (!(spoken instanceof Promise)) join(spoken)
-      else void spoken.then(join)
-    })
-  })
-  // Not worth more: grpc-go, for one, says goodbye with a stream number that nghttp2 does not like.
-  server.on('sessionError', (error) => logger.debug({ err: error }, 'a client broke off'))
-
-  function begin(
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    raw: readonly string[],
-    upstream: Upstream,
-    asked?: CriVersion,
-    spoken?: CriVersion,
-  ): void {
-    const path = headers[':path'] ?? ''
-    if (stream.closed) {
-      // Who resets calls as fast as it makes them keeps nobody but us busy.
-      onCall?.(path, GRPC_STATUS.canceled)
-      return
-    }
-    const request = requestHeaders(headers, raw)
-    const isBridged = asked !== undefined && spoken !== undefined && asked !== spoken
-    if (isBridged) request[':path'] = inVersion(path, spoken)
-    try {
-      const upstreamCall = sendHeaders(request, (each) =>
-        upstream.request(each, { endStream: stream.endAfterHeaders }),
-      )
-      const onDone = (code: number): void => {
-        calls.delete(call)
-        onCall?.(path, code)
-      }
-      const patch = isBridged ? answerFor(path, asked) : undefined
-      const edits =
-        patch === undefined
-          ? asked && options.rewrite?.(path)
-          : { response: bodyEdit(patch, logger) }
-      const call = relayCall(stream, upstreamCall, onDone, edits)
-      calls.set(call, path)
-    } catch (error) {
-      logger.warn({ err: error, path }, 'a request could not be relayed')
-      respondWithStatus(stream, GRPC_STATUS.internal, 'the request could not be relayed')
-      onCall?.(path, GRPC_STATUS.internal)
-    }
+    clients.set(client, socket)
+    if (isClosing) client.goAway()
   }
 
-  function accept(connection: Socket): void {
-    connections.add(connection)
-    connection.once('close', () => connections.delete(connection))
-    const watch = (session: ServerHttp2Session): void =>
-      endWhenDead(session, connection, options.lookMs)
-    openConnection(connection, (opened) => {
-      server.once('session', watch).emit('connection', opened)
-      server.off('session', watch)
-    })
+  function relay(
+    client: Stream,
+    list: HeaderList,
+    isEnd: boolean,
+    path: string,
+    upstream: Upstream,
+  ): StreamHandler {
+    const asked = owned.has(path) ? undefined : versionOf(path)
+    const link = upstream.link()
+    const edits = asked === undefined ? undefined : rewrite?.(path)
+    const onDone = (code: number): void => {
+      calls.delete(call)
+      onCall?.(path, code)
+    }
+    const call = new RelayedCall(client, link, { edits, onDone })
+    calls.set(call, path)
+    const begin = (spoken = asked): void => {
+      if (asked === undefined || spoken === undefined || asked === spoken) {
+        call.begin(requestHeaders(list), isEnd)
+        return
+      }
+      const patch = answerFor(path, asked)
+      const edit = patch === undefined ? undefined : bodyEdit(patch, logger)
+      call.begin(requestHeaders(list, inVersion(path, spoken)), isEnd, edit)
+    }
+    const spoken = asked === undefined ? undefined : link.spoken(asked)
+    if (spoken instanceof Promise) void spoken.then(begin)
+    else begin(spoken)
+    return call.fromClient
+  }
+
+  /** In the words of grpc-go. */
+  function refuse(client: Stream, path: string): StreamHandler {
+    const code = GRPC_STATUS.invalidArgument
+    answerWith(client, statusAnswer(code, 'invalid gRPC request content-type', 415))
+    const pass = (): void => {}
+    const onEnd = (): void => onCall?.(path, code)
+    return {
+      onHeaders: pass,
+      onData: (bytes) => client.consumed(bytes.length),
+      onDrain: pass,
+      onEnd,
+    }
   }
 
   function failAll(isMeant: (path: string) => boolean): void {
@@ -171,24 +155,20 @@ export function createRelay(options: RelayOptions): Relay {
 
   async function close({ graceMs, pullGraceMs = graceMs }: Grace): Promise<void> {
     isClosing = true
-    const closed = Promise.all([...sessions].map(closeSession))
+    const closed = new Promise<void>((resolve) => {
+      onAllGone = resolve
+      if (clients.size === 0) resolve()
+    })
+    for (const client of clients.keys()) client.goAway()
     await atMost(graceMs, closed)
     failAll((path) => !PULL.test(path))
     await atMost(Math.max(0, pullGraceMs - graceMs), closed)
     failAll(() => true)
     await atMost(FAREWELL_MS, closed)
-    for (const connection of connections) connection.destroy()
+    for (const socket of clients.values()) socket.destroy()
   }
 
   return { accept, close }
-}
-
-/** Not by the callback of close(): for a client that has said goodbye already, Node never calls it. */
-function closeSession(session: ServerHttp2Session): Promise<void> {
-  return new Promise((resolve) => {
-    session.once('close', () => resolve())
-    session.close()
-  })
 }
 
 async function atMost(ms: number, work: Promise<unknown>): Promise<void> {

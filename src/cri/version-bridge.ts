@@ -1,14 +1,12 @@
-import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 import type { CriVersion } from '../runtime/types.ts'
 import { askedVersions, type SpokenVersions, type VersionAnswer } from '../runtime/versions.ts'
-import { statusOf } from './headers.ts'
+import type { AskStatus } from './ask.ts'
 import type { MessageEdit } from './rewrite-frames.ts'
 import { withString } from './wire.ts'
 
 const CRI_PATH = /^\/runtime\.(v1|v1alpha2)\./
 const VERSION_PATH = /\.RuntimeService\/Version$/
 const RUNTIME_API_VERSION = 4
-const FRAME_HEADER_BYTES = 5
 const UNIMPLEMENTED = 12
 /** A runtime that is too busy to say its version in that time is asked by the next call again. */
 const ASK_LIMIT_MS = 1_000
@@ -34,38 +32,11 @@ export function answerFor(path: string, version: CriVersion): MessageEdit | unde
   return (message) => withString(message, RUNTIME_API_VERSION, version)
 }
 
-/** Asks the runtime at the other end of a session; what holds there ends with it. */
-export function versionsOn(session: ClientHttp2Session): SpokenVersions {
-  return askedVersions((version) => askVersion(session, version))
-}
-
-function askVersion(session: ClientHttp2Session, version: CriVersion): Promise<VersionAnswer> {
-  return new Promise((resolve) => {
-    let stream: ClientHttp2Stream
-    try {
-      stream = session.request({
-        ':method': 'POST',
-        ':path': `/runtime.${version}.RuntimeService/Version`,
-        'content-type': 'application/grpc',
-        te: 'trailers',
-      })
-    } catch {
-      return resolve('unknown')
-    }
-    let status: number | undefined
-    const limit = setTimeout(() => stream.destroy(), ASK_LIMIT_MS)
-    stream.on('error', () => {})
-    for (const event of ['response', 'trailers'] as const) {
-      stream.once(event, (headers) => {
-        if (headers['grpc-status'] !== undefined) status = statusOf(headers)
-      })
-    }
-    stream.once('close', () => {
-      clearTimeout(limit)
-      if (status === 0) resolve('served')
-      else resolve(status === UNIMPLEMENTED ? 'unimplemented' : 'unknown')
-    })
-    stream.resume()
-    stream.end(Buffer.alloc(FRAME_HEADER_BYTES))
+/** Asks the runtime at the other end of a connection; what holds there ends with it. */
+export function versionsOn(ask: AskStatus): SpokenVersions {
+  return askedVersions(async (version): Promise<VersionAnswer> => {
+    const status = await ask(`/runtime.${version}.RuntimeService/Version`, ASK_LIMIT_MS)
+    if (status === 0) return 'served'
+    return status === UNIMPLEMENTED ? 'unimplemented' : 'unknown'
   })
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { FRAME_FLAG, FRAME_TYPE, frame, PREFACE } from '../../src/cri/frames.ts'
 import { withImage } from '../../src/cri/image-messages.ts'
+import { FRAME_FLAG, FRAME_TYPE, frame, PREFACE } from '../../src/http2/frames.ts'
 import { framed } from './grpc-frames.ts'
 import { indexed, literal, plain } from './hpack-fields.ts'
 

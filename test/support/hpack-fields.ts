@@ -45,6 +45,5 @@ function integer(pattern: number, prefixBits: number, value: number): Buffer {
 }
 
 export const SOCKET_PATH = '/var/run/x.sock'
-/** SOCKET_PATH and `:authority` as golang.org/x/net/http2/hpack codes them. */
+/** SOCKET_PATH as golang.org/x/net/http2/hpack codes it. */
 export const SOCKET_PATH_HUFFMAN = '63b8ec62cb6a63cae8393aff'
-export const AUTHORITY_HUFFMAN = 'b83b5339ec327d7f'

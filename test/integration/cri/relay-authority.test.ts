@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { FRAME_FLAG, FRAME_TYPE, frame, PREFACE } from '../../../src/cri/frames.ts'
+import { FRAME_FLAG, FRAME_TYPE, frame, PREFACE } from '../../../src/http2/frames.ts'
 import { type FakeRuntime, respond } from '../../support/fake-runtime.ts'
 import { openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
@@ -204,17 +204,19 @@ for (const [what, authority] of [
   })
 }
 
-test('carries a name twice that Node would only send once, as one value', async (t) => {
+test('carries a name twice that Node would only send once', async (t) => {
   const { runtime, client } = await setUp(t)
   const fields = ['a', 'b'].map((value) => literal('without', plain('authorization'), plain(value)))
 
   client.send(PREFACE, SETTINGS, call(1, GOOD_AUTHORITY, ...fields))
   await assertEchoed(client, 1)
 
-  assert.equal(runtime.calls[0]?.headers['authorization'], 'a, b')
+  const raw = runtime.calls[0]?.rawHeaders ?? []
+  const values = raw.filter((_, index) => raw[index - 1] === 'authorization')
+  assert.deepEqual(values, ['a', 'b'])
 })
 
-test('leaves the answer to a malformed block to the HTTP/2 engine: COMPRESSION_ERROR', async (t) => {
+test('answers a malformed block with COMPRESSION_ERROR', async (t) => {
   const { client } = await setUp(t)
   const block = Buffer.concat([BAD_AUTHORITY, Buffer.from([0x44, 0x7f])])
 
@@ -222,18 +224,6 @@ test('leaves the answer to a malformed block to the HTTP/2 engine: COMPRESSION_E
   const goaway = await client.frame(({ type }) => type === 7)
 
   assert.equal(goaway.payload.readUInt32BE(4), 9)
-})
-
-test('closes a connection that sends on and on without acknowledging anything', async (t) => {
-  const { client } = await setUp(t)
-  client.send(PREFACE, SETTINGS)
-  await client.frame(({ type }) => type === FRAME_TYPE.settings)
-
-  const data = frame(FRAME_TYPE.data, 0, 1, Buffer.alloc(16_000))
-  client.send(call(1, GOOD_AUTHORITY), ...Array<Buffer>(20).fill(data))
-
-  await new Promise((resolve) => client.socket.once('close', resolve))
-  assert.equal(client.received.length, 1)
 })
 
 test('serves a client of node:http2 whose authority is a path', async (t) => {
@@ -252,7 +242,7 @@ test('serves a client of node:http2 whose authority is a path', async (t) => {
   assert.deepEqual(authorities, ['localhost', 'localhost', 'localhost'])
 })
 
-test('shows what happens without the stage: the engine refuses such a client', async (t) => {
+test('shows what happens without the relay: Node’s engine refuses such a client', async (t) => {
   const { runtime } = await startRelay(t)
   runtime.handle(METHOD, ({ stream }) => respond(stream, []))
   const client = openGrpcClient(t, runtime.path)

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { constants } from 'node:http2'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
-import { FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/cri/frames.ts'
+import { FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
 import { hanging, respond } from '../../support/fake-runtime.ts'
 import { answerOf, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
@@ -204,16 +204,16 @@ test('takes a new connection when the runtime asks it to go; calls under way fin
   assert.deepEqual(messages.map(String), ['done'])
 })
 
-test('says Internal to an answer that Node cannot give', async (t) => {
+test('says Internal to an answer that is none: there is no status in it', async (t) => {
   const { runtime, path } = await startRelay(t)
   await runtime.stop()
-  const sevenHundred = literal('without', 8, plain('700'))
+  const noStatus = literal('without', plain('x-status'), plain('200'))
   const rawRuntime = createServer((socket) => {
     socket.on('error', () => {})
     socket.write(SETTINGS)
     socket.once('data', () => {
       const flags = FRAME_FLAG.endHeaders | FRAME_FLAG.endStream
-      socket.write(frame(FRAME_TYPE.headers, flags, 1, sevenHundred))
+      socket.write(frame(FRAME_TYPE.headers, flags, 1, noStatus))
     })
   })
   rawRuntime.listen(runtime.path)

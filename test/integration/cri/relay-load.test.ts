@@ -6,12 +6,11 @@ import {
   FRAME_FLAG,
   FRAME_HEADER_BYTES,
   FRAME_TYPE,
-  type FrameHeader,
   frame,
   PREFACE,
-  readFrameHeader,
-} from '../../../src/cri/frames.ts'
+} from '../../../src/http2/frames.ts'
 import { type RuntimeCall, respond } from '../../support/fake-runtime.ts'
+import { type FrameHeader, readFrameHeader } from '../../support/frame-header.ts'
 import { answerOf, type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
 import {

@@ -1,0 +1,179 @@
+import type { Duplex } from 'node:stream'
+import { ConnectionError } from './connection-error.ts'
+import { ERROR_CODE, FRAME_TYPE, frame, goAwayFrame, numberFrame, PREFACE } from './frames.ts'
+import { Inbound } from './inbound.ts'
+import { Outbox } from './outbox.ts'
+import { CONNECTION_WINDOW_BYTES, type OnStream } from './receiver.ts'
+import { MAX_STREAMS, Session, STREAM_WINDOW_BYTES } from './session.ts'
+import { writeSettings } from './settings.ts'
+import type { Stream, StreamHandler } from './stream.ts'
+
+const DEFAULT_WINDOW_BYTES = 65_535
+const MAX_HEADER_LIST_BYTES = 128 * 1024
+/** For the last frames to be taken off us. */
+const FAREWELL_MS = 500
+const NOTHING = Buffer.alloc(0)
+
+export interface ConnectionOptions {
+  readonly role: 'client' | 'server'
+  /** A call of the peer's; only in the role of the server. */
+  readonly onStream?: OnStream
+  /** The peer's first SETTINGS have come. */
+  readonly onGreeted?: () => void
+  /**
+   * Nothing comes or goes any more; its streams are told after this.
+   *
+   * @param cause a ConnectionError where the peer broke the rules; absent: it has left
+   */
+  readonly onClosed: (cause: Error | undefined) => void
+}
+
+/**
+ * One end of an HTTP/2 connection (RFC 9113), with what gRPC needs of it: no push, no priorities. It
+ * speaks HTTP/2 from its first byte on (section 3.3).
+ *
+ * The peer's rules are kept towards it, and ours are seen to: frames and header blocks of bounded
+ * size, streams of bounded number, each with a window. Who breaks them gets GOAWAY or RST_STREAM with
+ * the code that RFC 9113 says.
+ */
+export class Connection {
+  readonly #transport: Duplex
+  readonly #options: ConnectionOptions
+  readonly #outbox: Outbox
+  readonly #session: Session
+  readonly #inbound: Inbound
+  #missingPreface: Buffer
+  #isGoing = false
+  #isPeerGoing = false
+  #isClosed = false
+  #hasHungUp = false
+
+  constructor(transport: Duplex, options: ConnectionOptions) {
+    this.#transport = transport
+    this.#options = options
+    this.#outbox = new Outbox(transport)
+    this.#session = new Session({
+      role: options.role,
+      outbox: this.#outbox,
+      onStream: options.onStream,
+      onGoAway: () => {
+        this.#isPeerGoing = true
+        this.#closeWhenIdle()
+      },
+      onIdle: () => this.#closeWhenIdle(),
+      onFailed: (error) => this.#fail(error),
+    })
+    this.#inbound = new Inbound(this.#session.heard, MAX_HEADER_LIST_BYTES)
+    this.#missingPreface = options.role === 'server' ? PREFACE : NOTHING
+    if (options.role === 'client') this.#greet(PREFACE)
+    let cause: Error | undefined
+    transport
+      .on('data', (chunk: Buffer) => this.#receive(chunk))
+      .on('drain', () => this.#session.goOn())
+      .on('error', (error) => {
+        cause = error
+      })
+      .on('end', () => this.#close(cause))
+      .on('close', () => this.#close(cause))
+  }
+
+  /** Whether calls can be made here. */
+  get isOpen(): boolean {
+    const isLeaving = this.#isClosed || this.#isGoing || this.#isPeerGoing
+    return !isLeaving && !this.#session.isSpent
+  }
+
+  /** Whether the peer has said its first words. */
+  get isGreeted(): boolean {
+    return this.#inbound.isGreeted
+  }
+
+  /** A call of our own, which Stream.begin begins; only in the role of the client. */
+  open(handler: StreamHandler): Stream {
+    return this.#session.open(handler)
+  }
+
+  /** Takes no new calls, and closes when the last one has ended. */
+  goAway(): void {
+    if (this.#isGoing || this.#isClosed) return
+    this.#isGoing = true
+    this.#session.refuseNew()
+    this.#session.say(goAwayFrame(this.#session.lastHeardId, ERROR_CODE.noError))
+    this.#closeWhenIdle()
+  }
+
+  /** Closes now; who is there hears that what is under way is cancelled. */
+  destroy(): void {
+    this.#session.cancelAll()
+    this.goAway()
+    this.#hangUp()
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#isClosed) return
+    const wasGreeted = this.isGreeted
+    try {
+      const bytes = this.#missingPreface.length === 0 ? chunk : this.#readPreface(chunk)
+      if (bytes.length > 0) this.#inbound.push(bytes)
+    } catch (error) {
+      this.#fail(error)
+    }
+    if (this.#outbox.isFlooded) this.#transport.destroy(new Error('it asks and does not read'))
+    if (!wasGreeted && this.isGreeted && !this.#isClosed) this.#options.onGreeted?.()
+  }
+
+  /** @returns what comes behind it */
+  #readPreface(chunk: Buffer): Buffer {
+    const missing = this.#missingPreface
+    const bytes = Math.min(missing.length, chunk.length)
+    if (chunk.compare(missing, 0, bytes, 0, bytes) !== 0) {
+      this.#transport.destroy(new Error('it does not speak HTTP/2'))
+      return NOTHING
+    }
+    this.#missingPreface = missing.subarray(bytes)
+    if (this.#missingPreface.length === 0) this.#greet(NOTHING)
+    return chunk.subarray(bytes)
+  }
+
+  #greet(preface: Buffer): void {
+    const settings = writeSettings({
+      ...(this.#options.role === 'client' ? { enablePush: 0 } : {}),
+      maxConcurrentStreams: MAX_STREAMS,
+      initialWindowSize: STREAM_WINDOW_BYTES,
+      maxHeaderListSize: MAX_HEADER_LIST_BYTES,
+    })
+    const more = CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES
+    const first = frame(FRAME_TYPE.settings, 0, 0, settings)
+    const window = numberFrame(FRAME_TYPE.windowUpdate, 0, more)
+    this.#session.say(Buffer.concat([preface, first, window]))
+  }
+
+  #closeWhenIdle(): void {
+    if (!this.isOpen && this.#session.isEmpty) this.#hangUp()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isClosed) return
+    const code = error instanceof ConnectionError ? error.code : ERROR_CODE.internalError
+    this.#outbox.add(goAwayFrame(this.#session.lastHeardId, code))
+    this.#hangUp()
+    this.#close(error instanceof Error ? error : new Error(String(error)))
+  }
+
+  /** What was said before still goes out. */
+  #hangUp(): void {
+    if (this.#hasHungUp) return
+    this.#hasHungUp = true
+    this.#outbox.flush()
+    this.#transport.end()
+    setTimeout(() => this.#transport.destroy(), FAREWELL_MS).unref()
+  }
+
+  #close(cause: Error | undefined): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#options.onClosed(cause)
+    this.#session.endAll()
+    this.#hangUp()
+  }
+}

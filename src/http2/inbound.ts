@@ -1,0 +1,150 @@
+import { BlockAssembly, type HeaderBlock } from './block-assembly.ts'
+import { ConnectionError } from './connection-error.ts'
+import { FrameReader } from './frame-reader.ts'
+import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, MAX_INT31 } from './frames.ts'
+import { type Decoded, HpackDecoder } from './hpack-decoder.ts'
+import { readSettings, type Settings } from './settings.ts'
+
+const PRIORITY_BYTES = 5
+const OF_STREAMS = new Set<number>([
+  FRAME_TYPE.data,
+  FRAME_TYPE.headers,
+  FRAME_TYPE.priority,
+  FRAME_TYPE.rstStream,
+  FRAME_TYPE.continuation,
+])
+const OF_CONNECTION = new Set<number>([FRAME_TYPE.settings, FRAME_TYPE.ping, FRAME_TYPE.goAway])
+
+/** What a peer says, frame by frame, each in a form that can be. */
+export interface InboundEvents {
+  onHeaders(streamId: number, decoded: Decoded, isEnd: boolean): void
+  /** @param windowBytes what it takes of the windows, padding and all */
+  onData(streamId: number, bytes: Buffer, windowBytes: number, isEnd: boolean): void
+  onReset(streamId: number, code: number): void
+  /** Not of the acknowledgement of our own. */
+  onSettings(settings: Settings): void
+  onPing(payload: Buffer): void
+  /** Streams beyond `lastStreamId` were not looked at. */
+  onGoAway(lastStreamId: number): void
+  onWindowUpdate(streamId: number, bytes: number): void
+}
+
+/** Reads what comes over a connection, behind the preface. */
+export class Inbound {
+  readonly #events: InboundEvents
+  readonly #reader = new FrameReader((...frame) => this.#read(...frame))
+  readonly #blocks = new BlockAssembly()
+  readonly #decoder: HpackDecoder
+  #isGreeted = false
+
+  /** @param maxListBytes as SETTINGS_MAX_HEADER_LIST_SIZE */
+  constructor(events: InboundEvents, maxListBytes: number) {
+    this.#events = events
+    this.#decoder = new HpackDecoder(maxListBytes)
+  }
+
+  /** The first SETTINGS have come. */
+  get isGreeted(): boolean {
+    return this.#isGreeted
+  }
+
+  /** @throws ConnectionError */
+  push(chunk: Buffer): void {
+    this.#reader.push(chunk)
+  }
+
+  #read(type: number, flags: number, streamId: number, payload: Buffer): void {
+    if (!this.#isGreeted && (type !== FRAME_TYPE.settings || (flags & FRAME_FLAG.ack) !== 0)) {
+      throw broken('the first frame is not SETTINGS')
+    }
+    if (this.#blocks.isBegun && type !== FRAME_TYPE.continuation) {
+      throw broken('a header block is interrupted')
+    }
+    if (OF_STREAMS.has(type)) this.#readOfStream(type, flags, streamId, payload)
+    else this.#readOfConnection(type, flags, streamId, payload)
+  }
+
+  #readOfStream(type: number, flags: number, streamId: number, payload: Buffer): void {
+    if (streamId === 0) throw broken('a frame of a stream, without its number')
+    if (type === FRAME_TYPE.data) this.#data(flags, streamId, payload)
+    else if (type === FRAME_TYPE.headers) this.#headers(flags, streamId, payload)
+    else if (type === FRAME_TYPE.continuation) {
+      this.#block(this.#blocks.continuation(flags, streamId, payload))
+    } else if (type === FRAME_TYPE.rstStream) {
+      this.#events.onReset(streamId, sized(payload, 4).readUInt32BE())
+    } else {
+      sized(payload, PRIORITY_BYTES)
+    }
+  }
+
+  /** What nobody knows yet is passed over (RFC 9113, section 5.5). */
+  #readOfConnection(type: number, flags: number, streamId: number, payload: Buffer): void {
+    if (type === FRAME_TYPE.windowUpdate) {
+      this.#events.onWindowUpdate(streamId, sized(payload, 4).readUInt32BE() & MAX_INT31)
+      return
+    }
+    if (OF_CONNECTION.has(type) && streamId !== 0) {
+      throw broken('a frame of the connection, with the number of a stream')
+    }
+    const isAck = (flags & FRAME_FLAG.ack) !== 0
+    if (type === FRAME_TYPE.settings) this.#settings(isAck, payload)
+    else if (type === FRAME_TYPE.ping) {
+      sized(payload, 8)
+      if (!isAck) this.#events.onPing(payload)
+    } else if (type === FRAME_TYPE.goAway) {
+      if (payload.length < 8) throw ofSize(payload)
+      this.#events.onGoAway(payload.readUInt32BE() & MAX_INT31)
+    } else if (type === FRAME_TYPE.pushPromise) {
+      throw broken('PUSH_PROMISE, which was not to come')
+    }
+  }
+
+  #data(flags: number, streamId: number, payload: Buffer): void {
+    const bytes = unpadded(flags, payload, 0)
+    const isEnd = (flags & FRAME_FLAG.endStream) !== 0
+    this.#events.onData(streamId, bytes, payload.length, isEnd)
+  }
+
+  #headers(flags: number, streamId: number, payload: Buffer): void {
+    const priorityBytes = (flags & FRAME_FLAG.priority) === 0 ? 0 : PRIORITY_BYTES
+    const fragment = unpadded(flags, payload, priorityBytes)
+    this.#block(this.#blocks.headers(flags, streamId, fragment))
+  }
+
+  #block(block: HeaderBlock | undefined): void {
+    if (block === undefined) return
+    const { endStream, fields, streamId } = block
+    this.#events.onHeaders(streamId, this.#decoder.decode(fields), endStream)
+  }
+
+  #settings(isAck: boolean, payload: Buffer): void {
+    if (isAck) {
+      sized(payload, 0)
+    } else {
+      this.#isGreeted = true
+      this.#events.onSettings(readSettings(payload))
+    }
+  }
+}
+
+/** @param skippedBytes fields between the length of the padding and what is asked for */
+function unpadded(flags: number, payload: Buffer, skippedBytes: number): Buffer {
+  const isPadded = (flags & FRAME_FLAG.padded) !== 0
+  const start = (isPadded ? 1 : 0) + skippedBytes
+  const end = payload.length - (isPadded ? (payload[0] ?? 0) : 0)
+  if (start <= end) return start === 0 ? payload : payload.subarray(start, end)
+  throw isPadded ? broken('more padding than frame') : ofSize(payload)
+}
+
+function sized(payload: Buffer, bytes: number): Buffer {
+  if (payload.length === bytes) return payload
+  throw ofSize(payload)
+}
+
+function ofSize({ length }: Buffer): ConnectionError {
+  return new ConnectionError(ERROR_CODE.frameSizeError, `a frame that cannot have ${length} bytes`)
+}
+
+function broken(message: string): ConnectionError {
+  return new ConnectionError(ERROR_CODE.protocolError, message)
+}

@@ -1,0 +1,190 @@
+import { ConnectionError } from './connection-error.ts'
+import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame, numberFrame } from './frames.ts'
+import { type HeaderList, headerValue } from './header-list.ts'
+import type { Decoded } from './hpack-decoder.ts'
+import type { InboundEvents } from './inbound.ts'
+import type { Sender } from './sender.ts'
+import type { Settings } from './settings.ts'
+import type { Stream, StreamEnd, StreamHandler } from './stream.ts'
+import type { Streams } from './streams.ts'
+import { isRequest, isTrailers } from './well-formed.ts'
+
+/** Given back as it comes: what counts is each stream's own window. */
+export const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024
+
+const NOTHING = Buffer.alloc(0)
+
+/** @returns who is told what else the peer says on the stream */
+export type OnStream = (stream: Stream, list: HeaderList, isEnd: boolean) => StreamHandler
+
+/** What the peer's words have an effect on. */
+export interface Affected {
+  /** No new calls of the peer's are taken. */
+  readonly isGoing: boolean
+  say(bytes: Buffer): void
+  /** A call of the peer's, which nobody listens to yet. */
+  adopt(id: number, isEnd: boolean): Stream
+  endIfDone(stream: Stream): void
+  end(stream: Stream, end: StreamEnd): void
+  /** The peer broke the rules within one stream (RFC 9113, section 5.4.2). */
+  breach(stream: Stream, code: number): void
+  /** The peer takes no new calls, and has not looked at those beyond a number. */
+  peerGoes(lastStreamId: number): void
+  /** There may be places for calls that wait for one. */
+  wake(): void
+}
+
+export interface ReceiverOptions {
+  readonly role: 'client' | 'server'
+  readonly session: Affected
+  readonly streams: Streams
+  readonly sender: Pick<Sender, 'setInitialWindow' | 'widen' | 'widenStream'>
+  /** A call of the peer's; only in the role of the server. */
+  readonly onStream: OnStream | undefined
+}
+
+/** What the peer says on one connection, by the rules of RFC 9113, sections 5 to 8. */
+export class Receiver implements InboundEvents {
+  readonly #options: ReceiverOptions
+  /** What came since the peer's window of the connection was widened last. */
+  #spentBytes = 0
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options
+  }
+
+  onHeaders(streamId: number, decoded: Decoded, isEnd: boolean): void {
+    const { role, streams } = this.#options
+    const isCall = role === 'server' && streams.get(streamId) === undefined
+    if (isCall) this.#begin(streamId, decoded, isEnd)
+    else this.#moreHeaders(this.#known(streamId), decoded, isEnd)
+  }
+
+  onData(streamId: number, bytes: Buffer, windowBytes: number, isEnd: boolean): void {
+    const { session } = this.#options
+    this.#takeWindow(windowBytes)
+    const stream = this.#known(streamId)
+    if (stream === undefined) return
+    stream.receiveWindow -= windowBytes
+    if (!stream.hasBegunThere) {
+      session.breach(stream, ERROR_CODE.protocolError)
+    } else if (stream.hasEndedThere) {
+      session.breach(stream, ERROR_CODE.streamClosed)
+    } else if (stream.receiveWindow < 0) {
+      session.breach(stream, ERROR_CODE.flowControlError)
+    } else {
+      stream.hasEndedThere = isEnd
+      stream.consumed(windowBytes - bytes.length)
+      stream.handler.onData(bytes, isEnd)
+      session.endIfDone(stream)
+    }
+  }
+
+  onReset(streamId: number, code: number): void {
+    const stream = this.#known(streamId)
+    if (stream !== undefined) this.#options.session.end(stream, { how: 'reset', code })
+  }
+
+  onSettings({ initialWindowSize, maxConcurrentStreams }: Settings): void {
+    const { role, sender, session, streams } = this.#options
+    session.say(frame(FRAME_TYPE.settings, FRAME_FLAG.ack, 0, NOTHING))
+    if (initialWindowSize !== undefined) sender.setInitialWindow(initialWindowSize, streams.open())
+    if (maxConcurrentStreams === undefined || role === 'server') return
+    streams.limit(maxConcurrentStreams)
+    session.wake()
+  }
+
+  onPing(payload: Buffer): void {
+    this.#options.session.say(frame(FRAME_TYPE.ping, FRAME_FLAG.ack, 0, payload))
+  }
+
+  onGoAway(lastStreamId: number): void {
+    this.#options.session.peerGoes(lastStreamId)
+  }
+
+  onWindowUpdate(streamId: number, bytes: number): void {
+    const { sender, session } = this.#options
+    if (streamId === 0) {
+      if (bytes === 0) throw broken('a window is widened by nothing')
+      sender.widen(bytes)
+      return
+    }
+    const stream = this.#known(streamId)
+    if (stream === undefined) return
+    if (bytes === 0) session.breach(stream, ERROR_CODE.protocolError)
+    else if (!sender.widenStream(stream, bytes)) {
+      session.breach(stream, ERROR_CODE.flowControlError)
+    }
+  }
+
+  #begin(streamId: number, { isTooLong, list }: Decoded, isEnd: boolean): void {
+    const { onStream, session, streams } = this.#options
+    if (streamId % 2 === 0) throw broken('a client begins a stream of even number')
+    if (streamId <= streams.lastId) {
+      // Trailers that were on their way when we reset the stream.
+      if (isEnd && headerValue(list, ':method') === undefined) return
+      throw new ConnectionError(ERROR_CODE.streamClosed, 'a stream that has ended begins anew')
+    }
+    const refusal = this.#refusal(list, isTooLong)
+    if (refusal !== undefined) {
+      streams.pass(streamId)
+      session.say(numberFrame(FRAME_TYPE.rstStream, streamId, refusal))
+      return
+    }
+    const stream = session.adopt(streamId, isEnd)
+    if (isTooLong) {
+      stream.sendHeaders({ fields: [':status', '431'] }, true)
+      stream.resetBehind(ERROR_CODE.noError)
+    } else if (onStream !== undefined) {
+      stream.handler = onStream(stream, list, isEnd)
+    }
+  }
+
+  #refusal(list: HeaderList, isTooLong: boolean): number | undefined {
+    const { session, streams } = this.#options
+    if (session.isGoing || streams.isFull) return ERROR_CODE.refusedStream
+    return isTooLong || isRequest(list) ? undefined : ERROR_CODE.protocolError
+  }
+
+  #moreHeaders(stream: Stream | undefined, { isTooLong, list }: Decoded, isEnd: boolean): void {
+    if (stream === undefined) return
+    const { session } = this.#options
+    const status = stream.hasBegunThere ? '' : (headerValue(list, ':status') ?? '')
+    // Nobody is waiting for "more to come" (RFC 9113, section 8.1).
+    if (status.startsWith('1') && !isEnd) return
+    const isFit = stream.hasBegunThere ? isEnd && isTrailers(list) : /^[2-9]/.test(status)
+    if (stream.hasEndedThere) {
+      session.breach(stream, ERROR_CODE.streamClosed)
+    } else if (isTooLong || !isFit) {
+      session.breach(stream, ERROR_CODE.protocolError)
+    } else {
+      stream.hasBegunThere = true
+      stream.hasEndedThere = isEnd
+      stream.handler.onHeaders(list, isEnd)
+      session.endIfDone(stream)
+    }
+  }
+
+  #takeWindow(bytes: number): void {
+    this.#spentBytes += bytes
+    if (this.#spentBytes < CONNECTION_WINDOW_BYTES / 4) return
+    this.#options.session.say(numberFrame(FRAME_TYPE.windowUpdate, 0, this.#spentBytes))
+    this.#spentBytes = 0
+  }
+
+  /**
+   * @returns undefined: it has ended, while the frame was on its way
+   * @throws ConnectionError PROTOCOL_ERROR: it never was
+   */
+  #known(streamId: number): Stream | undefined {
+    const { streams } = this.#options
+    const stream = streams.get(streamId)
+    const hasBeen = streamId % 2 === 1 && streamId <= streams.lastId
+    if (stream === undefined && !hasBeen) throw broken('a frame of a stream that never was')
+    return stream
+  }
+}
+
+function broken(message: string): ConnectionError {
+  return new ConnectionError(ERROR_CODE.protocolError, message)
+}

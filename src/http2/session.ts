@@ -1,0 +1,169 @@
+import { ERROR_CODE, FRAME_TYPE, numberFrame } from './frames.ts'
+import type { InboundEvents } from './inbound.ts'
+import type { Outbox } from './outbox.ts'
+import { type Affected, type OnStream, Receiver } from './receiver.ts'
+import { Sender } from './sender.ts'
+import { Stream, type StreamEnd, type StreamHandler, type StreamOwner } from './stream.ts'
+import { Streams } from './streams.ts'
+
+/** What the peer may send on one stream while nobody has dealt with it. */
+export const STREAM_WINDOW_BYTES = 256 * 1024
+export const MAX_STREAMS = 4_096
+
+export interface SessionOptions {
+  readonly role: 'client' | 'server'
+  readonly outbox: Outbox
+  /** A call of the peer's; only in the role of the server. */
+  readonly onStream: OnStream | undefined
+  readonly onGoAway: () => void
+  /** The last stream has ended. */
+  readonly onIdle: () => void
+  /** What was sent could not be. */
+  readonly onFailed: (error: unknown) => void
+}
+
+/** The streams of one connection, from their beginning to their end. */
+export class Session implements Affected, StreamOwner {
+  readonly #options: SessionOptions
+  readonly #streams = new Streams(MAX_STREAMS)
+  readonly #sender: Sender
+  /** What the peer says. */
+  readonly heard: InboundEvents
+  #isGoing = false
+  #isOver = false
+
+  constructor(options: SessionOptions) {
+    const { onFailed, onStream, outbox, role } = options
+    this.#options = options
+    this.#sender = new Sender({
+      outbox,
+      place: (stream) => this.#place(stream),
+      onEnded: (stream) => {
+        stream.hasEndedHere = true
+        this.endIfDone(stream)
+      },
+      onReset: (stream, code) => this.reset(stream, code),
+      onFailed,
+    })
+    const [sender, streams] = [this.#sender, this.#streams]
+    this.heard = new Receiver({ role, session: this, streams, sender, onStream })
+  }
+
+  get isEmpty(): boolean {
+    return this.#streams.isEmpty
+  }
+
+  get isSpent(): boolean {
+    return this.#streams.isSpent
+  }
+
+  get isGoing(): boolean {
+    return this.#isGoing
+  }
+
+  /** The highest number of a stream of the peer's. */
+  get lastHeardId(): number {
+    return this.#options.role === 'server' ? this.#streams.lastId : 0
+  }
+
+  /** A call of our own, which Stream.begin begins; only in the role of the client. */
+  open(handler: StreamHandler): Stream {
+    const stream = new Stream(this, 0, STREAM_WINDOW_BYTES, handler)
+    this.#streams.wait(stream)
+    return stream
+  }
+
+  adopt(id: number, isEnd: boolean): Stream {
+    const stream = new Stream(this, id, STREAM_WINDOW_BYTES, UNHEARD)
+    this.#streams.add(stream)
+    this.#sender.opened(stream)
+    stream.hasBegunThere = true
+    stream.hasEndedThere = isEnd
+    return stream
+  }
+
+  say(bytes: Buffer): void {
+    this.#options.outbox.add(bytes)
+    this.#sender.schedule()
+  }
+
+  /** There is room again for what waits. */
+  goOn(): void {
+    this.#sender.schedule()
+  }
+
+  wake(): void {
+    for (const stream of this.#streams.placeable()) this.#sender.ready(stream)
+  }
+
+  refuseNew(): void {
+    this.#isGoing = true
+  }
+
+  peerGoes(lastStreamId: number): void {
+    this.#options.onGoAway()
+    if (this.#options.role === 'server') return
+    this.#isOver = true
+    for (const stream of this.#all()) {
+      if (stream.id === 0 || stream.id > lastStreamId) this.end(stream, { how: 'gone' })
+    }
+  }
+
+  cancelAll(): void {
+    for (const stream of this.#all()) stream.reset(ERROR_CODE.cancel)
+  }
+
+  endAll(): void {
+    this.#isOver = true
+    for (const stream of this.#all()) this.end(stream, { how: 'gone' })
+  }
+
+  ready(stream: Stream): void {
+    this.#sender.ready(stream)
+  }
+
+  credit(stream: Stream, bytes: number): void {
+    stream.receiveWindow += bytes
+    this.say(numberFrame(FRAME_TYPE.windowUpdate, stream.id, bytes))
+  }
+
+  reset(stream: Stream, code: number): void {
+    this.#reset(stream, code, { how: 'ours' })
+  }
+
+  breach(stream: Stream, code: number): void {
+    this.#reset(stream, code, { how: 'breach' })
+  }
+
+  endIfDone(stream: Stream): void {
+    if (stream.hasEndedHere && stream.hasEndedThere) this.end(stream, { how: 'done' })
+  }
+
+  end(stream: Stream, end: StreamEnd): void {
+    if (stream.isClosed) return
+    stream.isClosed = true
+    this.#streams.delete(stream)
+    this.#sender.forget(stream)
+    stream.handler.onEnd(end)
+    this.wake()
+    if (this.#streams.isEmpty) this.#options.onIdle()
+  }
+
+  #all(): readonly Stream[] {
+    return [...this.#streams.open(), ...this.#streams.waiting()]
+  }
+
+  #place(stream: Stream): number | undefined {
+    if (!this.#isOver && !this.#streams.isSpent) return this.#streams.place(stream)
+    this.end(stream, { how: 'gone' })
+    return undefined
+  }
+
+  #reset(stream: Stream, code: number, end: StreamEnd): void {
+    if (stream.id !== 0) this.say(numberFrame(FRAME_TYPE.rstStream, stream.id, code))
+    this.end(stream, end)
+  }
+}
+
+/** Nobody is told what happens on a stream that is answered here. */
+const UNHEARD: StreamHandler = { onHeaders() {}, onData() {}, onDrain() {}, onEnd() {} }

@@ -1,0 +1,58 @@
+import { ConnectionError } from './connection-error.ts'
+import { ERROR_CODE, MAX_INT31, MAX_PAYLOAD_BYTES } from './frames.ts'
+
+/** Names as in RFC 9113, section 6.5.2. Others need not be known, and are passed over. */
+export interface Settings {
+  readonly enablePush?: number
+  readonly maxConcurrentStreams?: number
+  readonly initialWindowSize?: number
+  readonly maxFrameSize?: number
+  readonly maxHeaderListSize?: number
+}
+
+const ID: Readonly<Record<keyof Settings, number>> = {
+  enablePush: 2,
+  maxConcurrentStreams: 3,
+  initialWindowSize: 4,
+  maxFrameSize: 5,
+  maxHeaderListSize: 6,
+}
+const NAMES = new Map(Object.entries(ID).map(([name, id]) => [id, name as keyof Settings] as const))
+const ENTRY_BYTES = 6
+const MAX_FRAME_SIZE = 2 ** 24 - 1
+
+/** The payload of a SETTINGS frame. */
+export function writeSettings(settings: Settings): Buffer {
+  const entries = Object.entries(settings) as [keyof Settings, number][]
+  const payload = Buffer.alloc(entries.length * ENTRY_BYTES)
+  entries.forEach(([name, value], index) => {
+    payload.writeUInt16BE(ID[name], index * ENTRY_BYTES)
+    payload.writeUInt32BE(value, index * ENTRY_BYTES + 2)
+  })
+  return payload
+}
+
+/**
+ * Of a setting that comes twice, the last one.
+ *
+ * @throws ConnectionError FRAME_SIZE_ERROR, and as section 6.5.2 says for values that cannot be
+ */
+export function readSettings(payload: Buffer): Settings {
+  if (payload.length % ENTRY_BYTES !== 0) {
+    throw new ConnectionError(ERROR_CODE.frameSizeError, `SETTINGS of ${payload.length} bytes`)
+  }
+  const settings: Partial<Record<keyof Settings, number>> = {}
+  for (let offset = 0; offset < payload.length; offset += ENTRY_BYTES) {
+    const name = NAMES.get(payload.readUInt16BE(offset))
+    if (name !== undefined) settings[name] = payload.readUInt32BE(offset + 2)
+  }
+  const { enablePush = 0, initialWindowSize = 0, maxFrameSize = MAX_PAYLOAD_BYTES } = settings
+  if (initialWindowSize > MAX_INT31) {
+    const message = `an initial window of ${initialWindowSize} bytes`
+    throw new ConnectionError(ERROR_CODE.flowControlError, message)
+  }
+  if (enablePush > 1 || maxFrameSize < MAX_PAYLOAD_BYTES || maxFrameSize > MAX_FRAME_SIZE) {
+    throw new ConnectionError(ERROR_CODE.protocolError, 'SETTINGS that cannot be')
+  }
+  return settings
+}

@@ -1,0 +1,128 @@
+import type { HeaderList } from './header-list.ts'
+
+/**
+ * How a stream ended. `done`: both sides had said all. `reset`: by the peer. `breach`: the peer broke the
+ * rules in it. `ours`: we reset it. `gone`: the connection is, or will not serve it any more.
+ */
+export type StreamEnd =
+  | { readonly how: 'done' | 'breach' | 'ours' | 'gone' }
+  | { readonly how: 'reset'; readonly code: number }
+
+/** Told what the peer says on a stream. */
+export interface StreamHandler {
+  /** The headers of an answer, or trailers. */
+  onHeaders(list: HeaderList, isEnd: boolean): void
+  /** Its bytes count until Stream.consumed says that they are dealt with. */
+  onData(bytes: Buffer, isEnd: boolean): void
+  /** All that was waiting to be sent is on its way. */
+  onDrain(): void
+  /** The last word, and said once. */
+  onEnd(end: StreamEnd): void
+}
+
+/** What waits to be sent on a stream. */
+export type Waiting =
+  | { readonly kind: 'headers'; readonly list: HeaderList; readonly isEnd: boolean }
+  | { readonly kind: 'data'; readonly bytes: Buffer; readonly isEnd: boolean }
+  | { readonly kind: 'reset'; readonly code: number }
+
+/** The connection, as its streams see it. */
+export interface StreamOwner {
+  /** Something waits to be sent. */
+  ready(stream: Stream): void
+  reset(stream: Stream, code: number): void
+  /** The peer may send so much more. */
+  credit(stream: Stream, bytes: number): void
+}
+
+/** One call. What is sent waits its turn here, in order, for as long as the peer has no room for it. */
+export class Stream {
+  readonly #owner: StreamOwner
+  /** 0 until the connection has a place for it. */
+  id: number
+  handler: StreamHandler
+  /** Bytes that the peer takes. */
+  sendWindow = 0
+  /** Bytes that the peer may send. */
+  receiveWindow: number
+  /** The peer's first headers have come. */
+  hasBegunThere = false
+  hasEndedHere = false
+  hasEndedThere = false
+  isClosed = false
+  #waiting: Waiting[] = []
+  #waitingBytes = 0
+  #owedBytes = 0
+
+  constructor(owner: StreamOwner, id: number, receiveWindow: number, handler: StreamHandler) {
+    this.#owner = owner
+    this.id = id
+    this.receiveWindow = receiveWindow
+    this.handler = handler
+  }
+
+  /** Bytes of bodies that wait. */
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
+  /** A stream of our own begins with this; bodies that were given before wait for it. */
+  begin(list: HeaderList, isEnd: boolean): void {
+    if (this.isClosed) return
+    this.#waiting.unshift({ kind: 'headers', list, isEnd })
+    this.#owner.ready(this)
+  }
+
+  sendHeaders(list: HeaderList, isEnd: boolean): void {
+    this.#send({ kind: 'headers', list, isEnd })
+  }
+
+  sendData(bytes: Buffer, isEnd: boolean): void {
+    if (!this.isClosed) this.#waitingBytes += bytes.length
+    this.#send({ kind: 'data', bytes, isEnd })
+  }
+
+  /** Ends the stream behind what waits; does nothing where that ends it already. */
+  resetBehind(code: number): void {
+    this.#send({ kind: 'reset', code })
+  }
+
+  /** Ends the stream at once, and forgets what waits. */
+  reset(code: number): void {
+    if (!this.isClosed) this.#owner.reset(this, code)
+  }
+
+  /** So many bytes of those that came need no more memory; the peer may send as many again. */
+  consumed(bytes: number): void {
+    if (bytes === 0) return
+    this.#owedBytes += bytes
+    // Not for each frame: many small updates cost more than they bring.
+    if (this.hasEndedThere || this.isClosed || this.#owedBytes < this.receiveWindow / 2) return
+    this.#owner.credit(this, this.#owedBytes)
+    this.#owedBytes = 0
+  }
+
+  /** What is to be sent next, if there is something. */
+  next(): Waiting | undefined {
+    return this.#waiting[0]
+  }
+
+  /** The next one is on its way; of a body, so many bytes. */
+  sent(bytes: number): void {
+    const next = this.#waiting[0]
+    if (next?.kind !== 'data' || bytes === next.bytes.length) this.#waiting.shift()
+    else this.#waiting[0] = { ...next, bytes: next.bytes.subarray(bytes) }
+    this.#waitingBytes -= bytes
+  }
+
+  forget(): void {
+    this.#waiting = []
+    this.#waitingBytes = 0
+  }
+
+  #send(waiting: Waiting): void {
+    if (this.isClosed) return
+    this.#waiting.push(waiting)
+    this.#owner.ready(this)
+  }
+}

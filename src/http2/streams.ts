@@ -1,0 +1,87 @@
+import { MAX_INT31 } from './frames.ts'
+import type { Stream } from './stream.ts'
+
+/** The streams of one connection by number, and those of our own that wait for their place. */
+export class Streams {
+  readonly #open = new Map<number, Stream>()
+  readonly #waiting = new Set<Stream>()
+  #lastId = 0
+  #maxOpen: number
+
+  constructor(maxOpen: number) {
+    this.#maxOpen = maxOpen
+  }
+
+  /** The highest number that there was. */
+  get lastId(): number {
+    return this.#lastId
+  }
+
+  get isFull(): boolean {
+    return this.#open.size >= this.#maxOpen
+  }
+
+  get isEmpty(): boolean {
+    return this.#open.size === 0 && this.#waiting.size === 0
+  }
+
+  /** No number is left for a stream of our own. */
+  get isSpent(): boolean {
+    return this.#lastId > MAX_INT31 - 2
+  }
+
+  get(id: number): Stream | undefined {
+    return this.#open.get(id)
+  }
+
+  open(): readonly Stream[] {
+    return [...this.#open.values()]
+  }
+
+  waiting(): readonly Stream[] {
+    return [...this.#waiting]
+  }
+
+  /** Those that wait with something to say and would find a place, in order. */
+  placeable(): readonly Stream[] {
+    const first: Stream[] = []
+    for (const stream of this.#waiting) {
+      if (this.#open.size + first.length >= this.#maxOpen) break
+      if (stream.next()?.kind === 'headers') first.push(stream)
+    }
+    return first
+  }
+
+  limit(maxOpen: number): void {
+    this.#maxOpen = maxOpen
+  }
+
+  /** Takes in one of the peer's; its number is higher than all before. */
+  add(stream: Stream): void {
+    this.#lastId = stream.id
+    this.#open.set(stream.id, stream)
+  }
+
+  /** A number was used, and its stream is none. */
+  pass(id: number): void {
+    this.#lastId = id
+  }
+
+  wait(stream: Stream): void {
+    this.#waiting.add(stream)
+  }
+
+  /** @returns a number for one of our own; undefined: there is no place */
+  place(stream: Stream): number | undefined {
+    if (this.isFull || this.isSpent) return undefined
+    this.#lastId += this.#lastId === 0 ? 1 : 2
+    this.#waiting.delete(stream)
+    this.#open.set(this.#lastId, stream)
+    return this.#lastId
+  }
+
+  delete(stream: Stream): void {
+    this.#open.delete(stream.id)
+    this.#waiting.delete(stream)
+  }
+}

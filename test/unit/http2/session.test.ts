@@ -1,0 +1,640 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { Connection } from '../../../src/http2/connection.ts'
+import { ConnectionError } from '../../../src/http2/connection-error.ts'
+import {
+  ERROR_CODE,
+  FRAME_FLAG,
+  FRAME_TYPE,
+  frame,
+  goAwayFrame,
+  MAX_INT31,
+  numberFrame,
+} from '../../../src/http2/frames.ts'
+import { encodeHeaders } from '../../../src/http2/hpack-encoder.ts'
+import { CONNECTION_WINDOW_BYTES } from '../../../src/http2/receiver.ts'
+import { MAX_STREAMS, STREAM_WINDOW_BYTES } from '../../../src/http2/session.ts'
+import { type Settings, writeSettings } from '../../../src/http2/settings.ts'
+import type { Stream } from '../../../src/http2/stream.ts'
+import { callBlock, OPENING } from '../../support/hostile-frames.ts'
+import { EMPTY, SETTINGS, SETTINGS_ACK } from '../../support/raw-http2-client.ts'
+import type { RawHttp2End } from '../../support/raw-http2-end.ts'
+import { type RawPair, rawPair } from '../../support/raw-http2-pair.ts'
+import { RecordedStream } from '../../support/recorded-stream.ts'
+
+const { data, headers, rstStream, windowUpdate, goAway } = FRAME_TYPE
+const { endHeaders, endStream } = FRAME_FLAG
+const FRAME_BYTES = 16_384
+const PATH = '/made.Up/Method'
+const REQUEST = { fields: [':method', 'POST', ':scheme', 'http', ':path', PATH] }
+const ANSWER = { fields: [':status', '200'] }
+const TRAILERS = { fields: ['grpc-status', '0'] }
+
+function headersOf(streamId: number, fields: readonly string[], flags = 0): Buffer {
+  return frame(headers, endHeaders | flags, streamId, encodeHeaders({ fields }))
+}
+
+function callOf(streamId: number, flags = 0): Buffer {
+  return frame(headers, endHeaders | flags, streamId, callBlock(PATH))
+}
+
+function dataOf(streamId: number, bytes: number, flags = 0): Buffer {
+  return frame(data, flags, streamId, Buffer.alloc(bytes))
+}
+
+function settingsOf(settings: Settings): Buffer {
+  return frame(FRAME_TYPE.settings, 0, 0, writeSettings(settings))
+}
+
+interface Served extends RawPair {
+  /** One for each call that came in. */
+  readonly calls: RecordedStream[]
+}
+
+/** Our end is the server, and greeted. */
+function serve(t: TestContext, options: { readonly keeps?: boolean } = {}): Served {
+  const calls: RecordedStream[] = []
+  const pair = rawPair(t, {
+    role: 'server',
+    onStream: (stream, list, isEnd) => {
+      const call = new RecordedStream(options)
+      call.stream = stream
+      call.onHeaders(list, isEnd)
+      calls.push(call)
+      return call
+    },
+  })
+  pair.raw.send(OPENING)
+  return { ...pair, calls }
+}
+
+/** Our end is the client; its peer has greeted it. */
+function dial(t: TestContext, settings: Settings = {}): RawPair {
+  const pair = rawPair(t, { role: 'client' })
+  pair.raw.send(settingsOf(settings))
+  return pair
+}
+
+function begin(connection: Connection, isEnd = false): RecordedStream & { stream: Stream } {
+  const call = new RecordedStream()
+  const stream = connection.open(call)
+  stream.begin(REQUEST, isEnd)
+  return Object.assign(call, { stream })
+}
+
+/** The codes with which streams were reset, by their number. */
+function resets(raw: RawHttp2End): Record<number, number> {
+  const all = raw.of(rstStream).map((each) => [each.streamId, each.payload.readUInt32BE()] as const)
+  assert.equal(new Set(all.map(([id]) => id)).size, all.length, 'reset once')
+  return Object.fromEntries(all)
+}
+
+async function closedWith({ raw, closed }: RawPair, code: number): Promise<void> {
+  const error = await closed
+  assert.ok(error instanceof ConnectionError, String(error))
+  assert.equal(error.code, code)
+  const last = await raw.frame(({ type }) => type === goAway)
+  assert.equal(last.payload.readUInt32BE(4), code)
+}
+
+// As the server.
+
+test('a call is told with its headers, its body and its end, and answered', async (t) => {
+  const { raw, calls } = serve(t)
+  raw.send(callOf(1), dataOf(1, 3), dataOf(1, 2, endStream))
+  await raw.settled()
+  const [call] = calls
+  assert.equal(call?.heard[0]?.fields[1], 'POST')
+  assert.deepEqual([call.bytes, call.lastWords, call.ends], [5, 1, []])
+
+  call.stream?.sendHeaders(ANSWER, false)
+  call.stream?.sendHeaders(TRAILERS, true)
+
+  assert.deepEqual(await call.ended, { how: 'done' })
+  await raw.settled()
+  assert.equal(raw.of(headers, 1).length, 2)
+  assert.deepEqual(resets(raw), {})
+})
+
+test('trailers of a call are told as such', async (t) => {
+  const { raw, calls } = serve(t)
+  raw.send(callOf(1), headersOf(1, ['a', '1'], endStream))
+  await raw.settled()
+
+  assert.deepEqual(calls[0]?.heard[1]?.fields, ['a', '1'])
+  assert.equal(calls[0]?.lastWords, 1)
+})
+
+test('a reset by the client is told with its code', async (t) => {
+  const { raw, calls } = serve(t)
+  raw.send(callOf(1), numberFrame(rstStream, 1, ERROR_CODE.cancel))
+  await raw.settled()
+
+  assert.deepEqual(calls[0]?.ends, [{ how: 'reset', code: ERROR_CODE.cancel }])
+})
+
+test('what comes on a stream that was reset is passed over', async (t) => {
+  const { raw, calls } = serve(t)
+  raw.send(callOf(1))
+  await raw.settled()
+  calls[0]?.stream?.reset(ERROR_CODE.cancel)
+  raw.send(
+    dataOf(1, 100),
+    numberFrame(windowUpdate, 1, 5),
+    headersOf(1, ['a', '1'], endStream),
+    numberFrame(rstStream, 1, ERROR_CODE.cancel),
+    callOf(3),
+  )
+  await raw.settled()
+
+  assert.deepEqual(resets(raw), { 1: ERROR_CODE.cancel })
+  assert.deepEqual([calls.length, calls[0]?.bytes, calls[0]?.ends], [2, 0, [{ how: 'ours' }]])
+})
+
+test('an answer ahead of the end of a call ends it, and asks for no more', async (t) => {
+  const { raw, calls } = serve(t)
+  raw.send(callOf(1))
+  await raw.settled()
+  const [call] = calls
+  call?.stream?.sendHeaders(ANSWER, true)
+  call?.stream?.resetBehind(ERROR_CODE.noError)
+
+  assert.deepEqual(await call?.ended, { how: 'ours' })
+  await raw.settled()
+  assert.deepEqual(resets(raw), { 1: ERROR_CODE.noError })
+})
+
+test('a call whose headers are too long is answered with 431, and nobody hears of it', async (t) => {
+  const { raw, calls } = serve(t)
+  const block = encodeHeaders({ fields: [...REQUEST.fields, 'x', 'v'.repeat(131_072)] })
+  raw.send(frame(headers, 0, 1, block.subarray(0, FRAME_BYTES)))
+  for (let at = FRAME_BYTES; at < block.length; at += FRAME_BYTES) {
+    const isLast = at + FRAME_BYTES >= block.length
+    const part = block.subarray(at, at + FRAME_BYTES)
+    raw.send(frame(FRAME_TYPE.continuation, isLast ? endHeaders : 0, 1, part))
+  }
+  raw.send(dataOf(1, 10), headersOf(1, ['a', '1'], endStream))
+  await raw.settled()
+
+  const answer = raw.of(headers, 1)[0]
+  assert.ok(answer?.payload.includes('431'))
+  assert.equal(calls.length, 0)
+})
+
+test('a call of which somebody hears nothing is still one', async (t) => {
+  const { raw } = rawPair(t, { role: 'server' })
+  raw.send(OPENING, callOf(1), dataOf(1, 1), headersOf(1, [], endStream))
+  raw.send(numberFrame(rstStream, 1, ERROR_CODE.cancel))
+  await raw.settled()
+
+  assert.deepEqual(resets(raw), {})
+})
+
+const REFUSED = ['no method', [':scheme', 'http', ':path', '/']] as const
+
+test(`a call that is none is refused alone: ${REFUSED[0]}`, async (t) => {
+  const { raw, calls } = serve(t)
+  raw.send(headersOf(1, REFUSED[1]), callOf(3))
+  await raw.settled()
+
+  assert.deepEqual(resets(raw), { 1: ERROR_CODE.protocolError })
+  assert.equal(calls.length, 1)
+})
+
+test('calls beyond 4,096 at a time are refused, until there are fewer', async (t) => {
+  const { raw, calls } = serve(t)
+  const ids = Array.from({ length: MAX_STREAMS + 2 }, (_, n) => 2 * n + 1)
+  raw.send(...ids.map((id) => callOf(id)))
+  await raw.settled()
+  const refused = ERROR_CODE.refusedStream
+  assert.deepEqual(resets(raw), { 8193: refused, 8195: refused })
+
+  raw.send(numberFrame(rstStream, 1, ERROR_CODE.cancel), callOf(8_197), callOf(8_199))
+  await raw.settled()
+
+  assert.deepEqual(resets(raw), { 8193: refused, 8195: refused, 8199: refused })
+  assert.equal(calls.length, MAX_STREAMS + 1)
+})
+
+test('after GOAWAY of ours new calls are refused, and those under way go on', async (t) => {
+  const { raw, calls, connection, closed } = serve(t)
+  raw.send(callOf(1))
+  await raw.settled()
+  connection.goAway()
+  connection.goAway()
+  raw.send(callOf(3), dataOf(1, 5, endStream))
+  await raw.settled()
+  assert.deepEqual(resets(raw), { 3: ERROR_CODE.refusedStream })
+  assert.deepEqual(
+    raw.of(goAway).map(({ payload }) => payload.readUInt32BE()),
+    [1],
+  )
+  assert.equal(connection.isOpen, false)
+
+  calls[0]?.stream?.sendHeaders(ANSWER, true)
+
+  assert.equal(await closed, undefined)
+  assert.deepEqual(calls[0]?.ends, [{ how: 'done' }])
+})
+
+test('after GOAWAY of the client it closes with the last call', async (t) => {
+  const { raw, calls, closed } = serve(t)
+  raw.send(callOf(1, endStream), goAwayFrame(0, ERROR_CODE.noError))
+  await raw.settled()
+  assert.deepEqual(calls[0]?.ends, [])
+
+  calls[0]?.stream?.sendHeaders(ANSWER, true)
+
+  assert.equal(await closed, undefined)
+})
+
+const SERVER_BREACHES: Readonly<Record<string, readonly [number, ...Buffer[]]>> = {
+  'a stream of even number': [ERROR_CODE.protocolError, callOf(2)],
+  'DATA of a stream that never was': [ERROR_CODE.protocolError, dataOf(1, 1)],
+  'DATA of a stream of ours': [ERROR_CODE.protocolError, callOf(5), dataOf(2, 1)],
+  'RST_STREAM of a stream that never was': [
+    ERROR_CODE.protocolError,
+    numberFrame(rstStream, 1, ERROR_CODE.cancel),
+  ],
+  'WINDOW_UPDATE of a stream that never was': [
+    ERROR_CODE.protocolError,
+    numberFrame(windowUpdate, 1, 1),
+  ],
+  'a number that was used already': [ERROR_CODE.streamClosed, callOf(3), callOf(1)],
+  'a window of the connection that is widened by nothing': [
+    ERROR_CODE.protocolError,
+    numberFrame(windowUpdate, 0, 0),
+  ],
+  'a window of the connection that is too wide': [
+    ERROR_CODE.flowControlError,
+    numberFrame(windowUpdate, 0, MAX_INT31),
+  ],
+  'an initial window that makes another too wide': [
+    ERROR_CODE.flowControlError,
+    callOf(1),
+    numberFrame(windowUpdate, 1, MAX_INT31 - 65_535),
+    settingsOf({ initialWindowSize: 65_536 }),
+  ],
+}
+
+for (const [what, [code, ...frames]] of Object.entries(SERVER_BREACHES)) {
+  test(`the connection ends with GOAWAY, and its calls with it, after ${what}`, async (t) => {
+    const served = serve(t)
+    served.raw.send(...frames)
+
+    await closedWith(served, code)
+
+    for (const call of served.calls) assert.deepEqual(call.ends, [{ how: 'gone' }])
+  })
+}
+
+const STREAM_BREACHES: Readonly<Record<string, readonly [number, ...Buffer[]]>> = {
+  'DATA behind its end': [ERROR_CODE.streamClosed, dataOf(1, 1, endStream), dataOf(1, 1)],
+  'trailers behind its end': [
+    ERROR_CODE.streamClosed,
+    dataOf(1, 1, endStream),
+    headersOf(1, ['a', '1'], endStream),
+  ],
+  'headers in the midst of it': [ERROR_CODE.protocolError, headersOf(1, ['a', '1'])],
+  'trailers with a pseudo-header': [
+    ERROR_CODE.protocolError,
+    headersOf(1, [':path', '/'], endStream),
+  ],
+  'a window widened by nothing': [ERROR_CODE.protocolError, numberFrame(windowUpdate, 1, 0)],
+  'a window that is too wide': [
+    ERROR_CODE.flowControlError,
+    numberFrame(windowUpdate, 1, MAX_INT31),
+  ],
+}
+
+for (const [what, [code, ...frames]] of Object.entries(STREAM_BREACHES)) {
+  test(`a stream alone is reset after ${what}`, async (t) => {
+    const { raw, calls } = serve(t)
+    raw.send(callOf(1), callOf(3), ...frames)
+    await raw.settled()
+
+    assert.deepEqual(resets(raw), { 1: code })
+    assert.deepEqual(
+      calls.map(({ ends }) => ends),
+      [[{ how: 'breach' }], []],
+    )
+  })
+}
+
+test('a stream has its window, and who sends more is reset', async (t) => {
+  const { raw, calls } = serve(t, { keeps: true })
+  raw.send(callOf(1))
+  for (let sent = 0; sent < STREAM_WINDOW_BYTES; sent += FRAME_BYTES) {
+    raw.send(dataOf(1, FRAME_BYTES))
+  }
+  await raw.settled()
+  assert.deepEqual([resets(raw), calls[0]?.bytes], [{}, STREAM_WINDOW_BYTES])
+  assert.equal(raw.of(windowUpdate, 1).length, 0)
+
+  raw.send(dataOf(1, 1))
+  await raw.settled()
+
+  assert.deepEqual(resets(raw), { 1: ERROR_CODE.flowControlError })
+  assert.equal(calls[0]?.bytes, STREAM_WINDOW_BYTES)
+})
+
+test('padding takes window, and gives it back by itself', async (t) => {
+  const { raw } = serve(t, { keeps: true })
+  const padding = Buffer.alloc(256)
+  padding.writeUInt8(255)
+  raw.send(callOf(1))
+  for (let sent = 0; sent < 2 * STREAM_WINDOW_BYTES; sent += padding.length) {
+    raw.send(frame(data, FRAME_FLAG.padded, 1, padding))
+  }
+  await raw.settled()
+
+  assert.deepEqual(resets(raw), {})
+  const given = raw.of(windowUpdate, 1).reduce((sum, each) => sum + each.payload.readUInt32BE(), 0)
+  assert.ok(given > STREAM_WINDOW_BYTES, String(given))
+})
+
+test('the window of the connection is given back, for calls that have ended too', async (t) => {
+  const { raw } = serve(t, { keeps: true })
+  raw.send(callOf(1), numberFrame(rstStream, 1, ERROR_CODE.cancel))
+  const given = (): number =>
+    raw.of(windowUpdate, 0).reduce((sum, each) => sum + each.payload.readUInt32BE(), 0)
+  await raw.settled()
+  assert.equal(given(), CONNECTION_WINDOW_BYTES - 65_535)
+
+  for (let sent = 0; sent < CONNECTION_WINDOW_BYTES / 4; sent += FRAME_BYTES) {
+    raw.send(dataOf(1, FRAME_BYTES))
+  }
+  await raw.settled()
+
+  assert.equal(given(), CONNECTION_WINDOW_BYTES - 65_535 + CONNECTION_WINDOW_BYTES / 4)
+})
+
+test('settings and PING are answered', async (t) => {
+  const { raw } = serve(t)
+  raw.send(SETTINGS, settingsOf({ maxConcurrentStreams: 0 }))
+  await raw.settled()
+
+  const acks = raw.of(FRAME_TYPE.settings).filter(({ flags }) => flags === FRAME_FLAG.ack)
+  assert.equal(acks.length, 3)
+})
+
+test('a client that has used its last number is let go with its last call', async (t) => {
+  const { raw, calls, closed } = serve(t)
+  raw.send(callOf(1, endStream), callOf(MAX_INT31, endStream))
+  await raw.settled()
+  calls[1]?.stream?.sendHeaders(ANSWER, true)
+  await raw.settled()
+
+  calls[0]?.stream?.sendHeaders(ANSWER, true)
+
+  assert.equal(await closed, undefined)
+  assert.deepEqual(raw.of(goAway), [])
+})
+
+test('who breaks the rules in one breath with its first words has not greeted us', async (t) => {
+  let greetings = 0
+  const pair = rawPair(t, {
+    role: 'server',
+    onGreeted: () => {
+      greetings += 1
+    },
+  })
+  pair.raw.send(Buffer.concat([OPENING, dataOf(1, 1)]))
+
+  await closedWith(pair, ERROR_CODE.protocolError)
+
+  assert.equal(greetings, 0)
+})
+
+// As the client.
+
+test('a call goes out, and its answer is told', async (t) => {
+  const { raw, connection } = dial(t)
+  const call = begin(connection)
+  call.stream.sendData(Buffer.from('ask'), true)
+  await raw.frame(({ type }) => type === data)
+  raw.send(
+    headersOf(1, ANSWER.fields),
+    frame(data, 0, 1, Buffer.from('answer')),
+    headersOf(1, TRAILERS.fields, endStream),
+  )
+
+  assert.deepEqual(await call.ended, { how: 'done' })
+  assert.deepEqual(
+    call.heard.map(({ fields }) => fields),
+    [ANSWER.fields, TRAILERS.fields],
+  )
+  assert.deepEqual([String(call.body), call.lastWords], ['answer', 1])
+})
+
+test('an answer of headers only is told as such', async (t) => {
+  const { raw, connection } = dial(t)
+  const call = begin(connection, true)
+  await raw.frame(({ type }) => type === headers)
+  raw.send(headersOf(1, ANSWER.fields, endStream))
+
+  await call.ended
+
+  assert.deepEqual([call.heard.length, call.lastWords], [1, 1])
+})
+
+test('1xx is passed over, however often', async (t) => {
+  const { raw, connection } = dial(t)
+  const call = begin(connection, true)
+  await raw.frame(({ type }) => type === headers)
+  raw.send(
+    headersOf(1, [':status', '100']),
+    headersOf(1, [':status', '103', 'link', 'x']),
+    headersOf(1, ANSWER.fields, endStream),
+  )
+  await call.ended
+
+  assert.deepEqual(
+    call.heard.map(({ fields }) => fields),
+    [ANSWER.fields],
+  )
+})
+
+const ANSWER_BREACHES: Readonly<Record<string, readonly [number, ...Buffer[]]>> = {
+  'no status': [ERROR_CODE.protocolError, headersOf(1, ['a', '1'])],
+  '1xx that ends it': [ERROR_CODE.protocolError, headersOf(1, [':status', '100'], endStream)],
+  'a body before its headers': [ERROR_CODE.protocolError, dataOf(1, 1)],
+  'an end before its headers': [ERROR_CODE.protocolError, dataOf(1, 0, endStream)],
+  'headers twice': [ERROR_CODE.protocolError, headersOf(1, ANSWER.fields), callOf(1)],
+  'trailers that do not end it': [
+    ERROR_CODE.protocolError,
+    headersOf(1, ANSWER.fields),
+    headersOf(1, TRAILERS.fields),
+  ],
+  'a body behind its end': [
+    ERROR_CODE.streamClosed,
+    headersOf(1, ANSWER.fields, endStream),
+    dataOf(1, 1),
+  ],
+}
+
+for (const [what, [code, ...frames]] of Object.entries(ANSWER_BREACHES)) {
+  test(`an answer with ${what} is reset alone`, async (t) => {
+    const { raw, connection } = dial(t)
+    const calls = [begin(connection), begin(connection)]
+    await raw.frame(({ type, streamId }) => type === headers && streamId === 3)
+    raw.send(...frames)
+    await raw.settled()
+
+    assert.deepEqual(resets(raw), { 1: code })
+    assert.deepEqual(
+      calls.map(({ ends }) => ends),
+      [[{ how: 'breach' }], []],
+    )
+  })
+}
+
+for (const [what, bytes] of Object.entries({
+  'a stream of its own': headersOf(2, ANSWER.fields),
+  'a stream that we never began': headersOf(3, ANSWER.fields),
+})) {
+  test(`a server that speaks of ${what} is left`, async (t) => {
+    const pair = dial(t)
+    const call = begin(pair.connection)
+    await pair.raw.frame(({ type }) => type === headers)
+    pair.raw.send(bytes)
+
+    await closedWith(pair, ERROR_CODE.protocolError)
+
+    assert.deepEqual(call.ends, [{ how: 'gone' }])
+  })
+}
+
+test('a call that ends before it is sent never reaches the server', async (t) => {
+  const { raw, connection } = dial(t)
+  const early = connection.open(new RecordedStream())
+  early.reset(ERROR_CODE.cancel)
+  early.begin(REQUEST, true)
+  const late = begin(connection, true)
+  late.stream.reset(ERROR_CODE.cancel)
+  await raw.settled()
+  const last = begin(connection, true)
+  await raw.settled()
+
+  assert.deepEqual(late.ends, [{ how: 'ours' }])
+  assert.equal(last.stream.id, 1)
+  assert.deepEqual(resets(raw), {})
+})
+
+test('a call that is reset half closed is reset at the server, and once', async (t) => {
+  const { raw, connection } = dial(t)
+  const call = begin(connection, true)
+  await raw.settled()
+  call.stream.reset(ERROR_CODE.cancel)
+  call.stream.reset(ERROR_CODE.cancel)
+  await raw.settled()
+
+  assert.deepEqual(resets(raw), { 1: ERROR_CODE.cancel })
+  assert.deepEqual(call.ends, [{ how: 'ours' }])
+})
+
+test('calls beyond what the server takes at a time wait, in order', async (t) => {
+  const { raw, connection } = dial(t, { maxConcurrentStreams: 2 })
+  await raw.settled()
+  const calls = Array.from({ length: 5 }, () => begin(connection, true))
+  calls[3]?.stream.reset(ERROR_CODE.cancel)
+  await raw.settled()
+  assert.deepEqual(
+    calls.map(({ stream }) => stream.id),
+    [1, 3, 0, 0, 0],
+  )
+
+  raw.send(headersOf(3, ANSWER.fields, endStream))
+  await raw.settled()
+  assert.deepEqual(
+    calls.map(({ stream }) => stream.id),
+    [1, 3, 5, 0, 0],
+  )
+  raw.send(headersOf(1, ANSWER.fields, endStream))
+  await raw.settled()
+
+  assert.deepEqual(
+    calls.map(({ stream }) => stream.id),
+    [1, 3, 5, 0, 7],
+  )
+  assert.deepEqual(resets(raw), {})
+})
+
+test('a server that takes none lets calls wait until it takes some', async (t) => {
+  const { raw, connection } = dial(t, { maxConcurrentStreams: 0 })
+  await raw.settled()
+  const call = begin(connection, true)
+  await raw.settled()
+  assert.equal(call.stream.id, 0)
+
+  raw.send(settingsOf({ maxConcurrentStreams: 1 }))
+  await raw.settled()
+
+  assert.equal(call.stream.id, 1)
+})
+
+test('after GOAWAY of the server calls that it did not look at are gone', async (t) => {
+  const { raw, connection, closed } = dial(t, { maxConcurrentStreams: 2 })
+  await raw.settled()
+  const calls = Array.from({ length: 3 }, () => begin(connection, true))
+  await raw.settled()
+  raw.send(goAwayFrame(1, ERROR_CODE.noError))
+  await raw.settled()
+  assert.equal(connection.isOpen, false)
+  assert.deepEqual(
+    calls.map(({ ends }) => ends),
+    [[], [{ how: 'gone' }], [{ how: 'gone' }]],
+  )
+
+  raw.send(headersOf(1, ANSWER.fields, endStream))
+
+  assert.equal(await closed, undefined)
+  assert.deepEqual(calls[0]?.ends, [{ how: 'done' }])
+})
+
+test('a call that begins after GOAWAY of the server is gone, and never sent', async (t) => {
+  const { raw, connection } = dial(t)
+  const first = begin(connection, true)
+  await raw.settled()
+  raw.send(goAwayFrame(1, ERROR_CODE.noError))
+  await raw.settled()
+
+  const late = begin(connection, true)
+
+  assert.deepEqual(await late.ended, { how: 'gone' })
+  await raw.settled()
+  assert.equal(raw.of(headers).length, 1)
+  assert.deepEqual(first.ends, [])
+})
+
+test('a call that begins when the connection has closed is gone', async (t) => {
+  const { connection, closed } = dial(t)
+  connection.destroy()
+  await closed
+
+  assert.deepEqual(await begin(connection, true).ended, { how: 'gone' })
+})
+
+test('settings that come first hold for the first call', async (t) => {
+  const { raw, connection } = dial(t, { initialWindowSize: 3 })
+  await raw.settled()
+  const call = begin(connection)
+  call.stream.sendData(Buffer.alloc(10), true)
+  await raw.settled()
+  assert.equal(raw.of(data)[0]?.payload.length, 3)
+
+  raw.send(SETTINGS_ACK, settingsOf({ initialWindowSize: 10 }))
+  await raw.settled()
+
+  assert.equal(call.stream.waitingBytes, 0)
+  assert.equal(raw.of(data).length, 2)
+})
+
+test('an empty frame of DATA is told, and costs nothing', async (t) => {
+  const { raw, calls } = serve(t)
+  raw.send(callOf(1), frame(data, 0, 1, EMPTY), frame(data, endStream, 1, EMPTY))
+  await raw.settled()
+
+  assert.deepEqual([calls[0]?.chunks.length, calls[0]?.lastWords], [2, 1])
+  assert.equal(raw.of(windowUpdate, 1).length, 0)
+})
