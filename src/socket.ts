@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import type { Stats } from 'node:fs'
-import { chmod, chown, link, lstat, mkdir, rename, stat, unlink } from 'node:fs/promises'
+import { chmod, chown, link, mkdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import { ResolveError } from './errors.ts'
+import { fileAt, isSameFile } from './socket/file.ts'
+import { KeptSocket, type KeptSocketOptions, type MadeSocket } from './socket/kept-socket.ts'
 import type { Logger } from './telemetry/logger.ts'
 
 /** What fits into sockaddr_un on Linux without its closing zero; libuv cuts longer ones silently. */
@@ -20,40 +21,54 @@ export interface SocketOptions {
   readonly like?: string
   readonly onConnection: (connection: Socket) => void
   readonly logger: Logger
+  /** As in KeptSocketOptions. */
+  readonly after?: KeptSocketOptions['after']
 }
 
 export interface ListeningSocket {
   readonly path: string
+  /** Why nobody can connect at the path any more; undefined: they can. */
+  obstacle(): string | undefined
   /** Accepts no more connections and removes the file if it is still the one made here. */
   close(): Promise<void>
 }
 
 /**
- * Listens on a unix socket. The folder is made when missing. The socket is bound under another name
- * and linked to its own only when owner and mode are right, so no client ever sees it otherwise.
+ * Listens on a unix socket, and goes on listening at its path when the file there gets lost. The
+ * folder is made when missing. The socket is bound under another name and linked to its own only
+ * when owner and mode are right, so no client ever sees it otherwise.
  *
  * A dead socket in the place is replaced. Errors: UNAVAILABLE when somebody serves it, or when the
- * place cannot be used; DENIED without the right to it; CONFIG_INVALID when something else than a socket is there, which is left
- * alone, or when the path is too long for a socket.
+ * place cannot be used; DENIED without the right to it; CONFIG_INVALID when something else than a
+ * socket is there, which is left alone, or when the path is too long for a socket.
  */
 export async function listenOnSocket(options: SocketOptions): Promise<ListeningSocket> {
-  const { path, fd, like, onConnection, logger } = options
+  const { path, fd, onConnection, logger, after } = options
   if (fd !== undefined) return adopt(fd, path, onConnection)
+  const make = (closing: AbortSignal): Promise<MadeSocket> => makeSocket(options, closing)
+  return KeptSocket.open({ path, make, logger, after })
+}
+
+async function makeSocket(options: SocketOptions, closing: AbortSignal): Promise<MadeSocket> {
+  const { path, like, onConnection, logger } = options
   const maiden = join(dirname(path), temporaryName(path))
   for (const each of [path, maiden]) refuseTooLong(each)
 
-  const server = createServer(onConnection)
+  const server = createServer((connection) => {
+    if (closing.aborted) connection.destroy()
+    else onConnection(connection)
+  })
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 })
     await makeRoom(path)
     await listen(server, { path: maiden })
     await dress(maiden, like, logger)
-    const made = await stat(maiden)
+    const file = await stat(maiden)
     await link(maiden, path).catch((error: unknown) => {
       throw hasCode(error, 'EEXIST') ? inUse(path) : error
     })
-    await unlink(maiden)
-    return { path, close: () => closeSocket(server, path, made) }
+    await rm(maiden, { force: true })
+    return { server, file }
   } catch (error) {
     server.close()
     throw explained(error, path)
@@ -86,6 +101,8 @@ async function adopt(
   }
   return {
     path,
+    // Its file is for whoever made it to look after.
+    obstacle: () => undefined,
     close: () => new Promise<void>((resolve) => server.close(() => resolve())),
   }
 }
@@ -108,7 +125,7 @@ function listen(
  * serves it, CONFIG_INVALID when something else than a socket is there, which is left alone.
  */
 export async function makeRoom(path: string): Promise<void> {
-  const found = await statOrNone(path)
+  const found = await fileAt(path)
   if (found === undefined) return
   if (!found.isSocket()) {
     const message = `${path} exists and is not a socket; remove it or choose another path in the configuration`
@@ -159,26 +176,6 @@ async function dress(path: string, like: string | undefined, logger: Logger): Pr
     })
   }
   await chmod(path, model === undefined ? DEFAULT_MODE : model.mode & 0o777)
-}
-
-async function closeSocket(server: Server, path: string, made: Stats): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  const found = await statOrNone(path)
-  if (found !== undefined && isSameFile(found, made)) await unlink(path)
-  await closed
-}
-
-function isSameFile(one: Stats, other: Stats): boolean {
-  return one.ino === other.ino && one.dev === other.dev
-}
-
-async function statOrNone(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path)
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
 }
 
 function hasCode(error: unknown, code: string): boolean {

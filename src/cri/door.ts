@@ -48,6 +48,8 @@ export interface CriDoorOptions {
 export interface CriDoor {
   /** PullImage calls under way. */
   pullsInFlight(): number
+  /** As in ListeningSocket. */
+  obstacle(): string | undefined
   /** Takes no new calls, gives those under way so long to finish, ends the rest, removes the socket. */
   close(options: Grace): Promise<void>
 }
@@ -91,6 +93,7 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
   }
   return {
     pullsInFlight: () => pulls.inFlight,
+    obstacle: () => socket.obstacle(),
     async close(grace) {
       // Connections that exist outlive the listener's end, so these two go side by side.
       await Promise.all([relay.close(grace), socket.close()])

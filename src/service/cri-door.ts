@@ -45,7 +45,7 @@ export async function openCriDoor({ config, core, fd, logger }: CriDoorOptions):
     meters: core.meters,
   })
   logger.info({ shim: path, cri: runtime.path }, 'CRI is served')
-  return { close: () => door.close(GRACE) }
+  return { obstacle: () => door.obstacle(), close: () => door.close(GRACE) }
 }
 
 /** Why a runtime does not answer: nobody there, or nobody there for us. */

@@ -5,6 +5,8 @@ import type { Logger } from '../telemetry/logger.ts'
 const RETRY_MS = 500
 
 export interface OpenDoor {
+  /** Why nobody can come in after all, at this moment; absent or undefined: they can. */
+  obstacle?(): string | undefined
   close(): Promise<unknown>
 }
 
@@ -34,6 +36,7 @@ export class KeptDoor {
   readonly #options: KeptDoorOptions
   readonly #stopped = new AbortController()
   #state: KeptDoorState
+  #door: OpenDoor | undefined
   #keeping: Promise<OpenDoor | undefined> | undefined
 
   constructor(options: KeptDoorOptions) {
@@ -42,7 +45,8 @@ export class KeptDoor {
   }
 
   get state(): KeptDoorState {
-    return this.#state
+    const reason = this.#door?.obstacle?.()
+    return reason === undefined ? this.#state : { ...this.#state, open: false, reason }
   }
 
   /** Tries to open it, and goes on trying until it is open or closed for good; then it resolves. */
@@ -63,6 +67,7 @@ export class KeptDoor {
     while (!this.#stopped.signal.aborted) {
       try {
         const door = await open()
+        this.#door = door
         this.#state = { door: name, open: true }
         return door
       } catch (thrown) {

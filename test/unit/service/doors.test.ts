@@ -31,6 +31,22 @@ test('a door that stays closed keeps no other one closed, and says why', async (
   await doors.close()
 })
 
+test('an open door that nobody can reach says why, for as long as that lasts', async () => {
+  const { doors } = scene()
+  let obstacle: string | undefined
+  doors.keep('cri', async () => ({ obstacle: () => obstacle, close: async () => {} }))
+  await settle()
+  assert.deepEqual(doors.state('cri'), { door: 'cri', open: true })
+
+  obstacle = 'another instance serves /run/shim.sock'
+  assert.deepEqual(doors.state('cri'), { door: 'cri', open: false, reason: obstacle })
+  assert.equal(doors.status(), `cri: ${obstacle}`)
+
+  obstacle = undefined
+  assert.deepEqual(doors.state('cri'), { door: 'cri', open: true })
+  await doors.close()
+})
+
 test('a door that nobody keeps is closed', () => {
   const { doors } = scene()
 
