@@ -55,10 +55,11 @@ export class RelayedCall {
     }
   }
 
-  /** @param edit of the answer, beside those that are known already */
+  /** @param edit of the answer, instead of the one that is known already */
   begin(request: HeaderList, isEnd: boolean, edit?: BodyEdit): void {
     if (edit !== undefined) this.#response.editWith(edit)
-    this.#upstream.begin(request, isEnd)
+    const isChanged = this.#request.isEdited
+    this.#upstream.begin(isChanged ? without(request, 'content-length') : request, isEnd)
   }
 
   /** Ends the call with a status of ours, unless it has ended; cancels it at the server. */

@@ -9,6 +9,9 @@ export function connectInProcess(server: Server): () => Duplex {
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
   return () => {
     const [near, far] = duplexPair()
+    // Neither learns of the other's end by itself.
+    far.on('close', () => near.destroy())
+    near.on('close', () => far.destroy())
     injector.injectConnection(far)
     return near
   }

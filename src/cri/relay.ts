@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Connection } from '../http2/connection.ts'
 import { type HeaderList, headerValue } from '../http2/header-list.ts'
 import type { Stream, StreamHandler } from '../http2/stream.ts'
+import type { CriVersion } from '../runtime/types.ts'
 import type { SpokenVersions } from '../runtime/versions.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { AskStatus } from './ask.ts'
@@ -11,7 +12,7 @@ import { answerWith, RelayedCall } from './call.ts'
 import { GRPC_STATUS, isGrpc, requestHeaders, statusAnswer } from './headers.ts'
 import type { Rewrite } from './rewrite.ts'
 import { bodyEdit } from './rewrite-frames.ts'
-import { createUpstream, type Upstream } from './upstream.ts'
+import { createUpstream, type Link } from './upstream.ts'
 import { answerFor, inVersion, versionOf } from './version-bridge.ts'
 
 /** For the first words of a client. After that an idle one may wait as long as it likes. */
@@ -69,26 +70,30 @@ export function createRelay(options: RelayOptions): Relay {
   let isClosing = false
   let onAllGone = (): void => {}
   const report = runtimeReport(options.runtimeSocket, logger)
+  const onDefect = (error: unknown): void => logger.error({ err: error }, 'unexpected error')
 
   function accept(socket: Socket): void {
     const runtime = createUpstream({
       name: options.runtimeSocket,
       connect: () => connect(options.runtimeSocket),
       versions: options.versions,
+      onDefect,
       ...report,
     })
-    const inProcess = createUpstream({ name: 'in-process', connect: options.ownedConnect })
+    const connectInside = options.ownedConnect
+    const inProcess = createUpstream({ name: 'in-process', connect: connectInside, onDefect })
     const opening = setTimeout(() => socket.destroy(), options.openingMs ?? OPENING_MS)
     const client = new Connection(socket, {
       role: 'server',
       onStream: (stream, list, isEnd) => {
         const path = headerValue(list, ':path') ?? ''
-        if (!owned.has(path)) return relay(stream, list, isEnd, path, runtime)
+        if (!owned.has(path)) return relay(stream, list, isEnd, runtime.link(), versionOf(path))
         // grpc-js would answer this to a client that has left already, and end the process by it.
         if (!isGrpc(list)) return refuse(stream, path)
-        return relay(stream, list, isEnd, path, inProcess)
+        return relay(stream, list, isEnd, inProcess.link())
       },
       onGreeted: () => clearTimeout(opening),
+      onDefect,
       onClosed: (cause) => {
         clearTimeout(opening)
         if (cause !== undefined) logger.debug({ err: cause }, 'a client broke off')
@@ -106,11 +111,10 @@ export function createRelay(options: RelayOptions): Relay {
     client: Stream,
     list: HeaderList,
     isEnd: boolean,
-    path: string,
-    upstream: Upstream,
+    link: Link,
+    asked?: CriVersion,
   ): StreamHandler {
-    const asked = owned.has(path) ? undefined : versionOf(path)
-    const link = upstream.link()
+    const path = headerValue(list, ':path') ?? ''
     const edits = asked === undefined ? undefined : rewrite?.(path)
     const onDone = (code: number): void => {
       calls.delete(call)

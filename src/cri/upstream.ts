@@ -12,6 +12,7 @@ export interface UpstreamOptions {
   readonly connect: () => Duplex
   /** What the server at the other end speaks, which it can be asked. */
   readonly versions?: ((ask: AskStatus) => SpokenVersions) | undefined
+  readonly onDefect: (error: unknown) => void
   readonly onUp?: () => void
   readonly onDown?: (message: string) => void
 }
@@ -49,7 +50,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   }
 }
 
-function dial({ name, connect, versions, onUp, onDown }: UpstreamOptions): {
+function dial({ name, connect, versions, onDefect, onUp, onDown }: UpstreamOptions): {
   readonly connection: Connection
   readonly link: Link
 } {
@@ -57,6 +58,7 @@ function dial({ name, connect, versions, onUp, onDown }: UpstreamOptions): {
   const connection = new Connection(connect(), {
     role: 'client',
     onGreeted: () => onUp?.(),
+    onDefect,
     onClosed: (cause) => {
       broken = connection.isGreeted ? readFailure(name, cause) : dialFailure(name, cause)
       if (!connection.isGreeted) onDown?.(broken)

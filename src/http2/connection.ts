@@ -23,9 +23,12 @@ export interface ConnectionOptions {
   /**
    * Nothing comes or goes any more; its streams are told after this.
    *
-   * @param cause a ConnectionError where the peer broke the rules; absent: it has left
+   * @param cause a ConnectionError where the peer broke the rules, or we cannot go on; else the error of
+   *   the transport; absent: the peer has left
    */
   readonly onClosed: (cause: Error | undefined) => void
+  /** Something of ours went wrong that nobody has thought of. */
+  readonly onDefect: (error: unknown) => void
 }
 
 /**
@@ -47,6 +50,7 @@ export class Connection {
   #isPeerGoing = false
   #isClosed = false
   #hasHungUp = false
+  #isLeaving = false
 
   constructor(transport: Duplex, options: ConnectionOptions) {
     this.#transport = transport
@@ -62,6 +66,7 @@ export class Connection {
       },
       onIdle: () => this.#closeWhenIdle(),
       onFailed: (error) => this.#fail(error),
+      onDefect: options.onDefect,
     })
     this.#inbound = new Inbound(this.#session.heard, MAX_HEADER_LIST_BYTES)
     this.#missingPreface = options.role === 'server' ? PREFACE : NOTHING
@@ -98,7 +103,10 @@ export class Connection {
     if (this.#isGoing || this.#isClosed) return
     this.#isGoing = true
     this.#session.refuseNew()
-    this.#session.say(goAwayFrame(this.#session.lastHeardId, ERROR_CODE.noError))
+    // A peer that has not spoken yet wants SETTINGS first.
+    if (this.#missingPreface.length === 0) {
+      this.#session.say(goAwayFrame(this.#session.lastHeardId, ERROR_CODE.noError))
+    }
     this.#closeWhenIdle()
   }
 
@@ -149,23 +157,34 @@ export class Connection {
   }
 
   #closeWhenIdle(): void {
-    if (!this.isOpen && this.#session.isEmpty) this.#hangUp()
+    if (this.isOpen || !this.#session.isEmpty || this.#hasHungUp) return
+    this.#hasHungUp = true
+    this.#outbox.flush()
+    // A slow reader has all the time that it takes to take the last answer off us.
+    this.#transport.end(() => this.#leaveSoon())
   }
 
   #fail(error: unknown): void {
     if (this.#isClosed) return
-    const code = error instanceof ConnectionError ? error.code : ERROR_CODE.internalError
-    this.#outbox.add(goAwayFrame(this.#session.lastHeardId, code))
+    const isTheirs = error instanceof ConnectionError
+    if (!isTheirs) this.#options.onDefect(error)
+    const told = isTheirs ? error : new ConnectionError(ERROR_CODE.internalError, 'internal error')
+    this.#outbox.add(goAwayFrame(this.#session.lastHeardId, told.code))
     this.#hangUp()
-    this.#close(error instanceof Error ? error : new Error(String(error)))
+    this.#close(told)
   }
 
   /** What was said before still goes out. */
   #hangUp(): void {
-    if (this.#hasHungUp) return
     this.#hasHungUp = true
     this.#outbox.flush()
     this.#transport.end()
+    this.#leaveSoon()
+  }
+
+  #leaveSoon(): void {
+    if (this.#isLeaving) return
+    this.#isLeaving = true
     setTimeout(() => this.#transport.destroy(), FAREWELL_MS).unref()
   }
 

@@ -18,7 +18,9 @@ export class DynamicTable {
 
   /** @param index 0 is the entry added last. Undefined where there is none. */
   at(index: number): TableEntry | undefined {
-    return index < this.#count ? this.#ring[(this.#newest - index) & (SLOTS - 1)] : undefined
+    return index >= 0 && index < this.#count
+      ? this.#ring[(this.#newest - index) & (SLOTS - 1)]
+      : undefined
   }
 
   /** Makes room by dropping the oldest. An entry that can never fit leaves the table empty (4.4). */

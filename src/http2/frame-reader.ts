@@ -24,7 +24,8 @@ export class FrameReader {
       this.#emit(chunk, offset, end)
       offset = end
     }
-    if (offset < chunk.length) this.#held = chunk.subarray(offset)
+    // A copy: what is left of a chunk would keep all of it in memory.
+    if (offset < chunk.length) this.#held = Buffer.from(chunk.subarray(offset))
   }
 
   /** Copies no more of the chunk than the held frame lacks. */

@@ -32,7 +32,9 @@ export interface InboundEvents {
 /** Reads what comes over a connection, behind the preface. */
 export class Inbound {
   readonly #events: InboundEvents
-  readonly #reader = new FrameReader((...frame) => this.#read(...frame))
+  readonly #reader = new FrameReader((type, flags, streamId, payload) =>
+    this.#read(type, flags, streamId, payload),
+  )
   readonly #blocks = new BlockAssembly()
   readonly #decoder: HpackDecoder
   #isGreeted = false
@@ -93,7 +95,7 @@ export class Inbound {
       if (!isAck) this.#events.onPing(payload)
     } else if (type === FRAME_TYPE.goAway) {
       if (payload.length < 8) throw ofSize(payload)
-      this.#events.onGoAway(payload.readUInt32BE() & MAX_INT31)
+      this.#goAway(payload.readUInt32BE(), payload.readUInt32BE(4))
     } else if (type === FRAME_TYPE.pushPromise) {
       throw broken('PUSH_PROMISE, which was not to come')
     }
@@ -115,6 +117,13 @@ export class Inbound {
     if (block === undefined) return
     const { endStream, fields, streamId } = block
     this.#events.onHeaders(streamId, this.#decoder.decode(fields), endStream)
+  }
+
+  /** Who says goodbye with an error has to close, and some forget to (RFC 9113, section 5.4.1). */
+  #goAway(lastStreamId: number, code: number): void {
+    this.#events.onGoAway(lastStreamId & MAX_INT31)
+    if (code === ERROR_CODE.noError) return
+    throw new ConnectionError(ERROR_CODE.noError, `GOAWAY with error ${code}`)
   }
 
   #settings(isAck: boolean, payload: Buffer): void {

@@ -23,7 +23,7 @@ export interface Affected {
   readonly isGoing: boolean
   say(bytes: Buffer): void
   /** A call of the peer's, which nobody listens to yet. */
-  adopt(id: number, isEnd: boolean): Stream
+  accept(id: number, isEnd: boolean): Stream
   endIfDone(stream: Stream): void
   end(stream: Stream, end: StreamEnd): void
   /** The peer broke the rules within one stream (RFC 9113, section 5.4.2). */
@@ -31,7 +31,7 @@ export interface Affected {
   /** The peer takes no new calls, and has not looked at those beyond a number. */
   peerGoes(lastStreamId: number): void
   /** There may be places for calls that wait for one. */
-  wake(): void
+  fillPlaces(): void
 }
 
 export interface ReceiverOptions {
@@ -91,7 +91,7 @@ export class Receiver implements InboundEvents {
     if (initialWindowSize !== undefined) sender.setInitialWindow(initialWindowSize, streams.open())
     if (maxConcurrentStreams === undefined || role === 'server') return
     streams.limit(maxConcurrentStreams)
-    session.wake()
+    session.fillPlaces()
   }
 
   onPing(payload: Buffer): void {
@@ -131,7 +131,7 @@ export class Receiver implements InboundEvents {
       session.say(numberFrame(FRAME_TYPE.rstStream, streamId, refusal))
       return
     }
-    const stream = session.adopt(streamId, isEnd)
+    const stream = session.accept(streamId, isEnd)
     if (isTooLong) {
       stream.sendHeaders({ fields: [':status', '431'] }, true)
       stream.resetBehind(ERROR_CODE.noError)

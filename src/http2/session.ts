@@ -18,8 +18,10 @@ export interface SessionOptions {
   readonly onGoAway: () => void
   /** The last stream has ended. */
   readonly onIdle: () => void
-  /** What was sent could not be. */
+  /** What was to be sent cannot be. */
   readonly onFailed: (error: unknown) => void
+  /** Something of ours went wrong when a stream ended. */
+  readonly onDefect: (error: unknown) => void
 }
 
 /** The streams of one connection, from their beginning to their end. */
@@ -73,7 +75,7 @@ export class Session implements Affected, StreamOwner {
     return stream
   }
 
-  adopt(id: number, isEnd: boolean): Stream {
+  accept(id: number, isEnd: boolean): Stream {
     const stream = new Stream(this, id, STREAM_WINDOW_BYTES, UNHEARD)
     this.#streams.add(stream)
     this.#sender.opened(stream)
@@ -92,7 +94,7 @@ export class Session implements Affected, StreamOwner {
     this.#sender.schedule()
   }
 
-  wake(): void {
+  fillPlaces(): void {
     for (const stream of this.#streams.placeable()) this.#sender.ready(stream)
   }
 
@@ -105,7 +107,9 @@ export class Session implements Affected, StreamOwner {
     if (this.#options.role === 'server') return
     this.#isOver = true
     for (const stream of this.#all()) {
-      if (stream.id === 0 || stream.id > lastStreamId) this.end(stream, { how: 'gone' })
+      if (stream.id !== 0 && stream.id <= lastStreamId) continue
+      // Nobody has looked at it: clients try it again by themselves (RFC 9113, section 8.7).
+      this.end(stream, { how: 'reset', code: ERROR_CODE.refusedStream })
     }
   }
 
@@ -144,8 +148,12 @@ export class Session implements Affected, StreamOwner {
     stream.isClosed = true
     this.#streams.delete(stream)
     this.#sender.forget(stream)
-    stream.handler.onEnd(end)
-    this.wake()
+    try {
+      stream.handler.onEnd(end)
+    } catch (error) {
+      this.#options.onDefect(error)
+    }
+    if (!this.#isOver) this.fillPlaces()
     if (this.#streams.isEmpty) this.#options.onIdle()
   }
 

@@ -20,6 +20,9 @@ export interface StreamHandler {
   onEnd(end: StreamEnd): void
 }
 
+/** Up to here bodies that wait are joined: a frame of one byte takes more than its byte. */
+const JOINED_BYTES = 2_048
+
 /** What waits to be sent on a stream. */
 export type Waiting =
   | { readonly kind: 'headers'; readonly list: HeaderList; readonly isEnd: boolean }
@@ -78,8 +81,15 @@ export class Stream {
   }
 
   sendData(bytes: Buffer, isEnd: boolean): void {
-    if (!this.isClosed) this.#waitingBytes += bytes.length
-    this.#send({ kind: 'data', bytes, isEnd })
+    if (this.isClosed) return
+    this.#waitingBytes += bytes.length
+    const last = this.#waiting.at(-1)
+    if (last?.kind === 'data' && last.bytes.length + bytes.length <= JOINED_BYTES) {
+      this.#waiting.pop()
+      this.#send({ kind: 'data', bytes: Buffer.concat([last.bytes, bytes]), isEnd })
+    } else {
+      this.#send({ kind: 'data', bytes, isEnd })
+    }
   }
 
   /** Ends the stream behind what waits; does nothing where that ends it already. */

@@ -23,6 +23,7 @@ import { chunked, conversations } from '../support/hostile-frames.ts'
 import { requestTo } from '../support/http2-ends.ts'
 import { SETTINGS } from '../support/raw-http2-client.ts'
 import { RawHttp2End } from '../support/raw-http2-end.ts'
+import { raise } from '../support/raw-http2-pair.ts'
 import { RecordedStream } from '../support/recorded-stream.ts'
 
 const CODE = ERROR_CODE.enhanceYourCalm
@@ -139,6 +140,7 @@ function connect({ calls }: Script): Ends {
         connection = new Connection(transport, {
           role,
           onClosed: resolve,
+          onDefect: raise,
           onStream: (stream, list) => {
             const call = Number(headerValue(list, 'x-call'))
             const speaker = speakers.server[call]
@@ -257,6 +259,7 @@ function attacked(role: 'client' | 'server'): Attacked {
     connection = new Connection(here, {
       role,
       onClosed: resolve,
+      onDefect: raise,
       onStream: (stream, _list, isEnd) => {
         const call = new RecordedStream()
         call.stream = stream

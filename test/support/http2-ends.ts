@@ -24,6 +24,8 @@ export interface OurEnd {
   readonly socket: Socket
   /** With which cause it closed, once it has. */
   readonly closed: Promise<Error | undefined>
+  /** What went wrong that nobody has thought of. */
+  readonly defects: readonly unknown[]
 }
 
 /** Our server and Node's client. */
@@ -43,8 +45,13 @@ function ourEnd(socket: Socket, role: 'client' | 'server', onStream?: OnStream):
   const closed = new Promise<Error | undefined>((resolve) => {
     onClosed = resolve
   })
+  const defects: unknown[] = []
+  const onDefect = (error: unknown): void => {
+    defects.push(error)
+  }
   const served = onStream === undefined ? {} : { onStream }
-  return { connection: new Connection(socket, { role, onClosed, ...served }), socket, closed }
+  const connection = new Connection(socket, { role, onClosed, onDefect, ...served })
+  return { connection, socket, closed, defects }
 }
 
 export async function serveNode(

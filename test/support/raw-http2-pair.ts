@@ -12,17 +12,25 @@ export interface RawPair {
 }
 
 /** A connection in memory whose other end says what a test wants. */
-export function rawPair(t: TestContext, options: Omit<ConnectionOptions, 'onClosed'>): RawPair {
+export function rawPair(
+  t: TestContext,
+  options: Omit<ConnectionOptions, 'onClosed' | 'onDefect'> & Partial<ConnectionOptions>,
+): RawPair {
   const [here, there] = duplexPair()
   const raw = new RawHttp2End(there, options.role === 'client' ? PREFACE.length : 0)
   let onClosed = (_cause: Error | undefined): void => {}
   const closed = new Promise<Error | undefined>((resolve) => {
     onClosed = resolve
   })
-  const connection = new Connection(here, { ...options, onClosed })
+  const connection = new Connection(here, { onDefect: raise, ...options, onClosed })
   t.after(() => {
     here.destroy()
     there.destroy()
   })
   return { connection, raw, closed }
+}
+
+/** For who has no defects to show. */
+export function raise(error: unknown): never {
+  throw error
 }

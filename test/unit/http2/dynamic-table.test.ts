@@ -96,3 +96,11 @@ test('a table made empty and large again works as before', () => {
 
   assert.deepEqual(namesOf(table), ['b'])
 })
+
+test('there is nothing before the newest entry, however many there are', () => {
+  const table = new DynamicTable()
+  for (let added = 0; added < 120; added += 1) table.add(entryOf(33, 'a'))
+
+  assert.equal(table.at(-1), undefined)
+  assert.equal(table.at(-62), undefined)
+})

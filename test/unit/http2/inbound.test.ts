@@ -65,7 +65,7 @@ test('PING, and not the answer to one of ours', () => {
 })
 
 test('GOAWAY, whatever it says beside', () => {
-  const payload = Buffer.concat([bytes(0x80, 0, 0, 9, 0, 0, 0, 2), Buffer.from('why')])
+  const payload = Buffer.concat([bytes(0x80, 0, 0, 9, 0, 0, 0, 0), Buffer.from('why')])
 
   assert.deepEqual(heardLater(frame(goAway, 0, 0, payload)), [['goAway', 9]])
 })

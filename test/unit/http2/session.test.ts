@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
-import type { Connection } from '../../../src/http2/connection.ts'
+import { Connection } from '../../../src/http2/connection.ts'
 import { ConnectionError } from '../../../src/http2/connection-error.ts'
 import {
   ERROR_CODE,
@@ -10,6 +11,7 @@ import {
   goAwayFrame,
   MAX_INT31,
   numberFrame,
+  PREFACE,
 } from '../../../src/http2/frames.ts'
 import { encodeHeaders } from '../../../src/http2/hpack-encoder.ts'
 import { CONNECTION_WINDOW_BYTES } from '../../../src/http2/receiver.ts'
@@ -19,7 +21,7 @@ import type { Stream } from '../../../src/http2/stream.ts'
 import { callBlock, OPENING } from '../../support/hostile-frames.ts'
 import { EMPTY, SETTINGS, SETTINGS_ACK } from '../../support/raw-http2-client.ts'
 import type { RawHttp2End } from '../../support/raw-http2-end.ts'
-import { type RawPair, rawPair } from '../../support/raw-http2-pair.ts'
+import { type RawPair, raise, rawPair } from '../../support/raw-http2-pair.ts'
 import { RecordedStream } from '../../support/recorded-stream.ts'
 
 const { data, headers, rstStream, windowUpdate, goAway } = FRAME_TYPE
@@ -573,9 +575,10 @@ test('a server that takes none lets calls wait until it takes some', async (t) =
   assert.equal(call.stream.id, 1)
 })
 
-test('after GOAWAY of the server calls that it did not look at are gone', async (t) => {
+test('after GOAWAY of the server calls that it did not look at are refused', async (t) => {
   const { raw, connection, closed } = dial(t, { maxConcurrentStreams: 2 })
   await raw.settled()
+  const refused = { how: 'reset', code: ERROR_CODE.refusedStream }
   const calls = Array.from({ length: 3 }, () => begin(connection, true))
   await raw.settled()
   raw.send(goAwayFrame(1, ERROR_CODE.noError))
@@ -583,7 +586,7 @@ test('after GOAWAY of the server calls that it did not look at are gone', async 
   assert.equal(connection.isOpen, false)
   assert.deepEqual(
     calls.map(({ ends }) => ends),
-    [[], [{ how: 'gone' }], [{ how: 'gone' }]],
+    [[], [refused], [refused]],
   )
 
   raw.send(headersOf(1, ANSWER.fields, endStream))
@@ -637,4 +640,82 @@ test('an empty frame of DATA is told, and costs nothing', async (t) => {
 
   assert.deepEqual([calls[0]?.chunks.length, calls[0]?.lastWords], [2, 1])
   assert.equal(raw.of(windowUpdate, 1).length, 0)
+})
+
+test('GOAWAY with an error ends what is under way, for who says it has to close', async (t) => {
+  const { raw, connection, closed } = dial(t)
+  const calls = [begin(connection, true), begin(connection, true)]
+  await raw.settled()
+
+  raw.send(goAwayFrame(1, ERROR_CODE.compressionError))
+
+  assert.match(String(await closed), /GOAWAY with error 9/)
+  assert.deepEqual(
+    calls.map(({ ends }) => ends),
+    [[{ how: 'gone' }], [{ how: 'reset', code: ERROR_CODE.refusedStream }]],
+  )
+})
+
+test('what goes wrong in who is told of the end of a stream is no matter of the others', async (t) => {
+  const defects: unknown[] = []
+  const wrong = new Error('wrong')
+  const { raw, connection, closed } = rawPair(t, {
+    role: 'client',
+    onDefect: (error) => defects.push(error),
+  })
+  const first = begin(connection, true)
+  first.onEnd = () => {
+    throw wrong
+  }
+  const second = begin(connection, true)
+  raw.send(SETTINGS)
+  await raw.settled()
+
+  raw.send(goAwayFrame(0, ERROR_CODE.internalError))
+
+  await closed
+  assert.deepEqual(defects, [wrong])
+  assert.equal(second.ends.length, 1)
+})
+
+test('who goes before the client has spoken says SETTINGS first', async (t) => {
+  const { raw, connection, closed } = rawPair(t, { role: 'server' })
+
+  connection.goAway()
+  raw.send(OPENING)
+  await closed
+
+  assert.deepEqual(
+    raw.received.map(({ type }) => type).filter((type) => type === FRAME_TYPE.goAway),
+    [],
+  )
+})
+
+test('who reads slowly has all the time it takes to take the last answer off us', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const [here, there] = duplexPair()
+  t.after(() => here.destroy())
+  const body = Buffer.alloc(200_000, 'x')
+  const connection = new Connection(here, {
+    role: 'server',
+    onClosed: () => {},
+    onDefect: raise,
+    onStream: (stream) => {
+      stream.sendHeaders(ANSWER, false)
+      stream.sendData(body, true)
+      return new RecordedStream()
+    },
+  })
+  const settings = settingsOf({ initialWindowSize: body.length })
+  const window = numberFrame(windowUpdate, 0, body.length)
+  there.write(Buffer.concat([PREFACE, settings, window, callOf(1, endStream)]))
+  await new Promise(setImmediate)
+
+  connection.goAway()
+  t.mock.timers.tick(60_000)
+
+  assert.equal(here.destroyed, false)
+  const read: Buffer[] = []
+  for await (const chunk of there) read.push(chunk as Buffer)
+  assert.ok(Buffer.concat(read).length > body.length)
 })
