@@ -26,7 +26,7 @@ export function askOn(connection: Pick<Connection, 'open'>): AskStatus {
           resolve(status)
         },
       })
-      stream.begin(requestHeaders({ fields: [...requestFor(path)] }), false)
+      stream.begin(requestHeaders({ fields: requestFor(path) }), false)
       stream.sendData(EMPTY_MESSAGE, true)
     })
 }

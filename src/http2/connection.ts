@@ -1,6 +1,14 @@
 import type { Duplex } from 'node:stream'
 import { ConnectionError } from './connection-error.ts'
-import { ERROR_CODE, FRAME_TYPE, frame, goAwayFrame, numberFrame, PREFACE } from './frames.ts'
+import {
+  DEFAULT_WINDOW_BYTES,
+  ERROR_CODE,
+  FRAME_TYPE,
+  frame,
+  goAwayFrame,
+  numberFrame,
+  PREFACE,
+} from './frames.ts'
 import { Inbound } from './inbound.ts'
 import { Outbox } from './outbox.ts'
 import { CONNECTION_WINDOW_BYTES, type OnStream } from './receiver.ts'
@@ -8,7 +16,6 @@ import { MAX_STREAMS, Session, STREAM_WINDOW_BYTES } from './session.ts'
 import { writeSettings } from './settings.ts'
 import type { Stream, StreamHandler } from './stream.ts'
 
-const DEFAULT_WINDOW_BYTES = 65_535
 const MAX_HEADER_LIST_BYTES = 128 * 1024
 /** For the last frames to be taken off us. */
 const FAREWELL_MS = 500
@@ -46,7 +53,6 @@ export class Connection {
   readonly #session: Session
   readonly #inbound: Inbound
   #missingPreface: Buffer
-  #isGoing = false
   #isPeerGoing = false
   #isClosed = false
   #hasHungUp = false
@@ -84,7 +90,7 @@ export class Connection {
 
   /** Whether calls can be made here. */
   get isOpen(): boolean {
-    const isLeaving = this.#isClosed || this.#isGoing || this.#isPeerGoing
+    const isLeaving = this.#isClosed || this.#session.isGoing || this.#isPeerGoing
     return !isLeaving && !this.#session.isSpent
   }
 
@@ -100,8 +106,7 @@ export class Connection {
 
   /** Takes no new calls, and closes when the last one has ended. */
   goAway(): void {
-    if (this.#isGoing || this.#isClosed) return
-    this.#isGoing = true
+    if (this.#session.isGoing || this.#isClosed) return
     this.#session.refuseNew()
     // A peer that has not spoken yet wants SETTINGS first.
     if (this.#missingPreface.length === 0) {

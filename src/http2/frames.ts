@@ -6,6 +6,8 @@ export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 export const FRAME_HEADER_BYTES = 9
 /** SETTINGS_MAX_FRAME_SIZE as it is until somebody announces another one; we never do. */
 export const MAX_PAYLOAD_BYTES = 16_384
+/** SETTINGS_INITIAL_WINDOW_SIZE as it is until announced, and always that of a new connection. */
+export const DEFAULT_WINDOW_BYTES = 65_535
 /** The highest number of a stream, and of a window. */
 export const MAX_INT31 = 0x7fffffff
 

@@ -1,5 +1,6 @@
 import { ConnectionError } from './connection-error.ts'
 import {
+  DEFAULT_WINDOW_BYTES,
   ERROR_CODE,
   FRAME_FLAG,
   FRAME_TYPE,
@@ -12,7 +13,6 @@ import { encodeHeaders } from './hpack-encoder.ts'
 import type { Outbox } from './outbox.ts'
 import type { Stream } from './stream.ts'
 
-const DEFAULT_WINDOW_BYTES = 65_535
 /**
  * Dynamic table size update to nothing (RFC 7541, section 6.3): the peer may make its table smaller at
  * any time and would then wait to be told that we have seen it.

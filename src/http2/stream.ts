@@ -38,7 +38,10 @@ export interface StreamOwner {
   credit(stream: Stream, bytes: number): void
 }
 
-/** One call. What is sent waits its turn here, in order, for as long as the peer has no room for it. */
+/**
+ * One call. What is sent waits its turn here, in order, for as long as the peer has no room for it. Its
+ * fields are for the session, the sender and the receiver to write; whoever makes calls only reads them.
+ */
 export class Stream {
   readonly #owner: StreamOwner
   /** 0 until the connection has a place for it. */
