@@ -43,7 +43,7 @@ function testFiles(folder: string): string[] {
 }
 
 function isEndToEnd(file: string): boolean {
-  return file.includes('/e2e/') || file.includes('/conformance/')
+  return ['/attack/', '/conformance/', '/e2e/'].some((folder) => file.includes(folder))
 }
 
 async function runAll(chosen: readonly string[], concurrency: number): Promise<void> {

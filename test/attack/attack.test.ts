@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type AttackOutcome, problemsOf } from './attack.ts'
+import { attacks as criAttacks } from './cri.ts'
+import { attacks as httpAttacks } from './http.ts'
+import { runAttack } from './scene.ts'
+
+for (const attack of [...httpAttacks, ...criAttacks]) {
+  test(`survives ${attack.name}`, { timeout: 240_000 }, async () => {
+    const outcome = await runAttack(attack, true)
+
+    assert.deepEqual(problemsOf(outcome), [], JSON.stringify(outcome))
+  })
+}
+
+const survived: AttackOutcome = {
+  beforeRssMiB: 60,
+  peakRssMiB: 120,
+  afterRssMiB: 80,
+  quietP99Ms: 2,
+  goodP99Ms: 90,
+  goodCalls: 100,
+  goodFailed: 0,
+  alive: true,
+}
+
+for (const [what, change] of [
+  ['a process that died', { alive: false }],
+  ['more than 200 MiB', { peakRssMiB: 201 }],
+  ['memory that does not come back', { afterRssMiB: 111 }],
+  ['a good client that waits', { goodP99Ms: 101 }],
+  ['a good client without an answer', { goodCalls: 0 }],
+  ['a good client whose calls fail', { goodFailed: 1 }],
+] as const) {
+  test(`calls ${what} an attack that was not survived`, () => {
+    assert.equal(problemsOf(survived).length, 0)
+    assert.equal(problemsOf({ ...survived, ...change }).length, 1)
+  })
+}
+
+test('does not blame an attack for a machine that is slow without it', () => {
+  assert.deepEqual(problemsOf({ ...survived, quietP99Ms: 60, goodP99Ms: 900 }), [])
+})

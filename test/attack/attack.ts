@@ -1,0 +1,89 @@
+import type { Daemon, DaemonOptions } from '../support/daemon.ts'
+import type { Cleanup } from '../support/stack.ts'
+
+/** One way to end the service from outside, or to starve its other clients. */
+export interface Attack {
+  /** For the table. */
+  readonly name: string
+  run(scene: AttackScene): Promise<AttackOutcome>
+}
+
+/** What an attack stands on; what it starts ends with `after`. */
+export interface AttackScene extends Cleanup {
+  /** Less of everything, for `npm test`. */
+  readonly isShort: boolean
+  /** Temporary, removed after the attack. */
+  readonly folder: string
+  /** The built program as a process of its own, with the flags of `npm start`. */
+  start(options?: DaemonOptions): Promise<Daemon>
+  /** Attacks it while a well-behaved client, in a process of its own, goes on calling it. */
+  measure(siege: Siege): Promise<AttackOutcome>
+}
+
+export interface Siege {
+  readonly daemon: Daemon
+  readonly good: GoodClient
+  /** Resolves when the attack is over and all its connections are closed. */
+  attack(): Promise<void>
+  /** For the table: what became of the attack. Asked when it is over. */
+  note?(): string
+}
+
+/** Calls one after the other, 5 ms apart. */
+export type GoodClient =
+  | {
+      readonly kind: 'http'
+      /** A GET that answers 200, on a connection of its own each time. */
+      readonly url: string
+      /** Default 127.0.0.1; the service takes another loopback address for another client. */
+      readonly from?: string
+    }
+  | {
+      readonly kind: 'cri'
+      readonly socketPath: string
+      /** Default: Version, which the runtime answers. */
+      readonly call?: string
+      /** The gRPC status that is right; default 0. */
+      readonly code?: number
+    }
+
+export interface AttackOutcome {
+  readonly beforeRssMiB: number
+  readonly peakRssMiB: number
+  readonly afterRssMiB: number
+  /** The good client's while nothing is attacked, before or after: the slower of the two. */
+  readonly quietP99Ms: number
+  readonly goodP99Ms: number
+  /** Calls of the good client during the attack, and how many of them failed. */
+  readonly goodCalls: number
+  readonly goodFailed: number
+  readonly alive: boolean
+  readonly note?: string
+}
+
+/** Of the whole process, under attack. */
+export const MOST_PEAK_MIB = 200
+/** What may stay: the heap and the allocator's pools of a process that has worked. */
+export const MOST_KEPT_MIB = 50
+/** Holds on a quiet machine. */
+export const SLOWEST_MS = 100
+/** On a busy one the good client is slow without an attack as well. */
+export const SLOWEST_RATIO = 20
+
+/** @returns what is wrong; none: the attack was survived */
+export function problemsOf(outcome: AttackOutcome): readonly string[] {
+  const { afterRssMiB, alive, beforeRssMiB, goodCalls, goodFailed, goodP99Ms } = outcome
+  if (!alive) return ['the process died']
+  const { peakRssMiB, quietP99Ms } = outcome
+  const slowestMs = Math.max(SLOWEST_MS, SLOWEST_RATIO * quietP99Ms)
+  const kept = afterRssMiB - beforeRssMiB
+  return [
+    ...(peakRssMiB > MOST_PEAK_MIB ? [`it held more than ${MOST_PEAK_MIB} MiB`] : []),
+    ...(kept > MOST_KEPT_MIB ? [`${kept.toFixed(0)} MiB did not come back`] : []),
+    ...(goodCalls === 0 ? ['the good client got no answer'] : []),
+    ...(goodFailed > 0 ? [`${goodFailed} calls of the good client failed`] : []),
+    ...(goodP99Ms > slowestMs
+      ? [`the good client waited more than ${slowestMs.toFixed(0)} ms`]
+      : []),
+  ]
+}

@@ -1,0 +1,121 @@
+import { writeFileSync } from 'node:fs'
+import { startDaemon } from '../support/daemon.ts'
+import { processState, within } from '../support/process-state.ts'
+import { type Program, startProgram } from '../support/program.ts'
+import { temporaryFolder } from '../support/stack.ts'
+import {
+  type Attack,
+  type AttackOutcome,
+  type AttackScene,
+  MOST_KEPT_MIB,
+  type Siege,
+} from './attack.ts'
+import { GOOD_CLIENT, type GoodCall } from './good-client.ts'
+
+const START_LIMIT_MS = 60_000
+/** Calls of the good client before and after an attack that say what it is without one. */
+const QUIET_CALLS = 100
+const QUIET_LIMIT_MS = 30_000
+/** What is let go of is given back to the system as the heap is collected, which takes some calls. */
+const AFTERMATH_MS = 60_000
+
+/** Runs one attack and ends all that it started, whatever comes of it. */
+export async function runAttack(attack: Attack, isShort: boolean): Promise<AttackOutcome> {
+  const ends: (() => unknown)[] = []
+  const after = (end: () => unknown): void => {
+    ends.unshift(end)
+  }
+  const scene: AttackScene = {
+    isShort,
+    folder: temporaryFolder({ after }),
+    after,
+    start: (options = {}) => startDaemon({ after }, options),
+    measure: (siege) => measure(scene, siege),
+  }
+  try {
+    return await attack.run(scene)
+  } finally {
+    for (const end of ends) await end()
+  }
+}
+
+async function measure(scene: AttackScene, siege: Siege): Promise<AttackOutcome> {
+  const { pid, running } = siege.daemon.program()
+  const args = ['--import', 'tsx', GOOD_CLIENT, JSON.stringify(siege.good)]
+  const client = startProgram(process.execPath, args)
+  scene.after(() => client.kill())
+  await client.line(/"ms"/, START_LIMIT_MS)
+  const quietBefore = await quietCalls(client)
+  const beforeRssMiB = processState(pid).residentMiB
+  forgetPeak(pid)
+  const startedAt = now()
+  await siege.attack()
+  const endedAt = now()
+  const during = await callsOf(client, startedAt, endedAt)
+  if (!running()) return dead(beforeRssMiB, during, siege.daemon.program())
+  const { peakMiB } = processState(pid)
+  await within(AFTERMATH_MS, () => processState(pid).residentMiB - beforeRssMiB < MOST_KEPT_MIB)
+  const quietAfter = await quietCalls(client)
+  return {
+    beforeRssMiB,
+    peakRssMiB: peakMiB,
+    afterRssMiB: processState(pid).residentMiB,
+    quietP99Ms: Math.max(p99(quietBefore), p99(quietAfter)),
+    goodP99Ms: p99(during),
+    goodCalls: during.length,
+    goodFailed: during.filter(({ wrong }) => wrong !== undefined).length,
+    alive: running(),
+    note: [siege.note?.(), ...wrongsOf(during)].filter(Boolean).join('; '),
+  }
+}
+
+function dead(beforeRssMiB: number, during: readonly GoodCall[], daemon: Program): AttackOutcome {
+  const [fatal] = /^.*(?:FATAL|Error).*$/m.exec(daemon.output()) ?? []
+  return {
+    beforeRssMiB,
+    peakRssMiB: Number.NaN,
+    afterRssMiB: Number.NaN,
+    quietP99Ms: Number.NaN,
+    goodP99Ms: p99(during),
+    goodCalls: during.length,
+    goodFailed: during.filter(({ wrong }) => wrong !== undefined).length,
+    alive: false,
+    note: fatal ?? `exit code ${daemon.exitCode()}`,
+  }
+}
+
+/** Those that began while it lasted; the last of them may still be waiting for its answer. */
+async function callsOf(client: Program, from: number, to: number): Promise<readonly GoodCall[]> {
+  await within(QUIET_LIMIT_MS, () => (reportsOf(client).at(-1)?.startedAt ?? 0) > to)
+  return reportsOf(client).filter(({ startedAt }) => startedAt >= from && startedAt <= to)
+}
+
+async function quietCalls(client: Program): Promise<readonly GoodCall[]> {
+  const seen = reportsOf(client).length
+  await within(QUIET_LIMIT_MS, () => reportsOf(client).length >= seen + QUIET_CALLS)
+  return reportsOf(client).slice(seen)
+}
+
+function reportsOf(client: Program): readonly GoodCall[] {
+  const output = client.output()
+  const lines = output.slice(0, output.lastIndexOf('\n')).split('\n')
+  return lines.map((line) => JSON.parse(line))
+}
+
+function wrongsOf(calls: readonly GoodCall[]): readonly string[] {
+  return [...new Set(calls.flatMap(({ wrong }) => wrong ?? []))].slice(0, 3)
+}
+
+function p99(calls: readonly GoodCall[]): number {
+  const sorted = calls.map(({ ms }) => ms).sort((one, other) => one - other)
+  return sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN
+}
+
+/** VmHWM begins anew (proc(5), clear_refs). */
+function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5')
+}
+
+function now(): number {
+  return performance.timeOrigin + performance.now()
+}
