@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'DENIED'
   | 'TOOMANYREQUESTS'
   | 'UNSUPPORTED'
+  | 'NOT_AN_IMAGE'
   | 'DIGEST_INVALID'
   | 'MANIFEST_INVALID'
   | 'UNAVAILABLE'
@@ -50,6 +51,25 @@ export interface Attempt {
   readonly message?: string
 }
 
+/**
+ * What a registry has under the reference although no image ID can be told of it: an artifact, a schema 1
+ * manifest, a manifest with a config of an unknown type. A runtime may still be able to pull it.
+ */
+export interface FoundManifest {
+  /** Of its bytes; of a signed schema 1 manifest, of the payload that is signed. */
+  readonly digest: string
+  readonly mediaType: string
+  /** Bytes. */
+  readonly size: number
+  /** What the manifest says that it is, else the media type of its config, where it has one. */
+  readonly artifactType?: string
+  /**
+   * Name of the registry that has it, as in `attempts`: the first in the order of asking. Present in the
+   * errors of resolutions. Whether it may be pulled there is for the capabilities of its entry to say.
+   */
+  readonly registry?: string
+}
+
 export interface ErrorDetails {
   readonly cause?: unknown
   readonly attempts?: readonly Attempt[]
@@ -59,6 +79,8 @@ export interface ErrorDetails {
   readonly status?: number
   /** From Retry-After, counted from now, in milliseconds. */
   readonly retryAfterMs?: number
+  /** What is there, although it is no image. */
+  readonly found?: FoundManifest
 }
 
 export class ResolveError extends Error {
@@ -68,6 +90,7 @@ export class ResolveError extends Error {
   readonly step: AttemptStep | undefined
   readonly status: number | undefined
   readonly retryAfterMs: number | undefined
+  readonly found: FoundManifest | undefined
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -76,6 +99,7 @@ export class ResolveError extends Error {
     this.step = details.step
     this.status = details.status
     this.retryAfterMs = details.retryAfterMs
+    this.found = details.found
   }
 }
 

@@ -3,6 +3,30 @@ import { Attempt } from './attempt.ts'
 import { Candidate } from './candidate.ts'
 import type { ObjectSchema } from './schema.ts'
 
+/** What is there although it is no image. */
+export const FoundManifest = {
+  $id: 'FoundManifest',
+  description: 'What is there although it is no image that an ID could be told of.',
+  type: 'object',
+  required: ['digest', 'mediaType', 'size'],
+  properties: {
+    digest: { type: 'string', description: 'What the reference points at.' },
+    mediaType: {
+      type: 'string',
+      description: 'Media type of what `digest` names.',
+      examples: ['application/vnd.oci.image.manifest.v1+json'],
+    },
+    size: { type: 'integer', description: 'Of what `digest` names, in bytes.' },
+    artifactType: {
+      type: 'string',
+      description: 'What it says that it is, else the media type of its config.',
+      examples: ['application/vnd.cncf.helm.config.v1+json'],
+    },
+    registry: { type: 'string', description: 'The first registry in order that has it.' },
+  },
+} as const satisfies ObjectSchema
+export type FoundManifest = XStatic<typeof FoundManifest>
+
 /** The OCI distribution error envelope (distribution-spec, "Error Codes"). */
 export const ErrorResponse = {
   $id: 'ErrorResponse',
@@ -29,6 +53,7 @@ export const ErrorResponse = {
               'DENIED',
               'TOOMANYREQUESTS',
               'UNSUPPORTED',
+              'NOT_AN_IMAGE',
               'DIGEST_INVALID',
               'MANIFEST_INVALID',
               'UNAVAILABLE',
@@ -50,6 +75,7 @@ export const ErrorResponse = {
           detail: {
             type: 'object',
             properties: {
+              found: FoundManifest,
               attempts: {
                 type: 'array',
                 items: Attempt,

@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger'
 import { type FastifyInstance, type FastifySchema, fastify } from 'fastify'
 import { Attempt } from '../../api/v1/attempt.ts'
 import { Candidate, Exchange } from '../../api/v1/candidate.ts'
-import { ErrorResponse } from '../../api/v1/error.ts'
+import { ErrorResponse, FoundManifest } from '../../api/v1/error.ts'
 import { LiveResponse, ReadyResponse } from '../../api/v1/health.ts'
 import { ImageRecord, ImagesResponse, PullEvent, PullRequest } from '../../api/v1/images.ts'
 import {
@@ -24,6 +24,7 @@ import { addRoutes, type RoutesOptions } from './routes.ts'
 const components = [
   Attempt,
   Candidate,
+  FoundManifest,
   ErrorResponse,
   Exchange,
   ImageRecord,

@@ -1,6 +1,6 @@
 import type { ErrorResponse } from '../../api/v1/error.ts'
 import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
-import { toAttemptBody } from '../resolver/attempt-body.ts'
+import { toAttemptBody, toFoundBody } from '../resolver/attempt-body.ts'
 import { toCandidateBody } from '../resolver/candidate-body.ts'
 import { storyOf } from '../resolver/unresolved.ts'
 import { httpStatus, type RequestErrorCode, requestStatus } from './status.ts'
@@ -39,7 +39,9 @@ export function toFailure(thrown: unknown, explain = false): Failure {
 
   const error = toResolveError(thrown)
   const candidates = explain ? storyOf(error) : []
+  const { found } = error
   const detail = {
+    ...(found !== undefined && { found: toFoundBody(found) }),
     ...(error.attempts.length > 0 && { attempts: error.attempts.map(toAttemptBody) }),
     ...(candidates.length > 0 && { candidates: candidates.map(toCandidateBody) }),
   }

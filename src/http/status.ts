@@ -12,6 +12,7 @@ export const httpStatus: Readonly<Record<ErrorCode, number>> = {
   // The reference is right and leads somewhere, but not to a runnable image: asking again, or
   // another replica, does not help, so no 5xx, and 404 would say that nothing is there.
   UNSUPPORTED: 422,
+  NOT_AN_IMAGE: 422,
   DIGEST_INVALID: 502,
   MANIFEST_INVALID: 502,
   UNAVAILABLE: 502,

@@ -7,7 +7,13 @@ import type { Content, ContentRequest } from './content.ts'
 import type { Descriptor, ImageIdentity, ImageRequest } from './image.ts'
 import { type Chosen, searchIndex } from './index-search.ts'
 import type { CatalogRequest, Names, TagsRequest } from './listing.ts'
-import { bareType, type IndexChild, type Manifest, parseManifest } from './manifest.ts'
+import {
+  bareType,
+  type IndexChild,
+  type Manifest,
+  parseManifest,
+  signedPayload,
+} from './manifest.ts'
 import { MANIFEST_TYPES } from './media-types.ts'
 import type { Ping, PingRequest } from './ping.ts'
 import type { ProxyOptions } from './proxy.ts'
@@ -75,7 +81,7 @@ export class RegistryImages {
       const chosen =
         manifest.kind === 'image'
           ? { digest: descriptor.digest, manifest, platform }
-          : await this.#choose({ ...request, signal }, platform, manifest.children)
+          : await this.#choose({ ...request, signal }, platform, descriptor, manifest.children)
       return {
         ...descriptor,
         manifestDigest: chosen.digest,
@@ -136,10 +142,14 @@ export class RegistryImages {
   async #choose(
     request: ImageRequest,
     platform: Platform,
+    index: Descriptor,
     children: readonly IndexChild[],
   ): Promise<Chosen> {
+    if (children.length === 0) throw noImage(nameOf(request), index)
     const found = await searchIndex(children, platform, (child) => this.#child(request, child))
-    return found ?? Promise.reject(noPlatform(request, platform, children))
+    if (found === undefined) throw noPlatform(request, platform, children)
+    if (found instanceof ResolveError) throw noImage(nameOf(request), index, found)
+    return found
   }
 
   /** A child by its digest, which the index may carry within itself. */
@@ -155,9 +165,11 @@ export class RegistryImages {
 /** Docker-Content-Digest is not looked at: what counts is what the bytes are. */
 function verify(request: ImageRequest, { bytes, contentType }: RawManifest): Verified {
   const { reference } = request
-  if (isDigest(reference) && !verifyDigest(reference, bytes)) throw mismatch(request)
-  const digest = isDigest(reference) ? reference : hashOf('sha256', bytes)
-  const manifest = parseManifest(bytes, contentType, nameOf(request))
+  const hashed = signedPayload(bytes, contentType) ?? bytes
+  if (isDigest(reference) && !verifyDigest(reference, hashed)) throw mismatch(request)
+  const digest = isDigest(reference) ? reference : hashOf('sha256', hashed)
+  const subject = { name: nameOf(request), digest, size: bytes.length }
+  const manifest = parseManifest(bytes, contentType, subject)
   const { mediaType } = manifest
   return { descriptor: { digest, mediaType, size: bytes.length }, manifest }
 }
@@ -182,10 +194,29 @@ function noPlatform(
   const there = children.map((child) =>
     child.platform === undefined ? 'one without a platform' : quote(formatPlatform(child.platform)),
   )
-  const list = there.length === 0 ? 'no image at all' : [...new Set(there)].slice(0, 20).join(', ')
+  const list = [...new Set(there)].slice(0, 20).join(', ')
   return new ResolveError(
     'PLATFORM_UNKNOWN',
     `${nameOf(request)} has nothing for ${formatPlatform(platform)}; there is ${list}`,
     { step: 'platform', status: 200 },
+  )
+}
+
+/** @param cause what stands in the place of an image, of an index that has something there */
+function noImage(
+  name: string,
+  { digest, mediaType, size }: Descriptor,
+  cause?: ResolveError,
+): ResolveError {
+  const artifactType = cause?.found?.artifactType
+  return new ResolveError(
+    cause?.code ?? 'NOT_AN_IMAGE',
+    cause?.message ?? `${name} is an index, and there is no image at all in it`,
+    {
+      step: 'manifest',
+      status: 200,
+      found: { digest, mediaType, size, ...(artifactType !== undefined && { artifactType }) },
+      ...(cause !== undefined && { cause }),
+    },
   )
 }

@@ -19,14 +19,14 @@ const MAX_CHILDREN_ASKED = 8
  * containerd's order of preference.
  *
  * @param read gives a child's manifest
- * @returns undefined: there is none
- * @throws what `read` throws; UNSUPPORTED when all that was found for the platform is no image
+ * @returns undefined: there is none; an error with `found`: all that there is for it is no image
+ * @throws what `read` throws
  */
 export async function searchIndex(
   children: readonly IndexChild[],
   platform: Platform,
   read: (child: IndexChild) => Promise<Manifest>,
-): Promise<Chosen | undefined> {
+): Promise<Chosen | ResolveError | undefined> {
   let asked = 0
   let unsupported: ResolveError | undefined
   const descend = async (
@@ -52,11 +52,9 @@ export async function searchIndex(
         : undefined
     return found ?? descend(others, level)
   }
-  const chosen = await descend(children, 1)
-  if (chosen === undefined && unsupported !== undefined) throw unsupported
-  return chosen
+  return (await descend(children, 1)) ?? unsupported
 }
 
 function isNoImage(error: unknown): error is ResolveError {
-  return error instanceof ResolveError && error.code === 'UNSUPPORTED' && error.status === 200
+  return error instanceof ResolveError && error.found !== undefined
 }

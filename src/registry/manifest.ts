@@ -1,4 +1,4 @@
-import { type ErrorCode, ResolveError } from '../errors.ts'
+import { type ErrorCode, type FoundManifest, ResolveError } from '../errors.ts'
 import { isDigest } from '../reference/digest.ts'
 import type { Platform } from '../reference/platform.ts'
 import { quote } from '../reference/quote.ts'
@@ -11,8 +11,10 @@ import {
   MANIFEST_TYPES,
   OCI_INDEX,
   OCI_MANIFEST,
+  SCHEMA1,
   SCHEMA1_TYPES,
 } from './media-types.ts'
+import { oneLine } from './one-line.ts'
 
 export type Manifest = ImageManifest | ImageIndex
 
@@ -44,14 +46,23 @@ type Fields = Readonly<Record<string, unknown>>
 const MAX_CHILDREN = 1_000
 const ATTESTATION = 'attestation-manifest'
 
+/** What was asked for, as error texts name it, and what it is by its bytes. */
+export interface Subject {
+  /** `registry/repository:tag` or `registry/repository@digest`. */
+  readonly name: string
+  readonly digest: string
+  /** Bytes. */
+  readonly size: number
+}
+
 /**
  * Reads a manifest or index (image-spec, "Image Manifest", "Image Index"; Docker's schema 2).
  *
  * @param contentType the answer's Content-Type, parameters allowed; '' or a generic one: the body decides
- * @param subject for error texts: what was asked for
- * @throws ResolveError MANIFEST_INVALID; UNSUPPORTED for schema 1 and for what is no image, by name
+ * @throws ResolveError MANIFEST_INVALID; with `found` UNSUPPORTED for schema 1 and NOT_AN_IMAGE for
+ * what is none
  */
-export function parseManifest(bytes: Buffer, contentType: string, subject: string): Manifest {
+export function parseManifest(bytes: Buffer, contentType: string, subject: Subject): Manifest {
   const declared = bareType(contentType)
   const body = parseBody(bytes, declared, subject)
   const mediaType = typeOf(body, declared, subject)
@@ -60,12 +71,31 @@ export function parseManifest(bytes: Buffer, contentType: string, subject: strin
     : parseImage(body, mediaType, subject)
 }
 
+/**
+ * What the digest of a signed schema 1 manifest is of: the JSON without the `signatures` that were put into
+ * it (distribution, "Image Manifest V 2, Schema 1", "Signed Manifests").
+ *
+ * @returns undefined for anything else
+ */
+export function signedPayload(bytes: Buffer, contentType: string): Buffer | undefined {
+  if (!SCHEMA1_TYPES.has(bareType(contentType))) return undefined
+  try {
+    const { signatures } = JSON.parse(bytes.toString()) as { signatures: { protected: string }[] }
+    const told = Buffer.from(signatures[0]?.protected ?? '', 'base64url').toString()
+    const { formatLength, formatTail } = JSON.parse(told) as Readonly<Record<string, unknown>>
+    if (typeof formatLength !== 'number' || typeof formatTail !== 'string') return undefined
+    return Buffer.concat([bytes.subarray(0, formatLength), Buffer.from(formatTail, 'base64url')])
+  } catch {
+    return undefined
+  }
+}
+
 /** A media type without its parameters, lower case. */
 export function bareType(contentType: string): string {
   return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase()
 }
 
-function parseBody(bytes: Buffer, declared: string, subject: string): Fields {
+function parseBody(bytes: Buffer, declared: string, subject: Subject): Fields {
   try {
     const body: unknown = JSON.parse(bytes.toString())
     if (isFields(body)) return body
@@ -75,33 +105,47 @@ function parseBody(bytes: Buffer, declared: string, subject: string): Fields {
   const kind = declared === '' ? 'an answer' : quote(declared)
   throw refusal(
     'MANIFEST_INVALID',
-    `${subject}: ${kind} that is no JSON object instead of a manifest`,
+    `${subject.name}: ${kind} that is no JSON object instead of a manifest`,
   )
 }
 
-function typeOf(body: Fields, declared: string, subject: string): string {
+function typeOf(body: Fields, declared: string, subject: Subject): string {
   const own = typeof body['mediaType'] === 'string' ? body['mediaType'] : undefined
   const type = GENERIC_TYPES.has(declared) ? (own ?? shapeOf(body)) : declared
   if (type === undefined) {
-    throw refusal('MANIFEST_INVALID', `${subject}: JSON that is neither an index nor a manifest`)
+    throw refusal(
+      'MANIFEST_INVALID',
+      `${subject.name}: JSON that is neither an index nor a manifest`,
+    )
   }
   if (SCHEMA1_TYPES.has(type) || body['schemaVersion'] === 1) {
     throw refusal(
       'UNSUPPORTED',
-      `${subject} is a Docker schema 1 manifest, which has no image ID: push it again with a current client`,
+      `${subject.name} is a Docker schema 1 manifest, which has no image ID: push it again with a current client`,
+      foundAs(subject, SCHEMA1_TYPES.has(type) ? type : SCHEMA1),
     )
   }
   if (!MANIFEST_TYPES.includes(type)) {
-    throw refusal('UNSUPPORTED', `${subject} is no image but ${quote(type)}`)
+    const found = foundAs(subject, type, body)
+    throw refusal('NOT_AN_IMAGE', `${subject.name} is no image but ${quote(type)}`, found)
   }
-  if (own !== undefined && own !== type) {
-    throw refusal('MANIFEST_INVALID', `${subject} came as ${type} but calls itself ${quote(own)}`)
+  // Registries that convert, and those that keep one type for all, name OCI's by Docker's or the other
+  // way round. Read alike, both are one image. Read as an index and as a manifest they would be two.
+  if (own !== undefined && !isAlike(own, type)) {
+    throw refusal(
+      'MANIFEST_INVALID',
+      `${subject.name} came as ${type} but calls itself ${quote(own)}`,
+    )
   }
   // One that is both could be read in two ways under one digest (CVE-2021-41190).
   if ('manifests' in body && ('config' in body || 'layers' in body)) {
-    throw refusal('MANIFEST_INVALID', `${subject} is an index and a manifest at once`)
+    throw refusal('MANIFEST_INVALID', `${subject.name} is an index and a manifest at once`)
   }
-  return type
+  return own ?? type
+}
+
+function isAlike(own: string, type: string): boolean {
+  return MANIFEST_TYPES.includes(own) && INDEX_TYPES.has(own) === INDEX_TYPES.has(type)
 }
 
 /** For bodies that do not say what they are; only OCI allows that, but Docker's config types tell. */
@@ -115,33 +159,38 @@ function shapeOf(body: Fields): string | undefined {
   return typeof type === 'string' && type.includes('.docker.') ? DOCKER_MANIFEST : OCI_MANIFEST
 }
 
-function parseImage(body: Fields, mediaType: string, subject: string): ImageManifest {
+function parseImage(body: Fields, mediaType: string, subject: Subject): ImageManifest {
   const { config, artifactType } = body as { config?: unknown; artifactType?: unknown }
   if (!isFields(config) || typeof config['digest'] !== 'string' || !isDigest(config['digest'])) {
-    throw refusal('MANIFEST_INVALID', `${subject}: a manifest without a config digest`)
+    throw refusal('MANIFEST_INVALID', `${subject.name}: a manifest without a config digest`)
   }
   const configType = String(config['mediaType'])
   if (!CONFIG_TYPES.has(configType)) {
     const kind = typeof artifactType === 'string' ? artifactType : configType
-    throw refusal('UNSUPPORTED', `${subject} is no image but an artifact: ${quote(kind)}`)
+    const found = { ...foundAs(subject, mediaType), artifactType: oneLine(kind) }
+    throw refusal(
+      'NOT_AN_IMAGE',
+      `${subject.name} is no image but an artifact: ${quote(kind)}`,
+      found,
+    )
   }
   return { kind: 'image', mediaType, configDigest: config['digest'] }
 }
 
-function parseIndex(body: Fields, mediaType: string, subject: string): ImageIndex {
+function parseIndex(body: Fields, mediaType: string, subject: Subject): ImageIndex {
   const manifests: unknown = body['manifests']
   if (!Array.isArray(manifests)) {
-    throw refusal('MANIFEST_INVALID', `${subject}: an index without \`manifests\``)
+    throw refusal('MANIFEST_INVALID', `${subject.name}: an index without \`manifests\``)
   }
   if (manifests.length > MAX_CHILDREN) {
     throw refusal(
       'MANIFEST_INVALID',
-      `${subject}: an index of ${manifests.length} manifests; up to ${MAX_CHILDREN} are read`,
+      `${subject.name}: an index of ${manifests.length} manifests; up to ${MAX_CHILDREN} are read`,
     )
   }
   const children = manifests.flatMap((child: unknown) => {
     if (!isFields(child) || typeof child['digest'] !== 'string' || !isDigest(child['digest'])) {
-      throw refusal('MANIFEST_INVALID', `${subject}: an index with a child that has no digest`)
+      throw refusal('MANIFEST_INVALID', `${subject.name}: an index with a child that has no digest`)
     }
     const parsed = parseChild(child, child['digest'])
     return mayBeImage(child) && parsed.platform?.os !== 'unknown' ? [parsed] : []
@@ -177,6 +226,17 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function refusal(code: ErrorCode, message: string): ResolveError {
-  return new ResolveError(code, message, { step: 'manifest', status: 200 })
+function foundAs({ digest, size }: Subject, mediaType: string, body: Fields = {}): FoundManifest {
+  const { artifactType } = body
+  return {
+    digest,
+    mediaType: oneLine(mediaType),
+    size,
+    ...(typeof artifactType === 'string' && { artifactType: oneLine(artifactType) }),
+  }
+}
+
+function refusal(code: ErrorCode, message: string, found?: FoundManifest): ResolveError {
+  const details = { step: 'manifest', status: 200 } as const
+  return new ResolveError(code, message, found === undefined ? details : { ...details, found })
 }

@@ -19,8 +19,10 @@ export const CONFIG_TYPES: ReadonlySet<string> = new Set([
   'application/vnd.docker.container.image.v1+json',
 ])
 
+export const SCHEMA1 = 'application/vnd.docker.distribution.manifest.v1+json'
+
 export const SCHEMA1_TYPES: ReadonlySet<string> = new Set([
-  'application/vnd.docker.distribution.manifest.v1+json',
+  SCHEMA1,
   'application/vnd.docker.distribution.manifest.v1+prettyjws',
 ])
 

@@ -2,6 +2,7 @@ import {
   type Attempt,
   type AttemptOutcome,
   type ErrorCode,
+  type FoundManifest,
   ResolveError,
   toResolveError,
 } from '../errors.ts'
@@ -15,6 +16,7 @@ const OUTCOMES: Record<ErrorCode, AttemptOutcome> = {
   DENIED: 'denied',
   TOOMANYREQUESTS: 'rate_limited',
   UNSUPPORTED: 'unsupported',
+  NOT_AN_IMAGE: 'unsupported',
   DIGEST_INVALID: 'invalid',
   MANIFEST_INVALID: 'invalid',
   UNAVAILABLE: 'unreachable',
@@ -45,6 +47,7 @@ const TELLING: readonly ErrorCode[] = [
   'DIGEST_INVALID',
   'MANIFEST_INVALID',
   'UNSUPPORTED',
+  'NOT_AN_IMAGE',
   'DENIED',
   'UNAUTHORIZED',
   'PLATFORM_UNKNOWN',
@@ -70,6 +73,7 @@ export function walkError(
   what: string,
   errors: readonly unknown[],
   attempts: readonly Attempt[],
+  found?: FoundManifest,
 ): ResolveError {
   const failures = errors.map(toResolveError)
   const code = TELLING.find((telling) => failures.some((error) => error.code === telling))
@@ -78,6 +82,7 @@ export function walkError(
   return new ResolveError(code ?? 'UNAVAILABLE', `${what}: ${story.join('; ')}`, {
     attempts,
     cause: failures.find((error) => error.code === code),
+    ...(found !== undefined && { found }),
     ...(waits.length === 0 ? {} : { retryAfterMs: Math.min(...waits) }),
   })
 }
@@ -92,12 +97,17 @@ export function endedError(
   reason: unknown,
   attempts: readonly Attempt[],
   waits: readonly string[],
+  found?: FoundManifest,
 ): ResolveError {
   const ending = toResolveError(reason)
   const code = ending.code === 'DEADLINE_EXCEEDED' ? ending.code : 'CANCELED'
   const why = code === 'CANCELED' ? 'the caller went away' : 'out of time'
   const line = code === 'CANCELED' || waits.length === 0 ? '' : `; ${waits.join('; ')}; ${BUSY}`
-  return new ResolveError(code, `${what}: ${why}${line}`, { cause: ending, attempts })
+  return new ResolveError(code, `${what}: ${why}${line}`, {
+    cause: ending,
+    attempts,
+    ...(found !== undefined && { found }),
+  })
 }
 
 /** For one that was not asked in time, since others were. */

@@ -1,4 +1,4 @@
-import { type Attempt, type AttemptOutcome, ResolveError } from '../errors.ts'
+import { type Attempt, type AttemptOutcome, type FoundManifest, ResolveError } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
 import { endedError, failedAttempt, inLine, walkError } from './attempt.ts'
 import { reportFailure } from './blame.ts'
@@ -155,6 +155,7 @@ export class WalkRecord<T> {
       what,
       this.pages.flatMap(({ error }) => error ?? []),
       this.attempts,
+      this.#found(),
     )
   }
 
@@ -165,7 +166,15 @@ export class WalkRecord<T> {
       const ms = page.unaskedMs(now)
       return ms === undefined ? [] : `${page.candidate.registry}: ${inLine(ms)}`
     })
-    return endedError(what, reason, this.attempts, waits)
+    return endedError(what, reason, this.attempts, waits, this.#found())
+  }
+
+  /** Of the first that has something, though no image. */
+  #found(): FoundManifest | undefined {
+    for (const { candidate, error } of this.pages) {
+      if (error?.found !== undefined) return { ...error.found, registry: candidate.registry }
+    }
+    return undefined
   }
 
   #page(candidate: Candidate): Page {

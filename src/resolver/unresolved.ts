@@ -8,13 +8,14 @@ export class UnresolvedError extends ResolveError {
   /** @param details `cause`: what ended the inquiry, whose code, message and attempts it takes over */
   constructor(candidates: readonly CandidateReport[], details: { readonly cause: unknown }) {
     const cause = toResolveError(details.cause)
-    const { attempts, code, message, retryAfterMs, status, step } = cause
+    const { attempts, code, found, message, retryAfterMs, status, step } = cause
     super(code, message, {
       attempts,
       cause,
       ...(step !== undefined && { step }),
       ...(status !== undefined && { status }),
       ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...(found !== undefined && { found }),
     })
     this.candidates = candidates
   }

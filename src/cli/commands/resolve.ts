@@ -2,7 +2,7 @@ import { type Attempt, type ResolveError, toResolveError } from '../../errors.ts
 import { formatPlatform } from '../../reference/platform.ts'
 import type { Answer } from '../../resolver/answer.ts'
 import { toResolveResponse } from '../../resolver/answer-body.ts'
-import { toAttemptBody } from '../../resolver/attempt-body.ts'
+import { toAttemptBody, toFoundBody } from '../../resolver/attempt-body.ts'
 import { toCandidateBody } from '../../resolver/candidate-body.ts'
 import type { CandidateReport } from '../../resolver/types.ts'
 import { storyOf } from '../../resolver/unresolved.ts'
@@ -102,9 +102,10 @@ function describeAttempt({ registry, step, outcome, status, ms, message }: Attem
 }
 
 function errorBody(error: ResolveError, explain: boolean): object {
-  const { code, message, attempts } = error
+  const { code, found, message, attempts } = error
   const candidates = explain ? storyOf(error) : []
   const detail = {
+    ...(found !== undefined && { found: toFoundBody(found) }),
     ...(attempts.length > 0 && { attempts: attempts.map(toAttemptBody) }),
     ...(candidates.length > 0 && { candidates: candidates.map(toCandidateBody) }),
   }

@@ -28,6 +28,7 @@ const MEANINGS: Partial<Record<ErrorCode, Meaning>> = {
   // A 401 asks for the client's credentials, which are of no use here: they go nowhere.
   UNAUTHORIZED: { status: 403, code: 'DENIED' },
   UNSUPPORTED: { status: 404, code: 'UNSUPPORTED' },
+  NOT_AN_IMAGE: { status: 404, code: 'UNSUPPORTED' },
 }
 
 /**

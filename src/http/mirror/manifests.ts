@@ -117,8 +117,8 @@ export class Manifests {
  * Whether somebody has it, if nothing for our platform, or nothing that is an image; all the same it
  * can be pulled. The attempts say so also where another registry's failure is the graver one.
  */
-function isForOthers({ code, attempts }: ResolveError): boolean {
-  if (code === 'PLATFORM_UNKNOWN' || code === 'UNSUPPORTED') return true
+function isForOthers({ code, attempts, found }: ResolveError): boolean {
+  if (code === 'PLATFORM_UNKNOWN' || code === 'UNSUPPORTED' || found !== undefined) return true
   return attempts.some(({ outcome, step }) => outcome === 'unsupported' || step === 'platform')
 }
 

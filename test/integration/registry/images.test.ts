@@ -206,7 +206,36 @@ test('an artifact that passes for the platform’s image is passed over', async 
   registry.putManifest('library/app', 'artifact', onlyArtifact)
 
   assert.equal((await images.image(request(), AMD64)).imageId, IMAGE.imageId)
-  await assert.rejects(images.image(request('artifact'), AMD64), { code: 'UNSUPPORTED' })
+  const { digest, bytes } = onlyArtifact
+  await assert.rejects(images.image(request('artifact'), AMD64), {
+    code: 'NOT_AN_IMAGE',
+    found: {
+      digest,
+      mediaType: OCI_INDEX,
+      size: bytes.length,
+      artifactType: 'application/vnd.example',
+    },
+  })
+})
+
+test('a signed schema 1 manifest is known by the digest of what was signed', async (t) => {
+  const type = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
+  const payload = '{\n   "schemaVersion": 1\n}'
+  const told = { formatLength: payload.length - 2, formatTail: 'Cn0' }
+  const entry = { protected: Buffer.from(JSON.stringify(told)).toString('base64url') }
+  const signed = `${payload.slice(0, -2)},"signatures":[${JSON.stringify(entry)}]\n}`
+  const digest = digestOf(payload)
+  const manifest = { mediaType: type, digest, bytes: Buffer.from(signed) }
+  const { registry, images, request } = await start(t)
+  registry.putManifest('library/app', '1', manifest)
+  registry.putManifest('library/app', digest, manifest)
+
+  for (const asked of [request(), request(digest)]) {
+    await assert.rejects(images.image(asked, AMD64), {
+      code: 'UNSUPPORTED',
+      found: { digest, mediaType: type, size: signed.length },
+    })
+  }
 })
 
 test('what a tag points at now is known after one HEAD', async (t) => {

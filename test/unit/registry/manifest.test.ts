@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ImageIndex, parseManifest } from '../../../src/registry/manifest.ts'
+import { type ImageIndex, parseManifest, signedPayload } from '../../../src/registry/manifest.ts'
 import {
   buildImage,
   buildIndex,
@@ -14,9 +14,9 @@ import {
   OCI_MANIFEST,
 } from '../../support/images.ts'
 
-const SUBJECT = 'host.corp/app:1'
 const IMAGE = buildImage()
 const DIGEST = IMAGE.digest
+const SUBJECT = { name: 'host.corp/app:1', digest: DIGEST, size: 2 }
 
 function parse(value: unknown, contentType = '') {
   const bytes = typeof value === 'string' ? Buffer.from(value) : content('', value).bytes
@@ -149,21 +149,21 @@ const REFUSED: readonly [name: string, value: unknown, type: string, code: strin
         config: config('application/vnd.oci.empty.v1+json'),
       },
       OCI_MANIFEST,
-      'UNSUPPORTED',
+      'NOT_AN_IMAGE',
       /artifact: "application\/vnd\.cncf\.notary\.signature"/,
     ],
     [
       'an artifact, by its config',
       { config: config('application/vnd.cncf.helm.config.v1+json') },
       OCI_MANIFEST,
-      'UNSUPPORTED',
+      'NOT_AN_IMAGE',
       /helm/,
     ],
     [
       'a document of another type',
       {},
       'application/vnd.oci.artifact.manifest.v1+json',
-      'UNSUPPORTED',
+      'NOT_AN_IMAGE',
       /artifact\.manifest/,
     ],
   ]
@@ -173,6 +173,74 @@ for (const [name, value, type, code, text] of REFUSED) {
     assert.throws(() => parse(value, type), { code, step: 'manifest', message: text })
   })
 }
+
+const FOUND: readonly [name: string, value: object, type: string, found: object][] = [
+  [
+    'an artifact',
+    {
+      artifactType: 'application/vnd.example.model',
+      config: config('application/vnd.oci.empty.v1+json'),
+    },
+    OCI_MANIFEST,
+    { mediaType: OCI_MANIFEST, artifactType: 'application/vnd.example.model' },
+  ],
+  [
+    'an old push with a config of no type',
+    { config: config('application/octet-stream'), layers: [] },
+    DOCKER_MANIFEST,
+    { mediaType: DOCKER_MANIFEST, artifactType: 'application/octet-stream' },
+  ],
+  [
+    'a document of another type',
+    { artifactType: 'application/vnd.example.sbom' },
+    'application/vnd.oci.artifact.manifest.v1+json',
+    {
+      mediaType: 'application/vnd.oci.artifact.manifest.v1+json',
+      artifactType: 'application/vnd.example.sbom',
+    },
+  ],
+  [
+    'a schema 1 manifest without a type',
+    { schemaVersion: 1, fsLayers: [] },
+    'application/json',
+    { mediaType: 'application/vnd.docker.distribution.manifest.v1+json' },
+  ],
+]
+
+for (const [name, value, type, found] of FOUND) {
+  test(`what is known of ${name} comes with the refusal`, () => {
+    assert.throws(() => parse(value, type), { found: { digest: DIGEST, size: 2, ...found } })
+  })
+}
+
+test('a manifest of OCI under the type of Docker is one image, and the other way round', () => {
+  const body = (own: string, type: string) => ({ mediaType: own, config: config(type) })
+
+  const [oci, docker] = [
+    parse(body(OCI_MANIFEST, OCI_CONFIG), DOCKER_MANIFEST),
+    parse(body(DOCKER_MANIFEST, DOCKER_CONFIG), OCI_MANIFEST),
+  ]
+  const index = parse({ mediaType: OCI_INDEX, manifests: [] }, DOCKER_LIST)
+
+  assert.deepEqual(oci, { kind: 'image', mediaType: OCI_MANIFEST, configDigest: DIGEST })
+  assert.deepEqual(docker, { kind: 'image', mediaType: DOCKER_MANIFEST, configDigest: DIGEST })
+  assert.deepEqual(index, { kind: 'index', mediaType: OCI_INDEX, children: [] })
+})
+
+test('the payload of a signed schema 1 manifest is what was there before it was signed', () => {
+  const payload = '{\n   "schemaVersion": 1,\n   "name": "app"\n}'
+  const cut = payload.length - 2
+  const told = { formatLength: cut, formatTail: Buffer.from('\n}').toString('base64url') }
+  const entry = { protected: Buffer.from(JSON.stringify(told)).toString('base64url') }
+  const signed = `${payload.slice(0, cut)},"signatures":[${JSON.stringify(entry)}]\n}`
+  const type = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
+
+  assert.equal(signedPayload(Buffer.from(signed), type)?.toString(), payload)
+  assert.equal(signedPayload(Buffer.from(signed), OCI_MANIFEST), undefined)
+  for (const broken of ['{', '{}', '{"signatures":[]}', '{"signatures":[{"protected":"e30"}]}']) {
+    assert.equal(signedPayload(Buffer.from(broken), type), undefined, broken)
+  }
+})
 
 test('what a body says about itself reaches a message in part only', () => {
   const mediaType = 'x'.repeat(1_000_000)

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ResolveError } from '../../../src/errors.ts'
 import type { Credentials } from '../../../src/registry/credentials.ts'
 import { UnresolvedError } from '../../../src/resolver/unresolved.ts'
-import { entry, identity, nginx, registriesOf } from '../../support/resolver.ts'
+import { entry, identity, nginx, type Reply, registriesOf } from '../../support/resolver.ts'
 import { down, has, missing, never, resolverScene } from '../../support/resolver-scene.ts'
 
 test('the operator’s secrets come from the keychain, for the host and repository that is asked', async () => {
@@ -325,4 +326,26 @@ test('the health of registries hears how long they took, and how many requests t
     ['m2', { remaining: 7 }],
     ['m2', { ms: 50, repository: 'library/nginx' }],
   ])
+})
+
+test('what is there and no image comes with the error, with the first registry that has it', async () => {
+  const found = { digest: identity('chart').digest, mediaType: 'application/x', size: 3 }
+  const artifact: Reply = async () => {
+    throw new ResolveError('NOT_AN_IMAGE', 'is an artifact', { status: 200, found })
+  }
+  for (const [last, code] of [
+    [missing, 'NOT_AN_IMAGE'],
+    [down, 'UNAVAILABLE'],
+  ] as const) {
+    const { resolver } = resolverScene({ m1: missing, m2: artifact, 'docker.io': last })
+
+    await assert.rejects(resolver.resolve(nginx()), { code, found: { ...found, registry: 'm2' } })
+  }
+  const { resolver, clock } = resolverScene({ m1: artifact, m2: never, 'docker.io': missing })
+  const resolving = assert.rejects(resolver.resolve(nginx()), {
+    code: 'DEADLINE_EXCEEDED',
+    found: { ...found, registry: 'm1' },
+  })
+  await clock.advance(20_000)
+  await resolving
 })
