@@ -46,7 +46,7 @@ export const RegistryFields = {
       minItems: 1,
       maxItems: MAX_ITEMS,
       items: { type: 'string' },
-      description: `Whose images this registry serves: ${UPSTREAM_FORMS}. Absent: a private registry serves every domain, a well-known public one only its own.`,
+      description: `Whose images this registry serves: ${UPSTREAM_FORMS}. Absent: a private registry serves every domain, a well-known public one only its own, a well-known public mirror what it is a mirror of.`,
     },
     path: {
       type: 'string',

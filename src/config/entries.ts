@@ -1,6 +1,7 @@
 import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
-import { endpointName, parseAddress } from '../registry/endpoint.ts'
+import { type Endpoint, endpointName, parseAddress } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
+import { publicMirrorOf } from '../registry/public-registries.ts'
 import { inAskingOrder, servesKey } from './asking-order.ts'
 import { authCredentials, entryCredentials } from './entry-credentials.ts'
 import { entryEndpoint } from './entry-endpoint.ts'
@@ -53,7 +54,14 @@ function offlineEntry(written: Written, findings: Findings): RegistryEntry | und
     findings.warning('auth', 'not used: it belongs to the top-level address, and there is none')
   }
   if (endpoint === undefined) return undefined
-  return { name: endpointName(endpoint), endpoint, priority, offline: true, ...credentials }
+  return {
+    name: endpointName(endpoint),
+    endpoint,
+    priority,
+    offline: true,
+    ...credentials,
+    ...impliedUpstreams(endpoint),
+  }
 }
 
 function listedEntry(
@@ -74,11 +82,17 @@ function listedEntry(
     priority: clampedPriority,
     offline: false,
     ...credentials,
-    ...(upstreams === undefined ? {} : { upstreams: served }),
+    ...(upstreams === undefined ? impliedUpstreams(endpoint) : { upstreams: served }),
     ...(path === undefined ? {} : { path }),
     ...(capabilities === undefined ? {} : { capabilities: [...new Set(capabilities)] }),
     ...(trusted === undefined ? {} : { trusted }),
   }
+}
+
+/** A well-known public mirror serves the registry that it is a mirror of, and no other. */
+function impliedUpstreams({ host }: Endpoint): Pick<RegistryEntry, 'upstreams'> {
+  const mirrored = publicMirrorOf(host)
+  return mirrored === undefined ? {} : { upstreams: [mirrored] }
 }
 
 function clamped(priority: number, lowest: number, path: string, findings: Findings): number {

@@ -31,12 +31,14 @@ const ADDRESS = /^(?:(?<scheme>[a-z][a-z0-9+.-]*):\/\/)?(?<host>[^/]*)(?<path>\/
 const HOST = /^(?<name>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(?<port>\d{1,5}))?$/
 const PATH_COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
 const PREFIX = new RegExp(`^(?:${PATH_COMPONENT}(?:/${PATH_COMPONENT})*)?$`)
+const API_PATH = /^\/v[12](?=\/|$)/
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/
 
 /**
  * Parses a registry's address as operators write it: `sealos.hub:5000`, `http://host:5000`,
  * `https://harbor.corp/proxy-docker` (the path becomes the prefix), `[::1]:5000`. Without a scheme
- * it is https, on loopback http.
+ * it is https, on loopback http. `/v1` and `/v2`, the path of the API itself, are no part of the
+ * prefix: `https://index.docker.io/v1/` is how Docker's files call Docker Hub.
  *
  * @throws ResolveError CONFIG_INVALID, saying how to mend it
  */
@@ -53,7 +55,7 @@ export function parseAddress(text: string): Endpoint {
   if (protocol !== undefined && protocol !== 'http' && protocol !== 'https') {
     throw invalid(named, `has the scheme ${protocol}: write http:// or https://`)
   }
-  const prefix = path.replace(/^\/+|\/+$/g, '')
+  const prefix = path.replace(API_PATH, '').replace(/^\/+|\/+$/g, '')
   if (!PREFIX.test(prefix)) {
     throw invalid(
       named,

@@ -1,7 +1,12 @@
 import type { Endpoint } from './endpoint.ts'
 import { originEndpoint } from './endpoint.ts'
 import type { RegistryEntry } from './entry.ts'
-import { canonicalDomain, DOCKER_HUB_HOST, isPublicRegistry } from './public-registries.ts'
+import {
+  canonicalDomain,
+  DOCKER_HUB_HOST,
+  isPublicRegistry,
+  sameDomain,
+} from './public-registries.ts'
 import {
   compareMatches,
   matchUpstream,
@@ -95,15 +100,18 @@ export class ConfiguredRegistries {
   }
 
   /**
-   * A name that spells out the host of a configured private registry means that one: another
-   * registry may have something else by the same path, and so may another project of the same one.
+   * A name that spells out the host of a configured private registry means that one and the offline
+   * one: image-cri-shim asks `address:` for every image, and its users list their own registry for
+   * the credentials and keep the images in `address:`. Any other registry may have something else
+   * by the same path, and so may another project on the same host.
    * That a public one is configured too, for its credentials say, takes nothing from its mirrors.
-   * And no public registry is asked for anybody else's names, where a stranger could own them.
+   * No public registry is asked for names of other registries, where a stranger could own them.
    */
   #servesAnything(entry: RegistryEntry, domain: string): boolean {
     if (entry.exceptUpstreams?.includes(domain)) return false
     if (isPublicRegistry(entry.endpoint.host)) return false
-    return isPublicRegistry(domain) || !this.#hosts.has(domain)
+    if (isPublicRegistry(domain) || !this.#hosts.has(domain)) return true
+    return entry.offline && !sameDomain(entry.endpoint.host, domain)
   }
 }
 

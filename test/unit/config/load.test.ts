@@ -390,6 +390,44 @@ registries:
   ])
 })
 
+test('a well-known public mirror serves the registry that it is a mirror of', async () => {
+  const { config } = await loadText(`
+address: https://docker.m.daocloud.io
+registries:
+  - address: ghcr.nju.edu.cn
+  - address: k8s.m.daocloud.io
+    upstreams: [registry.k8s.io, k8s.gcr.io]
+  - address: registry.cn-hangzhou.aliyuncs.com
+  - address: hub.corp
+`)
+
+  assert.deepEqual(
+    config.registries.map(({ name, upstreams }) => [name, upstreams]),
+    [
+      ['docker.m.daocloud.io', ['docker.io']],
+      ['ghcr.nju.edu.cn', ['ghcr.io']],
+      ['hub.corp', undefined],
+      ['k8s.m.daocloud.io', ['registry.k8s.io', 'k8s.gcr.io']],
+      ['registry.cn-hangzhou.aliyuncs.com', undefined],
+    ],
+  )
+})
+
+test('every name of Docker Hub, with the path of its API, is one registry', async () => {
+  const { config } = await loadText(`
+registries:
+  - address: https://index.docker.io/v1/
+    auth: first:pw
+  - address: hub.docker.com
+    auth: last:pw
+`)
+
+  assert.deepEqual(
+    config.registries.map(({ credentials }) => credentials),
+    [{ kind: 'basic', username: 'last', password: 'pw' }],
+  )
+})
+
 test('all mistakes of a file are reported at once, in the order of its lines', () => {
   const problems = problemsIn(`force: maybe
 shim: run/x.sock

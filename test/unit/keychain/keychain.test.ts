@@ -55,6 +55,17 @@ test('an entry without any leaves the question to the others', async (t) => {
   assert.deepEqual(credentials, { kind: 'basic', username: 'one', password: 'pw' })
 })
 
+test("an entry's credentials are for every name of Docker Hub", async (t) => {
+  const { keychain } = open(t, {})
+  const credentials = { kind: 'basic', username: 'own', password: 'pw' } as const
+
+  for (const address of ['https://index.docker.io/v1/', 'hub.docker.com', 'docker.io']) {
+    const entry = entryOf(address, { credentials })
+    const found = await keychain.credentials('registry-1.docker.io', 'library/nginx', entry)
+    assert.deepEqual(found, credentials, address)
+  }
+})
+
 test("an entry's credentials are for its host and port alone", async (t) => {
   const { keychain } = open(t, {})
   const credentials = { kind: 'basic', username: 'own', password: 'pw' } as const

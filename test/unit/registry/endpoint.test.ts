@@ -26,6 +26,12 @@ const ADDRESSES: readonly [text: string, url: string, name: string][] = [
   ['harbor.corp:443', 'https://harbor.corp:443', 'harbor.corp:443'],
   ['http://hub', 'http://hub:80', 'hub:80'],
   ['hub', 'https://hub:443', 'hub:443'],
+  ['https://index.docker.io/v1/', 'https://index.docker.io', 'index.docker.io'],
+  ['http://hub.corp:5000/v2/', 'http://hub.corp:5000', 'hub.corp:5000'],
+  ['hub.corp:5000/v2', 'https://hub.corp:5000', 'hub.corp:5000'],
+  ['https://harbor.corp/v2/proxy', 'https://harbor.corp', 'harbor.corp/proxy'],
+  ['https://harbor.corp/v2ray', 'https://harbor.corp', 'harbor.corp/v2ray'],
+  ['https://harbor.corp/team/v2', 'https://harbor.corp', 'harbor.corp/team/v2'],
 ]
 
 for (const [text, url, name] of ADDRESSES) {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import {
   canonicalDomain,
   isPublicRegistry,
+  publicMirrorOf,
   sameDomain,
 } from '../../../src/registry/public-registries.ts'
 
@@ -19,10 +20,79 @@ test('hosts that only resemble a public registry are not public', () => {
 })
 
 test('all names of Docker Hub are one domain', () => {
-  assert.equal(canonicalDomain('Registry-1.docker.io'), 'docker.io')
-  assert.ok(sameDomain('index.docker.io', 'docker.io'))
-  assert.ok(!sameDomain('docker.io', 'hub.docker.com'))
+  const names = ['Registry-1.docker.io', 'index.docker.io', 'registry.hub.docker.com']
+  for (const name of [...names, 'hub.docker.com', 'hub.docker.com:443', 'docker.io:443']) {
+    assert.equal(canonicalDomain(name), 'docker.io', name)
+    assert.ok(isPublicRegistry(name), name)
+  }
+  assert.ok(!sameDomain('docker.io', 'docker.com'))
+  assert.ok(!sameDomain('docker.io', 'hub.docker.com.corp'))
 })
+
+const MANY_TENANTS = [
+  'registry.cn-hangzhou.aliyuncs.com',
+  'registry-vpc.ap-southeast-1.aliyuncs.com',
+  'registry-internal.cn-beijing.aliyuncs.com',
+  'registry.aliyuncs.com',
+  'swr.cn-north-4.myhuaweicloud.com',
+  'ccr.ccs.tencentyun.com',
+  'hkccr.ccs.tencentyun.com',
+  'us-docker.pkg.dev',
+  'fra.ocir.io',
+  'de.icr.io',
+  'rg.fr-par.scw.cloud',
+  'registry.digitalocean.com',
+  'm.daocloud.io',
+  'ttl.sh',
+]
+
+for (const host of MANY_TENANTS) {
+  test(`${host} is public: strangers can own names there`, () => {
+    assert.ok(isPublicRegistry(host))
+    assert.equal(publicMirrorOf(host), undefined)
+  })
+}
+
+const ONE_TENANT = [
+  '123456789012.dkr.ecr.eu-west-1.amazonaws.com',
+  'corp.azurecr.io',
+  'corp.jfrog.io',
+  'corp-registry.cn-hangzhou.cr.aliyuncs.com',
+  'corp-registry-vpc.cn-hangzhou.cr.aliyuncs.com',
+  'corp.tencentcloudcr.com',
+  'corp.swr-pro.myhuaweicloud.com',
+  'registry.corp.aliyuncs.com.corp',
+  'registry.nju.edu.cn',
+  'dockerproxy.corp',
+  'docker.corp',
+  'docker.m.daocloud.io.corp',
+  'hub-mirror.c.163.com:5000',
+]
+
+for (const host of ONE_TENANT) {
+  test(`${host} is private: one tenant owns every name there`, () => {
+    assert.ok(!isPublicRegistry(host))
+  })
+}
+
+const MIRRORS: readonly [host: string, of: string][] = [
+  ['docker.m.daocloud.io', 'docker.io'],
+  ['K8s.m.daocloud.io:443', 'registry.k8s.io'],
+  ['ghcr.nju.edu.cn', 'ghcr.io'],
+  ['abc123.mirror.aliyuncs.com', 'docker.io'],
+  ['0123456789abcdef.mirror.swr.myhuaweicloud.com', 'docker.io'],
+  ['hub-mirror.c.163.com', 'docker.io'],
+  ['mirror.gcr.io', 'docker.io'],
+  ['quay.dockerproxy.com', 'quay.io'],
+  ['dockerproxy.com', 'docker.io'],
+]
+
+for (const [host, of] of MIRRORS) {
+  test(`${host} is a public mirror of ${of}`, () => {
+    assert.equal(publicMirrorOf(host), of)
+    assert.ok(isPublicRegistry(host))
+  })
+}
 
 test('a domain is compared without regard to case, with regard to its port', () => {
   assert.ok(sameDomain('Host.corp:5000', 'host.corp:5000'))

@@ -63,6 +63,28 @@ test('a name that spells out a configured registry means that one', () => {
   assert.deepEqual(serving(entries, 'other.corp'), ['other.corp'])
 })
 
+test('a name that spells out a configured private registry means that one and the offline one, by priority', () => {
+  const offline = entry('sealos.hub:5000', { priority: 1000, offline: true })
+  const own = entry('registry.corp:5000', { priority: 500 })
+  const first = entry('fast.corp', { priority: 1200 })
+  const mirror = entry('mirror.corp', { priority: 400 })
+  const entries = [first, offline, own, mirror]
+
+  assert.deepEqual(serving(entries, 'registry.corp:5000'), [
+    'sealos.hub:5000',
+    'registry.corp:5000',
+  ])
+  assert.deepEqual(serving(entries, 'fast.corp'), ['fast.corp', 'sealos.hub:5000'])
+})
+
+test('a name that spells out the offline registry means that one alone', () => {
+  const offline = entry('sealos.hub:5000', { priority: 1000, offline: true })
+
+  assert.deepEqual(serving([offline, entry('other.corp')], 'sealos.hub:5000'), ['sealos.hub:5000'])
+  const project = entry('harbor.corp/proxy', { priority: 1000, offline: true })
+  assert.deepEqual(serving([project, entry('other.corp')], 'harbor.corp'), [])
+})
+
 test('of the entries that name upstreams the longest pattern decides', () => {
   const entries = [
     entry('a.corp', { upstreams: ['*.io'] }),
@@ -138,7 +160,12 @@ test('mirrorsOnly rules out the origin, also one that is configured', () => {
 })
 
 test('every name of Docker Hub is the same registry, and answers at the same host', () => {
-  for (const name of ['docker.io', 'index.docker.io', 'registry-1.docker.io']) {
+  for (const name of [
+    'docker.io',
+    'index.docker.io',
+    'hub.docker.com',
+    'registry.hub.docker.com',
+  ]) {
     const hub = entry(name)
     const origin = new ConfiguredRegistries([hub], 1).origin('docker.io')
 
