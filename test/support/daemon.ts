@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dump } from 'js-yaml'
@@ -13,8 +13,11 @@ export const MAIN: readonly string[] =
   process.env['NODE_V8_COVERAGE'] === undefined
     ? [fileURLToPath(new URL('../../dist/src/main.js', import.meta.url))]
     : ['--import', 'tsx', fileURLToPath(new URL('../../src/main.ts', import.meta.url))]
-/** As `npm start` and the unit file run it. */
-const HEAP = ['--max-semi-space-size=2', '--max-old-space-size=192']
+/** As bin/image-resolver runs it. */
+const HEAP: readonly string[] =
+  readFileSync(new URL('../../bin/image-resolver', import.meta.url), 'utf8').match(
+    /--max\S+=\d+/g,
+  ) ?? []
 /** Of the inspector, which sleeps until a test wakes it. */
 const INSPECTOR = ['--inspect-port=127.0.0.1:0']
 const START_LIMIT_MS = 20_000

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { connect } from 'node:net'
+import { join, resolve } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { startProgram } from '../support/program.ts'
+import { temporaryFolder } from '../support/stack.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const NAME = 'image-resolver'
+const LIMIT_MS = 30_000
+
+/** A folder in which the package is installed as its tarball has it. */
+function installed(t: TestContext): { readonly folder: string; readonly home: string } {
+  const folder = temporaryFolder(t)
+  // Without its scripts: `prepare` would build under the feet of the other tests.
+  const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder]
+  execFileSync('npm', pack, { cwd: ROOT, env: npmEnvironment(folder) })
+  const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
+  const home = join(folder, 'node_modules', 'image-resolver')
+  mkdirSync(home, { recursive: true })
+  execFileSync('tar', ['-xzf', join(folder, tarball), '-C', home, '--strip-components=1'])
+  // Its dependencies, which need the network.
+  symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'))
+  const bin = join(folder, 'node_modules', '.bin')
+  mkdirSync(bin)
+  const program = join(home, JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')).bin[NAME])
+  chmodSync(program, 0o755)
+  symlinkSync(program, join(bin, NAME))
+  return { folder, home }
+}
+
+function npmEnvironment(folder: string): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env['PATH'] ?? '',
+    HOME: folder,
+    npm_config_cache: join(folder, 'cache'),
+    npm_config_update_notifier: 'false',
+  }
+}
+
+function configuration(folder: string): string {
+  const file = join(folder, 'image-resolver.yaml')
+  const http = { listen: `unix://${join(folder, 'http.sock')}` }
+  const config = { shim: join(folder, 'shim.sock'), cri: join(folder, 'none.sock'), http }
+  // JSON is YAML.
+  writeFileSync(file, JSON.stringify({ ...config, image: folder }))
+  return file
+}
+
+function listens(socket: string): Promise<boolean> {
+  return new Promise((settle) => {
+    const connection = connect(socket)
+    connection.once('connect', () => {
+      connection.destroy()
+      settle(true)
+    })
+    connection.once('error', () => settle(false))
+  })
+}
+
+test('SIGTERM to npm start ends the service, and npm with it', async (t) => {
+  const folder = temporaryFolder(t)
+  const args = ['start', '--silent', '--', '--config', configuration(folder)]
+  const program = startProgram('npm', args, { HOME: folder, npm_config_update_notifier: 'false' })
+  const [, pid = ''] = await program.line(/"pid":(\d+).*HTTP is served/, LIMIT_MS)
+  t.after(() => {
+    try {
+      process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // It has ended, as it should.
+    }
+  })
+  assert.ok(await listens(join(folder, 'http.sock')))
+
+  process.kill(program.pid, 'SIGTERM')
+  await program.line(/"msg":"ending"/, LIMIT_MS)
+  await program.ended()
+
+  assert.equal(await listens(join(folder, 'http.sock')), false)
+  assert.throws(() => process.kill(Number(pid), 0), { code: 'ESRCH' })
+})
+
+test('the packed package has its program, which serves', async (t) => {
+  const { folder } = installed(t)
+  const bin = join(folder, 'node_modules', '.bin', 'image-resolver')
+  const parsed = startProgram(bin, ['parse', 'nginx'])
+  const service = startProgram(bin, ['--config', configuration(folder)])
+  t.after(() => service.stop())
+
+  await service.line(/HTTP is served/, LIMIT_MS)
+  await parsed.ended()
+
+  assert.equal(parsed.exitCode(), 0, parsed.output())
+  assert.match(parsed.output(), /docker\.io\/library\/nginx:latest/)
+})
+
+test('the packed package has the client, by its own name and as the package itself', async (t) => {
+  const { folder, home } = installed(t)
+  const script = join(folder, 'ask.mjs')
+  writeFileSync(
+    script,
+    `import { ImageResolverClient } from 'image-resolver/client'
+     import { ImageResolverClient as same } from 'image-resolver'
+     process.stdout.write(String(ImageResolverClient === same && new same() instanceof same))`,
+  )
+  const program = startProgram(process.execPath, [script])
+
+  await program.ended()
+
+  assert.equal(program.output(), 'true')
+  const files = readdirSync(home, { recursive: true, encoding: 'utf8' })
+  assert.ok(files.includes('dist/src/client.d.ts'))
+  assert.deepEqual(
+    files.filter((name) => !name.startsWith('node_modules/') && /\.tsbuildinfo$|^test/.test(name)),
+    [],
+  )
+})
