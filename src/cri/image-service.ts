@@ -2,6 +2,7 @@ import { type Attempt, ResolveError, toResolveError } from '../errors.ts'
 import { isImageId, parseReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
+import { isOutOfReach, UnresolvedError } from '../resolver/unresolved.ts'
 import type { RuntimeError } from '../runtime/call.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
@@ -91,6 +92,7 @@ export class ImageService {
     if (!(await this.#options.names.available())) return giveUp(cannotName(reference))
     const found = await this.#resolve(reference, credentials, caller.signal)
     if (found instanceof ResolveError) {
+      if (!isOutOfReach(found)) return giveUp(found)
       return (await this.#adopt(reference, candidates, caller.signal)) ?? giveUp(found)
     }
     try {
@@ -137,7 +139,8 @@ export class ImageService {
       if (resolution.source !== 'stale') return resolution
       const { attempts } = resolution
       log.warn({ image, attempts }, 'no registry answers; passing the pull on')
-      return new ResolveError('UNAVAILABLE', `${image}: no registry answers`, { attempts })
+      const cause = new ResolveError('UNAVAILABLE', `${image}: no registry answers`, { attempts })
+      return new UnresolvedError(resolution.candidates ?? [], { cause })
     } catch (thrown) {
       const error = toResolveError(thrown)
       if (signal.aborted || onResolveError() === 'reject') throw error

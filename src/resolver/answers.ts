@@ -5,6 +5,7 @@ import type { Credentials } from '../registry/credentials.ts'
 import { type Answer, toAnswer } from './answer.ts'
 import { type Node, NodeView, type Unanswered } from './node-view.ts'
 import type { Resolution, ResolveOptions } from './types.ts'
+import { isOutOfReach } from './unresolved.ts'
 
 /** What the doors need of the resolver. */
 export interface Resolves {
@@ -55,8 +56,8 @@ export class Answers {
 
   /**
    * @param input a reference as people write it: `nginx`, `quay.io/team/app:1`, `nginx@sha256:…`
-   * @returns what the registries say; when all of them failed, what the node has by that name
-   * (`source` is then `node`)
+   * @returns what the registries say; when every one of them was out of reach, what the node has by
+   * that name (`source` is then `node`). One that refuses the image or does not have it has answered.
    * @throws ResolveError NAME_INVALID, PLATFORM_INVALID, and all that Resolver.resolve throws
    */
   async answer(input: string, options: AnswerOptions = {}): Promise<Answer> {
@@ -133,7 +134,8 @@ export class Answers {
     signal: AbortSignal | undefined,
   ): Promise<Answer | undefined> {
     const own = formatPlatform(unanswered.platform) === formatPlatform(this.#options.platform)
-    if (!own || unanswered.error.code === 'CANCELED') return undefined
+    const { error } = unanswered
+    if (!own || error.code === 'CANCELED' || !isOutOfReach(error)) return undefined
     return this.#node?.answer(unanswered, signal)
   }
 }

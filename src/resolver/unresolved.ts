@@ -1,4 +1,10 @@
-import { ResolveError, toResolveError } from '../errors.ts'
+import {
+  type Attempt,
+  type AttemptOutcome,
+  type ErrorCode,
+  ResolveError,
+  toResolveError,
+} from '../errors.ts'
 import type { CandidateReport } from './types.ts'
 
 /** The error of an inquiry, with its whole story. */
@@ -24,4 +30,46 @@ export class UnresolvedError extends ResolveError {
 /** The whole story of what ended in an error; empty where no registry was asked by that very call. */
 export function storyOf(error: ResolveError): readonly CandidateReport[] {
   return error instanceof UnresolvedError ? error.candidates : []
+}
+
+/** After these nothing is known of the image there. */
+const NO_ANSWER: ReadonlySet<AttemptOutcome> = new Set([
+  'unreachable',
+  'server_error',
+  'timeout',
+  'rate_limited',
+  'canceled',
+  'skipped',
+])
+
+/** What kept a registry from being asked may itself be an answer: the origin refused its consent. */
+const REFUSED: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'DENIED', 'MANIFEST_UNKNOWN'])
+
+/**
+ * Whether registries were asked and every one of them was out of reach. One that refused the image
+ * (401, 403), does not have it (404), or has something else has answered, and what lies on the node is
+ * then no answer instead.
+ *
+ * @param reports default: those that the error itself brings
+ */
+export function isOutOfReach(
+  error: ResolveError,
+  reports: readonly Pick<CandidateReport, 'error' | 'outcome'>[] = storyOf(error),
+): boolean {
+  const { attempts } = error
+  return (
+    attempts.length > 0 &&
+    attempts.every(hasNoAnswer) &&
+    !reports.some((report) => report.outcome === 'skipped' && isRefusal(report.error?.code))
+  )
+}
+
+/** An address that is never dialled was not asked either. */
+function hasNoAnswer({ outcome, status, step }: Attempt): boolean {
+  const isNotDialled = outcome === 'denied' && step === 'connect' && status === undefined
+  return NO_ANSWER.has(outcome) || isNotDialled
+}
+
+function isRefusal(code: ErrorCode | undefined): boolean {
+  return code !== undefined && REFUSED.has(code)
 }

@@ -37,7 +37,7 @@ export function createClaimRepair(options: ClaimRepairOptions): () => Promise<vo
       const image = await table.get(name)
       isThere = image !== undefined
       if (image === undefined) return
-      if (isPinned(image)) claim.keep()
+      if (isPinned(image) || (await table.holdsOthers(name))) claim.keep()
       const { target } = image
       for (const each of wanted) {
         const digest = each.split('@')[1] ?? target.digest

@@ -17,6 +17,8 @@ export interface ContainerdNamesOptions {
   readonly table: NameTable
   /** ImageStatus of the runtime. */
   readonly imageStatus: (image: string) => Promise<NodeImage | undefined>
+  /** Whether all content of an image is there: what its name stands for, and its ID. */
+  readonly isComplete: (target: string, imageId: string) => Promise<boolean>
   /** Forgets what is known of the runtime when its connection is lost. */
   readonly onLost: (listener: () => void) => void
   /** Pulls under way, so that what an interrupted one leaves is found again; default: none. */
@@ -35,7 +37,7 @@ export interface ContainerdNamesOptions {
  * socket.
  */
 export function createContainerdNames(options: ContainerdNamesOptions): ImageNames {
-  const { table, imageStatus, journal = NO_JOURNAL, log } = options
+  const { table, imageStatus, isComplete, journal = NO_JOURNAL, log } = options
   const { limitMs = 5_000, now = () => performance.now(), wait = sleep } = options
   const claims = createClaims(
     async (name) => (await table.get(name)) !== undefined && !(await journal.has(name)),
@@ -107,7 +109,8 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       }
       await give(wanted, image.target)
       if (wanted.length > 0) claim.named()
-      if (wanted.includes(mirrorName) || isPinned(image)) claim.keep()
+      const mustStay = wanted.includes(mirrorName) || isPinned(image)
+      if (mustStay || (await table.holdsOthers(mirrorName))) claim.keep()
     } finally {
       end = await claim.leave()
       if (end === 'gone' || end === 'kept') journal.done(mirrorName)
@@ -129,7 +132,9 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
     withClaim,
     name: async (existing, wanted, { signal } = {}) => {
       const image = await table.get(existing)
-      if (image === undefined) return false
+      const known = image && (await imageStatus(existing))
+      if (image === undefined || known === undefined) return false
+      if (!(await isComplete(image.target.digest, known.id))) return false
       await give(wanted, image.target)
       await settle((shown) => hasAll(shown, wanted), wanted, signal)
       return true

@@ -39,7 +39,14 @@ export interface NameTable {
   update(name: string, target: NameTarget): Promise<boolean>
   /** False: there was no such name. */
   delete(name: string): Promise<boolean>
+  /**
+   * Whether other names live only as long as this one: images that were imported with more than one
+   * reference since containerd 2.4 have the label `containerd.io/gc.bref.image` with it.
+   */
+  holdsOthers(name: string): Promise<boolean>
 }
+
+const HELD_BY = 'labels."containerd.io/gc.bref.image"'
 
 /** containerd's, of the images that belong to Kubernetes. */
 export function createNameTable(channel: RuntimeChannel): NameTable {
@@ -92,6 +99,11 @@ export function createNameTable(channel: RuntimeChannel): NameTable {
         false,
         call('Delete', { name }).then(() => true),
       ),
+    holdsOthers: async (name) => {
+      const filters = [`${HELD_BY}==${JSON.stringify(name)}`]
+      const { images } = await call<{ images: readonly ImageName[] }>('List', { filters })
+      return images.length > 0
+    },
   }
 }
 

@@ -5,7 +5,9 @@ import { createAliases } from './aliases.ts'
 import { openRuntimeChannel } from './channel.ts'
 import { openClaimJournal } from './claim-journal.ts'
 import { createContainerdNames } from './containerd-names.ts'
+import { type ContentStore, createContentStore } from './content.ts'
 import { type CriClient, createCriClient } from './cri-client.ts'
+import { isComplete } from './image-content.ts'
 import { createNameTable } from './name-table.ts'
 import { createNaming } from './naming.ts'
 import type { Aliases, CriVersion, ImageNames } from './types.ts'
@@ -18,6 +20,8 @@ export interface Runtime {
   readonly cri: CriClient
   readonly names: ImageNames
   readonly aliases: Aliases
+  /** Offered by containerd alone. */
+  readonly content: ContentStore
   close(): void
 }
 
@@ -36,9 +40,11 @@ export function openRuntime({ path, version, stateFolder, logger }: RuntimeOptio
   const channel = openRuntimeChannel(path)
   const onLost = (listener: () => void): void => channel.onLost(listener)
   const cri = createCriClient(channel, version)
+  const content = createContentStore(channel)
   const containerd = createContainerdNames({
     table: createNameTable(channel),
     imageStatus: (image) => cri.imageStatus(image),
+    isComplete: (target, id) => isComplete(content, target, id),
     onLost,
     journal: openClaimJournal(stateFolder, logger),
     log: logger,
@@ -47,5 +53,5 @@ export function openRuntime({ path, version, stateFolder, logger }: RuntimeOptio
   const aliasNames = createAliasNames({ store, imageStatus: cri.imageStatus })
   const naming = createNaming({ containerd, aliases: aliasNames, onLost })
   const { aliases, named } = createAliases({ channel, cri, store, aliasNames, naming })
-  return { path, cri: named, names: naming, aliases, close: () => channel.close() }
+  return { path, cri: named, names: naming, aliases, content, close: () => channel.close() }
 }

@@ -50,9 +50,10 @@ export interface ImageNames {
 
   /**
    * Gives wanted names to an image that is in the runtime under another one, or under its ID, and
-   * takes none away.
+   * takes none away. Where the runtime lets its content be looked at, never to an image that lacks
+   * some of it: by a name of its own it would be used, and would not start.
    *
-   * @returns false when the runtime has no such name
+   * @returns false when the runtime has no such name, or not the whole image
    * @throws as withClaim
    */
   name(existing: string, wanted: readonly string[], options?: NamingOptions): Promise<boolean>

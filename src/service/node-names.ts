@@ -5,7 +5,9 @@ import type { RegistryEntry } from '../registry/entry.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import { openRuntimeChannel } from '../runtime/channel.ts'
 import { createContainerdNames } from '../runtime/containerd-names.ts'
+import { createContentStore } from '../runtime/content.ts'
 import { createCriClient } from '../runtime/cri-client.ts'
+import { isComplete } from '../runtime/image-content.ts'
 import { createNameTable } from '../runtime/name-table.ts'
 import type { NodeImage } from '../runtime/types.ts'
 import { unreachable } from '../runtime/unreachable.ts'
@@ -34,9 +36,11 @@ export async function openNodeNames(place: ConfigPlace): Promise<NodeNames> {
   }
   const channel = openRuntimeChannel(path)
   const cri = createCriClient(channel, config.version)
+  const content = createContentStore(channel)
   const names = createContainerdNames({
     table: createNameTable(channel),
     imageStatus: (image) => cri.imageStatus(image),
+    isComplete: (target, id) => isComplete(content, target, id),
     onLost: (listener) => channel.onLost(listener),
     log: silentLogger(),
   })

@@ -260,6 +260,7 @@ async function startNode(t: TestContext, version?: CriVersion) {
   const table = createNameTable(channel)
   const warnings: unknown[] = []
   const names = createContainerdNames({
+    isComplete: async () => true,
     table,
     imageStatus: cri.imageStatus,
     onLost: channel.onLost,

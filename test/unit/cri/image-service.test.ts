@@ -34,6 +34,16 @@ function runtimeError(details: string, code = status.UNKNOWN): ServiceError {
   return error
 }
 
+function unresolved(...outcomes: readonly Attempt['outcome'][]): ResolveError {
+  const attempts = outcomes.map((outcome, index) => ({
+    registry: `m${index + 1}:5000`,
+    step: 'manifest' as const,
+    outcome,
+    ms: 1,
+  }))
+  return new ResolveError('UNAVAILABLE', 'nobody has it', { attempts })
+}
+
 interface Claimed {
   readonly mirrorName: string
   readonly wanted: readonly string[]
@@ -320,7 +330,7 @@ test('when resolving fails the request goes on as it came, or is refused if so c
 
 test("when nobody answers, what is on the node under a mirror's name is named and used", async () => {
   const scene = new Scene()
-  scene.resolveError = new ResolveError('UNAVAILABLE', 'all down')
+  scene.resolveError = unresolved('unreachable', 'timeout', 'server_error')
   scene.present = 'on-node'
   scene.onNode = ['m2:5000/library/nginx:latest', `m2:5000/library/nginx@${D}`]
 
@@ -338,7 +348,7 @@ test("when nobody answers, what is on the node under a mirror's name is named an
 
 test('when nobody answers, a pinned image is found on the node by its digest alone', async () => {
   const scene = new Scene()
-  scene.resolveError = new ResolveError('UNAVAILABLE', 'all down')
+  scene.resolveError = unresolved('unreachable', 'timeout', 'server_error')
   scene.present = 'on-node'
   scene.onNode = [`m1:5000/library/nginx@${D}`]
 
@@ -349,9 +359,48 @@ test('when nobody answers, a pinned image is found on the node by its digest alo
   ])
 })
 
+for (const refusal of ['not_found', 'unauthorized', 'denied', 'unsupported', 'invalid'] as const) {
+  test(`what is on the node is not used where a registry said ${refusal}, whatever the others`, async () => {
+    for (const outcomes of [[refusal], ['unreachable', refusal, 'timeout']] as const) {
+      const scene = new Scene()
+      scene.resolveError = unresolved(...outcomes)
+      scene.present = 'on-node'
+      scene.onNode = ['m2:5000/library/nginx:latest', `m2:5000/library/nginx@${D}`]
+
+      await scene.pull()
+
+      assert.deepEqual(scene.named, [])
+      assert.deepEqual(scene.images, ['nginx'])
+    }
+  })
+}
+
+test('what is on the node is used while registries rest, ask for quiet, or are silent', async () => {
+  for (const outcome of ['skipped', 'rate_limited', 'canceled'] as const) {
+    const scene = new Scene()
+    scene.resolveError = unresolved(outcome, 'unreachable')
+    scene.present = 'on-node'
+    scene.onNode = ['m2:5000/library/nginx:latest', `m2:5000/library/nginx@${D}`]
+
+    assert.equal(pulledImage(await scene.pull()), 'on-node')
+  }
+})
+
+test('an image that could not be pulled by its old answer is not adopted after a refusal either', async () => {
+  const scene = new Scene()
+  scene.source = 'stale'
+  scene.attempts = unresolved('rate_limited', 'unauthorized').attempts
+  scene.present = 'on-node'
+  scene.onNode = ['m2:5000/library/nginx:latest', `m2:5000/library/nginx@${D}`]
+
+  await scene.pull()
+
+  assert.deepEqual(scene.named, [])
+})
+
 test('what the node finds by the beginning of an ID is not taken for the image', async () => {
   const scene = new Scene()
-  scene.resolveError = new ResolveError('UNAVAILABLE', 'all down')
+  scene.resolveError = unresolved('unreachable', 'timeout', 'server_error')
   scene.present = 'on-node'
   scene.onNode = ['docker.io/library/nginx:latest']
 
@@ -522,7 +571,7 @@ test('where `mirrorsOnly` rules out the origin, neither a failed answer nor a la
 test('what a mirror that is not trusted left on the node is not given to everybody', async () => {
   const scene = new Scene()
   scene.candidates = [{ ...M1, entry: entry('m1:5000', { trusted: false }) }, ORIGIN]
-  scene.resolveError = new ResolveError('UNAVAILABLE', 'all down')
+  scene.resolveError = unresolved('unreachable', 'timeout', 'server_error')
   scene.present = 'on-node'
   scene.onNode = ['m1:5000/library/nginx:latest']
 

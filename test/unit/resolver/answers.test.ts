@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ResolveError } from '../../../src/errors.ts'
+import { type ErrorCode, ResolveError } from '../../../src/errors.ts'
 import type { Reference } from '../../../src/reference/reference.ts'
 import { Answers } from '../../../src/resolver/answers.ts'
 import type { Node } from '../../../src/resolver/node-view.ts'
-import type { Resolution, ResolveOptions } from '../../../src/resolver/types.ts'
+import type { CandidateReport, Resolution, ResolveOptions } from '../../../src/resolver/types.ts'
+import { UnresolvedError } from '../../../src/resolver/unresolved.ts'
 import type { NodeImage } from '../../../src/runtime/types.ts'
 import { AMD64, digestOf, identity } from '../../support/resolver.ts'
 
@@ -149,6 +150,55 @@ test('when every registry failed the node answers, and says so', async () => {
       'tag docker.io docker.io/library/nginx:latest',
     ],
   )
+})
+
+test('the node does not answer for a registry that did, be it with a no', async () => {
+  for (const [code, outcome] of [
+    ['UNAUTHORIZED', 'unauthorized'],
+    ['DENIED', 'denied'],
+    ['MANIFEST_UNKNOWN', 'not_found'],
+    ['PLATFORM_UNKNOWN', 'not_found'],
+    // The most telling of several errors is that of another registry.
+    ['UNAVAILABLE', 'unauthorized'],
+    ['TOOMANYREQUESTS', 'not_found'],
+  ] as const) {
+    const refused = new ResolveError(code, 'no', {
+      attempts: [...down.attempts, { registry: 'm2', step: 'manifest', outcome, ms: 1 }],
+    })
+    const { answers, askedNode } = scene(refused, IMAGE)
+
+    await assert.rejects(answers.answer('nginx'), refused)
+
+    assert.deepEqual(askedNode, [])
+  }
+})
+
+test('the node answers where the only other place is at an address that is never dialled', async () => {
+  const notDialled = { registry: 'm2', step: 'connect', outcome: 'denied', ms: 1 } as const
+  const attempts = [...down.attempts, notDialled]
+
+  const { answers } = scene(new ResolveError('DENIED', 'all down', { attempts }), IMAGE)
+
+  assert.equal((await answers.answer('nginx')).source, 'node')
+})
+
+test('the node does not answer where the origin refused its consent to ask a mirror', async () => {
+  const attempts = [
+    { registry: 'm1', step: 'connect', outcome: 'skipped', ms: 0, message: 'not asked' },
+  ] as const
+  const reports = (code: ErrorCode) => {
+    const [report] = RESOLUTION.candidates as readonly [CandidateReport]
+    return [{ ...report, outcome: 'skipped' as const, error: { code, message: 'not asked' } }]
+  }
+  const refused = new UnresolvedError(reports('UNAUTHORIZED'), {
+    cause: new ResolveError('UNAUTHORIZED', 'no consent', { attempts }),
+  })
+  const silent = new UnresolvedError(reports('UNAVAILABLE'), {
+    cause: new ResolveError('UNAVAILABLE', 'no consent', { attempts }),
+  })
+
+  await assert.rejects(scene(refused, IMAGE).answers.answer('nginx'), refused)
+  assert.equal((await scene(silent, IMAGE).answers.answer('nginx')).source, 'node')
 })
 
 test('the registries’ own error comes back when the node has nothing either, or is away', async () => {

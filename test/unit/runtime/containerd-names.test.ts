@@ -259,6 +259,40 @@ test('a name by which containerd pins an image is never taken away', async () =>
   assert.equal(node.entries.size, 0)
 })
 
+test("a mirror's name stays as long as names that were imported with it hang on it", async () => {
+  for (const left of [[], [[MIRROR, [TAG]]]] as const) {
+    const node = scriptedNode({ left })
+    const pull = async () => {
+      node.put(MIRROR, DIGEST)
+      node.put('docker.io/library/other:1', DIGEST, { 'containerd.io/gc.bref.image': MIRROR })
+      return 'id-of-d'
+    }
+
+    if (left.length === 0) await node.names.withClaim(MIRROR, pull, [TAG])
+    else {
+      await pull()
+      await node.names.available()
+      await until(() => node.entries.size === 0)
+    }
+
+    assert.ok(node.table.has(TAG))
+    assert.ok(node.table.has(MIRROR))
+  }
+})
+
+test('an image of which some content is missing gets no name', async () => {
+  const node = scriptedNode()
+  node.put(MIRROR, DIGEST)
+  node.lacking.add(DIGEST)
+
+  const lacking = await node.names.name(MIRROR, [TAG])
+  node.lacking.clear()
+  const whole = await node.names.name(MIRROR, [TAG])
+
+  assert.deepEqual([lacking, whole], [false, true])
+  assert.deepEqual(node.changes, [`create ${TAG}`])
+})
+
 /** Repairs are waited for by nobody; they end within some turns of the event loop. */
 async function until(isTrue: () => boolean): Promise<void> {
   for (let turn = 0; turn < 100 && !isTrue(); turn += 1) await new Promise(setImmediate)
@@ -277,6 +311,7 @@ function scriptedNode(
   const waitsMs: number[] = []
   const warnings: unknown[] = []
   const hooks = new Map<string, () => unknown>()
+  const lacking = new Set<string>()
   let lost = () => {}
   let nowMs = 0
   let looks = 0
@@ -316,6 +351,8 @@ function scriptedNode(
       changes.push(`delete ${name}`)
       return rows.delete(name)
     },
+    holdsOthers: async (name) =>
+      [...rows.values()].some(({ labels }) => labels['containerd.io/gc.bref.image'] === name),
   }
   const imageStatus = async (name: string): Promise<NodeImage | undefined> => {
     looks += 1
@@ -344,6 +381,7 @@ function scriptedNode(
   const names = createContainerdNames({
     table,
     imageStatus,
+    isComplete: async (target) => !lacking.has(target),
     onLost: (listener) => {
       lost = listener
     },
@@ -369,6 +407,8 @@ function scriptedNode(
     warnings,
     put,
     pull,
+    /** Digests of which not all content is there. */
+    lacking,
     before: (call: 'update' | 'delete', run: () => unknown) => hooks.set(call, run),
     loseConnection: () => lost(),
     probes: () => probes,

@@ -8,6 +8,11 @@ const SERVICES = [
   ['runtime/v1alpha2/image.proto', 'runtime.v1alpha2.ImageService'],
   ['runtime/v1alpha2/image.proto', 'runtime.v1alpha2.RuntimeService'],
   ['containerd/services/images/v1/images.proto', 'containerd.services.images.v1.Images'],
+  ['containerd/services/content/v1/content.proto', 'containerd.services.content.v1.Content'],
+  [
+    'containerd/services/snapshots/v1/snapshots.proto',
+    'containerd.services.snapshots.v1.Snapshots',
+  ],
   ['imageresolver/v1/imageresolver.proto', 'imageresolver.v1.ImageResolver'],
 ] as const
 

@@ -1,0 +1,201 @@
+import { type ClientDuplexStream, type ClientReadableStream, Metadata, status } from '@grpc/grpc-js'
+import { callUnary, deadlineIn, isRuntimeError, type Method } from './call.ts'
+import type { RuntimeChannel } from './channel.ts'
+import { loadService } from './protos.ts'
+
+/** One call; they are all local. Discarding syncs a file that may be a layer. */
+const LIMIT_MS = 10_000
+const DISCARD_LIMIT_MS = 30_000
+/** Manifests are smaller: registries take none above 4 MiB (distribution-spec, "Pushing manifests"). */
+const READ_BYTES = 4 * 1024 * 1024
+
+/** A blob that is there as a whole. */
+export interface Blob {
+  /** Bytes. */
+  readonly size: number
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** A download under way, or one that was left behind. */
+export interface Ingest {
+  /** `layer-sha256:…`, `manifest-sha256:…`, `index-sha256:…`, `config-sha256:…` */
+  readonly ref: string
+  /** Bytes that came. */
+  readonly offset: number
+  /** Bytes that are expected; 0: not known. */
+  readonly total: number
+}
+
+/**
+ * The runtime's content: blobs by digest, downloads, unpacked layers. Only containerd offers this, on
+ * the socket of CRI; of another runtime every call throws RuntimeError UNIMPLEMENTED.
+ */
+export interface ContentStore {
+  /** @returns undefined: that blob is not there, or not yet as a whole */
+  info(digest: string, signal?: AbortSignal): Promise<Blob | undefined>
+  /** @returns the bytes of a manifest or index; undefined: not there, or more than 4 MiB */
+  read(digest: string, signal?: AbortSignal): Promise<Buffer | undefined>
+  ingests(signal?: AbortSignal): Promise<readonly Ingest[]>
+  hasSnapshot(snapshotter: string, key: string, signal?: AbortSignal): Promise<boolean>
+  /**
+   * Discards what was written for a ref and never committed, also where this namespace has lost sight
+   * of it: opening a writer brings it back. The writer's lock is held until the ref is discarded, so
+   * that no download can begin in between.
+   *
+   * @returns false: another writer holds the ref, and it was left alone
+   */
+  discard(ref: string): Promise<boolean>
+}
+
+interface WireBlob {
+  readonly size: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+interface WireIngest {
+  readonly ref: string
+  readonly offset: string
+  readonly total: string
+}
+
+/** containerd's, of what belongs to Kubernetes. */
+export function createContentStore({ client }: Pick<RuntimeChannel, 'client'>): ContentStore {
+  const content = loadService(
+    'containerd/services/content/v1/content.proto',
+    'containerd.services.content.v1.Content',
+  )
+  const snapshots = loadService(
+    'containerd/services/snapshots/v1/snapshots.proto',
+    'containerd.services.snapshots.v1.Snapshots',
+  )
+  const metadata = new Metadata()
+  metadata.set('containerd-namespace', 'k8s.io')
+
+  async function call<Response>(
+    definition: unknown,
+    request: object,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
+    const method = definition as Method<object, Response>
+    const options = { metadata, deadline: deadlineIn(LIMIT_MS), ...(signal && { signal }) }
+    return (await callUnary(client, method, request, options)).response
+  }
+
+  async function info(digest: string, signal?: AbortSignal): Promise<Blob | undefined> {
+    const answer = call<{ info: WireBlob }>(content['Info'], { digest }, signal)
+    const found = await unless(status.NOT_FOUND, undefined, answer)
+    return found && { size: Number(found.info.size), labels: found.info.labels }
+  }
+
+  async function discard(ref: string): Promise<boolean> {
+    const { path, requestSerialize, responseDeserialize } = content['Write'] as unknown as Method<
+      object,
+      object
+    >
+    const deadline = deadlineIn(DISCARD_LIMIT_MS)
+    const writer = client.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      metadata,
+      { deadline },
+    )
+    const isLocked = await unless(
+      status.UNAVAILABLE,
+      true,
+      opened(writer, { action: 'STAT', ref }).then(() => false),
+    )
+    if (isLocked) return false
+    try {
+      await unless(status.NOT_FOUND, undefined, call<object>(content['Abort'], { ref }, undefined))
+    } finally {
+      await ended(writer)
+    }
+    return true
+  }
+
+  return {
+    info,
+    read: async (digest, signal) => {
+      const blob = await info(digest, signal)
+      if (blob === undefined || blob.size > READ_BYTES) return undefined
+      const { path, requestSerialize, responseDeserialize } = content['Read'] as unknown as Method<
+        object,
+        { readonly data: Buffer }
+      >
+      const deadline = deadlineIn(LIMIT_MS)
+      const stream = client.makeServerStreamRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        { digest },
+        metadata,
+        { deadline },
+      )
+      return unless(status.NOT_FOUND, undefined, collected(stream, signal))
+    },
+    ingests: async (signal) => {
+      const answer = await call<{ statuses: readonly WireIngest[] }>(
+        content['ListStatuses'],
+        {},
+        signal,
+      )
+      return answer.statuses.map(({ ref, offset, total }) => ({
+        ref,
+        offset: Number(offset),
+        total: Number(total),
+      }))
+    },
+    hasSnapshot: (snapshotter, key, signal) =>
+      unless(
+        status.NOT_FOUND,
+        false,
+        call<{ info: { kind: string } }>(snapshots['Stat'], { snapshotter, key }, signal).then(
+          (answer) => answer.info.kind === 'COMMITTED',
+        ),
+      ),
+    discard,
+  }
+}
+
+async function collected(
+  stream: ClientReadableStream<{ readonly data: Buffer }>,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  const cancel = (): void => stream.cancel()
+  signal?.addEventListener('abort', cancel, { once: true })
+  try {
+    const parts: Buffer[] = []
+    for await (const { data } of stream) parts.push(data)
+    return Buffer.concat(parts)
+  } finally {
+    signal?.removeEventListener('abort', cancel)
+  }
+}
+
+/** Resolves with the server's first answer, by which the ref is locked for this stream. */
+function opened(writer: ClientDuplexStream<object, object>, first: object): Promise<void> {
+  return new Promise((resolve, reject) => {
+    writer.once('data', () => resolve())
+    writer.on('error', reject)
+    writer.write(first)
+  })
+}
+
+/** The lock is gone when the server has ended the stream. Its last word changes nothing any more. */
+function ended(writer: ClientDuplexStream<object, object>): Promise<void> {
+  return new Promise((resolve) => {
+    writer.once('status', () => resolve())
+    writer.resume()
+    writer.end()
+  })
+}
+
+async function unless<T, U>(code: status, instead: U, outcome: Promise<T>): Promise<T | U> {
+  try {
+    return await outcome
+  } catch (error) {
+    if (isRuntimeError(error) && error.code === code) return instead
+    throw error
+  }
+}
