@@ -30,10 +30,11 @@ function plainName({ name }: RegistryEntry): string {
  * registry; two prefixes on one host are two, and so are two sets of upstreams.
  */
 export function servesKey(entry: RegistryEntry): string {
-  const { endpoint, upstreams, exceptUpstreams = [], path = '{path}' } = entry
+  const { endpoint, upstreams, exceptUpstreams = [], path = '{path}', rewrite } = entry
   const { host, prefix, root = '' } = endpoint
   const served = upstreams === undefined ? undefined : [...upstreams].sort()
-  return JSON.stringify([canonicalDomain(host), prefix, root, path, served, exceptUpstreams])
+  const kept = [prefix, root, path, rewrite?.rules]
+  return JSON.stringify([canonicalDomain(host), ...kept, served, exceptUpstreams])
 }
 
 function byAskingOrder(a: RegistryEntry, b: RegistryEntry): number {

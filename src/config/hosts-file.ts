@@ -3,7 +3,8 @@ import { parse, TomlError } from 'smol-toml'
 import { ResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
 import type { EndpointTls } from '../registry/endpoint.ts'
-import type { Capability } from '../registry/entry.ts'
+import type { Capability, RepositoryRewrite } from '../registry/entry.ts'
+import { parseRewrite } from './hosts-rewrite.ts'
 import { type HostUrl, parseHostUrl } from './hosts-url.ts'
 import { joinPath } from './path.ts'
 
@@ -24,6 +25,7 @@ export interface ServerRule {
   readonly capabilities: readonly Capability[]
   readonly tls?: EndpointTls
   readonly headers?: Readonly<Record<string, string>>
+  readonly rewrite?: RepositoryRewrite
 }
 
 export interface HostRule extends ServerRule {
@@ -40,6 +42,7 @@ const FIELDS: ReadonlySet<string> = new Set([
   'override_path',
   'header',
   'dial_timeout',
+  'rewrite',
 ])
 const MAX_HOSTS = 64
 /** Of a list, and headers of one host. */
@@ -59,35 +62,68 @@ const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const OWN_HEADERS = /^(?:host|connection|content-length|transfer-encoding|upgrade|te|expect)$/i
 
 /**
- * Reads a hosts.toml (containerd, docs/hosts.md).
+ * Reads a hosts.toml (containerd, docs/hosts.md). A host with a key that is not known is left out:
+ * builds of containerd have keys of their own, and one of them may say that the host keeps another
+ * image by that path.
  *
  * @param folder where it lies; paths in it start there
  * @throws ResolveError CONFIG_INVALID for the first mistake, with its place; never a header's value
  */
-export function parseHostsFile(text: string, folder: string): HostsFile {
+export async function parseHostsFile(text: string, folder: string): Promise<HostsFile> {
   const root = parseToml(text)
   const { server, host = {}, ...own } = root
   const notes: string[] = []
   if (!isTable(host)) throw invalid('host', 'expected tables, [host."https://mirror.corp"]')
   const written = Object.entries(host)
   if (written.length > MAX_HOSTS) throw invalid('host', `more than ${MAX_HOSTS} hosts`)
-  const hosts = written.map(([name, table]): HostRule => {
+  const hosts: HostRule[] = []
+  for (const [name, table] of written) {
     const path = `host.${quote(name)}`
     if (!isTable(table)) throw invalid(path, 'expected a table')
     const url = parseHostUrl(name, table['override_path'] === true, path)
-    return { url, ...readRule(table, path, folder, notes) }
-  })
+    const rule = readRule(table, path, folder, notes)
+    const rewrite = await readRewrite(table, path, notes)
+    if (rewrite !== undefined) hosts.push({ url, ...rule, ...rewrite })
+  }
   const rule = readRule(own, '', folder, notes)
-  if (server === undefined || server === '') return { hosts, server: rule, notes }
+  if (server === undefined || server === '') {
+    for (const key of unknownKeys(own)) notes.push(`${joinPath('', key)}: not read here`)
+    return { hosts, server: rule, notes }
+  }
   if (typeof server !== 'string') throw invalid('server', 'expected a URL')
   const url = parseHostUrl(server, own['override_path'] === true, 'server')
-  return { hosts, server: { url, ...rule }, notes }
+  const rewrite = await readRewrite(own, 'server', notes)
+  if (rewrite === undefined) return { hosts, server: { capabilities: BOTH }, notes }
+  return { hosts, server: { url, ...rule, ...rewrite }, notes }
+}
+
+function unknownKeys(table: Table): readonly string[] {
+  return Object.keys(table).filter((key) => !FIELDS.has(key))
+}
+
+/** Undefined: where this host keeps an image is not known, so that it cannot be asked. */
+async function readRewrite(
+  table: Table,
+  path: string,
+  notes: string[],
+): Promise<Pick<ServerRule, 'rewrite'> | undefined> {
+  const unknown = unknownKeys(table)
+  if (unknown.length > 0) {
+    const keys = unknown.map((key) => joinPath('', key)).join(', ')
+    notes.push(`${path}: left out, since ${keys} is not known here and may mean another image`)
+    return undefined
+  }
+  try {
+    const { rewrite } = table
+    return rewrite === undefined ? {} : { rewrite: await parseRewrite(rewrite, `${path}.rewrite`) }
+  } catch (thrown) {
+    if (!(thrown instanceof ResolveError)) throw thrown
+    notes.push(`${path}: left out: ${thrown.message}`)
+    return undefined
+  }
 }
 
 function readRule(table: Table, path: string, folder: string, notes: string[]): ServerRule {
-  for (const key of Object.keys(table)) {
-    if (!FIELDS.has(key)) notes.push(`${joinPath(path, key)}: not read here`)
-  }
   const at = (key: string): string => (path === '' ? key : `${path}.${key}`)
   const skipVerify = readBoolean(table['skip_verify'], at('skip_verify'))
   readBoolean(table['override_path'], at('override_path'))

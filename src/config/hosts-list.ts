@@ -30,14 +30,19 @@ export function hostsOf(
   const rules = united(server === undefined ? file.hosts : [...file.hosts, server])
   const isOrigin = (rule: HostRule): boolean =>
     domain !== undefined && isRegistryOf(domain, rule.url)
+  // Of a registry's own images the name says where they are (k3s-io/k3s#7007).
+  const own = rules.filter((rule) => isOrigin(rule) && rule.rewrite !== undefined)
+  if (own.length > 0) note('rewrite: not used for the registry that images are named after')
   const isMirrored = file.server.url !== undefined && !rules.some(isOrigin)
   if (isMirrored && domain === undefined) {
     note('server: asked before the registries that images are named after, not instead of them')
   }
   // Without `server` the registry itself comes last and may do everything, whatever a host's rule says.
-  const complete = rules.map((rule) =>
-    isOrigin(rule) && file.server.url === undefined ? { ...rule, capabilities: BOTH } : rule,
-  )
+  const complete = rules
+    .filter((rule) => !own.includes(rule))
+    .map((rule) =>
+      isOrigin(rule) && file.server.url === undefined ? { ...rule, capabilities: BOTH } : rule,
+    )
   const last = complete.at(-1)
   if (domain !== undefined && last !== undefined && isOrigin(last) && isKnown(domain, last)) {
     complete.pop()
@@ -71,7 +76,7 @@ function serverRule(
 function united(rules: readonly HostRule[]): readonly HostRule[] {
   const found = new Map<string, HostRule>()
   for (const rule of rules) {
-    const key = JSON.stringify(rule.url)
+    const key = JSON.stringify([rule.url, rule.rewrite])
     const { capabilities } = found.get(key) ?? { capabilities: [] }
     const all = [...capabilities, ...rule.capabilities]
     found.set(key, {
@@ -97,7 +102,7 @@ function isKnown(domain: string, { url, tls, headers, capabilities }: HostRule):
  * what a tag is, and nobody can be sent there.
  */
 function placeOf(
-  { url, tls, headers, capabilities }: HostRule,
+  { url, tls, headers, capabilities, rewrite }: HostRule,
   note: (message: string) => void,
 ): HostPlace | undefined {
   const allowed =
@@ -119,7 +124,7 @@ function placeOf(
     ...(headers === undefined ? {} : { headers }),
     ...(tls === undefined || isPlain ? {} : { tls }),
   }
-  return { endpoint, capabilities: allowed }
+  return { endpoint, capabilities: allowed, ...(rewrite === undefined ? {} : { rewrite }) }
 }
 
 /** Whether containerd has to be told something about this host before it can pull from it by name. */

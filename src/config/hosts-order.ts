@@ -1,5 +1,5 @@
 import { type Endpoint, endpointName } from '../registry/endpoint.ts'
-import type { Capability, RegistryEntry } from '../registry/entry.ts'
+import type { Capability, RegistryEntry, RepositoryRewrite } from '../registry/entry.ts'
 import { canonicalDomain, isPublicRegistry } from '../registry/public-registries.ts'
 import { inAskingOrder } from './asking-order.ts'
 
@@ -14,6 +14,7 @@ export interface HostPlace {
   readonly endpoint: Endpoint
   /** At least one. */
   readonly capabilities: readonly Capability[]
+  readonly rewrite?: RepositoryRewrite
 }
 
 interface Node extends HostPlace {
@@ -98,7 +99,7 @@ function entriesFor(
   lists: readonly HostsList[],
   warn: (message: string) => void,
 ): readonly RegistryEntry[] {
-  const { name, endpoint, capabilities, domains } = node
+  const { name, endpoint, capabilities, rewrite, domains } = node
   const isShared = node.isDefault && !isPublicRegistry(endpoint.host)
   if (node.isDefault && !isShared) {
     warn(`_default: ${name} is public, and is not asked for the names of other registries`)
@@ -109,6 +110,7 @@ function entriesFor(
     priority: 0,
     offline: false,
     ...(capabilities.length === 2 ? {} : { capabilities }),
+    ...(rewrite === undefined ? {} : { rewrite }),
   }
   const named = domains.size === 0 ? [] : [{ ...common, upstreams: [...domains] }]
   if (!isShared) return named

@@ -136,7 +136,7 @@ async function readFolder(
 ): Promise<HostsFile> {
   try {
     const text = (await files.read(posix.join(folder, 'hosts.toml'))) ?? ''
-    if (text !== '' && !isOwnHosts(text)) return parseHostsFile(text, folder)
+    if (text !== '' && !isOwnHosts(text)) return await parseHostsFile(text, folder)
   } catch (thrown) {
     isBroken(messageOf(thrown))
   }

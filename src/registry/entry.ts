@@ -29,6 +29,8 @@ export interface RegistryEntry {
   readonly exceptUpstreams?: readonly string[]
   /** Repository below the prefix, of `{domain}` and `{path}`; default `{path}`. */
   readonly path?: string
+  /** Another path for what is asked for, below the prefix; without `path` beside it. */
+  readonly rewrite?: RepositoryRewrite
   /** Default: both. Without `resolve` it is asked by digest only, without `pull` nobody is sent there. */
   readonly capabilities?: readonly Capability[]
   /**
@@ -38,6 +40,14 @@ export interface RegistryEntry {
   readonly trusted?: boolean
   /** The field of the configuration that led to it; absent: it was written there itself. */
   readonly source?: 'hostsDir' | 'portoshim'
+}
+
+/** Regular expressions over the path of a repository (k3s and rke2, `[host.….rewrite]`). */
+export interface RepositoryRewrite {
+  /** As written, each with what replaces its matches. */
+  readonly rules: readonly (readonly [expression: string, replacement: string])[]
+  /** Where the repository is kept; undefined: the rules contradict each other. */
+  apply(path: string): string | undefined
 }
 
 /** Secrets that live in files beside the configuration; absolute paths, read again when they change. */

@@ -22,10 +22,10 @@ export function candidatesFor(
   const origin = registries.origin(reference.domain)
   const candidates = registries
     .serving(reference)
-    .map((entry) =>
+    .flatMap((entry) =>
       entry === origin.entry
         ? originCandidate(reference, origin, credentials)
-        : mirrorCandidate(reference, entry),
+        : (mirrorCandidate(reference, entry) ?? []),
     )
   const settled = candidates.some((candidate) => candidate.origin)
   if (settled || registries.mirrorsOnly(reference) !== undefined) return candidates
@@ -55,8 +55,9 @@ function may({ entry, origin, registry }: Candidate, what: Capability): boolean 
   return isItself || capabilities.includes(what)
 }
 
-function mirrorCandidate(reference: Reference, entry: RegistryEntry): Candidate {
+function mirrorCandidate(reference: Reference, entry: RegistryEntry): Candidate | undefined {
   const repository = mirrorRepository(reference, entry)
+  if (repository === undefined) return undefined
   return {
     registry: entry.name,
     endpoint: entry.endpoint,

@@ -1,15 +1,34 @@
-import type { RegistryEntry } from '../registry/entry.ts'
+import { COMPONENT, PATH_MAX_LENGTH } from '../reference/grammar.ts'
+import type { RegistryEntry, RepositoryRewrite } from '../registry/entry.ts'
 import type { Repository } from './types.ts'
 
 const BRACKETED = /^\[(?<address>[0-9a-f:.]+)\](?::(?<port>\d+))?$/
 
-/** Where an entry keeps somebody's repository, below `/v2/`: its prefix, then its `path` template. */
-export function mirrorRepository({ domain, path }: Repository, entry: RegistryEntry): string {
-  const { path: template = '{path}', endpoint } = entry
+/**
+ * Where an entry keeps a repository, below `/v2/`: its prefix, then its `path` template or what its
+ * `rewrite` makes of the path. Undefined: nowhere, since that is not the name of a repository.
+ */
+export function mirrorRepository(
+  { domain, path }: Repository,
+  entry: RegistryEntry,
+): string | undefined {
+  const { path: template = '{path}', endpoint, rewrite } = entry
+  if (rewrite !== undefined) return rewritten(path, rewrite, endpoint.prefix)
   const below = template.replace(/\{(domain|path)\}/g, (_whole, field: string) =>
     field === 'domain' ? domainComponent(domain) : path,
   )
-  return endpoint.prefix === '' ? below : `${endpoint.prefix}/${below}`
+  return belowPrefix(endpoint.prefix, below)
+}
+
+function rewritten(path: string, rewrite: RepositoryRewrite, prefix: string): string | undefined {
+  const other = rewrite.apply(path)
+  const repository = other === undefined ? undefined : belowPrefix(prefix, other)
+  if (repository === undefined || repository.length > PATH_MAX_LENGTH) return undefined
+  return repository.split('/').every((part) => COMPONENT.test(part)) ? repository : undefined
+}
+
+function belowPrefix(prefix: string, path: string): string {
+  return prefix === '' ? path : `${prefix}/${path}`
 }
 
 /**

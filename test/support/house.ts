@@ -60,6 +60,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'js-yaml': ['config'],
   'lru-cache': ['resolver', 'registry'],
   pino: ['telemetry'],
+  re2js: ['config'],
   'prom-client': ['telemetry'],
   'smol-toml': ['config'],
   typebox: ['api'],

@@ -49,7 +49,7 @@ test('the files are written where containerd looks for them, and told of', async
   assert.deepEqual(await readdir(join(certs, 'docker.io')), ['hosts.toml'])
   assert.equal(out(), `${hosts('docker.io')}: written\n${hosts('_default')}: written\n`)
   assert.equal(err(), '')
-  const { hosts: [host] = [], server } = parseHostsFile(
+  const { hosts: [host] = [], server } = await parseHostsFile(
     await readFile(hosts('docker.io'), 'utf8'),
     certs,
   )

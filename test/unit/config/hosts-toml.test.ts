@@ -6,6 +6,7 @@ import type { HostsFiles } from '../../../src/config/hosts-files.ts'
 import { type HostsDir, readHostsDir } from '../../../src/config/hosts-toml.ts'
 import { parseReference } from '../../../src/reference/reference.ts'
 import { ConfiguredRegistries } from '../../../src/registry/registries.ts'
+import { candidatesFor } from '../../../src/resolver/candidates.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const DIR = '/etc/containerd/certs.d'
@@ -509,7 +510,6 @@ test('what is written and has no effect here is said', async () => {
       'capabilties = ["pull"]',
       'dial_timeout = "1s"',
       '[host."http://m.corp:80"]',
-      'proxy = "http://proxy:8080"',
       'ca = "m.crt"',
     ].join('\n'),
     'm.corp:80/hosts.toml': '',
@@ -517,10 +517,104 @@ test('what is written and has no effect here is said', async () => {
   })
 
   assert.deepEqual(result.warnings, [
-    `${DIR}/docker.io/hosts.toml: host."http://m.corp:80".proxy: not read here`,
     `${DIR}/docker.io/hosts.toml: capabilties: not read here`,
     `${DIR}/docker.io/hosts.toml: http://m.corp:80: its certificates are not used over http; write https:// if it has TLS`,
     `${DIR}/_default/hosts.toml: server: asked before the registries that images are named after, not instead of them`,
+  ])
+})
+
+/** The places of an image by a hosts.toml for docker.io, as `host/repository`. */
+async function placesOf(image: string, ...lines: readonly string[]): Promise<readonly string[]> {
+  const { entries, mirrorsOnly } = await readDockerHub(...lines)
+  const registries = new ConfiguredRegistries(entries, 1, mirrorsOnly)
+  return candidatesFor(parseReference(image), registries, undefined).map(
+    ({ endpoint, repository }) => `${endpoint.host}/${repository}`,
+  )
+}
+
+test('a rewrite table, as k3s and rke2 write it, says where a host keeps an image', async () => {
+  const lines = [
+    'server = "https://registry-1.docker.io/v2"',
+    'capabilities = ["pull", "resolve", "push"]',
+    '[host."http://10.0.2.2:30080/v2"]',
+    '  capabilities = ["pull", "resolve"]',
+    '  [host."http://10.0.2.2:30080/v2".rewrite]',
+    '    "^rancher/(.*)" = "oci-dockerhub-proxy/$1"',
+  ]
+
+  assert.deepEqual(await placesOf('rancher/pause:3.6', ...lines), [
+    '10.0.2.2:30080/oci-dockerhub-proxy/pause',
+    'registry-1.docker.io/rancher/pause',
+  ])
+  assert.deepEqual(await placesOf('nginx', ...lines), [
+    '10.0.2.2:30080/library/nginx',
+    'registry-1.docker.io/library/nginx',
+  ])
+})
+
+test('a rewritten path stands below the prefix of its host', async () => {
+  const places = await placesOf(
+    'nginx',
+    '[host."https://harbor.corp/v2/proxy"]',
+    'override_path = true',
+    '[host."https://harbor.corp/v2/proxy".rewrite]',
+    '"^library/" = "hub/"',
+  )
+
+  assert.deepEqual(places, ['harbor.corp/proxy/hub/nginx', 'registry-1.docker.io/library/nginx'])
+})
+
+test('a host is not asked for an image whose rewritten path is the name of no repository', async () => {
+  for (const rule of ['"^library/" = "Hub/"', '"^library/" = "/"', '"(.*)" = "$1x"', '".*" = ""']) {
+    const places = await placesOf(
+      'nginx',
+      '[host."https://m.corp"]',
+      '[host."https://m.corp".rewrite]',
+      rule,
+    )
+
+    assert.deepEqual(places, ['registry-1.docker.io/library/nginx'], rule)
+  }
+})
+
+test('the registry that an image is named after is asked for it by that name, whatever a rewrite says', async () => {
+  const lines = ['[host."https://registry-1.docker.io".rewrite]', '"(.*)" = "evil/$1"']
+
+  assert.deepEqual(await placesOf('nginx', ...lines), ['registry-1.docker.io/library/nginx'])
+  const { warnings } = await readDockerHub(...lines)
+  assert.deepEqual(warnings, [
+    `${DIR}/docker.io/hosts.toml: rewrite: not used for the registry that images are named after`,
+  ])
+})
+
+const UNSURE: readonly [line: string, message: RegExp][] = [
+  ['[[host."https://m.corp".rewrite]]\nregex = "^a"\nreplace = "b"', /rewrite: expected a table/],
+  ['[host."https://m.corp".rewrite]\n"(" = "b"', /not a Go regular expression/],
+  ['[host."https://m.corp"]\nprefix = "proxy"', /prefix is not known here and may mean another/],
+  ['[host."https://m.corp".auth]\nusername = "u"', /auth is not known here/],
+]
+
+for (const [line, message] of UNSURE) {
+  test(`a host with ${JSON.stringify(line)} is left out, for it may keep another image there`, async () => {
+    const lines = [line, '[host."https://other.corp"]']
+
+    assert.deepEqual(await placesOf('nginx', ...lines), [
+      'other.corp/library/nginx',
+      'registry-1.docker.io/library/nginx',
+    ])
+    const { warnings } = await readDockerHub(...lines)
+    assert.equal(warnings.length, 1)
+    assert.match(warnings[0] ?? '', /host\."https:\/\/m\.corp": left out/)
+    assert.match(warnings[0] ?? '', message)
+  })
+}
+
+test('a server with a key that is not known is left out, and the registry itself asked in the end', async () => {
+  const lines = ['server = "https://m.corp"', 'prefix = "proxy"', '[host."https://other.corp"]']
+
+  assert.deepEqual(await placesOf('nginx', ...lines), [
+    'other.corp/library/nginx',
+    'registry-1.docker.io/library/nginx',
   ])
 })
 
