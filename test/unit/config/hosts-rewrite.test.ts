@@ -14,8 +14,10 @@ const GO: readonly [expression: string, replacement: string, path: string, expec
   ['^rancher/(.*)', 'mirrorproject/rancher-images/$1', 'library/nginx', 'library/nginx'],
   ['(.*)', 'oci-dockerhub-proxy/$1', 'library/nginx', 'oci-dockerhub-proxy/library/nginx'],
   ['^(.*)$', 'proxy/$1', 'library/nginx', 'proxy/library/nginx'],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is Go's way to name a group.
   ['^(?P<org>[^/]+)/(?P<name>.+)$', '${name}/${org}', 'team/app', 'app/team'],
   ['^(.*)$', '$1x', 'library/nginx', ''],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is Go's way to name a group.
   ['^(.*)$', '${1}x', 'library/nginx', 'library/nginxx'],
   ['^(.*)$', 'a/$2b$$c$', 'library/nginx', 'a/$c$'],
   ['^(.*)$', 'a/$9$0', 'library/nginx', 'a/library/nginx'],
