@@ -70,6 +70,9 @@ export interface FoundManifest {
   readonly registry?: string
 }
 
+/** The wait, in milliseconds, after a TOOMANYREQUESTS that names none. */
+export const DEFAULT_WAIT_MS = 10_000
+
 export interface ErrorDetails {
   readonly cause?: unknown
   readonly attempts?: readonly Attempt[]
@@ -77,7 +80,7 @@ export interface ErrorDetails {
   readonly step?: AttemptStep
   /** HTTP status of the registry's answer. */
   readonly status?: number
-  /** From Retry-After, counted from now, in milliseconds. */
+  /** From Retry-After, counted from now, in milliseconds; 0 to an hour. */
   readonly retryAfterMs?: number
   /** What is there, although it is no image. */
   readonly found?: FoundManifest

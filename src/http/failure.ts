@@ -1,12 +1,9 @@
 import type { ErrorResponse } from '../../api/v1/error.ts'
-import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
+import { DEFAULT_WAIT_MS, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import { toAttemptBody, toFoundBody } from '../resolver/attempt-body.ts'
 import { toCandidateBody } from '../resolver/candidate-body.ts'
 import { storyOf } from '../resolver/unresolved.ts'
 import { httpStatus, type RequestErrorCode, requestStatus } from './status.ts'
-
-/** A registry that says 429 without Retry-After: long enough not to make it worse. */
-const DEFAULT_RETRY_AFTER_SECONDS = 30
 
 /** An error as it goes over the wire. */
 export interface Failure {
@@ -83,9 +80,7 @@ function rejectedRequest(thrown: unknown): Failure | undefined {
 }
 
 function retryAfter(error: ResolveError): Record<string, string> {
-  if (error.retryAfterMs !== undefined) {
-    return { 'retry-after': String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))) }
-  }
-  if (error.code !== 'TOOMANYREQUESTS') return {}
-  return { 'retry-after': String(DEFAULT_RETRY_AFTER_SECONDS) }
+  const fallback = error.code === 'TOOMANYREQUESTS' ? DEFAULT_WAIT_MS : undefined
+  const ms = error.retryAfterMs ?? fallback
+  return ms === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(ms / 1_000))) }
 }

@@ -1,9 +1,10 @@
-import { ResolveError } from '../errors.ts'
+import { ResolveError, toResolveError } from '../errors.ts'
 import { isDigest } from '../reference/digest.ts'
 import { discard, readBody } from './body.ts'
 import { type Content, type ContentRequest, openContent } from './content.ts'
 import { Conversation, type ConversationOptions } from './conversation.ts'
 import { type Question, statusFailure } from './failure.ts'
+import { HeadSupport } from './head-support.ts'
 import type { ImageRequest } from './image.ts'
 import {
   type CatalogRequest,
@@ -18,6 +19,11 @@ import type { Reply } from './reply.ts'
 import { pullScope } from './scope.ts'
 
 export type RegistryClientOptions = ConversationOptions
+
+export interface ManifestRequest extends ImageRequest {
+  /** Media types that are welcome beside those of images; default none. */
+  readonly accept?: string
+}
 
 /** A manifest as it came, not yet believed. */
 export interface RawManifest {
@@ -34,6 +40,8 @@ export interface ManifestHead {
 }
 
 const ACCEPT = MANIFEST_TYPES.join(', ')
+/** Answers that say that something is not to be had, rather than that a registry is not in order. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 406, 410, 451])
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
 /**
@@ -43,15 +51,17 @@ const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
  */
 export class RegistryClient {
   readonly #conversation: Conversation
+  readonly #heads: HeadSupport
   readonly #now: () => number
 
   constructor(options: RegistryClientOptions) {
     this.#conversation = new Conversation(options)
+    this.#heads = new HeadSupport(options.now)
     this.#now = options.now
   }
 
   /** GET; bodies of more than 4 MiB are refused with MANIFEST_INVALID. */
-  get(request: ImageRequest): Promise<RawManifest> {
+  get(request: ManifestRequest): Promise<RawManifest> {
     const question = questionOf(request)
     return this.#conversation.ask(request, question, async () => {
       const reply = await this.#manifest('GET', request)
@@ -66,16 +76,23 @@ export class RegistryClient {
     })
   }
 
-  /** HEAD; undefined: this registry does not answer that method. */
-  head(request: ImageRequest): Promise<ManifestHead | undefined> {
+  /**
+   * HEAD, one request mostly. Registries that refuse it for what they give by GET are asked by GET,
+   * after a HEAD at first; what came of that is kept for an hour.
+   *
+   * @returns the manifest itself where a GET was needed
+   */
+  head(request: ManifestRequest): Promise<ManifestHead | RawManifest> {
+    if (!this.#heads.has(request)) return this.get(request)
     const question = questionOf(request)
     return this.#conversation.ask(request, question, async () => {
       const reply = await this.#manifest('HEAD', request)
-      if (reply.status === 405) {
+      const { status } = reply
+      if (this.#heads.doubts(request, status)) {
         await discard(reply)
-        return undefined
+        return this.#getInstead(request, status)
       }
-      if (reply.status !== 200) throw await statusFailure(reply, question, this.#now())
+      if (status !== 200) throw await statusFailure(reply, question, this.#now())
       await discard(reply)
       const digest = reply.headers['docker-content-digest']
       const length = reply.headers['content-length']
@@ -111,14 +128,30 @@ export class RegistryClient {
     return this.#conversation.close()
   }
 
-  #manifest(method: 'GET' | 'HEAD', request: ImageRequest): Promise<Reply> {
+  /** @param refused what the HEAD was answered with */
+  async #getInstead(request: ManifestRequest, refused: number): Promise<RawManifest> {
+    try {
+      const manifest = await this.get(request)
+      this.#heads.contradicted(request)
+      return manifest
+    } catch (thrown) {
+      // Silence and 429 say nothing of what is there.
+      const { status } = toResolveError(thrown)
+      const isNo = status === refused || (status !== undefined && REFUSALS.has(status))
+      if (isNo) this.#heads.confirmed(request, refused)
+      throw thrown
+    }
+  }
+
+  #manifest(method: 'GET' | 'HEAD', request: ManifestRequest): Promise<Reply> {
     const { namespace, repository, reference } = request
+    const accept = request.accept === undefined ? ACCEPT : `${ACCEPT}, ${request.accept}`
     const query = namespace === undefined ? '' : `?ns=${encodeURIComponent(namespace)}`
     return this.#conversation.reply({
       party: request,
       method,
       path: `${repository}/manifests/${reference}${query}`,
-      headers: { accept: ACCEPT },
+      headers: { accept },
       scope: pullScope(repository),
     })
   }

@@ -100,7 +100,8 @@ export async function statusFailure(
     hubPhrase(question, status) ?? PHRASES[code] ?? 'cannot be had: the registry is not in order'
   const where = step === 'token' ? `${host} (token service)` : host
   const message = `${where}: ${subject} ${phrase} (${status}${told === '' ? '' : `: ${told}`})`
-  const wait = code === 'TOOMANYREQUESTS' ? { retryAfterMs: retryAfterMs(reply.headers, now) } : {}
+  const wait =
+    code === 'TOOMANYREQUESTS' ? { retryAfterMs: retryAfterMs(reply.headers, now, told) } : {}
   return new ResolveError(code, message, { step, status, ...wait })
 }
 

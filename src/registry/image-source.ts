@@ -2,7 +2,12 @@ import { ResolveError } from '../errors.ts'
 import { hashOf, isDigest, verifyDigest } from '../reference/digest.ts'
 import { formatPlatform, type Platform } from '../reference/platform.ts'
 import { quote } from '../reference/quote.ts'
-import { type RawManifest, RegistryClient } from './client.ts'
+import {
+  type ManifestHead,
+  type ManifestRequest,
+  type RawManifest,
+  RegistryClient,
+} from './client.ts'
 import type { Content, ContentRequest } from './content.ts'
 import type { Descriptor, ImageIdentity, ImageRequest } from './image.ts'
 import { type Chosen, searchIndex } from './index-search.ts'
@@ -91,18 +96,28 @@ export class RegistryImages {
     })
   }
 
-  /** One HEAD: what a tag points at now. A GET more where the registry's HEAD leaves that out. */
+  /** One HEAD: what a tag points at now. A GET where the registry's HEAD leaves that out or is refused. */
   digest(request: ImageRequest): Promise<Descriptor> {
     return this.#visits.run(request, async (signal) => {
       const asked = { ...request, signal }
       const head = await this.#client.head(asked)
-      const mediaType = bareType(head?.contentType ?? '')
-      if (!head?.digest || head.size === undefined || !MANIFEST_TYPES.includes(mediaType)) {
+      if ('bytes' in head) return verify(asked, head).descriptor
+      const mediaType = bareType(head.contentType)
+      if (!head.digest || head.size === undefined || !MANIFEST_TYPES.includes(mediaType)) {
         return (await this.#fetch(asked)).descriptor
       }
       if (isDigest(request.reference) && head.digest !== request.reference) throw mismatch(request)
       return { digest: head.digest, mediaType, size: head.size }
     })
+  }
+
+  /**
+   * What a HEAD says of a manifest, of whatever kind, unverified; the manifest where a GET was needed.
+   *
+   * @throws ResolveError as image()
+   */
+  head(request: ManifestRequest): Promise<ManifestHead | RawManifest> {
+    return this.#visits.run(request, (signal) => this.#client.head({ ...request, signal }))
   }
 
   /** A repository's tags; every page that this takes within the limit of one question. */

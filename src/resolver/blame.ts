@@ -1,9 +1,6 @@
-import type { Attempt, ResolveError } from '../errors.ts'
+import { type Attempt, DEFAULT_WAIT_MS, type ResolveError } from '../errors.ts'
 import { UNHEALTHY } from './attempt.ts'
 import type { Candidate, Health } from './types.ts'
-
-/** For a 429 without Retry-After. */
-const DEFAULT_PAUSE_MS = 10_000
 
 /**
  * Tells what an error means for the registry it came from. A refusal shows one that works; one that
@@ -13,7 +10,7 @@ export function reportFailure(
   health: Health,
   { repository }: Candidate,
   { ms, outcome, registry }: Attempt,
-  { code, message, retryAfterMs = DEFAULT_PAUSE_MS, step }: ResolveError,
+  { code, message, retryAfterMs = DEFAULT_WAIT_MS, step }: ResolveError,
 ): void {
   if (!UNHEALTHY.has(outcome)) {
     health.success(registry, { ms, repository })

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts'
 import type { Readiness } from '../http/types.ts'
+import type { ManifestRequest } from '../registry/client.ts'
 import type { ContentRequest } from '../registry/content.ts'
 import type { ImageRequest } from '../registry/image.ts'
 import type { TagsRequest } from '../registry/listing.ts'
@@ -80,6 +81,8 @@ async function openMirror(core: Core, logger: Logger) {
   const source = {
     open: async (request: ImageRequest, content: ContentRequest) =>
       (await images()).open(metered(request, meters, logger), content),
+    head: async (request: ManifestRequest) =>
+      (await images()).head(metered(request, meters, logger)),
     tags: async (request: TagsRequest) => (await images()).tags(request),
   }
   return (app: Parameters<typeof mirrorRoutes>[0]): void => {

@@ -18,11 +18,11 @@ export function meterResolutions(meters: Meters): ResolutionObserver {
 }
 
 /** Counts the requests that a question to a registry takes, and with `debug: true` logs each. */
-export function metered(
-  request: ImageRequest,
+export function metered<T extends ImageRequest>(
+  request: T,
   meters: Meters,
   logger: Pick<Logger, 'debug'>,
-): ImageRequest {
+): T {
   // Hosts that are not configured are chosen by strangers; there is no end of them.
   const registry = request.configured ? request.endpoint.host : 'unconfigured'
   return {

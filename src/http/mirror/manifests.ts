@@ -1,7 +1,7 @@
 import { ResolveError, toResolveError } from '../../errors.ts'
 import { hashOf, isDigest, parseDigest } from '../../reference/digest.ts'
 import { formatReference, type Reference } from '../../reference/reference.ts'
-import type { Content } from '../../registry/content.ts'
+import type { RawManifest } from '../../registry/client.ts'
 import type { ImageRequest } from '../../registry/image.ts'
 import { bareType } from '../../registry/manifest.ts'
 import { GENERIC_TYPES, MANIFEST_TYPES } from '../../registry/media-types.ts'
@@ -29,7 +29,8 @@ export interface StoredManifest {
 }
 
 /** Asked for beside what images need, since there is more than images in registries. */
-const ACCEPT = [...MANIFEST_TYPES, '*/*'].join(', ')
+const ANYTHING = '*/*'
+const ACCEPT = [...MANIFEST_TYPES, ANYTHING].join(', ')
 
 /** Finds manifests: tags by the resolver and its cache, their bodies at the best place, verified. */
 export class Manifests {
@@ -78,39 +79,38 @@ export class Manifests {
 
   /** @returns undefined where the answer leaves something out that ours has to have */
   async #head(request: ImageRequest): Promise<StoredManifest | undefined> {
-    const answer = await this.#open(request, 'HEAD')
-    // Nothing is in it; destroyed, it would take the connection with it.
-    answer.body.resume()
-    const { 'docker-content-digest': told, 'content-length': length } = answer.headers
-    const mediaType = bareType(answer.headers['content-type'] ?? '')
-    const digest = isDigest(request.reference) ? request.reference : told
-    if (length === undefined || GENERIC_TYPES.has(mediaType)) return undefined
-    if (typeof digest !== 'string' || !isDigest(digest)) return undefined
-    return { digest, mediaType, size: Number(length) }
+    const head = await this.#scene.source.head({ ...request, accept: ANYTHING })
+    if ('bytes' in head) return stored(request, head)
+    const mediaType = bareType(head.contentType)
+    const digest = isDigest(request.reference) ? request.reference : head.digest
+    if (digest === undefined || head.size === undefined) return undefined
+    return GENERIC_TYPES.has(mediaType) ? undefined : { digest, mediaType, size: head.size }
   }
 
   async #get(request: ImageRequest): Promise<StoredManifest> {
-    const { reference } = request
-    const answer = await this.#open(request, 'GET')
-    const bytes = await readWhole(answer, request)
-    const algorithm = isDigest(reference) ? parseDigest(reference).algorithm : 'sha256'
-    const digest = hashOf(algorithm, bytes)
-    if (isDigest(reference) && digest !== reference) {
-      const message = `${request.endpoint.host}: answered with something else than ${reference}`
-      throw new ResolveError('DIGEST_INVALID', message, { step: 'manifest', status: 200 })
-    }
-    return { digest, mediaType: typeOf(answer, bytes), size: bytes.length, bytes }
-  }
-
-  /** Of a HEAD that it does not answer at all (405) as of one that says nothing. */
-  async #open(request: ImageRequest, method: 'GET' | 'HEAD'): Promise<Content> {
     const { clock, source } = this.#scene
-    const answer = await source.open(request, { method, kind: 'manifests', accept: ACCEPT })
+    const asked = { method: 'GET', kind: 'manifests', accept: ACCEPT } as const
+    const answer = await source.open(request, asked)
     answer.body.on('error', () => {})
-    const isSilent = method === 'HEAD' && answer.status === 405
-    if (answer.status === 200 || isSilent) return answer
-    throw refusal(request, answer, clock.now())
+    if (answer.status !== 200) throw await refusal(request, answer, clock.now())
+    const bytes = await readWhole(answer, request)
+    const contentType = answer.headers['content-type'] ?? ''
+    return stored(request, { bytes, contentType })
   }
+}
+
+/** @throws ResolveError DIGEST_INVALID for other bytes than were asked for */
+function stored(
+  { endpoint, reference }: ImageRequest,
+  { bytes, contentType }: RawManifest,
+): StoredManifest {
+  const algorithm = isDigest(reference) ? parseDigest(reference).algorithm : 'sha256'
+  const digest = hashOf(algorithm, bytes)
+  if (isDigest(reference) && digest !== reference) {
+    const message = `${endpoint.host}: answered with something else than ${reference}`
+    throw new ResolveError('DIGEST_INVALID', message, { step: 'manifest', status: 200 })
+  }
+  return { digest, mediaType: typeOf(contentType, bytes), size: bytes.length, bytes }
 }
 
 /**
@@ -123,8 +123,8 @@ function isForOthers({ code, attempts, found }: ResolveError): boolean {
 }
 
 /** What the registry says, or the manifest itself where that says nothing. */
-function typeOf({ headers }: Content, bytes: Buffer): string {
-  const declared = bareType(headers['content-type'] ?? '')
+function typeOf(contentType: string, bytes: Buffer): string {
+  const declared = bareType(contentType)
   if (!GENERIC_TYPES.has(declared)) return declared
   try {
     const { mediaType } = JSON.parse(bytes.toString()) as { readonly mediaType?: unknown }

@@ -31,7 +31,7 @@ export async function openBlob(
     const found = await search.first(what, candidates, signal, async (request) => {
       const blob = { ...request, reference: reference.digest ?? '' }
       const answer = await openBeyond(source, blob, asked)
-      if (!isBlob(answer, content.range)) throw refusal(request, answer, clock.now())
+      if (!isBlob(answer, content.range)) throw await refusal(request, answer, clock.now())
       others.add(answer)
       return answer
     })

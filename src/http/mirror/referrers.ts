@@ -35,7 +35,7 @@ export async function findReferrers(
     const asked = { ...request, reference: reference.digest ?? '' }
     const answer = await source.open(asked, { method: 'GET', kind: 'referrers', query })
     answer.body.on('error', () => {})
-    if (answer.status !== 200) throw refusal(request, answer, clock.now())
+    if (answer.status !== 200) throw await refusal(request, answer, clock.now())
     const filters = answer.headers['oci-filters-applied']
     return {
       bytes: await readWhole(answer, request),

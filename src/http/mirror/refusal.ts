@@ -1,23 +1,22 @@
-import { ResolveError } from '../../errors.ts'
+import type { ResolveError } from '../../errors.ts'
 import type { Content } from '../../registry/content.ts'
-import { MANIFEST_CODES } from '../../registry/failure.ts'
+import { statusFailure } from '../../registry/failure.ts'
 import type { ImageRequest } from '../../registry/image.ts'
-import { retryAfterMs } from '../../registry/retry-after.ts'
 
-/** Reading so much costs less than a new connection. */
-const MAX_DISCARDED_BYTES = 64 * 1024
-
-/** The error for an answer that is no success. Its body is not looked at: what it says is not for our client. */
-export function refusal(
-  { endpoint, repository }: Pick<ImageRequest, 'endpoint' | 'repository'>,
+/** The error for an answer that is no success. Reads its body, for as long as the request's signal lets it. */
+export async function refusal(
+  { endpoint, repository, signal }: Pick<ImageRequest, 'endpoint' | 'repository' | 'signal'>,
   { status, headers, body }: Content,
   now: number,
-): ResolveError {
-  const isShort = Number(headers['content-length'] ?? Number.NaN) <= MAX_DISCARDED_BYTES
-  if (isShort) body.resume()
-  else body.destroy()
-  const code = MANIFEST_CODES.get(status) ?? 'UNAVAILABLE'
-  const wait = code === 'TOOMANYREQUESTS' ? { retryAfterMs: retryAfterMs(headers, now) } : {}
-  const message = `${endpoint.host}: ${repository}: answered ${status}`
-  return new ResolveError(code, message, { step: 'manifest', status, ...wait })
+): Promise<ResolveError> {
+  const leave = (): void => void body.destroy()
+  if (signal.aborted) leave()
+  signal.addEventListener('abort', leave, { once: true })
+  try {
+    const reply = { status, headers, body, ended: () => {} }
+    const question = { host: endpoint.host, subject: repository, step: 'manifest' } as const
+    return await statusFailure(reply, question, now)
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
 }

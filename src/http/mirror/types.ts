@@ -1,4 +1,5 @@
 import type { Reference } from '../../reference/reference.ts'
+import type { ManifestHead, ManifestRequest, RawManifest } from '../../registry/client.ts'
 import type { Content, ContentRequest } from '../../registry/content.ts'
 import type { Credentials } from '../../registry/credentials.ts'
 import type { ImageRequest } from '../../registry/image.ts'
@@ -22,6 +23,7 @@ export interface MirrorResolver {
 /** Registries as the mirror endpoint sees them. */
 export interface MirrorSource {
   open(request: ImageRequest, content: ContentRequest): Promise<Content>
+  head(request: ManifestRequest): Promise<ManifestHead | RawManifest>
   tags(request: TagsRequest): Promise<Names>
 }
 

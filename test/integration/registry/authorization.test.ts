@@ -483,12 +483,13 @@ test('what a connection that believes any certificate names as token service is 
   const images = startImages(t)
   const request = ask(registry, 'library/app', '1')
   const unverified = { ...request.endpoint, tls: { insecureSkipVerify: true } }
-  await assert.rejects(images.digest({ ...request, endpoint: unverified }), {
+  await assert.rejects(images.image({ ...request, endpoint: unverified }, AMD64), {
     code: 'UNAUTHORIZED',
   })
   const before = tokens.questions.length
+  const asked = images.image({ ...request, credentials: USER }, AMD64)
 
-  await assert.rejects(images.digest({ ...request, credentials: USER }), { code: 'UNAUTHORIZED' })
+  await assert.rejects(asked, { code: 'UNAUTHORIZED' })
 
   assert.equal(registry.requests.at(-1)?.headers.authorization, undefined)
   assert.equal(tokens.questions.length, before)

@@ -27,7 +27,7 @@ const retries: readonly (readonly [number | undefined, string])[] = [
   [90_000, '90'],
   [1_001, '2'],
   [0, '1'],
-  [undefined, '30'],
+  [undefined, '10'],
 ]
 
 for (const [retryAfterMs, header] of retries) {
