@@ -1,9 +1,10 @@
-import type { IncomingHttpHeaders, RequestListener } from 'node:http'
-import type { Socket } from 'node:net'
+import type { IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node:http'
 import type { Server } from 'node:tls'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { answerClientError } from './client-error.ts'
+import { Connections } from './connections.ts'
 import { type Failure, requestFailure, toFailure } from './failure.ts'
 import { Guard } from './guard.ts'
 import { noCompilers, readInputs } from './inputs.ts'
@@ -47,7 +48,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const { access = {}, logger, now = Date.now } = options
   const limits = { ...defaultLimits, ...options.limits }
   const app = createApp(options, limits, logger)
-  app.server.maxConnections = limits.maxConnections
+  const connections = new Connections(limits, logger)
   const guard = new Guard(access, () => app.server.address(), now)
   readInputs(app)
   app.setErrorHandler((error, request, reply) =>
@@ -56,8 +57,10 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const known = new KnownRoutes(app)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
+    const access = request.routeOptions.config?.access ?? 'read'
     const failure =
-      guard.refusal(request.raw, request.routeOptions.config?.access ?? 'read') ??
+      (access === 'open' ? undefined : crowdedOut(request.raw, connections)) ??
+      guard.refusal(request.raw, access) ??
       (request.is404 ? unknownRoute(request, reply, known) : undefined)
     if (failure === undefined) done()
     else fail(logger, request, reply, failure)
@@ -72,6 +75,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   }
   addRoutes(app, options, {
     now,
+    limits,
     document: loadDocument,
     onUnexpected,
     isStranger: ({ raw }) => guard.isStranger(raw),
@@ -86,10 +90,12 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const quick = new QuickAnswers({
     answers: options.answers,
     now,
-    admits: (request) => guard.refusal(request, 'read') === undefined,
+    admits: (request) =>
+      crowdedOut(request, connections) === undefined &&
+      guard.refusal(request, 'read') === undefined,
     isStranger: (request) => guard.isStranger(request),
   })
-  answerBefore(app, quick, limits.unreadTimeoutMs)
+  serve(app, connections, quick)
   return app
 }
 
@@ -106,6 +112,7 @@ function createApp(options: AppOptions, limits: Limits, logger: Logger): Fastify
     bodyLimit: limits.maxBodyBytes,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionTimeout: limits.unreadTimeoutMs,
     forceCloseConnections: 'idle',
     // While closing, a request on an open connection still gets its answer, and then the end.
     return503OnClosing: false,
@@ -175,32 +182,18 @@ function isLongBody(headers: IncomingHttpHeaders): boolean {
   return Number(headers['content-length'] ?? 0) > MAX_PASSED_BY_BYTES
 }
 
-function answerBefore(
-  { server }: FastifyInstance,
-  quick: QuickAnswers,
-  unreadTimeoutMs: number,
-): void {
+/** Answers of the cache come before the framework, and the bounds of connections before both. */
+function serve({ server }: FastifyInstance, connections: Connections, quick: QuickAnswers): void {
   const [framework] = server.listeners('request') as RequestListener[]
   if (framework === undefined) throw new Error('the framework does not listen')
   server.removeAllListeners('request')
-  server.on('request', (request, response) => {
-    const isAnswered = quick.answer(request, response)
-    // What the system took at once is not in our memory; a timer costs as much as finding the answer.
-    if (isAnswered && response.socket?.writableLength === 0) return
-    response.setTimeout(unreadTimeoutMs).on('timeout', endUnread)
-    if (!isAnswered) framework(request, response)
-  })
-  // RFC 9110, 10.1.1, lets what else is expected be passed over; Node would answer without a body.
-  server.on('checkExpectation', (request, response) => {
-    response.setTimeout(unreadTimeoutMs).on('timeout', endUnread)
-    framework(request, response)
+  connections.serve(server, (request, response) => {
+    if (!quick.answer(request, response)) framework(request, response)
   })
 }
 
-/**
- * A connection on which nothing has moved: who leaves an answer unread is keeping it in our memory, who
- * waits for one that takes long is not. Without a listener the server would end both.
- */
-function endUnread(socket: Socket): void {
-  if (socket.writableLength > 0) socket.destroy()
+function crowdedOut({ socket }: IncomingMessage, connections: Connections): Failure | undefined {
+  if (!connections.isReserve(socket)) return undefined
+  const message = 'this client has as many connections as it may have: close some'
+  return toFailure(new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs: 1_000 }))
 }

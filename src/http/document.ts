@@ -19,6 +19,7 @@ import {
 } from '../../api/v1/resolve-many.ts'
 import { StatsResponse } from '../../api/v1/stats.ts'
 import { noCompilers } from './inputs.ts'
+import { defaultLimits } from './limits.ts'
 import { addRoutes, type RoutesOptions } from './routes.ts'
 
 const components = [
@@ -108,7 +109,7 @@ async function describe(app: FastifyInstance): Promise<void> {
     self: nobody,
   }
   const context = { document: nobody, isStranger: nobody, onUnexpected: nobody }
-  addRoutes(app, ports, { now: Date.now, ...context })
+  addRoutes(app, ports, { now: Date.now, limits: defaultLimits, ...context })
 }
 
 /** In api/v1 a named schema stands where it is used; here its name does. */

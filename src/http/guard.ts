@@ -27,6 +27,7 @@ declare module 'fastify' {
 export class Guard {
   readonly #token: BearerToken
   readonly #limit: RateLimit
+  readonly #waits = new WeakMap<IncomingMessage, number>()
   readonly #name: OwnName
   readonly #address: () => AddressInfo | string | null
   #place: Place | undefined
@@ -46,7 +47,7 @@ export class Guard {
   /** @returns what to answer instead; undefined: let it in */
   refusal(request: IncomingMessage, access: Access): Failure | undefined {
     if (access === 'open') return undefined
-    const waitMs = this.#limit.isOn ? this.#limit.take(request.socket.remoteAddress) : 0
+    const waitMs = this.#limit.isOn ? this.#wait(request) : 0
     if (waitMs > 0) return tooMany(waitMs)
     const isFree = access === 'read' && this.#where() !== 'network'
     const mistake = isFree ? this.#mistake(request) : undefined
@@ -65,6 +66,15 @@ export class Guard {
     if (place === 'socket' || place === 'network') return false
     const { authorization } = request.headers
     return authorization === undefined || !this.#token.accepts(authorization)
+  }
+
+  /** Once for each request: QuickAnswers asks, and where it has no answer the framework does again. */
+  #wait(request: IncomingMessage): number {
+    const known = this.#waits.get(request)
+    if (known !== undefined) return known
+    const waitMs = this.#limit.take(request.socket.remoteAddress)
+    this.#waits.set(request, waitMs)
+    return waitMs
   }
 
   #where(): Place | undefined {

@@ -1,38 +1,24 @@
 import { setImmediate as turn } from 'node:timers/promises'
 
 /**
- * Works on many things, on so many at one time, and gives the results in the order of the things,
- * each as soon as it and all before it are there. Who stops taking them stops the work. A thousand
- * answers out of a cache would keep everybody else waiting for a third of a second, so that each
- * begins in a turn of its own.
+ * Begins work on many things and gives the results in the order of the things, each as soon as it and
+ * all before it are there. Each begins in a turn of its own: a thousand answers out of a cache at once
+ * would keep all other clients waiting for a third of a second.
  *
- * @param work must not reject
+ * @param ahead results at most that wait for one before them, or for the reader
+ * @param work must not reject, and limits by itself how much of it is done at once
  */
 export async function* inOrder<T, R>(
   things: readonly T[],
-  atOnce: number,
+  ahead: number,
   work: (thing: T) => Promise<R>,
 ): AsyncGenerator<R> {
-  const waiting = things.entries()
-  const settle: ((result: R) => void)[] = []
-  const results = things.map(
-    () =>
-      new Promise<R>((resolve) => {
-        settle.push(resolve)
-      }),
-  )
-  let wanted = true
-  const worker = async (): Promise<void> => {
-    for (const [index, thing] of waiting) {
-      await turn()
-      if (!wanted) return
-      settle[index]?.(await work(thing))
-    }
+  const begun: Promise<R>[] = []
+  for (const thing of things) {
+    await turn()
+    begun.push(work(thing))
+    const first = begun.length < ahead ? undefined : begun.shift()
+    if (first !== undefined) yield await first
   }
-  for (let each = 0; each < Math.min(atOnce, things.length); each += 1) void worker()
-  try {
-    for (const result of results) yield await result
-  } finally {
-    wanted = false
-  }
+  for (const each of begun) yield await each
 }

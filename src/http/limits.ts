@@ -1,29 +1,78 @@
-/** What one client may take. */
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/**
+ * What HTTP clients may take. A client is an IPv4 address or an IPv6 /64; all who come by a unix socket
+ * are one.
+ */
 export interface Limits {
-  /** Request line and headers together. */
+  /** Bytes. Request line and headers together. Default 16 KiB, Node's own. */
   readonly maxHeaderBytes: number
-  /** Where a route says nothing else: what is sent names one image. */
+  /** Bytes of a body, where a route says nothing else: it names one image. Default 16 KiB. */
   readonly maxBodyBytes: number
+  /** Default 1024: an idle one takes some 10 KiB. Fewer where the process has few descriptors. */
   readonly maxConnections: number
-  /** Until the headers are there. */
+  /** Of those. Default 512, so that one client leaves half of them to the others. */
+  readonly maxConnectionsPerClient: number
+  /** Beyond those, answered on health routes alone; the oldest goes for the newest. Default 32. */
+  readonly reservedConnections: number
+  /**
+   * Requests of one connection that wait for the answer before them (RFC 9112, 9.3.2). Default 32: no
+   * browser pipelines at all. One takes some 2 KiB.
+   */
+  readonly maxPipelined: number
+  /** Bytes of whole answers that the system has not taken yet. Default 16 MiB: four manifests. */
+  readonly maxUnreadBytesPerClient: number
+  /** Default 48 MiB, of a process that should stay below 200. */
+  readonly maxUnreadBytes: number
+  /** `POST /resolve` at once, body and answer included. Default 16; one takes some 2 MiB. */
+  readonly maxBatches: number
+  /** Of those. Default 4. */
+  readonly maxBatchesPerClient: number
+  /**
+   * References of all batches that are resolved at once. Default 12: a registry is asked 16 things at
+   * once, so that a pull or a single question always finds room there.
+   */
+  readonly maxBatchedReferences: number
+  /** Results of one batch that may wait for one before them, or for the reader. Default 256. */
+  readonly maxResultsAhead: number
+  /** Milliseconds until the headers are there. Default 10 s. */
   readonly headersTimeoutMs: number
-  /** Until the whole request is there. */
+  /** Milliseconds until the whole request is there. Default 15 s. */
   readonly requestTimeoutMs: number
-  /** Of a connection without a request. */
+  /** Milliseconds of a connection without a request. Default 60 s. */
   readonly keepAliveTimeoutMs: number
-  /** What was sent to a client may lie there, none of it taken, for so long. */
+  /** Milliseconds for which what was sent may lie there, none of it taken. Default 60 s. */
   readonly unreadTimeoutMs: number
-  /** What requests in flight get when the door closes. */
+  /** Milliseconds that requests in flight get when the server closes. Default 5 s. */
   readonly closeGraceMs: number
 }
 
 export const defaultLimits: Limits = {
-  maxHeaderBytes: 16 * 1024,
-  maxBodyBytes: 16 * 1024,
+  maxHeaderBytes: 16 * KIB,
+  maxBodyBytes: 16 * KIB,
   maxConnections: 1024,
+  maxConnectionsPerClient: 512,
+  reservedConnections: 32,
+  maxPipelined: 32,
+  maxUnreadBytesPerClient: 16 * MIB,
+  maxUnreadBytes: 48 * MIB,
+  maxBatches: 16,
+  maxBatchesPerClient: 4,
+  maxBatchedReferences: 12,
+  maxResultsAhead: 256,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 15_000,
   keepAliveTimeoutMs: 60_000,
   unreadTimeoutMs: 60_000,
   closeGraceMs: 5_000,
 }
+
+/** Bytes of a `POST /resolve`: a thousand references of a quarter of a KiB. */
+export const MAX_BATCH_BODY_BYTES = 256 * KIB
+
+/** Characters of an image's name or ID in a path; the longest reference has some 800. */
+export const MAX_NAME_CHARACTERS = 1024
+
+/** Characters of what a client sent that go into one line of the log. */
+export const MAX_LOGGED_CHARACTERS = 200

@@ -1,3 +1,5 @@
+import { clientKey } from './client-key.ts'
+
 interface Bucket {
   tokens: number
   filledAt: number
@@ -31,7 +33,7 @@ export class RateLimit {
    */
   take(address: string | undefined): number {
     const now = this.#now()
-    const bucket = this.#bucketOf(clientOf(address), now)
+    const bucket = this.#bucketOf(clientKey(address), now)
     // A clock that is set back must not lock anybody out.
     const drips = (Math.max(0, now - bucket.filledAt) * this.#perMinute) / MINUTE_MS
     bucket.tokens = Math.min(this.#perMinute, bucket.tokens + drips)
@@ -50,12 +52,4 @@ export class RateLimit {
     this.#buckets.set(client, bucket)
     return bucket
   }
-}
-
-/** Who has one IPv6 address has the whole /64 to come from. */
-function clientOf(address = 'unix'): string {
-  if (!address.includes(':') || address.startsWith('::ffff:')) return address
-  const [head = ''] = address.split('::', 1)
-  const groups = head.split(':').slice(0, 4)
-  return address.includes('::') || groups.length === 4 ? groups.join(':') : address
 }

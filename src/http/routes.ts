@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Batches } from './batches.ts'
 import type { Failure } from './failure.ts'
 import { KeptReadiness } from './kept-readiness.ts'
+import type { Limits } from './limits.ts'
 import { healthRoutes } from './routes/health.ts'
 import { imagesRoutes } from './routes/images.ts'
 import { pullRoute } from './routes/pull.ts'
@@ -25,6 +27,7 @@ export interface RoutesOptions {
 
 export interface RoutesContext {
   readonly now: () => number
+  readonly limits: Limits
   /** As Guard.isStranger. */
   readonly isStranger: (request: FastifyRequest) => boolean
   /** Loads the OpenAPI document. */
@@ -37,12 +40,19 @@ export interface RoutesContext {
 export function addRoutes(
   app: FastifyInstance,
   options: RoutesOptions,
-  { now, document, isStranger, onUnexpected }: RoutesContext,
+  { now, document, isStranger, limits, onUnexpected }: RoutesContext,
 ): void {
   const { answers, images, readiness, registries, self } = options
   const { manyTimeoutMs = 300_000, timeoutMs = 30_000 } = options
   resolveRoute(app, { answers, timeoutMs, now, isStranger })
-  resolveManyRoute(app, { answers, timeoutMs: manyTimeoutMs, isStranger, onUnexpected })
+  resolveManyRoute(app, {
+    answers,
+    batches: new Batches(limits),
+    maxResultsAhead: limits.maxResultsAhead,
+    timeoutMs: manyTimeoutMs,
+    isStranger,
+    onUnexpected,
+  })
   if (images !== undefined) {
     imagesRoutes(app, { images, timeoutMs })
     pullRoute(app, { images, now, onUnexpected })

@@ -21,6 +21,7 @@ const survived: AttackOutcome = {
   goodP99Ms: 90,
   goodCalls: 100,
   goodFailed: 0,
+  busyness: 1,
   alive: true,
 }
 
@@ -40,4 +41,5 @@ for (const [what, change] of [
 
 test('does not blame an attack for a machine that is slow without it', () => {
   assert.deepEqual(problemsOf({ ...survived, quietP99Ms: 60, goodP99Ms: 900 }), [])
+  assert.deepEqual(problemsOf({ ...survived, busyness: 10, goodP99Ms: 900 }), [])
 })

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { availableParallelism, loadavg } from 'node:os'
 import { startDaemon } from '../support/daemon.ts'
 import { processState, within } from '../support/process-state.ts'
 import { type Program, startProgram } from '../support/program.ts'
@@ -64,6 +65,7 @@ async function measure(scene: AttackScene, siege: Siege): Promise<AttackOutcome>
     goodP99Ms: p99(during),
     goodCalls: during.length,
     goodFailed: during.filter(({ wrong }) => wrong !== undefined).length,
+    busyness: busyness(),
     alive: running(),
     note: [siege.note?.(), ...wrongsOf(during)].filter(Boolean).join('; '),
   }
@@ -79,6 +81,7 @@ function dead(beforeRssMiB: number, during: readonly GoodCall[], daemon: Program
     goodP99Ms: p99(during),
     goodCalls: during.length,
     goodFailed: during.filter(({ wrong }) => wrong !== undefined).length,
+    busyness: busyness(),
     alive: false,
     note: fatal ?? `exit code ${daemon.exitCode()}`,
   }
@@ -109,6 +112,11 @@ function wrongsOf(calls: readonly GoodCall[]): readonly string[] {
 function p99(calls: readonly GoodCall[]): number {
   const sorted = calls.map(({ ms }) => ms).sort((one, other) => one - other)
   return sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN
+}
+
+/** Of the last minute. */
+function busyness(): number {
+  return (loadavg()[0] ?? 0) / availableParallelism()
 }
 
 /** VmHWM begins anew (proc(5), clear_refs). */

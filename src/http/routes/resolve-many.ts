@@ -1,21 +1,24 @@
+import { setMaxListeners } from 'node:events'
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { ResolveManyRequest, type ResolveResult } from '../../../api/v1/resolve-many.ts'
 import { toResolveResponse } from '../../resolver/answer-body.ts'
+import type { Batches } from '../batches.ts'
+import { clientKey } from '../client-key.ts'
 import { startDeadline } from '../deadline.ts'
 import { type Failure, toFailure } from '../failure.ts'
 import { inOrder } from '../in-order.ts'
-import { COMMON_PROBLEMS, problem } from '../responses.ts'
+import { MAX_BATCH_BODY_BYTES } from '../limits.ts'
+import { COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
 
-/** References of one request that are resolved at one time. */
-const AT_ONCE = 16
-/** A thousand references of a quarter of a KiB. */
-const MAX_BODY_BYTES = 256 * 1024
 const NDJSON = 'application/x-ndjson'
 
 export interface ResolveManyOptions {
   readonly answers: Answers
+  readonly batches: Batches
+  /** As in Limits. */
+  readonly maxResultsAhead: number
   /** For all of them together. */
   readonly timeoutMs: number
   readonly isStranger: (request: FastifyRequest) => boolean
@@ -23,46 +26,63 @@ export interface ResolveManyOptions {
   readonly onUnexpected: (failure: Failure) => void
 }
 
-/** `POST /resolve`: many references at once. What becomes of one is no matter of the others. */
+/**
+ * `POST /resolve`: many references at once. What becomes of one is no matter of the others. The results
+ * are sent as they come, so that no more of them are held than the reader is behind.
+ */
 export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptions): void {
-  const { answers, isStranger, timeoutMs, onUnexpected } = options
-  const limited = { schema, bodyLimit: MAX_BODY_BYTES }
-  app.post<{ Body: ResolveManyRequest }>('/resolve', limited, async (request, reply) => {
+  const { answers, batches, isStranger, maxResultsAhead, timeoutMs, onUnexpected } = options
+  const route: RouteShorthandOptions = {
+    schema,
+    bodyLimit: MAX_BATCH_BODY_BYTES,
+    // Before the body, which would be held as well.
+    onRequest: async ({ raw }, reply) => {
+      reply.raw.once('close', batches.enter(clientKey(raw.socket.remoteAddress)))
+    },
+  }
+  app.post<{ Body: ResolveManyRequest }>('/resolve', route, async (request, reply) => {
     const { references, platform } = request.body
     const deadline = startDeadline(request.raw, timeoutMs)
     const { signal } = deadline
+    // All that are begun and wait their turn hear of it.
+    setMaxListeners(0, signal)
     const stranger = isStranger(request)
     const asked = { signal, stranger, ...(platform !== undefined && { platform }) }
-    const results = inOrder(references, AT_ONCE, async (requested): Promise<ResolveResult> => {
+    const run = batches.runner()
+    const results = inOrder(references, maxResultsAhead, async (requested): Promise<string> => {
       try {
-        // One that would be asked when the time is up fails at once.
-        signal.throwIfAborted()
-        const found = await answers.answer(requested, asked)
-        return { requested, answer: toResolveResponse(found, false) }
+        const found = await run(signal, () => answers.answer(requested, asked))
+        return toText({ requested, answer: toResolveResponse(found, false) })
       } catch (thrown) {
         const failure = toFailure(thrown)
         if (failure.unexpected !== undefined) onUnexpected(failure)
-        return { requested, error: failure.body }
+        return toText({ requested, error: failure.body })
       }
     })
+    const wanted = wantsLines(request.headers.accept)
+    const body = Readable.from(wanted ? linesOf(results) : listOf(results))
+    body.once('close', () => deadline.clear())
     reply.header('cache-control', 'no-store')
-    if (wantsLines(request.headers.accept)) {
-      const lines = Readable.from(linesOf(results))
-      lines.once('close', () => deadline.clear())
-      return reply.type(NDJSON).send(lines)
-    }
-    try {
-      const all: ResolveResult[] = []
-      for await (const result of results) all.push(result)
-      return { results: all }
-    } finally {
-      deadline.clear()
-    }
+    return reply.type(wanted ? NDJSON : 'application/json; charset=utf-8').send(body)
   })
 }
 
-async function* linesOf(results: AsyncIterable<ResolveResult>): AsyncGenerator<string> {
-  for await (const result of results) yield `${JSON.stringify(result)}\n`
+function toText(result: ResolveResult): string {
+  return JSON.stringify(result)
+}
+
+async function* linesOf(results: AsyncIterable<string>): AsyncGenerator<string> {
+  for await (const result of results) yield `${result}\n`
+}
+
+/** A ResolveManyResponse. */
+async function* listOf(results: AsyncIterable<string>): AsyncGenerator<string> {
+  let before = '{"results":['
+  for await (const result of results) {
+    yield `${before}${result}`
+    before = ','
+  }
+  yield ']}'
 }
 
 function wantsLines(accept: string | undefined): boolean {
@@ -82,6 +102,7 @@ const schema = {
       },
     },
     ...COMMON_PROBLEMS,
+    429: withRetryAfter(problem('Too many requests, or as many of these as at one time.')),
     413: problem('The body is over 256 KiB.'),
     415: problem('The body is not `application/json`.'),
   },

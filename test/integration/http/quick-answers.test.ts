@@ -210,6 +210,17 @@ test('what is asked in one breath over one connection is answered in turn, which
   assert.deepEqual(ids, [...paths.keys()])
 })
 
+test('a question that the cache cannot answer counts once for the limit of requests', async (t) => {
+  const app = await open(t, new Known(undefined), { access: { rateLimit: 2 } })
+
+  const statuses = []
+  for (let count = 0; count < 3; count += 1) {
+    statuses.push((await get(app, '/resolve?ref=nginx')).status)
+  }
+
+  assert.deepEqual(statuses, [200, 200, 429])
+})
+
 test('the limit of requests holds for the short way too', async (t) => {
   const app = await open(t, new Known(cached), { access: { rateLimit: 2 } })
 

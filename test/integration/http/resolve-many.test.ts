@@ -79,7 +79,7 @@ test('the platform holds for all of them', async (t) => {
   assert.deepEqual(platforms, ['linux/arm64', 'linux/arm64'])
 })
 
-test('at most 16 are asked for at one time, and all are', async (t) => {
+test('at most 12 are asked for at one time, of all batches together', async (t) => {
   let running = 0
   let most = 0
   const references = Array.from({ length: 100 }, (_, index) => `image-${index}`)
@@ -88,20 +88,91 @@ test('at most 16 are asked for at one time, and all are', async (t) => {
       answer: async (requested) => {
         running += 1
         most = Math.max(most, running)
-        await new Promise(setImmediate)
+        for (let turns = 0; turns < 30; turns += 1) await new Promise(setImmediate)
         running -= 1
         return anAnswer({ requested })
       },
     },
   })
 
-  const response = await ask(app, { method: 'POST', url, payload: { references } })
-
-  assert.equal(most, 16)
-  assert.deepEqual(
-    response.json().results.map(({ requested }: { requested: string }) => requested),
-    references,
+  const responses = await Promise.all(
+    [1, 2, 3].map(() => ask(app, { method: 'POST', url, payload: { references } })),
   )
+
+  assert.equal(most, 12)
+  for (const response of responses) {
+    assert.deepEqual(
+      response.json().results.map(({ requested }: { requested: string }) => requested),
+      references,
+    )
+  }
+})
+
+test('a client with four batches is told when to come with the next one', async (t) => {
+  let asked = 0
+  const answers = endlessAnswers(() => {
+    asked += 1
+  })
+  const app = await openDoor(t, { answers })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const left = new AbortController()
+  t.after(() => left.abort())
+  const post = (signal = left.signal): Promise<Response> =>
+    fetch(`${address}/resolve`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ references: ['nginx'] }),
+      signal,
+    })
+  for (let count = 0; count < 4; count += 1) post().catch(() => {})
+  while (asked < 4) await new Promise(setImmediate)
+
+  const refused = await post()
+
+  assert.equal(refused.status, 429)
+  assert.equal(refused.headers.get('retry-after'), '2')
+  assert.match(await refused.text(), /4 of this client POST \/resolve/)
+  assert.equal((await fetch(`${address}/livez`)).status, 200)
+})
+
+test('a batch that is over makes room for the next one', async (t) => {
+  const app = await openDoor(t)
+  for (let count = 0; count < 40; count += 1) {
+    const response = await ask(app, { method: 'POST', url, payload: { references: ['nginx'] } })
+    assert.equal(response.statusCode, 200)
+  }
+})
+
+test('no more is resolved than the reader is behind by', { timeout: 30_000 }, async (t) => {
+  let answered = 0
+  const long = 'x'.repeat(200_000)
+  const app = await openDoor(t, {
+    limits: { maxResultsAhead: 8 },
+    answers: {
+      answer: async (requested) => {
+        answered += 1
+        return anAnswer({ requested, mediaType: long })
+      },
+    },
+  })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const left = new AbortController()
+  const references = Array.from({ length: 1_000 }, (_, index) => `image-${index}`)
+  await fetch(`${address}/resolve`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ references }),
+    signal: left.signal,
+  })
+
+  let before = -1
+  while (answered !== before) {
+    before = answered
+    for (let turns = 0; turns < 200; turns += 1) await new Promise(setImmediate)
+  }
+  left.abort()
+
+  assert.ok(answered < 500, `${answered} were resolved for a reader that reads nothing`)
 })
 
 test('what is not answered in time has a result that says so', async (t) => {

@@ -21,7 +21,7 @@ test('a slow one does not keep the others from being worked on', { timeout: 5_00
   const slow = new Promise<void>((resolve) => {
     release = resolve
   })
-  const results = inOrder(['slow', 'a', 'b', 'c'], 2, async (thing) => {
+  const results = inOrder(['slow', 'a', 'b', 'c'], 8, async (thing) => {
     begun.push(thing)
     if (thing === 'slow') await slow
     return thing
