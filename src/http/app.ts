@@ -9,7 +9,7 @@ import { type Failure, requestFailure, toFailure } from './failure.ts'
 import { Guard } from './guard.ts'
 import { noCompilers, readInputs } from './inputs.ts'
 import { KnownRoutes } from './known-routes.ts'
-import { defaultLimits, type Limits } from './limits.ts'
+import { defaultLimits, type Limits, MAX_LOGGED_CHARACTERS } from './limits.ts'
 import { addManners } from './manners.ts'
 import { QuickAnswers } from './quick-answers.ts'
 import { Renewal } from './renewal.ts'
@@ -153,7 +153,8 @@ function fail(
   { status, headers, body, unexpected }: Failure,
 ): FastifyReply {
   if (unexpected !== undefined) {
-    const { id, url } = request
+    const { id } = request
+    const url = request.url.slice(0, MAX_LOGGED_CHARACTERS)
     const trace = traceId(request.headers)
     logger.error({ err: unexpected, url, requestId: id, traceId: trace }, 'unexpected error')
   }
@@ -164,7 +165,7 @@ function fail(
 function unknownRoute(request: FastifyRequest, reply: FastifyReply, known: KnownRoutes): Failure {
   const { method, url } = request
   const path = url.split('?', 1)[0] ?? ''
-  const shown = path.slice(0, 200)
+  const shown = path.slice(0, MAX_LOGGED_CHARACTERS)
   // Nobody reads the body, and before it has passed by the connection is of no use.
   if (isLongBody(request.headers)) reply.header('connection', 'close')
   const methods = known.methods(path)

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ResolveError } from '../../errors.ts'
 import { formatReference } from '../../reference/reference.ts'
 import { hasAlready } from '../etag.ts'
+import { MAX_LOGGED_CHARACTERS } from '../limits.ts'
 import { accepts } from './accept.ts'
 import { Blobs } from './blobs.ts'
 import {
@@ -57,7 +58,10 @@ export function mirrorRoutes(app: FastifyInstance, options: MirrorOptions): void
   app.addHook('onRequest', async (request, reply) => {
     const { headers } = request
     if (options.via === undefined || !headers.via?.includes(options.via)) return
-    options.logger.warn({ url: request.url }, 'a configured registry leads back to this service')
+    options.logger.warn(
+      { url: request.url.slice(0, MAX_LOGGED_CHARACTERS) },
+      'a configured registry leads back to this service',
+    )
     return send(reply, loopFailure())
   })
   app.addHook('onSend', async (_request, reply) => {
@@ -119,7 +123,8 @@ class Mirror {
     const failure = mirrorFailure(thrown, kind)
     const { unexpected: err } = failure
     if (err !== undefined) {
-      this.#scene.logger.error({ err, url: reply.request.url }, 'unexpected error')
+      const url = reply.request.url.slice(0, MAX_LOGGED_CHARACTERS)
+      this.#scene.logger.error({ err, url }, 'unexpected error')
     }
     return send(reply, failure)
   }

@@ -4,6 +4,7 @@ import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
 import { withDeadline } from '../deadline.ts'
 import { RequestError } from '../failure.ts'
+import { MAX_NAME_CHARACTERS } from '../limits.ts'
 import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, TOKEN_NEEDED } from '../responses.ts'
 import type { NodeImages } from '../types.ts'
 
@@ -57,6 +58,10 @@ export function imagesRoutes(app: FastifyInstance, options: ImagesRouteOptions):
 /** To some runtimes the empty name is the beginning of every ID. */
 function nameOf({ params }: { readonly params: ImageRoute['Params'] }): string {
   const name = params['*']
+  if (name.length > MAX_NAME_CHARACTERS) {
+    const problem = `the name of an image has ${name.length} characters`
+    throw new RequestError('REQUEST_INVALID', `${problem}, at most ${MAX_NAME_CHARACTERS} are read`)
+  }
   if (name.trim() !== '') return name
   throw new RequestError('REQUEST_INVALID', 'name an image: /images/nginx:latest, or /images/ID')
 }

@@ -112,3 +112,14 @@ test('without a runtime every route of images is a 502 that says so', async (t) 
     assert.equal(response.json().errors[0].message, noRuntime.message)
   }
 })
+
+test('a name that no image can have is refused before the runtime is asked', async (t) => {
+  const app = await openDoor(t, {
+    images: someImages({ status: async () => assert.fail('it was asked') }),
+  })
+
+  const response = await ask(app, `/images/${'x'.repeat(1_025)}`)
+
+  assert.equal(response.statusCode, 400)
+  assert.match(response.json().errors[0].message, /1025 characters, at most 1024/)
+})
