@@ -1,5 +1,6 @@
 import { isImageId, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
+import { needsConsent } from '../resolver/candidates.ts'
 import type { Candidate, Resolution } from '../resolver/types.ts'
 import type { CallResult } from '../runtime/call.ts'
 import type { PullOptions } from '../runtime/cri-client.ts'
@@ -96,14 +97,16 @@ export class ImagePull {
 
   /** What the runtime is asked for, and then every other name that it gives to that itself. */
   #pullNames(
-    { pullName }: Candidate,
+    candidate: Candidate,
     { tag, digest: pinned }: Reference,
     { digest }: Resolution,
   ): readonly [string, ...string[]] {
+    const { pullName } = candidate
     const byDigest = `${pullName}@${digest}`
     const isExact =
       pinned !== undefined || tag === undefined || (this.#options.byDigest?.() ?? true)
-    return isExact ? [byDigest] : [`${pullName}:${tag}`, byDigest]
+    // The origin consented to a digest; what a mirror that is not trusted has under the tag is its own.
+    return isExact || needsConsent(candidate) ? [byDigest] : [`${pullName}:${tag}`, byDigest]
   }
 
   async #send(request: Uint8Array): Promise<Buffer> {

@@ -11,13 +11,17 @@ import { until } from './until.ts'
 export interface ConsentOptions {
   /** Absent where `mirrorsOnly` rules it out. */
   readonly origin: Candidate | undefined
-  /** One HEAD at the origin with the caller's credentials, or none; never with the operator's. */
+  /**
+   * One HEAD at the origin with the caller's credentials, or none; never with the operator's.
+   *
+   * @returns what the reference points at there
+   */
   readonly ask: (
     origin: Candidate,
     signal: AbortSignal,
     turn: Turn,
     observe: (exchange: Exchange) => void,
-  ) => Promise<unknown>
+  ) => Promise<{ readonly digest: string }>
   readonly observer: (candidate: Candidate, registry: string) => (exchange: Exchange) => void
   readonly health: Health
   readonly clock: Clock
@@ -29,27 +33,37 @@ export interface ConsentOptions {
 const REFUSED: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'DENIED', 'MANIFEST_UNKNOWN'])
 
 /**
- * Whether the origin gives its image to this caller. A kubelet takes an image that came for a pod's
+ * Whether the origin gives its image to this caller, and which one that is: a mirror that is not trusted
+ * is asked for that digest alone, whatever it has under the tag. A kubelet takes an image that came for a pod's
  * secret as one which that secret opens, and one that came without as open to every pod
  * (KEP-2535), so a mirror with credentials of its own must not be the one to judge. It is asked once
  * for all that need it, when the first of them is to be asked.
  */
 export class Consent {
   readonly #options: ConsentOptions
-  #given: Promise<void> | undefined
+  #given: Promise<string> | undefined
+  #digest: string | undefined
 
   constructor(options: ConsentOptions) {
     this.#options = options
   }
 
-  /** @returns undefined for a candidate that needs none; else it rejects with why it was not given */
-  readonly gate = (candidate: Candidate): Promise<void> | undefined => {
+  /** What the reference points at by the word of its origin; undefined: it was not asked, or refused. */
+  get digest(): string | undefined {
+    return this.#digest
+  }
+
+  /**
+   * @returns undefined for a candidate that needs none; else the digest that was consented to
+   * @throws ResolveError with why consent was not given
+   */
+  readonly gate = (candidate: Candidate): Promise<string> | undefined => {
     if (!needsConsent(candidate)) return undefined
     this.#given ??= this.#ask(candidate)
     return this.#given
   }
 
-  async #ask(candidate: Candidate): Promise<void> {
+  async #ask(candidate: Candidate): Promise<string> {
     const { budgetMs, clock, health, observer, origin, signal } = this.#options
     if (origin === undefined) {
       throw barred('UNAVAILABLE', '`mirrorsOnly` forbids asking its origin, which has to agree')
@@ -79,8 +93,11 @@ export class Consent {
     begin()
     try {
       const ends = AbortSignal.any([signal, late.signal])
-      await until(ends, this.#options.ask(origin, ends, turn, observer(candidate, registry)))
+      const asking = this.#options.ask(origin, ends, turn, observer(candidate, registry))
+      const { digest } = await until(ends, asking.catch(digestOfAny))
       health.success(registry, { ms: clock.now() - begunAt, repository })
+      this.#digest = digest
+      return digest
     } catch (thrown) {
       const error = toResolveError(thrown)
       if (signal.aborted) throw error
@@ -97,6 +114,12 @@ export class Consent {
   }
 }
 
+/** Consent to what is no image is consent all the same; that a mirror has nothing else is for it to say. */
+function digestOfAny(thrown: unknown): { readonly digest: string } {
+  if (thrown instanceof ResolveError && thrown.found !== undefined) return thrown.found
+  throw thrown
+}
+
 function refusal(error: ResolveError, origin: Candidate): ResolveError {
   if (!REFUSED.has(error.code)) {
     return barred(error.code, `its origin, which has to agree, did not answer: ${error.message}`)
@@ -106,7 +129,7 @@ function refusal(error: ResolveError, origin: Candidate): ResolveError {
 }
 
 /** The origin's own code: an image that it does not have is not there, and no mirror changes that. */
-function barred(code: ErrorCode, why: string, cause?: ResolveError): ResolveError {
+export function barred(code: ErrorCode, why: string, cause?: ResolveError): ResolveError {
   const message = `not asked: it is not trusted, and ${why}`
   return new ResolveError(code, message, cause === undefined ? {} : { cause })
 }

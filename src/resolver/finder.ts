@@ -8,7 +8,15 @@ import type { Clock } from './clock.ts'
 import { type Findings, Inquiry } from './inquiry.ts'
 import { nobodyToAsk } from './nobody.ts'
 import { rankReferences } from './ranking.ts'
-import type { Candidate, Health, ImageSource, Keychain, Registries, Resolution } from './types.ts'
+import type {
+  Candidate,
+  Health,
+  ImageSource,
+  Keychain,
+  Registries,
+  Resolution,
+  ResolutionObserver,
+} from './types.ts'
 import { storyOf } from './unresolved.ts'
 import type { WalkLimits } from './walk-options.ts'
 
@@ -29,6 +37,7 @@ export interface FinderOptions {
   readonly verifyDigest?: () => boolean
   /** Waited for before a walk, so that what has to be loaded first costs no registry its budget. */
   readonly ready?: () => Promise<unknown>
+  readonly observer?: ResolutionObserver
 }
 
 /** One question of a caller, and what is known of it. */
@@ -97,6 +106,7 @@ export class Finder {
       const ends = AbortSignal.any([signal, deadline.signal])
       const found = await this.#inquire(asked, candidates, ends)
       const resolution = this.#resolution(reference, candidates, found)
+      this.#tellDivergence(resolution)
       if (known !== undefined) {
         cache.counted(known.digest === resolution.digest ? 'revalidated' : 'miss')
       }
@@ -157,6 +167,15 @@ export class Finder {
       expiresAt: cache.expiry(reference.digest !== undefined && !candidates.some(needsConsent)),
       attempts,
       candidates: reports,
+    }
+  }
+
+  #tellDivergence({ candidates = [], digest, reference, registry }: Resolution): void {
+    const { observer } = this.#options
+    for (const { digest: told, divergent, registry: other } of candidates) {
+      if (divergent !== true || told === undefined) continue
+      const chosen = { registry, digest }
+      observer?.diverged?.({ reference, chosen, other: { registry: other, digest: told } })
     }
   }
 

@@ -5,7 +5,7 @@ import type { ImageIdentity } from '../registry/image.ts'
 import type { Turn } from '../registry/turn.ts'
 import { needsConsent, resolvesTags } from './candidates.ts'
 import type { Clock } from './clock.ts'
-import { Consent } from './consent.ts'
+import { barred, Consent } from './consent.ts'
 import { identify, type Probe, type Question, requestFor, wanted } from './identify.ts'
 import type { Standing } from './ranking.ts'
 import { WalkRecord } from './record.ts'
@@ -51,7 +51,7 @@ export class Inquiry {
   readonly #candidates: readonly Candidate[]
   readonly #options: InquiryOptions
   readonly #record: WalkRecord<ImageIdentity>
-  readonly #gate: Gate
+  readonly #consent: Consent
 
   constructor(question: Question, candidates: readonly Candidate[], options: InquiryOptions) {
     const { clock, health, limits, signal, source } = options
@@ -59,7 +59,7 @@ export class Inquiry {
     this.#candidates = candidates
     this.#options = options
     this.#record = new WalkRecord(candidates, health, clock)
-    this.#gate = new Consent({
+    this.#consent = new Consent({
       origin: candidates.find(({ origin }) => origin),
       ask: (candidate, asked, line, observe) => {
         const { credentials } = candidate
@@ -76,7 +76,7 @@ export class Inquiry {
       clock,
       budgetMs: limits.probeBudgetMs,
       signal,
-    }).gate
+    })
   }
 
   /**
@@ -84,7 +84,6 @@ export class Inquiry {
    * @throws UnresolvedError
    */
   async run(all: boolean): Promise<Findings> {
-    const { reference } = this.#question
     try {
       const ending = await (all ? this.#survey() : this.#walk())
       await this.#confirm(ending)
@@ -94,11 +93,15 @@ export class Inquiry {
         identity: answers.get(ending.candidate) as ImageIdentity,
         standing: (candidate) => this.#standing(candidate, ending.digest),
         attempts,
-        reports: story(reference, this.#record, ending),
+        reports: this.#story(ending),
       }
     } catch (thrown) {
-      throw new UnresolvedError(story(reference, this.#record), { cause: thrown })
+      throw new UnresolvedError(this.#story(), { cause: thrown })
     }
+  }
+
+  #story(ending?: Ending): readonly CandidateReport[] {
+    return story(this.#question.reference, this.#record, ending, this.#consent.digest)
   }
 
   async #walk(): Promise<Ending> {
@@ -134,12 +137,29 @@ export class Inquiry {
         await source.digest(requestFor(await this.#probe(...asked), digest))
         return known
       },
-      { ...this.#shared(), resting: false },
+      { ...this.#shared(), gate: this.#gateFor(digest), resting: false },
     )
   }
 
   readonly #ask: Ask<ImageIdentity> = async (...asked) =>
-    identify(this.#options.source, this.#question, await this.#probe(...asked))
+    identify(this.#options.source, this.#questionFor(asked[0]), await this.#probe(...asked))
+
+  /** One that is not trusted is asked for the very digest that its origin names. */
+  #questionFor(candidate: Candidate): Question {
+    const { digest } = this.#consent
+    if (!needsConsent(candidate) || digest === undefined) return this.#question
+    const { reference } = this.#question
+    return { ...this.#question, reference: { ...reference, digest }, expected: false }
+  }
+
+  /** Consent to one digest is none to another. */
+  #gateFor(digest: string): Gate {
+    return (candidate) =>
+      this.#consent.gate(candidate)?.then((consented) => {
+        if (consented === digest) return
+        throw barred('DENIED', `its origin names another digest by this tag, ${consented}`)
+      })
+  }
 
   async #probe(...[candidate, signal, line]: Parameters<Ask<unknown>>): Promise<Probe> {
     return {
@@ -162,7 +182,7 @@ export class Inquiry {
 
   #shared() {
     const { clock, limits, signal } = this.#options
-    return { clock, limits, signal, record: this.#record, gate: this.#gate }
+    return { clock, limits, signal, record: this.#record, gate: this.#consent.gate }
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { Reference } from '../reference/reference.ts'
-import { isPullable, resolvesTags } from './candidates.ts'
+import { isPullable, needsConsent, resolvesTags } from './candidates.ts'
 import type { Candidate, RankedReference } from './types.ts'
 
 /** What this resolution learned of a candidate. */
@@ -9,7 +9,8 @@ export type Standing = 'verified' | 'assumed' | 'refuted'
  * The pullable references of one image, best first: digests before tags, verified before assumed,
  * then the order of the candidates; option 3 of kubernetes/kubernetes#46255. A candidate that said
  * no, or that nobody may pull from, is not listed. A tag is listed only where the caller asked by
- * tag, since beside a digest it binds nobody, and where the registry is trusted with tags.
+ * tag, since beside a digest it binds nobody, and where the registry is trusted with tags: one that
+ * needs its origin's consent has it for a digest.
  */
 export function rankReferences(
   reference: Reference,
@@ -29,7 +30,7 @@ export function rankReferences(
   )
   if (reference.tag === undefined || reference.digest !== undefined) return digests
   const tags = ordered
-    .filter(({ candidate }) => resolvesTags(candidate))
+    .filter(({ candidate }) => resolvesTags(candidate) && !needsConsent(candidate))
     .map(({ candidate, standing }) =>
       ranked(candidate, `${candidate.pullName}:${reference.tag}`, 'tag', standing === 'verified'),
     )

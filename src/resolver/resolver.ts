@@ -8,7 +8,7 @@ import { Background } from './background.ts'
 import { type Asked, Finder, type FinderOptions } from './finder.ts'
 import { Flights } from './flights.ts'
 import { resolutionKey } from './key.ts'
-import type { Candidate, Resolution, ResolutionObserver, ResolveOptions } from './types.ts'
+import type { Candidate, Resolution, ResolveOptions } from './types.ts'
 
 export interface ResolverOptions extends FinderOptions {
   /** The platform meant when a caller names none. */
@@ -17,7 +17,6 @@ export interface ResolverOptions extends FinderOptions {
   readonly fingerprint: (credentials: Credentials | undefined) => string
   /** Whether the keychain may hold something for registries that nobody configured. Default: yes. */
   readonly keepsForOthers?: () => boolean
-  readonly observer?: ResolutionObserver
 }
 
 /** Turns a reference into the image it names now, and where that can be pulled from. */

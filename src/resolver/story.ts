@@ -1,6 +1,6 @@
 import type { AttemptOutcome } from '../errors.ts'
 import type { Reference } from '../reference/reference.ts'
-import { resolvesTags } from './candidates.ts'
+import { needsConsent, resolvesTags } from './candidates.ts'
 import type { Page } from './page.ts'
 import type { WalkRecord } from './record.ts'
 import type { Candidate, CandidateReport } from './types.ts'
@@ -30,27 +30,30 @@ const WHY: Readonly<Record<AttemptOutcome, string>> = {
  * What became of every candidate, in order, and why.
  *
  * @param ending absent: nobody had it
+ * @param consented what the origin named when it was asked for its consent; absent: it was not
  */
 export function story(
   reference: Reference,
   record: WalkRecord<{ readonly digest: string }>,
   ending?: Ending,
+  consented?: string,
 ): readonly CandidateReport[] {
   return record.pages.map((page, index) => {
     const { attempt, candidate, error, exchanges } = page
     const startedMs = record.startedMs(page)
-    const digest = record.answers.get(candidate)?.digest
+    const answered = record.answers.get(candidate)?.digest
+    const digest = answered ?? (candidate.origin ? consented : undefined)
     const divergent = digest !== undefined && ending !== undefined && digest !== ending.digest
     return {
       registry: candidate.registry,
-      reference: askedFor(reference, candidate, ending),
+      reference: askedFor(reference, candidate, ending, consented),
       priority: candidate.priority,
       origin: candidate.origin,
       chosen: ending?.candidate === candidate,
       outcome: attempt?.outcome ?? 'skipped',
       why: divergent
         ? 'passed over: its tag points at another digest'
-        : why(page, index, digest, ending),
+        : why(page, index, answered, ending),
       ...(digest !== undefined && { digest }),
       ...(divergent && { divergent }),
       ...(startedMs !== undefined && { startedMs }),
@@ -61,9 +64,16 @@ export function story(
   })
 }
 
-function askedFor(reference: Reference, candidate: Candidate, ending: Ending | undefined): string {
+function askedFor(
+  reference: Reference,
+  candidate: Candidate,
+  ending: Ending | undefined,
+  consented: string | undefined,
+): string {
   const { pullName } = candidate
-  if (reference.digest !== undefined) return `${pullName}@${reference.digest}`
+  const bound = needsConsent(candidate) ? consented : undefined
+  const digest = reference.digest ?? bound
+  if (digest !== undefined) return `${pullName}@${digest}`
   if (resolvesTags(candidate)) return `${pullName}:${reference.tag}`
   return ending === undefined ? pullName : `${pullName}@${ending.digest}`
 }
@@ -87,6 +97,9 @@ function why(
   if (attempt.outcome === 'skipped') return attempt.message ?? 'not asked'
   if (attempt.outcome === 'canceled' && winner !== undefined) {
     return `given up: ${winner.registry} answered first`
+  }
+  if (attempt.outcome === 'not_found' && needsConsent(candidate)) {
+    return 'passed over: it does not have the digest that its origin names'
   }
   return `passed over: ${WHY[attempt.outcome]}`
 }

@@ -181,9 +181,20 @@ export interface ResolveOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Two places name different digests by one tag. */
+export interface Divergence {
+  /** The normalised reference. */
+  readonly reference: string
+  /** Of the answer. */
+  readonly chosen: { readonly registry: string; readonly digest: string }
+  readonly other: { readonly registry: string; readonly digest: string }
+}
+
 /** Hears how resolutions end; what it does must cost next to nothing. */
 export interface ResolutionObserver {
   /** @param failover another registry answered than the one that would have been asked first */
   resolved(source: Resolution['source'], ms: number, failover: boolean): void
   failed(code: ErrorCode, ms: number): void
+  /** Once for each place that differs from the answer, where one resolution asked both. */
+  diverged?(divergence: Divergence): void
 }

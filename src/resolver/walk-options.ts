@@ -17,7 +17,7 @@ export type Ask<T> = (candidate: Candidate, signal: AbortSignal, turn: Turn) => 
  * What has to be settled before a candidate may be asked; undefined: nothing. It rejects with a
  * ResolveError for one that may not be asked at all, and has to settle by itself.
  */
-export type Gate = (candidate: Candidate) => Promise<void> | undefined
+export type Gate = (candidate: Candidate) => Promise<unknown> | undefined
 
 export interface WalkOptions<T> {
   /** For error texts: what is looked for. */

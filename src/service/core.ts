@@ -97,7 +97,7 @@ export function createCore(
     keepsForOthers: () => keepsForOthers(config),
     verifyDigest: () => config.verifyDigest,
     ready: () => Promise.all([images.get(), secrets.get()]),
-    observer: meterResolutions(meters),
+    observer: meterResolutions(meters, logger),
   })
   const keeper = new CacheKeeper({
     cache,

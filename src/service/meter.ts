@@ -3,8 +3,8 @@ import type { ResolutionObserver } from '../resolver/types.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Meters } from '../telemetry/meters.ts'
 
-/** Counts resolutions as they end. */
-export function meterResolutions(meters: Meters): ResolutionObserver {
+/** Counts resolutions as they end, and logs where registries differ. */
+export function meterResolutions(meters: Meters, logger: Pick<Logger, 'warn'>): ResolutionObserver {
   return {
     resolved(source, ms, failover) {
       meters.resolutions[source].record(ms)
@@ -13,6 +13,10 @@ export function meterResolutions(meters: Meters): ResolutionObserver {
     failed(code, ms) {
       meters.resolutions.failed.record(ms)
       meters.failures.add(code)
+    },
+    diverged({ reference, chosen, other }) {
+      meters.divergences += 1
+      logger.warn({ reference, chosen, other }, 'registries name different digests by one tag')
     },
   }
 }

@@ -16,6 +16,8 @@ export class Meters {
   readonly failures = new Tally(['code'])
   /** Resolutions that another registry than the first one asked answered. */
   failovers = 0
+  /** Places that named another digest by a tag than the answer, where one resolution asked both. */
+  divergences = 0
   /** Requests to registries; `status` is `none` where no answer came. */
   readonly exchanges = new Tally(['registry', 'method', 'status'])
   /** Calls at the CRI door, by gRPC method and status code. */

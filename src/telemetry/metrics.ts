@@ -53,6 +53,12 @@ export class MetricsPage {
       [],
       () => [[{}, meters.failovers]],
     )
+    this.#counter(
+      'image_resolver_tag_divergences_total',
+      'Registries that named another digest by a tag than the one that answered.',
+      [],
+      () => [[{}, meters.divergences]],
+    )
     this.#counter('image_resolver_cache_events_total', 'Events of the cache.', ['event'], () =>
       Object.entries(readings.cacheEvents()).map(([event, count]) => [{ event }, count]),
     )

@@ -531,6 +531,16 @@ test("where tags are pulled, the mirror's tag and its digest are both claimed", 
   )
 })
 
+test('a mirror that is not trusted is pulled from by digest even where tags are pulled', async () => {
+  const scene = new Scene()
+  scene.byDigest = false
+  scene.candidates = [{ ...M1, entry: entry('m1', { trusted: false }) }]
+
+  await scene.pull(requestFor('nginx:1.27'))
+
+  assert.deepEqual(scene.images, [`m1:5000/library/nginx@${D}`])
+})
+
 test('where `mirrorsOnly` rules out the origin, a pull that fails everywhere is not passed on', async () => {
   const scene = new Scene()
   scene.candidates = [M1, M2]

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Credentials } from '../../../src/registry/credentials.ts'
+import type { ImageIdentity } from '../../../src/registry/image.ts'
+import type { Divergence } from '../../../src/resolver/types.ts'
 import { UnresolvedError } from '../../../src/resolver/unresolved.ts'
 import { settle } from '../../support/fake-clock.ts'
 import { entry, identity, nginx, type Reply, registriesOf } from '../../support/resolver.ts'
@@ -32,7 +34,7 @@ test('a mirror that is not trusted is used after the origin accepted the callerâ
   assert.equal(registry, 'm1')
   assert.deepEqual(source.asked, [
     'HEAD docker.io/library/nginx latest',
-    'GET m1/library/nginx latest',
+    `GET m1/library/nginx ${identity('a').digest}`,
   ])
   assert.deepEqual(
     source.requests.map(({ credentials }) => credentials),
@@ -223,4 +225,132 @@ test('the time for consent begins when the origin is asked', async () => {
 
   assert.equal((await resolving).registry, 'm1')
   assert.ok(health.told.includes('docker.io ok'))
+})
+
+/** Has other images by its tag and digests, and says so of what it is asked for. */
+const holding =
+  (tag: ImageIdentity, ...others: readonly ImageIdentity[]): Reply =>
+  async (request) => {
+    const image = [tag, ...others].find(({ digest }) => digest === request.reference)
+    if (request.reference === 'latest') return tag
+    return image ?? missing(request)
+  }
+
+test('a mirror that is not trusted is asked for the digest of the origin, whatever its own tag says', async () => {
+  const [good, other] = [identity('good'), identity('other')]
+  const stale = scene({ m1: holding(other, good), 'docker.io': holding(good) })
+  const foreign = scene({
+    m1: holding(other),
+    m2: holding(other),
+    'docker.io': holding(good),
+  })
+
+  const [bound, passedOver] = await Promise.all([
+    stale.resolver.resolve(nginx(), { credentials: POD }),
+    foreign.resolver.resolve(nginx(), { credentials: POD }),
+  ])
+
+  assert.deepEqual([bound.registry, bound.digest], ['m1', good.digest])
+  assert.deepEqual([passedOver.registry, passedOver.digest], ['docker.io', good.digest])
+  for (const { references } of [bound, passedOver]) {
+    assert.ok(references.every(({ reference }) => !reference.includes(other.digest)))
+    assert.ok(
+      references.every(({ kind, registry }) => kind === 'digest' || registry === 'docker.io'),
+    )
+  }
+  assert.equal(
+    passedOver.candidates?.[0]?.why,
+    'passed over: it does not have the digest that its origin names',
+  )
+})
+
+test('what is known of the digest of the origin is enough, and nothing else is', async () => {
+  const { resolver, source } = scene({
+    m1: holding(identity('a'), identity('b')),
+    'docker.io': has(identity('a')),
+  })
+  await resolver.resolve(nginx(), { credentials: POD })
+  source.asked.length = 0
+
+  await resolver.resolve(nginx(), { credentials: POD, refresh: true })
+  source.replies['docker.io'] = has(identity('b'))
+  const moved = await resolver.resolve(nginx(), { credentials: POD, refresh: true })
+
+  const head = 'HEAD docker.io/library/nginx latest'
+  assert.deepEqual(source.asked, [
+    head,
+    `HEAD m1/library/nginx ${identity('a').digest}`,
+    head,
+    `GET m1/library/nginx ${identity('b').digest}`,
+  ])
+  assert.equal(moved.digest, identity('b').digest)
+})
+
+test('consent to one digest makes nobody a place for another', async () => {
+  const [ours, theirs] = [identity('ours'), identity('theirs')]
+  const { resolver, state, source } = resolverScene({
+    m1: holding(ours),
+    m2: holding(ours, theirs),
+    'docker.io': holding(theirs),
+  })
+  state.registries = registriesOf([
+    entry('m1'),
+    entry('m2', { trusted: false, capabilities: ['pull'] }),
+  ])
+
+  const { digest, references, candidates } = await resolver.resolve(nginx())
+
+  assert.equal(digest, ours.digest)
+  assert.ok(references.every(({ registry }) => registry !== 'm2'))
+  assert.match(candidates?.[1]?.why ?? '', /its origin names another digest by this tag/)
+  assert.ok(source.asked.every((question) => !question.includes(' m2/')))
+  assert.deepEqual(
+    candidates?.map((each) => [each.registry, each.digest, each.divergent]),
+    [
+      ['m1', ours.digest, undefined],
+      ['m2', undefined, undefined],
+      ['docker.io', theirs.digest, true],
+    ],
+  )
+})
+
+test('wherever two places name different digests by one tag that is told, and of a digest never', async () => {
+  const told: Divergence[] = []
+  const observer = {
+    resolved: () => {},
+    failed: () => {},
+    diverged: (each: Divergence) => void told.push(each),
+  }
+  const [ours, theirs] = [identity('ours'), identity('theirs')]
+  const { resolver } = resolverScene(
+    { m1: holding(ours), m2: holding(theirs, ours), 'docker.io': holding(ours) },
+    { observer },
+  )
+
+  await resolver.resolve(nginx(), { all: true })
+  await resolver.resolve(nginx({ digest: ours.digest }), { all: true })
+
+  assert.deepEqual(told, [
+    {
+      reference: 'docker.io/library/nginx:latest',
+      chosen: { registry: 'm1', digest: ours.digest },
+      other: { registry: 'm2', digest: theirs.digest },
+    },
+  ])
+})
+
+test('consent to what is no image is consent to its digest', async () => {
+  const { digest } = identity('chart')
+  const found = { digest, mediaType: 'application/vnd.example', size: 2 }
+  const chart: Reply = async () => {
+    throw new ResolveError('NOT_AN_IMAGE', 'an artifact', { status: 200, found })
+  }
+  const { resolver, source } = scene({ m1: chart, m2: chart, 'docker.io': chart })
+
+  await assert.rejects(resolver.resolve(nginx(), { credentials: POD }), {
+    code: 'NOT_AN_IMAGE',
+    found: { ...found, registry: 'm1' },
+  })
+
+  assert.ok(source.asked.includes(`GET m1/library/nginx ${digest}`))
 })

@@ -398,7 +398,7 @@ test('a candidate is asked when its gate opens, and has its whole budget then', 
   const scene = new Scene()
   scene.gate = ({ registry }) =>
     registry === 'm1'
-      ? new Promise((resolve) => scene.clock.after(1_500, () => resolve()))
+      ? new Promise((resolve) => scene.clock.after(1_500, () => resolve(undefined)))
       : undefined
 
   scene.begin('m1', 'm2')

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { ImageRequest } from '../../../src/registry/image.ts'
 import { metered, meterResolutions } from '../../../src/service/meter.ts'
 import { Meters } from '../../../src/telemetry/meters.ts'
+import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
 
 const EXCHANGE = { method: 'GET', url: 'https://hub.corp/v2/', status: 200, ms: 3 } as const
 
@@ -46,9 +47,25 @@ test('registries that strangers choose are counted together', () => {
   })
 })
 
+test('a tag that leads elsewhere at another registry is counted and logged with both digests', () => {
+  const meters = new Meters()
+  const logged: unknown[] = []
+  const observer = meterResolutions(meters, { warn: (...line: unknown[]) => logged.push(line) })
+  const divergence = {
+    reference: 'docker.io/library/nginx:1',
+    chosen: { registry: 'm1', digest: 'sha256:a' },
+    other: { registry: 'docker.io', digest: 'sha256:b' },
+  }
+
+  observer.diverged?.(divergence)
+
+  assert.equal(meters.divergences, 1)
+  assert.deepEqual(logged, [[divergence, 'registries name different digests by one tag']])
+})
+
 test('resolutions are counted by their source, failures by their code', () => {
   const meters = new Meters()
-  const observer = meterResolutions(meters)
+  const observer = meterResolutions(meters, silentLogger())
 
   observer.resolved('registry', 12, true)
   observer.resolved('cache', 0.01, false)
