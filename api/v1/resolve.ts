@@ -58,6 +58,11 @@ export const Platform = {
     os: { type: 'string', examples: ['linux'] },
     architecture: { type: 'string', examples: ['arm64'] },
     variant: { type: 'string', examples: ['v8'] },
+    assumed: {
+      type: 'boolean',
+      description:
+        'Present, and true, where neither an index nor the config says so: this is the platform that was meant, since none was asked for.',
+    },
   },
 } as const satisfies ObjectSchema
 export type Platform = XStatic<typeof Platform>

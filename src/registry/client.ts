@@ -64,15 +64,21 @@ export class RegistryClient {
   get(request: ManifestRequest): Promise<RawManifest> {
     const question = questionOf(request)
     return this.#conversation.ask(request, question, async () => {
-      const reply = await this.#manifest('GET', request)
+      const reply = await this.#send('GET', 'manifests', request)
       if (reply.status !== 200) throw await statusFailure(reply, question, this.#now())
       const bytes = await readBody(reply, MAX_MANIFEST_BYTES)
       if (bytes !== undefined) return { bytes, contentType: reply.headers['content-type'] ?? '' }
-      throw new ResolveError(
-        'MANIFEST_INVALID',
-        `${question.host}: the manifest of ${question.subject} is larger than 4 MiB, which no registry should store`,
-        { step: 'manifest', status: reply.status },
-      )
+      throw tooLarge(question)
+    })
+  }
+
+  /** GET of a blob that is a document, as the config of an image; of more than 4 MiB: MANIFEST_INVALID. */
+  blob(request: ImageRequest): Promise<Buffer> {
+    const question = questionOf(request)
+    return this.#conversation.ask(request, question, async () => {
+      const reply = await this.#send('GET', 'blobs', request)
+      if (reply.status !== 200) throw await statusFailure(reply, question, this.#now())
+      return (await readBody(reply, MAX_MANIFEST_BYTES)) ?? Promise.reject(tooLarge(question))
     })
   }
 
@@ -86,7 +92,7 @@ export class RegistryClient {
     if (!this.#heads.has(request)) return this.get(request)
     const question = questionOf(request)
     return this.#conversation.ask(request, question, async () => {
-      const reply = await this.#manifest('HEAD', request)
+      const reply = await this.#send('HEAD', 'manifests', request)
       const { status } = reply
       if (this.#heads.doubts(request, status)) {
         await discard(reply)
@@ -143,15 +149,19 @@ export class RegistryClient {
     }
   }
 
-  #manifest(method: 'GET' | 'HEAD', request: ManifestRequest): Promise<Reply> {
+  #send(
+    method: 'GET' | 'HEAD',
+    kind: 'manifests' | 'blobs',
+    request: ManifestRequest,
+  ): Promise<Reply> {
     const { namespace, repository, reference } = request
     const accept = request.accept === undefined ? ACCEPT : `${ACCEPT}, ${request.accept}`
     const query = namespace === undefined ? '' : `?ns=${encodeURIComponent(namespace)}`
     return this.#conversation.reply({
       party: request,
       method,
-      path: `${repository}/manifests/${reference}${query}`,
-      headers: { accept },
+      path: `${repository}/${kind}/${reference}${query}`,
+      headers: { accept: kind === 'manifests' ? accept : '*/*' },
       scope: pullScope(repository),
     })
   }
@@ -164,4 +174,12 @@ function questionOf({ endpoint, repository, reference }: ImageRequest): Question
     subject: `${repository}${separator}${reference}`,
     step: 'manifest',
   }
+}
+
+function tooLarge({ host, subject, step }: Question): ResolveError {
+  return new ResolveError(
+    'MANIFEST_INVALID',
+    `${host}: ${subject} is larger than 4 MiB, which no registry should store`,
+    { step, status: 200 },
+  )
 }

@@ -1,7 +1,8 @@
 import { ResolveError } from '../errors.ts'
 import { hashOf, isDigest, verifyDigest } from '../reference/digest.ts'
-import { formatPlatform, type Platform } from '../reference/platform.ts'
+import { choosePlatform, formatPlatform, type Platform } from '../reference/platform.ts'
 import { quote } from '../reference/quote.ts'
+import { BoundedMap } from './bounded-map.ts'
 import {
   type ManifestHead,
   type ManifestRequest,
@@ -9,14 +10,16 @@ import {
   RegistryClient,
 } from './client.ts'
 import type { Content, ContentRequest } from './content.ts'
-import type { Descriptor, ImageIdentity, ImageRequest } from './image.ts'
+import type { Descriptor, ImageIdentity, ImagePlatform, ImageRequest } from './image.ts'
 import { type Chosen, searchIndex } from './index-search.ts'
 import type { CatalogRequest, Names, TagsRequest } from './listing.ts'
 import {
   bareType,
+  type ImageManifest,
   type IndexChild,
   type Manifest,
   parseManifest,
+  platformIn,
   signedPayload,
 } from './manifest.ts'
 import { MANIFEST_TYPES } from './media-types.ts'
@@ -50,6 +53,14 @@ interface Verified {
   readonly manifest: Manifest
 }
 
+/** Which platform, and whether the caller named it. */
+interface Wanted {
+  readonly platform: Platform
+  readonly isAsked: boolean
+}
+
+const MAX_PLATFORMS = 10_000
+
 /**
  * Says which image a tag or digest is, by asking its registry. Nothing is believed: every body is
  * hashed, and what was asked for by digest has to have that digest.
@@ -58,6 +69,8 @@ export class RegistryImages {
   readonly #client: RegistryClient
   readonly #visits: Visits
   readonly #attemptTimeoutMs: number
+  /** By digest of the config. */
+  readonly #platforms = new BoundedMap<{ readonly platform: Platform | undefined }>(MAX_PLATFORMS)
 
   /** @throws ResolveError CONFIG_INVALID for a proxy's address that is none */
   constructor(options: RegistryImagesOptions = {}) {
@@ -74,19 +87,23 @@ export class RegistryImages {
   }
 
   /**
-   * One GET, two where an index is in between.
+   * One GET, two where an index is in between. One more where it has to be known that the image is for
+   * that platform and no index says so: its config does, which is read once for each digest.
    *
+   * @param isAsked the caller named the platform: the answer is for it, or `assumed` if nothing tells
    * @throws ResolveError with step and status: MANIFEST_UNKNOWN, PLATFORM_UNKNOWN, UNAUTHORIZED,
    * DENIED, TOOMANYREQUESTS (with retryAfterMs), UNSUPPORTED, DIGEST_INVALID, MANIFEST_INVALID,
    * UNAVAILABLE, DEADLINE_EXCEEDED, CANCELED
    */
-  image(request: ImageRequest, platform: Platform): Promise<ImageIdentity> {
+  image(request: ImageRequest, platform: Platform, isAsked = false): Promise<ImageIdentity> {
     return this.#visits.run(request, async (signal) => {
-      const { descriptor, manifest } = await this.#fetch({ ...request, signal })
+      const asked = { ...request, signal }
+      const { descriptor, manifest } = await this.#fetch(asked)
+      const wanted = { platform, isAsked }
       const chosen =
         manifest.kind === 'image'
-          ? { digest: descriptor.digest, manifest, platform }
-          : await this.#choose({ ...request, signal }, platform, descriptor, manifest.children)
+          ? await this.#only(asked, wanted, descriptor, manifest)
+          : await this.#choose(asked, wanted, descriptor, manifest.children)
       return {
         ...descriptor,
         manifestDigest: chosen.digest,
@@ -154,17 +171,60 @@ export class RegistryImages {
     return verify(request, await this.#client.get(request))
   }
 
+  /** An image without an index. */
+  async #only(
+    request: ImageRequest,
+    wanted: Wanted,
+    { digest }: Descriptor,
+    manifest: ImageManifest,
+  ): Promise<Chosen> {
+    const platform = await this.#platformOf(request, wanted, manifest)
+    if (platform !== undefined) return { digest, manifest, platform }
+    const told = await this.#told(request, manifest.configDigest)
+    throw noPlatform(request, wanted.platform, [told === undefined ? {} : { platform: told }])
+  }
+
   async #choose(
     request: ImageRequest,
-    platform: Platform,
+    wanted: Wanted,
     index: Descriptor,
     children: readonly IndexChild[],
   ): Promise<Chosen> {
     if (children.length === 0) throw noImage(nameOf(request), index)
-    const found = await searchIndex(children, platform, (child) => this.#child(request, child))
-    if (found === undefined) throw noPlatform(request, platform, children)
+    const found = await searchIndex(children, wanted.platform, {
+      read: (child) => this.#child(request, child),
+      platformOf: (manifest, isOneOfSeveral) =>
+        this.#platformOf(request, wanted, manifest, isOneOfSeveral),
+    })
+    if (found === undefined) throw noPlatform(request, wanted.platform, children)
     if (found instanceof ResolveError) throw noImage(nameOf(request), index, found)
     return found
+  }
+
+  /** As IndexReader.platformOf. */
+  async #platformOf(
+    request: ImageRequest,
+    { platform, isAsked }: Wanted,
+    { configDigest }: ImageManifest,
+    isOneOfSeveral = false,
+  ): Promise<ImagePlatform | undefined> {
+    const assumed = { ...platform, assumed: true } as const
+    if (!isAsked && !isOneOfSeveral) return assumed
+    const told = await this.#told(request, configDigest)
+    if (told === undefined) return isOneOfSeveral ? undefined : assumed
+    return choosePlatform(platform, [{ platform: told }]) && told
+  }
+
+  /** What an image's config says, which is the same for ever. */
+  async #told(request: ImageRequest, configDigest: string): Promise<Platform | undefined> {
+    const known = this.#platforms.get(configDigest)
+    if (known !== undefined) return known.platform
+    const asked = { ...request, reference: configDigest }
+    const bytes = await this.#client.blob(asked)
+    if (!verifyDigest(configDigest, bytes)) throw mismatch(asked)
+    const platform = platformIn(bytes)
+    this.#platforms.set(configDigest, { platform })
+    return platform
   }
 
   /** A child by its digest, which the index may carry within itself. */
@@ -204,7 +264,7 @@ function mismatch(request: ImageRequest): ResolveError {
 function noPlatform(
   request: ImageRequest,
   platform: Platform,
-  children: readonly IndexChild[],
+  children: readonly Pick<IndexChild, 'platform'>[],
 ): ResolveError {
   const there = children.map((child) =>
     child.platform === undefined ? 'one without a platform' : quote(formatPlatform(child.platform)),

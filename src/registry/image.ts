@@ -56,6 +56,11 @@ export interface ImageIdentity extends Descriptor {
   readonly manifestDigest: string
   /** Digest of the image's config. */
   readonly imageId: string
-  /** The platform chosen from the index; where there is none, the one that was asked for. */
-  readonly platform: Platform
+  readonly platform: ImagePlatform
+}
+
+/** What an index or the image's own config says that it is for; or what is hoped. */
+export interface ImagePlatform extends Platform {
+  /** Neither says so: it is the platform that was meant. */
+  readonly assumed?: true
 }

@@ -1,12 +1,28 @@
 import { ResolveError } from '../errors.ts'
 import { choosePlatform, type Platform } from '../reference/platform.ts'
+import type { ImagePlatform } from './image.ts'
 import type { ImageManifest, IndexChild, Manifest } from './manifest.ts'
 
 /** What an index has for a platform. */
 export interface Chosen {
   readonly digest: string
   readonly manifest: ImageManifest
-  readonly platform: Platform
+  readonly platform: ImagePlatform
+}
+
+export interface IndexReader {
+  /** Gives a child's manifest. */
+  readonly read: (child: IndexChild) => Promise<Manifest>
+  /**
+   * The platform of a child for which its index names none.
+   *
+   * @param isOneOfSeveral there are others like it, so that nothing may be assumed
+   * @returns undefined: it is not for the platform that is looked for, or is not known to be
+   */
+  readonly platformOf: (
+    manifest: ImageManifest,
+    isOneOfSeveral: boolean,
+  ) => Promise<ImagePlatform | undefined>
 }
 
 /** Indexes in indexes, the outermost counted. */
@@ -16,16 +32,15 @@ const MAX_CHILDREN_ASKED = 8
 
 /**
  * Finds a platform's manifest among the children of an index and of the indexes in it, in
- * containerd's order of preference.
+ * containerd's order of preference: those without a platform last, each by what its config says.
  *
- * @param read gives a child's manifest
  * @returns undefined: there is none; an error with `found`: all that there is for it is no image
- * @throws what `read` throws
+ * @throws what the reader throws
  */
 export async function searchIndex(
   children: readonly IndexChild[],
   platform: Platform,
-  read: (child: IndexChild) => Promise<Manifest>,
+  { platformOf, read }: IndexReader,
 ): Promise<Chosen | ResolveError | undefined> {
   let asked = 0
   let unsupported: ResolveError | undefined
@@ -33,24 +48,28 @@ export async function searchIndex(
     candidates: readonly IndexChild[],
     level: number,
   ): Promise<Chosen | undefined> => {
-    const child = choosePlatform(platform, candidates)
-    if (child === undefined || asked === MAX_CHILDREN_ASKED) return undefined
-    asked += 1
-    const others = candidates.filter((candidate) => candidate !== child)
-    const manifest = await read(child).catch((error: unknown) => {
-      // An artifact that passes for an image in its index; another child may be the image.
-      if (!isNoImage(error)) throw error
-      unsupported = error
-      return undefined
-    })
-    if (manifest?.kind === 'image') {
-      return { digest: child.digest, manifest, platform: child.platform ?? platform }
+    const isOneOfSeveral = candidates.filter((each) => each.platform === undefined).length > 1
+    let left = candidates
+    while (asked < MAX_CHILDREN_ASKED) {
+      const child = choosePlatform(platform, left)
+      if (child === undefined) return undefined
+      asked += 1
+      left = left.filter((candidate) => candidate !== child)
+      const manifest = await read(child).catch((error: unknown) => {
+        // An artifact that passes for an image in its index; another child may be the image.
+        if (!isNoImage(error)) throw error
+        unsupported = error
+        return undefined
+      })
+      if (manifest?.kind === 'image') {
+        const own = child.platform ?? (await platformOf(manifest, isOneOfSeveral))
+        if (own !== undefined) return { digest: child.digest, manifest, platform: own }
+      } else if (manifest !== undefined && level < MAX_INDEX_LEVELS) {
+        const found = await descend(manifest.children, level + 1)
+        if (found !== undefined) return found
+      }
     }
-    const found =
-      manifest !== undefined && level < MAX_INDEX_LEVELS
-        ? await descend(manifest.children, level + 1)
-        : undefined
-    return found ?? descend(others, level)
+    return undefined
   }
   return (await descend(children, 1)) ?? unsupported
 }

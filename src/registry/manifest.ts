@@ -90,6 +90,22 @@ export function signedPayload(bytes: Buffer, contentType: string): Buffer | unde
   }
 }
 
+/**
+ * The platform that an image's config names (image-spec, "Image Configuration"): `os`, `architecture`,
+ * `variant`.
+ *
+ * @returns undefined: it leaves one of the first two out, or is no JSON
+ */
+export function platformIn(config: Buffer): Platform | undefined {
+  try {
+    const { os, architecture, variant }: Fields = JSON.parse(config.toString())
+    if (!isName(os) || !isName(architecture)) return undefined
+    return { os, architecture, ...(isName(variant) && { variant }) }
+  } catch {
+    return undefined
+  }
+}
+
 /** A media type without its parameters, lower case. */
 export function bareType(contentType: string): string {
   return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase()
@@ -220,6 +236,11 @@ function parsePlatformFields({ os, architecture, variant }: Fields): Platform {
     architecture: typeof architecture === 'string' ? architecture : 'unknown',
     ...(typeof variant === 'string' && variant !== '' ? { variant } : {}),
   }
+}
+
+/** As in a platform that can be asked for. */
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && /^[\w.-]{1,64}$/.test(value) && value !== 'unknown'
 }
 
 function isFields(value: unknown): value is Fields {

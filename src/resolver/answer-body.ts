@@ -25,6 +25,7 @@ export function toResolveResponse(
       os: platform.os,
       architecture: platform.architecture,
       ...(platform.variant !== undefined && { variant: platform.variant }),
+      ...(platform.assumed && { assumed: true }),
     },
     references: answer.references.map((each) => ({
       reference: each.reference,

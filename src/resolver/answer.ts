@@ -1,5 +1,5 @@
 import type { Attempt } from '../errors.ts'
-import type { Platform } from '../reference/platform.ts'
+import type { ImagePlatform } from '../registry/image.ts'
 import type { CandidateReport, RankedReference, Resolution } from './types.ts'
 
 /** What every door says of a reference: a resolution, or what the node alone knows. */
@@ -12,7 +12,7 @@ export interface Answer {
   readonly digest: string | undefined
   readonly manifestDigest: string | undefined
   readonly mediaType: string | undefined
-  readonly platform: Platform
+  readonly platform: ImagePlatform
   readonly references: readonly RankedReference[]
   readonly registry: string
   readonly source: 'registry' | 'cache' | 'stale' | 'node'

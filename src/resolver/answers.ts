@@ -13,7 +13,7 @@ export interface Resolves {
   /** As Resolver.prepare; absent: nothing is known at once. */
   prepare?(
     reference: Reference,
-    platform: Platform,
+    platform: Platform | undefined,
     stranger: boolean,
   ): () => Resolution | undefined
 }
@@ -62,13 +62,12 @@ export class Answers {
    */
   async answer(input: string, options: AnswerOptions = {}): Promise<Answer> {
     const reference = parseReference(input)
-    const platform =
-      options.platform === undefined ? this.#options.platform : parsePlatform(options.platform)
+    const asked = options.platform === undefined ? undefined : parsePlatform(options.platform)
     const { all, refresh, signal, stranger, urgent } = options
     const credentials = options.credentials?.(reference.domain)
     try {
       const resolution = await this.#options.resolver.resolve(reference, {
-        platform,
+        platform: asked,
         credentials,
         refresh,
         all,
@@ -81,6 +80,7 @@ export class Answers {
       return node ? { ...answer, node } : answer
     } catch (thrown) {
       const error = toResolveError(thrown)
+      const platform = asked ?? this.#options.platform
       const answer = await this.#lastResort({ input, reference, platform, error }, signal)
       if (answer === undefined) throw error
       return answer
@@ -119,9 +119,9 @@ export class Answers {
     platform: string | undefined,
     stranger: boolean,
   ): (() => Resolution | undefined) | undefined {
-    const { platform: own, resolver } = this.#options
+    const { resolver } = this.#options
     try {
-      const wanted = platform === undefined ? own : parsePlatform(platform)
+      const wanted = platform === undefined ? undefined : parsePlatform(platform)
       return resolver.prepare?.(parseReference(input), wanted, stranger)
     } catch {
       return undefined

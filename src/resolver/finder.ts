@@ -44,6 +44,8 @@ export interface FinderOptions {
 export interface Asked {
   readonly reference: Reference
   readonly platform: Platform
+  /** The caller named it. */
+  readonly isPlatformAsked: boolean
   readonly credentials: Credentials | undefined
   readonly stranger: boolean
   readonly all: boolean
@@ -125,7 +127,7 @@ export class Finder {
   }
 
   async #inquire(
-    { all, known, platform, reference, stranger, urgent }: Asked,
+    { all, isPlatformAsked, known, platform, reference, stranger, urgent }: Asked,
     candidates: readonly Candidate[],
     signal: AbortSignal,
   ): Promise<Findings> {
@@ -135,7 +137,13 @@ export class Finder {
       {
         reference,
         platform,
-        ...(!all && { known: (digest: string) => cache.identity(digest, platform) }),
+        isPlatformAsked,
+        ...(!all && {
+          known: (digest: string) => {
+            const identity = cache.identity(digest, platform)
+            return isPlatformAsked && identity?.platform.assumed ? undefined : identity
+          },
+        }),
         expected: known !== undefined && !all,
         verifyDigest: verifyDigest?.() ?? false,
       },

@@ -9,6 +9,8 @@ import type { Candidate, ImageSource } from './types.ts'
 export interface Question {
   readonly reference: Reference
   readonly platform: Platform
+  /** The caller named it. */
+  readonly isPlatformAsked: boolean
   /** Which image a digest is, where that is known; absent: nothing that is known counts. */
   readonly known?: (digest: string) => ImageIdentity | undefined
   /** Something is known, so that a HEAD probably does. */
@@ -38,12 +40,12 @@ export async function identify(
   question: Question,
   probe: Probe,
 ): Promise<ImageIdentity> {
-  const { known, platform, reference } = question
+  const { isPlatformAsked, known, platform, reference } = question
   const name = wanted(reference)
   const request = requestFor(probe, name)
   const expected = question.expected || known?.(name) !== undefined
   if (!expected) {
-    const image = await source.image(request, platform)
+    const image = await source.image(request, platform, isPlatformAsked)
     await confirm(source, question, probe, image)
     return image
   }
@@ -51,7 +53,7 @@ export async function identify(
   const image = known?.(now.digest)
   // Asked for by its digest it is confirmed thereby.
   if (image === undefined) {
-    return source.image({ ...request, reference: now.digest }, platform)
+    return source.image({ ...request, reference: now.digest }, platform, isPlatformAsked)
   }
   await confirm(source, question, probe, now)
   return image

@@ -75,7 +75,7 @@ function toAnswer(
     digest: own?.slice(repository.length + 1),
     manifestDigest: undefined,
     mediaType: undefined,
-    platform,
+    platform: { ...platform, assumed: true },
     references: [
       ...image.repoDigests.map((name) => onNode(name, 'digest')),
       ...image.repoTags.map((name) => onNode(name, 'tag')),

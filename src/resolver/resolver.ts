@@ -63,15 +63,19 @@ export class Resolver {
     const { all = false, credentials, platform = own, refresh = false } = options
     const { stranger = false, urgent = false } = options
     const key = this.#key(reference, platform, credentials, stranger)
-    const known = cache.resolution(key)
-    const asked: Asked = { reference, platform, credentials, stranger, all, urgent, key, known }
+    const isPlatformAsked = options.platform !== undefined
+    const cached = cache.resolution(key)
+    const known = isPlatformAsked && cached?.platform.assumed ? undefined : cached
+    const who = { credentials, stranger, urgent }
+    const asked: Asked = { reference, platform, isPlatformAsked, all, key, known, ...who }
     if (known !== undefined && !all && !refresh && cache.isFresh(known)) {
       this.#hit(known, asked, startedMs)
       return { ...known, source: 'cache', attempts: [] }
     }
     try {
       if (!all && !refresh) this.#believeAbsence(key)
-      const flight = this.#flightFor(all ? `${key} all` : key, urgent)
+      const how = `${isPlatformAsked ? ' exactly' : ''}${all ? ' all' : ''}`
+      const flight = this.#flightFor(`${key}${how}`, urgent)
       if (this.#flights.has(flight)) cache.counted('coalesced')
       const resolution = await this.#fly(flight, options.signal, asked)
       const failover = isFailover(resolution)
@@ -91,16 +95,14 @@ export class Resolver {
    * @returns what gives the answer that is known while that is fresh, at once and counted like any
    * other, and the very same object as long as nothing changes; undefined: it has to be resolved
    */
-  prepare(
-    reference: Reference,
-    platform = this.#options.platform,
-    stranger = false,
-  ): () => Resolution | undefined {
-    const { cache, registries } = this.#options
+  prepare(reference: Reference, wanted?: Platform, stranger = false): () => Resolution | undefined {
+    const { cache, platform: own, registries } = this.#options
+    const platform = wanted ?? own
     let generation: number | undefined
     let asked: Asked = {
       reference,
       platform,
+      isPlatformAsked: wanted !== undefined,
       credentials: undefined,
       stranger,
       all: false,
@@ -119,6 +121,7 @@ export class Resolver {
       }
       const known = cache.resolution(asked.key)
       if (known === undefined || !cache.isFresh(known)) return undefined
+      if (wanted !== undefined && known.platform.assumed) return undefined
       if (answer === undefined || known !== asked.known) {
         asked = { ...asked, known }
         answer = { ...known, source: 'cache', attempts: [] }

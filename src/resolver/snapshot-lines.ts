@@ -119,14 +119,20 @@ export class ContentReader {
 /** `os/architecture[/variant]` and the image that a digest is for it. */
 function asWhat(value: unknown): KnownIdentity | undefined {
   const { asked, digest, mediaType, size, manifestDigest, imageId, platform } = fieldsOf(value)
-  const { os, architecture, variant } = fieldsOf(platform)
+  const { os, architecture, variant, assumed } = fieldsOf(platform)
   if (!isToken(asked) || !isToken(mediaType) || !isCount(size)) return undefined
   if (!isDigestText(digest) || !isDigestText(manifestDigest) || !isDigestText(imageId)) {
     return undefined
   }
   if (!isToken(os) || !isToken(architecture)) return undefined
   if (variant !== undefined && !isToken(variant)) return undefined
-  const of = { os, architecture, ...(variant === undefined ? {} : { variant }) }
+  const of = {
+    os,
+    architecture,
+    ...(variant === undefined ? {} : { variant }),
+    // Files of versions that did not tell had it assumed wherever there was no index.
+    ...((assumed === true || digest === manifestDigest) && { assumed: true as const }),
+  }
   const identity = { digest, mediaType, size, manifestDigest, imageId, platform: of }
   return { asked, identity }
 }

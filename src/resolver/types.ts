@@ -49,8 +49,12 @@ export interface Keychain {
 
 /** The resolver's view of the registries. Both throw ResolveError, with `step` and `status`. */
 export interface ImageSource {
-  /** Everything about an image, with as few GETs as the protocol allows. */
-  image(request: ImageRequest, platform: Platform): Promise<ImageIdentity>
+  /**
+   * Everything about an image, with as few GETs as the protocol allows.
+   *
+   * @param isAsked the caller named that platform: what no index says is looked up, not assumed
+   */
+  image(request: ImageRequest, platform: Platform, isAsked: boolean): Promise<ImageIdentity>
   /** One HEAD: what the tag points at now. */
   digest(request: ImageRequest): Promise<Descriptor>
 }
@@ -163,7 +167,10 @@ export interface CandidateReport {
 }
 
 export interface ResolveOptions {
-  /** Default: this machine's. */
+  /**
+   * Default: this machine's, which an answer may assume an image without an index to be for. One that is
+   * named is looked up.
+   */
   readonly platform?: Platform | undefined
   /** The caller's own, for the origin alone. */
   readonly credentials?: Credentials | undefined

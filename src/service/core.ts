@@ -82,8 +82,8 @@ export function createCore(
   }
   const resolver = new Resolver({
     source: {
-      image: async (request, wanted) =>
-        (await images.get()).image(metered(request, meters, logger), wanted),
+      image: async (request, wanted, isAsked) =>
+        (await images.get()).image(metered(request, meters, logger), wanted, isAsked),
       digest: async (request) => (await images.get()).digest(metered(request, meters, logger)),
     },
     registries: () => registries,

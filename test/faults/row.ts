@@ -34,10 +34,8 @@ export interface Again {
   readonly ends: readonly (Resolution | ResolveError)[]
 }
 
-const PLATFORM = { os: 'linux', architecture: 'amd64' }
 const [username = '', password = ''] = CALLER.split(':')
 const OPTIONS: ResolveOptions = {
-  platform: PLATFORM,
   credentials: { kind: 'basic', username, password },
 }
 /** What a registry that is known to fail may cost, ms. */

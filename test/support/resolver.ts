@@ -1,3 +1,4 @@
+import type { Platform } from '../../src/reference/platform.ts'
 import type { Reference } from '../../src/reference/reference.ts'
 import type { RegistryEntry } from '../../src/registry/entry.ts'
 import type { ImageIdentity, ImageRequest, RateLimit } from '../../src/registry/image.ts'
@@ -112,13 +113,16 @@ export type Reply = (request: ImageRequest) => Promise<ImageIdentity>
 export class FakeSource implements ImageSource {
   readonly asked: string[] = []
   readonly requests: ImageRequest[] = []
+  /** Whether a question for the platform was to be looked up, of each GET. */
+  readonly lookedUp: boolean[] = []
   readonly replies: Record<string, Reply>
 
   constructor(replies: Record<string, Reply>) {
     this.replies = replies
   }
 
-  image(request: ImageRequest): Promise<ImageIdentity> {
+  image(request: ImageRequest, _platform: Platform, isAsked: boolean): Promise<ImageIdentity> {
+    this.lookedUp.push(isAsked)
     return this.#ask('GET', request)
   }
 

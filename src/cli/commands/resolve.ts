@@ -63,7 +63,10 @@ function describe(answer: Answer, explain: boolean): string {
     ...(answer.manifestDigest === answer.digest
       ? []
       : [row('manifest', answer.manifestDigest ?? '-')]),
-    row('platform', formatPlatform(answer.platform)),
+    row(
+      'platform',
+      `${formatPlatform(answer.platform)}${answer.platform.assumed ? ' (assumed)' : ''}`,
+    ),
     row(
       'found at',
       `${answer.registry}${answer.source === 'registry' ? '' : ` (${answer.source})`}`,

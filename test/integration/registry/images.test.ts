@@ -8,6 +8,7 @@ import {
   content,
   descriptor,
   digestOf,
+  OCI_CONFIG,
   OCI_INDEX,
   OCI_MANIFEST,
   type TestImage,
@@ -38,9 +39,90 @@ test('an image of one platform is known after one GET', async (t) => {
     size: IMAGE.bytes.length,
     manifestDigest: IMAGE.digest,
     imageId: IMAGE.imageId,
-    platform: ARM64,
+    platform: { ...ARM64, assumed: true },
   })
   assert.deepEqual(registry.log(), ['GET /v2/library/app/manifests/1'])
+})
+
+test('the platform of an image that was asked for it is what its config says, read once', async (t) => {
+  const { registry, images, request } = await start(t)
+
+  const own = await images.image(request(), AMD64, true)
+  await assert.rejects(images.image(request(), ARM64, true), {
+    code: 'PLATFORM_UNKNOWN',
+    step: 'platform',
+    message: /nothing for linux\/arm64; there is "linux\/amd64"/,
+  })
+  const lower = await images.image(request(), { ...AMD64, variant: 'v3' }, true)
+
+  assert.deepEqual(own.platform, AMD64)
+  assert.deepEqual(lower.platform, AMD64)
+  const manifest = 'GET /v2/library/app/manifests/1'
+  assert.deepEqual(registry.log(), [
+    manifest,
+    `GET /v2/library/app/blobs/${IMAGE.imageId}`,
+    manifest,
+    manifest,
+  ])
+})
+
+/** Children of an index that names the platform of none. */
+function nameless(...children: readonly TestImage[]) {
+  const manifests = children.map((child) => descriptor(child))
+  return content(OCI_INDEX, { schemaVersion: 2, manifests })
+}
+
+test('of an index that names no platforms the child is given whose config is for the one that is meant', async (t) => {
+  const arm = buildImage({ platform: ARM64, seed: 'arm' })
+  const { registry, images, request } = await start(t)
+  registry.put('library/app', undefined, arm)
+  registry.putManifest('library/app', 'both', nameless(arm, IMAGE))
+  registry.putManifest('library/app', 'one', nameless(arm))
+
+  for (const isAsked of [false, true]) {
+    const { imageId, platform } = await images.image(request('both'), AMD64, isAsked)
+    assert.deepEqual([imageId, platform], [IMAGE.imageId, AMD64])
+  }
+  const missing = { code: 'PLATFORM_UNKNOWN', message: /there is one without a platform/ }
+  const s390x = { os: 'linux', architecture: 's390x' }
+  await assert.rejects(images.image(request('both'), s390x), missing)
+  await assert.rejects(images.image(request('one'), AMD64, true), missing)
+})
+
+test('a config that names no platform is claimed to be for none', async (t) => {
+  const { registry, images, request } = await start(t)
+  const bare = (seed: string, config: string) => {
+    const blob = { mediaType: OCI_CONFIG, digest: digestOf(config), bytes: Buffer.from(config) }
+    const manifest = content(OCI_MANIFEST, { schemaVersion: 2, config: descriptor(blob), seed })
+    registry.putManifest('library/app', blob.digest, blob)
+    registry.putManifest('library/app', manifest.digest, manifest)
+    return { ...IMAGE, ...manifest, imageId: blob.digest }
+  }
+  const strange = ['{}', 'no JSON', '{"os":"linux"}', '{"os":"unknown","architecture":"unknown"}']
+  const children = strange.map((config) => bare(config, config))
+  for (const child of children) registry.putManifest('library/app', child.imageId.slice(7), child)
+  registry.putManifest('library/app', 'all', nameless(...children))
+
+  for (const { imageId } of children) {
+    const identity = await images.image(request(imageId.slice(7)), ARM64, true)
+    assert.deepEqual([identity.imageId, identity.platform], [imageId, { ...ARM64, assumed: true }])
+  }
+  await assert.rejects(images.image(request('all'), ARM64), { code: 'PLATFORM_UNKNOWN' })
+})
+
+test('a config that is not there, not its own, or without an end is no answer', async (t) => {
+  const { registry, images, request } = await start(t)
+  const config = { mediaType: OCI_CONFIG, digest: digestOf('gone'), bytes: Buffer.from('gone') }
+  const manifest = content(OCI_MANIFEST, { schemaVersion: 2, config: descriptor(config) })
+  registry.putManifest('library/app', '2', manifest)
+  const asked = () => images.image(request('2'), AMD64, true)
+
+  await assert.rejects(asked(), { code: 'MANIFEST_UNKNOWN' })
+  registry.putManifest('library/app', config.digest, { ...config, bytes: Buffer.from('other') })
+  await assert.rejects(asked(), { code: 'DIGEST_INVALID' })
+  const bytes = Buffer.alloc(4 * 1024 * 1024 + 1, ' ')
+  registry.putManifest('library/app', config.digest, { ...config, bytes })
+  await assert.rejects(asked(), { code: 'MANIFEST_INVALID' })
 })
 
 test('an image of several platforms is known after two GETs, the second by digest', async (t) => {

@@ -44,14 +44,14 @@ test('an attestation beside the images of an index is never taken for one', asyn
   assert.equal(registry.requests.length, 2)
 })
 
-test('the only child of an index, without a platform, is taken for the one that is asked for', async (t) => {
+test('the only child of an index, without a platform, is assumed to be for the one that is meant', async (t) => {
   const { registry, images, request } = await start(t)
   const manifests = [descriptor(IMAGE)]
   registry.putManifest('library/app', '1', content(OCI_INDEX, { schemaVersion: 2, manifests }))
 
   const { imageId, platform } = await images.image(request, AMD64)
 
-  assert.deepEqual([imageId, platform], [IMAGE.imageId, AMD64])
+  assert.deepEqual([imageId, platform], [IMAGE.imageId, { ...AMD64, assumed: true }])
 })
 
 test('an image is found by its sha512 digest, and its bytes have to have that', async (t) => {

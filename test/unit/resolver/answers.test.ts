@@ -267,5 +267,5 @@ test('what is no question is not prepared, nor anything where the cache cannot b
   assert.equal(without.prepare('nginx', undefined), undefined)
   assert.deepEqual(state.asked, [])
   answers.prepare('nginx', undefined)
-  assert.deepEqual(state.asked, [['library/nginx', 'amd64', false]])
+  assert.deepEqual(state.asked, [['library/nginx', undefined, false]])
 })

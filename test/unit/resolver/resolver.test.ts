@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { ResolveError } from '../../../src/errors.ts'
 import type { Credentials } from '../../../src/registry/credentials.ts'
 import { settle } from '../../support/fake-clock.ts'
-import { digestOf, entry, identity, nginx, registriesOf } from '../../support/resolver.ts'
+import { AMD64, digestOf, entry, identity, nginx, registriesOf } from '../../support/resolver.ts'
 import { down, has, missing, never, resolverScene } from '../../support/resolver-scene.ts'
 
 test('a tag is resolved with one GET at the best registry', async () => {
@@ -369,4 +369,44 @@ test('the cache hears what came of each question', async () => {
   )
   assert.equal(stale.candidates?.length, 3)
   assert.ok(stale.candidates?.every(({ outcome }) => outcome === 'unreachable'))
+})
+
+test('an answer for a platform that is assumed is none for a caller who names that platform', async () => {
+  const assumed = identity('a', { platform: { ...AMD64, assumed: true } })
+  const { resolver, source } = resolverScene({ m1: has(assumed) })
+  const first = await resolver.resolve(nginx())
+  const quick = { any: resolver.prepare(nginx()), named: resolver.prepare(nginx(), AMD64) }
+  source.replies['m1'] = has(identity('a'))
+
+  const named = await resolver.resolve(nginx(), { platform: AMD64 })
+  const then = await resolver.resolve(nginx())
+
+  assert.equal(first.platform.assumed, true)
+  assert.deepEqual([named.source, named.platform], ['registry', AMD64])
+  assert.deepEqual([then.source, then.platform], ['cache', AMD64])
+  assert.deepEqual(source.asked, ['GET m1/library/nginx latest', 'GET m1/library/nginx latest'])
+  assert.deepEqual(source.lookedUp, [false, true])
+  assert.equal(quick.named()?.source, 'cache')
+  assert.equal(quick.any()?.source, 'cache')
+})
+
+test('nothing that is assumed is given at once to a caller who names the platform', async () => {
+  const assumed = identity('a', { platform: { ...AMD64, assumed: true } })
+  const { resolver } = resolverScene({ m1: has(assumed) })
+  await resolver.resolve(nginx())
+
+  assert.equal(resolver.prepare(nginx(), AMD64)(), undefined)
+  assert.equal(resolver.prepare(nginx())()?.source, 'cache')
+})
+
+test('callers who name the platform do not join those who do not', async () => {
+  const { resolver, source } = resolverScene({ m1: has(identity('a')) })
+
+  await Promise.all([
+    resolver.resolve(nginx()),
+    resolver.resolve(nginx(), { platform: AMD64 }),
+    resolver.resolve(nginx(), { platform: AMD64 }),
+  ])
+
+  assert.deepEqual(source.lookedUp, [false, true])
 })
