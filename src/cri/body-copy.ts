@@ -1,3 +1,4 @@
+import type { QueuedBytes } from '../http2/queued-bytes.ts'
 import type { Stream } from '../http2/stream.ts'
 import type { BodyEdit } from './rewrite-frames.ts'
 
@@ -8,6 +9,14 @@ import type { BodyEdit } from './rewrite-frames.ts'
 const HELD_BYTES = 128 * 1024
 const NOTHING = Buffer.alloc(0)
 
+export interface CopyOptions {
+  /** Counts what is held between the two streams. */
+  readonly queue: Pick<QueuedBytes, 'add' | 'isBusy'>
+  readonly edit?: BodyEdit | undefined
+  /** The reader puts messages together, so that all that it was given is held until the call ends. */
+  readonly isKept?: boolean
+}
+
 /**
  * Copies the bodies of one direction of a call, at the pace of who reads them: the source is let send
  * more when what it sent is on its way.
@@ -15,12 +24,17 @@ const NOTHING = Buffer.alloc(0)
 export class BodyCopy {
   readonly #from: Stream
   readonly #to: Stream
+  readonly #queue: CopyOptions['queue']
+  readonly #isKept: boolean
   #edit: BodyEdit | undefined
   #owedBytes = 0
+  #countedBytes = 0
 
-  constructor(from: Stream, to: Stream, edit?: BodyEdit) {
+  constructor(from: Stream, to: Stream, { edit, isKept = false, queue }: CopyOptions) {
     this.#from = from
     this.#to = to
+    this.#queue = queue
+    this.#isKept = isKept
     this.#edit = edit
   }
 
@@ -36,9 +50,18 @@ export class BodyCopy {
   data(received: Buffer, isEnd: boolean): void {
     this.#owedBytes += received.length
     const bytes = this.#edit === undefined ? received : this.#edit.chunk(received)
+    const keptBytes = this.#isKept ? this.#countedBytes + received.length : 0
+    this.#count(keptBytes + (this.#edit?.heldBytes() ?? 0))
     if (isEnd) this.end(bytes)
     else if (bytes.length > 0) this.#to.sendData(bytes, false)
-    if (this.#to.waitingBytes < HELD_BYTES) this.goOn()
+    const { waitingBytes } = this.#to
+    const isAhead = waitingBytes < HELD_BYTES && !this.#queue.isBusy
+    if (isAhead || waitingBytes === 0) this.goOn()
+  }
+
+  /** The call has ended: nothing is held for it any more. */
+  close(): void {
+    this.#count(0)
   }
 
   /** @param last comes before what an edit has held back */
@@ -56,5 +79,10 @@ export class BodyCopy {
     const bytes = this.#owedBytes
     this.#owedBytes = 0
     if (bytes > 0) this.#from.consumed(bytes)
+  }
+
+  #count(bytes: number): void {
+    this.#queue.add(bytes - this.#countedBytes)
+    this.#countedBytes = bytes
   }
 }

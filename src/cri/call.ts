@@ -1,5 +1,6 @@
 import { ERROR_CODE } from '../http2/frames.ts'
 import type { HeaderList } from '../http2/header-list.ts'
+import type { QueuedBytes } from '../http2/queued-bytes.ts'
 import type { Stream, StreamEnd, StreamHandler } from '../http2/stream.ts'
 import { BodyCopy } from './body-copy.ts'
 import { GRPC_STATUS, statusAnswer, statusOf, statusTrailers, without } from './headers.ts'
@@ -7,10 +8,15 @@ import type { BodyEdit, CallEdits } from './rewrite-frames.ts'
 import type { Link } from './upstream.ts'
 
 const NOT_RELAYED = 'the answer of the server behind could not be relayed'
+const TOO_MUCH = 'too much is queued for this client of image-resolver'
 
 export interface CallOptions {
   /** What is changed in messages, one by one, on their way. */
   readonly edits?: CallEdits | undefined
+  /** Counts what is held for the client. */
+  readonly queue: QueuedBytes
+  /** The server behind is in this process: requests are held here until it has answered. */
+  readonly isOwned?: boolean
   /** Told once, with the call's gRPC code. */
   readonly onDone: (code: number) => void
 }
@@ -45,8 +51,10 @@ export class RelayedCall {
       onDrain: () => this.#request.goOn(),
       onEnd: (end) => this.#upstreamEnded(end),
     })
-    this.#request = new BodyCopy(client, this.#upstream, options.edits?.request)
-    this.#response = new BodyCopy(this.#upstream, client, options.edits?.response)
+    const { edits, isOwned = false, queue } = options
+    const edit = edits?.request
+    this.#request = new BodyCopy(client, this.#upstream, { edit, isKept: isOwned, queue })
+    this.#response = new BodyCopy(this.#upstream, client, { edit: edits?.response, queue })
     this.fromClient = {
       onHeaders: () => this.#request.end(),
       onData: (bytes, isEnd) => this.#request.data(bytes, isEnd),
@@ -104,16 +112,23 @@ export class RelayedCall {
     if (end.how === 'reset') this.#client.resetBehind(end.code)
     else if (end.how === 'gone') this.fail(GRPC_STATUS.unavailable, this.#link.brokenBy())
     else if (end.how === 'breach') this.fail(GRPC_STATUS.internal, NOT_RELAYED)
+    else if (end.how === 'full') this.fail(GRPC_STATUS.resourceExhausted, TOO_MUCH)
   }
 
   #clientEnded(end: StreamEnd): void {
     const { edits, onDone } = this.#options
     const isTold = end.how === 'reset' && end.code !== ERROR_CODE.noError
     this.#upstream.reset(isTold ? end.code : ERROR_CODE.cancel)
-    const code = this.#code ?? (this.#isAnswered ? GRPC_STATUS.unknown : GRPC_STATUS.canceled)
+    this.#request.close()
+    this.#response.close()
+    const code = this.#code ?? (this.#isAnswered ? GRPC_STATUS.unknown : withoutAnswer(end))
     edits?.ended?.(code)
     onDone(code)
   }
+}
+
+function withoutAnswer({ how }: StreamEnd): number {
+  return how === 'full' ? GRPC_STATUS.resourceExhausted : GRPC_STATUS.canceled
 }
 
 /** An answer of ours to a stream that has none yet. */

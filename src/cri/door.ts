@@ -18,7 +18,11 @@ import { createRewrite } from './rewrite.ts'
 import { type UnaryOptions, unary } from './unary.ts'
 import { versionsOn } from './version-bridge.ts'
 
-const MESSAGE_BYTES = 16 * 1024 * 1024
+/** What every gRPC server takes by default; a kubelet's PullImage with all its annotations has a tenth. */
+const REQUEST_BYTES = 4 * 1024 * 1024
+const ANSWER_BYTES = 16 * 1024 * 1024
+/** For calls that came while others were drained. */
+const LAST_CALLS_MS = 2_000
 const VERSIONS: readonly CriVersion[] = ['v1', 'v1alpha2']
 
 export interface CriDoorOptions {
@@ -27,6 +31,8 @@ export interface CriDoorOptions {
   /** A descriptor that listens already, handed down by systemd; absent: one is made at `path`. */
   readonly fd?: number | undefined
   readonly runtimeSocket: string
+  /** Opens the socket before the runtime has answered. */
+  readonly force?: boolean
   /** The version of CRI spoken to the runtime; absent: found out. */
   readonly version?: CriVersion | undefined
   readonly resolver: ImageResolver
@@ -50,7 +56,10 @@ export interface CriDoor {
   pullsInFlight(): number
   /** As in ListeningSocket. */
   obstacle(): string | undefined
-  /** Takes no new calls, gives those under way so long to finish, ends the rest, removes the socket. */
+  /**
+   * Gives the calls under way so long to finish, and serves all but new pulls meanwhile; then ends what
+   * is left and removes the socket, for a successor to listen at.
+   */
   close(options: Grace): Promise<void>
 }
 
@@ -63,8 +72,8 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
   const { aliases, logger, meters, version } = options
   const pulls = new PullProgress({ log: logger, counts: meters?.pulls })
   const server = new Server({
-    'grpc.max_receive_message_length': MESSAGE_BYTES,
-    'grpc.max_send_message_length': MESSAGE_BYTES,
+    'grpc.max_receive_message_length': REQUEST_BYTES,
+    'grpc.max_send_message_length': ANSWER_BYTES,
   })
   const owned = addServices(server, options, pulls)
   const relay = createRelay({
@@ -76,8 +85,9 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
     onCall: meters === undefined ? undefined : countCalls(meters.calls),
     logger,
   })
-  // So that the very first calls are relayed as they should be; an absent runtime is found out later.
-  await aliases?.route().catch(() => {})
+  // So that the very first calls are relayed as they should be; a silent runtime is found out later.
+  const route = aliases?.route().catch(() => {})
+  if (options.force !== true) await route
   let socket: ListeningSocket
   try {
     socket = await listenOnSocket({
@@ -95,8 +105,11 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
     pullsInFlight: () => pulls.inFlight,
     obstacle: () => socket.obstacle(),
     async close(grace) {
+      // Until here everything but new pulls is served, and new connections are taken.
+      await relay.drain(grace)
+      const graceMs = Math.min(grace.graceMs, LAST_CALLS_MS)
       // Connections that exist outlive the listener's end, so these two go side by side.
-      await Promise.all([relay.close(grace), socket.close()])
+      await Promise.all([relay.close({ graceMs }), socket.close()])
       server.forceShutdown()
     },
   }

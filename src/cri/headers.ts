@@ -5,6 +5,7 @@ export const GRPC_STATUS = {
   canceled: 1,
   unknown: 2,
   invalidArgument: 3,
+  resourceExhausted: 8,
   internal: 13,
   unavailable: 14,
 } as const

@@ -3,13 +3,15 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Connection } from '../http2/connection.ts'
 import { type HeaderList, headerValue } from '../http2/header-list.ts'
+import { QueuedBytes, QueueTotal } from '../http2/queued-bytes.ts'
 import type { Stream, StreamHandler } from '../http2/stream.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { SpokenVersions } from '../runtime/versions.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { AskStatus } from './ask.ts'
 import { answerWith, RelayedCall } from './call.ts'
-import { GRPC_STATUS, isGrpc, requestHeaders, statusAnswer } from './headers.ts'
+import { GRPC_STATUS, isGrpc, requestHeaders, statusAnswer, statusOf } from './headers.ts'
+import { crowdReport, runtimeReport } from './relay-reports.ts'
 import type { Rewrite } from './rewrite.ts'
 import { bodyEdit } from './rewrite-frames.ts'
 import { createUpstream, type Link } from './upstream.ts'
@@ -19,7 +21,13 @@ import { answerFor, inVersion, versionOf } from './version-bridge.ts'
 const OPENING_MS = 10_000
 /** After the grace a client gets this long to take the last statuses off us. */
 const FAREWELL_MS = 500
+/** Clients at once: each has two descriptors. A node has some ten. */
+const MAX_CLIENTS = 512
 const PULL = /\.ImageService\/PullImage$/
+/** Never ends by itself, so that nothing waits for it. */
+const ENDLESS = /\.RuntimeService\/GetContainerEvents$/
+const SHUTTING_DOWN = 'image-resolver is shutting down'
+const RESTARTING = 'image-resolver is restarting: the pull was not begun, and can be tried again'
 
 export interface RelayOptions {
   readonly runtimeSocket: string
@@ -37,6 +45,8 @@ export interface RelayOptions {
   readonly logger: Logger
   /** How long a client may take to begin to speak HTTP/2, in milliseconds. Default 10,000. */
   readonly openingMs?: number
+  /** Clients at once; then the idle one that was used longest ago has to go. Default 512. */
+  readonly maxClients?: number
   /** Told of each call when it has ended, with its gRPC code. */
   readonly onCall?: ((path: string, code: number) => void) | undefined
 }
@@ -45,10 +55,15 @@ export interface Relay {
   /** Serves a client from the first byte of its connection to the last. */
   accept(connection: Socket): void
   /**
-   * Tells the clients to go away, gives the calls under way their grace to finish, ends the others
-   * with UNAVAILABLE, and closes the connections.
+   * Takes no new pulls, and serves everything else. Resolves when the calls under way have ended, or
+   * their grace has; pulls are then ended with UNAVAILABLE.
    */
-  close(options: Grace): Promise<void>
+  drain(grace: Grace): Promise<void>
+  /**
+   * Tells the clients to go away, ends streams, gives other calls under way so long to finish, ends
+   * those that did not with UNAVAILABLE, and closes the connections.
+   */
+  close(grace: Pick<Grace, 'graceMs'>): Promise<void>
 }
 
 export interface Grace {
@@ -64,42 +79,66 @@ export interface Grace {
  * is theirs. While the runtime is away its calls end with UNAVAILABLE; nothing else happens.
  */
 export function createRelay(options: RelayOptions): Relay {
-  const { logger, onCall, owned, rewrite } = options
+  const { logger, maxClients = MAX_CLIENTS, onCall, owned, rewrite } = options
   const clients = new Map<Connection, Socket>()
-  const calls = new Map<RelayedCall, string>()
+  const calls = new Map<RelayedCall, Under>()
+  const total = new QueueTotal()
+  let isDraining = false
   let isClosing = false
   let onAllGone = (): void => {}
   const report = runtimeReport(options.runtimeSocket, logger)
+  const crowd = crowdReport(maxClients, logger)
   const onDefect = (error: unknown): void => logger.error({ err: error }, 'unexpected error')
 
   function accept(socket: Socket): void {
+    if (clients.size >= maxClients && !makeRoom()) {
+      socket.destroy()
+      return
+    }
+    const queue = new QueuedBytes(total)
     const runtime = createUpstream({
       name: options.runtimeSocket,
       connect: () => connect(options.runtimeSocket),
       versions: options.versions,
+      queue,
       onDefect,
       ...report,
     })
     const connectInside = options.ownedConnect
-    const inProcess = createUpstream({ name: 'in-process', connect: connectInside, onDefect })
+    const inProcess = createUpstream({
+      name: 'in-process',
+      connect: connectInside,
+      queue,
+      onDefect,
+    })
     const opening = setTimeout(() => socket.destroy(), options.openingMs ?? OPENING_MS)
     const client = new Connection(socket, {
       role: 'server',
+      queue,
       onStream: (stream, list, isEnd) => {
+        // The one that was used last is the last that has to go.
+        clients.delete(client)
+        clients.set(client, socket)
         const path = headerValue(list, ':path') ?? ''
-        if (!owned.has(path)) return relay(stream, list, isEnd, runtime.link(), versionOf(path))
+        if (isDraining && PULL.test(path)) {
+          return refuse(stream, path, statusAnswer(GRPC_STATUS.unavailable, RESTARTING))
+        }
+        if (!owned.has(path))
+          return relay({ stream, list, isEnd, path, queue, link: runtime.link() })
         // grpc-js would answer this to a client that has left already, and end the process by it.
-        if (!isGrpc(list)) return refuse(stream, path)
-        return relay(stream, list, isEnd, inProcess.link())
+        if (!isGrpc(list)) return refuse(stream, path, NO_GRPC)
+        const link = inProcess.link()
+        return relay({ stream, list, isEnd, path, queue, link, isOwned: true })
       },
       onGreeted: () => clearTimeout(opening),
       onDefect,
       onClosed: (cause) => {
         clearTimeout(opening)
-        if (cause !== undefined) logger.debug({ err: cause }, 'a client broke off')
+        if (cause !== undefined) crowd.onBroken(cause)
         clients.delete(client)
         runtime.close()
         inProcess.close()
+        queue.close()
         if (clients.size === 0) onAllGone()
       },
     })
@@ -107,42 +146,55 @@ export function createRelay(options: RelayOptions): Relay {
     if (isClosing) client.goAway()
   }
 
-  function relay(
-    client: Stream,
-    list: HeaderList,
-    isEnd: boolean,
-    link: Link,
-    asked?: CriVersion,
-  ): StreamHandler {
-    const path = headerValue(list, ':path') ?? ''
+  /** A client without a call connects again by itself when it has one. */
+  function makeRoom(): boolean {
+    crowd.onFull()
+    for (const client of clients.keys()) {
+      if (!client.isIdle) continue
+      clients.delete(client)
+      client.destroy()
+      return true
+    }
+    return false
+  }
+
+  function relay({ stream, list, isEnd, path, queue, link, isOwned = false }: Incoming) {
+    const asked = isOwned ? undefined : versionOf(path)
     const edits = asked === undefined ? undefined : rewrite?.(path)
+    const pending: Pending = {}
+    const under = { path, onEnd: (): void => {} }
     const onDone = (code: number): void => {
       calls.delete(call)
+      delete pending.begin
+      under.onEnd()
       onCall?.(path, code)
     }
-    const call = new RelayedCall(client, link, { edits, onDone })
-    calls.set(call, path)
-    const begin = (spoken = asked): void => {
-      if (asked === undefined || spoken === undefined || asked === spoken) {
-        call.begin(requestHeaders(list), isEnd)
-        return
-      }
-      const patch = answerFor(path, asked)
-      const edit = patch === undefined ? undefined : bodyEdit(patch, logger)
-      call.begin(requestHeaders(list, inVersion(path, spoken)), isEnd, edit)
-    }
+    const call = new RelayedCall(stream, link, { edits, isOwned, queue, onDone })
+    calls.set(call, under)
     const spoken = asked === undefined ? undefined : link.spoken(asked)
-    if (spoken instanceof Promise) void spoken.then(begin)
-    else begin(spoken)
+    if (spoken instanceof Promise) {
+      pending.begin = (found) => beginAs(call, { list, isEnd, path, asked, spoken: found })
+      beginWhenKnown(pending, spoken)
+    } else {
+      beginAs(call, { list, isEnd, path, asked, spoken })
+    }
     return call.fromClient
   }
 
-  /** In the words of grpc-go. */
-  function refuse(client: Stream, path: string): StreamHandler {
-    const code = GRPC_STATUS.invalidArgument
-    answerWith(client, statusAnswer(code, 'invalid gRPC request content-type', 415))
+  function beginAs(call: RelayedCall, { list, isEnd, path, asked, spoken = asked }: Spoken): void {
+    if (asked === undefined || spoken === undefined || asked === spoken) {
+      call.begin(requestHeaders(list), isEnd)
+      return
+    }
+    const patch = answerFor(path, asked)
+    const edit = patch === undefined ? undefined : bodyEdit(patch, logger)
+    call.begin(requestHeaders(list, inVersion(path, spoken)), isEnd, edit)
+  }
+
+  function refuse(client: Stream, path: string, answer: HeaderList): StreamHandler {
+    answerWith(client, answer)
     const pass = (): void => {}
-    const onEnd = (): void => onCall?.(path, code)
+    const onEnd = (): void => onCall?.(path, statusOf(answer))
     return {
       onHeaders: pass,
       onData: (bytes) => client.consumed(bytes.length),
@@ -152,27 +204,92 @@ export function createRelay(options: RelayOptions): Relay {
   }
 
   function failAll(isMeant: (path: string) => boolean): void {
-    for (const [call, path] of calls) {
-      if (isMeant(path)) call.fail(GRPC_STATUS.unavailable, 'image-resolver is shutting down')
+    for (const [call, { path }] of calls) {
+      if (isMeant(path)) call.fail(GRPC_STATUS.unavailable, SHUTTING_DOWN)
     }
   }
 
-  async function close({ graceMs, pullGraceMs = graceMs }: Grace): Promise<void> {
+  /** Resolves when those of the calls that are under way now have ended. */
+  function ended(isMeant: (path: string) => boolean): Promise<unknown> {
+    const meant = [...calls.values()].filter(({ path }) => isMeant(path))
+    return Promise.all(
+      meant.map(
+        (under) =>
+          new Promise<void>((resolve) => {
+            under.onEnd = resolve
+          }),
+      ),
+    )
+  }
+
+  async function drain({ graceMs, pullGraceMs = graceMs }: Grace): Promise<void> {
+    isDraining = true
+    const isPull = (path: string): boolean => PULL.test(path)
+    await Promise.all([
+      atMost(
+        graceMs,
+        ended((path) => !isPull(path) && !ENDLESS.test(path)),
+      ),
+      atMost(pullGraceMs, ended(isPull)),
+    ])
+    failAll(isPull)
+  }
+
+  async function close({ graceMs }: Pick<Grace, 'graceMs'>): Promise<void> {
+    isDraining = true
     isClosing = true
     const closed = new Promise<void>((resolve) => {
       onAllGone = resolve
       if (clients.size === 0) resolve()
     })
     for (const client of clients.keys()) client.goAway()
+    failAll((path) => ENDLESS.test(path))
     await atMost(graceMs, closed)
-    failAll((path) => !PULL.test(path))
-    await atMost(Math.max(0, pullGraceMs - graceMs), closed)
     failAll(() => true)
     await atMost(FAREWELL_MS, closed)
     for (const socket of clients.values()) socket.destroy()
   }
 
-  return { accept, close }
+  return { accept, drain, close }
+}
+
+/** In the words of grpc-go. */
+const NO_GRPC = statusAnswer(GRPC_STATUS.invalidArgument, 'invalid gRPC request content-type', 415)
+
+/** A call under way. */
+interface Under {
+  readonly path: string
+  /** Told once when it has ended. */
+  onEnd: () => void
+}
+
+/** A call that came in. */
+interface Incoming {
+  readonly stream: Stream
+  readonly list: HeaderList
+  readonly isEnd: boolean
+  readonly path: string
+  readonly queue: QueuedBytes
+  readonly link: Link
+  /** Answered in this process. */
+  readonly isOwned?: boolean
+}
+
+/** A call that waits for the runtime to say its version. */
+interface Pending {
+  begin?: (spoken: CriVersion) => void
+}
+
+/** Apart, so that a call that ends before is not held by the promise. */
+function beginWhenKnown(pending: Pending, spoken: Promise<CriVersion>): void {
+  void spoken.then((found) => pending.begin?.(found))
+}
+
+interface Spoken extends Pick<Incoming, 'list' | 'isEnd' | 'path'> {
+  /** The version of CRI that the client speaks; undefined: it is no call of CRI. */
+  readonly asked: CriVersion | undefined
+  /** The one that the runtime is spoken to in. */
+  readonly spoken: CriVersion | undefined
 }
 
 async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
@@ -180,22 +297,4 @@ async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
   const timeUp = delay(ms, undefined, { signal: limit.signal }).catch(() => {})
   await Promise.race([work, timeUp])
   limit.abort()
-}
-
-/** One line when the runtime goes and one when it comes back, however many calls find out. */
-function runtimeReport(
-  socket: string,
-  logger: Logger,
-): { readonly onUp: () => void; readonly onDown: (message: string) => void } {
-  let isDown = false
-  return {
-    onUp: () => {
-      if (isDown) logger.info({ socket }, 'the runtime answers again')
-      isDown = false
-    },
-    onDown: (message) => {
-      if (!isDown) logger.warn({ socket, message }, 'the runtime does not answer')
-      isDown = true
-    },
-  }
 }

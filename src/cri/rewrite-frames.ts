@@ -3,8 +3,8 @@ import { MalformedMessageError } from './wire.ts'
 
 /** One byte that says whether it is compressed, four that give the length. */
 const PREFIX_BYTES = 5
-/** Twice what a kubelet takes: what is longer is passed on, to be refused there. */
-const MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+/** What a kubelet takes: what is longer is passed on, to be refused there. */
+const MAX_FRAME_BYTES = PREFIX_BYTES + 16 * 1024 * 1024
 const NOTHING = Buffer.alloc(0)
 
 /** One direction of a call, on its way through. */
@@ -13,6 +13,8 @@ export interface BodyEdit {
   chunk(bytes: Buffer): Buffer
   /** What was held back when the stream ended, if anything. */
   rest(): Buffer | undefined
+  /** Bytes of a message that is not complete. */
+  heldBytes(): number
 }
 
 /** What is changed in a call on its way through. */
@@ -45,7 +47,7 @@ export function bodyEdit(edit: MessageEdit, log: Pick<Logger, 'warn' | 'error'>)
     neededBytes = PREFIX_BYTES
     while (held.length >= PREFIX_BYTES) {
       const endBytes = PREFIX_BYTES + held.readUInt32BE(1)
-      const isTooLong = endBytes > MAX_MESSAGE_BYTES
+      const isTooLong = endBytes > MAX_FRAME_BYTES
       if (endBytes > held.length && !isTooLong) {
         neededBytes = endBytes
         break
@@ -69,6 +71,7 @@ export function bodyEdit(edit: MessageEdit, log: Pick<Logger, 'warn' | 'error'>)
       return out.length === 1 ? (out[0] ?? NOTHING) : Buffer.concat(out)
     },
     rest: () => (heldBytes === 0 ? undefined : Buffer.concat(parts)),
+    heldBytes: () => heldBytes,
   }
 }
 

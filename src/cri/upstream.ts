@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { getSystemErrorMap } from 'node:util'
 import { Connection } from '../http2/connection.ts'
+import type { QueuedBytes } from '../http2/queued-bytes.ts'
 import type { Stream, StreamHandler } from '../http2/stream.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { SpokenVersions } from '../runtime/versions.ts'
@@ -12,6 +13,8 @@ export interface UpstreamOptions {
   readonly connect: () => Duplex
   /** What the server at the other end speaks, which it can be asked. */
   readonly versions?: ((ask: AskStatus) => SpokenVersions) | undefined
+  /** Counts what is held for the client. */
+  readonly queue: QueuedBytes
   readonly onDefect: (error: unknown) => void
   readonly onUp?: () => void
   readonly onDown?: (message: string) => void
@@ -50,13 +53,14 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   }
 }
 
-function dial({ name, connect, versions, onDefect, onUp, onDown }: UpstreamOptions): {
+function dial({ name, connect, queue, versions, onDefect, onUp, onDown }: UpstreamOptions): {
   readonly connection: Connection
   readonly link: Link
 } {
   let broken: string | undefined
   const connection = new Connection(connect(), {
     role: 'client',
+    queue,
     onGreeted: () => onUp?.(),
     onDefect,
     onClosed: (cause) => {

@@ -1,10 +1,6 @@
 import { ConnectionError } from './connection-error.ts'
 import { ERROR_CODE, FRAME_FLAG } from './frames.ts'
-
-/** What all fragments of one block may come to. */
-const MAX_BLOCK_BYTES = 256 * 1024
-/** Empty ones cost time and no bytes. */
-const MAX_FRAMES = 64
+import { LIMITS } from './limits.ts'
 
 export interface HeaderBlock {
   readonly streamId: number
@@ -31,6 +27,11 @@ export class BlockAssembly {
     return this.#begun !== undefined
   }
 
+  /** Bytes of a block that is not whole yet. */
+  get heldBytes(): number {
+    return this.#begun?.bytes ?? 0
+  }
+
   /** @param fragment without padding and priority */
   headers(flags: number, streamId: number, fragment: Buffer): HeaderBlock | undefined {
     const endStream = (flags & FRAME_FLAG.endStream) !== 0
@@ -47,7 +48,8 @@ export class BlockAssembly {
     }
     begun.fragments.push(fragment)
     begun.bytes += fragment.length
-    if (begun.bytes > MAX_BLOCK_BYTES || begun.fragments.length > MAX_FRAMES) {
+    const { headerBlockBytes, headerBlockFrames } = LIMITS
+    if (begun.bytes > headerBlockBytes || begun.fragments.length > headerBlockFrames) {
       throw new ConnectionError(ERROR_CODE.enhanceYourCalm, 'a header block without end')
     }
     if ((flags & FRAME_FLAG.endHeaders) === 0) return undefined

@@ -9,16 +9,16 @@ import {
   numberFrame,
   PREFACE,
 } from './frames.ts'
+import { IdleFrames } from './idle-frames.ts'
 import { Inbound } from './inbound.ts'
+import { LIMITS } from './limits.ts'
 import { Outbox } from './outbox.ts'
-import { CONNECTION_WINDOW_BYTES, type OnStream } from './receiver.ts'
-import { MAX_STREAMS, Session, STREAM_WINDOW_BYTES } from './session.ts'
+import { QueuedBytes } from './queued-bytes.ts'
+import type { OnStream } from './receiver.ts'
+import { Session } from './session.ts'
 import { writeSettings } from './settings.ts'
 import type { Stream, StreamHandler } from './stream.ts'
 
-const MAX_HEADER_LIST_BYTES = 128 * 1024
-/** For the last frames to be taken off us. */
-const FAREWELL_MS = 500
 const NOTHING = Buffer.alloc(0)
 
 export interface ConnectionOptions {
@@ -36,6 +36,10 @@ export interface ConnectionOptions {
   readonly onClosed: (cause: Error | undefined) => void
   /** Something of ours went wrong that nobody has thought of. */
   readonly onDefect: (error: unknown) => void
+  /** Counts what is held for the peer; by default this connection stands alone. */
+  readonly queue?: QueuedBytes
+  /** Milliseconds of a monotonic clock. Default: this process's. */
+  readonly now?: () => number
 }
 
 /**
@@ -61,10 +65,14 @@ export class Connection {
   constructor(transport: Duplex, options: ConnectionOptions) {
     this.#transport = transport
     this.#options = options
-    this.#outbox = new Outbox(transport)
+    const { now, queue = new QueuedBytes() } = options
+    const idleFrames = options.role === 'server' ? new IdleFrames(now) : undefined
+    this.#outbox = new Outbox(transport, queue)
     this.#session = new Session({
       role: options.role,
       outbox: this.#outbox,
+      queue,
+      idleFrames,
       onStream: options.onStream,
       onGoAway: () => {
         this.#isPeerGoing = true
@@ -74,7 +82,10 @@ export class Connection {
       onFailed: (error) => this.#fail(error),
       onDefect: options.onDefect,
     })
-    this.#inbound = new Inbound(this.#session.heard, MAX_HEADER_LIST_BYTES)
+    this.#inbound = new Inbound(this.#session.heard, {
+      maxListBytes: LIMITS.headerListBytes,
+      ...(idleFrames !== undefined && { client: { idleFrames, queue } }),
+    })
     this.#missingPreface = options.role === 'server' ? PREFACE : NOTHING
     if (options.role === 'client') this.#greet(PREFACE)
     let cause: Error | undefined
@@ -92,6 +103,11 @@ export class Connection {
   get isOpen(): boolean {
     const isLeaving = this.#isClosed || this.#session.isGoing || this.#isPeerGoing
     return !isLeaving && !this.#session.isSpent
+  }
+
+  /** Whether no call is under way. */
+  get isIdle(): boolean {
+    return this.#session.isEmpty
   }
 
   /** Whether the peer has said its first words. */
@@ -151,11 +167,11 @@ export class Connection {
   #greet(preface: Buffer): void {
     const settings = writeSettings({
       ...(this.#options.role === 'client' ? { enablePush: 0 } : {}),
-      maxConcurrentStreams: MAX_STREAMS,
-      initialWindowSize: STREAM_WINDOW_BYTES,
-      maxHeaderListSize: MAX_HEADER_LIST_BYTES,
+      maxConcurrentStreams: LIMITS.streams,
+      initialWindowSize: LIMITS.streamWindowBytes,
+      maxHeaderListSize: LIMITS.headerListBytes,
     })
-    const more = CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES
+    const more = LIMITS.connectionWindowBytes - DEFAULT_WINDOW_BYTES
     const first = frame(FRAME_TYPE.settings, 0, 0, settings)
     const window = numberFrame(FRAME_TYPE.windowUpdate, 0, more)
     this.#session.say(Buffer.concat([preface, first, window]))
@@ -190,7 +206,7 @@ export class Connection {
   #leaveSoon(): void {
     if (this.#isLeaving) return
     this.#isLeaving = true
-    setTimeout(() => this.#transport.destroy(), FAREWELL_MS).unref()
+    setTimeout(() => this.#transport.destroy(), LIMITS.farewellMs).unref()
   }
 
   #close(cause: Error | undefined): void {

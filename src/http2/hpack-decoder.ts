@@ -14,6 +14,8 @@ export class CompressionError extends ConnectionError {
 
 export interface Decoded {
   readonly list: HeaderList
+  /** Of what is kept of the list, as SETTINGS_MAX_HEADER_LIST_SIZE counts. */
+  readonly listBytes: number
   /** The list was longer than allowed: it is cut, while the table is right all the same. */
   readonly isTooLong: boolean
 }
@@ -58,7 +60,12 @@ export class HpackDecoder {
         sensitive.add(name)
       }
     }
-    return { list: { fields, sensitive }, isTooLong: listBytes > this.#maxListBytes }
+    const isTooLong = listBytes > this.#maxListBytes
+    return {
+      list: { fields, sensitive },
+      listBytes: isTooLong ? this.#maxListBytes : listBytes,
+      isTooLong,
+    }
   }
 
   #resize(maxBytes: number): void {

@@ -3,6 +3,8 @@ import { ConnectionError } from './connection-error.ts'
 import { FrameReader } from './frame-reader.ts'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, MAX_INT31 } from './frames.ts'
 import { type Decoded, HpackDecoder } from './hpack-decoder.ts'
+import type { IdleFrames } from './idle-frames.ts'
+import type { QueuedBytes } from './queued-bytes.ts'
 import { readSettings, type Settings } from './settings.ts'
 
 const PRIORITY_BYTES = 5
@@ -29,19 +31,31 @@ export interface InboundEvents {
   onWindowUpdate(streamId: number, bytes: number): void
 }
 
+export interface InboundOptions {
+  /** As SETTINGS_MAX_HEADER_LIST_SIZE. */
+  readonly maxListBytes: number
+  /** Of a client, which is not trusted; absent: the peer is a server that we chose to ask. */
+  readonly client?: {
+    readonly idleFrames: Pick<IdleFrames, 'spend'>
+    readonly queue: Pick<QueuedBytes, 'add' | 'isFull'>
+  }
+}
+
 /** Reads what comes over a connection, behind the preface. */
 export class Inbound {
   readonly #events: InboundEvents
+  readonly #client: InboundOptions['client']
   readonly #reader = new FrameReader((type, flags, streamId, payload) =>
     this.#read(type, flags, streamId, payload),
   )
   readonly #blocks = new BlockAssembly()
   readonly #decoder: HpackDecoder
   #isGreeted = false
+  #countedBytes = 0
 
-  /** @param maxListBytes as SETTINGS_MAX_HEADER_LIST_SIZE */
-  constructor(events: InboundEvents, maxListBytes: number) {
+  constructor(events: InboundEvents, { maxListBytes, client }: InboundOptions) {
     this.#events = events
+    this.#client = client
     this.#decoder = new HpackDecoder(maxListBytes)
   }
 
@@ -62,8 +76,18 @@ export class Inbound {
     if (this.#blocks.isBegun && type !== FRAME_TYPE.continuation) {
       throw broken('a header block is interrupted')
     }
+    if (isIdle(type, flags, payload)) this.#client?.idleFrames.spend()
     if (OF_STREAMS.has(type)) this.#readOfStream(type, flags, streamId, payload)
     else this.#readOfConnection(type, flags, streamId, payload)
+  }
+
+  /** A header block that is not whole is held for its client, too. */
+  #countBlock(): void {
+    const { heldBytes } = this.#blocks
+    this.#client?.queue.add(heldBytes - this.#countedBytes)
+    this.#countedBytes = heldBytes
+    if (heldBytes === 0 || this.#client?.queue.isFull !== true) return
+    throw new ConnectionError(ERROR_CODE.enhanceYourCalm, 'too much is queued for this client')
   }
 
   #readOfStream(type: number, flags: number, streamId: number, payload: Buffer): void {
@@ -114,6 +138,7 @@ export class Inbound {
   }
 
   #block(block: HeaderBlock | undefined): void {
+    this.#countBlock()
     if (block === undefined) return
     const { endStream, fields, streamId } = block
     this.#events.onHeaders(streamId, this.#decoder.decode(fields), endStream)
@@ -134,6 +159,15 @@ export class Inbound {
       this.#events.onSettings(readSettings(payload))
     }
   }
+}
+
+/** Whether the frame brings no call forward. */
+function isIdle(type: number, flags: number, payload: Buffer): boolean {
+  if (type === FRAME_TYPE.headers) return false
+  if (type !== FRAME_TYPE.data) return true
+  const isPadded = (flags & FRAME_FLAG.padded) !== 0
+  const isEmpty = payload.length === (isPadded ? 1 + (payload[0] ?? 0) : 0)
+  return isEmpty && (flags & FRAME_FLAG.endStream) === 0
 }
 
 /** @param skippedBytes fields between the length of the padding and what is asked for */

@@ -1,16 +1,14 @@
 import { ConnectionError } from './connection-error.ts'
-import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame, numberFrame } from './frames.ts'
+import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from './frames.ts'
 import { type HeaderList, headerValue } from './header-list.ts'
 import type { Decoded } from './hpack-decoder.ts'
 import type { InboundEvents } from './inbound.ts'
+import { LIMITS } from './limits.ts'
 import type { Sender } from './sender.ts'
 import type { Settings } from './settings.ts'
 import type { Stream, StreamEnd, StreamHandler } from './stream.ts'
 import type { Streams } from './streams.ts'
 import { isRequest, isTrailers } from './well-formed.ts'
-
-/** Given back as it comes: what counts is each stream's own window. */
-export const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024
 
 const NOTHING = Buffer.alloc(0)
 
@@ -23,11 +21,26 @@ export interface Affected {
   readonly isGoing: boolean
   say(bytes: Buffer): void
   /** A call of the peer's, which nobody listens to yet. */
-  accept(id: number, isEnd: boolean): Stream
+  accept(id: number, isEnd: boolean, listBytes: number): Stream
   endIfDone(stream: Stream): void
   end(stream: Stream, end: StreamEnd): void
   /** The peer broke the rules within one stream (RFC 9113, section 5.4.2). */
   breach(stream: Stream, code: number): void
+  /** A call of the peer's that nothing was done for. */
+  refuse(streamId: number, code: number): void
+  /** Too much is queued for the peer: no new calls. */
+  readonly isCrowded: boolean
+  /** Too much is queued for the peer: no more bodies either. */
+  readonly isFull: boolean
+  /** Ends a stream for that. */
+  crowdOut(stream: Stream): void
+  /**
+   * The peer sent something that brings no call forward.
+   * @throws ConnectionError ENHANCE_YOUR_CALM
+   */
+  idle(): void
+  /** So many bytes that came need no more memory. */
+  consumed(bytes: number): void
   /** The peer takes no new calls, and has not looked at those beyond a number. */
   peerGoes(lastStreamId: number): void
   /** There may be places for calls that wait for one. */
@@ -46,8 +59,10 @@ export interface ReceiverOptions {
 /** What the peer says on one connection, by the rules of RFC 9113, sections 5 to 8. */
 export class Receiver implements InboundEvents {
   readonly #options: ReceiverOptions
-  /** What came since the peer's window of the connection was widened last. */
-  #spentBytes = 0
+  /** Bytes that the peer may send on the connection. */
+  #window: number = LIMITS.connectionWindowBytes
+  /** Bytes by which it has not been widened yet. */
+  #owedBytes = 0
 
   constructor(options: ReceiverOptions) {
     this.#options = options
@@ -62,16 +77,28 @@ export class Receiver implements InboundEvents {
 
   onData(streamId: number, bytes: Buffer, windowBytes: number, isEnd: boolean): void {
     const { session } = this.#options
-    this.#takeWindow(windowBytes)
+    this.#window -= windowBytes
+    if (this.#window < 0) {
+      throw new ConnectionError(
+        ERROR_CODE.flowControlError,
+        'more than the connection has room for',
+      )
+    }
     const stream = this.#known(streamId)
-    if (stream === undefined) return
-    stream.receiveWindow -= windowBytes
+    if (stream === undefined) {
+      session.consumed(windowBytes)
+      session.idle()
+      return
+    }
+    stream.received(windowBytes)
     if (!stream.hasBegunThere) {
       session.breach(stream, ERROR_CODE.protocolError)
     } else if (stream.hasEndedThere) {
       session.breach(stream, ERROR_CODE.streamClosed)
     } else if (stream.receiveWindow < 0) {
       session.breach(stream, ERROR_CODE.flowControlError)
+    } else if (session.isFull && bytes.length > 0) {
+      session.crowdOut(stream)
     } else {
       stream.hasEndedThere = isEnd
       stream.consumed(windowBytes - bytes.length)
@@ -117,7 +144,17 @@ export class Receiver implements InboundEvents {
     }
   }
 
-  #begin(streamId: number, { isTooLong, list }: Decoded, isEnd: boolean): void {
+  /** @returns by how much the peer's window is to be widened now; 0: not yet */
+  widen(bytes: number): number {
+    this.#owedBytes += bytes
+    if (this.#owedBytes < LIMITS.connectionWindowBytes / 4) return 0
+    const owed = this.#owedBytes
+    this.#owedBytes = 0
+    this.#window += owed
+    return owed
+  }
+
+  #begin(streamId: number, { isTooLong, list, listBytes }: Decoded, isEnd: boolean): void {
     const { onStream, session, streams } = this.#options
     if (streamId % 2 === 0) throw broken('a client begins a stream of even number')
     if (streamId <= streams.lastId) {
@@ -128,10 +165,10 @@ export class Receiver implements InboundEvents {
     const refusal = this.#refusal(list, isTooLong)
     if (refusal !== undefined) {
       streams.pass(streamId)
-      session.say(numberFrame(FRAME_TYPE.rstStream, streamId, refusal))
+      session.refuse(streamId, refusal)
       return
     }
-    const stream = session.accept(streamId, isEnd)
+    const stream = session.accept(streamId, isEnd, listBytes)
     if (isTooLong) {
       stream.sendHeaders({ fields: [':status', '431'] }, true)
       stream.resetBehind(ERROR_CODE.noError)
@@ -142,7 +179,7 @@ export class Receiver implements InboundEvents {
 
   #refusal(list: HeaderList, isTooLong: boolean): number | undefined {
     const { session, streams } = this.#options
-    if (session.isGoing || streams.isFull) return ERROR_CODE.refusedStream
+    if (session.isGoing || streams.isFull || session.isCrowded) return ERROR_CODE.refusedStream
     return isTooLong || isRequest(list) ? undefined : ERROR_CODE.protocolError
   }
 
@@ -163,13 +200,6 @@ export class Receiver implements InboundEvents {
       stream.handler.onHeaders(list, isEnd)
       session.endIfDone(stream)
     }
-  }
-
-  #takeWindow(bytes: number): void {
-    this.#spentBytes += bytes
-    if (this.#spentBytes < CONNECTION_WINDOW_BYTES / 4) return
-    this.#options.session.say(numberFrame(FRAME_TYPE.windowUpdate, 0, this.#spentBytes))
-    this.#spentBytes = 0
   }
 
   /**

@@ -10,6 +10,7 @@ import {
 } from './frames.ts'
 import type { HeaderList } from './header-list.ts'
 import { encodeHeaders } from './hpack-encoder.ts'
+import type { IdleFrames } from './idle-frames.ts'
 import type { Outbox } from './outbox.ts'
 import type { Stream } from './stream.ts'
 
@@ -21,6 +22,8 @@ const NO_TABLE = Buffer.of(0x20)
 
 export interface SenderOptions {
   readonly outbox: Outbox
+  /** Of a client, which earns them by answers that it takes. */
+  readonly idleFrames?: Pick<IdleFrames, 'earn'> | undefined
   /** @returns the number of a stream that has none; undefined: it has to wait for its place */
   readonly place: (stream: Stream) => number | undefined
   /** We have said all on it. */
@@ -153,7 +156,8 @@ export class Sender {
   }
 
   #sendData(stream: Stream, body: Buffer, bytes: number, isLast: boolean): void {
-    const { outbox } = this.#options
+    const { idleFrames, outbox } = this.#options
+    idleFrames?.earn()
     const isEnd = isLast && bytes === body.length
     stream.sent(bytes)
     stream.sendWindow -= bytes
@@ -164,7 +168,8 @@ export class Sender {
   }
 
   #sendHeaders(stream: Stream, list: HeaderList, isEnd: boolean): void {
-    const { outbox } = this.#options
+    const { idleFrames, outbox } = this.#options
+    idleFrames?.earn()
     const encoded = encodeHeaders(list)
     const block = this.#hasEncoded ? encoded : Buffer.concat([NO_TABLE, encoded])
     this.#hasEncoded = true

@@ -1,18 +1,20 @@
 import { ERROR_CODE, FRAME_TYPE, numberFrame } from './frames.ts'
+import type { IdleFrames } from './idle-frames.ts'
 import type { InboundEvents } from './inbound.ts'
+import { LIMITS } from './limits.ts'
 import type { Outbox } from './outbox.ts'
+import type { QueuedBytes } from './queued-bytes.ts'
 import { type Affected, type OnStream, Receiver } from './receiver.ts'
 import { Sender } from './sender.ts'
 import { Stream, type StreamEnd, type StreamHandler, type StreamOwner } from './stream.ts'
 import { Streams } from './streams.ts'
 
-/** What the peer may send on one stream while nobody has dealt with it. */
-export const STREAM_WINDOW_BYTES = 256 * 1024
-export const MAX_STREAMS = 4_096
-
 export interface SessionOptions {
   readonly role: 'client' | 'server'
   readonly outbox: Outbox
+  readonly queue: QueuedBytes
+  /** Of a client; absent: the peer is a server. */
+  readonly idleFrames: IdleFrames | undefined
   /** A call of the peer's; only in the role of the server. */
   readonly onStream: OnStream | undefined
   readonly onGoAway: () => void
@@ -27,18 +29,20 @@ export interface SessionOptions {
 /** The streams of one connection, from their beginning to their end. */
 export class Session implements Affected, StreamOwner {
   readonly #options: SessionOptions
-  readonly #streams = new Streams(MAX_STREAMS)
+  readonly #streams = new Streams(LIMITS.streams)
   readonly #sender: Sender
-  /** What the peer says. */
-  readonly heard: InboundEvents
+  readonly #receiver: Receiver
+  /** Of the calls under way that the peer has begun. */
+  #callBytes = 0
   #isGoing = false
   #isOver = false
 
   constructor(options: SessionOptions) {
-    const { onFailed, onStream, outbox, role } = options
+    const { idleFrames, onFailed, onStream, outbox, role } = options
     this.#options = options
     this.#sender = new Sender({
       outbox,
+      idleFrames,
       place: (stream) => this.#place(stream),
       onEnded: (stream) => {
         stream.hasEndedHere = true
@@ -48,11 +52,24 @@ export class Session implements Affected, StreamOwner {
       onFailed,
     })
     const [sender, streams] = [this.#sender, this.#streams]
-    this.heard = new Receiver({ role, session: this, streams, sender, onStream })
+    this.#receiver = new Receiver({ role, session: this, streams, sender, onStream })
+  }
+
+  /** Told what the peer says. */
+  get heard(): InboundEvents {
+    return this.#receiver
   }
 
   get isEmpty(): boolean {
     return this.#streams.isEmpty
+  }
+
+  get isCrowded(): boolean {
+    return this.#callBytes > LIMITS.callBytes || this.isFull
+  }
+
+  get isFull(): boolean {
+    return this.#options.queue.isFull
   }
 
   get isSpent(): boolean {
@@ -70,13 +87,15 @@ export class Session implements Affected, StreamOwner {
 
   /** A call of our own, which Stream.begin begins; only in the role of the client. */
   open(handler: StreamHandler): Stream {
-    const stream = new Stream(this, 0, STREAM_WINDOW_BYTES, handler)
+    const stream = new Stream(this, 0, LIMITS.streamWindowBytes, handler)
     this.#streams.wait(stream)
     return stream
   }
 
-  accept(id: number, isEnd: boolean): Stream {
-    const stream = new Stream(this, id, STREAM_WINDOW_BYTES, UNHEARD)
+  accept(id: number, isEnd: boolean, listBytes: number): Stream {
+    const cost = LIMITS.streamCostBytes + listBytes
+    this.#callBytes += cost
+    const stream = new Stream(this, id, LIMITS.streamWindowBytes, UNHEARD, cost)
     this.#streams.add(stream)
     this.#sender.opened(stream)
     stream.hasBegunThere = true
@@ -131,12 +150,36 @@ export class Session implements Affected, StreamOwner {
     this.say(numberFrame(FRAME_TYPE.windowUpdate, stream.id, bytes))
   }
 
+  consumed(bytes: number): void {
+    const more = this.#receiver.widen(bytes)
+    if (more > 0) this.say(numberFrame(FRAME_TYPE.windowUpdate, 0, more))
+  }
+
+  queued(bytes: number): void {
+    this.#options.queue.add(bytes)
+  }
+
   reset(stream: Stream, code: number): void {
     this.#reset(stream, code, { how: 'ours' })
   }
 
   breach(stream: Stream, code: number): void {
     this.#reset(stream, code, { how: 'breach' })
+    this.idle()
+  }
+
+  crowdOut(stream: Stream): void {
+    this.#reset(stream, ERROR_CODE.enhanceYourCalm, { how: 'full' })
+    this.idle()
+  }
+
+  idle(): void {
+    this.#options.idleFrames?.spend()
+  }
+
+  refuse(streamId: number, code: number): void {
+    this.say(numberFrame(FRAME_TYPE.rstStream, streamId, code))
+    this.idle()
   }
 
   endIfDone(stream: Stream): void {
@@ -148,6 +191,7 @@ export class Session implements Affected, StreamOwner {
     stream.isClosed = true
     this.#streams.delete(stream)
     this.#sender.forget(stream)
+    this.#callBytes -= stream.costBytes
     try {
       stream.handler.onEnd(end)
     } catch (error) {

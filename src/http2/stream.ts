@@ -2,10 +2,10 @@ import type { HeaderList } from './header-list.ts'
 
 /**
  * How a stream ended. `done`: both sides had said all. `reset`: by the peer. `breach`: the peer broke the
- * rules in it. `ours`: we reset it. `gone`: the connection is, or will not serve it any more.
+ * rules in it. `ours`: we reset it. `gone`: the connection is, or will not serve it any more. `full`: too much is queued for the peer.
  */
 export type StreamEnd =
-  | { readonly how: 'done' | 'breach' | 'ours' | 'gone' }
+  | { readonly how: 'done' | 'breach' | 'ours' | 'gone' | 'full' }
   | { readonly how: 'reset'; readonly code: number }
 
 /** Told what the peer says on a stream. */
@@ -34,8 +34,12 @@ export interface StreamOwner {
   /** Something waits to be sent. */
   ready(stream: Stream): void
   reset(stream: Stream, code: number): void
-  /** The peer may send so much more. */
+  /** The peer may send so much more on this stream. */
   credit(stream: Stream, bytes: number): void
+  /** So many bytes that came need no more memory: the peer may send as many again on the connection. */
+  consumed(bytes: number): void
+  /** So many bytes more are held on a stream; negative: less. */
+  queued(bytes: number): void
 }
 
 /**
@@ -58,10 +62,23 @@ export class Stream {
   isClosed = false
   #waiting: Waiting[] = []
   #waitingBytes = 0
+  #waitingHeaderBytes = 0
+  #unconsumedBytes = 0
   #owedBytes = 0
+  /** For its objects, and the headers that it began with. */
+  readonly costBytes: number
 
-  constructor(owner: StreamOwner, id: number, receiveWindow: number, handler: StreamHandler) {
+  /** @param costBytes counted as queued until the stream ends */
+  constructor(
+    owner: StreamOwner,
+    id: number,
+    receiveWindow: number,
+    handler: StreamHandler,
+    costBytes = 0,
+  ) {
     this.#owner = owner
+    this.costBytes = costBytes
+    owner.queued(costBytes)
     this.id = id
     this.receiveWindow = receiveWindow
     this.handler = handler
@@ -80,12 +97,20 @@ export class Stream {
   }
 
   sendHeaders(list: HeaderList, isEnd: boolean): void {
+    if (this.isClosed) return
+    const bytes = list.fields.reduce((sum, { length }) => sum + length, 0)
+    this.#waitingHeaderBytes += bytes
+    this.#owner.queued(bytes)
     this.#send({ kind: 'headers', list, isEnd })
   }
 
-  sendData(bytes: Buffer, isEnd: boolean): void {
+  sendData(given: Buffer, isEnd: boolean): void {
     if (this.isClosed) return
+    // A piece of what came in one read would hold all of it.
+    const isPiece = given.length < given.buffer.byteLength / 2
+    const bytes = isPiece ? Buffer.from(given) : given
     this.#waitingBytes += bytes.length
+    this.#owner.queued(bytes.length)
     const last = this.#waiting.at(-1)
     if (last?.kind === 'data' && last.bytes.length + bytes.length <= JOINED_BYTES) {
       this.#waiting.pop()
@@ -105,10 +130,20 @@ export class Stream {
     if (!this.isClosed) this.#owner.reset(this, code)
   }
 
+  /** Bytes came, padding and all. */
+  received(windowBytes: number): void {
+    this.receiveWindow -= windowBytes
+    this.#unconsumedBytes += windowBytes
+  }
+
   /** So many bytes of those that came need no more memory; the peer may send as many again. */
   consumed(bytes: number): void {
-    if (bytes === 0) return
-    this.#owedBytes += bytes
+    // What was not consumed at the end of the stream is given back then.
+    const freed = Math.min(bytes, this.#unconsumedBytes)
+    if (freed === 0) return
+    this.#unconsumedBytes -= freed
+    this.#owner.consumed(freed)
+    this.#owedBytes += freed
     // Not for each frame: many small updates cost more than they bring.
     if (this.hasEndedThere || this.isClosed || this.#owedBytes < this.receiveWindow / 2) return
     this.#owner.credit(this, this.#owedBytes)
@@ -126,11 +161,22 @@ export class Stream {
     if (next?.kind !== 'data' || bytes === next.bytes.length) this.#waiting.shift()
     else this.#waiting[0] = { ...next, bytes: next.bytes.subarray(bytes) }
     this.#waitingBytes -= bytes
+    this.#owner.queued(-bytes)
+    if (this.#waiting.length === 0) this.#forgetHeaders()
   }
 
+  /** The stream has ended: nothing is held for it any more. */
   forget(): void {
+    this.#owner.queued(-this.#waitingBytes - this.costBytes)
+    this.#forgetHeaders()
     this.#waiting = []
     this.#waitingBytes = 0
+    this.consumed(this.#unconsumedBytes)
+  }
+
+  #forgetHeaders(): void {
+    this.#owner.queued(-this.#waitingHeaderBytes)
+    this.#waitingHeaderBytes = 0
   }
 
   #send(waiting: Waiting): void {

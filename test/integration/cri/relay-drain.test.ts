@@ -7,7 +7,8 @@ import { framed } from '../../support/grpc-frames.ts'
 import { startRelay } from '../../support/relay.ts'
 
 const PULL = '/runtime.v1.ImageService/PullImage'
-const EVENTS = '/x.Y/Events'
+const EVENTS = '/runtime.v1.RuntimeService/GetContainerEvents'
+const STATUS = '/runtime.v1.ImageService/ImageStatus'
 const EXEC = '/runtime.v1.RuntimeService/ExecSync'
 const HEADERS = { ':status': 200, 'content-type': 'application/grpc' }
 
@@ -18,7 +19,7 @@ async function startPull(t: TestContext) {
   runtime.handle(PULL, hang)
   const client = openGrpcClient(t, path)
   const pull = client.call(PULL)
-  return { client, pull, pulling: arrived, relay, runtime }
+  return { client, path, pull, pulling: arrived, relay, runtime }
 }
 
 /** The same, and calls to another path will hang, too. */
@@ -29,7 +30,7 @@ async function startPullBeside(t: TestContext, otherPath: string) {
   return { ...scene, other: arrived }
 }
 
-test('drains: what ends within the grace ends well, and new calls are not taken', async (t) => {
+test('closes: what ends within the grace ends well, and new calls are not taken', async (t) => {
   const { client, pull: answer, pulling, relay } = await startPull(t)
   const call = await pulling
   const toldToGo = once(client.session, 'goaway')
@@ -45,7 +46,7 @@ test('drains: what ends within the grace ends well, and new calls are not taken'
   assert.equal(client.session.closed, true)
 })
 
-test('drains: what does not end gets a status, and the runtime a cancellation', async (t) => {
+test('closes: what does not end gets a status, and the runtime a cancellation', async (t) => {
   const { client, other, pull, pulling, relay } = await startPullBeside(t, EVENTS)
   const events = client.open(EVENTS)
   const eventsAnswer = answerOf(events)
@@ -64,22 +65,88 @@ test('drains: what does not end gets a status, and the runtime a cancellation', 
   assert.deepEqual(await Promise.all([pullCall.closed, eventsCall.closed]), [8, 8])
 })
 
-test('drains: a pull may take longer to end than other calls', async (t) => {
-  const { client, other, pull, pulling, relay } = await startPullBeside(t, EXEC)
-  const command = client.call(EXEC)
-  const [call] = await Promise.all([pulling, other])
+test('drains: while a pull ends everything else is served, to new clients too, and streams stay', async (t) => {
+  const { client, other, path, pull, pulling, relay, runtime } = await startPullBeside(t, EVENTS)
+  runtime.handle(STATUS, ({ stream }) => respond(stream, [Buffer.from('served')]))
+  const events = client.open(EVENTS)
+  const eventsAnswer = answerOf(events)
+  const [call, eventsCall] = await Promise.all([pulling, other])
+  eventsCall.stream.respond(HEADERS, { waitForTrailers: true })
 
-  const closed = relay.close({ graceMs: 0, pullGraceMs: 60_000 })
-  const ended = await command
+  let isDrained = false
+  const drained = relay.drain({ graceMs: 0, pullGraceMs: 60_000 }).then(() => {
+    isDrained = true
+  })
+  const late = openGrpcClient(t, path)
+  const served = await Promise.all([client.call(STATUS), late.call(STATUS)])
+  eventsCall.stream.write(framed(Buffer.from('event')))
+  await once(events, 'data')
+  assert.equal(isDrained, false)
   respond(call.stream, [Buffer.from('pulled')])
   const pulled = await pull
-  await closed
+  await drained
 
-  assert.deepEqual([ended.code, ended.message], [14, 'image-resolver is shutting down'])
+  assert.deepEqual(
+    served.map(({ code }) => code),
+    [0, 0],
+  )
   assert.deepEqual([pulled.code, ...pulled.messages.map(String)], [0, 'pulled'])
+  assert.equal((await late.call(STATUS)).code, 0)
+  await relay.close({ graceMs: 60_000 })
+  assert.equal((await eventsAnswer).code, 14)
 })
 
-test('drains at once when nobody is there', async (t) => {
+test('drains: new pulls are told that this is a restart, and never begin', async (t) => {
+  const { client, path, pull, pulling, relay, runtime } = await startPull(t)
+  const call = await pulling
+
+  const drained = relay.drain({ graceMs: 0, pullGraceMs: 60_000 })
+  const late = openGrpcClient(t, path)
+  const refused = await Promise.all([client.call(PULL), late.call(PULL)])
+  respond(call.stream, [Buffer.from('pulled')])
+  await Promise.all([drained, pull])
+
+  for (const { code, message } of refused) {
+    assert.equal(code, 14)
+    assert.match(message ?? '', /restarting/)
+  }
+  assert.equal(runtime.calls.filter((each) => each.path === PULL).length, 1)
+})
+
+test('drains: a pull that does not end in its grace gets a status, and other calls go on', async (t) => {
+  const { client, other, pull, pulling, relay } = await startPullBeside(t, EXEC)
+  const command = client.call(EXEC)
+  const [pullCall, call] = await Promise.all([pulling, other])
+
+  await relay.drain({ graceMs: 0, pullGraceMs: 0 })
+  const ended = await pull
+  respond(call.stream, [Buffer.from('done')])
+
+  assert.deepEqual([ended.code, ended.message], [14, 'image-resolver is shutting down'])
+  assert.equal(await pullCall.closed, 8)
+  assert.equal((await command).code, 0)
+})
+
+test('drains: calls that began before are waited for, those that came since are not', async (t) => {
+  const { client, other, path, pull, pulling, relay, runtime } = await startPullBeside(t, EXEC)
+  const command = client.call(EXEC)
+  const [call, execCall] = await Promise.all([pulling, other])
+  const { arrived, hang } = hanging()
+  runtime.handle(STATUS, hang)
+
+  const drained = relay.drain({ graceMs: 60_000, pullGraceMs: 60_000 })
+  const late = openGrpcClient(t, path)
+  const lateAnswer = late.call(STATUS)
+  const lateCall = await arrived
+  respond(call.stream, [])
+  respond(execCall.stream, [])
+  await Promise.all([drained, pull, command])
+  respond(lateCall.stream, [Buffer.from('late')])
+
+  assert.equal((await lateAnswer).code, 0)
+})
+
+test('closes at once when nobody is there', async (t) => {
   const { relay } = await startRelay(t)
 
   const startedAt = performance.now()
@@ -88,7 +155,7 @@ test('drains at once when nobody is there', async (t) => {
   assert.ok(performance.now() - startedAt < 5_000)
 })
 
-test('drains: a client that was about to leave is not waited for after its last call', async (t) => {
+test('closes: a client that was about to leave is not waited for after its last call', async (t) => {
   const { client, pull: answer, pulling, relay } = await startPull(t)
   const call = await pulling
   client.session.goaway()

@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { ERROR_CODE } from '../../../src/http2/frames.ts'
 import { headerValue } from '../../../src/http2/header-list.ts'
-import { STREAM_WINDOW_BYTES } from '../../../src/http2/session.ts'
+import { LIMITS } from '../../../src/http2/limits.ts'
 import {
   type DialledNode,
   dialNode,
@@ -19,6 +19,7 @@ import {
 import { temporaryFolder } from '../../support/stack.ts'
 
 const MIB = 1024 * 1024
+const STREAM_WINDOW_BYTES = LIMITS.streamWindowBytes
 
 function ask(ours: OurEnd, path = '/', body: Buffer | string = ''): OurCall {
   const call = openCall(ours)

@@ -24,7 +24,7 @@ function heard(...frames: readonly Buffer[]): unknown[] {
       onGoAway: (last) => events.push(['goAway', last]),
       onWindowUpdate: (id, bytes) => events.push(['window', id, bytes]),
     },
-    1_024,
+    { maxListBytes: 1_024 },
   )
   inbound.push(Buffer.concat(frames))
   return events
@@ -48,7 +48,7 @@ test('settings, and not that ours were read', () => {
 })
 
 test('the first SETTINGS are the greeting', () => {
-  const inbound = new Inbound({ onSettings() {} } as never, 1_024)
+  const inbound = new Inbound({ onSettings() {} } as never, { maxListBytes: 1_024 })
   assert.equal(inbound.isGreeted, false)
 
   inbound.push(SETTINGS)

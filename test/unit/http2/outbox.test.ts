@@ -2,13 +2,15 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type Duplex, duplexPair } from 'node:stream'
 import { test } from 'node:test'
+import { LIMITS } from '../../../src/http2/limits.ts'
 import { Outbox } from '../../../src/http2/outbox.ts'
+import { QueuedBytes } from '../../../src/http2/queued-bytes.ts'
 
-const FULL_BYTES = 256 * 1024
-const FLOODED_BYTES = 8 * 1024 * 1024
+const { unsentBytes: FULL_BYTES, unreadBytes: FLOODED_BYTES } = LIMITS
 
 interface Scene {
   readonly outbox: Outbox
+  readonly queue: QueuedBytes
   readonly transport: Duplex
   readonly chunks: Buffer[]
   readonly peer: Duplex
@@ -17,7 +19,8 @@ interface Scene {
 function scene(): Scene {
   const [transport, peer] = duplexPair()
   const chunks: Buffer[] = []
-  return { outbox: new Outbox(transport), transport, chunks, peer }
+  const queue = new QueuedBytes()
+  return { outbox: new Outbox(transport, queue), queue, transport, chunks, peer }
 }
 
 async function readAll({ peer, transport }: Scene): Promise<Buffer[]> {
@@ -98,7 +101,7 @@ test('it is full with more than 256 KiB that the transport has not taken, flushe
   assert.equal(outbox.isFull, false)
 })
 
-test('it is flooded with more than 8 MiB', () => {
+test('it is flooded with more than 1 MiB', () => {
   const { outbox } = scene()
   outbox.add(Buffer.alloc(FLOODED_BYTES))
   assert.equal(outbox.isFlooded, false)
@@ -106,4 +109,17 @@ test('it is flooded with more than 8 MiB', () => {
   outbox.add(Buffer.alloc(1))
 
   assert.equal(outbox.isFlooded, true)
+})
+
+test('what the transport has not taken is counted, until it has', async () => {
+  const { outbox, queue, transport, peer } = scene()
+  outbox.add(Buffer.alloc(FULL_BYTES))
+  outbox.flush()
+  assert.ok(queue.bytes > FULL_BYTES / 2, String(queue.bytes))
+
+  peer.resume()
+  await once(transport, 'drain')
+  outbox.flush()
+
+  assert.equal(queue.bytes, 0)
 })

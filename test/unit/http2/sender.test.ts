@@ -6,6 +6,7 @@ import { ConnectionError } from '../../../src/http2/connection-error.ts'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, MAX_INT31 } from '../../../src/http2/frames.ts'
 import { HpackDecoder } from '../../../src/http2/hpack-decoder.ts'
 import { Outbox } from '../../../src/http2/outbox.ts'
+import { QueuedBytes } from '../../../src/http2/queued-bytes.ts'
 import { Sender } from '../../../src/http2/sender.ts'
 import { Stream } from '../../../src/http2/stream.ts'
 import { RawHttp2End } from '../../support/raw-http2-end.ts'
@@ -35,7 +36,7 @@ function scene(): Scene {
   const errors: unknown[] = []
   const places: number[] = []
   const sender = new Sender({
-    outbox: new Outbox(here),
+    outbox: new Outbox(here, new QueuedBytes()),
     place: () => places.shift(),
     onEnded: (stream) => log.push(`ended ${stream.id}`),
     onReset: (stream, code) => {
@@ -45,7 +46,13 @@ function scene(): Scene {
     onFailed: (error) => errors.push(error),
   })
   here.on('drain', () => sender.schedule())
-  const owner = { ready: (one: Stream) => sender.ready(one), reset() {}, credit() {} }
+  const owner = {
+    ready: (one: Stream) => sender.ready(one),
+    reset() {},
+    credit() {},
+    consumed() {},
+    queued() {},
+  }
   const open = (id: number): { readonly stream: Stream; readonly handler: RecordedStream } => {
     const handler = new RecordedStream()
     const stream = new Stream(owner, id, 0, handler)

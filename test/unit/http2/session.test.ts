@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Connection } from '../../../src/http2/connection.ts'
 import { ConnectionError } from '../../../src/http2/connection-error.ts'
 import {
@@ -14,8 +15,8 @@ import {
   PREFACE,
 } from '../../../src/http2/frames.ts'
 import { encodeHeaders } from '../../../src/http2/hpack-encoder.ts'
-import { CONNECTION_WINDOW_BYTES } from '../../../src/http2/receiver.ts'
-import { MAX_STREAMS, STREAM_WINDOW_BYTES } from '../../../src/http2/session.ts'
+import { LIMITS } from '../../../src/http2/limits.ts'
+import { QueuedBytes, QueueTotal } from '../../../src/http2/queued-bytes.ts'
 import { type Settings, writeSettings } from '../../../src/http2/settings.ts'
 import type { Stream } from '../../../src/http2/stream.ts'
 import { callBlock, OPENING } from '../../support/hostile-frames.ts'
@@ -27,6 +28,8 @@ import { RecordedStream } from '../../support/recorded-stream.ts'
 const { data, headers, rstStream, windowUpdate, goAway } = FRAME_TYPE
 const { endHeaders, endStream } = FRAME_FLAG
 const FRAME_BYTES = 16_384
+const { connectionWindowBytes: CONNECTION_WINDOW_BYTES, streams: MAX_STREAMS } = LIMITS
+const STREAM_WINDOW_BYTES = LIMITS.streamWindowBytes
 const PATH = '/made.Up/Method'
 const REQUEST = { fields: [':method', 'POST', ':scheme', 'http', ':path', PATH] }
 const ANSWER = { fields: [':status', '200'] }
@@ -203,18 +206,18 @@ test(`a call that is none is refused alone: ${REFUSED[0]}`, async (t) => {
   assert.equal(calls.length, 1)
 })
 
-test('calls beyond 4,096 at a time are refused, until there are fewer', async (t) => {
+test('calls beyond 1,024 at a time are refused, until there are fewer', async (t) => {
   const { raw, calls } = serve(t)
   const ids = Array.from({ length: MAX_STREAMS + 2 }, (_, n) => 2 * n + 1)
   raw.send(...ids.map((id) => callOf(id)))
   await raw.settled()
   const refused = ERROR_CODE.refusedStream
-  assert.deepEqual(resets(raw), { 8193: refused, 8195: refused })
+  assert.deepEqual(resets(raw), { 2049: refused, 2051: refused })
 
-  raw.send(numberFrame(rstStream, 1, ERROR_CODE.cancel), callOf(8_197), callOf(8_199))
+  raw.send(numberFrame(rstStream, 1, ERROR_CODE.cancel), callOf(2_053), callOf(2_055))
   await raw.settled()
 
-  assert.deepEqual(resets(raw), { 8193: refused, 8195: refused, 8199: refused })
+  assert.deepEqual(resets(raw), { 2049: refused, 2051: refused, 2055: refused })
   assert.equal(calls.length, MAX_STREAMS + 1)
 })
 
@@ -369,6 +372,177 @@ test('the window of the connection is given back, for calls that have ended too'
   await raw.settled()
 
   assert.equal(given(), CONNECTION_WINDOW_BYTES - 65_535 + CONNECTION_WINDOW_BYTES / 4)
+})
+
+test('the window of the connection holds for all streams, and comes back with consumption alone', async (t) => {
+  const { raw, calls } = serve(t, { keeps: true })
+  const streams = CONNECTION_WINDOW_BYTES / STREAM_WINDOW_BYTES
+  const ids = Array.from({ length: streams }, (_, n) => 2 * n + 1)
+  for (const id of ids) {
+    raw.send(callOf(id))
+    for (let sent = 0; sent < STREAM_WINDOW_BYTES; sent += FRAME_BYTES)
+      raw.send(dataOf(id, FRAME_BYTES))
+  }
+  await raw.settled()
+  const given = (): number =>
+    raw.of(windowUpdate, 0).reduce((sum, each) => sum + each.payload.readUInt32BE(), 0)
+  assert.equal(given(), CONNECTION_WINDOW_BYTES - 65_535)
+
+  for (const call of calls.slice(0, streams / 2)) call.stream?.consumed(STREAM_WINDOW_BYTES)
+  for (const call of calls.slice(streams / 2)) call.stream?.reset(ERROR_CODE.cancel)
+  await raw.settled()
+
+  assert.equal(given(), 2 * CONNECTION_WINDOW_BYTES - 65_535)
+})
+
+test('a client that sends beyond the window of the connection is left', async (t) => {
+  const served = serve(t, { keeps: true })
+  const streams = CONNECTION_WINDOW_BYTES / STREAM_WINDOW_BYTES
+  for (let id = 1; id <= 2 * streams + 1; id += 2) {
+    served.raw.send(callOf(id))
+    for (let sent = 0; sent < STREAM_WINDOW_BYTES; sent += FRAME_BYTES)
+      served.raw.send(dataOf(id, FRAME_BYTES))
+  }
+
+  await closedWith(served, ERROR_CODE.flowControlError)
+})
+
+test('calls with much in their headers are refused above 8 MiB of them, until some have ended', async (t) => {
+  const { raw, calls } = serve(t)
+  const long = ['x-long', 'v'.repeat(100_000)]
+  const most = Math.ceil(LIMITS.callBytes / (100_000 + LIMITS.streamCostBytes))
+  const begin = (id: number): void => {
+    const block = encodeHeaders({ fields: [...REQUEST.fields, ...long] })
+    const parts = Math.ceil(block.length / FRAME_BYTES)
+    for (let n = 0; n < parts; n += 1) {
+      const type = n === 0 ? headers : FRAME_TYPE.continuation
+      const part = block.subarray(n * FRAME_BYTES, (n + 1) * FRAME_BYTES)
+      raw.send(frame(type, n === parts - 1 ? endHeaders : 0, id, part))
+    }
+  }
+  for (let n = 0; n <= most; n += 1) begin(2 * n + 1)
+  await raw.settled()
+  const refused = { [2 * most + 1]: ERROR_CODE.refusedStream }
+  assert.deepEqual([calls.length, resets(raw)], [most, refused])
+
+  calls[0]?.stream?.reset(ERROR_CODE.cancel)
+  begin(2 * most + 3)
+  await raw.settled()
+
+  assert.equal(calls.length, most + 1)
+})
+
+test('while too much is queued for a client new calls are refused and bodies end their call', async (t) => {
+  const queue = new QueuedBytes(new QueueTotal(1_000_000), 1_000)
+  const calls: RecordedStream[] = []
+  const { raw } = rawPair(t, {
+    role: 'server',
+    queue,
+    onStream: (stream) => {
+      const call = Object.assign(new RecordedStream(), { stream })
+      calls.push(call)
+      return call
+    },
+  })
+  queue.add(-LIMITS.streamCostBytes)
+  raw.send(OPENING, callOf(1))
+  await raw.settled()
+  queue.add(1_001)
+  raw.send(callOf(3), dataOf(1, 10))
+  await raw.settled()
+
+  assert.deepEqual(resets(raw), { 1: ERROR_CODE.enhanceYourCalm, 3: ERROR_CODE.refusedStream })
+  assert.deepEqual(
+    calls.map(({ ends }) => ends),
+    [[{ how: 'full' }]],
+  )
+})
+
+const IDLE: Readonly<Record<string, (n: number) => Buffer>> = {
+  SETTINGS: () => SETTINGS,
+  'acknowledgements of SETTINGS': () => SETTINGS_ACK,
+  PING: () => frame(FRAME_TYPE.ping, 0, 0, Buffer.alloc(8)),
+  PRIORITY: () => frame(FRAME_TYPE.priority, 0, 1, Buffer.alloc(5)),
+  'frames of an unknown type': () => frame(77, 0, 0, EMPTY),
+  'windows that are widened by one byte': () => numberFrame(windowUpdate, 0, 1),
+  'empty DATA': () => dataOf(1, 0),
+  'DATA of padding alone': () => frame(data, FRAME_FLAG.padded, 1, Buffer.of(1, 0)),
+  'calls that are reset at once': (n) =>
+    Buffer.concat([callOf(2 * n + 3), numberFrame(rstStream, 2 * n + 3, ERROR_CODE.cancel)]),
+  'calls that we have to reset': (n) =>
+    Buffer.concat([callOf(2 * n + 3, endStream), dataOf(2 * n + 3, 1)]),
+  'calls that are none': (n) => headersOf(2 * n + 3, [':path', '/']),
+}
+
+for (const [what, make] of Object.entries(IDLE)) {
+  test(`a flood ends the connection with ENHANCE_YOUR_CALM: ${what}`, async (t) => {
+    const calls: RecordedStream[] = []
+    const pair = rawPair(t, {
+      role: 'server',
+      now: () => 0,
+      onStream: () => {
+        const call = new RecordedStream()
+        calls.push(call)
+        return call
+      },
+    })
+    pair.raw.send(OPENING, callOf(1))
+    await pair.raw.settled()
+    for (let n = 0; n < LIMITS.idleFrames; n += 1) pair.raw.send(make(n))
+
+    await closedWith(pair, ERROR_CODE.enhanceYourCalm)
+
+    assert.ok(calls.every(({ ends }) => ends.length === 1))
+  })
+}
+
+test('a client that is answered may send a PING and two windows for each answer, for ever', async (t) => {
+  const { raw, connection } = rawPair(t, {
+    role: 'server',
+    now: () => 0,
+    onStream: (stream) => {
+      stream.sendHeaders(ANSWER, false)
+      stream.sendHeaders(TRAILERS, true)
+      return new RecordedStream()
+    },
+  })
+  raw.send(OPENING)
+  for (let n = 0; n < 3 * LIMITS.idleFrames; n += 1) {
+    raw.send(callOf(2 * n + 1, endStream), frame(FRAME_TYPE.ping, 0, 0, Buffer.alloc(8)))
+    raw.send(numberFrame(windowUpdate, 0, 1), numberFrame(windowUpdate, 2 * n + 1, 1))
+    if (n % 500 === 0) await raw.settled()
+  }
+  await raw.settled()
+
+  assert.equal(connection.isOpen, true)
+})
+
+test('a client may cancel all its calls at once, and again', async (t) => {
+  const { raw, connection } = serve(t)
+  let id = 1
+  for (let round = 0; round < 2; round += 1) {
+    const ids = Array.from({ length: MAX_STREAMS }, (_, n) => id + 2 * n)
+    raw.send(...ids.map((each) => callOf(each)))
+    raw.send(...ids.map((each) => numberFrame(rstStream, each, ERROR_CODE.cancel)))
+    id += 2 * MAX_STREAMS
+  }
+  await raw.settled()
+
+  assert.equal(connection.isOpen, true)
+})
+
+test('a header block that is not whole counts for its client', async (t) => {
+  const queue = new QueuedBytes()
+  const { raw } = rawPair(t, { role: 'server', queue })
+  raw.send(OPENING, frame(headers, 0, 1, callBlock(PATH)))
+  raw.send(frame(FRAME_TYPE.continuation, 0, 1, Buffer.alloc(FRAME_BYTES, 0x82)))
+  await nextTurn()
+  assert.ok(queue.bytes > FRAME_BYTES, String(queue.bytes))
+
+  raw.send(frame(FRAME_TYPE.continuation, endHeaders, 1, EMPTY))
+  await raw.settled()
+
+  assert.ok(queue.bytes < FRAME_BYTES, String(queue.bytes))
 })
 
 test('settings and PING are answered', async (t) => {

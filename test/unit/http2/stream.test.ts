@@ -5,15 +5,22 @@ import { Stream } from '../../../src/http2/stream.ts'
 import { RecordedStream } from '../../support/recorded-stream.ts'
 
 const WINDOW_BYTES = 1_000
+const COST_BYTES = 50
 
 interface Scene {
   readonly stream: Stream
   /** What the stream asked of its connection. */
   readonly asked: unknown[]
+  /** Bytes of the connection's window that it gave back. */
+  consumed(): number
+  /** Bytes that it says are held on it. */
+  queued(): number
 }
 
 function scene(): Scene {
   const asked: unknown[] = []
+  let consumed = 0
+  let queued = 0
   const owner = {
     ready: () => asked.push('ready'),
     reset: (_stream: Stream, code: number) => asked.push(['reset', code]),
@@ -21,8 +28,15 @@ function scene(): Scene {
       one.receiveWindow += bytes
       asked.push(['credit', bytes])
     },
+    consumed: (bytes: number) => {
+      consumed += bytes
+    },
+    queued: (bytes: number) => {
+      queued += bytes
+    },
   }
-  return { stream: new Stream(owner, 1, WINDOW_BYTES, new RecordedStream()), asked }
+  const stream = new Stream(owner, 1, WINDOW_BYTES, new RecordedStream(), COST_BYTES)
+  return { stream, asked, consumed: () => consumed, queued: () => queued }
 }
 
 const LIST = { fields: [':status', '200'] }
@@ -114,6 +128,8 @@ test('a reset is asked for at once', () => {
 
 test('the peer may send more when half of its window has been dealt with', () => {
   const { stream, asked } = scene()
+  stream.received(600)
+  stream.receiveWindow = WINDOW_BYTES
   stream.consumed(499)
   assert.deepEqual(asked, [])
 
@@ -124,7 +140,7 @@ test('the peer may send more when half of its window has been dealt with', () =>
 
 test('a peer that has used its window up may send more as soon as anything was dealt with', () => {
   const { stream, asked } = scene()
-  stream.receiveWindow = 0
+  stream.received(WINDOW_BYTES)
 
   stream.consumed(1)
 
@@ -143,6 +159,7 @@ test('nothing that was dealt with is nothing to tell', () => {
 for (const end of ['hasEndedThere', 'isClosed'] as const) {
   test(`a peer that will send no more is not let (${end})`, () => {
     const { stream, asked } = scene()
+    stream.received(WINDOW_BYTES)
     stream[end] = true
 
     stream.consumed(WINDOW_BYTES)
@@ -160,4 +177,34 @@ test('small bodies that wait are joined, so that they take no more memory than t
 
   assert.equal(bodies.length, 3)
   assert.equal(bodies.map(([text]) => text).join(''), 'x'.repeat(5_000))
+})
+
+test('what came and was not dealt with is given back to the connection when the stream ends', () => {
+  const { stream, consumed } = scene()
+  stream.received(700)
+  stream.consumed(200)
+  assert.equal(consumed(), 200)
+
+  stream.isClosed = true
+  stream.forget()
+  stream.consumed(500)
+
+  assert.equal(consumed(), 700)
+})
+
+test('all that a stream holds is counted until it has gone', () => {
+  const { stream, queued } = scene()
+  assert.equal(queued(), COST_BYTES)
+
+  stream.sendHeaders({ fields: ['ab', 'cde'] }, false)
+  stream.sendData(Buffer.alloc(300), false)
+  assert.equal(queued(), COST_BYTES + 305)
+
+  assert.equal(taken(stream).length, 2)
+  assert.equal(queued(), COST_BYTES)
+
+  stream.sendHeaders({ fields: ['ab', 'cde'] }, false)
+  stream.sendData(Buffer.alloc(300), false)
+  stream.forget()
+  assert.equal(queued(), 0)
 })

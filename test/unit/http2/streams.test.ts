@@ -5,7 +5,7 @@ import { Stream } from '../../../src/http2/stream.ts'
 import { Streams } from '../../../src/http2/streams.ts'
 import { RecordedStream } from '../../support/recorded-stream.ts'
 
-const OWNER = { ready() {}, reset() {}, credit() {} }
+const OWNER = { ready() {}, reset() {}, credit() {}, consumed() {}, queued() {} }
 
 function stream(id = 0): Stream {
   return new Stream(OWNER, id, 0, new RecordedStream())
