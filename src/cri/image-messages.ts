@@ -1,3 +1,4 @@
+import { ResolveError } from '../errors.ts'
 import type { AuthConfig as WrittenAuthConfig } from '../registry/auth-config.ts'
 import { readMessage, readString, withBytes, without, withString } from './wire.ts'
 
@@ -6,6 +7,8 @@ import { readMessage, readString, withBytes, without, withString } from './wire.
  * v1 and v1alpha2 agree in all of them.
  */
 const IMAGE_SPEC = 1
+/** The longest reference has some 700; other names of a runtime's own are no longer either. */
+const MAX_NAME_BYTES = 4_096
 const AUTH = 2
 const IMAGE = 1
 const IMAGE_REF = 1
@@ -13,9 +16,18 @@ const IMAGE_REF = 1
 /** As it comes off the wire: every field is there, '' where nothing was written. */
 export type AuthConfig = Required<WrittenAuthConfig>
 
-/** The image of a PullImageRequest or RemoveImageRequest; '' when there is none. */
+/**
+ * The image of a PullImageRequest, ImageStatusRequest or RemoveImageRequest; '' when there is none.
+ *
+ * @throws ResolveError NAME_INVALID for a name of more than 4,096 bytes: it would go into logs, errors and
+ * the runtime's own log
+ */
 export function requestedImage(request: Uint8Array): string {
-  return readString(readMessage(request, IMAGE_SPEC) ?? new Uint8Array(), IMAGE)
+  const image = readString(readMessage(request, IMAGE_SPEC) ?? new Uint8Array(), IMAGE)
+  const bytes = Buffer.byteLength(image)
+  if (bytes <= MAX_NAME_BYTES) return image
+  const message = `the name of the image has ${bytes} bytes, and ${MAX_NAME_BYTES} are the most`
+  throw new ResolveError('NAME_INVALID', message)
 }
 
 /** The same request for another image; annotations, runtime handler and all else stay. */

@@ -6,6 +6,7 @@ import {
   deadlineIn,
   isRuntimeError,
   type Method,
+  type RuntimeError,
   rawMethod,
 } from './call.ts'
 import type { RuntimeChannel } from './channel.ts'
@@ -35,6 +36,8 @@ export interface CriClient {
   version(): Promise<CriVersion>
   /** Whether the runtime answers within a second; never throws. */
   ready(): Promise<boolean>
+  /** What the runtime, or the way to it, says instead of answering within a second; never throws. */
+  failure(): Promise<RuntimeError | undefined>
   /** One image by name, digested name, ID or beginning of an ID; undefined when it is not there. */
   imageStatus(image: string, options?: CallOptions): Promise<NodeImage | undefined>
   listImages(options?: CallOptions): Promise<readonly NodeImage[]>
@@ -86,14 +89,14 @@ export function createCriClient(channel: RuntimeChannel, configured?: CriVersion
     )
   }
 
-  async function ready(): Promise<boolean> {
-    const answers = (version: CriVersion) => askVersion(version, READY_LIMIT_MS).then(() => true)
-    return answers(configured ?? 'v1')
-      .catch((error: unknown) => {
-        if (configured !== undefined || !isUnimplemented(error)) return false
-        return answers('v1alpha2')
-      })
-      .catch(() => false)
+  async function failure(): Promise<RuntimeError | undefined> {
+    const failureOf = (version: CriVersion): Promise<RuntimeError | undefined> =>
+      askVersion(version, READY_LIMIT_MS).then(
+        () => undefined,
+        (error: RuntimeError) => error,
+      )
+    const first = await failureOf(configured ?? 'v1')
+    return configured === undefined && isUnimplemented(first) ? failureOf('v1alpha2') : first
   }
 
   async function ask<Response>(rpc: string, request: object, options: CallOptions) {
@@ -103,7 +106,8 @@ export function createCriClient(channel: RuntimeChannel, configured?: CriVersion
 
   return {
     version: () => versionFor('v1'),
-    ready,
+    ready: async () => (await failure()) === undefined,
+    failure,
     imageStatus: async (image, options) => {
       // containerd takes the empty name for the beginning of every ID.
       if (image === '') return undefined

@@ -1,5 +1,9 @@
 import { status } from '@grpc/grpc-js'
 import type { RuntimeError } from './call.ts'
+import type { CriVersion } from './types.ts'
+
+/** Characters of a runtime's own text. */
+const MOST_WORDS = 500
 
 /** What a failed connect says, in the words of the gRPC library, and what it means. */
 const MEANINGS: readonly (readonly [RegExp, (socket: string) => string])[] = [
@@ -27,4 +31,22 @@ export function unreachable(
   }
   if (!/^(?:No connection established|Connection dropped)/.test(details)) return undefined
   return MEANINGS.find(([pattern]) => pattern.test(details))?.[1](socket)
+}
+
+/**
+ * What a runtime answered to the question for its version, where that was no version.
+ *
+ * @param configured the only version that it was asked for
+ * @returns undefined: nothing answered
+ */
+export function answered(
+  { code, details }: Pick<RuntimeError, 'code' | 'details'>,
+  configured?: CriVersion,
+): string | undefined {
+  if (unreachable('', { code, details }) !== undefined) return undefined
+  if (code === status.DEADLINE_EXCEEDED) return undefined
+  const text = `answered ${status[code]}: ${details.slice(0, MOST_WORDS)}`
+  if (code !== status.UNIMPLEMENTED || configured === undefined) return text
+  const mend = 'leave it out, and what the runtime serves is found out'
+  return `${text}; the configuration says \`version: ${configured}\`: ${mend}`
 }

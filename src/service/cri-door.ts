@@ -1,6 +1,8 @@
 import { access, constants } from 'node:fs/promises'
 import type { Config } from '../config/config.ts'
 import { ResolveError } from '../errors.ts'
+import type { RuntimeError } from '../runtime/call.ts'
+import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Core } from './core.ts'
 import type { OpenDoor } from './kept-door.ts'
@@ -26,12 +28,14 @@ export interface CriDoorOptions {
 export async function openCriDoor({ config, core, fd, logger }: CriDoorOptions): Promise<OpenDoor> {
   const runtime = await core.runtime()
   const { force, shim: path, timeoutMs, version } = config()
-  if (!force && !(await runtime.cri.ready())) throw await absence(runtime.path)
+  const failure = force ? undefined : await runtime.cri.failure()
+  if (failure !== undefined) throw await absence(runtime.path, failure, version)
   const cri = await import('../cri/door.ts')
   const door = await cri.openCriDoor({
     path,
     fd,
     runtimeSocket: runtime.path,
+    force,
     version,
     resolver: core.resolver,
     answers: core.answers,
@@ -48,8 +52,12 @@ export async function openCriDoor({ config, core, fd, logger }: CriDoorOptions):
   return { obstacle: () => door.obstacle(), close: () => door.close(GRACE) }
 }
 
-/** Why a runtime does not answer: nobody there, or nobody there for us. */
-async function absence(socket: string): Promise<ResolveError> {
+/** Why a runtime cannot be used: nobody there, nobody there for us, or what it said. */
+async function absence(
+  socket: string,
+  failure: RuntimeError,
+  version: CriVersion | undefined,
+): Promise<ResolveError> {
   try {
     await access(socket, constants.R_OK | constants.W_OK)
   } catch (thrown) {
@@ -59,5 +67,7 @@ async function absence(socket: string): Promise<ResolveError> {
       return new ResolveError('DENIED', `no right to use the runtime's socket ${socket}: ${how}`)
     }
   }
-  return new ResolveError('UNAVAILABLE', `the runtime at ${socket} does not answer yet`)
+  const { answered } = await import('../runtime/unreachable.ts')
+  const said = answered(failure, version) ?? 'does not answer yet'
+  return new ResolveError('UNAVAILABLE', `the runtime at ${socket} ${said}`)
 }

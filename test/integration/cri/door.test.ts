@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { constants } from 'node:http2'
 import { type TestContext, test } from 'node:test'
-import { openCriDoor } from '../../../src/cri/door.ts'
+import { type CriDoorOptions, openCriDoor } from '../../../src/cri/door.ts'
 import { withAuth, withImage } from '../../../src/cri/image-messages.ts'
 import { readMessage, withString } from '../../../src/cri/wire.ts'
 import { openRuntimeChannel } from '../../../src/runtime/channel.ts'
 import { createCriClient } from '../../../src/runtime/cri-client.ts'
 import { loadService } from '../../../src/runtime/protos.ts'
-import type { ImageNames } from '../../../src/runtime/types.ts'
+import type { Aliases, ImageNames } from '../../../src/runtime/types.ts'
 import { Meters } from '../../../src/telemetry/meters.ts'
 import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
 import { type FakeRuntime, hanging, respond, startFakeRuntime } from '../../support/fake-runtime.ts'
@@ -35,7 +35,11 @@ interface Scene {
 }
 
 /** The whole door before a scripted runtime that lets no names be given: pulls pass through. */
-async function openDoor(t: TestContext, timeoutMs = 60_000): Promise<Scene> {
+async function openDoor(
+  t: TestContext,
+  timeoutMs = 60_000,
+  more: Partial<CriDoorOptions> = {},
+): Promise<Scene> {
   const folder = temporaryFolder(t)
   const runtime = await startFakeRuntime(t, `${folder}/runtime.sock`)
   runtime.handle('/runtime.v1.RuntimeService/Version', ({ stream }) =>
@@ -63,6 +67,7 @@ async function openDoor(t: TestContext, timeoutMs = 60_000): Promise<Scene> {
     timeoutMs,
     logger: silentLogger(),
     meters,
+    ...more,
   })
   t.after(() => door.close({ graceMs: 0 }))
   return { runtime, client: openGrpcClient(t, `${folder}/shim.sock`), meters }
@@ -217,4 +222,37 @@ test('every call is counted once, as it ended: relayed, of ours, refused, left b
     ],
   )
   assert.deepEqual(meters.pulls, { inFlight: 0, pulled: 0, failed: 0, passedOn: 1 })
+})
+
+test('a name of more than 4,096 bytes is refused and goes nowhere, neither on nor into a log', async (t) => {
+  const { runtime, client } = await openDoor(t)
+  const longest = Buffer.from(withImage(new Uint8Array(), 'a'.repeat(4_096)))
+  const tooLong = Buffer.from(withImage(new Uint8Array(), 'a'.repeat(1024 * 1024)))
+  for (const path of [PULL, STATUS])
+    runtime.handle(path, ({ stream }) => respond(stream, [Buffer.alloc(0)]))
+
+  const taken = await Promise.all([PULL, REMOVE].map((path) => client.call(path, [longest])))
+  const seen = runtime.calls.length
+  const refused = await Promise.all([PULL, REMOVE].map((path) => client.call(path, [tooLong])))
+
+  assert.deepEqual(
+    taken.map(({ code }) => code),
+    [0, 0],
+  )
+  for (const { code, message } of refused) {
+    assert.equal(code, 3)
+    assert.equal(message, 'the name of the image has 1048576 bytes, and 4096 are the most')
+  }
+  assert.equal(runtime.calls.length, seen)
+})
+
+test('with force the socket opens while the runtime is silent', async (t) => {
+  const aliases = {
+    route: () => new Promise<never>(() => {}),
+    lastRoute: () => undefined,
+    isEmpty: () => true,
+  } as unknown as Aliases
+  const { client } = await openDoor(t, 60_000, { force: true, aliases })
+
+  assert.equal((await client.call('/runtime.v1.RuntimeService/Version')).code, 0)
 })

@@ -66,6 +66,15 @@ test('another failure than UNIMPLEMENTED is no reason to try v1alpha2', async (t
   assert.equal(await runtime.cri.ready(), false)
 })
 
+test('what a runtime answers instead of its version is known', async (t) => {
+  const starting: Unary = (_, answer) => answer({ code: status.UNAVAILABLE, details: 'starting' })
+  const runtime = await startRuntime(t, 'v1', { Version: starting })
+
+  const failure = await runtime.cri.failure()
+
+  assert.deepEqual([failure?.code, failure?.details], [status.UNAVAILABLE, 'starting'])
+})
+
 test('a pull of a v1 caller reaches a runtime of v1alpha2, and the other way round', async (t) => {
   for (const [caller, served] of [
     ['v1', 'v1alpha2'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { status } from '@grpc/grpc-js'
-import { unreachable } from '../../../src/runtime/unreachable.ts'
+import { answered, unreachable } from '../../../src/runtime/unreachable.ts'
 
 const SOCKET = '/run/x.sock'
 const failed = (why: string) => `No connection established. Last error: ${why}. Resolution note: `
@@ -40,3 +40,26 @@ for (const [code, details, expected] of CASES) {
     assert.equal(unreachable(SOCKET, { code, details }), expected)
   })
 }
+
+test('what a runtime answers instead of its version is told, bounded, with what to do', () => {
+  const details = 'unknown service runtime.v1alpha2.RuntimeService'
+  const unknown = { code: status.UNIMPLEMENTED, details }
+
+  assert.equal(answered(unknown), `answered UNIMPLEMENTED: ${details}`)
+  assert.match(
+    answered(unknown, 'v1alpha2') ?? '',
+    /^answered UNIMPLEMENTED: unknown service runtime.v1alpha2.RuntimeService; .*`version: v1alpha2`: leave it out/,
+  )
+  assert.equal(
+    answered({ code: status.UNAVAILABLE, details: 'server is not initialized yet' }, 'v1'),
+    'answered UNAVAILABLE: server is not initialized yet',
+  )
+  const long = answered({ code: status.INTERNAL, details: 'x'.repeat(10_000) }) ?? ''
+  assert.ok(long.length < 600, String(long.length))
+})
+
+test('a runtime that says nothing has answered nothing', () => {
+  const details = 'Deadline exceeded after 1.000s,Waiting for LB pick'
+  assert.equal(answered({ code: status.DEADLINE_EXCEEDED, details }), undefined)
+  assert.equal(answered({ code: status.UNAVAILABLE, details: failed('EOF') }), undefined)
+})
