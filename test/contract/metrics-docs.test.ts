@@ -142,6 +142,22 @@ test('every alerting rule is of a form that Prometheus takes, and is explained',
   }
 })
 
+test('no rule takes a registry for one that fails while no question has tried it again', () => {
+  const about = rules().filter(({ expr }) => expr.includes('image_resolver_registry_state'))
+
+  assert.deepEqual(
+    about.map(({ alert }) => alert),
+    ['ImageResolverNoRegistry', 'ImageResolverBreakerOpen'],
+  )
+  for (const { alert, expr } of about) {
+    const [, states = ''] = /state=~?"([^"]*)"/.exec(expr) ?? []
+    // A rule that wants `closed` counts half-open ones by leaving them out.
+    assert.ok(!/half-open|closed/.test(states), `${alert}: ${states}`)
+    // After each pause it is half-open for a moment, which would begin the rule's `for` anew.
+    assert.match(expr, /avg_over_time\(/, alert)
+  }
+})
+
 test('Prometheus is told to scrape what the service serves by default, and to read the rules', () => {
   const { scrape_configs: jobs, rule_files: files } = load(
     read('deploy/prometheus/scrape.yaml'),
