@@ -33,7 +33,15 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> 
   const { buildApp } = await import('../http/app.ts')
   const { listenHttp } = await import('../http/listen.ts')
   const { pageRoutes } = await import('../http/routes/page.ts')
-  const images = new LateNodeImages({ shim, version, runtimeSocket: core.runtimeSocket })
+  const images = new LateNodeImages({
+    shim,
+    version,
+    runtimeSocket: core.runtimeSocket,
+    whyClosed: async () => {
+      const servers = await readiness.check()
+      return servers.find(({ door, open }) => door === 'cri' && !open)?.reason
+    },
+  })
   const mirrorRoutes = mirror.enabled ? await openMirror(core, logger) : undefined
   const app = buildApp({
     answers: core.answers,

@@ -12,11 +12,21 @@ export interface NodeImagesOptions {
   /** Path of our own CRI socket. */
   readonly shim: string
   readonly version: CriVersion | undefined
+  /** Why the service that runs does not serve that socket; undefined: it does, or no service runs. */
+  readonly whyClosed: () => Promise<string | undefined>
 }
 
 /** Through the socket of the service that runs with this configuration. */
 export async function openNodeImages(place: ConfigPlace): Promise<NodeImages> {
-  return new NodeImages(await readConfig(place))
+  const { http, shim, version } = await readConfig(place)
+  return new NodeImages({
+    shim,
+    version,
+    whyClosed: async () => {
+      const { whyNotServed } = await import('./running-service.ts')
+      return whyNotServed(http, 'cri')
+    },
+  })
 }
 
 const NOT_FOUND = 5
@@ -28,11 +38,13 @@ const NOT_FOUND = 5
  */
 export class NodeImages {
   readonly #shim: string
+  readonly #whyClosed: NodeImagesOptions['whyClosed']
   readonly #channel: ReturnType<typeof openRuntimeChannel>
   readonly #cri: CriClient
 
-  constructor({ shim, version }: NodeImagesOptions) {
+  constructor({ shim, version, whyClosed }: NodeImagesOptions) {
     this.#shim = shim
+    this.#whyClosed = whyClosed
     this.#channel = openRuntimeChannel(shim)
     this.#cri = createCriClient(this.#channel, version)
   }
@@ -67,7 +79,7 @@ export class NodeImages {
   }
 
   #explained<T>(call: Promise<T>): Promise<T> {
-    return call.catch((thrown: unknown) => {
+    return call.catch(async (thrown: unknown) => {
       if (!isRuntimeError(thrown)) throw thrown
       const { code, details } = thrown
       const why = unreachable(this.#shim, thrown)
@@ -75,8 +87,12 @@ export class NodeImages {
         const told = code === NOT_FOUND ? 'MANIFEST_UNKNOWN' : 'UNAVAILABLE'
         throw new ResolveError(told, details, { cause: thrown })
       }
-      const hint = 'is the service running, and is this its shim: socket?'
-      throw new ResolveError('UNAVAILABLE', `${why}; ${hint}`, { cause: thrown })
+      const reason = await this.#whyClosed()
+      const message =
+        reason === undefined
+          ? `${why}; is the service running, and is this its shim: socket?`
+          : `the service runs, but does not serve ${this.#shim}: ${reason}`
+      throw new ResolveError('UNAVAILABLE', message, { cause: thrown })
     })
   }
 }

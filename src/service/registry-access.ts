@@ -5,7 +5,7 @@ import { silentLogger } from '../telemetry/silent-logger.ts'
 import { type ConfigPlace, readConfig } from './config-place.ts'
 import { createCore } from './core.ts'
 import { type ListingOptions, RegistryDesk } from './registry-desk.ts'
-import { findService } from './running-service.ts'
+import { findService, fromService } from './running-service.ts'
 
 /** As long as the service gives itself for one question. */
 const LIMIT_MS = 30_000
@@ -24,7 +24,7 @@ type RegistryAccess = ReturnType<typeof fromHere>
  * Through the service that runs with this configuration, which knows more; without one, from here.
  *
  * @returns `alone`: why no running service is asked; undefined: one is, or none was to be. Every call
- * rejects with ResolveError, or ImageResolverError for what the service has against it
+ * rejects with ResolveError
  * @throws ConfigError
  */
 export async function openRegistries(options: RegistryAccessOptions): Promise<RegistryAccess> {
@@ -40,10 +40,10 @@ export async function openRegistries(options: RegistryAccessOptions): Promise<Re
 function throughService(service: ImageResolverClient): RegistryAccess {
   return {
     alone: undefined,
-    statuses: async () => ({ registries: [...(await service.registries())] }),
-    names: async () => (await service.registries()).map(({ name }) => name),
-    repositories: (name, page) => service.repositories(name, page),
-    tags: (name, repository, page) => service.tags(name, repository, page),
+    statuses: async () => ({ registries: [...(await fromService(service.registries()))] }),
+    names: async () => (await fromService(service.registries())).map(({ name }) => name),
+    repositories: (name, page) => fromService(service.repositories(name, page)),
+    tags: (name, repository, page) => fromService(service.tags(name, repository, page)),
     close: async () => {},
   }
 }

@@ -1,20 +1,19 @@
 import type { StatsResponse } from '../../api/v1/stats.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import { type ConfigPlace, readConfig } from './config-place.ts'
-import { findService } from './running-service.ts'
+import { findService, fromService } from './running-service.ts'
 
 /**
  * The numbers of the service that runs with this configuration.
  *
- * @throws ResolveError as findService; ImageResolverError for what the service has against it;
- * ConfigError
+ * @throws ResolveError as findService, or with what the service has against it; ConfigError
  */
 export async function readStats(place: ConfigPlace): Promise<StatsResponse> {
   const { http } = await readConfig(place)
   const service = await findService(http).catch((thrown: unknown) => {
     throw explained(toResolveError(thrown))
   })
-  return service.stats()
+  return fromService(service.stats())
 }
 
 function explained(error: ResolveError): ResolveError {

@@ -34,6 +34,47 @@ test('a runtime that is configured and not there yet is waited for', async (t) =
   assert.ok(!existsSync(daemon.socketPath))
 })
 
+test('while the runtime is not there, images says what is down: the runtime, not the service', async (t) => {
+  const folder = temporaryFolder(t)
+  const token = 'a-token-of-this-test'
+  const daemon = await startDaemon(t, {
+    config: { cri: join(folder, 'later.sock'), http: { listen: '127.0.0.1:0', token } },
+  })
+  await daemon.program().line(/later\.sock does not answer yet/, 10_000)
+  const headers = { authorization: `Bearer ${token}` }
+
+  const response = await fetch(new URL('/images', daemon.httpUrl()), { headers })
+
+  assert.equal(response.status, 502)
+  const { errors } = (await response.json()) as { errors: [{ message: string }] }
+  assert.match(
+    errors[0].message,
+    /does not serve .*shim\.sock: the runtime at .*later\.sock does not/,
+  )
+})
+
+test('the images command asks the service what is down', async (t) => {
+  const folder = temporaryFolder(t)
+  const listen = `unix://${join(folder, 'http.sock')}`
+  const daemon = await startDaemon(t, {
+    config: { cri: join(folder, 'later.sock'), http: { listen } },
+  })
+  await daemon.program().line(/later\.sock does not answer yet/, 10_000)
+  const images = async (): Promise<string> => {
+    const program = startProgram(process.execPath, [...MAIN, 'images', '-f', daemon.configFile])
+    await program.ended()
+    assert.equal(program.exitCode(), 6, program.output())
+    return program.output()
+  }
+
+  const running = await images()
+  await daemon.stop()
+  const stopped = await images()
+
+  assert.match(running, /the service runs, but does not serve .*later\.sock does not answer/)
+  assert.match(stopped, /there is no socket at .*shim\.sock; is the service running/)
+})
+
 test('with force our socket is open before the runtime answers', async (t) => {
   const folder = temporaryFolder(t)
   const daemon = await startDaemon(t, {
