@@ -1,5 +1,5 @@
 import type { NodeCommandOptions } from './commands/images.ts'
-import { fileOf, filesOf, limitOf, type OptionName, type Values } from './options.ts'
+import { fileOf, filesOf, limitOf, type OptionName, UsageError, type Values } from './options.ts'
 import type { World } from './world.ts'
 
 export interface Command {
@@ -25,14 +25,32 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     run: (_words, values, world) => world.serve(filesOf(values)),
   },
   resolve: {
-    options: ['config', 'file', 'portoshim', 'json', 'platform', 'explain', 'all', 'node'],
-    words: { min: 1, max: 1, problem: 'resolve takes one reference, as in nginx:latest' },
-    run: async ([reference = ''], values, world) => {
-      const { resolveCommand } = await import('./commands/resolve.ts')
+    options: [
+      'config',
+      'file',
+      'portoshim',
+      'json',
+      'quiet',
+      'format',
+      'platform',
+      'explain',
+      'all',
+      'node',
+    ],
+    words: {
+      min: 1,
+      max: MANY,
+      problem: 'resolve takes a reference, as in nginx:latest, or several, or - for standard input',
+    },
+    run: async (words, values, world) => {
       const { json = false, explain = false, all = false, node = false, platform } = values
+      onlyOne(values, ['json', 'quiet', 'format'])
+      const format = await formatOf(values)
+      const { resolveCommand } = await import('./commands/resolve.ts')
       return resolveCommand({
-        reference,
+        words,
         json,
+        format,
         explain,
         all,
         node,
@@ -80,11 +98,12 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   images: {
-    options: ['config', 'file', 'json'],
+    options: ['config', 'file', 'json', 'quiet'],
     words: nothingAfter('images'),
     run: async (_words, values, world) => {
+      onlyOne(values, ['json', 'quiet'])
       const { imagesCommand } = await import('./commands/images.ts')
-      return imagesCommand(nodeOptions(values, world))
+      return imagesCommand({ ...nodeOptions(values, world), quiet: values.quiet ?? false })
     },
   },
   rmi: {
@@ -144,6 +163,18 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
 function nodeOptions(values: Values, world: World): NodeCommandOptions {
   const { json = false } = values
   return { open: () => world.node({ file: fileOf(values) }), json, world }
+}
+
+/** @throws UsageError where two ways to print are asked for */
+function onlyOne(values: Values, names: readonly OptionName[]): void {
+  const [first, second] = names.filter((name) => values[name] !== undefined)
+  if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`)
+}
+
+async function formatOf({ format, quiet }: Values) {
+  if (format === undefined && quiet !== true) return undefined
+  const { digestLine, parseTemplate } = await import('./template.ts')
+  return format === undefined ? digestLine : parseTemplate(format)
 }
 
 function namesOptions(values: Values, world: World) {

@@ -1,4 +1,12 @@
-import { CONFIG, PORTOSHIM, WRONG } from './help-options.ts'
+import {
+  CONFIG,
+  MALFORMED,
+  NOT_FOUND,
+  PORTOSHIM,
+  REFUSED,
+  UNREACHABLE,
+  WRONG,
+} from './help-options.ts'
 
 export const PULL = `Usage: image-resolver pull REF [options]
 
@@ -11,8 +19,12 @@ ${CONFIG}
 
 Exit codes:
   0  pulled
-  1  not pulled, or no service answers
+  1  not pulled, in another way than those below
 ${WRONG}
+${MALFORMED}
+${NOT_FOUND}
+${REFUSED}
+${UNREACHABLE}
 
 Example:
   image-resolver pull nginx:1.27
@@ -26,13 +38,16 @@ digest that it stands for, the image's ID and its size. The first 12 characters 
 
 Options:
 ${CONFIG}
+  -q, --quiet             print the IDs alone, one a line
       --json              the body of GET /images:
                           {images: [{imageId, references, sizeBytes, pinned}]}
 
 Exit codes:
   0  listed
-  1  no service answers, or the runtime does not
+  1  not listed, in another way than those below
 ${WRONG}
+${REFUSED}
+${UNREACHABLE}
 
 Example:
   image-resolver images --json | jq -r '.images[].references[]'
@@ -48,8 +63,10 @@ ${CONFIG}
 
 Exit codes:
   0  what was named is not there any more
-  1  it may be there still, or no service answers
+  1  it may be there still
 ${WRONG}
+${REFUSED}
+${UNREACHABLE}
 
 Example:
   image-resolver rmi nginx:1.27 quay.io/team/app:2
@@ -73,8 +90,10 @@ ${CONFIG}
 
 Exit codes:
   0  done
-  1  the runtime does not answer, or lets nobody name its images
+  1  the runtime lets no client name its images
 ${WRONG}
+${REFUSED}
+${UNREACHABLE}
 
 Examples:
   image-resolver adopt --dry-run
@@ -100,6 +119,7 @@ Exit codes:
   0  printed, or written
   1  not written
 ${WRONG}
+${REFUSED}
 
 Example:
   image-resolver containerd-hosts --write /etc/containerd/certs.d

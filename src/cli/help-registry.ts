@@ -1,10 +1,22 @@
-import { CONFIG, PORTOSHIM, WRONG } from './help-options.ts'
+import {
+  CONFIG,
+  MALFORMED,
+  NOT_FOUND,
+  PORTOSHIM,
+  REFUSED,
+  UNREACHABLE,
+  WRONG,
+} from './help-options.ts'
 
-export const RESOLVE = `Usage: image-resolver resolve REF [options]
+export const RESOLVE = `Usage: image-resolver resolve REF ... [options]
 
 Asks the configured registries, in order of priority, which image REF is, without a running
 service, without a cache, and without pulling anything. REF is what you would write in a pod:
-nginx, quay.io/team/app:1.2, nginx@sha256:... It takes 20 s at most.
+nginx, quay.io/team/app:1.2, nginx@sha256:... Several are asked for at the same time, and told of
+in their order; - reads them from standard input, one a line. Each takes 20 s at most.
+
+Without a configuration file it asks as crane and skopeo do: with what docker login or podman
+login have left, and plain http for a registry on localhost.
 
 Options:
 ${CONFIG}
@@ -14,19 +26,29 @@ ${PORTOSHIM}
       --explain           show the whole story: who was asked what, what came back, how long it
                           took, and why one was chosen and the others passed over
       --all               ask every registry, also after one answered, and show what each says
-      --json              the answer of GET /resolve
+  -q, --quiet             print the digest alone, one a line; the image ID where no digest is known
+      --format TEMPLATE   print fields of the answer, one line each; default: all, for people.
+                          {{.requested}} {{.reference}} {{.repository}} {{.imageId}} {{.digest}}
+                          {{.manifestDigest}} {{.mediaType}} {{.platform}} {{.registry}}
+                          {{.source}} {{.pullFrom}}; \\t is a tab, - stands for what is unknown
+      --json              the answer of GET /resolve; of several, one line each as POST /resolve has
 
 Exit codes:
   0  found
-  1  not found, not to be found out, or REF is no reference
+  1  failed in another way than those below, or several references in different ways
 ${WRONG}
+${MALFORMED}
+${NOT_FOUND}
+${REFUSED}
+${UNREACHABLE}
 
 Examples:
   image-resolver resolve nginx:1.27 --explain       why this registry, and what the others said
   image-resolver resolve nginx:1.27 --all           do all mirrors have the same image?
   image-resolver resolve nginx --platform linux/arm64
-  image-resolver resolve nginx --json | jq -r '.references[0].reference'
+  image-resolver resolve nginx --format {{.repository}}@{{.digest}}
                                                     the tag as a digest, to pin it
+  image-resolver resolve - --quiet <images.txt      one digest a line
 `
 
 export const REGISTRY = `Usage: image-resolver registry status|images|tags [options]
@@ -44,6 +66,10 @@ Exit codes:
   0  done
   1  a registry is not well, or did not say
 ${WRONG}
+${MALFORMED}
+${NOT_FOUND}
+${REFUSED}
+${UNREACHABLE}
 
 Example:
   image-resolver registry status
@@ -72,7 +98,7 @@ ${PORTOSHIM}
 
 Exit codes:
   0  all are healthy
-  1  one is not, or nobody knows
+  1  one is not, or it is not known
 ${WRONG}
 
 Examples:
@@ -96,6 +122,9 @@ Exit codes:
   0  listed
   1  a registry did not say; what the others said is printed
 ${WRONG}
+${MALFORMED}
+${REFUSED}
+${UNREACHABLE}
 
 Example:
   image-resolver registry images sealos.hub:5000
@@ -114,8 +143,12 @@ ${PORTOSHIM}
 
 Exit codes:
   0  listed
-  1  the registry did not say, or has no such repository
+  1  the registry did not say, in another way than those below
 ${WRONG}
+${MALFORMED}
+${NOT_FOUND}
+${REFUSED}
+${UNREACHABLE}
 
 Example:
   image-resolver registry tags sealos.hub:5000 library/nginx
@@ -133,8 +166,10 @@ ${PORTOSHIM}
 
 Exit codes:
   0  shown
-  1  no service answers
+  1  the service did not say
 ${WRONG}
+${REFUSED}
+${UNREACHABLE}
 
 Example:
   image-resolver stats --json | jq .cache.hitRate

@@ -45,8 +45,8 @@ Options:
 
 Exit codes:
   0  all are references; with --json also when one is not
-  1  one is not
   2  wrong use
+  3  one is no reference
 
 Example:
   image-resolver parse nginx quay.io/team/app:1.2

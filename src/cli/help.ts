@@ -1,5 +1,13 @@
 import { ADOPT, CONTAINERD_HOSTS, IMAGES, PULL, RMI } from './help-node.ts'
-import { CONFIG, PORTOSHIM } from './help-options.ts'
+import {
+  CONFIG,
+  MALFORMED,
+  NOT_FOUND,
+  PORTOSHIM,
+  REFUSED,
+  UNREACHABLE,
+  WRONG,
+} from './help-options.ts'
 import {
   REGISTRY,
   REGISTRY_IMAGES,
@@ -18,7 +26,7 @@ Usage:
   image-resolver [--config FILE]              run the service: CRI shim and HTTP API
 
 Ask the registries, with or without a running service:
-  image-resolver resolve REF                  which image is it, and who has it?
+  image-resolver resolve REF ...              which image is it, and who has it?
   image-resolver registry status              how the configured registries do
   image-resolver registry images [NAME]       what they have
   image-resolver registry tags NAME REPO      the tags of a repository there
@@ -47,8 +55,12 @@ ${PORTOSHIM}
 
 Exit codes:
   0  done
-  1  the answer is no, or nobody could be asked
-  2  wrong use, or a configuration that cannot be used
+  1  failed in another way than those below
+${WRONG}
+${MALFORMED}
+${NOT_FOUND}
+${REFUSED}
+${UNREACHABLE}
 
 Examples:
   image-resolver resolve nginx:latest

@@ -9,6 +9,8 @@ export type Ink = (text: string, colour: Colour) => string
 export interface Sheet {
   write(text: string): unknown
   readonly isTTY?: boolean
+  /** Its reader is gone. */
+  readonly destroyed?: boolean
 }
 
 /**

@@ -13,6 +13,8 @@ const OPTIONS = {
   explain: { type: 'boolean' },
   all: { type: 'boolean' },
   node: { type: 'boolean' },
+  quiet: { type: 'boolean', short: 'q' },
+  format: { type: 'string' },
   check: { type: 'boolean' },
   limit: { type: 'string' },
   'dry-run': { type: 'boolean' },

@@ -1,13 +1,12 @@
-import { toResolveError } from '../errors.ts'
+import { type ResolveError, toResolveError } from '../errors.ts'
 import { COMMANDS } from './commands.ts'
+import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { helpFor, VERSION } from './help.ts'
 import { didYouMean } from './nearest.ts'
 import { type OptionName, readArguments, UsageError, wordsOf } from './options.ts'
 import { visible } from './table.ts'
 import type { World } from './world.ts'
 
-/** Wrong use: the same number as a wrong configuration. */
-const EXIT_USAGE = 2
 /** The first words of commands of two. */
 const GROUPS: ReadonlySet<string> = new Set(
   Object.keys(COMMANDS).flatMap((name) => (name.includes(' ') ? [name.replace(/ .*/, '')] : [])),
@@ -21,7 +20,7 @@ const KNOWN: readonly string[] = [
   '--version',
 ]
 
-/** @returns the exit code: 0, 1 when the answer is no, 2 for wrong use or a bad configuration */
+/** @returns the exit code, as in EXIT */
 export async function run(args: readonly string[], world: World): Promise<number> {
   try {
     return await runCommand(args, world)
@@ -30,9 +29,14 @@ export async function run(args: readonly string[], world: World): Promise<number
       return usage(world, thrown.message, nameCommand(wordsOf(args)).name)
     }
     const error = toResolveError(thrown)
-    world.stderr.write(`image-resolver: ${error.message}\n`)
-    return error.code === 'CONFIG_INVALID' ? EXIT_USAGE : 1
+    world.stderr.write(await failure(error))
+    return exitCodeOf(error.code)
   }
+}
+
+async function failure(error: ResolveError): Promise<string> {
+  if (error.attempts.length === 0) return `image-resolver: ${error.message}\n`
+  return (await import('./answer-text.ts')).failureText(error, false)
 }
 
 async function runCommand(args: readonly string[], world: World): Promise<number> {
@@ -89,5 +93,5 @@ function usage(world: World, problem: string, name: string): number {
   const written = command === '' ? '' : `${helpFor(command)?.split('\n')[0]}\n`
   const more = ['image-resolver', ...(command === '' ? [] : [command]), '--help'].join(' ')
   world.stderr.write(`image-resolver: ${visible(problem)}\n${written}${more} says more\n`)
-  return EXIT_USAGE
+  return EXIT.usage
 }

@@ -37,6 +37,11 @@ export interface Config {
   readonly registries: readonly RegistryEntry[]
   /** Upstreams (as in an entry) whose images come from configured registries alone, never from their origin. */
   readonly mirrorsOnly: readonly string[]
+  /**
+   * A reference may name a registry on loopback although none is configured there: for a command that its
+   * user gave the reference, not for a service that is asked by others. Default: no.
+   */
+  readonly loopbackOrigins?: boolean
   /** Token services outside a registry's own site that may be on a private address: `host[:port]`. */
   readonly realms: readonly string[]
   /** Folder of hosts.toml files; what they say is among `registries` and `mirrorsOnly`. */

@@ -1,5 +1,5 @@
 import type { Endpoint } from './endpoint.ts'
-import { originEndpoint } from './endpoint.ts'
+import { isLoopbackHost, originEndpoint } from './endpoint.ts'
 import type { RegistryEntry } from './entry.ts'
 import {
   canonicalDomain,
@@ -36,17 +36,21 @@ export class ConfiguredRegistries {
   /** Domains of which at least a part is configured: the first entry on each host. */
   readonly #hosts: ReadonlyMap<string, RegistryEntry>
   readonly #mirrorsOnly: readonly UpstreamPattern[]
+  readonly #loopbackOrigins: boolean
 
   /**
    * @param entries in the order of asking
    * @param generation differs from that of every configuration before
    * @param mirrorsOnly upstream patterns whose origin is never asked
+   * @param loopbackOrigins registries on loopback count as configured when a reference names them
    */
   constructor(
     entries: readonly RegistryEntry[],
     generation: number,
     mirrorsOnly: readonly string[] = [],
+    loopbackOrigins = false,
   ) {
+    this.#loopbackOrigins = loopbackOrigins
     this.#entries = entries.map((entry) => ({
       entry,
       patterns: entry.upstreams?.map(upstreamPattern),
@@ -87,7 +91,10 @@ export class ConfiguredRegistries {
     const name = canonicalDomain(domain)
     const entry = this.#own.get(name)
     const neighbour = entry ?? this.#hosts.get(name)
-    if (neighbour === undefined) return { endpoint: originEndpoint(domain), configured: false }
+    if (neighbour === undefined) {
+      const endpoint = originEndpoint(domain)
+      return { endpoint, configured: this.#loopbackOrigins && isLoopbackHost(endpoint.host) }
+    }
     const endpoint = atRoot(neighbour.endpoint)
     return entry === undefined
       ? { endpoint, configured: true }

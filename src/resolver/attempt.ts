@@ -78,13 +78,17 @@ export function walkError(
   const failures = errors.map(toResolveError)
   const code = TELLING.find((telling) => failures.some((error) => error.code === telling))
   const waits = failures.flatMap((error) => error.retryAfterMs ?? [])
-  const story = attempts.map(tell)
-  return new ResolveError(code ?? 'UNAVAILABLE', `${what}: ${story.join('; ')}`, {
+  return new ResolveError(code ?? 'UNAVAILABLE', `${what}: ${attemptsText(attempts)}`, {
     attempts,
     cause: failures.find((error) => error.code === code),
     ...(found !== undefined && { found }),
     ...(waits.length === 0 ? {} : { retryAfterMs: Math.min(...waits) }),
   })
+}
+
+/** What each registry said, as the message of a failed resolution ends. */
+export function attemptsText(attempts: readonly Attempt[]): string {
+  return attempts.map(tell).join('; ')
 }
 
 /**

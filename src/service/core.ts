@@ -162,7 +162,8 @@ function keepsForOthers({ keychain }: Config): boolean {
 }
 
 function registriesOf(config: Config, generation: number): ConfiguredRegistries {
-  return new ConfiguredRegistries(config.registries, generation, config.mirrorsOnly)
+  const { loopbackOrigins, mirrorsOnly, registries } = config
+  return new ConfiguredRegistries(registries, generation, mirrorsOnly, loopbackOrigins)
 }
 
 /**

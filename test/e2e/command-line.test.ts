@@ -62,7 +62,7 @@ test('the same registries are told of with the service and without it, and statu
     next: null,
   })
   assert.equal(JSON.parse(counted.output).resolutions.failed, 0)
-  assert.deepEqual([counted.code, uncounted.code, down.code], [0, 1, 1])
+  assert.deepEqual([counted.code, uncounted.code, down.code], [0, 6, 1])
   assert.match(uncounted.output, new RegExp(`no service answers at ${listen}`))
   assert.match(down.output, /what it makes of the registries is not known/)
   assert.match(down.output, / {2}no +- .*Z {2}- .*\n.* UNAVAILABLE: .*ECONNREFUSED/)

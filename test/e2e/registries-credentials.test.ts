@@ -126,7 +126,7 @@ test('docker-registry with htpasswd gives its image to', async (t) => {
     const refused = await runResolve(t, wrong, reference, ...PLATFORM, '--explain')
 
     assert.equal(anonymous.errors?.[0]?.code, 'UNAUTHORIZED')
-    assert.equal(refused.code, 1)
+    assert.equal(refused.code, 5)
     assert.match(refused.stderr, /\[UNAUTHORIZED\]/)
     assert.doesNotMatch(refused.stderr + refused.stdout, /wrong-password/)
   })

@@ -45,7 +45,7 @@ test('docker-registry over TLS is believed with the `ca` of its entry, and not w
   const distrusted = await runResolve(t, { registries: [{ address }] }, reference, ...PLATFORM)
 
   assert.deepEqual([answer.imageId, careless.imageId], [IMAGE.imageId, IMAGE.imageId])
-  assert.equal(distrusted.code, 1)
+  assert.equal(distrusted.code, 6)
   assert.match(distrusted.stderr, /certificate authority is not trusted/)
 })
 

@@ -26,7 +26,7 @@ export async function checkExamples(document: URL, scene: ExampleScene): Promise
   const examples = examplesOf(readFileSync(document, 'utf8'))
   for (const { command, output } of examples) {
     const real = replaceAll(command, standsFor).replace(
-      /(^|; do )image-resolver (.*?)(?=;| \|| \d?>|$)/g,
+      /(^|; do |\| )image-resolver (.*?)(?=;| \|| \d?>|$)/g,
       `$1${program} $2 -f ${shellWord(configFile)}`,
     )
     const printed = await runProgram('sh', ['-c', [...exports, real].join('\n')])

@@ -1,7 +1,7 @@
 import type { ImageRecord, ImagesResponse } from '../../../api/v1/images.ts'
 import { inkFor } from '../ink.ts'
 import { formatSize } from '../quantity.ts'
-import { type Row, table } from '../table.ts'
+import { type Row, table, visible } from '../table.ts'
 import { waiting } from '../waiting.ts'
 import type { ImagesOnNode, World } from '../world.ts'
 
@@ -20,12 +20,24 @@ const COLUMNS = [
 /** So much of a digest tells images apart, and runtimes take it for the whole. */
 const SHORT_CHARACTERS = 12
 
-/** Prints the node's images, one of their names a line; `json`: the body of `GET /images`. */
-export async function imagesCommand({ open, json, world }: NodeCommandOptions): Promise<0> {
+/**
+ * Prints the node's images, one of their names a line; `json`: the body of `GET /images`; `quiet`: the ID
+ * of each image.
+ */
+export async function imagesCommand({
+  open,
+  json,
+  quiet,
+  world,
+}: NodeCommandOptions & { readonly quiet: boolean }): Promise<0> {
   const { environment, stdout } = world
   const node = await open()
   try {
     const images = await waiting('the service', node.list(), world)
+    if (quiet) {
+      stdout.write(images.map(({ imageId }) => `${visible(imageId)}\n`).join(''))
+      return 0
+    }
     const body: ImagesResponse = { images: [...images] }
     const rows = images.flatMap(toRows).sort(byName)
     stdout.write(

@@ -8,6 +8,7 @@ import {
   parseNormalized,
   withDefaultTag,
 } from '../../reference/reference.ts'
+import { EXIT } from '../exit-codes.ts'
 import { type Line, linesOf, MAX_LINE_CHARACTERS } from '../lines.ts'
 
 /** What one reference is, or why it is none; then the other fields are null. */
@@ -41,7 +42,7 @@ export interface ParseOptions {
  * Parses references without asking anybody, in the order they come, while they come.
  *
  * Resolves to the exit code. With `json` that is 0 also when a reference is bad: rows are data, and
- * each carries its own `ok`. Without, it is 1 as soon as one is bad. A reader that closes the
+ * each carries its own `ok`. Without, it is 3 as soon as one is bad. A reader that closes the
  * pipe early (`| head`) ends the command quietly.
  */
 export async function parseCommand(options: ParseOptions): Promise<number> {
@@ -64,7 +65,7 @@ export async function parseCommand(options: ParseOptions): Promise<number> {
   } catch (error) {
     if (!isClosedPipe(error)) throw error
   }
-  return json || failed === 0 ? 0 : 1
+  return json || failed === 0 ? EXIT.done : EXIT.malformed
 }
 
 async function* argumentLines(references: readonly string[]): AsyncGenerator<readonly Line[]> {

@@ -1,5 +1,6 @@
 import type { RepositoriesResponse, TagsResponse } from '../../../api/v1/registries.ts'
 import { toResolveError } from '../../errors.ts'
+import { commonExitCode, EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'
 import { inkFor } from '../ink.ts'
 import { table, visible } from '../table.ts'
 import { waiting } from '../waiting.ts'
@@ -22,12 +23,13 @@ const MAX_PAGES = 1_000
  * `registry images`: the repositories of one registry, or of all that are configured. `json`: one body
  * of the API a line.
  *
- * @returns the exit code: 0; 1 when a registry did not say
+ * @returns the exit code: 0; 1 when a part of the registries did not say; when none did, the code that all
+ * failures share
  */
 export async function registryImagesCommand(
   name: string | undefined,
   options: RegistryNamesOptions,
-): Promise<0 | 1> {
+): Promise<ExitCode> {
   const { files, json, limit, world } = options
   const { environment, stderr, stdout } = world
   const registries = await world.registries({ ...files, alone: false })
@@ -35,11 +37,14 @@ export async function registryImagesCommand(
     const names = name === undefined ? await registries.names() : [name]
     if (names.length === 0) stderr.write('image-resolver: no registry is configured\n')
     const found: RepositoriesResponse[] = []
+    const failures: ExitCode[] = []
     for (const registry of names) {
       try {
         found.push(await waiting(registry, allRepositories(registries, registry, limit), world))
       } catch (thrown) {
-        stderr.write(`image-resolver: ${visible(toResolveError(thrown).message)}\n`)
+        const { code, message } = toResolveError(thrown)
+        failures.push(exitCodeOf(code))
+        stderr.write(`image-resolver: ${visible(message)}\n`)
       }
     }
     for (const { next, registry } of found) if (next !== null) tellOfMore(world, registry, limit)
@@ -55,7 +60,7 @@ export async function registryImagesCommand(
             inkFor(stdout, environment),
           ),
     )
-    return found.length === names.length ? 0 : 1
+    return found.length > 0 && failures.length > 0 ? EXIT.failed : commonExitCode(failures)
   } finally {
     await registries.close()
   }

@@ -1,116 +1,122 @@
-import { type Attempt, type ResolveError, toResolveError } from '../../errors.ts'
-import { formatPlatform } from '../../reference/platform.ts'
+import { toResolveError } from '../../errors.ts'
 import type { Answer } from '../../resolver/answer.ts'
 import { toResolveResponse } from '../../resolver/answer-body.ts'
-import { toAttemptBody, toFoundBody } from '../../resolver/attempt-body.ts'
-import { toCandidateBody } from '../../resolver/candidate-body.ts'
-import type { CandidateReport } from '../../resolver/types.ts'
-import { storyOf } from '../../resolver/unresolved.ts'
-import { storyTree } from '../tree.ts'
+import { answerText, failureBody, failureText } from '../answer-text.ts'
+import { commonExitCode, EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'
+import { inTurn } from '../in-turn.ts'
+import { linesOf } from '../lines.ts'
 import { waiting } from '../waiting.ts'
 import type { AnswerSource, World } from '../world.ts'
 
 export interface ResolveCommandOptions {
-  readonly reference: string
+  /** `-`: those that standard input has, one a line. */
+  readonly words: readonly string[]
   readonly json: boolean
+  /** Print an answer in this way instead; failures go to standard error as ever. */
+  readonly format: ((answer: Answer) => string) | undefined
   readonly explain: boolean
   /** Ask every registry, and show what each one says. */
   readonly all: boolean
   readonly node: boolean
   readonly platform?: string
   readonly open: () => Promise<AnswerSource>
-  readonly world: Pick<World, 'stdout' | 'stderr' | 'environment' | 'every'>
+  readonly world: Pick<World, 'stdin' | 'stdout' | 'stderr' | 'environment' | 'every'>
+}
+
+/** Half of what one registry is asked at the same time, so that a service beside it goes on. */
+const AT_ONCE = 8
+
+interface Told {
+  readonly out: string
+  readonly err: string
+  readonly code: ExitCode
 }
 
 /**
- * Resolves one reference and prints the answer: for people, or as GET /resolve gives it.
+ * Resolves references, several at the same time, and prints the answers in the order of the references:
+ * for people, as GET /resolve gives them, or by a format. Of several, JSON has one line for each, as
+ * POST /resolve has.
  *
- * @returns the exit code: 0 found; 1 not; a bad configuration is thrown as CONFIG_INVALID
+ * @returns the exit code that all failures share, 1 where they differ; a configuration that cannot be used
+ * is thrown as CONFIG_INVALID
  */
-export async function resolveCommand(options: ResolveCommandOptions): Promise<0 | 1> {
-  const { reference, json, all, explain, node, platform, world } = options
+export async function resolveCommand(options: ResolveCommandOptions): Promise<ExitCode> {
+  const { words, world } = options
   const { stdout, stderr } = world
+  const isOne = words.length === 1 && words[0] !== '-'
   const answers = await options.open()
+  const codes = new Set<ExitCode>()
   try {
-    const asked = { node, ...(all && { all }), ...(platform !== undefined && { platform }) }
-    const answer = await waiting(whom(answers, reference), answers.answer(reference, asked), world)
-    stdout.write(
-      json
-        ? `${JSON.stringify(toResolveResponse(answer, explain, explain || all), null, 2)}\n`
-        : describe(answer, explain || all),
-    )
-    return 0
-  } catch (thrown) {
-    const error = toResolveError(thrown)
-    if (json) stdout.write(`${JSON.stringify(errorBody(error, explain || all), null, 2)}\n`)
-    else stderr.write(describeError(error, explain || all))
-    return 1
+    const ask = asking(answers, isOne, options)
+    let printed = false
+    for await (const { out, err, code } of inTurn(references(words, world.stdin), AT_ONCE, ask)) {
+      const apart = printed && out !== '' && !options.json && options.format === undefined
+      stdout.write(apart ? `\n${out}` : out)
+      stderr.write(err)
+      codes.add(code)
+      printed ||= out !== ''
+      if (stdout.destroyed === true) break
+    }
+    return commonExitCode(codes)
   } finally {
     await answers.close()
   }
 }
 
-function whom(answers: AnswerSource, reference: string): string {
+async function* references(
+  words: readonly string[],
+  stdin: World['stdin'],
+): AsyncGenerator<string> {
+  for (const word of words) {
+    if (word !== '-') yield word
+    else {
+      for await (const lines of linesOf(stdin)) {
+        // Of a line that is too long the beginning is read, which may name another image.
+        const texts = lines.map(({ text, tooLong }) => (tooLong ? `${text}…` : text.trim()))
+        yield* texts.filter((text) => text !== '')
+      }
+    }
+  }
+}
+
+/** What is written of one reference. It never rejects. */
+function asking(
+  answers: AnswerSource,
+  isOne: boolean,
+  { json, format, all, explain, node, platform, world }: ResolveCommandOptions,
+): (reference: string) => Promise<Told> {
+  const asked = { node, ...(all && { all }), ...(platform !== undefined && { platform }) }
+  const whole = explain || all
+  const toJson = (body: object): string =>
+    isOne ? `${JSON.stringify(body, null, 2)}\n` : `${JSON.stringify(body)}\n`
+  const announced = new Set<string>()
+  const answer = (reference: string): Promise<Answer> => {
+    const whom = registriesFor(answers, reference)
+    const answered = answers.answer(reference, asked)
+    // Of a thousand references to a silent registry one says so.
+    if (announced.has(whom)) return answered
+    announced.add(whom)
+    return waiting(whom, answered, world)
+  }
+  return async (reference) => {
+    try {
+      const found = await answer(reference)
+      if (format !== undefined) return { out: format(found), err: '', code: EXIT.done }
+      if (!json) return { out: answerText(found, whole), err: '', code: EXIT.done }
+      const body = toResolveResponse(found, explain, whole)
+      const out = toJson(isOne ? body : { requested: reference, answer: body })
+      return { out, err: '', code: EXIT.done }
+    } catch (thrown) {
+      const error = toResolveError(thrown)
+      const code = exitCodeOf(error.code)
+      if (!json) return { out: '', err: failureText(error, whole), code }
+      const body = failureBody(error, whole)
+      return { out: toJson(isOne ? body : { requested: reference, error: body }), err: '', code }
+    }
+  }
+}
+
+function registriesFor(answers: AnswerSource, reference: string): string {
   const registries = answers.askedFor(reference)
   return registries.length === 0 ? 'an answer' : registries.join(', ')
-}
-
-function describe(answer: Answer, explain: boolean): string {
-  const lines = [
-    row('reference', answer.reference),
-    row('image ID', answer.imageId),
-    row('digest', answer.digest ?? '-'),
-    ...(answer.manifestDigest === answer.digest
-      ? []
-      : [row('manifest', answer.manifestDigest ?? '-')]),
-    row(
-      'platform',
-      `${formatPlatform(answer.platform)}${answer.platform.assumed ? ' (assumed)' : ''}`,
-    ),
-    row(
-      'found at',
-      `${answer.registry}${answer.source === 'registry' ? '' : ` (${answer.source})`}`,
-    ),
-    ...(answer.node === undefined ? [] : [row('on the node', answer.node.imageId ?? 'no')]),
-    'pull from',
-    ...answer.references.map(
-      ({ reference, verified }) => `  ${reference}${verified ? '' : '  (not verified)'}`,
-    ),
-    ...(explain ? tellAll(answer.candidates ?? [], answer.attempts) : []),
-  ]
-  return `${lines.join('\n')}\n`
-}
-
-function row(name: string, value: string): string {
-  return `${name.padEnd(12)}${value}`
-}
-
-function describeError(error: ResolveError, explain: boolean): string {
-  const told = explain ? tellAll(storyOf(error), error.attempts) : tellAll([], error.attempts)
-  return `${[`image-resolver: ${error.message} [${error.code}]`, ...told].join('\n')}\n`
-}
-
-/** The whole story where it is known, else who was asked. */
-function tellAll(
-  candidates: readonly CandidateReport[],
-  attempts: readonly Attempt[],
-): readonly string[] {
-  if (candidates.length > 0) return ['asked', ...storyTree(candidates)]
-  return attempts.length === 0 ? [] : ['asked', ...attempts.map(describeAttempt)]
-}
-
-function describeAttempt({ registry, step, outcome, status, ms, message }: Attempt): string {
-  const said = [outcome, status, message].filter((part) => part !== undefined).join(' ')
-  return `  ${registry}  ${step}  ${said}  ${Math.round(ms)} ms`
-}
-
-function errorBody(error: ResolveError, explain: boolean): object {
-  const { code, found, message, attempts } = error
-  const candidates = explain ? storyOf(error) : []
-  const detail = {
-    ...(found !== undefined && { found: toFoundBody(found) }),
-    ...(attempts.length > 0 && { attempts: attempts.map(toAttemptBody) }),
-    ...(candidates.length > 0 && { candidates: candidates.map(toCandidateBody) }),
-  }
-  return { errors: [{ code, message, detail }] }
 }

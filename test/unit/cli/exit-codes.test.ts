@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { COMMANDS } from '../../../src/cli/commands.ts'
+import { EXIT } from '../../../src/cli/exit-codes.ts'
 import { helpFor } from '../../../src/cli/help.ts'
 import type { World } from '../../../src/cli/world.ts'
 import { ConfigError } from '../../../src/config/problem.ts'
@@ -31,15 +32,15 @@ function withWords(command: string): readonly string[] {
 }
 
 for (const command of Object.keys(COMMANDS).filter((each) => !ALONE.includes(each))) {
-  test(`${command} ends with 1 when nobody can be asked, with 2 for a bad configuration`, async () => {
-    const down = failing(new ResolveError('UNAVAILABLE', 'nobody is there'))
+  test(`${command} ends with 6 when nothing answers, with 2 for a bad configuration`, async () => {
+    const down = failing(new ResolveError('UNAVAILABLE', 'nothing is there'))
     const bad = failing(new ConfigError('f.yaml', [{ line: 1, path: 'x', message: 'wrong' }]))
 
     const asked = await runCli(withWords(command), down)
     const configured = await runCli(withWords(command), bad)
 
-    assert.deepEqual([asked.code, asked.out], [1, ''])
-    assert.equal(asked.err, 'image-resolver: nobody is there\n')
+    assert.deepEqual([asked.code, asked.out], [6, ''])
+    assert.equal(asked.err, 'image-resolver: nothing is there\n')
     assert.deepEqual([configured.code, configured.out], [2, ''])
     assert.match(configured.err, /f\.yaml:1: x: wrong\n$/)
   })
@@ -62,18 +63,41 @@ for (const command of Object.keys(COMMANDS)) {
   })
 }
 
-test('the table of exit codes says of each command what its help says of the same codes', () => {
-  const page = readFileSync(new URL('../../../docs/command-line.md', import.meta.url), 'utf8')
-  const [, table = ''] = /\| command \| 0 \| 1 \|\n\|[-|]+\n((?:\|.*\n)+)/.exec(page) ?? []
-  const rows = table
-    .trim()
-    .split('\n')
-    .map((line) => line.split('|').map((cell) => cell.trim()))
+test('what kind of failure it was is told by the exit code, and the same by every command', async () => {
+  const kinds = [
+    ['NAME_INVALID', 3],
+    ['PLATFORM_INVALID', 3],
+    ['MANIFEST_UNKNOWN', 4],
+    ['PLATFORM_UNKNOWN', 4],
+    ['UNAUTHORIZED', 5],
+    ['DENIED', 5],
+    ['UNAVAILABLE', 6],
+    ['DEADLINE_EXCEEDED', 6],
+    ['TOOMANYREQUESTS', 6],
+    ['NOT_AN_IMAGE', 1],
+    ['DIGEST_INVALID', 1],
+  ] as const
+  for (const [code, expected] of kinds) {
+    for (const command of ['resolve', 'pull', 'registry tags', 'stats']) {
+      const fails = failing(new ResolveError(code, 'it fails'))
 
-  for (const command of Object.keys(COMMANDS)) {
-    const row = rows.find(([, names = '']) => names.includes(`\`${command}\``))
-    assert.ok(row, command)
-    assert.notEqual(row[2], '')
-    assert.equal(row[3] !== '', helpFor(command)?.includes('\n  1  '), command)
+      const { code: exit } = await runCli(withWords(command), fails)
+
+      assert.equal(exit, expected, `${command} ${code}`)
+    }
+  }
+})
+
+test('the table of exit codes has each code, in the words of the help', () => {
+  const page = readFileSync(new URL('../../../docs/command-line.md', import.meta.url), 'utf8')
+  const rows = [...page.matchAll(/^\| (\d) \| ([^|]+?) \|/gm)]
+  const general = helpFor('') ?? ''
+
+  assert.deepEqual(
+    rows.map(([, code]) => Number(code)),
+    Object.values(EXIT),
+  )
+  for (const [, code, meaning = ''] of rows.slice(2)) {
+    assert.ok(general.includes(`\n  ${code}  ${meaning}\n`), meaning)
   }
 })

