@@ -7,7 +7,8 @@ export type VersionAnswer = 'served' | 'unimplemented' | 'unknown'
 export interface SpokenVersions {
   /**
    * The version in which a caller's messages go to the runtime: the caller's own where the runtime
-   * serves it, else the other one, else, when nobody can say, the caller's own for this once.
+   * serves it, else the other one. For this once, the caller's own where the runtime did not say
+   * whether it serves it, or serves neither; the other one where it did not say so of that.
    * Without a promise where it is known.
    */
   of(asked: CriVersion): CriVersion | Promise<CriVersion>
@@ -17,8 +18,8 @@ const OTHER: Readonly<Record<CriVersion, CriVersion>> = { v1: 'v1alpha2', v1alph
 
 /**
  * Asks one runtime, once for each version that callers speak, and the other one only after
- * UNIMPLEMENTED, as kubelet 1.23 to 1.25 did: any other failure says nothing of versions. What holds for one runtime need not for the next, so each connection
- * has its own.
+ * UNIMPLEMENTED, as kubelet 1.23 to 1.25 did: any other failure says nothing of versions. What holds
+ * for one runtime need not for the next, so each connection has its own.
  *
  * @param ask whether the runtime serves that version; never throws
  */
@@ -30,11 +31,12 @@ export function askedVersions(
 
   async function find(asked: CriVersion): Promise<CriVersion> {
     const own = await ask(asked)
-    if (own === 'unknown') return asked
-    const other = OTHER[asked]
     if (own === 'served') known.set(asked, asked)
-    else if ((await ask(other)) === 'served') known.set(asked, other)
-    return known.get(asked) ?? asked
+    if (own !== 'unimplemented') return asked
+    const other = OTHER[asked]
+    const answer = await ask(other)
+    if (answer === 'served') known.set(asked, other)
+    return answer === 'unimplemented' ? asked : other
   }
 
   return {

@@ -8,7 +8,7 @@ import { createCriClient } from '../../src/runtime/cri-client.ts'
 import { createNameTable } from '../../src/runtime/name-table.ts'
 import { loadService } from '../../src/runtime/protos.ts'
 import type { CriVersion } from '../../src/runtime/types.ts'
-import { startContainerd } from '../support/containerd.ts'
+import { servedVersions, startContainerd } from '../support/containerd.ts'
 import { criClient } from '../support/cri-client.ts'
 import { startDockerRegistry } from '../support/docker-registry.ts'
 import { buildImage, buildIndex, pushImage, type TestImage } from '../support/images.ts'
@@ -197,7 +197,7 @@ test('an empty name finds and removes nothing, even where one image is all there
   assert.equal((await node.kubelet.listImages()).length, 1)
 })
 
-for (const version of ['v1', 'v1alpha2'] as const) {
+for (const version of await servedVersions()) {
   test(`containerd's CRI ${version} is spoken when it is configured`, async (t) => {
     if (!requireStack(t, RUNTIME_PROGRAMS)) return
     const node = await startNode(t, version)

@@ -1,16 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { CriVersion } from '../../src/runtime/types.ts'
 import { criClient } from './cri-client.ts'
 import { type Program, runProgram, startProgram } from './program.ts'
-import { type Cleanup, makeFolder, removeFolder } from './stack.ts'
+import { type Cleanup, findProgram, makeFolder, removeFolder } from './stack.ts'
 
 const START_LIMIT_MS = 20_000
-
-export interface ContainerdOptions {
-  /** More TOML, below `[plugins."io.containerd.grpc.v1.cri"]` and its tables. */
-  readonly criConfig?: string
-}
 
 export interface Containerd {
   readonly folder: string
@@ -18,6 +14,8 @@ export interface Containerd {
   readonly socketPath: string
   /** For hosts.toml files, read at each pull: `<hostsFolder>/<host>/hosts.toml`. */
   readonly hostsFolder: string
+  /** The image of every pod; each version has another one. */
+  readonly sandboxImage: string
   /** Starts it again on the same folders, after stop() or kill(). */
   start(): Promise<void>
   /** SIGTERM; the socket file goes with it. */
@@ -31,16 +29,15 @@ export interface Containerd {
 }
 
 /** A containerd of its own folders, ended and wiped away after the test. Resolves when CRI answers. */
-export async function startContainerd(
-  t: Cleanup,
-  options: ContainerdOptions = {},
-): Promise<Containerd> {
+export async function startContainerd(t: Cleanup): Promise<Containerd> {
   const folder = makeFolder()
   const socketPath = join(folder, 'c.sock')
   const hostsFolder = join(folder, 'hosts')
   const configFile = join(folder, 'config.toml')
   mkdirSync(hostsFolder)
-  writeFileSync(configFile, configuration(folder, options.criConfig ?? ''))
+  writeFileSync(configFile, await configuration(folder))
+  const dump = await runProgram('containerd', ['--config', configFile, 'config', 'dump'])
+  const [, , sandboxImage = ''] = /\bsandbox(_image)? = ["']([^"']+)["']/.exec(dump) ?? []
   let program: Program | undefined
   let earlier = ''
 
@@ -63,6 +60,7 @@ export async function startContainerd(
     folder,
     socketPath,
     hostsFolder,
+    sandboxImage,
     start,
     stop,
     kill,
@@ -101,13 +99,18 @@ async function unmountBelow(folder: string): Promise<void> {
   for (const point of points.reverse()) await runProgram('umount', ['-l', point])
 }
 
-function configuration(folder: string, criConfig: string): string {
+/** Version 2 of the file is containerd 1's; 2.x reads 3, and only migrates older ones. */
+async function configuration(folder: string): Promise<string> {
+  const isOne = (await containerdVersion()).startsWith('1.')
+  const images = isOne ? 'io.containerd.grpc.v1.cri' : 'io.containerd.cri.v1.images'
+  const runtime = isOne ? images : 'io.containerd.cri.v1.runtime'
   return `
-version = 2
+version = ${isOne ? 2 : 3}
 root = "${folder}/root"
 state = "${folder}/state"
 disabled_plugins = [
   "io.containerd.internal.v1.opt",
+  "io.containerd.nri.v1.nri",
   "io.containerd.snapshotter.v1.aufs",
   "io.containerd.snapshotter.v1.btrfs",
   "io.containerd.snapshotter.v1.devmapper",
@@ -117,12 +120,26 @@ disabled_plugins = [
   address = "${folder}/c.sock"
 [ttrpc]
   address = "${folder}/t.sock"
-[plugins."io.containerd.grpc.v1.cri"]
+[plugins."${runtime}"]
   restrict_oom_score_adj = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
+  [plugins."${runtime}".cni]
     conf_dir = "${folder}/cni"
-  [plugins."io.containerd.grpc.v1.cri".registry]
+  [plugins."${images}".registry]
     config_path = "${folder}/hosts"
-${criConfig}
 `
+}
+
+/** The CRI of the containerd that PATH leads to: v1alpha2 went with 2.0. */
+export async function servedVersions(): Promise<readonly CriVersion[]> {
+  const isInstalled = findProgram('containerd') !== undefined
+  const hasBoth = !isInstalled || (await containerdVersion()).startsWith('1.')
+  return hasBoth ? ['v1', 'v1alpha2'] : ['v1']
+}
+
+/** Of the containerd that PATH leads to: `1.6.20~ds1`, `2.3.7+unknown`. */
+export async function containerdVersion(): Promise<string> {
+  const text = await runProgram('containerd', ['--version'])
+  const [, , version] = text.split(' ')
+  if (version === undefined || !/^v?\d+\./.test(version)) throw new Error(`no version: ${text}`)
+  return version.replace(/^v/, '')
 }

@@ -1,6 +1,8 @@
+import type { ServerHttp2Stream } from 'node:http2'
 import { readMessage, readString } from '../../../src/cri/wire.ts'
 import { loadService } from '../../../src/runtime/protos.ts'
 import { type RuntimeCall, respond } from '../../support/fake-runtime.ts'
+import { framed } from '../../support/grpc-frames.ts'
 import type { ImageRuntime, StoredImage } from '../../support/image-runtime.ts'
 import { message, NOTHING } from './wire.ts'
 
@@ -14,9 +16,12 @@ interface ScriptedContainer {
   readonly asked: string
 }
 
+/** ContainerEventType: CONTAINER_CREATED_EVENT is 0, which is not written. */
+const STARTED = 1
+
 /**
- * Containers as CRI-O and cri-dockerd tell of them, in the names of the runtime's own images, and the
- * streamed lists.
+ * Containers as CRI-O and cri-dockerd tell of them, in the names of the runtime's own images, the
+ * streamed lists, and events, which end with the connection.
  *
  * @param hasImageId as runtimes since CRI 0.30: `image_id` is there, and `image_ref` has a digest
  */
@@ -52,7 +57,19 @@ export function scriptContainers(runtime: ImageRuntime, hasImageId: boolean): vo
     const pod = readString(request, 1)
     return containers.filter((container) => container.pod === pod)
   }
+  const events: Buffer[] = []
+  const watching = new Set<ServerHttp2Stream>()
+  function tell(container: ScriptedContainer, type?: number): void {
+    const event = Buffer.concat([
+      message([1, container.id], [4, message([1, container.pod])], [5, status(container)]),
+      type === undefined ? NOTHING : Buffer.from([2 << 3, type]),
+    ])
+    events.push(event)
+    for (const stream of watching) stream.write(framed(event))
+  }
+
   let pods = 0
+  let created = 0
   const answers: Readonly<Record<string, (request: Buffer) => readonly Buffer[]>> = {
     RunPodSandbox: () => {
       pods += 1
@@ -66,11 +83,16 @@ export function scriptContainers(runtime: ImageRuntime, hasImageId: boolean): vo
     CreateContainer: (request) => {
       const config = readMessage(request, 2) ?? NOTHING
       const asked = readString(readMessage(config, 2) ?? NOTHING, 1)
-      const id = `container-${containers.length}`
-      containers.push({ id, pod: readString(request, 1), asked })
-      return [message([1, id])]
+      created += 1
+      const container = { id: `container-${created}`, pod: readString(request, 1), asked }
+      containers.push(container)
+      tell(container)
+      return [message([1, container.id])]
     },
-    StartContainer: () => [NOTHING],
+    StartContainer: (request) => {
+      for (const each of containers) if (each.id === readString(request, 1)) tell(each, STARTED)
+      return [NOTHING]
+    },
     ContainerStatus: (request) => {
       const found = containers.filter(({ id }) => id === readString(request, 1))
       return [message(...found.map((each) => [1, status(each)] as const))]
@@ -78,13 +100,19 @@ export function scriptContainers(runtime: ImageRuntime, hasImageId: boolean): vo
     PodSandboxStatus: (request) => [
       message(...inPod(request).map((each) => [3, status(each)] as const)),
     ],
-    GetContainerEvents: () => containers.map((each) => message([5, status(each)])),
     ListContainers: () => [message(...containers.map((each) => [1, listed(each)] as const))],
     StreamContainers: () => containers.map((each) => message([1, listed(each)])),
   }
   for (const [rpc, answer] of Object.entries(answers)) {
     fake.handle(`${RUNTIME}/${rpc}`, (call) => answerWith(call, answer))
   }
+  // CRI-O keeps events for whoever asks next, and ends no stream of them.
+  fake.handle(`${RUNTIME}/GetContainerEvents`, ({ stream }) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
+    stream.write(framed(...events))
+    watching.add(stream)
+    stream.on('close', () => watching.delete(stream))
+  })
   const list = loadService('runtime/v1/image.proto', 'runtime.v1.ImageService')['ListImages']
   fake.handle(`${IMAGES}/StreamImages`, (call) =>
     answerWith(call, () =>

@@ -1,12 +1,14 @@
+import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+import { status as Code } from '@grpc/grpc-js'
 import { readMessage, readString } from '../../../src/cri/wire.ts'
+import { isRuntimeError } from '../../../src/runtime/call.ts'
 import { openGrpcClient } from '../../support/grpc-client.ts'
 import type { CriNode } from './node.ts'
 import { message, messagesIn, NOTHING } from './wire.ts'
 
 const RUNTIME = '/runtime.v1.RuntimeService'
-/** What Debian's containerd runs a pod with. */
-const PAUSE = 'registry.k8s.io/pause:3.6'
+const EVENT_LIMIT_MS = 20_000
 /** NamespaceOption.network = NODE: no CNI is needed. */
 const HOST_NETWORK = Buffer.from([0x08, 0x02])
 
@@ -53,7 +55,7 @@ export async function startContainer(
 }
 
 export async function containerStatus(
-  { kubelet }: CriNode,
+  { kubelet }: Pick<CriNode, 'kubelet'>,
   { id }: RunningContainer,
 ): Promise<ShownContainer> {
   const { response } = await kubelet.raw(`${RUNTIME}/ContainerStatus`, message([1, id]))
@@ -65,24 +67,64 @@ export async function listContainers({ kubelet }: CriNode): Promise<readonly Sho
   return messagesIn(response, 1).map(listed)
 }
 
-/** Of all calls that tell of containers, the one container there is. */
-export async function everyView(
+/** What of CRI not every runtime has; containerd has events since 1.7, streamed lists since 2.4. */
+type Optional = 'GetContainerEvents' | 'StreamContainers'
+
+/** A container in the events that come from now on. */
+export interface ContainerEvents {
+  /** The first event about it; undefined where the runtime has no events, as it says itself. */
+  first(container: RunningContainer): Promise<ShownContainer | undefined>
+}
+
+/** Events of all containers from now on; containerd 2 keeps none for a caller who comes later. */
+export function watchEvents(t: TestContext, node: CriNode): ContainerEvents {
+  const path = `${RUNTIME}/GetContainerEvents`
+  const asIs = (bytes: Buffer): Buffer => bytes
+  const deadline = Date.now() + EVENT_LIMIT_MS
+  const { client } = node.kubelet
+  const stream = client.makeServerStreamRequest(path, asIs, asIs, NOTHING, { deadline })
+  t.after(() => stream.cancel())
+  // For those who never ask for one.
+  stream.on('error', () => {})
+  return {
+    first: async ({ id }) => {
+      try {
+        for await (const event of stream) {
+          const found = messagesIn(event, 5).find((each) => readString(each, 1) === id)
+          if (found !== undefined) return status(found)
+        }
+      } catch (error) {
+        if (!isRuntimeError(error) || error.code !== Code.UNIMPLEMENTED) throw error
+        assert.equal(await codeAt(t, node, 'GetContainerEvents'), Code.UNIMPLEMENTED)
+      }
+      return undefined
+    },
+  }
+}
+
+export async function podStatus(
+  { kubelet }: CriNode,
+  { pod }: RunningContainer,
+): Promise<ShownContainer | undefined> {
+  const { response } = await kubelet.raw(`${RUNTIME}/PodSandboxStatus`, message([1, pod]))
+  return messagesIn(response, 3).map(status)[0]
+}
+
+/** @returns undefined where the runtime has no streamed lists, as it says itself */
+export async function streamContainers(
   t: TestContext,
   node: CriNode,
-  { pod }: RunningContainer,
-): Promise<Readonly<Record<string, ShownContainer | undefined>>> {
+): Promise<readonly ShownContainer[] | undefined> {
   const client = openGrpcClient(t, node.socketPath)
-  const ask = async (rpc: string, request: Buffer, field: number) => {
-    const { messages } = await client.call(`${RUNTIME}/${rpc}`, [request])
-    return messages.flatMap((each) => messagesIn(each, field))
-  }
-  const statuses = async (rpc: string, field: number) =>
-    (await ask(rpc, message([1, pod]), field)).map(status)[0]
-  return {
-    PodSandboxStatus: await statuses('PodSandboxStatus', 3),
-    GetContainerEvents: await statuses('GetContainerEvents', 5),
-    StreamContainers: (await ask('StreamContainers', NOTHING, 1)).map(listed)[0],
-  }
+  const { code, messages } = await client.call(`${RUNTIME}/StreamContainers`, [NOTHING])
+  if (code === 0) return messages.flatMap((each) => messagesIn(each, 1)).map(listed)
+  assert.equal(code, await codeAt(t, node, 'StreamContainers'))
+  return undefined
+}
+
+/** Of the runtime itself. */
+async function codeAt(t: TestContext, node: CriNode, rpc: Optional): Promise<number | undefined> {
+  return (await openGrpcClient(t, node.runtimeSocket).call(`${RUNTIME}/${rpc}`, [NOTHING])).code
 }
 
 function status(bytes: Uint8Array): ShownContainer {
@@ -104,13 +146,15 @@ function shown(bytes: Uint8Array, image: number, imageRef: number, imageId: numb
 /** containerd pulls that image itself, past us, where it has to. */
 async function havePause(node: CriNode): Promise<void> {
   const { containerd, direct, origin } = node
-  if (containerd === undefined || (await direct.imageStatus(PAUSE)) !== undefined) return
+  if (containerd === undefined) return
+  const { sandboxImage } = containerd
+  if ((await direct.imageStatus(sandboxImage)) !== undefined) return
   const { path } = await node.publish({ domain: origin.host })
   const name = `${origin.host}/${path}:1`
   await direct.pullImage(name)
-  await containerd.ctr('images', 'tag', name, PAUSE)
+  await containerd.ctr('images', 'tag', name, sandboxImage)
   const end = performance.now() + 5_000
-  while ((await direct.imageStatus(PAUSE)) === undefined) {
+  while ((await direct.imageStatus(sandboxImage)) === undefined) {
     if (performance.now() > end) throw new Error('containerd does not show the image of pods')
   }
 }

@@ -41,6 +41,16 @@ test('a runtime that does not answer is spoken to as its caller speaks, and aske
   assert.deepEqual(asked, ['v1', 'v1', 'v1alpha2'])
 })
 
+test('the other version is spoken where one is Unimplemented and the other is not answered yet', async () => {
+  const { answers, versions } = runtime({ v1: 'unknown' })
+
+  const before = await versions.of('v1alpha2')
+  answers.v1 = 'served'
+
+  assert.equal(before, 'v1')
+  assert.equal(await versions.of('v1alpha2'), 'v1')
+})
+
 test('a runtime without either is spoken to as its caller speaks', async () => {
   const { versions } = runtime({})
 
