@@ -7,7 +7,7 @@ import { spec } from 'node:test/reporters'
 import { Tally } from './support/tally.ts'
 
 // `npm test`, or `node --import tsx test/run.ts unit property`: every *.test.ts below test/ or the
-// folders given. node's own runner takes no patterns before version 21, and is content with no file
+// folders given, or these very files. node's own runner takes no patterns before version 21, and is content with no file
 // at all.
 
 const ROOT = import.meta.dirname
@@ -35,6 +35,7 @@ await runAll(files.filter(isEndToEnd), 1)
 process.exitCode = report() ? 0 : 1
 
 function testFiles(folder: string): string[] {
+  if (folder.endsWith('.test.ts')) return [resolve(ROOT, folder)]
   const found = readdirSync(resolve(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => resolve(ROOT, folder, name))
