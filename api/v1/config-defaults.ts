@@ -7,6 +7,8 @@ export const CONFIG_DEFAULTS = {
   image: '/var/lib/image-resolver',
   timeout: '15m',
   reloadInterval: '15s',
+  probeBudget: '2s',
+  hedgeDelay: '300ms',
   cache: {
     imageCacheSize: 1024,
     imageCacheTTL: '30m',

@@ -68,6 +68,18 @@ export const ConfigFile = {
       default: CONFIG_DEFAULTS.reloadInterval,
       description: 'How often this file is read again; 0 turns it off.',
     },
+    probeBudget: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.probeBudget,
+      description:
+        'How long a registry may be silent before the next one is asked in its place; 0 means the default.',
+    },
+    hedgeDelay: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.hedgeDelay,
+      description:
+        'After how long a silence a configured private registry is asked by HEAD beside the one before it; 0: never.',
+    },
     cache: CacheFields,
     registries: {
       type: 'array',

@@ -20,6 +20,10 @@ export interface Config {
   /** Limit of one image operation that brings no deadline of its own. */
   readonly timeoutMs: number
   readonly reloadIntervalMs: number
+  /** How long a registry may be silent before the next one is asked in its place. */
+  readonly probeBudgetMs: number
+  /** After how long a silence a configured private registry is asked by HEAD beside it; 0: never. */
+  readonly hedgeDelayMs: number
   readonly cache: {
     /** Entries; 0 turns the cache off. */
     readonly imageCacheSize: number

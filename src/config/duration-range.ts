@@ -15,6 +15,8 @@ interface DurationRange {
 export const TIMER: DurationRange = { leastMs: 1, mostMs: 576 * HOUR_MS }
 export const KEEPING: DurationRange = { leastMs: 1, mostMs: 8760 * HOUR_MS }
 export const POLLING: DurationRange = { leastMs: 100, mostMs: TIMER.mostMs }
+/** More than one whole resolution may take would never be over. */
+export const PROBING: DurationRange = { leastMs: 10, mostMs: 20_000 }
 /** A helper that needs minutes keeps every pull of its registry waiting for them. */
 export const HELPER: DurationRange = { leastMs: 100, mostMs: HOUR_MS / 6 }
 

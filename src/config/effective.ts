@@ -1,7 +1,7 @@
 import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
 import type { Config } from './config.ts'
 import { parseDuration } from './duration.ts'
-import { POLLING, readDuration, TIMER } from './duration-range.ts'
+import { POLLING, PROBING, readDuration, TIMER } from './duration-range.ts'
 import { effectiveCache } from './effective-cache.ts'
 import { effectiveHttp } from './effective-http.ts'
 import { effectiveKeychain } from './effective-keychain.ts'
@@ -38,6 +38,9 @@ export function effectiveConfig(
   const timeout = written.timeout ?? defaults.timeout
   const timeoutMs = readDuration('timeout', timeout, TIMER, findings)
   const reload = written.reloadInterval ?? defaults.reloadInterval
+  const budget = written.probeBudget ?? defaults.probeBudget
+  const probeBudgetMs = readDuration('probeBudget', budget, PROBING, findings)
+  const hedgeDelay = written.hedgeDelay ?? defaults.hedgeDelay
 
   return {
     file,
@@ -50,6 +53,8 @@ export function effectiveConfig(
     version: written.version,
     timeoutMs: timeoutMs === 0 ? parseDuration(defaults.timeout) : timeoutMs,
     reloadIntervalMs: readDuration('reloadInterval', reload, POLLING, findings),
+    probeBudgetMs: probeBudgetMs === 0 ? parseDuration(defaults.probeBudget) : probeBudgetMs,
+    hedgeDelayMs: readDuration('hedgeDelay', hedgeDelay, PROBING, findings),
     cache: effectiveCache(written.cache ?? {}, findings),
     registries: registryEntries(written, findings),
     mirrorsOnly: findings.parseList('mirrorsOnly', written.mirrorsOnly, parseUpstream),

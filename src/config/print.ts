@@ -27,6 +27,8 @@ export function printConfig(config: Config): string {
     version: config.version,
     timeout: formatDuration(config.timeoutMs),
     reloadInterval: formatDuration(config.reloadIntervalMs),
+    probeBudget: formatDuration(config.probeBudgetMs),
+    hedgeDelay: formatDuration(config.hedgeDelayMs),
     cache: {
       imageCacheSize: cache.imageCacheSize,
       imageCacheTTL: formatDuration(cache.imageCacheTtlMs),

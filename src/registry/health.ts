@@ -108,6 +108,11 @@ export class RegistryHealth {
     return states.some((state) => state === 'open' || state === 'parked')
   }
 
+  /** Whether its last failure was that it did not answer in time; said of one that has not recovered since. */
+  isSilent(registry: string): boolean {
+    return this.#vitals.get(registry)?.lastError?.code === 'DEADLINE_EXCEEDED'
+  }
+
   parkedMs(registry: string): number {
     return this.#breaker.parkedMs(registry)
   }

@@ -101,6 +101,10 @@ export class ConfiguredRegistries {
       : { endpoint: { ...entry.endpoint, host: endpoint.host }, entry, configured: true }
   }
 
+  isPublic(host: string): boolean {
+    return isPublicRegistry(host)
+  }
+
   /** The pattern, as written, that keeps this repository from its origin; undefined: none does. */
   mirrorsOnly({ domain, path }: Repository): string | undefined {
     return longest(this.#mirrorsOnly, canonicalDomain(domain), path)?.pattern.text

@@ -20,13 +20,14 @@ export function candidatesFor(
   credentials: Credentials | undefined,
 ): readonly Candidate[] {
   const origin = registries.origin(reference.domain)
-  const candidates = registries
-    .serving(reference)
-    .flatMap((entry) =>
+  const candidates = registries.serving(reference).flatMap((entry) => {
+    const candidate =
       entry === origin.entry
         ? originCandidate(reference, origin, credentials)
-        : (mirrorCandidate(reference, entry) ?? []),
-    )
+        : mirrorCandidate(reference, entry)
+    if (candidate === undefined) return []
+    return registries.isPublic(entry.endpoint.host) ? candidate : { ...candidate, isPrivate: true }
+  })
   const settled = candidates.some((candidate) => candidate.origin)
   if (settled || registries.mirrorsOnly(reference) !== undefined) return candidates
   return [...candidates, originCandidate(reference, origin, credentials)]

@@ -76,10 +76,19 @@ export class Consent {
     let isInLine = false
     let cancel = (): void => {}
     const late = new AbortController()
+    const count = (): void => {
+      cancel()
+      if (!ends.aborted) cancel = clock.after(budgetMs, () => late.abort(lateError(budgetMs)))
+    }
+    const ends = AbortSignal.any([signal, late.signal])
     const begin = (): void => {
       begunAt = clock.now()
-      cancel()
-      cancel = clock.after(budgetMs, () => late.abort(lateError(budgetMs)))
+      count()
+    }
+    const observed = observer(candidate, registry)
+    const observe = (exchange: Exchange): void => {
+      if (exchange.status !== undefined) count()
+      observed(exchange)
     }
     const turn: Turn = {
       waiting: () => {
@@ -92,8 +101,7 @@ export class Consent {
     }
     begin()
     try {
-      const ends = AbortSignal.any([signal, late.signal])
-      const asking = this.#options.ask(origin, ends, turn, observer(candidate, registry))
+      const asking = this.#options.ask(origin, ends, turn, observe)
       const { digest } = await until(ends, asking.catch(digestOfAny))
       health.success(registry, { ms: clock.now() - begunAt, repository })
       this.#digest = digest

@@ -27,7 +27,8 @@ export interface FinderOptions {
   readonly health: Health
   readonly cache: ResolutionCache
   readonly clock: Clock
-  readonly limits: WalkLimits & {
+  /** Read anew for each resolution, as `registries` is. */
+  readonly limits: () => WalkLimits & {
     /** One whole resolution. */
     readonly totalMs: number
   }
@@ -96,11 +97,12 @@ export class Finder {
   async find(asked: Asked, signal: AbortSignal): Promise<Resolution> {
     const { all, credentials, key, known, platform, reference } = asked
     const { cache, clock, limits } = this.#options
+    const { totalMs } = limits()
     const candidates = this.candidates(reference, credentials)
     this.#requireAnybody(reference, candidates)
     if (known === undefined) cache.counted('miss')
     const deadline = new AbortController()
-    const cancelDeadline = clock.after(limits.totalMs, () => {
+    const cancelDeadline = clock.after(totalMs, () => {
       const what = formatReference(reference)
       deadline.abort(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`))
     })
@@ -150,6 +152,7 @@ export class Finder {
       candidates,
       {
         ...this.#options,
+        limits: this.#options.limits(),
         credentials: (candidate) => this.credentials(candidate, stranger),
         urgent,
         signal,

@@ -33,17 +33,19 @@ export interface Probe {
  * registry names is already known; one HEAD more with `verifyDigest`, since there are registries
  * that still know a tag whose manifest is gone (harbor#16429).
  *
+ * @param promoted as in Ask; hears what the HEAD said
  * @throws ResolveError as ImageSource; MANIFEST_UNKNOWN for such a tag
  */
 export async function identify(
   source: ImageSource,
   question: Question,
   probe: Probe,
+  promoted?: (digest: string) => Promise<void>,
 ): Promise<ImageIdentity> {
   const { isPlatformAsked, known, platform, reference } = question
   const name = wanted(reference)
   const request = requestFor(probe, name)
-  const expected = question.expected || known?.(name) !== undefined
+  const expected = promoted !== undefined || question.expected || known?.(name) !== undefined
   if (!expected) {
     const image = await source.image(request, platform, isPlatformAsked)
     await confirm(source, question, probe, image)
@@ -53,6 +55,7 @@ export async function identify(
   const image = known?.(now.digest)
   // Asked for by its digest it is confirmed thereby.
   if (image === undefined) {
+    await promoted?.(now.digest)
     return source.image({ ...request, reference: now.digest }, platform, isPlatformAsked)
   }
   await confirm(source, question, probe, now)

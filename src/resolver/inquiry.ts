@@ -133,16 +133,23 @@ export class Inquiry {
     const known = this.#record.answers.get(winner) as ImageIdentity
     await survey(
       others,
-      async (...asked) => {
-        await source.digest(requestFor(await this.#probe(...asked), digest))
+      async (candidate, signal, turn) => {
+        await source.digest(requestFor(await this.#probe(candidate, signal, turn), digest))
         return known
       },
       { ...this.#shared(), gate: this.#gateFor(digest), resting: false },
     )
   }
 
-  readonly #ask: Ask<ImageIdentity> = async (...asked) =>
-    identify(this.#options.source, this.#questionFor(asked[0]), await this.#probe(...asked))
+  readonly #ask: Ask<ImageIdentity> = async (candidate, signal, turn, promoted) => {
+    const probe = await this.#probe(candidate, signal, turn)
+    const question = this.#questionFor(candidate)
+    if (promoted === undefined) return identify(this.#options.source, question, probe)
+    return identify(this.#options.source, question, probe, (digest) => {
+      this.#record.named(candidate, digest)
+      return promoted()
+    })
+  }
 
   /** One that is not trusted is asked for the very digest that its origin names. */
   #questionFor(candidate: Candidate): Question {
@@ -161,7 +168,7 @@ export class Inquiry {
       })
   }
 
-  async #probe(...[candidate, signal, line]: Parameters<Ask<unknown>>): Promise<Probe> {
+  async #probe(candidate: Candidate, signal: AbortSignal, line: Turn): Promise<Probe> {
     return {
       candidate,
       credentials: await this.#options.credentials(candidate),
@@ -190,8 +197,9 @@ export class Inquiry {
    * sent to one that needs the origin's consent and may not have it.
    */
   #standing(candidate: Candidate, digest: string): Standing {
-    const answer = this.#record.answers.get(candidate)
-    if (answer !== undefined) return answer.digest === digest ? 'verified' : 'refuted'
+    const { answers } = this.#record
+    const named = answers.get(candidate)?.digest ?? this.#record.namedBy(candidate)
+    if (named !== undefined) return named === digest ? 'verified' : 'refuted'
     if (needsConsent(candidate)) return 'refuted'
     return UNDECIDED.has(this.#record.outcome(candidate)) ? 'assumed' : 'refuted'
   }

@@ -8,11 +8,17 @@ export class Page {
   readonly exchanges: Exchange[] = []
   attempt: Attempt | undefined
   error: ResolveError | undefined
+  /** What it says the reference points at, where it was not asked for more. */
+  named: string | undefined
+  /** It was asked although it had failed before. */
+  isDoubted = false
   /** undefined: not asked. */
   #startedAt: number | undefined
   #inLineSince: number | undefined
   /** Since it started. */
   #inLineMs = 0
+  /** When it was asked or answered something last, moved on by the time in line since. */
+  #progressAt = 0
 
   constructor(candidate: Candidate) {
     this.candidate = candidate
@@ -24,10 +30,12 @@ export class Page {
 
   begin(now: number): void {
     this.#startedAt = now
+    this.#progressAt = now
     this.#inLineSince = undefined
     this.#inLineMs = 0
     this.attempt = undefined
     this.error = undefined
+    this.isDoubted = false
   }
 
   wait(now: number): void {
@@ -37,9 +45,21 @@ export class Page {
   /** Before the first request the waiting is not even a part of it. */
   enter(now: number): void {
     if (this.#inLineSince === undefined) return
+    const waitedMs = now - this.#inLineSince
     if (this.exchanges.length === 0) this.#startedAt = now
-    else this.#inLineMs += now - this.#inLineSince
+    else this.#inLineMs += waitedMs
+    this.#progressAt += waitedMs
     this.#inLineSince = undefined
+  }
+
+  /** A request for its sake was answered: a token, an index, a manifest. */
+  progress(now: number): void {
+    this.#progressAt = now
+  }
+
+  /** Of silence: since it was asked or last made progress, the time in line left out. */
+  silentMs(now: number): number {
+    return (this.#inLineSince ?? now) - this.#progressAt
   }
 
   /** It was not asked after all. */

@@ -16,14 +16,16 @@ export interface ProbePlace {
   readonly index: number
   readonly candidate: Candidate
   readonly patience: Patience
+  /** It is asked beside a better one that is silent, and for no more than a HEAD until it is promoted. */
+  readonly isHedge: boolean
 }
 
 /** Who sent it out. */
 export interface ProbeParty<T> {
   answered(probe: Probe<T>, value: T): void
   /** It has no answer, and the record says why. */
-  failed(probe: Probe<T>): void
-  /** Its budget is over, and nobody need wait for it any more. */
+  failed(): void
+  /** Its budget is over, in line or not, and nobody need wait for it any more. */
   late(): void
   /** It stood in line, and is asked now. */
   entered(probe: Probe<T>): void
@@ -31,8 +33,11 @@ export interface ProbeParty<T> {
   turnedAway(probe: Probe<T>): void
 }
 
-/** `held`: its gate is not open yet. `inLine`: many ask that registry, and it is not its turn. */
-type State = 'held' | 'running' | 'inLine' | 'late' | 'done'
+/**
+ * `held`: its gate is not open yet. `inLine`: many ask that registry, and it is not its turn. `ready`: a
+ * hedge that has its HEAD, and waits to be promoted.
+ */
+type State = 'held' | 'running' | 'inLine' | 'ready' | 'late' | 'done'
 
 type Options<T> = Omit<WalkOptions<T>, 'what' | 'signal'>
 
@@ -44,6 +49,8 @@ export class Probe<T> {
   readonly #controller = new AbortController()
   #state: State = 'held'
   #cancelBudget: () => void = () => {}
+  #isPromoted: boolean
+  #goOn: () => void = () => {}
   /** The walk ended without it. */
   #isLeft = false
 
@@ -51,15 +58,29 @@ export class Probe<T> {
     this.place = place
     this.#options = options
     this.#party = party
+    this.#isPromoted = !place.isHedge
   }
 
   get isDone(): boolean {
     return this.#state === 'done'
   }
 
+  get isInLine(): boolean {
+    return this.#state === 'inLine'
+  }
+
+  /** A hedge that has found it, so that no other one is needed. */
+  get isReady(): boolean {
+    return this.#state === 'ready'
+  }
+
+  get isTrial(): boolean {
+    return this.place.patience === 'trial'
+  }
+
   /** Whether its answer is worth waiting for, where worse ones are there. */
   get isAwaited(): boolean {
-    return this.place.patience !== 'trial' && ['running', 'held'].includes(this.#state)
+    return !this.isTrial && ['running', 'held', 'ready'].includes(this.#state)
   }
 
   begin(ask: Ask<T>): void {
@@ -81,6 +102,15 @@ export class Probe<T> {
     )
   }
 
+  /** It is a hedge no more: the best one that is still waited for. */
+  promote(): void {
+    this.#isPromoted = true
+    if (this.#state !== 'ready') return
+    this.#options.record.progressed(this.place.candidate)
+    this.#run()
+    this.#goOn()
+  }
+
   /**
    * The walk is over. A trial under way ends by itself, within its budget.
    *
@@ -88,41 +118,66 @@ export class Probe<T> {
    */
   leave(message: string, blames: boolean): void {
     if (this.isDone) return
-    const { candidate, patience } = this.place
+    const { candidate } = this.place
     const { record } = this.#options
     this.#isLeft = true
-    if (patience === 'trial') record.abandoned(candidate, 'not waited for: it failed lately', false)
+    if (this.isTrial) record.abandoned(candidate, 'not waited for: it failed lately', false)
     else record.abandoned(candidate, message, blames && this.#state === 'late')
-    if (patience === 'trial' && this.#state === 'running') return
+    if (this.isTrial && this.#state === 'running') return
     this.#end()
   }
 
   #ask(ask: Ask<T>): void {
-    const { candidate } = this.place
-    this.#run(this.#options.limits.probeBudgetMs)
+    const { candidate, isHedge } = this.place
+    this.#run()
     const turn = { waiting: () => this.#waiting(), entered: () => this.#entered() }
-    ask(candidate, this.#controller.signal, turn).then(
+    const promoted = isHedge ? () => this.#promotion() : undefined
+    ask(candidate, this.#controller.signal, turn, promoted).then(
       (value) => this.#succeeded(value),
       (thrown: unknown) => this.#failed(toResolveError(thrown)),
     )
   }
 
-  #run(budgetMs: number): void {
-    this.#state = 'running'
+  /** Settles when it is promoted; never where the walk ends before that. */
+  #promotion(): Promise<void> {
+    if (this.#isPromoted) return Promise.resolve()
+    this.#state = 'ready'
     this.#cancelBudget()
-    this.#cancelBudget = this.#options.clock.after(budgetMs, () => this.#spent())
+    return new Promise((resolve) => {
+      this.#goOn = resolve
+    })
+  }
+
+  #run(): void {
+    this.#state = 'running'
+    this.#watch(this.#leftMs())
+  }
+
+  #leftMs(): number {
+    const { limits, record } = this.#options
+    return limits.probeBudgetMs - record.silentMs(this.place.candidate)
+  }
+
+  #watch(ms: number): void {
+    this.#cancelBudget()
+    this.#cancelBudget = this.#options.clock.after(ms, () => {
+      // What it said meanwhile is counted when the time seems to be up.
+      const leftMs = this.#state === 'running' ? this.#leftMs() : 0
+      if (leftMs > 0) this.#watch(leftMs)
+      else this.#spent()
+    })
   }
 
   #spent(): void {
     const { limits, record } = this.#options
     const { candidate, patience } = this.place
     if (patience === 'ordinary') {
-      this.#state = 'late'
+      if (this.#state === 'running') this.#state = 'late'
       this.#party.late()
     } else if (this.#state === 'inLine') {
       record.abandoned(candidate, 'given up: it failed a moment ago', false)
       this.#end()
-      this.#party.failed(this)
+      this.#party.failed()
     } else {
       this.#failed(lateError(limits.probeBudgetMs))
       this.#controller.abort()
@@ -130,19 +185,20 @@ export class Probe<T> {
   }
 
   #waiting(): void {
-    this.#options.record.waiting(this.place.candidate)
+    const { limits, record } = this.#options
+    record.waiting(this.place.candidate)
     if (this.#state !== 'running') return
     if (this.#isLeft) {
       this.#end()
       return
     }
     this.#state = 'inLine'
-    // At one that is in doubt nobody stands in line for longer than that.
-    if (this.place.patience !== 'lastResort') this.#cancelBudget()
+    if (this.isTrial) this.#cancelBudget()
+    else this.#watch(limits.probeBudgetMs)
   }
 
   #entered(): void {
-    const { limits, record } = this.#options
+    const { record } = this.#options
     const { candidate, patience } = this.place
     record.entered(candidate)
     if (this.#state !== 'inLine') return
@@ -151,7 +207,7 @@ export class Probe<T> {
       this.#party.turnedAway(this)
       return
     }
-    this.#run(limits.probeBudgetMs - record.spentMs(candidate))
+    this.#run()
     this.#party.entered(this)
   }
 
@@ -170,12 +226,12 @@ export class Probe<T> {
   #failed(error: ResolveError): void {
     if (this.isDone) return
     const { record } = this.#options
-    const { candidate } = this.place
+    const { candidate, patience } = this.place
     this.#finish()
     if (this.#isLeft) record.trialEnded(candidate, error)
     else {
-      record.failed(candidate, error)
-      this.#party.failed(this)
+      record.failed(candidate, error, patience !== 'ordinary')
+      this.#party.failed()
     }
   }
 
@@ -183,7 +239,7 @@ export class Probe<T> {
     if (this.isDone) return
     this.#options.record.barred(this.place.candidate, error)
     this.#finish()
-    this.#party.failed(this)
+    this.#party.failed()
   }
 
   #end(): void {

@@ -6,6 +6,9 @@ import type { Clock } from './clock.ts'
 import { Page } from './page.ts'
 import type { Candidate, Health } from './types.ts'
 
+/** With these a registry has answered that there is nothing to be had. */
+const NO: ReadonlySet<AttemptOutcome> = new Set(['not_found', 'unauthorized', 'denied'])
+
 /** A registry that leads us through more requests than these has them counted, not told. */
 const MAX_EXCHANGES = 20
 
@@ -62,6 +65,16 @@ export class WalkRecord<T> {
     return this.#health.isResting?.(registry, repository) ?? false
   }
 
+  /** Whether silence was what it failed by. */
+  isSilent({ registry }: Candidate): boolean {
+    return this.#health.isSilent?.(registry) ?? false
+  }
+
+  /** Whether a registry answered and said no. */
+  get isDenied(): boolean {
+    return this.pages.some(({ attempt }) => attempt !== undefined && NO.has(attempt.outcome))
+  }
+
   /** How a trial went that nobody waited for: what was told of the walk stays as it is. */
   trialEnded(candidate: Candidate, error?: ResolveError): void {
     const { registry, repository } = candidate
@@ -106,17 +119,37 @@ export class WalkRecord<T> {
     return this.#page(candidate).spentMs(this.#clock.now())
   }
 
+  /** Milliseconds without progress: what hedge delay and budget are about. */
+  silentMs(candidate: Candidate): number {
+    return this.#page(candidate).silentMs(this.#clock.now())
+  }
+
+  /** Its time counts from now, as after an answer. */
+  progressed(candidate: Candidate): void {
+    this.#page(candidate).progress(this.#clock.now())
+  }
+
   /**
-   * Writes down every request that was made for its sake.
+   * Writes down every request that was made for its sake; each that was answered is progress.
    *
    * @param registry who is asked, where that is somebody else
    */
   observer(candidate: Candidate, registry = candidate.registry): (exchange: Exchange) => void {
     const { exchanges } = this.#page(candidate)
     return (exchange) => {
+      if (exchange.status !== undefined) this.progressed(candidate)
       if (exchange.rateLimit !== undefined) this.#health.remaining?.(registry, exchange.rateLimit)
       if (exchanges.length < MAX_EXCHANGES) exchanges.push(exchange)
     }
+  }
+
+  /** It says what the reference points at, and was asked for nothing else. */
+  named(candidate: Candidate, digest: string): void {
+    this.#page(candidate).named = digest
+  }
+
+  namedBy(candidate: Candidate): string | undefined {
+    return this.#page(candidate).named
   }
 
   answered(candidate: Candidate, value: T): void {
@@ -127,8 +160,10 @@ export class WalkRecord<T> {
     this.#page(candidate).attempt = { registry, step: 'manifest', outcome: 'ok', ms }
   }
 
-  failed(candidate: Candidate, error: ResolveError): void {
+  /** @param isDoubted it was asked although it had failed before, so that this is no news */
+  failed(candidate: Candidate, error: ResolveError, isDoubted = false): void {
     const page = this.#page(candidate)
+    page.isDoubted = isDoubted
     page.attempt = failedAttempt(candidate.registry, error, this.spentMs(candidate))
     page.error = error
     reportFailure(this.#health, candidate, page.attempt, error)
@@ -149,11 +184,15 @@ export class WalkRecord<T> {
     page.attempt = { registry, step: 'manifest', outcome, ms, message }
   }
 
-  /** One error for a walk in which nobody had the image. */
+  /**
+   * One error for a walk in which nobody had the image. That a registry which is known to fail still does
+   * is told, but does not make of the no of another one a failure that could pass.
+   */
   error(what: string): ResolveError {
+    const isDenied = this.isDenied
     return walkError(
       what,
-      this.pages.flatMap(({ error }) => error ?? []),
+      this.pages.flatMap(({ error, isDoubted }) => (isDenied && isDoubted ? [] : (error ?? []))),
       this.attempts,
       this.#found(),
     )

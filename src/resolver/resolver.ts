@@ -131,6 +131,11 @@ export class Resolver {
     }
   }
 
+  /** How long a registry may be silent before the next one is asked in its place, in milliseconds. */
+  get probeBudgetMs(): number {
+    return this.#options.limits().probeBudgetMs
+  }
+
   /** Ends what goes on without anybody waiting for it. */
   close(): void {
     this.#background.close()

@@ -41,7 +41,7 @@ export function story(
   return record.pages.map((page, index) => {
     const { attempt, candidate, error, exchanges } = page
     const startedMs = record.startedMs(page)
-    const answered = record.answers.get(candidate)?.digest
+    const answered = record.answers.get(candidate)?.digest ?? page.named
     const digest = answered ?? (candidate.origin ? consented : undefined)
     const divergent = digest !== undefined && ending !== undefined && digest !== ending.digest
     return {

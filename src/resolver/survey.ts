@@ -43,8 +43,9 @@ async function probe<T>(
   const late = new AbortController()
   let cancelBudget = (): void => {}
   const run = (): void => {
-    const leftMs = limits.probeBudgetMs - record.spentMs(candidate)
-    cancelBudget = clock.after(leftMs, () => late.abort(lateError(limits.probeBudgetMs)))
+    const leftMs = limits.probeBudgetMs - record.silentMs(candidate)
+    if (leftMs > 0) cancelBudget = clock.after(leftMs, run)
+    else late.abort(lateError(limits.probeBudgetMs))
   }
   const turn = {
     waiting: () => {

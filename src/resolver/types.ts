@@ -26,6 +26,11 @@ export interface Candidate {
   readonly origin: boolean
   /** Its host is named by the operator. */
   readonly configured: boolean
+  /**
+   * It is configured, and none of the well-known public registries, which count requests: it may be asked
+   * beside another one. Default: no.
+   */
+  readonly isPrivate?: boolean
   /** Told to a mirror that serves several registries: the one that the image is named after. */
   readonly namespace?: string
   /** The configured registry it is of; absent for an origin that nobody configured. */
@@ -67,6 +72,8 @@ export interface Registries {
   serving(repository: Repository): readonly RegistryEntry[]
   /** The registry that the domain itself names. */
   origin(domain: string): Origin
+  /** Whether a host is one of the well-known public registries. */
+  isPublic(host: string): boolean
   /** The pattern of `mirrorsOnly` that keeps this repository from its origin, if one does. */
   mirrorsOnly(repository: Repository): string | undefined
 }
@@ -93,6 +100,8 @@ export interface Health {
   onTrial?(registry: string, repository?: string): boolean
   /** Whether it would not be admitted now; unlike `admit` it takes nobody's place. */
   isResting?(registry: string, repository?: string): boolean
+  /** Whether its last failure was that it did not answer. */
+  isSilent?(registry: string): boolean
   success(registry: string, details?: { readonly ms?: number; readonly repository?: string }): void
   failure(
     registry: string,

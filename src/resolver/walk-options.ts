@@ -4,14 +4,26 @@ import type { WalkRecord } from './record.ts'
 import type { Candidate } from './types.ts'
 
 export interface WalkLimits {
-  /** The next candidate starts when this long nothing was heard. */
-  readonly hedgeDelayMs: number
-  /** How long a better candidate is still preferred while a worse one has answered. */
+  /**
+   * A configured private registry is asked beside the one before it, by HEAD, when that is silent for this
+   * long, in milliseconds; absent or 0: never.
+   */
+  readonly hedgeDelayMs?: number
+  /** How long a candidate may be silent before the next one is asked in its place, in milliseconds. */
   readonly probeBudgetMs: number
 }
 
-/** @param turn hears when many ask the candidate's registry, so that this has to wait in line */
-export type Ask<T> = (candidate: Candidate, signal: AbortSignal, turn: Turn) => Promise<T>
+/**
+ * @param turn hears when many ask the candidate's registry, so that this has to wait in line
+ * @param promoted present for a hedge, which waits for it before it asks for more than a HEAD: the
+ * candidates before it have failed or are late
+ */
+export type Ask<T> = (
+  candidate: Candidate,
+  signal: AbortSignal,
+  turn: Turn,
+  promoted?: () => Promise<void>,
+) => Promise<T>
 
 /**
  * What has to be settled before a candidate may be asked; undefined: nothing. It rejects with a

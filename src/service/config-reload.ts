@@ -89,7 +89,8 @@ export class ConfigReload {
 /** Sockets, the runtime and the state folder stay what they were until the next start. */
 function takenOver(current: Config, next: Config): Config {
   const { cache, hostsDir, keychain, mirrorsOnly, onResolveError, proxy, pull, realms } = next
-  const { registries, reloadIntervalMs, verifyDigest } = next
-  const asked = { hostsDir, mirrorsOnly, registries, reloadIntervalMs, verifyDigest }
+  const { hedgeDelayMs, probeBudgetMs, registries, reloadIntervalMs, verifyDigest } = next
+  const pace = { hedgeDelayMs, probeBudgetMs, reloadIntervalMs }
+  const asked = { hostsDir, mirrorsOnly, registries, verifyDigest, ...pace }
   return { ...current, ...asked, cache, keychain, onResolveError, proxy, pull, realms }
 }

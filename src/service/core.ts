@@ -25,13 +25,8 @@ import { metered, meterResolutions } from './meter.ts'
 
 const steady = (): number => performance.now()
 
-const LIMITS = {
-  /** Long enough for a healthy registry far away, short enough that nobody waits for a sick one. */
-  hedgeDelayMs: 300,
-  probeBudgetMs: 2_000,
-  /** A kubelet waits two minutes for most calls; a person at a terminal less. */
-  totalMs: 20_000,
-}
+/** Of one whole resolution: a kubelet waits two minutes for most calls; a person at a terminal less. */
+const TOTAL_MS = 20_000
 
 /** Everything that answers, put together from a configuration; the doors are built around it. */
 export interface Core {
@@ -74,7 +69,7 @@ export function createCore(
   const via = `image-resolver-${randomUUID()}`
   let config = initial
   let registries = registriesOf(config, 1)
-  const replaceable = { clock: systemClock, graceMs: LIMITS.totalMs }
+  const replaceable = { clock: systemClock, graceMs: TOTAL_MS }
   const images = new Replaceable(() => openImages(config, via), replaceable)
   const secrets = new Replaceable(() => openSecrets(config, logger), replaceable)
   const keychain: Keychain = {
@@ -91,7 +86,10 @@ export function createCore(
     cache,
     clock: systemClock,
     platform,
-    limits: LIMITS,
+    limits: () => {
+      const { hedgeDelayMs, probeBudgetMs } = config
+      return { hedgeDelayMs, probeBudgetMs, totalMs: TOTAL_MS }
+    },
     fingerprint: credentialsFingerprint,
     keychain,
     keepsForOthers: () => keepsForOthers(config),

@@ -100,6 +100,9 @@ async function openMirror(core: Core, logger: Logger) {
       resolver: {
         candidates: (reference) => resolver.candidates(reference),
         credentials: (candidate) => resolver.credentials(candidate, isOpen()),
+        get probeBudgetMs() {
+          return resolver.probeBudgetMs
+        },
         resolve: (reference, asked) =>
           resolver.resolve(reference, { ...asked, stranger: isOpen() }),
       },

@@ -5,7 +5,7 @@ import { GOOD } from './fault.ts'
 import { type Again, REMEMBERED_MS, type Row } from './row.ts'
 import type { Place } from './scene.ts'
 
-/** The budgets of src/core.ts and of the registry client, in milliseconds. */
+/** The budgets by default, and of the registry client, in milliseconds. */
 const PROBE_MS = 2_000
 const ATTEMPT_MS = 10_000
 const HEDGE_MS = 300

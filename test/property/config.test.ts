@@ -77,6 +77,8 @@ const FIELDS = [
   'version',
   'timeout',
   'reloadInterval',
+  'probeBudget',
+  'hedgeDelay',
   'cache',
   'registries',
   'http',

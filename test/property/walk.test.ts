@@ -14,6 +14,7 @@ interface Play {
   readonly outcome: 'ok' | 'fail' | 'never'
   readonly delayMs: number
   readonly standing: 'well' | 'resting' | 'parked'
+  readonly isPrivate: boolean
 }
 
 const plays = fc.array(
@@ -21,6 +22,7 @@ const plays = fc.array(
     outcome: fc.constantFrom('ok', 'fail', 'never'),
     delayMs: fc.integer({ min: 0, max: 5_000 }),
     standing: fc.constantFrom('well', 'well', 'well', 'resting', 'parked'),
+    isPrivate: fc.boolean(),
   }),
   { minLength: 1, maxLength: 6 },
 )
@@ -30,6 +32,8 @@ interface Course {
   readonly told: readonly string[]
   /** When each candidate was asked, in milliseconds from the beginning. */
   readonly asked: ReadonlyMap<number, number>
+  /** When a candidate was asked beside another one, for no more than a HEAD. */
+  readonly hedged: ReadonlyMap<number, number>
   readonly endedAfterMs: number
   readonly timersLeft: number
   readonly open: number
@@ -41,6 +45,7 @@ async function run(cast: readonly Play[]): Promise<Course> {
   const total = new AbortController()
   const begun = clock.now()
   const asked = new Map<number, number>()
+  const hedged = new Map<number, number>()
   let open = 0
   cast.forEach(({ standing }, index) => {
     if (standing === 'resting') health.resting.add(String(index))
@@ -50,13 +55,17 @@ async function run(cast: readonly Play[]): Promise<Course> {
     total.abort(new ResolveError('DEADLINE_EXCEEDED', 'out of time')),
   )
   let ended = Number.NaN
-  const candidates = cast.map((_, index) => candidate(String(index)))
+  const candidates = cast.map(({ isPrivate }, index) => candidate(String(index), { isPrivate }))
   const record = new WalkRecord<number>(candidates, health, clock)
   const walking = walk(
     candidates,
-    ({ registry }, signal) => {
+    async ({ registry }, signal, _turn, promoted) => {
       const index = Number(registry)
       const { outcome, delayMs } = cast[index] as Play
+      if (promoted !== undefined) {
+        hedged.set(index, clock.now() - begun)
+        await promoted()
+      }
       asked.set(index, clock.now() - begun)
       open += 1
       return new Promise<number>((resolve, reject) => {
@@ -100,6 +109,7 @@ async function run(cast: readonly Play[]): Promise<Course> {
     outcome: await outcome,
     told: record.attempts.map(({ registry }) => registry),
     asked,
+    hedged,
     endedAfterMs: ended,
     timersLeft: clock.pendingTimers,
     open,
@@ -154,6 +164,29 @@ test('a walk fails only when nobody who may be asked has an answer in time', asy
         if (standing === 'well') assert.ok(asked.has(index), `${index} was not asked`)
         if (standing === 'parked') assert.ok(!asked.has(index), `${index} was to be left alone`)
       })
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('nobody is asked for more than a HEAD while a better one is inside its budget, and only private ones for that', async () => {
+  await fc.assert(
+    fc.asyncProperty(plays, async (cast) => {
+      const { asked, hedged, endedAfterMs } = await run(cast)
+
+      for (const [index] of hedged) assert.ok(cast[index]?.isPrivate, `${index} counts requests`)
+      for (const [index, at] of asked) {
+        for (const [better, since] of asked) {
+          if (better >= index || cast[better]?.standing === 'resting') continue
+          const { outcome, delayMs } = cast[better] as Play
+          const untilMs = outcome === 'never' ? Number.POSITIVE_INFINITY : since + delayMs
+          const awaitedMs = Math.min(untilMs, since + LIMITS.probeBudgetMs, endedAfterMs)
+          assert.ok(
+            at >= awaitedMs,
+            `${index} at ${at}, ${better} was waited for until ${awaitedMs}`,
+          )
+        }
+      }
     }),
     { numRuns: 150 },
   )

@@ -75,7 +75,7 @@ export async function startMirror(
     cache: new ResolutionCache(cacheLimits, Date.now),
     clock: systemClock,
     platform: AMD64,
-    limits: { hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 },
+    limits: () => ({ hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 }),
     fingerprint: credentialsFingerprint,
   })
   const logger = silentLogger()

@@ -25,7 +25,7 @@ export function resolverScene(
     cache,
     clock,
     platform: AMD64,
-    limits: { hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 },
+    limits: () => ({ hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 }),
     fingerprint: (credentials) => (credentials === undefined ? '' : JSON.stringify(credentials)),
     ...overrides,
   })

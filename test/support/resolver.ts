@@ -61,6 +61,7 @@ export function registriesOf(entries: readonly RegistryEntry[], generation = 1):
   return {
     generation,
     serving: () => entries,
+    isPublic: (host) => host === 'docker.io',
     origin: (domain) => ({
       endpoint: { scheme: 'https', host: domain, prefix: '' },
       configured: false,
@@ -76,6 +77,12 @@ export class FakeHealth implements Health {
   /** Admitted to see whether they work again. */
   readonly trying = new Set<string>()
   readonly told: string[] = []
+  /** Whose last failure was silence. */
+  readonly silent = new Set<string>()
+
+  isSilent(registry: string): boolean {
+    return this.silent.has(registry)
+  }
 
   admit(registry: string): boolean {
     return !this.resting.has(registry) && !this.quiet.has(registry)

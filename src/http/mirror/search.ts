@@ -38,7 +38,7 @@ export class Search {
     ask: Ask<T>,
   ): Promise<Found<T>> {
     const { health, resolver } = this.#options
-    const { hedgeDelayMs, probeBudgetMs, totalMs } = this.#limits
+    const { probeBudgetMs = resolver.probeBudgetMs, totalMs } = this.#limits
     const clock = this.#clock
     const deadline = new AbortController()
     const cancelDeadline = clock.after(totalMs, () =>
@@ -63,7 +63,8 @@ export class Search {
     try {
       return await walk(candidates, put, {
         what,
-        limits: { hedgeDelayMs, probeBudgetMs },
+        // Never hedged: what is asked for is the body itself.
+        limits: { probeBudgetMs },
         record,
         clock,
         signal: AbortSignal.any([signal, deadline.signal]),

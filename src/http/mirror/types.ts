@@ -6,7 +6,6 @@ import type { ImageRequest } from '../../registry/image.ts'
 import type { Names, TagsRequest } from '../../registry/listing.ts'
 import type { Clock } from '../../resolver/clock.ts'
 import type { Candidate, Health, Resolution } from '../../resolver/types.ts'
-import type { WalkLimits } from '../../resolver/walk-options.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 
 /** The resolver as the mirror endpoint sees it. */
@@ -14,6 +13,8 @@ export interface MirrorResolver {
   /** Every place where the repository may be found, in the order of asking. */
   candidates(reference: Reference): readonly Candidate[]
   credentials(candidate: Candidate): Promise<Credentials | undefined>
+  /** How long a registry may be silent before the next one is asked in its place. */
+  readonly probeBudgetMs: number
   resolve(
     reference: Reference,
     options: { readonly signal: AbortSignal; readonly refresh: boolean },
@@ -39,7 +40,9 @@ export interface MirrorOptions {
   readonly limits?: Partial<MirrorLimits>
 }
 
-export interface MirrorLimits extends WalkLimits {
+export interface MirrorLimits {
+  /** How long a registry may be silent before the next one is asked in its place. Default: the resolver's. */
+  readonly probeBudgetMs?: number
   /** Until the head of an answer; bodies take as long as they take. Default 20000. */
   readonly totalMs: number
   /** How long a client may leave what it was sent unread, or a registry be silent. Default 60000. */
@@ -49,8 +52,6 @@ export interface MirrorLimits extends WalkLimits {
 }
 
 export const DEFAULT_LIMITS: MirrorLimits = {
-  hedgeDelayMs: 300,
-  probeBudgetMs: 2_000,
   totalMs: 20_000,
   silenceMs: 60_000,
   // Fewer than the connections that one registry gets: who resolves meanwhile needs some too.

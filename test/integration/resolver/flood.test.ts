@@ -44,7 +44,7 @@ async function startSlow(t: Cleanup) {
     cache: new ResolutionCache(limits, () => clock.now()),
     clock,
     platform: AMD64,
-    limits: { hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 },
+    limits: () => ({ hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 }),
     fingerprint: () => '',
   }
   const resolver = new Resolver(options)

@@ -14,6 +14,8 @@ const DEFAULTS = {
   version: undefined,
   timeoutMs: 900_000,
   reloadIntervalMs: 15_000,
+  probeBudgetMs: 2_000,
+  hedgeDelayMs: 300,
   cache: {
     imageCacheSize: 1024,
     imageCacheTtlMs: 1_800_000,
@@ -124,6 +126,8 @@ image: /var/lib/image-cri-shim
 version: v1alpha2
 timeout: 20m
 reloadInterval: 1m
+probeBudget: 500ms
+hedgeDelay: 0
 cache:
   imageCacheSize: 7
   imageCacheTTL: 1h
@@ -179,6 +183,8 @@ onResolveError: reject
     version: 'v1alpha2',
     timeoutMs: 1_200_000,
     reloadIntervalMs: 60_000,
+    probeBudgetMs: 500,
+    hedgeDelayMs: 0,
     cache: {
       imageCacheSize: 7,
       imageCacheTtlMs: 3_600_000,
@@ -302,6 +308,7 @@ offlinePriority: 0
 address: hub.corp
 timeout: 0
 reloadInterval: 0
+probeBudget: 0
 cache:
   imageCacheSize: 0
   imageCacheTTL: 0
@@ -317,6 +324,7 @@ keychain: {helperTimeout: 0}
   assert.equal(config.registries[0]?.priority, 1000)
   assert.equal(config.timeoutMs, 900_000)
   assert.equal(config.reloadIntervalMs, 0)
+  assert.equal(config.probeBudgetMs, 2_000)
   assert.equal(config.keychain.helperTimeoutMs, 10_000)
   assert.deepEqual(config.cache, {
     imageCacheSize: 0,
@@ -494,6 +502,8 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ['shim: /run/x.sock\ncri: unix:///var/run/x.sock\n', 'cri', /the same socket as shim/],
   ['timeout: 577h\n', 'timeout', /"577h" is outside 1ms to 576h/],
   ['timeout: 10us\n', 'timeout', /"10us" is outside 1ms/],
+  ['probeBudget: 21s\n', 'probeBudget', /outside 10ms to 20s \(0 is allowed\)/],
+  ['hedgeDelay: 5ms\n', 'hedgeDelay', /outside 10ms to 20s \(0 is allowed\)/],
   ['reloadInterval: 1ms\n', 'reloadInterval', /outside 100ms to 576h \(0 is allowed\)/],
   ['cache: {tagTTL: -1s}\n', 'cache.tagTTL', /is negative/],
   [

@@ -62,6 +62,8 @@ image: /var/lib/image-resolver
 version: v1
 timeout: 1h30m
 reloadInterval: 15s
+probeBudget: 2s
+hedgeDelay: 300ms
 cache:
   imageCacheSize: 0
   imageCacheTTL: 1s500ms

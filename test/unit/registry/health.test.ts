@@ -265,3 +265,16 @@ test('being looked at takes nobody the place of the one that may try', () => {
   assert.ok(!health.isResting('a', 'app'))
   assert.ok(health.admit('a', 'app'))
 })
+
+test('of a registry that failed it is known whether it was silent', () => {
+  const health = new RegistryHealth({ now: () => 0, steady: () => 0 })
+
+  health.failure('silent', { code: 'DEADLINE_EXCEEDED', repository: 'app' })
+  health.failure('dead', { code: 'DEADLINE_EXCEEDED', repository: 'app' })
+  health.failure('dead', { code: 'UNAVAILABLE', repository: 'app' })
+
+  assert.deepEqual(
+    ['silent', 'dead', 'unheard'].map((name) => health.isSilent(name)),
+    [true, false, false],
+  )
+})

@@ -93,7 +93,7 @@ test('what the resolver learned for callers without credentials comes back, and 
     cache: first.cache,
     clock: first.clock,
     platform: AMD64,
-    limits: { hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 },
+    limits: () => ({ hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 }),
     fingerprint: credentialsFingerprint,
   })
   const credentials = { kind: 'basic', username: 'pod', password: 'hunter2' } as const

@@ -62,6 +62,7 @@ test('an origin that is configured keeps the place of its entry', () => {
     generation: 1,
     serving: () => [hub, entry('harbor.corp')],
     origin: () => ({ endpoint: hub.endpoint, entry: hub, configured: true }),
+    isPublic: () => false,
     mirrorsOnly: () => undefined,
   }
 

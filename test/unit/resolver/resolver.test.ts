@@ -410,3 +410,106 @@ test('callers who name the platform do not join those who do not', async () => {
 
   assert.deepEqual(source.lookedUp, [false, true])
 })
+
+test('beside a silent private registry the next one is asked by HEAD, and by GET when its turn comes', async () => {
+  const { resolver, source, clock } = resolverScene({ m1: never, m2: has(identity('a')) })
+
+  const resolving = resolver.resolve(nginx())
+  await clock.advance(1_999)
+  const asked = [...source.asked]
+  await clock.advance(1)
+  const { registry } = await resolving
+
+  assert.equal(registry, 'm2')
+  assert.deepEqual(asked, ['GET m1/library/nginx latest', 'HEAD m2/library/nginx latest'])
+  assert.deepEqual(source.asked.slice(2), [`GET m2/library/nginx ${identity('a').digest}`])
+})
+
+test('the origin and public registries are asked nothing beside a silent one', async () => {
+  const { resolver, source, clock, state } = resolverScene({
+    m1: never,
+    'quay.io': has(identity('a')),
+    'docker.io': has(identity('a')),
+  })
+  state.registries = {
+    ...registriesOf([entry('m1'), entry('quay.io')]),
+    isPublic: (host) => host.endsWith('.io'),
+  }
+
+  const resolving = resolver.resolve(nginx())
+  await clock.advance(1_999)
+  assert.deepEqual(source.asked, ['GET m1/library/nginx latest'])
+  await clock.advance(1)
+
+  assert.equal((await resolving).registry, 'quay.io')
+  assert.deepEqual(source.asked.slice(1), ['GET quay.io/library/nginx latest'])
+})
+
+test('what a hedge says of the tag makes its registry a place, or one that differs', async () => {
+  for (const [seed, standing] of [
+    ['a', 'verified'],
+    ['b', 'divergent'],
+  ] as const) {
+    const { resolver, source, clock } = resolverScene({ m2: has(identity(seed)) })
+    source.replies['m1'] = () =>
+      new Promise((resolve) => clock.after(500, () => resolve(identity('a'))))
+
+    const resolving = resolver.resolve(nginx())
+    await clock.advance(500)
+    const { candidates, references, registry } = await resolving
+
+    assert.equal(registry, 'm1')
+    assert.equal(candidates?.[1]?.digest, identity(seed).digest)
+    assert.equal(candidates?.[1]?.divergent ?? false, standing === 'divergent')
+    const place = references.find((each) => each.registry === 'm2')
+    assert.equal(place?.verified, standing === 'verified' ? true : undefined)
+  }
+})
+
+test('what a hedge names is known without a GET where its digest is', async () => {
+  const { resolver, source, clock } = resolverScene({
+    m1: has(identity('a')),
+    m2: has(identity('a')),
+  })
+  await resolver.resolve(nginx({ tag: '1' }))
+  source.replies['m1'] = never
+  source.asked.length = 0
+
+  const resolving = resolver.resolve(nginx())
+  await clock.advance(2_000)
+
+  assert.equal((await resolving).registry, 'm2')
+  assert.deepEqual(source.asked, ['GET m1/library/nginx latest', 'HEAD m2/library/nginx latest'])
+})
+
+test('another budget and delay hold from the next resolution on', async () => {
+  const limits = { hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 }
+  const { resolver, source, clock } = resolverScene(
+    { m1: never, m2: has(identity('a')) },
+    { limits: () => limits },
+  )
+  Object.assign(limits, { hedgeDelayMs: 0, probeBudgetMs: 500 })
+
+  const resolving = resolver.resolve(nginx())
+  await clock.advance(499)
+  assert.deepEqual(source.asked, ['GET m1/library/nginx latest'])
+  await clock.advance(1)
+
+  assert.equal((await resolving).registry, 'm2')
+})
+
+test('the budget of consent counts from the last answer of the origin too', async () => {
+  const { resolver, state, clock, source } = resolverScene({ m1: has(identity('a')) })
+  state.registries = registriesOf([entry('m1', { trusted: false })])
+  source.replies['docker.io'] = ({ observe }) =>
+    new Promise((resolve) => {
+      const token = { method: 'GET', url: 'https://auth/token', status: 200, ms: 1 } as const
+      clock.after(1_900, () => observe?.(token))
+      clock.after(3_800, () => resolve(identity('a')))
+    })
+
+  const resolving = resolver.resolve(nginx(), { all: true })
+  await clock.advance(6_000)
+
+  assert.equal((await resolving).registry, 'm1')
+})

@@ -3,9 +3,8 @@ import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Turn } from '../../../src/registry/turn.ts'
 import { WalkRecord } from '../../../src/resolver/record.ts'
-import type { Candidate } from '../../../src/resolver/types.ts'
 import { type Found, walk } from '../../../src/resolver/walk.ts'
-import type { Gate } from '../../../src/resolver/walk-options.ts'
+import type { Ask, Gate } from '../../../src/resolver/walk-options.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 import { candidate, FakeHealth } from '../../support/resolver.ts'
 
@@ -17,6 +16,8 @@ interface Question {
   readonly turn: Turn
   answer(value: string): void
   fail(error: ResolveError): void
+  readonly isHedge: boolean
+  readonly promoted: (() => Promise<void>) | undefined
 }
 
 class Scene {
@@ -26,6 +27,9 @@ class Scene {
   gate: Gate | undefined
   /** Where whoever comes has to stand in line. */
   readonly busy = new Set<string>()
+  /** Well-known public registries, and origins that nobody configured. */
+  readonly publicOnes = new Set<string>()
+  hedgeDelayMs = LIMITS.hedgeDelayMs
   readonly questions: Question[] = []
   record = new WalkRecord<string>([], this.health, this.clock)
   result: Promise<Found<string>> = Promise.reject(new Error('not begun'))
@@ -35,16 +39,19 @@ class Scene {
   }
 
   begin(...registries: string[]): this {
-    const ask = ({ registry }: Candidate, signal: AbortSignal, turn: Turn): Promise<string> =>
+    const ask: Ask<string> = ({ registry }, signal, turn, promoted) =>
       new Promise((resolve, reject) => {
-        this.questions.push({ registry, signal, turn, answer: resolve, fail: reject })
+        const question = { registry, signal, turn, answer: resolve, fail: reject }
+        this.questions.push({ ...question, promoted, isHedge: promoted !== undefined })
         if (this.busy.has(registry)) turn.waiting?.()
       })
-    const candidates = registries.map((name) => candidate(name))
+    const candidates = registries.map((name) =>
+      candidate(name, { isPrivate: !this.publicOnes.has(name) }),
+    )
     this.record = new WalkRecord<string>(candidates, this.health, this.clock)
     this.result = walk(candidates, ask, {
       what: 'nginx',
-      limits: LIMITS,
+      limits: { ...LIMITS, hedgeDelayMs: this.hedgeDelayMs },
       record: this.record,
       clock: this.clock,
       signal: this.controller.signal,
@@ -276,12 +283,175 @@ test('a registry on trial is waited for when nobody else has the image, and no l
   scene.health.trying.add('m1')
   scene.begin('m1', 'm2')
 
-  scene.question('m2').fail(notFound())
+  scene.question('m2').fail(refused())
   await scene.clock.advance(2_000)
   const error = await scene.failure()
 
   assert.equal(error.code, 'DEADLINE_EXCEEDED')
-  assert.deepEqual(scene.health.told, ['m2 ok', 'm1 failed'])
+  assert.deepEqual(scene.health.told, ['m2 failed', 'm1 failed'])
+})
+
+test('a registry on trial that was silent lately is not waited for beside a no, but for a moment', async () => {
+  const silent = new Scene()
+  silent.health.trying.add('m1')
+  silent.health.silent.add('m1')
+  silent.begin('m1', 'm2')
+  const back = new Scene()
+  back.health.trying.add('m1')
+  back.health.silent.add('m1')
+  back.begin('m1', 'm2')
+
+  for (const scene of [silent, back]) scene.question('m2').fail(notFound())
+  await back.clock.advance(250)
+  back.question('m1').answer('here')
+  await silent.clock.advance(300)
+
+  assert.equal((await back.result).value, 'here')
+  const { code, attempts } = await silent.failure()
+  assert.equal(code, 'MANIFEST_UNKNOWN')
+  assert.equal(attempts[0]?.message, 'not waited for: it failed lately')
+  silent.question('m1').answer('late')
+  await settle()
+  assert.deepEqual(silent.health.told, ['m2 ok', 'm1 ok'])
+})
+
+test('a silent registry that rests is no last resort where another one said no; a dead one is', async () => {
+  const scene = new Scene()
+  for (const name of ['dead', 'silent']) scene.health.resting.add(name)
+  scene.health.silent.add('silent')
+  scene.begin('dead', 'silent', 'm3')
+
+  scene.question('m3').fail(notFound())
+  await settle()
+  scene.question('dead').fail(refused())
+
+  const { code, message } = await scene.failure()
+  assert.equal(code, 'MANIFEST_UNKNOWN')
+  assert.match(message, /dead: connect.*; silent: not asked: it failed a moment ago; m3: not found/)
+  assert.deepEqual(scene.asked, ['m3', 'dead'])
+})
+
+test('where nobody said no a silent registry is asked as a last resort too', async () => {
+  const scene = new Scene()
+  scene.health.resting.add('silent')
+  scene.health.silent.add('silent')
+  scene.begin('silent', 'm2')
+
+  scene.question('m2').fail(refused())
+  await settle()
+  scene.question('silent').answer('here')
+
+  assert.equal((await scene.result).value, 'here')
+})
+
+test('only a configured private registry is asked beside a silent one, and no further than a HEAD', async () => {
+  const scene = new Scene()
+  scene.publicOnes.add('hub')
+  scene.begin('m1', 'm2', 'hub', 'm3')
+
+  await scene.clock.advance(300)
+  const hedge = scene.question('m2')
+  let isPromoted = false
+  void hedge.promoted?.().then(() => {
+    isPromoted = true
+  })
+  await scene.clock.advance(1_699)
+  assert.deepEqual(scene.asked, ['m1', 'm2'])
+  assert.deepEqual([scene.question('m1').isHedge, hedge.isHedge, isPromoted], [false, true, false])
+  await scene.clock.advance(1)
+
+  assert.equal(isPromoted, true)
+  hedge.answer('there')
+  assert.equal((await scene.result).value, 'there')
+  assert.deepEqual(scene.asked, ['m1', 'm2'])
+})
+
+test('a public registry is asked when the one before it said no, or its budget is over', async () => {
+  const late = new Scene()
+  const no = new Scene()
+  for (const scene of [late, no]) {
+    scene.publicOnes.add('hub')
+    scene.begin('m1', 'hub')
+  }
+
+  await late.clock.advance(1_999)
+  const before = [...late.asked]
+  await late.clock.advance(1)
+  no.question('m1').fail(notFound())
+  await settle()
+
+  assert.deepEqual(before, ['m1'])
+  for (const scene of [late, no]) {
+    assert.deepEqual(scene.asked, ['m1', 'hub'])
+    assert.equal(scene.question('hub').isHedge, false)
+  }
+})
+
+test('a hedge goes on when the one before it fails, and the next is not asked while it does', async () => {
+  const scene = new Scene().begin('m1', 'm2', 'm3')
+  await scene.clock.advance(300)
+  const promotion = scene.question('m2').promoted?.()
+
+  await scene.clock.advance(400)
+  scene.question('m1').fail(refused())
+  await promotion
+  await scene.clock.advance(299)
+  assert.deepEqual(scene.asked, ['m1', 'm2'])
+  scene.question('m2').answer('there')
+
+  assert.equal((await scene.result).value, 'there')
+})
+
+test('hedge delay and budget count from the last progress', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+  const observe = scene.record.observer(scene.record.pages[0]?.candidate ?? candidate('?'))
+  for (let requests = 0; requests < 20; requests += 1) {
+    await scene.clock.advance(299)
+    observe({ method: 'GET', url: 'https://m1/', status: 200, ms: 299 })
+  }
+
+  assert.deepEqual(scene.asked, ['m1'])
+  await scene.clock.advance(300)
+  assert.deepEqual(scene.asked, ['m1', 'm2'])
+  scene.question('m2').answer('there')
+  await scene.clock.advance(1_699)
+  assert.equal(scene.record.attempts.length, 1)
+  scene.question('m1').answer('here')
+  assert.equal((await scene.result).value, 'here')
+})
+
+test('a request that was not answered is no progress', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+  await scene.clock.advance(200)
+
+  const observe = scene.record.observer(scene.record.pages[0]?.candidate ?? candidate('?'))
+  observe({ method: 'GET', url: 'https://m1/', ms: 200 })
+  await scene.clock.advance(100)
+
+  assert.deepEqual(scene.asked, ['m1', 'm2'])
+})
+
+test('without a hedge delay nobody is asked beside a silent registry', async () => {
+  const scene = new Scene()
+  scene.hedgeDelayMs = 0
+  scene.begin('m1', 'm2')
+
+  await scene.clock.advance(1_999)
+  assert.deepEqual(scene.asked, ['m1'])
+  await scene.clock.advance(1)
+  assert.deepEqual(scene.asked, ['m1', 'm2'])
+})
+
+test('a hedge whose registry has a line does not keep the next from its turn', async () => {
+  const scene = new Scene()
+  scene.busy.add('m2')
+  scene.begin('m1', 'm2', 'm3')
+
+  await scene.clock.advance(300)
+  scene.question('m1').fail(refused())
+  await settle()
+
+  assert.deepEqual(scene.asked, ['m1', 'm2', 'm3'])
 })
 
 test('a registry on trial with nobody beside it is asked as usual', async () => {

@@ -63,10 +63,12 @@ test('a changed file is in force after its interval, or at once on SIGHUP', asyn
 test('what was opened at the start stays in force, and is told as waiting', async () => {
   const { hangUp, lines, reload, state, told } = scene('shim: /run/a.sock\nreloadInterval: 15s\n')
 
-  state.text = 'shim: /run/b.sock\nreloadInterval: 1m\nregistries: [{address: a.b, priority: -1}]\n'
+  state.text =
+    'shim: /run/b.sock\nreloadInterval: 1m\nhedgeDelay: 1s\nprobeBudget: 3s\nregistries: [{address: a.b, priority: -1}]\n'
   await hangUp()
 
-  const { registries, reloadIntervalMs, shim } = reload.config
+  const { hedgeDelayMs, probeBudgetMs, registries, reloadIntervalMs, shim } = reload.config
+  assert.deepEqual([hedgeDelayMs, probeBudgetMs], [1_000, 3_000])
   assert.deepEqual([shim, reloadIntervalMs], ['/run/a.sock', 60_000])
   assert.deepEqual(
     registries.map(({ name }) => name),
