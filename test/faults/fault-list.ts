@@ -1,6 +1,13 @@
-import { buildImage, buildIndex, OCI_MANIFEST } from '../support/images.ts'
+import {
+  buildImage,
+  buildIndex,
+  type Content,
+  content,
+  DOCKER_MANIFEST,
+  OCI_MANIFEST,
+} from '../support/images.ts'
 import type { Step } from '../support/scripted-registry.ts'
-import { type Fault, GOOD, NOBODYS_DIGEST, serving } from './fault.ts'
+import { type Fault, GOOD, NOBODYS_DIGEST, serving, WHO } from './fault.ts'
 import {
   always,
   closedTokenService,
@@ -43,6 +50,41 @@ function body(ends: NonNullable<Step['ends']>): Step {
 
 function manifest(bytes: Buffer | string): Step {
   return { status: 200, headers: { 'content-type': OCI_MANIFEST }, body: bytes, always: true }
+}
+
+const ARTIFACT = content(OCI_MANIFEST, {
+  schemaVersion: 2,
+  mediaType: OCI_MANIFEST,
+  artifactType: 'application/vnd.example.model',
+  config: { mediaType: 'application/vnd.oci.empty.v1+json', digest: NOBODYS_DIGEST, size: 2 },
+  layers: [],
+})
+const UNTYPED = content(DOCKER_MANIFEST, {
+  schemaVersion: 2,
+  mediaType: DOCKER_MANIFEST,
+  config: { mediaType: 'application/octet-stream', digest: NOBODYS_DIGEST, size: 2 },
+  layers: [],
+})
+const SCHEMA1 = content('application/vnd.docker.distribution.manifest.v1+json', {
+  schemaVersion: 1,
+  fsLayers: [],
+})
+/** More than a hedge delay each, and more than a probe budget together. */
+const SLOW_MS = 1_200
+
+/** What a registry refuses by HEAD and gives by GET. */
+function refusedHead(status: number): Fault {
+  return {
+    name: `answers ${status} to HEAD alone`,
+    ...WELL,
+    sent: 2,
+    asks: 'known',
+    start: scripted({ on: { method: 'HEAD' }, status, always: true }, ...serving(GOOD)),
+  }
+}
+
+function served({ bytes, mediaType }: Content): Step {
+  return { status: 200, headers: { 'content-type': mediaType }, body: bytes, always: true }
 }
 
 /** What can be wrong with a registry. A question begins with a request without credentials. */
@@ -113,6 +155,34 @@ export const FAULTS: readonly Fault[] = [
     sent: 2,
     asks: 'known',
     start: scripted({ on: { method: 'HEAD' }, status: 405, always: true }, ...serving(GOOD)),
+  },
+  ...[400, 401, 403, 404, 500].map(refusedHead),
+  {
+    name: 'takes 1.2 s for each of its answers',
+    ...WELL,
+    sent: 2,
+    slow: true,
+    start: unguarded(...[WHO, ...serving(GOOD)].map((step) => ({ ...step, afterMs: SLOW_MS }))),
+  },
+  {
+    name: 'answers 429 with half a second more',
+    ...PARKED,
+    sent: 2,
+    start: always(429, { 'retry-after': `${PAUSE_SECONDS}.5` }),
+  },
+  {
+    name: 'answers 429 with a time in its body alone',
+    ...PARKED,
+    sent: 2,
+    start: always(
+      429,
+      { 'content-type': 'application/json' },
+      JSON.stringify({
+        errors: [
+          { code: 'TOOMANYREQUESTS', message: `retry-after: ${PAUSE_SECONDS}s, allowed: 1` },
+        ],
+      }),
+    ),
   },
   {
     name: 'answers 429 with seconds',
@@ -213,6 +283,33 @@ export const FAULTS: readonly Fault[] = [
     outcome: 'not_found',
     sent: 2,
     start: scripted(...serving(FOREIGN)),
+  },
+  {
+    name: 'has an artifact by that tag',
+    code: 'NOT_AN_IMAGE',
+    outcome: 'unsupported',
+    sent: 2,
+    start: scripted(served(ARTIFACT)),
+  },
+  {
+    name: 'has a manifest whose config has no known type',
+    code: 'NOT_AN_IMAGE',
+    outcome: 'unsupported',
+    sent: 2,
+    start: scripted(served(UNTYPED)),
+  },
+  {
+    name: 'has a schema 1 manifest',
+    code: 'UNSUPPORTED',
+    outcome: 'unsupported',
+    sent: 2,
+    start: scripted(served(SCHEMA1)),
+  },
+  {
+    name: 'sends a manifest of OCI as one of Docker',
+    ...WELL,
+    sent: 2,
+    start: scripted(...serving(GOOD, { 'content-type': DOCKER_MANIFEST })),
   },
   {
     name: 'has another image by that tag',

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { setTimeout } from 'node:timers/promises'
 import type { Certificate } from './certificate.ts'
 import {
   type ReceivedRequest,
@@ -32,6 +33,8 @@ export interface Step {
    * closed; `reset`: it is reset; `drip`: the body itself comes byte by byte, without an end.
    */
   readonly ends?: 'well' | 'hang' | 'cut' | 'reset' | 'drip'
+  /** How long it takes to answer, in milliseconds. */
+  readonly afterMs?: number
   /** What the registry is in from then on. */
   readonly next?: string
   /** It answers any number of requests, not just one. */
@@ -71,6 +74,7 @@ export async function startScriptedRegistry(
       if (step === undefined) return void response.writeHead(500).end('the script is over')
       if (!step.always) used.add(index)
       state = step.next ?? state
+      if (step.afterMs !== undefined) await setTimeout(step.afterMs)
       answer(response, step)
     },
     certificate,
