@@ -1,6 +1,6 @@
 import { findConfigFile } from './config/files.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
-import { namedFileWarnings } from './config/named-files.ts'
+import { namedFileWarnings, runtimeFileWarnings } from './config/named-files.ts'
 import { systemClock } from './resolver/clock.ts'
 import { ConfigReload } from './service/config-reload.ts'
 import { createCore } from './service/core.ts'
@@ -33,8 +33,13 @@ export async function serve({ version, file: explicit, portoshim }: ServeOptions
   const started = await load()
   const logger = createLogger(started.config.debug ? 'debug' : 'info')
   logger.info({ version, file: file ?? 'none, so the defaults hold' }, 'starting')
-  const warnings = [...started.warnings, ...(await namedFileWarnings(started.config))]
+  const warnings = [
+    ...started.warnings,
+    ...(await namedFileWarnings(started.config)),
+    ...(await runtimeFileWarnings(started.config)),
+  ]
   for (const warning of warnings) logger.warn({ file }, warning)
+  for (const note of started.notes) logger.info({ file }, note)
   const ending = endSignal(process)
   const { env, pid } = process
   const handedDown = takeListenFds(env, pid)

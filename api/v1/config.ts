@@ -33,6 +33,11 @@ export const ConfigFile = {
       type: 'string',
       description: 'user:password for `address`, cut at the first colon.',
     },
+    ca: RegistryFields.properties.ca,
+    cert: RegistryFields.properties.cert,
+    key: RegistryFields.properties.key,
+    insecureSkipVerify: RegistryFields.properties.insecureSkipVerify,
+    plainHttp: RegistryFields.properties.plainHttp,
     offlinePriority: {
       type: 'integer',
       default: CONFIG_DEFAULTS.offlinePriority,

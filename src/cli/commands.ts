@@ -134,12 +134,13 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'containerd-hosts': {
-    options: ['config', 'file', 'portoshim', 'write', 'server', 'force'],
+    options: ['config', 'file', 'portoshim', 'write', 'server', 'force', 'direct'],
     words: nothingAfter('containerd-hosts'),
     run: async (_words, values, { stdout, stderr }) => {
       const { containerdHostsCommand } = await import('./commands/containerd-hosts.ts')
-      const { force = false, server, write } = values
-      return containerdHostsCommand({ ...filesOf(values), force, server, write, stdout, stderr })
+      const { direct = false, force = false, server, write } = values
+      const options = { direct, force, server, write }
+      return containerdHostsCommand({ ...filesOf(values), ...options, stdout, stderr })
     },
   },
   parse: {

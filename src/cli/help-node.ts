@@ -104,8 +104,9 @@ export const CONTAINERD_HOSTS = `Usage: image-resolver containerd-hosts [options
 
 Prints or writes the hosts.toml files by which containerd pulls through this service's /v2/
 (\`mirror.enabled\`): one for each domain that a configured registry serves, and _default where one
-serves everything. Pods keep the names that they have. Files that somebody else wrote are not
-replaced.
+serves everything. Pods keep the names that they have. With --direct it is only what containerd
+has to know of registries of plain http or with TLS settings of their own, for pulls by the CRI
+socket. Files that somebody else wrote are not replaced.
 
 Options:
 ${CONFIG}
@@ -113,6 +114,7 @@ ${PORTOSHIM}
       --write DIR         write DIR/DOMAIN/hosts.toml; DIR is containerd's \`config_path\`;
                           default: print them
       --server URL        where containerd reaches this service; default: \`http.listen\`
+      --direct            no file leads to this service
       --force             also replace files that somebody else wrote
 
 Exit codes:

@@ -22,6 +22,7 @@ const OPTIONS = {
   write: { type: 'string' },
   server: { type: 'string' },
   force: { type: 'boolean' },
+  direct: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const

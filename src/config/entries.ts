@@ -1,7 +1,7 @@
 import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
-import { type Endpoint, endpointName, parseAddress } from '../registry/endpoint.ts'
+import { type Endpoint, endpointName } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import { publicMirrorOf } from '../registry/public-registries.ts'
+import { isPublicRegistry, publicMirrorOf } from '../registry/public-registries.ts'
 import { inAskingOrder, servesKey } from './asking-order.ts'
 import { authCredentials, entryCredentials } from './entry-credentials.ts'
 import { entryEndpoint } from './entry-endpoint.ts'
@@ -12,6 +12,8 @@ import { parseUpstream } from './upstream.ts'
 import type { Written, WrittenRegistry } from './written.ts'
 
 const MAX_PRIORITY = 10_000
+/** What stands beside the top-level address, and is for it alone. */
+const OFFLINE_FIELDS = ['auth', 'ca', 'cert', 'key', 'insecureSkipVerify', 'plainHttp'] as const
 
 /** The registries of a file in the order of asking: priority, then the offline one, then name. */
 export function registryEntries(written: Written, findings: Findings): readonly RegistryEntry[] {
@@ -42,18 +44,21 @@ export function registryEntries(written: Written, findings: Findings): readonly 
 
 /** The registry of the top-level `address:`. */
 function offlineEntry(written: Written, findings: Findings): RegistryEntry | undefined {
-  const { address, auth, offlinePriority = 0 } = written
-  const endpoint = findings.parse('address', address, parseAddress)
+  const { address, auth, offlinePriority = 0, plainHttp } = written
+  const endpoint = entryEndpoint(written, '', findings)
   const credentials = authCredentials(auth, 'auth', findings)
   // 0 has always meant "the default" here, so the lowest priority to be had is 1.
   const priority =
     offlinePriority === 0
       ? CONFIG_DEFAULTS.offlinePriority
       : clamped(offlinePriority, 1, 'offlinePriority', findings)
-  if (address === undefined && auth !== undefined) {
-    findings.warning('auth', 'not used: it belongs to the top-level address, and there is none')
+  if (address === undefined) {
+    for (const field of OFFLINE_FIELDS.filter((name) => written[name] !== undefined)) {
+      findings.warning(field, 'not used: it belongs to the top-level address, and there is none')
+    }
   }
   if (endpoint === undefined) return undefined
+  noteScheme(address, plainHttp, endpoint, 'address', findings)
   return {
     name: endpointName(endpoint),
     endpoint,
@@ -76,6 +81,7 @@ function listedEntry(
   const served = findings.parseList(joinPath(place, 'upstreams'), upstreams, parseUpstream)
   const path = findings.parse(joinPath(place, 'path'), registry.path, parsePathTemplate)
   if (endpoint === undefined) return undefined
+  noteScheme(registry.address, registry.plainHttp, endpoint, joinPath(place, 'address'), findings)
   return {
     name: endpointName(endpoint),
     endpoint,
@@ -93,6 +99,20 @@ function listedEntry(
 function impliedUpstreams({ host }: Endpoint): Pick<RegistryEntry, 'upstreams'> {
   const mirrored = publicMirrorOf(host)
   return mirrored === undefined ? {} : { upstreams: [mirrored] }
+}
+
+/** image-cri-shim tries http where https fails; here the address decides. */
+function noteScheme(
+  address: string | undefined,
+  plainHttp: boolean | undefined,
+  { scheme, host }: Endpoint,
+  path: string,
+  findings: Findings,
+): void {
+  const isWritten = address?.includes('://') === true || plainHttp !== undefined
+  if (isWritten || scheme === 'http' || isPublicRegistry(host)) return
+  const url = `http://${address?.trim()}`
+  findings.note(path, `asked over https, since it has no scheme; if it is plain http, write ${url}`)
 }
 
 function clamped(priority: number, lowest: number, path: string, findings: Findings): number {

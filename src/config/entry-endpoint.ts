@@ -4,12 +4,17 @@ import { joinPath } from './path.ts'
 import { parseAbsolutePath } from './socket.ts'
 import type { WrittenRegistry } from './written.ts'
 
+type Place = Pick<WrittenRegistry, 'address' | 'plainHttp' | (typeof TLS_FIELDS)[number]>
+
 const SCHEME = /^\s*(https?):\/\//i
 const TLS_FIELDS = ['ca', 'cert', 'key', 'insecureSkipVerify'] as const
 
-/** Where an entry of `registries:` is and how it is spoken to; undefined when its address cannot be. */
+/**
+ * Where an entry of `registries:`, or the top-level address, is and how it is spoken to; undefined
+ * when its address cannot be.
+ */
 export function entryEndpoint(
-  registry: WrittenRegistry,
+  registry: Place,
   path: string,
   findings: Findings,
 ): Endpoint | undefined {
@@ -39,11 +44,7 @@ function schemeOf(plainHttp: boolean): string {
   return plainHttp ? 'http://' : 'https://'
 }
 
-function entryTls(
-  registry: WrittenRegistry,
-  path: string,
-  findings: Findings,
-): EndpointTls | undefined {
+function entryTls(registry: Place, path: string, findings: Findings): EndpointTls | undefined {
   const fileOf = (name: 'ca' | 'cert' | 'key'): string | undefined =>
     findings.parse(joinPath(path, name), registry[name], parseAbsolutePath)
   const caFile = fileOf('ca')

@@ -5,6 +5,8 @@ import { type ConfigProblem, MAX_PROBLEMS } from './problem.ts'
 export class Findings {
   readonly problems: ConfigProblem[] = []
   readonly warnings: string[] = []
+  /** What is as it should be, and may not be what was meant. */
+  readonly notes: string[] = []
   readonly #lines = new Map<string, number>()
 
   /** The first word counts: a field stands where its name is, and its value may start below. */
@@ -22,8 +24,16 @@ export class Findings {
   }
 
   warning(path: string, message: string): void {
+    this.warnings.push(this.#placed(path, message))
+  }
+
+  note(path: string, message: string): void {
+    this.notes.push(this.#placed(path, message))
+  }
+
+  #placed(path: string, message: string): string {
     const line = this.line(path)
-    this.warnings.push(line === 0 ? `${path}: ${message}` : `${path} (line ${line}): ${message}`)
+    return line === 0 ? `${path}: ${message}` : `${path} (line ${line}): ${message}`
   }
 
   /** Whether further problems will only be counted, so that effort on their wording is lost. */

@@ -7,6 +7,7 @@ import { Findings } from './findings.ts'
 import type { HostsFiles } from './hosts-files.ts'
 import { ConfigError } from './problem.ts'
 import type { Environment } from './proxy.ts'
+import { scopeNotes } from './scope-notes.ts'
 import { readWritten } from './written.ts'
 import { parseYaml } from './yaml.ts'
 
@@ -14,6 +15,8 @@ export interface LoadedConfig {
   readonly config: Config
   /** One line each: what was accepted, but not as written. */
   readonly warnings: readonly string[]
+  /** One line each: what is as written, and may not be what was meant. */
+  readonly notes: readonly string[]
   /** Those of the warnings that are of files which a part of the registries could not be read from. */
   readonly broken: readonly string[]
   /** The file says nothing, so that the defaults hold. */
@@ -46,13 +49,16 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const parsed = parseConfig(file === undefined ? '' : await read(file), options)
   const named =
     portoshim === undefined ? parsed.config : { ...parsed.config, portoshim: resolve(portoshim) }
-  if (named.hostsDir === undefined && named.portoshim === undefined) return parsed
+  if (named.hostsDir === undefined && named.portoshim === undefined) {
+    return { ...parsed, notes: [...parsed.notes, ...scopeNotes(parsed.config)] }
+  }
   // What reads TOML is not worth loading where there is none.
   const { readElsewhere } = await import('./elsewhere.ts')
   const elsewhere = await readElsewhere(named, read, hosts)
   return {
     config: elsewhere.config,
     warnings: [...parsed.warnings, ...elsewhere.warnings],
+    notes: [...parsed.notes, ...scopeNotes(elsewhere.config)],
     broken: elsewhere.broken,
     blank: parsed.blank,
     fingerprint: fingerprintOf(`${parsed.fingerprint}\n${elsewhere.content}`),
@@ -79,6 +85,7 @@ export function parseConfig(
   return {
     config,
     warnings: findings.warnings,
+    notes: findings.notes,
     broken: [],
     blank: root === undefined,
     fingerprint: file === undefined ? '' : fingerprintOf(text),

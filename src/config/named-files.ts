@@ -37,6 +37,13 @@ export async function namedFileWarnings(
   return warnings.flat()
 }
 
+/** What the runtime's own files do not say yet; loaded only where a registry speaks plain http. */
+export async function runtimeFileWarnings(config: Config): Promise<readonly string[]> {
+  if (config.registries.every(({ endpoint }) => endpoint.scheme === 'https')) return []
+  const { runtimeWarnings } = await import('./runtime-files.ts')
+  return runtimeWarnings(config)
+}
+
 function warningOf({ field, path, kind, secret }: NamedFile, found: Found | undefined): string[] {
   if (found === undefined) return [`${field}: ${path} is not there, or not for us to see`]
   if (found.kind !== kind) return [`${field}: ${path} is no ${kind}`]

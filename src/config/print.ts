@@ -64,13 +64,18 @@ function offlineFields({ endpoint, credentials, priority }: RegistryEntry): obje
   return {
     address: addressOf(endpoint),
     auth: credentials === undefined ? undefined : `${HIDDEN}:${HIDDEN}`,
+    ...tlsFields(endpoint),
     offlinePriority: priority,
   }
 }
 
+function tlsFields({ tls = {} }: RegistryEntry['endpoint']): object {
+  const { caFiles, certFile, keyFile, insecureSkipVerify } = tls
+  return { ca: caFiles?.[0], cert: certFile, key: keyFile, insecureSkipVerify }
+}
+
 function listedFields(entry: RegistryEntry): object {
   const { endpoint, credentials, credentialFiles: files } = entry
-  const { caFiles, certFile, keyFile, insecureSkipVerify } = endpoint.tls ?? {}
   return {
     address: addressOf(endpoint),
     auth: credentials?.kind === 'basic' ? `${HIDDEN}:${HIDDEN}` : undefined,
@@ -83,10 +88,7 @@ function listedFields(entry: RegistryEntry): object {
     path: entry.path,
     capabilities: entry.capabilities,
     trusted: entry.trusted,
-    ca: caFiles?.[0],
-    cert: certFile,
-    key: keyFile,
-    insecureSkipVerify,
+    ...tlsFields(endpoint),
   }
 }
 

@@ -9,6 +9,11 @@ const NO_ANCHOR =
 const NO_NAME =
   'the name of a field must be plain text; a value that begins with { or [ has to be in quotes'
 
+const NO_MERGE = 'a merge key takes fields, or a list of such: mostly an alias, `<<: *name`'
+const MERGE_KEY = '<<'
+/** A few lines of aliases could otherwise mean billions of fields. */
+const MAX_MERGED = 10_000
+
 /** A YAML value that knows where it stands. Scalars stay text: which type is meant, the schema says. */
 export type YamlNode =
   | {
@@ -53,6 +58,7 @@ class TreeBuilder {
   readonly #problems: ConfigProblem[] = []
   readonly #anchors = new Map<string, YamlNode>()
   #next = 0
+  #mergedCount = 0
 
   constructor(source: string, events: readonly Event[]) {
     this.#source = source
@@ -121,6 +127,7 @@ class TreeBuilder {
 
   #entries(path: string, mapLine: number): readonly YamlEntry[] {
     const entries = new Map<string, YamlEntry>()
+    const merged: YamlEntry[] = []
     while (!this.#ended()) {
       const start = startOf(this.#peek())
       const key = this.#value(path, mapLine)
@@ -129,12 +136,29 @@ class TreeBuilder {
       if (name === undefined) this.#problemAt(start, path, NO_NAME)
       const value = this.#value(name === undefined ? path : joinPath(path, name), line)
       if (name === undefined || value === undefined) continue
+      if (name === MERGE_KEY && key?.kind === 'text' && !key.quoted) {
+        merged.push(...this.#merged(value, start, joinPath(path, name)))
+        continue
+      }
       const first = entries.get(name)
       if (first === undefined) entries.set(name, { key: name, line, value })
       else this.#problemAt(start, joinPath(path, name), writtenTwice(first))
     }
     this.#next++
+    // What is written beside `<<` wins, and of several maps the first one.
+    for (const entry of merged) if (!entries.has(entry.key)) entries.set(entry.key, entry)
     return [...entries.values()]
+  }
+
+  /** The entries of a map, or of a list of maps, below a merge key (yaml.org/type/merge.html). */
+  #merged(value: YamlNode, start: number, path: string): readonly YamlEntry[] {
+    const maps = value.kind === 'list' ? value.items : [value]
+    const entries = maps.flatMap((map) => (map.kind === 'map' ? map.entries : []))
+    if (maps.some(({ kind }) => kind !== 'map')) this.#problemAt(start, path, NO_MERGE)
+    this.#mergedCount += entries.length
+    if (this.#mergedCount <= MAX_MERGED) return entries
+    this.#problemAt(start, path, `merge keys add more than ${MAX_MERGED} fields to this file`)
+    return []
   }
 
   #tag(

@@ -1,6 +1,6 @@
 import { findConfigFile } from '../../config/files.ts'
 import { type LoadedConfig, type LoadOptions, loadConfig } from '../../config/load.ts'
-import { namedFileWarnings } from '../../config/named-files.ts'
+import { namedFileWarnings, runtimeFileWarnings } from '../../config/named-files.ts'
 import { printConfig } from '../../config/print.ts'
 import { ConfigError, describeProblem } from '../../config/problem.ts'
 
@@ -16,7 +16,7 @@ export interface ConfigCheckOptions {
 
 /**
  * `config check`: the effective configuration with its secrets hidden goes to `stdout`, warnings
- * to `stderr`, also those about files that it names; or else every mistake, one a line, as
+ * and notes to `stderr`, also about files that it names and the runtime's own; or else every mistake, one a line, as
  * `FILE:LINE: path: message`.
  *
  * @returns the exit code: 0 when the configuration is usable, 2 when it is not
@@ -26,10 +26,10 @@ export async function configCheckCommand(options: ConfigCheckOptions): Promise<0
   const { find = findConfigFile, load = loadConfig } = options
   try {
     const file = await find(explicit === undefined ? {} : { explicit })
-    const { config, warnings } = await load({ file, portoshim })
-    for (const warning of [...warnings, ...(await namedFileWarnings(config))]) {
-      stderr.write(`warning: ${warning}\n`)
-    }
+    const { config, notes, warnings } = await load({ file, portoshim })
+    const found = [await namedFileWarnings(config), await runtimeFileWarnings(config)].flat()
+    for (const warning of [...warnings, ...found]) stderr.write(`warning: ${warning}\n`)
+    for (const note of notes) stderr.write(`note: ${note}\n`)
     stdout.write(`# ${file === undefined ? 'no configuration file: the defaults' : file}\n`)
     stdout.write(printConfig(config))
     return 0

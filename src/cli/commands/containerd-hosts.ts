@@ -6,7 +6,7 @@ import { loadConfig } from '../../config/load.ts'
 import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
 import { writeHosts } from '../hosts-folder.ts'
-import { planHosts } from '../hosts-plan.ts'
+import { type HostsPlan, planDirectHosts, planHosts } from '../hosts-plan.ts'
 import type { FileOption } from '../world.ts'
 
 export interface ContainerdHostsOptions extends FileOption {
@@ -16,25 +16,36 @@ export interface ContainerdHostsOptions extends FileOption {
   readonly server: string | undefined
   /** Replace files that somebody else wrote. */
   readonly force: boolean
+  /** Only what containerd has to know of the configured registries; nothing of our mirror end-point. */
+  readonly direct?: boolean
   readonly stdout: { write(text: string): unknown }
   readonly stderr: { write(text: string): unknown }
 }
 
 /**
- * Tells containerd, by hosts.toml files, to pull through our mirror end-point.
+ * Tells containerd, by hosts.toml files, to pull through our mirror end-point, and how to reach
+ * registries of plain http or with TLS settings of their own; with `direct` the latter alone.
  *
  * @throws ResolveError CONFIG_INVALID for a server or folder that cannot be meant, DENIED for files of
  * somebody else; ConfigError
  */
 export async function containerdHostsCommand(options: ContainerdHostsOptions): Promise<0> {
-  const { file: explicit, force, portoshim, server, stderr, stdout, write } = options
+  const {
+    direct = false,
+    file: explicit,
+    force,
+    portoshim,
+    server,
+    stderr,
+    stdout,
+    write,
+  } = options
   const file = await findConfigFile(explicit === undefined ? {} : { explicit })
   const { config, warnings } = await loadConfig({ file, portoshim })
-  const mirror = server === undefined ? addressOf(config) : checkServer(server)
-  const { folders, notes } = planHosts(config, mirror)
-  for (const warning of [...warnings, ...notes, ...obstacles(config)]) {
-    stderr.write(`warning: ${warning}\n`)
-  }
+  const { folders, notes } = direct
+    ? { folders: planDirectHosts(config.registries), notes: [] }
+    : planOf(config, server)
+  for (const warning of [...warnings, ...notes]) stderr.write(`warning: ${warning}\n`)
   if (write === undefined) {
     stdout.write(folders.map(({ name, text }) => `# ${name}/hosts.toml\n${text}`).join('\n'))
     return 0
@@ -44,6 +55,12 @@ export async function containerdHostsCommand(options: ContainerdHostsOptions): P
     stdout.write(`${written}: ${outcome}\n`)
   }
   return 0
+}
+
+function planOf(config: Config, server: string | undefined): HostsPlan {
+  const mirror = server === undefined ? addressOf(config) : checkServer(server)
+  const { folders, notes } = planHosts(config, mirror)
+  return { folders, notes: [...notes, ...obstacles(config)] }
 }
 
 function addressOf({ http }: Config): string {

@@ -40,7 +40,12 @@ test('a usable file is printed with its secrets hidden, its warnings beside, and
   assert.doesNotMatch(out + err, /passw0rd/)
   assert.equal(
     err,
-    'warning: offlinePriority (line 3): 20000 is outside 1 to 10000; 10000 is used\n',
+    [
+      'warning: offlinePriority (line 3): 20000 is outside 1 to 10000; 10000 is used',
+      'note: address (line 1): asked over https, since it has no scheme; if it is plain http, write http://hub.corp',
+      'note: hub.corp is asked for the images of every domain: `upstreams` says whose images it has',
+      '',
+    ].join('\n'),
   )
 })
 
@@ -86,7 +91,10 @@ test('what is no mistake of the file is not passed off as one', async () => {
 })
 
 test('files that the configuration names and that are not there are warnings, and the code is 0', async (t) => {
-  const file = await fileOf(t, 'registries: [{address: a.b, ca: /nowhere/ca.pem}]\n')
+  const file = await fileOf(
+    t,
+    'registries: [{address: https://a.b, ca: /nowhere/ca.pem, upstreams: [b.c]}]\n',
+  )
 
   const { code, err } = await check(file)
 

@@ -45,9 +45,10 @@ test('the files are written where containerd looks for them, and told of', async
 
   assert.equal(await run(), 0)
 
-  assert.deepEqual((await readdir(certs)).sort(), ['_default', 'docker.io'])
+  assert.deepEqual((await readdir(certs)).sort(), ['_default', 'docker.io', 'sealos.hub_5000_'])
   assert.deepEqual(await readdir(join(certs, 'docker.io')), ['hosts.toml'])
-  assert.equal(out(), `${hosts('docker.io')}: written\n${hosts('_default')}: written\n`)
+  const written = ['docker.io', 'sealos.hub_5000_', '_default'].map(hosts)
+  assert.equal(out(), written.map((file) => `${file}: written\n`).join(''))
   assert.equal(err(), '')
   const { hosts: [host] = [], server } = await parseHostsFile(
     await readFile(hosts('docker.io'), 'utf8'),
@@ -56,6 +57,23 @@ test('the files are written where containerd looks for them, and told of', async
   assert.deepEqual(host?.url, { scheme: 'http', host: '127.0.0.1:9430', prefix: '' })
   assert.deepEqual(host?.capabilities, ['resolve', 'pull'])
   assert.equal(server.url?.host, 'registry-1.docker.io')
+})
+
+test('with --direct only what containerd has to know of the registries themselves is written', async (t) => {
+  const { certs, hosts, err, out, run } = await scene(t, 'address: http://sealos.hub:5000\n')
+
+  assert.equal(await run({ direct: true }), 0)
+
+  assert.deepEqual(await readdir(certs), ['sealos.hub_5000_'])
+  assert.equal(out(), `${hosts('sealos.hub_5000_')}: written\n`)
+  assert.equal(err(), '')
+  assert.deepEqual((await readFile(hosts('sealos.hub_5000_'), 'utf8')).split('\n').slice(1), [
+    'server = "http://sealos.hub:5000"',
+    '',
+    '[host."http://sealos.hub:5000"]',
+    '  capabilities = ["pull", "resolve"]',
+    '',
+  ])
 })
 
 test('without a folder they are printed, and nothing is written', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { planHosts } from '../../../src/cli/hosts-plan.ts'
+import { planDirectHosts, planHosts } from '../../../src/cli/hosts-plan.ts'
+import { parseHostsFile } from '../../../src/config/hosts-file.ts'
 import { isOwnHosts } from '../../../src/config/own-hosts.ts'
 import { entry } from '../../support/resolver.ts'
 
@@ -38,6 +39,37 @@ test('a registry is asked in the way that is configured for it', () => {
   const plain = entry('hub.corp:5000', { endpoint, upstreams: ['hub.corp:5000'] })
 
   assert.match(plan([plain]).folders['hub.corp_5000_'] ?? '', /^server = "http:\/\/hub.corp:5000"/)
+})
+
+test('a registry of plain http has a folder, which leads to itself in the end', () => {
+  const endpoint = { scheme: 'http', host: 'hub.corp:5000', prefix: 'team' } as const
+  const { folders } = plan([entry('hub.corp:5000/team', { endpoint })])
+
+  assert.deepEqual(folders, {
+    'hub.corp_5000_': `server = "http://hub.corp:5000"\n${MIRROR_LINES}\n[host."http://hub.corp:5000"]\n  capabilities = ["pull", "resolve"]\n`,
+    _default: MIRROR_LINES,
+  })
+})
+
+test('what containerd has to know of a registry itself is its scheme and its TLS settings', async () => {
+  const tls = { caFiles: ['/ca.pem'], certFile: '/c', keyFile: '/k', insecureSkipVerify: true }
+  const at = (host: string, more: object = {}) =>
+    entry(host, { endpoint: { scheme: 'https', host, prefix: '', ...more } })
+  const folders = planDirectHosts([
+    at('private.corp', { tls }),
+    at('hub.corp:5000', { scheme: 'http' }),
+    at('localhost:5000', { scheme: 'http' }),
+    at('usual.corp'),
+    { ...at('asked.corp', { scheme: 'http' }), capabilities: ['resolve'] },
+  ])
+
+  assert.deepEqual(
+    folders.map(({ name }) => name),
+    ['hub.corp_5000_', 'private.corp'],
+  )
+  const { hosts, server } = await parseHostsFile(folders[1]?.text ?? '', '/')
+  assert.deepEqual(hosts[0]?.tls, tls)
+  assert.equal(server.url?.host, 'private.corp')
 })
 
 test('what is not to come from its origin is not asked for there by containerd either', () => {

@@ -64,6 +64,7 @@ test('without a file the defaults hold, and no file is read', async () => {
     config: { file: undefined, ...DEFAULTS },
     warnings: [],
     broken: [],
+    notes: [],
     blank: true,
     fingerprint: '',
   })
@@ -396,6 +397,73 @@ registries:
     'registries[3] (line 6): left out: registries[4] serves the same at the same address, and the last one counts',
     'registries[1] (line 4): left out: the top-level address names the same registry',
   ])
+})
+
+test('the top-level address has TLS settings of its own', () => {
+  const { config, warnings } = loadText(`
+address: hub.corp:5000
+ca: /etc/ca.pem
+cert: /etc/cert.pem
+key: /etc/key.pem
+insecureSkipVerify: yes
+`)
+  const plain = loadText('address: hub.corp:5000\nplainHttp: true\ninsecureSkipVerify: true\n')
+
+  assert.deepEqual(config.registries[0]?.endpoint, {
+    scheme: 'https',
+    host: 'hub.corp:5000',
+    prefix: '',
+    tls: {
+      caFiles: ['/etc/ca.pem'],
+      certFile: '/etc/cert.pem',
+      keyFile: '/etc/key.pem',
+      insecureSkipVerify: true,
+    },
+  })
+  assert.deepEqual(warnings, [])
+  assert.equal(plain.config.registries[0]?.endpoint.scheme, 'http')
+  assert.deepEqual(plain.warnings, [
+    'insecureSkipVerify (line 3): not used: this registry is asked over http',
+  ])
+  assert.equal(problemsIn('address: a.b\ncert: /c\n')[0]?.message, 'needs key beside it')
+  assert.match(
+    loadText('ca: /etc/ca.pem\n').warnings[0] ?? '',
+    /^ca \(line 1\): not used: it belongs to the top-level address/,
+  )
+})
+
+test('which line to write is said of private addresses without a scheme', () => {
+  const { notes } = loadText(`
+address: sealos.hub:5000
+registries:
+  - address: registry.corp
+  - address: https://a.corp
+  - {address: b.corp, plainHttp: false}
+  - address: localhost:5000
+  - address: quay.io
+`)
+
+  assert.deepEqual(notes, [
+    'registries[0].address (line 4): asked over https, since it has no scheme; if it is plain http, write http://registry.corp',
+    'address (line 2): asked over https, since it has no scheme; if it is plain http, write http://sealos.hub:5000',
+  ])
+})
+
+test('merge keys share what entries have in common', () => {
+  const { config } = loadText(`
+registries:
+  - &common {address: a.corp, priority: 700, upstreams: [docker.io]}
+  - <<: *common
+    address: b.corp
+`)
+
+  assert.deepEqual(
+    config.registries.map(({ name, priority, upstreams }) => [name, priority, upstreams]),
+    [
+      ['a.corp', 700, ['docker.io']],
+      ['b.corp', 700, ['docker.io']],
+    ],
+  )
 })
 
 test('a well-known public mirror serves the registry that it is a mirror of', async () => {

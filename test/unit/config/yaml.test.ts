@@ -44,6 +44,45 @@ for (const text of ['', '\n\n', '# nothing\n', '---\n', '---\n...\n', 'null\n', 
   })
 }
 
+test('a merge key adds the fields of other maps, which lose against those beside it', () => {
+  const { root, problems } = parseYaml(`
+one: &one {a: 1, b: 1}
+two: &two {b: 2, c: 2}
+both: {<<: [*one, *two], a: 0}
+nested: {<<: {d: 3}, '<<': text}
+chain: &chain {<<: *one, e: 5}
+last: {<<: *chain}
+`)
+  const fields = (name: string): unknown => {
+    const value = root?.kind === 'map' ? root.entries.find(({ key }) => key === name)?.value : root
+    return value?.kind === 'map'
+      ? Object.fromEntries(
+          value.entries.map(({ key, value: { ...node } }) => [
+            key,
+            'text' in node ? node.text : '',
+          ]),
+        )
+      : undefined
+  }
+
+  assert.deepEqual(problems, [])
+  assert.deepEqual(fields('both'), { a: '0', b: '1', c: '2' })
+  assert.deepEqual(fields('nested'), { d: '3', '<<': 'text' })
+  assert.deepEqual(fields('last'), { a: '1', b: '1', e: '5' })
+})
+
+test('aliases below merge keys cannot make a small file a large one', () => {
+  const many = Array.from({ length: 100 }, (_, index) => `k${index}: 1`).join(', ')
+  const maps = Array.from(
+    { length: 200 },
+    (_, index) => `m${index}: {<<: [${'*a, '.repeat(50)}*a]}`,
+  )
+  const { problems } = parseYaml([`a: &a {${many}}`, ...maps].join('\n'))
+
+  assert.ok(problems.length > 0)
+  assert.match(problems[0]?.message ?? '', /more than 10000 fields/)
+})
+
 test('an alias stands for the value that its anchor marks', () => {
   const { root, problems } = parseYaml('a: &secret u:p\nb: *secret\n')
 
@@ -56,6 +95,7 @@ const MISTAKES: readonly (readonly [string, number, string, RegExp])[] = [
   ['r:\n- x: 1\n  x: 2\n', 3, 'r[0].x', /written twice, first on line 2/],
   ['a: 1\n---\nb: 2\n', 3, '', /a second YAML document/],
   ['a: *gone\n', 1, 'a', /an alias of an anchor that is not there/],
+  ['a:\n  <<: text\n', 2, 'a."<<"', /a merge key takes fields/],
   ['a: &self\n  b: *self\n', 2, 'a.b', /an alias of an anchor that is not there/],
   ['a: !!binary aGk=\n', 1, 'a', /tags are not used here/],
   ['a: 1\n? [x]\n: 2\n', 2, '', /the name of a field must be plain text/],
