@@ -1,3 +1,4 @@
+import { ConfigMapReader } from './config/config-map.ts'
 import { findConfigFile } from './config/files.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
 import { namedFileWarnings, runtimeFileWarnings } from './config/named-files.ts'
@@ -29,9 +30,15 @@ export interface ServeOptions {
 /** Opens every door that the configuration asks for, and serves until SIGTERM or SIGINT. */
 export async function serve({ version, file: explicit, portoshim }: ServeOptions): Promise<number> {
   const file = await findConfigFile(explicit === undefined ? {} : { explicit })
-  const load = (): Promise<LoadedConfig> => loadConfig({ file, portoshim })
-  const started = await load()
+  const configMaps = new ConfigMapReader({ save: true })
+  const started = await loadConfig({ file, portoshim, configMaps })
+  configMaps.takeNews()
   const logger = createLogger(started.config.debug ? 'debug' : 'info')
+  const load = async (): Promise<LoadedConfig> => {
+    const loaded = await loadConfig({ file, portoshim, configMaps })
+    for (const problem of configMaps.takeNews()) logger.warn({ file }, problem)
+    return loaded
+  }
   logger.info({ version, file: file ?? 'none, so the defaults hold' }, 'starting')
   const warnings = [
     ...started.warnings,

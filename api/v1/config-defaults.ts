@@ -24,6 +24,7 @@ export const CONFIG_DEFAULTS = {
   insecureSkipVerify: false,
   verifyDigest: false,
   helperTimeout: '10s',
+  configMap: { name: 'kube-system/image-cri-shim', key: 'registries.yaml' },
   listen: '127.0.0.1:9430',
   rateLimit: 0,
   mirrorEnabled: false,

@@ -89,6 +89,27 @@ export const KeychainFields = {
   },
 } as const satisfies ObjectSchema
 
+export const ConfigMapFields = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    name: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.configMap.name,
+      description: 'NAMESPACE/NAME of the ConfigMap.',
+    },
+    key: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.configMap.key,
+      description: 'The field of its data that is read.',
+    },
+    kubeconfig: {
+      type: 'string',
+      description: "A kubeconfig file. Absent: the pod's service account.",
+    },
+  },
+} as const satisfies ObjectSchema
+
 export const ProxyFields = {
   type: 'object',
   additionalProperties: false,

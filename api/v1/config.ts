@@ -3,6 +3,7 @@ import { CONFIG_DEFAULTS } from './config-defaults.ts'
 import { ADDRESS_FORMS, MAX_ITEMS, RegistryFields, UPSTREAM_FORMS } from './config-registry.ts'
 import {
   CacheFields,
+  ConfigMapFields,
   HttpFields,
   KeychainFields,
   MirrorFields,
@@ -113,6 +114,7 @@ export const ConfigFile = {
       type: 'string',
       description: 'A portoshim.yaml, whose registries and pause image are read.',
     },
+    configMap: ConfigMapFields,
     verifyDigest: {
       type: 'boolean',
       default: CONFIG_DEFAULTS.verifyDigest,

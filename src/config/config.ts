@@ -52,6 +52,8 @@ export interface Config {
   readonly hostsDir: string | undefined
   /** A portoshim.yaml; what it says is among `registries`, and `pauseImage`. */
   readonly portoshim: string | undefined
+  /** image-cri-shim's ConfigMap; what it says is among all the rest. */
+  readonly configMap: ConfigMapConfig | undefined
   readonly keychain: KeychainConfig
   /** Ask by digest once more before a registry counts as one that has it. */
   readonly verifyDigest: boolean
@@ -77,6 +79,15 @@ export interface KeychainConfig {
   readonly credentialProviders: { readonly config: string; readonly binDir: string } | undefined
   /** Limit of one run of a credential helper or provider. */
   readonly helperTimeoutMs: number
+}
+
+export interface ConfigMapConfig {
+  readonly namespace: string
+  readonly name: string
+  /** Of its data. */
+  readonly key: string
+  /** Absolute path; undefined: the pod's service account. */
+  readonly kubeconfig: string | undefined
 }
 
 /** As in HTTP_PROXY, HTTPS_PROXY and NO_PROXY; undefined: not used. */

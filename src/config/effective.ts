@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import { parseDuration } from './duration.ts'
 import { POLLING, PROBING, readDuration, TIMER } from './duration-range.ts'
 import { effectiveCache } from './effective-cache.ts'
+import { effectiveConfigMap } from './effective-config-map.ts'
 import { effectiveHttp } from './effective-http.ts'
 import { effectiveKeychain } from './effective-keychain.ts'
 import { registryEntries } from './entries.ts'
@@ -61,6 +62,7 @@ export function effectiveConfig(
     realms: findings.parseList('realms', written.realms, parseRealm),
     hostsDir: findings.parse('hostsDir', written.hostsDir, parseAbsolutePath),
     portoshim: findings.parse('portoshim', written.portoshim, parseAbsolutePath),
+    configMap: effectiveConfigMap(written.configMap, findings),
     verifyDigest: written.verifyDigest ?? defaults.verifyDigest,
     keychain: effectiveKeychain(written.keychain ?? {}, findings),
     proxy: proxyConfig(written.proxy, env, findings),

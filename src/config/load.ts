@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { Config } from './config.ts'
-import { effectiveConfig } from './effective.ts'
+import type { ConfigMapReader } from './config-map.ts'
+import { effectiveConfig, type Surroundings } from './effective.ts'
 import { readConfigFile, socketExists } from './files.ts'
 import { Findings } from './findings.ts'
 import type { HostsFiles } from './hosts-files.ts'
 import { ConfigError } from './problem.ts'
 import type { Environment } from './proxy.ts'
 import { scopeNotes } from './scope-notes.ts'
-import { readWritten } from './written.ts'
+import { merged, readShared } from './shared-config.ts'
+import { readWritten, type Written } from './written.ts'
 import { parseYaml } from './yaml.ts'
 
 export interface LoadedConfig {
@@ -37,6 +39,8 @@ export interface LoadOptions {
   readonly socketExists?: (path: string) => boolean
   /** Where proxies are looked for when the file has no `proxy:`. Default: this process's. */
   readonly env?: Environment
+  /** Reads the ConfigMap that the file names. Default: one that keeps nothing. */
+  readonly configMaps?: ConfigMapReader
 }
 
 /**
@@ -46,7 +50,9 @@ export interface LoadOptions {
  */
 export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const { file, portoshim, read = readConfigFile, hosts } = options
-  const parsed = parseConfig(file === undefined ? '' : await read(file), options)
+  const text = file === undefined ? '' : await read(file)
+  const own = parseConfig(text, options)
+  const parsed = own.config.configMap === undefined ? own : await withConfigMap(own, text, options)
   const named =
     portoshim === undefined ? parsed.config : { ...parsed.config, portoshim: resolve(portoshim) }
   if (named.hostsDir === undefined && named.portoshim === undefined) {
@@ -65,31 +71,81 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   }
 }
 
+/** The file together with the ConfigMap that it names; what is wrong with that one is a warning. */
+async function withConfigMap(
+  own: LoadedConfig,
+  text: string,
+  options: LoadOptions,
+): Promise<LoadedConfig> {
+  const { configMap, image: folder } = own.config
+  if (configMap === undefined) return own
+  const { ConfigMapReader: Reader } = await import('./config-map.ts')
+  const { configMaps = new Reader() } = options
+  const read = await configMaps.read(configMap, folder)
+  const parsedWith = (shared: string): LoadedConfig => parseConfig(text, options, shared)
+  try {
+    const loaded = read.text === undefined ? own : parsedWith(read.text)
+    if (read.problem === undefined && read.text !== undefined) {
+      await configMaps.accept(read.text, folder)
+    }
+    return warned(loaded, read.problem)
+  } catch (thrown) {
+    const { problem, text: good } = configMaps.failed(configMap, thrown)
+    return warned(good === undefined || good === read.text ? own : parsedWith(good), problem)
+  }
+}
+
+function warned(loaded: LoadedConfig, problem: string | undefined): LoadedConfig {
+  return problem === undefined ? loaded : { ...loaded, warnings: [...loaded.warnings, problem] }
+}
+
 /**
  * The effective configuration of a file's text; image-cri-shim's files are understood as they are.
  * No other file is read.
  *
+ * @param shared what a ConfigMap says, which goes before the file
  * @throws ConfigError with every mistake in it
  */
 export function parseConfig(
   text: string,
   options: Pick<LoadOptions, 'file' | 'socketExists' | 'env'>,
+  shared?: string,
 ): LoadedConfig {
   const { file, socketExists: exists = socketExists, env = process.env } = options
   const { root, problems } = parseYaml(text)
   const findings = new Findings()
   const written = readWritten(root, findings)
-  const config = effectiveConfig(written, { file, socketExists: exists, env }, findings)
+  const surroundings = { file, socketExists: exists, env }
+  const own = effectiveConfig(written, surroundings, findings)
   const all = [...problems, ...findings.problems]
   if (all.length > 0) throw new ConfigError(file ?? 'configuration', all)
+  const config = shared === undefined ? own : sharedConfig(written, shared, surroundings, findings)
   return {
     config,
     warnings: findings.warnings,
     notes: findings.notes,
     broken: [],
     blank: root === undefined,
-    fingerprint: file === undefined ? '' : fingerprintOf(text),
+    fingerprint: file === undefined ? '' : fingerprintOf(`${text}${shared ?? ''}`),
   }
+}
+
+/** @throws ConfigError with the mistakes in what is shared */
+function sharedConfig(
+  written: Written,
+  text: string,
+  surroundings: Surroundings,
+  findings: Findings,
+): Config {
+  const { root, problems } = parseYaml(text)
+  const found = new Findings()
+  const config = effectiveConfig(merged(written, readShared(root, found)), surroundings, found)
+  const all = [...problems, ...found.problems]
+  if (all.length > 0) throw new ConfigError('registries.yaml', all)
+  // The warnings and notes of the file are of entries that may not be there any more.
+  findings.warnings.splice(0, Number.POSITIVE_INFINITY, ...found.warnings)
+  findings.notes.splice(0, Number.POSITIVE_INFINITY, ...found.notes)
+  return config
 }
 
 function fingerprintOf(text: string): string {

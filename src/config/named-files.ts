@@ -54,7 +54,7 @@ function warningOf({ field, path, kind, secret }: NamedFile, found: Found | unde
 }
 
 function namedFiles(config: Config): readonly NamedFile[] {
-  const { keychain, http } = config
+  const { configMap, keychain, http } = config
   const providers = keychain.credentialProviders
   return [
     ...secretsHere(config),
@@ -63,6 +63,7 @@ function namedFiles(config: Config): readonly NamedFile[] {
     ...keychain.pullSecrets.flatMap((path) => secret('keychain.pullSecrets', path)),
     ...open('keychain.credentialProviders.config', providers?.config),
     ...open('keychain.credentialProviders.binDir', providers?.binDir, 'folder'),
+    ...secret('configMap.kubeconfig', configMap?.kubeconfig),
     ...secret('http.tokenFile', http.tokenFile),
     ...open('http.tls.cert', http.tls?.certFile),
     ...secret('http.tls.key', http.tls?.keyFile),

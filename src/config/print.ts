@@ -44,6 +44,7 @@ export function printConfig(config: Config): string {
     realms: config.realms,
     hostsDir: config.hostsDir,
     portoshim: config.portoshim,
+    configMap: configMapFields(config.configMap),
     verifyDigest: config.verifyDigest,
     keychain: keychainFields(config.keychain),
     proxy: proxyFields(config.proxy),
@@ -104,6 +105,12 @@ function keychainFields(keychain: KeychainConfig): object {
     credentialProviders: keychain.credentialProviders,
     helperTimeout: formatDuration(keychain.helperTimeoutMs),
   }
+}
+
+function configMapFields(configMap: Config['configMap']): object | undefined {
+  if (configMap === undefined) return undefined
+  const { namespace, name, key, kubeconfig } = configMap
+  return { name: `${namespace}/${name}`, key, kubeconfig }
 }
 
 function proxyFields({ http, https, no }: ProxyConfig): object {

@@ -33,7 +33,7 @@ export const HOUSE: Readonly<Record<string, Room>> = {
     uses: [...PURE, 'own-file'],
     usesTypesOf: ['registry', 'runtime'],
   },
-  config: { path: 'src/config/', uses: [...PURE, 'registry'] },
+  config: { path: 'src/config/', uses: [...PURE, 'registry', 'own-file'] },
   keychain: { path: 'src/keychain/', uses: [...PURE, 'registry', 'config'] },
   http2: { path: 'src/http2/', uses: [] },
   cri: { path: 'src/cri/', uses: [...DOOR, 'http2'] },

@@ -31,6 +31,7 @@ const DEFAULTS = {
   realms: [],
   hostsDir: undefined,
   portoshim: undefined,
+  configMap: undefined,
   verifyDigest: false,
   keychain: {
     dockerConfigs: [],
@@ -155,6 +156,7 @@ mirrorsOnly: [index.docker.io, docker.io]
 realms: ["Auth.corp:8443"]
 hostsDir: /etc/containerd/certs.d
 portoshim: /etc/portoshim.yaml
+configMap: {name: ns/map, key: shim.yaml, kubeconfig: /etc/admin.conf}
 verifyDigest: true
 keychain:
   dockerConfigs: [/root/.docker/config.json]
@@ -230,6 +232,12 @@ onResolveError: reject
     realms: ['auth.corp:8443'],
     hostsDir: '/etc/containerd/certs.d',
     portoshim: '/etc/portoshim.yaml',
+    configMap: {
+      namespace: 'ns',
+      name: 'map',
+      key: 'shim.yaml',
+      kubeconfig: '/etc/admin.conf',
+    },
     verifyDigest: true,
     keychain: {
       dockerConfigs: ['/root/.docker/config.json'],
@@ -430,6 +438,22 @@ insecureSkipVerify: yes
     loadText('ca: /etc/ca.pem\n').warnings[0] ?? '',
     /^ca \(line 1\): not used: it belongs to the top-level address/,
   )
+})
+
+test('configMap asks for the one of image-cri-shim, or names another', () => {
+  const usual = { namespace: 'kube-system', name: 'image-cri-shim', key: 'registries.yaml' }
+
+  assert.deepEqual(loadText('configMap: {}\n').config.configMap, {
+    ...usual,
+    kubeconfig: undefined,
+  })
+  assert.deepEqual(
+    loadText('configMap: {name: a/b.c, key: x.yaml, kubeconfig: /k}\n').config.configMap,
+    { namespace: 'a', name: 'b.c', key: 'x.yaml', kubeconfig: '/k' },
+  )
+  for (const wrong of ['name: image-cri-shim', 'name: a/../b', 'key: a/b', 'kubeconfig: k']) {
+    assert.equal(problemsIn(`configMap: {${wrong}}\n`).length, 1, wrong)
+  }
 })
 
 test('which line to write is said of private addresses without a scheme', () => {

@@ -14,6 +14,7 @@ keychain:
   dockerConfigs: [/docker]
   pullSecrets: [/pull]
   credentialProviders: {config: /providers, binDir: /bin}
+configMap: {kubeconfig: /kubeconfig}
 http: {tokenFile: /http-token, tls: {cert: /http-cert, key: /http-key}}
 `
 
@@ -32,6 +33,7 @@ test('every file that a configuration names and that is not there is told', asyn
       'keychain.pullSecrets: /pull',
       'keychain.credentialProviders.config: /providers',
       'keychain.credentialProviders.binDir: /bin',
+      'configMap.kubeconfig: /kubeconfig',
       'http.tokenFile: /http-token',
       'http.tls.cert: /http-cert',
       'http.tls.key: /http-key',
@@ -53,6 +55,7 @@ test('a secret that everybody can read is told, a certificate is not', async () 
       'tokenFile of c.d',
       'keychain.dockerConfigs',
       'keychain.pullSecrets',
+      'configMap.kubeconfig',
       'http.tokenFile',
       'http.tls.key',
     ],

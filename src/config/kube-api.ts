@@ -1,0 +1,224 @@
+import { readFile } from 'node:fs/promises'
+import { request } from 'node:https'
+import { posix } from 'node:path'
+import { load, YAMLException } from 'js-yaml'
+import { ResolveError } from '../errors.ts'
+
+/** How the API server of Kubernetes is reached, and as whom. */
+interface Access {
+  readonly server: URL
+  readonly tls: {
+    readonly ca?: Buffer
+    readonly cert?: Buffer
+    readonly key?: Buffer
+    readonly rejectUnauthorized?: boolean
+    readonly servername?: string
+  }
+  readonly token?: string
+}
+
+type Table = Readonly<Record<string, unknown>>
+
+/** Where a pod finds its service account (kubernetes.io, "Accessing the Kubernetes API from a Pod"). */
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
+const LIMIT_MS = 5_000
+/** A ConfigMap has at most 1 MiB, which JSON may double. */
+const MAX_BYTES = 3 * 1024 * 1024
+const MAX_TOKEN_LENGTH = 64 * 1024
+
+export interface KubeApiOptions {
+  /** Absolute path; undefined: the service account of the pod. */
+  readonly kubeconfig: string | undefined
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Folder of the service account. */
+  readonly serviceAccount?: string
+  readonly limitMs?: number
+}
+
+/**
+ * Asks the API server for one object, within 5 s and 3 MiB. @kubernetes/client-node would do the
+ * same for 68 MiB of memory and half a second, more than all the rest of the service takes.
+ *
+ * @param path `/api/v1/namespaces/kube-system/configmaps/image-cri-shim`
+ * @returns undefined: there is none
+ * @throws ResolveError CONFIG_INVALID for a kubeconfig that cannot be used, DENIED when the API server
+ * refuses, UNAVAILABLE when it does not answer; no message holds a token
+ */
+export async function getFromKubeApi(path: string, options: KubeApiOptions): Promise<unknown> {
+  const { kubeconfig, limitMs = LIMIT_MS } = options
+  const access =
+    kubeconfig === undefined ? await fromPod(options) : await fromKubeconfig(kubeconfig)
+  const { status, body } = await get(access, path, limitMs)
+  if (status === 404) return undefined
+  const name = access.server.host
+  if (status === 401 || status === 403) {
+    throw new ResolveError('DENIED', `the API server ${name} does not let us get it (${status})`)
+  }
+  if (status !== 200) throw unavailable(name, `answers with status ${status}`)
+  try {
+    return JSON.parse(body)
+  } catch (cause) {
+    throw unavailable(name, 'answers with no JSON', cause)
+  }
+}
+
+async function fromPod({
+  env = process.env,
+  serviceAccount = SERVICE_ACCOUNT,
+}: KubeApiOptions): Promise<Access> {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = env
+  if (host === undefined || host === '') {
+    throw unusable('there is no kubeconfig, and this is no pod with a service account')
+  }
+  const server = serverUrl(`https://${host.includes(':') ? `[${host}]` : host}:${port}`)
+  const [token, ca] = await Promise.all([
+    bytesOf(posix.join(serviceAccount, 'token')),
+    bytesOf(posix.join(serviceAccount, 'ca.crt')),
+  ])
+  return { server, tls: { ca }, token: tokenOf(token) }
+}
+
+/** kubernetes.io, "Organizing Cluster Access Using kubeconfig Files": the context that is current. */
+async function fromKubeconfig(file: string): Promise<Access> {
+  const root = asTable(parsed(await bytesOf(file), file))
+  const context = named(root, 'contexts', root['current-context'], 'context')
+  const cluster = named(root, 'clusters', context['cluster'], 'cluster')
+  const user = named(root, 'users', context['user'], 'user')
+  for (const way of ['exec', 'auth-provider', 'username']) {
+    if (user[way] !== undefined) {
+      throw unusable(`${file}: ${way} is not used; name a user with a certificate or a token`)
+    }
+  }
+  if (cluster['proxy-url'] !== undefined) throw unusable(`${file}: proxy-url is not used`)
+  const server = cluster['server']
+  if (typeof server !== 'string') throw unusable(`${file}: the current context has no server`)
+  const folder = posix.dirname(file)
+  const [ca, cert, key] = await Promise.all([
+    material(cluster, 'certificate-authority', folder),
+    material(user, 'client-certificate', folder),
+    material(user, 'client-key', folder),
+  ])
+  const { token, tokenFile } = user
+  const secret =
+    typeof tokenFile === 'string' ? await bytesOf(posix.resolve(folder, tokenFile)) : token
+  const name = cluster['tls-server-name']
+  return {
+    server: serverUrl(server),
+    tls: {
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+      ...(cluster['insecure-skip-tls-verify'] === true ? { rejectUnauthorized: false } : {}),
+      ...(typeof name === 'string' ? { servername: name } : {}),
+    },
+    ...(secret === undefined || secret === null ? {} : { token: tokenOf(secret) }),
+  }
+}
+
+/** The bytes of `NAME-data`, else of the file that `NAME` is. */
+async function material(table: Table, name: string, folder: string): Promise<Buffer | undefined> {
+  const data = table[`${name}-data`]
+  if (typeof data === 'string' && data !== '') return Buffer.from(data, 'base64')
+  const file = table[name]
+  if (typeof file !== 'string' || file === '') return undefined
+  return bytesOf(posix.resolve(folder, file))
+}
+
+function get(
+  { server, tls, token }: Access,
+  path: string,
+  limitMs: number,
+): Promise<{ readonly status: number; readonly body: string }> {
+  const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server)
+  const headers = {
+    accept: 'application/json',
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+  }
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown): void => {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      reject(unavailable(server.host, `cannot be asked: ${reason}`, cause))
+    }
+    try {
+      const signal = AbortSignal.timeout(limitMs)
+      const asked = request(url, { ...tls, headers, signal, agent: false }, (response) => {
+        const chunks: Buffer[] = []
+        let length = 0
+        response.on('error', fail)
+        response.on('data', (chunk: Buffer) => {
+          length += chunk.length
+          if (length > MAX_BYTES) response.destroy(new Error(`more than ${MAX_BYTES} bytes`))
+          else chunks.push(chunk)
+        })
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() })
+        })
+      })
+      asked.on('error', fail)
+      asked.end()
+    } catch (cause) {
+      // A key or a certificate that is none.
+      fail(cause)
+    }
+  })
+}
+
+function serverUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol === 'https:') return url
+  throw unusable('the API server is to be asked over https')
+}
+
+function tokenOf(value: unknown): string {
+  const token = String(value).trim()
+  if (/^[!-~]+$/.test(token) && token.length <= MAX_TOKEN_LENGTH) return token
+  throw unusable('the token for the API server is not one')
+}
+
+async function bytesOf(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (cause) {
+    throw unreadable(file, cause)
+  }
+}
+
+function parsed(bytes: Buffer, file: string): unknown {
+  const root = yamlIn(bytes.toString())
+  if (root instanceof YAMLException) throw unusable(`${file} is not YAML`)
+  return root
+}
+
+/** The exception is not handed on as a cause: it repeats pieces of the file. */
+function yamlIn(text: string): unknown {
+  try {
+    return load(text)
+  } catch (thrown) {
+    if (thrown instanceof YAMLException) return thrown
+    throw thrown
+  }
+}
+
+/** `contexts: [{name: NAME, context: {…}}]` */
+function named(root: Table, list: string, name: unknown, field: string): Table {
+  const items: readonly unknown[] = Array.isArray(root[list]) ? root[list] : []
+  return asTable(asTable(items.find((item) => asTable(item)['name'] === name))[field])
+}
+
+function asTable(value: unknown): Table {
+  const isTable = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isTable ? (value as Table) : {}
+}
+
+function unavailable(name: string, problem: string, cause?: unknown): ResolveError {
+  return new ResolveError('UNAVAILABLE', `the API server ${name} ${problem}`, { cause })
+}
+
+function unreadable(file: string, cause: unknown): ResolveError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+  return new ResolveError('CONFIG_INVALID', `${file} cannot be read (${code})`, { cause })
+}
+
+function unusable(message: string): ResolveError {
+  return new ResolveError('CONFIG_INVALID', message)
+}

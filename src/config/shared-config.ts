@@ -1,0 +1,113 @@
+import type { Findings } from './findings.ts'
+import { joinPath } from './path.ts'
+import { readWritten, type Written } from './written.ts'
+import { isEmpty, type YamlEntry, type YamlNode } from './yaml.ts'
+
+type YamlMap = Extract<YamlNode, { readonly kind: 'map' }>
+
+/** What the fields of an image-cri-shim ConfigMap may say; none of them names a file of the node. */
+const SHARED: ReadonlySet<string> = new Set([
+  'address',
+  'auth',
+  'offlinePriority',
+  'registries',
+  'mirrorsOnly',
+  'force',
+  'debug',
+  'timeout',
+  'reloadInterval',
+  'cache',
+])
+const SHARED_OF_REGISTRY: ReadonlySet<string> = new Set([
+  'address',
+  'auth',
+  'username',
+  'password',
+  'identityToken',
+  'priority',
+  'upstreams',
+  'path',
+  'capabilities',
+  'trusted',
+  'insecureSkipVerify',
+  'plainHttp',
+])
+
+/**
+ * Reads the `registries.yaml` of image-cri-shim's ConfigMap (labring/sealos, configmap_sync.go):
+ * `sealos:` with address and auth is the offline registry, `auth` is a user and a password. What
+ * would have the node read a file, or change where it listens, is refused: who may write the
+ * ConfigMap is not root on every node.
+ */
+export function readShared(root: YamlNode | undefined, findings: Findings): Written {
+  if (root === undefined || root.kind !== 'map') return readWritten(root, findings)
+  const entries = root.entries.flatMap((entry): readonly YamlEntry[] => {
+    const { key, line, value } = entry
+    findings.place(key, line)
+    // It is the version of the form, not of CRI.
+    if (key === 'version' || isEmpty(value)) return []
+    if (key === 'sealos') return value.kind === 'map' ? offline(value, findings) : [entry]
+    if (!SHARED.has(key)) {
+      findings.problem(key, 'not read from a ConfigMap; write it in the file of the node')
+      return []
+    }
+    if (key === 'registries' && value.kind === 'list') {
+      const items = value.items.map((item, index) =>
+        item.kind === 'map' ? registry(item, joinPath(key, index), findings) : item,
+      )
+      // As image-cri-shim has it, an empty list says nothing.
+      return items.length === 0 ? [] : [{ ...entry, value: { ...value, items } }]
+    }
+    return [entry]
+  })
+  return readWritten({ ...root, entries }, findings)
+}
+
+/**
+ * The file, with what the ConfigMap says in its place: `registries` as a whole, `cache` field by field.
+ * Credentials and TLS settings that the file has for its `address` are for no other address.
+ */
+export function merged(own: Written, shared: Written): Written {
+  const { auth, ca, cert, key, insecureSkipVerify, plainHttp, ...rest } = own
+  const isSame = shared.address === undefined || shared.address === own.address
+  const { cache } = shared
+  return {
+    ...(isSame ? own : rest),
+    ...shared,
+    ...(cache === undefined ? {} : { cache: { ...own.cache, ...cache } }),
+  }
+}
+
+function offline(sealos: YamlMap, findings: Findings): readonly YamlEntry[] {
+  return withAuth(sealos, new Set(['address']), 'sealos', findings).entries
+}
+
+function registry(item: YamlMap, path: string, findings: Findings): YamlMap {
+  return withAuth(item, SHARED_OF_REGISTRY, path, findings)
+}
+
+/** `auth: {username, password}` becomes `auth: username:password`, and nothing when both are empty. */
+function withAuth(
+  map: YamlMap,
+  known: ReadonlySet<string>,
+  path: string,
+  findings: Findings,
+): YamlMap {
+  const entries = map.entries.flatMap((entry): readonly YamlEntry[] => {
+    const { key, line, value } = entry
+    findings.place(joinPath(path, key), line)
+    if (key === 'auth' && value.kind === 'map') {
+      const text = `${textOf(value, 'username')}:${textOf(value, 'password')}`
+      return text === ':' ? [] : [{ ...entry, value: { kind: 'text', text, quoted: true, line } }]
+    }
+    if (key === 'auth' || known.has(key)) return [entry]
+    findings.problem(joinPath(path, key), 'not read from a ConfigMap')
+    return []
+  })
+  return { ...map, entries }
+}
+
+function textOf({ entries }: YamlMap, key: string): string {
+  const value = entries.find((entry) => entry.key === key)?.value
+  return value?.kind === 'text' && !isEmpty(value) ? value.text.trim() : ''
+}
