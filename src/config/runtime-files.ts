@@ -77,7 +77,7 @@ async function containerdWarnings(
     ...(isOneFolder ? [] : [configPathWarning(configPath)]),
     ...untold.map(
       (host) =>
-        `containerd would ask ${host} over https: ${folder}/${host}/hosts.toml with [host."http://${host}"] tells it otherwise; \`image-resolver containerd-hosts --direct --write ${folder}\` writes it`,
+        `containerd would ask ${host} over https: ${folder}/${hostsFolder(host)}/hosts.toml with [host."http://${host}"] tells it otherwise; \`image-resolver containerd-hosts --direct --write ${folder}\` writes it`,
     ),
   ]
 }
@@ -118,7 +118,7 @@ async function containerdRegistry(
 
 /** Whether some file for this host names it by http; `server` alone does not do for containerd 1.6. */
 async function saysHttp(folder: string, host: string, files: HostsFiles): Promise<boolean> {
-  for (const name of [host.replace(/:(\d+)$/, '_$1_'), host]) {
+  for (const name of [hostsFolder(host), host]) {
     const path = posix.join(folder, name)
     const text = await files.read(posix.join(path, 'hosts.toml'))
     if (text === undefined) continue
@@ -126,6 +126,11 @@ async function saysHttp(folder: string, host: string, files: HostsFiles): Promis
     return hosts.some(({ url }) => url.scheme === 'http' && url.host === host)
   }
   return false
+}
+
+/** The form that containerd looks for first, since not every file system takes a colon. */
+function hostsFolder(host: string): string {
+  return host.replace(/:(\d+)$/, '_$1_')
 }
 
 function endpointsOf(mirrors: Table, host: string): readonly unknown[] {

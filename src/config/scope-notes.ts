@@ -12,8 +12,11 @@ export function scopeNotes({ registries }: Pick<Config, 'registries'>): readonly
   return registries.filter(({ upstreams }) => upstreams === undefined).flatMap(scopeNote)
 }
 
-function scopeNote({ name, endpoint, exceptUpstreams = [] }: RegistryEntry): readonly string[] {
-  const how = '`upstreams` says whose images it has'
+function scopeNote(entry: RegistryEntry): readonly string[] {
+  const { name, endpoint, exceptUpstreams = [], offline } = entry
+  const how = offline
+    ? 'an entry of `registries` could say whose images it has, by `upstreams`'
+    : '`upstreams` says whose images it has'
   if (!isPublicRegistry(endpoint.host)) {
     const rest = exceptUpstreams.length === 0 ? '' : ` but ${exceptUpstreams.join(', ')}`
     return [`${name} is asked for the images of every domain${rest}: ${how}`]

@@ -43,7 +43,7 @@ test('a usable file is printed with its secrets hidden, its warnings beside, and
     [
       'warning: offlinePriority (line 3): 20000 is outside 1 to 10000; 10000 is used',
       'note: address (line 1): asked over https, since it has no scheme; if it is plain http, write http://hub.corp',
-      'note: hub.corp is asked for the images of every domain: `upstreams` says whose images it has',
+      'note: hub.corp is asked for the images of every domain: an entry of `registries` could say whose images it has, by `upstreams`',
       '',
     ].join('\n'),
   )

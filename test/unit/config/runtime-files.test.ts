@@ -35,7 +35,7 @@ test('containerd is told of a registry of plain http by a hosts.toml in its conf
   const config = { '/etc/containerd/config.toml': VERSION_2 }
 
   assert.deepEqual(await warn(config), [
-    'containerd would ask hub.corp:5000 over https: /certs/hub.corp:5000/hosts.toml with [host."http://hub.corp:5000"] tells it otherwise; `image-resolver containerd-hosts --direct --write /certs` writes it',
+    'containerd would ask hub.corp:5000 over https: /certs/hub.corp_5000_/hosts.toml with [host."http://hub.corp:5000"] tells it otherwise; `image-resolver containerd-hosts --direct --write /certs` writes it',
   ])
   for (const name of ['hub.corp:5000', 'hub.corp_5000_']) {
     assert.deepEqual(await warn({ ...config, [`/certs/${name}/hosts.toml`]: HTTP_HOST }), [])
@@ -70,7 +70,7 @@ for (const [words, config, expected] of CONFIG_PATHS) {
 
     assert.equal(warnings.length, 2)
     assert.match(warnings[0] ?? '', expected)
-    assert.match(warnings[1] ?? '', /\/etc\/containerd\/certs\.d\/hub\.corp:5000\/hosts\.toml/)
+    assert.match(warnings[1] ?? '', /\/etc\/containerd\/certs\.d\/hub\.corp_5000_\/hosts\.toml/)
   })
 }
 

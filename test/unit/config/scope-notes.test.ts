@@ -16,7 +16,7 @@ registries:
 `)
 
   assert.deepEqual(scopeNotes(config), [
-    'sealos.hub:5000 is asked for the images of every domain: `upstreams` says whose images it has',
+    'sealos.hub:5000 is asked for the images of every domain: an entry of `registries` could say whose images it has, by `upstreams`',
     'registry.corp is asked for the images of every domain: `upstreams` says whose images it has',
   ])
 })
