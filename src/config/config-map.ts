@@ -23,6 +23,8 @@ export interface ConfigMapOptions {
 const FILE = 'configmap.yaml'
 const NEW = 'configmap.yaml.new'
 const MAX_BYTES = 1024 * 1024
+/** The first reading delays the start; with a good one on the disk, no longer than this. */
+const START_LIMIT_MS = 1_000
 
 /** The ConfigMap that image-cri-shim copies over its file: read, and the last good one kept. */
 export class ConfigMapReader {
@@ -32,6 +34,7 @@ export class ConfigMapReader {
   #saved: string | undefined
   #said: string | undefined
   #news: string[] = []
+  #isFirst = true
 
   constructor({ save = false, get = getFromKubeApi }: ConfigMapOptions = {}) {
     this.#save = save
@@ -41,8 +44,10 @@ export class ConfigMapReader {
   /** Never rejects. */
   async read(config: ConfigMapConfig, folder: string): Promise<SharedText> {
     this.#good ??= this.#saved = await savedText(folder)
+    const isShort = this.#isFirst && this.#good !== undefined
+    this.#isFirst = false
     try {
-      return { text: await this.#text(config) }
+      return { text: await this.#text(config, isShort ? { limitMs: START_LIMIT_MS } : {}) }
     } catch (thrown) {
       return this.failed(config, thrown)
     }
@@ -77,10 +82,13 @@ export class ConfigMapReader {
     return this.#news.splice(0)
   }
 
-  async #text({ namespace, name, key, kubeconfig }: ConfigMapConfig): Promise<string> {
+  async #text(
+    { namespace, name, key, kubeconfig }: ConfigMapConfig,
+    limit: { readonly limitMs?: number },
+  ): Promise<string> {
     // What the API server has in memory will do, so that no node of many burdens etcd.
     const path = `/api/v1/namespaces/${namespace}/configmaps/${name}?resourceVersion=0`
-    const found = await this.#get(path, { kubeconfig })
+    const found = await this.#get(path, { kubeconfig, ...limit })
     if (found === undefined) throw new Error('there is none of this name')
     const { data } = found as { readonly data?: Readonly<Record<string, unknown>> }
     const text = data?.[key]

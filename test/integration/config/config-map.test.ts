@@ -207,6 +207,52 @@ test('a command reads the ConfigMap, and writes nothing', async (t) => {
   await assert.rejects(stat(join(scene.folder, 'configmap.yaml')), { code: 'ENOENT' })
 })
 
+test('with a good one on the disk an API server that does not answer delays the start for a second at most', async (t) => {
+  const scene = await cluster(t)
+  await scene.load(new ConfigMapReader({ save: true }))
+  const limits: (number | undefined)[] = []
+  const reader = new ConfigMapReader({
+    get: async (_path, { limitMs }) => {
+      limits.push(limitMs)
+      throw new Error('no answer')
+    },
+  })
+
+  const started = await scene.load(reader)
+  await scene.load(reader)
+
+  assert.equal(names(started)[0], 'sealos.hub:5000')
+  assert.deepEqual(limits, [1_000, undefined])
+})
+
+test('a kubeconfig may have its certificates and tokens in files beside it', async (t) => {
+  const own = createCertificate()
+  const scene = await cluster(t, {
+    'client-certificate': 'client.pem',
+    'client-key-data': Buffer.from(own.key).toString('base64'),
+    tokenFile: 'token',
+  })
+  const beside = join(scene.folder, '..')
+  await writeFile(join(beside, 'client.pem'), own.cert)
+  await writeFile(join(beside, 'token'), 'from-a-file\n')
+
+  await scene.load()
+
+  assert.equal(scene.received[0]?.headers.authorization, 'Bearer from-a-file')
+})
+
+test('a kubeconfig may have its API server believed as it is', async (t) => {
+  const scene = await cluster(t)
+  const text = await readFile(scene.kubeconfig, 'utf8')
+  const ca = /"certificate-authority-data":"[^"]*"/
+  await writeFile(scene.kubeconfig, text.replace(ca, '"insecure-skip-tls-verify":true'))
+
+  const { warnings } = await scene.load()
+
+  assert.deepEqual(warnings, [])
+  assert.equal(scene.received.length, 1)
+})
+
 test('an API server that does not answer is given up', async (t) => {
   const scene = await cluster(t)
   scene.answer = () => undefined

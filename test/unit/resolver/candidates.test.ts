@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ConfiguredRegistries } from '../../../src/registry/registries.ts'
 import {
   candidatesFor,
   isPullable,
@@ -81,6 +82,35 @@ test('an origin that is configured keeps the place of its entry', () => {
   assert.equal(anonymous[0]?.entry, hub)
   assert.equal(anonymous[0]?.credentials, undefined)
   assert.deepEqual(withSecret[0]?.credentials, pod)
+})
+
+test("an image of a configured private registry is looked for in the offline one first, and the pod's secret stays with its own", () => {
+  const offline = entry('sealos.hub:5000', { priority: 1000, offline: true })
+  const registries = new ConfiguredRegistries([offline, entry('registry.corp:5000')], 1)
+  const reference = nginx({ domain: 'registry.corp:5000', path: 'team/app' })
+
+  const candidates = candidatesFor(reference, registries, pod)
+
+  assert.deepEqual(
+    candidates.map(({ pullName, origin, credentials }) => ({ pullName, origin, credentials })),
+    [
+      { pullName: 'sealos.hub:5000/team/app', origin: false, credentials: undefined },
+      { pullName: 'registry.corp:5000/team/app', origin: true, credentials: pod },
+    ],
+  )
+})
+
+test('a host whose rewrite leaves no path is no candidate', () => {
+  const rewrite = { rules: [], apply: () => undefined }
+
+  const [first, ...rest] = candidatesFor(
+    nginx(),
+    registriesOf([entry('m.corp', { rewrite })]),
+    undefined,
+  )
+
+  assert.equal(first?.registry, 'docker.io')
+  assert.deepEqual(rest, [])
 })
 
 test('the template of an entry says where it keeps what it serves', () => {
