@@ -65,16 +65,17 @@ async function containerdWarnings(
 ): Promise<readonly string[]> {
   if ((await files.list('/etc/containerd')) === undefined) return []
   const { configPath, mirrors } = await containerdRegistry('/etc/containerd/config.toml', files)
-  const isOneFolder = configPath !== '' && !configPath.includes(':')
-  const folder = isOneFolder ? configPath : CERTS
+  const folders = configPath.split(':').filter((each) => each !== '')
+  const [folder = CERTS] = folders
+  const open = hosts.filter((host) => !endpointsOf(mirrors, host).includes(`http://${host}`))
+  if (open.length === 0) return []
   const untold = []
-  for (const host of hosts) {
-    const isTold = isOneFolder && (await saysHttp(folder, host, files))
-    if (!isTold && !endpointsOf(mirrors, host).includes(`http://${host}`)) untold.push(host)
+  for (const host of open) {
+    const told = await Promise.all(folders.map((each) => saysHttp(each, host, files)))
+    if (!told.includes(true)) untold.push(host)
   }
-  if (untold.length === 0) return []
   return [
-    ...(isOneFolder ? [] : [configPathWarning(configPath)]),
+    ...(folders.length === 1 ? [] : [configPathWarning(configPath)]),
     ...untold.map(
       (host) =>
         `containerd would ask ${host} over https: ${folder}/${hostsFolder(host)}/hosts.toml with [host."http://${host}"] tells it otherwise; \`image-resolver containerd-hosts --direct --write ${folder}\` writes it`,

@@ -48,31 +48,29 @@ test('containerd is told of a registry of plain http by a hosts.toml in its conf
   assert.equal((await warn({ ...config, ...others })).length, 1)
 })
 
-const CONFIG_PATHS: readonly [words: string, config: string, expected: RegExp][] = [
-  [
-    'no config_path',
-    'version = 2\n',
-    /has no config_path.*containerd#12808.*set config_path = "\/etc/,
-  ],
-  [
-    'a config_path of two folders, the default of 2.2',
-    "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d:/etc/docker/certs.d'\n",
-    /has the config_path .*:.*: with a colon in it containerd 2\.2 .*containerd#12808/,
-  ],
-]
+const HOSTS_FILE = { '/etc/containerd/certs.d/hub.corp:5000/hosts.toml': HTTP_HOST }
 
-for (const [words, config, expected] of CONFIG_PATHS) {
-  test(`with ${words} containerd reads no hosts.toml, whatever is in it`, async () => {
-    const warnings = await warn({
-      '/etc/containerd/config.toml': config,
-      '/etc/containerd/certs.d/hub.corp:5000/hosts.toml': HTTP_HOST,
-    })
+test('without config_path containerd reads no hosts.toml, whatever is in it', async () => {
+  const config = { '/etc/containerd/config.toml': 'version = 2\n' }
+  const [path, host, ...rest] = await warn({ ...config, ...HOSTS_FILE })
 
-    assert.equal(warnings.length, 2)
-    assert.match(warnings[0] ?? '', expected)
-    assert.match(warnings[1] ?? '', /\/etc\/containerd\/certs\.d\/hub\.corp_5000_\/hosts\.toml/)
-  })
-}
+  assert.match(path ?? '', /has no config_path.*containerd#12808.*set config_path = "\/etc/)
+  assert.match(host ?? '', /\/etc\/containerd\/certs\.d\/hub\.corp_5000_\/hosts\.toml/)
+  assert.deepEqual(rest, [])
+})
+
+test('with a config_path of two folders, the default of 2.2, containerd 2.2 and later read no hosts.toml', async () => {
+  const config =
+    "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d:/etc/docker/certs.d'\n"
+  const [path, host, ...rest] = await warn({ '/etc/containerd/config.toml': config })
+  const told = await warn({ '/etc/containerd/config.toml': config, ...HOSTS_FILE })
+
+  assert.match(path ?? '', /has the config_path .*:.*: with a colon in it containerd 2\.2 .*#12808/)
+  assert.match(host ?? '', /\/etc\/containerd\/certs\.d\/hub\.corp_5000_\/hosts\.toml/)
+  assert.deepEqual(rest, [])
+  // Older ones read both folders.
+  assert.deepEqual(told, [path])
+})
 
 test('what config.toml imports counts, and mirrors of the older form', async () => {
   const imported = {
