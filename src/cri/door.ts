@@ -1,5 +1,7 @@
 import { Server, type ServiceDefinition } from '@grpc/grpc-js'
 import { fromAuthConfig } from '../registry/auth-config.ts'
+import { type Clock, systemClock } from '../resolver/clock.ts'
+import type { ContentStore } from '../runtime/content.ts'
 import { loadService } from '../runtime/protos.ts'
 import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'
 import { forcedVersion } from '../runtime/versions.ts'
@@ -44,8 +46,12 @@ export interface CriDoorOptions {
   readonly onResolveError: () => 'passthrough' | 'reject'
   /** As in ImageServiceOptions. */
   readonly byDigest?: (() => boolean) | undefined
-  /** Limit of one call that brings no deadline of its own. */
+  /** As in ImagePullOptions. */
+  readonly content?: ContentStore | undefined
+  /** Limit of one call that brings no deadline of its own; of a pull as in ImagePullOptions. */
   readonly timeoutMs: number
+  /** Default: the system's. */
+  readonly clock?: Clock
   readonly logger: Logger
   /** Where calls and pulls are counted; absent: nowhere. */
   readonly meters?: Pick<Meters, 'calls' | 'pulls'> | undefined
@@ -123,7 +129,8 @@ function addServices(
 ): Pick<ReadonlySet<string>, 'has'> {
   const { aliases, answers, logger: log } = options
   const limits = { limitMs: options.timeoutMs, log }
-  const images = new ImageService({ ...options, credentialsFor: fromAuthConfig, log })
+  const { clock = systemClock } = options
+  const images = new ImageService({ ...options, clock, credentialsFor: fromAuthConfig, log })
   const resolves = new ResolveService({ answers, credentialsFor: fromAuthConfig })
   const paths: string[] = []
   for (const version of VERSIONS) {
@@ -132,7 +139,7 @@ function addServices(
       pullImage: unary<Buffer, Buffer>(
         async (r, caller) =>
           pulls.watch(requestedImage(r), (passOn) => images.pull(r, caller, version, passOn)),
-        limits,
+        { log },
       ),
       removeImage: unary<Buffer, Buffer>((r, caller) => images.remove(r, caller), limits),
     })

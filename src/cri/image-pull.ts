@@ -1,10 +1,13 @@
 import { isImageId, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import { needsConsent } from '../resolver/candidates.ts'
-import type { Candidate, Resolution } from '../resolver/types.ts'
+import type { Clock } from '../resolver/clock.ts'
+import type { Candidate } from '../resolver/types.ts'
 import type { CallResult } from '../runtime/call.ts'
+import type { ContentStore } from '../runtime/content.ts'
 import type { PullOptions } from '../runtime/cri-client.ts'
 import type { CriVersion, ImageNames } from '../runtime/types.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import type { ImageLookup } from './adopt.ts'
 import {
   type AuthConfig,
@@ -15,6 +18,8 @@ import {
 } from './image-messages.ts'
 import { wantedNames } from './names.ts'
 import { authorize } from './pull-auth.ts'
+import { watchPull } from './pull-watch.ts'
+import { spoiledDownload } from './spoiled-download.ts'
 import type { Caller } from './unary.ts'
 
 /** The runtime, as far as images are pulled into it. */
@@ -31,7 +36,28 @@ export interface ImagePullOptions {
   }
   /** False: the mirror's tag is pulled where one was asked for. Default true. */
   readonly byDigest?: (() => boolean) | undefined
+  /** Absent: nothing can be seen of the runtime's downloads, nor mended. */
+  readonly content?: ContentStore | undefined
+  /**
+   * How long resolving may take, and how long a pull may go on without progress, though that never
+   * less than a minute, in milliseconds; the setting `timeout`.
+   */
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly log: Pick<Logger, 'warn'>
 }
+
+/** What a place is asked for. */
+export interface Pulled {
+  readonly digest: string
+  /** Of the config; absent: not known. */
+  readonly imageId?: string
+}
+
+/** containerd tells of what came in steps of 1 MiB, which may take a slow line as long as this. */
+const SHORTEST_SILENCE_MS = 60_000
+/** Layers of one image that are mended in one pull; each costs one more request to the runtime. */
+const MAX_MENDED = 8
 
 /** One PullImage of a caller, which can be made more than once; messages stay bytes. */
 export class ImagePull {
@@ -41,6 +67,7 @@ export class ImagePull {
   readonly #caller: Caller
   readonly #version: CriVersion
   readonly #options: ImagePullOptions
+  readonly #mended = new Set<string>()
 
   constructor(request: Buffer, caller: Caller, version: CriVersion, options: ImagePullOptions) {
     this.auth = requestedAuth(request)
@@ -70,13 +97,18 @@ export class ImagePull {
    * What the reference was resolved to, from one place that has it, named by what was asked.
    *
    * @returns the runtime's answer, with its own ID of the image
-   * @throws as ImageNames.withClaim
+   * @param wanted the names that it gets
+   * @throws as ImageNames.withClaim; ResolveError DEADLINE_EXCEEDED when it makes no progress
    */
-  async from(candidate: Candidate, reference: Reference, resolution: Resolution): Promise<Buffer> {
+  async from(
+    candidate: Candidate,
+    reference: Reference,
+    image: Pulled,
+    wanted = wantedNames(reference, image.digest),
+  ): Promise<Buffer> {
     const { names, resolver } = this.#options
     const { signal } = this.#caller
-    const pullNames = this.#pullNames(candidate, reference, resolution)
-    const wanted = wantedNames(reference, resolution.digest)
+    const pullNames = this.#pullNames(candidate, reference, image.digest)
     const request = authorize(
       withImage(this.#request, pullNames[0]),
       candidate,
@@ -87,7 +119,7 @@ export class ImagePull {
     const claimed = pullNames.reduce(
       (claiming, name) => () => names.withClaim(name, claiming, wanted, { signal }),
       async () => {
-        response = await this.#send(request)
+        response = await this.#watched(request, candidate, image)
         return pulledImage(response)
       },
     )
@@ -99,7 +131,7 @@ export class ImagePull {
   #pullNames(
     candidate: Candidate,
     { tag, digest: pinned }: Reference,
-    { digest }: Resolution,
+    digest: string,
   ): readonly [string, ...string[]] {
     const { pullName } = candidate
     const byDigest = `${pullName}@${digest}`
@@ -109,8 +141,49 @@ export class ImagePull {
     return isExact || needsConsent(candidate) ? [byDigest] : [`${pullName}:${tag}`, byDigest]
   }
 
-  async #send(request: Uint8Array): Promise<Buffer> {
-    const { metadata, deadline, signal } = this.#caller
+  async #watched(request: Uint8Array, { registry }: Candidate, image: Pulled): Promise<Buffer> {
+    const { clock, content, timeoutMs } = this.#options
+    if (content === undefined) return this.#send(request)
+    const limitMs = Math.max(timeoutMs, SHORTEST_SILENCE_MS)
+    const watch = watchPull({ content, image, registry, limitMs, clock })
+    try {
+      return await this.#send(request, AbortSignal.any([this.#caller.signal, watch.signal]))
+    } finally {
+      watch.stop()
+    }
+  }
+
+  /** A download that was spoiled once is discarded, and this request made again, once for each. */
+  async #send(request: Uint8Array, signal = this.#caller.signal): Promise<Buffer> {
+    for (;;) {
+      try {
+        return await this.#sendOnce(request, signal)
+      } catch (thrown) {
+        const ref = spoiledDownload(thrown)
+        if (ref === undefined || signal.aborted || !(await this.#discarded(ref))) throw thrown
+        // Bytes that are wrong again are this registry's: the next one begins without them.
+        if (this.#mended.has(ref) || this.#mended.size >= MAX_MENDED) throw thrown
+        this.#mended.add(ref)
+      }
+    }
+  }
+
+  async #discarded(ref: string): Promise<boolean> {
+    const { content, log } = this.#options
+    if (content === undefined) return false
+    try {
+      const isDiscarded = await content.discard(ref)
+      const what = isDiscarded ? 'discarded' : 'could not discard, as it is in use,'
+      log.warn({ ref }, `${what} a download of the runtime with wrong bytes`)
+      return isDiscarded
+    } catch (err) {
+      log.warn({ err, ref }, 'could not discard a download of the runtime with wrong bytes')
+      return false
+    }
+  }
+
+  async #sendOnce(request: Uint8Array, signal: AbortSignal): Promise<Buffer> {
+    const { metadata, deadline } = this.#caller
     const options: PullOptions = {
       version: this.#version,
       metadata,

@@ -1,6 +1,7 @@
 import { type Attempt, ResolveError, toResolveError } from '../errors.ts'
 import { isImageId, parseReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
+import { isPullable, needsConsent } from '../resolver/candidates.ts'
 import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
 import { isOutOfReach, UnresolvedError } from '../resolver/unresolved.ts'
 import type { RuntimeError } from '../runtime/call.ts'
@@ -8,9 +9,10 @@ import { isRuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { adopt } from './adopt.ts'
+import { explainedFailure, type Saying, sayings } from './explained-failure.ts'
 import { type AuthConfig, pullResponse, requestedImage } from './image-messages.ts'
-import { ImagePull, type ImagePullOptions, type PullingRuntime } from './image-pull.ts'
-import { canonicalName } from './names.ts'
+import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } from './image-pull.ts'
+import { canonicalName, wantedNames } from './names.ts'
 import { PullFailures } from './pull-failures.ts'
 import type { Caller } from './unary.ts'
 
@@ -50,6 +52,18 @@ const UNFIT: ReadonlySet<Attempt['outcome']> = new Set([
 /** Who gives up sooner does so for a reason of his own. */
 const PATIENCE_MS = 30_000
 
+const SCHEMA_1 = /docker\.distribution\.manifest\.v1\+/
+
+/** One pull on its way through the places. */
+interface Work {
+  readonly pull: ImagePull
+  readonly reference: Reference
+  readonly candidates: readonly Candidate[]
+  /** What registries said so far. */
+  readonly said: Saying[]
+  readonly signal: AbortSignal
+}
+
 /** PullImage and RemoveImage, as kubelet calls them; messages stay bytes. */
 export class ImageService {
   readonly #options: ImageServiceOptions
@@ -65,8 +79,8 @@ export class ImageService {
   /**
    * Pulls exactly what the reference names now, from the best registry that has it, and names it by
    * what was asked. When nothing is configured for the reference, or all else failed, the request
-   * goes to the runtime as it came, and its error back untouched; unless `mirrorsOnly` forbids its
-   * origin, where the runtime would go.
+   * goes to the runtime as it came, and its error back, with what registries said behind its own text;
+   * unless `mirrorsOnly` forbids its origin, where the runtime would go.
    *
    * @param passOn called when the request goes to the runtime as it came
    */
@@ -86,17 +100,29 @@ export class ImageService {
     const credentials = this.#options.credentialsFor(pull.auth, reference.domain)
     const candidates = this.#options.resolver.candidates(reference, credentials)
     const confined = !candidates.some(({ origin }) => origin)
+    const said: Saying[] = []
+    const explained = (failure: unknown): unknown =>
+      caller.signal.aborted ? failure : explainedFailure(failure, canonicalName(reference), said)
     const giveUp = (failure: unknown): Promise<Buffer> =>
-      confined ? Promise.reject(failure) : passthrough()
+      (confined ? Promise.reject(failure) : passthrough()).catch((thrown: unknown) => {
+        throw explained(thrown)
+      })
     if (!confined && !candidates.some(({ configured }) => configured)) return passthrough()
     if (!(await this.#options.names.available())) return giveUp(cannotName(reference))
-    const found = await this.#resolve(reference, credentials, caller.signal)
-    if (found instanceof ResolveError) {
-      if (!isOutOfReach(found)) return giveUp(found)
-      return (await this.#adopt(reference, candidates, caller.signal)) ?? giveUp(found)
+    const answer = await this.#resolve(reference, credentials, caller.signal)
+    said.push(...sayings(answer.attempts))
+    const work = { pull, reference, candidates, said, signal: caller.signal }
+    if (answer instanceof ResolveError || answer.source === 'stale') {
+      const failure = answer instanceof ResolveError ? answer : noAnswer(answer)
+      const pulled = await this.#fromFound(work, failure)
+      if (pulled !== undefined) return pulled
+      const isRefused = answer === failure && this.#options.onResolveError() === 'reject'
+      if (isRefused) throw explained(failure)
+      const adopted = isOutOfReach(failure) ? await this.#adopt(work) : undefined
+      return adopted ?? giveUp(failure)
     }
     try {
-      return await this.#fromBest(pull, reference, fit(candidates, found), found, caller.signal)
+      return await this.#fromBest(work, fit(candidates, answer), answer)
     } catch (failure) {
       if (caller.signal.aborted) throw failure
       return giveUp(failure)
@@ -126,37 +152,65 @@ export class ImageService {
     credentials: Credentials | undefined,
     signal: AbortSignal,
   ): Promise<Resolution | ResolveError> {
-    const { log, onResolveError, resolver } = this.#options
+    const { clock, log, onResolveError, resolver, timeoutMs } = this.#options
     const image = canonicalName(reference)
+    const limit = new AbortController()
+    const cancel = clock.after(timeoutMs, () => {
+      const message = `${image}: resolving took longer than ${timeoutMs / 1_000} s (timeout)`
+      limit.abort(new ResolveError('DEADLINE_EXCEEDED', message))
+    })
     try {
       const resolution = await resolver.resolve(reference, {
         refresh: true,
         urgent: true,
         ...(credentials === undefined ? {} : { credentials }),
-        signal,
+        signal: AbortSignal.any([signal, limit.signal]),
       })
+      const { attempts, source } = resolution
       // From here nobody can pull either; what the runtime makes of it is the better answer.
-      if (resolution.source !== 'stale') return resolution
-      const { attempts } = resolution
-      log.warn({ image, attempts }, 'no registry answers; passing the pull on')
-      const cause = new ResolveError('UNAVAILABLE', `${image}: no registry answers`, { attempts })
-      return new UnresolvedError(resolution.candidates ?? [], { cause })
+      if (source === 'stale')
+        log.warn({ image, attempts }, 'no registry answers; passing the pull on')
+      return resolution
     } catch (thrown) {
       const error = toResolveError(thrown)
-      if (signal.aborted || onResolveError() === 'reject') throw error
+      if (signal.aborted) throw error
       const { code, attempts } = error
-      log.warn({ image, code, attempts }, 'could not resolve; passing the pull on')
+      if (onResolveError() === 'passthrough') {
+        log.warn({ image, code, attempts }, 'could not resolve; passing the pull on')
+      }
       return error
+    } finally {
+      cancel()
+    }
+  }
+
+  /** What is no image to us may be one to the runtime: it is told the digest, and judges by itself. */
+  async #fromFound(work: Work, { found }: ResolveError): Promise<Buffer | undefined> {
+    const { candidates, reference, signal } = work
+    const places = candidates.filter(
+      (each) =>
+        each.registry === found?.registry &&
+        isPullable(each) &&
+        // The origin consents to a digest, which it may not have been asked for here.
+        (!needsConsent(each) || reference.digest === found?.digest),
+    )
+    if (found === undefined || places.length === 0) return undefined
+    // The runtime makes a manifest of another digest of schema 1.
+    const named = SCHEMA_1.test(found.mediaType) ? undefined : found.digest
+    try {
+      return await this.#fromBest(work, places, found, wantedNames(reference, named))
+    } catch (failure) {
+      if (signal.aborted) throw failure
+      return undefined
     }
   }
 
   /** @throws what the last place said; ResolveError UNAVAILABLE where there is none */
   async #fromBest(
-    pull: ImagePull,
-    reference: Reference,
+    { pull, reference, said, signal }: Work,
     places: readonly Candidate[],
-    found: Resolution,
-    signal: AbortSignal,
+    found: Pulled,
+    wanted?: readonly string[],
   ): Promise<Buffer> {
     const { log } = this.#options
     const image = canonicalName(reference)
@@ -167,7 +221,7 @@ export class ImageService {
       const what = { image, registry, digest }
       const startedAt = this.#now()
       try {
-        const pulled = await pull.from(place, reference, found)
+        const pulled = await pull.from(place, reference, found, wanted)
         this.#failures.succeeded(registry, digest)
         log.info(what, 'pulled')
         return pulled
@@ -176,17 +230,15 @@ export class ImageService {
         if (!isImpatient) this.#failures.failed(registry, digest)
         if (signal.aborted) throw thrown
         log.warn({ ...what, reason: reason(thrown) }, 'could not pull; trying the next')
+        // Of the origin the runtime says the same in its own words, at the beginning.
+        if (!place.origin) said.push({ registry, text: `the pull failed: ${reason(thrown)}` })
         failure = thrown
       }
     }
     throw failure
   }
 
-  async #adopt(
-    reference: Reference,
-    candidates: readonly Candidate[],
-    signal: AbortSignal,
-  ): Promise<Buffer | undefined> {
+  async #adopt({ candidates, reference, signal }: Work): Promise<Buffer | undefined> {
     const { log, names, runtime } = this.#options
     const image = canonicalName(reference)
     try {
@@ -222,6 +274,12 @@ function fit(candidates: readonly Candidate[], resolution: Resolution): readonly
   return resolution.references
     .filter(({ kind, registry }) => kind === 'digest' && !unfit.has(registry))
     .flatMap(({ registry }) => candidates.filter((candidate) => candidate.registry === registry))
+}
+
+function noAnswer({ attempts, candidates = [], reference }: Resolution): ResolveError {
+  const message = `${reference}: no registry answers`
+  const cause = new ResolveError('UNAVAILABLE', message, { attempts })
+  return new UnresolvedError(candidates, { cause })
 }
 
 function cannotName(reference: Reference): ResolveError {

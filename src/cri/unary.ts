@@ -22,8 +22,8 @@ export interface Caller {
 }
 
 export interface UnaryOptions {
-  /** For callers that bring no deadline. */
-  readonly limitMs: number
+  /** For callers that bring no deadline; absent: these decide for themselves. */
+  readonly limitMs?: number
   readonly log: Pick<Logger, 'error'>
 }
 
@@ -49,17 +49,18 @@ export function unary<Request, Response>(
 
 function callerOf<Request, Response>(
   call: ServerUnaryCall<Request, Response>,
-  limitMs: number,
+  limitMs: number | undefined,
 ): { readonly caller: Caller; readonly done: () => void } {
   const controller = new AbortController()
   call.on('cancelled', () => controller.abort())
   const set = call.getDeadline()
   const at = set instanceof Date ? set.getTime() : set
-  const limit = Number.isFinite(at)
-    ? undefined
-    : setTimeout(() => {
-        controller.abort(new DOMException(`no answer within ${limitMs} ms`, 'TimeoutError'))
-      }, limitMs)
+  const limit =
+    limitMs === undefined || Number.isFinite(at)
+      ? undefined
+      : setTimeout(() => {
+          controller.abort(new DOMException(`no answer within ${limitMs} ms`, 'TimeoutError'))
+        }, limitMs)
   const metadata = call.metadata.clone()
   // grpc-js puts its own there; two would arrive as one that nobody can read.
   metadata.remove('user-agent')

@@ -44,7 +44,7 @@ export async function isComplete(
  * @returns undefined: the manifest is not there, or not yet
  */
 export async function imageBlobs(
-  content: ContentStore,
+  content: Pick<ContentStore, 'read'>,
   target: string,
   imageId: string,
 ): Promise<ImageBlobs | undefined> {

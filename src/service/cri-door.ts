@@ -42,6 +42,7 @@ export async function openCriDoor({ config, core, fd, logger }: CriDoorOptions):
     runtime: runtime.cri,
     names: runtime.names,
     aliases: runtime.aliases,
+    content: runtime.content,
     byDigest: () => config().pull.byDigest,
     onResolveError: () => config().onResolveError,
     timeoutMs,

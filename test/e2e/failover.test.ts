@@ -105,7 +105,7 @@ test('when everything is down', async (t) => {
   const image = `${node.registry.host}/team/app:1`
   await node.registry.stop()
 
-  await t.test("the runtime's own error comes back, code and text", async () => {
+  await t.test("the runtime's own error comes back, its code, and its text first", async () => {
     await fresh(node)
     await node.first.refuse()
     await node.second.refuse()
@@ -116,7 +116,7 @@ test('when everything is down', async (t) => {
     await node.first.accept()
     await node.second.accept()
     assert.equal(ours.code, direct.code)
-    assert.equal(ours.details, direct.details)
+    assert.ok(ours.details.startsWith(`${direct.details}; image-resolver: `), ours.details)
     assert.match(ours.details, /failed to pull and unpack image "127\.0\.0\.1:\d+\/team\/app:1"/)
   })
 

@@ -32,6 +32,8 @@ export type ProxyAction =
   | { readonly kind: 'cut' }
   /** The registry's answer with another body, all its headers but the length as they were. */
   | { readonly kind: 'tamper'; readonly body: (body: Buffer) => Buffer }
+  /** The registry's answer in so many pieces, each when the promise resolves that is made for it. */
+  | { readonly kind: 'drip'; readonly pieces: number; readonly piece: () => Promise<unknown> }
 
 export interface RegistryProxy {
   /** `127.0.0.1:port`, the same through refuse() and accept(). */
@@ -117,7 +119,22 @@ function act(
       pass(target, incoming, outgoing, undefined)
       return
     case 'tamper':
-      pass(target, incoming, outgoing, action.body)
+      pass(target, incoming, outgoing, async (body, head) => {
+        const changed = action.body(body)
+        head(changed.length)
+        outgoing.end(changed)
+      })
+      return
+    case 'drip':
+      pass(target, incoming, outgoing, async (body, head) => {
+        head(body.length)
+        const size = Math.ceil(body.length / action.pieces)
+        for (let at = 0; at < body.length && !outgoing.destroyed; at += size) {
+          await action.piece()
+          outgoing.write(body.subarray(at, at + size))
+        }
+        outgoing.end()
+      })
   }
 }
 
@@ -126,11 +143,11 @@ function pass(
   target: string,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  tamper: ((body: Buffer) => Buffer) | undefined,
+  send: ((body: Buffer, head: (length: number) => void) => Promise<void>) | undefined,
 ): void {
   const { method, headers } = incoming
   const upstream = forward(new URL(incoming.url ?? '', target), { method, headers }, (answer) => {
-    if (tamper === undefined) {
+    if (send === undefined) {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
       answer.pipe(outgoing)
       return
@@ -138,10 +155,10 @@ function pass(
     const parts: Buffer[] = []
     answer.on('data', (part: Buffer) => parts.push(part))
     answer.on('end', () => {
-      const body = tamper(Buffer.concat(parts))
-      const { 'content-length': _, ...others } = answer.headers
-      outgoing.writeHead(answer.statusCode ?? 502, { ...others, 'content-length': body.length })
-      outgoing.end(body)
+      void send(Buffer.concat(parts), (length) => {
+        const { 'content-length': _, ...others } = answer.headers
+        outgoing.writeHead(answer.statusCode ?? 502, { ...others, 'content-length': length })
+      })
     })
   })
   upstream.on('error', () => outgoing.destroy())

@@ -13,10 +13,13 @@ import type { Caller } from '../../../src/cri/unary.ts'
 import { withString } from '../../../src/cri/wire.ts'
 import { type Attempt, ResolveError } from '../../../src/errors.ts'
 import { fromAuthConfig } from '../../../src/registry/auth-config.ts'
+import { type Clock, systemClock } from '../../../src/resolver/clock.ts'
 import { rankReferences } from '../../../src/resolver/ranking.ts'
 import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
+import type { ContentStore } from '../../../src/runtime/content.ts'
 import type { ImageNames } from '../../../src/runtime/types.ts'
 import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 import { candidate, digestOf, entry, identity } from '../../support/resolver.ts'
 
 const own = { kind: 'basic', username: 'm1', password: 'own' } as const
@@ -76,7 +79,24 @@ class Scene {
   readonly controller = new AbortController()
   nowMs = 0
   rawAnswer: Buffer | undefined
+  /** Ends with a pull that never ends by itself, when that is cancelled. */
+  hanging: (image: string, signal: AbortSignal | undefined) => Promise<void> = async () => {}
   duringPull: (image: string) => void = () => {}
+  /** Refs of the runtime's downloads that were discarded; false: another writer holds them. */
+  readonly discarded: string[] = []
+  mayDiscard = true
+  readonly content: ContentStore = {
+    info: async () => undefined,
+    read: async () => undefined,
+    ingests: async () => [],
+    hasSnapshot: async () => false,
+    discard: async (ref) => {
+      this.discarded.push(ref)
+      return this.mayDiscard
+    },
+  }
+  clock: Clock = systemClock
+  duringResolve: (signal: AbortSignal | undefined) => Promise<void> = async () => {}
 
   readonly #names: ImageNames = {
     available: async () => this.namesOffered,
@@ -95,6 +115,7 @@ class Scene {
     credentials: async (asked) => asked.credentials,
     resolve: async (reference, options) => {
       this.resolved.push(options)
+      await this.duringResolve(options.signal)
       if (this.resolveError !== undefined) throw this.resolveError
       const { attempts } = this
       return {
@@ -134,10 +155,11 @@ class Scene {
             pinned: false,
           }
         },
-        pullImage: async (request) => {
+        pullImage: async (request, { signal }) => {
           const image = requestedImage(request)
           this.pulled.push({ image, request: Buffer.from(request) })
           this.duringPull(image)
+          await this.hanging(image, signal)
           const error = this.pullErrors.get(image)
           if (error !== undefined) throw error
           const response =
@@ -153,6 +175,9 @@ class Scene {
       onResolveError: () => this.onResolveError,
       byDigest: () => this.byDigest,
       log: silentLogger(),
+      timeoutMs: 900_000,
+      clock: this.clock,
+      content: this.content,
       now: () => this.nowMs,
     })
   }
@@ -164,6 +189,13 @@ class Scene {
   get images(): string[] {
     return this.pulled.map(({ image }) => image)
   }
+}
+
+function failureOf(pull: Promise<unknown>): Promise<ServiceError> {
+  return pull.then(
+    () => assert.fail('the pull succeeded'),
+    (thrown: unknown) => thrown as ServiceError,
+  )
 }
 
 function requestFor(image: string): Uint8Array {
@@ -183,9 +215,8 @@ test('the exact digest is pulled from the best registry and named by what was as
     },
   ])
   assert.match(response.toString(), /id of m1:5000/)
-  assert.deepEqual(scene.resolved, [
-    { refresh: true, urgent: true, signal: scene.controller.signal },
-  ])
+  const [{ signal: _, ...options }] = scene.resolved as [{ signal: AbortSignal }]
+  assert.deepEqual(options, { refresh: true, urgent: true })
 })
 
 test('where a pull failed, the next one of that image goes last', async () => {
@@ -257,7 +288,7 @@ test("the pod's credentials go to the origin alone, a mirror gets its own or non
   )
 })
 
-test('candidates are tried in their order, last the request as it came, and its error comes back', async () => {
+test('candidates are tried in their order, last the request as it came, and its error comes first', async () => {
   const scene = new Scene()
   const last = runtimeError('RegistryUnavailable: the last word')
   for (const { pullName } of [M1, M2, ORIGIN]) {
@@ -266,8 +297,15 @@ test('candidates are tried in their order, last the request as it came, and its 
   scene.pullErrors.set('nginx', last)
   const request = requestFor('nginx')
 
-  await assert.rejects(scene.pull(request), last)
+  const failure = await failureOf(scene.pull(request))
 
+  assert.equal(failure.code, last.code)
+  assert.equal(
+    failure.details,
+    'RegistryUnavailable: the last word; image-resolver: m1:5000: the pull failed: no; ' +
+      'm2:5000: the pull failed: no; ' +
+      'see: image-resolver resolve --explain docker.io/library/nginx:latest',
+  )
   assert.deepEqual(scene.images, [
     `m1:5000/library/nginx@${D}`,
     `m2:5000/library/nginx@${D}`,
@@ -548,7 +586,9 @@ test('where `mirrorsOnly` rules out the origin, a pull that fails everywhere is 
     scene.pullErrors.set(`${pullName}@${D}`, runtimeError(`${pullName} is broken`))
   }
 
-  await assert.rejects(scene.pull(), { details: 'm2:5000/library/nginx is broken' })
+  await assert.rejects(scene.pull(), {
+    details: /^m2:5000\/library\/nginx is broken; image-resolver: m1:5000: the pull failed: /,
+  })
 
   assert.deepEqual(scene.images, [`m1:5000/library/nginx@${D}`, `m2:5000/library/nginx@${D}`])
 })
@@ -597,4 +637,157 @@ test('what is shown at a registry is asked of the resolver, for that candidate',
   await scene.pull()
 
   assert.deepEqual(requestedAuth(scene.pulled[0]?.request ?? Buffer.alloc(0))?.password, 'own')
+})
+
+const SPOILED = `layer-${digestOf('layer')}`
+const spoiled = runtimeError(
+  `failed to copy: failed commit on ref "${SPOILED}": unexpected commit digest sha256:1, expected sha256:2: failed precondition`,
+  status.FAILED_PRECONDITION,
+)
+
+test('a download that was spoiled once is discarded, and the same pull made again', async () => {
+  for (const [place, image] of [
+    [[M1, ORIGIN], `${M1.pullName}@${D}`],
+    [[ORIGIN], 'nginx'],
+  ] as const) {
+    const scene = new Scene()
+    scene.candidates = place
+    scene.pullErrors.set(image, spoiled)
+    scene.duringPull = () => {
+      if (scene.discarded.length > 0) scene.pullErrors.clear()
+    }
+
+    await scene.pull()
+
+    assert.deepEqual(scene.discarded, [SPOILED])
+    assert.deepEqual(scene.images, [image, image])
+  }
+})
+
+test('a registry that sends wrong bytes again is left, and the next begins without them', async () => {
+  const scene = new Scene()
+  scene.pullErrors.set(`${M1.pullName}@${D}`, spoiled)
+
+  await scene.pull()
+
+  const m1 = `${M1.pullName}@${D}`
+  assert.deepEqual(scene.images, [m1, m1, `${M2.pullName}@${D}`])
+  assert.deepEqual(scene.discarded, [SPOILED, SPOILED])
+})
+
+test('a download that is in use is left alone, and so is what failed for another reason', async () => {
+  const scene = new Scene()
+  scene.candidates = [ORIGIN]
+  scene.mayDiscard = false
+  scene.pullErrors.set('nginx', spoiled)
+  await assert.rejects(scene.pull(), spoiled)
+  for (const details of [
+    `failed commit on ref "${SPOILED}": no space left on device`,
+    'unexpected commit digest, on no ref',
+    'failed commit on ref "../../x": unexpected commit digest',
+  ]) {
+    scene.pullErrors.set('nginx', runtimeError(details))
+    await assert.rejects(scene.pull(), { details })
+  }
+
+  assert.deepEqual(scene.discarded, [SPOILED])
+  assert.deepEqual(scene.images, ['nginx', 'nginx', 'nginx', 'nginx'])
+})
+
+test('a pull without progress is ended at that place, and goes on at the next', async () => {
+  const scene = new Scene()
+  const clock = new FakeClock()
+  scene.clock = clock
+  scene.hanging = async (image, signal) => {
+    if (!image.startsWith(M1.pullName)) return
+    await new Promise((_, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason))
+    })
+  }
+
+  const pull = scene.pull()
+  await clock.advance(899_000)
+  const before = [...scene.images]
+  await clock.advance(30_000)
+  await pull
+
+  assert.deepEqual(before, [`${M1.pullName}@${D}`])
+  assert.deepEqual(scene.images, [`${M1.pullName}@${D}`, `${M2.pullName}@${D}`])
+  assert.equal(clock.pendingTimers, 0)
+})
+
+test('resolving has the time of the setting, then the request goes on as it came', async () => {
+  const scene = new Scene()
+  const clock = new FakeClock()
+  scene.clock = clock
+  scene.duringResolve = (signal) =>
+    new Promise((_, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason))
+    })
+
+  const pull = scene.pull()
+  await clock.advance(900_000)
+  await pull
+
+  assert.deepEqual(scene.images, ['nginx'])
+})
+
+test('what is no image to us is asked of the registry that has it, by digest, before the origin', async () => {
+  const found = { digest: D, mediaType: 'application/vnd.oci.image.manifest.v1+json', size: 7 }
+  for (const onResolveError of ['passthrough', 'reject'] as const) {
+    const scene = new Scene()
+    scene.onResolveError = onResolveError
+    scene.resolveError = new ResolveError('NOT_AN_IMAGE', 'an artifact', {
+      attempts: unresolved('not_found', 'unsupported').attempts,
+      found: { ...found, registry: M2.registry },
+    })
+
+    await scene.pull()
+
+    assert.deepEqual(scene.images, [`${M2.pullName}@${D}`])
+    assert.deepEqual(scene.claimed[0]?.wanted, [
+      'docker.io/library/nginx:latest',
+      `docker.io/library/nginx@${D}`,
+    ])
+  }
+})
+
+test('what the runtime cannot pull there either goes on as it came, and the error says what was there', async () => {
+  const scene = new Scene()
+  scene.resolveError = new ResolveError('NOT_AN_IMAGE', 'an artifact', {
+    attempts: [
+      {
+        registry: M1.registry,
+        step: 'manifest',
+        outcome: 'unsupported',
+        ms: 1,
+        message: 'a chart',
+      },
+    ],
+    found: {
+      digest: D,
+      mediaType: 'application/vnd.docker.distribution.manifest.v1+prettyjws',
+      size: 7,
+      registry: M1.registry,
+    },
+  })
+  scene.pullErrors.set(`${M1.pullName}@${D}`, runtimeError('no unpacker'))
+  scene.pullErrors.set('nginx', runtimeError('no such host'))
+
+  const { details } = await failureOf(scene.pull())
+
+  assert.deepEqual(scene.images, [`${M1.pullName}@${D}`, 'nginx'])
+  assert.match(details, /^no such host; image-resolver: m1:5000: a chart; .*no unpacker; see: /)
+})
+
+test('a registry that may not be pulled from is not asked for what is no image to us', async () => {
+  const scene = new Scene()
+  scene.candidates = [candidate('m1:5000', { entry: entry('m1', { capabilities: ['resolve'] }) })]
+  scene.resolveError = new ResolveError('NOT_AN_IMAGE', 'an artifact', {
+    found: { digest: D, mediaType: 'x', size: 7, registry: 'm1:5000' },
+  })
+
+  await assert.rejects(scene.pull(), { code: 'NOT_AN_IMAGE' })
+
+  assert.deepEqual(scene.images, [])
 })
