@@ -173,8 +173,8 @@ export class ImagePull {
     if (content === undefined) return false
     try {
       const isDiscarded = await content.discard(ref)
-      const what = isDiscarded ? 'discarded' : 'could not discard, as it is in use,'
-      log.warn({ ref }, `${what} a download of the runtime with wrong bytes`)
+      if (isDiscarded) log.warn({ ref }, 'discarded a download of the runtime with wrong bytes')
+      else log.warn({ ref }, 'a download of the runtime with wrong bytes is in use, and left alone')
       return isDiscarded
     } catch (err) {
       log.warn({ err, ref }, 'could not discard a download of the runtime with wrong bytes')

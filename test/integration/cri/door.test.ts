@@ -136,16 +136,29 @@ test("a caller's deadline reaches the runtime, and without one there is none", a
   assert.equal(unlimited?.headers['grpc-timeout'], undefined)
 })
 
-test('a pull without a deadline ends at the limit of the configuration, also in the runtime', async (t) => {
+test('a call without a deadline ends at the limit of the configuration, also in the runtime; a pull does not', async (t) => {
   const { runtime, client } = await openDoor(t, 100)
-  runtime.handle(PULL, () => {})
+  const nginx = Buffer.from(withImage(new Uint8Array(), 'nginx'))
+  let answerPull = (): void => {}
+  const pulling = new Promise<void>((resolve) => {
+    runtime.handle(PULL, ({ stream }) => {
+      answerPull = () => respond(stream, [Buffer.from(withString(new Uint8Array(), 1, 'id'))])
+      resolve()
+    })
+  })
+  runtime.handle(STATUS, () => {})
+  const pull = client.call(PULL, [nginx])
+  await pulling
 
-  const answer = await client.call(PULL, [Buffer.from(withImage(new Uint8Array(), 'nginx'))])
+  const removal = await client.call(REMOVE, [nginx])
+  runtime.handle(STATUS, ({ stream }) => respond(stream, [Buffer.alloc(0)]))
+  answerPull()
 
-  assert.equal(answer.code, 4)
-  assert.match(answer.message, /no answer within 100 ms|out of time/)
-  const [call] = runtime.calls.filter(({ path }) => path === PULL)
+  assert.equal(removal.code, 4)
+  assert.match(removal.message, /no answer within 100 ms|out of time/)
+  const [call] = runtime.calls.filter(({ path }) => path === STATUS)
   assert.equal(await call?.closed, 8)
+  assert.equal((await pull).code, 0)
 })
 
 test('an image is removed by the ID that the runtime gives it', async (t) => {
