@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { VERSION } from './cli/help.ts'
+import { VERSION } from '../api/version.ts'
 import { run } from './cli/run.ts'
 
 // A reader that has seen enough (`| head`) is no mistake.

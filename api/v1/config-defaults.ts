@@ -28,6 +28,8 @@ export const CONFIG_DEFAULTS = {
   listen: '127.0.0.1:9430',
   rateLimit: 0,
   mirrorEnabled: false,
+  mirrorBlobs: 96,
+  mirrorBlobsPerClient: 24,
   pullByDigest: true,
   onResolveError: 'passthrough',
 } as const

@@ -165,6 +165,18 @@ export const MirrorFields = {
       default: CONFIG_DEFAULTS.mirrorEnabled,
       description: 'Serve /v2/ to containerd, CRI-O and Docker as a mirror of every registry.',
     },
+    blobs: {
+      type: 'integer',
+      maximum: 256,
+      default: CONFIG_DEFAULTS.mirrorBlobs,
+      description: 'Blobs that /v2/ sends at once, to all clients.',
+    },
+    blobsPerClient: {
+      type: 'integer',
+      maximum: 256,
+      default: CONFIG_DEFAULTS.mirrorBlobsPerClient,
+      description: 'How many of them go to one client.',
+    },
   },
 } as const satisfies ObjectSchema
 

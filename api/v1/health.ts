@@ -32,7 +32,7 @@ export const ReadyResponse = {
         type: 'object',
         required: ['door', 'open'],
         properties: {
-          door: { type: 'string', examples: ['shim'] },
+          door: { type: 'string', examples: ['cri'] },
           open: { type: 'boolean' },
           reason: {
             type: 'string',

@@ -9,12 +9,15 @@ export const RegistryStatus = {
   required: [
     'name',
     'address',
+    'path',
     'priority',
     'offline',
+    'upstreams',
     'trusted',
     'capabilities',
     'credentials',
     'healthy',
+    'use',
     'state',
     'latencyMs',
     'retryAt',
@@ -24,12 +27,18 @@ export const RegistryStatus = {
   properties: {
     name: { type: 'string', examples: ['harbor.corp/proxy-docker'] },
     address: { type: 'string', examples: ['https://harbor.corp/proxy-docker'] },
+    path: {
+      type: 'string',
+      description: 'Below which its repositories are: the end of `address`; empty: all of it.',
+      examples: ['proxy-docker'],
+    },
     priority: { type: 'integer', description: '0 to 10000; higher is asked first.' },
     offline: { type: 'boolean', description: 'The one of `address:`; it wins ties.' },
     upstreams: {
       type: 'array',
       items: { type: 'string' },
-      description: 'Whose images it serves. Absent: a private registry serves every domain.',
+      description:
+        'Whose images it serves: as configured, else its own domain of a well-known public registry, `*` of a private one.',
     },
     trusted: { type: 'boolean' },
     capabilities: { type: 'array', items: { type: 'string', enum: ['resolve', 'pull'] } },
@@ -37,6 +46,11 @@ export const RegistryStatus = {
     healthy: {
       type: 'boolean',
       description: 'It is in use; false while it fails, is on probation, or asked for a pause.',
+    },
+    use: {
+      type: 'string',
+      enum: ['in use', 'left alone', 'on trial', 'paused'],
+      description: '`state` in words.',
     },
     state: {
       type: 'string',

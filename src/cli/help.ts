@@ -18,8 +18,6 @@ import {
 } from './help-registry.ts'
 import { CONFIG_CHECK, CONFIG_GROUP, PARSE, SERVE } from './help-setup.ts'
 
-export const VERSION = '0.1.0'
-
 const GENERAL = `image-resolver: which image is this reference, exactly, and where can it be pulled from?
 
 Usage:

@@ -18,6 +18,8 @@ const READ_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
   'http.tls': ({ http }) => http.tls,
   'http.rateLimit': ({ http }) => http.rateLimit,
   'mirror.enabled': ({ mirror }) => mirror.enabled,
+  'mirror.blobs': ({ mirror }) => mirror.blobs,
+  'mirror.blobsPerClient': ({ mirror }) => mirror.blobsPerClient,
 }
 
 /**

@@ -61,7 +61,7 @@ export interface Config {
   /** The sandbox image of a portoshim.yaml, resolved at the start and kept warm. */
   readonly pauseImage: string | undefined
   readonly http: HttpConfig
-  readonly mirror: { readonly enabled: boolean }
+  readonly mirror: MirrorConfig
   readonly pull: {
     /** false: the mirror's tag is pulled, for runtimes that need it. */
     readonly byDigest: boolean
@@ -95,6 +95,15 @@ export interface ProxyConfig {
   readonly http: string | undefined
   readonly https: string | undefined
   readonly no: string | undefined
+}
+
+/** `/v2/`. */
+export interface MirrorConfig {
+  readonly enabled: boolean
+  /** Blobs under way at once, 1 to 256. */
+  readonly blobs: number
+  /** Of these to one client, 1 to 256. */
+  readonly blobsPerClient: number
 }
 
 export interface HttpConfig {

@@ -6,6 +6,7 @@ import { effectiveCache } from './effective-cache.ts'
 import { effectiveConfigMap } from './effective-config-map.ts'
 import { effectiveHttp } from './effective-http.ts'
 import { effectiveKeychain } from './effective-keychain.ts'
+import { effectiveMirror } from './effective-mirror.ts'
 import { registryEntries } from './entries.ts'
 import type { Findings } from './findings.ts'
 import { type Environment, proxyConfig } from './proxy.ts'
@@ -68,7 +69,7 @@ export function effectiveConfig(
     proxy: proxyConfig(written.proxy, env, findings),
     pauseImage: undefined,
     http: effectiveHttp(written.http ?? {}, findings),
-    mirror: { enabled: written.mirror?.enabled ?? defaults.mirrorEnabled },
+    mirror: effectiveMirror(written.mirror ?? {}, findings),
     pull: { byDigest: written.pull?.byDigest ?? defaults.pullByDigest },
     onResolveError: written.onResolveError ?? defaults.onResolveError,
   }

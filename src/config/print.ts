@@ -49,7 +49,7 @@ export function printConfig(config: Config): string {
     keychain: keychainFields(config.keychain),
     proxy: proxyFields(config.proxy),
     http: httpFields(config.http),
-    mirror: { enabled: config.mirror.enabled },
+    mirror: { ...config.mirror },
     pull: { byDigest: config.pull.byDigest },
     onResolveError: config.onResolveError,
   }

@@ -3,10 +3,11 @@ import type { Server } from 'node:tls'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { ambiguity } from './ambiguity.ts'
 import { answerClientError } from './client-error.ts'
 import { Connections } from './connections.ts'
 import { type Failure, requestFailure, toFailure } from './failure.ts'
-import { Guard } from './guard.ts'
+import { type Access, Guard } from './guard.ts'
 import { noCompilers, readInputs } from './inputs.ts'
 import { KnownRoutes } from './known-routes.ts'
 import { defaultLimits, type Limits, MAX_LOGGED_CHARACTERS } from './limits.ts'
@@ -57,8 +58,9 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const known = new KnownRoutes(app)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    const access = request.routeOptions.config?.access ?? 'read'
+    const access = accessOf(request)
     const failure =
+      ambiguity(request.raw) ??
       (access === 'open' ? undefined : crowdedOut(request.raw, connections)) ??
       guard.refusal(request.raw, access) ??
       (request.is404 ? unknownRoute(request, reply, known) : undefined)
@@ -91,6 +93,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     answers: options.answers,
     now,
     admits: (request) =>
+      ambiguity(request) === undefined &&
       crowdedOut(request, connections) === undefined &&
       guard.refusal(request, 'read') === undefined,
     isStranger: (request) => guard.isStranger(request),
@@ -191,6 +194,11 @@ function serve({ server }: FastifyInstance, connections: Connections, quick: Qui
   connections.serve(server, (request, response) => {
     if (!quick.answer(request, response)) framework(request, response)
   })
+}
+
+function accessOf({ query, routeOptions }: FastifyRequest): Access {
+  const { access = 'read' } = routeOptions.config ?? {}
+  return typeof access === 'function' ? access(query as Record<string, unknown>) : access
 }
 
 function crowdedOut({ socket }: IncomingMessage, connections: Connections): Failure | undefined {

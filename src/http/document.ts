@@ -18,6 +18,7 @@ import {
   ResolveResult,
 } from '../../api/v1/resolve-many.ts'
 import { StatsResponse } from '../../api/v1/stats.ts'
+import { VERSION } from '../../api/version.ts'
 import { noCompilers } from './inputs.ts'
 import { defaultLimits } from './limits.ts'
 import { addRoutes, type RoutesOptions } from './routes.ts'
@@ -72,7 +73,7 @@ async function describe(app: FastifyInstance): Promise<void> {
       openapi: '3.1.0',
       info: {
         title: 'image-resolver',
-        version: '1.0.0',
+        version: VERSION,
         description: 'Which image a reference is, exactly, and where it can be pulled from.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },

@@ -69,6 +69,12 @@ function envelope(
   return { errors: [{ code, message, detail }] }
 }
 
+/** Where the framework's own words do not say what to do. */
+const MESSAGES: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE:
+    'bodies are application/json: send the header `content-type: application/json` (with curl: -H)',
+}
+
 /** Fastify throws errors of its own for what never reaches a handler: validation, bad URLs. */
 function rejectedRequest(thrown: unknown): Failure | undefined {
   if (!(thrown instanceof Error) || thrown instanceof ResolveError) return undefined
@@ -76,7 +82,7 @@ function rejectedRequest(thrown: unknown): Failure | undefined {
   const { code, statusCode, message } = thrown
   if (typeof code !== 'string' || !code.startsWith('FST_')) return undefined
   if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined
-  return requestFailure('REQUEST_INVALID', message, statusCode)
+  return requestFailure('REQUEST_INVALID', MESSAGES[code] ?? message, statusCode)
 }
 
 function retryAfter(error: ResolveError): Record<string, string> {

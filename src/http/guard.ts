@@ -12,14 +12,15 @@ import type { AccessOptions } from './types.ts'
 
 /**
  * What a route lets be done: `open` tells nothing that has to be kept, as health checks, and counts
- * for no limit; `write` changes something; the others `read`.
+ * for no limit; `write` changes something; `node` tells what the runtime has, whose own socket is for
+ * root alone; the others `read`.
  */
-export type Access = 'open' | 'read' | 'write'
+export type Access = 'open' | 'read' | 'node' | 'write'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Default: `read`. */
-    access?: Access
+    /** Default: `read`. A function where the query decides, as the client sent it. */
+    access?: Access | ((query: Readonly<Record<string, unknown>>) => Access)
   }
 }
 
@@ -49,10 +50,10 @@ export class Guard {
     if (access === 'open') return undefined
     const waitMs = this.#limit.isOn ? this.#wait(request) : 0
     if (waitMs > 0) return tooMany(waitMs)
-    const isFree = access === 'read' && this.#where() !== 'network'
+    const isFree = this.#isFree(access)
     const mistake = isFree ? this.#mistake(request) : undefined
     if (isFree && mistake === undefined) return undefined
-    if (!isFree && !this.#token.isConfigured) return closed()
+    if (!isFree && !this.#token.isConfigured) return closed(access)
     if (this.#token.accepts(request.headers.authorization)) return undefined
     return mistake?.(request) ?? unauthorized(request.headers.authorization !== undefined)
   }
@@ -66,6 +67,12 @@ export class Guard {
     if (place === 'socket' || place === 'network') return false
     const { authorization } = request.headers
     return authorization === undefined || !this.#token.accepts(authorization)
+  }
+
+  /** Whether the token is not asked for. Who may use a unix socket, its owner has said. */
+  #isFree(access: Access): boolean {
+    if (access === 'read') return this.#where() !== 'network'
+    return access === 'node' && this.#where() === 'socket'
   }
 
   /** Once for each request: QuickAnswers asks, and where it has no answer the framework does again. */
@@ -105,11 +112,12 @@ function foreign(): Failure {
   )
 }
 
-function closed(): Failure {
+function closed(access: Access): Failure {
+  const what =
+    access === 'node' ? 'what images this node has is told' : 'what changes something is done'
   const how = 'set http.token or http.tokenFile in the configuration to turn this on'
-  return toFailure(
-    new ResolveError('DENIED', `what changes something needs a token, and there is none: ${how}`),
-  )
+  const text = `${what} for the token alone, and there is none: ${how}`
+  return toFailure(new ResolveError('DENIED', text))
 }
 
 function unauthorized(given: boolean): Failure {

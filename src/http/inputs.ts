@@ -31,8 +31,9 @@ export function readInputs(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
     const text = String(body)
-    if (hasTooManyParts(text)) {
-      done(new RequestError('REQUEST_INVALID', `the body has more than ${MAX_PARTS} parts`))
+    const problem = problemOf(text)
+    if (problem !== undefined) {
+      done(new RequestError('REQUEST_INVALID', problem))
       return
     }
     try {
@@ -56,13 +57,32 @@ export function readInputs(app: FastifyInstance): void {
   })
 }
 
-/** Counted wherever they stand: within the text of a reference there are few. */
-function hasTooManyParts(text: string): boolean {
-  const parts = /[,[{]/g
-  let count = 0
-  while (parts.test(text)) {
-    count += 1
-    if (count > MAX_PARTS) return true
+/**
+ * What JSON.parse would not say: too many parts, or a field that is given twice, of which it would take
+ * the last one and another reader the first (RFC 8259, section 4).
+ */
+function problemOf(text: string): string | undefined {
+  const tokens = /"((?:[^"\\]|\\.)*)"(\s*:)?|[,[{}\]]/gs
+  const objects: Set<string>[] = []
+  let parts = 0
+  for (const [token, string, colon] of text.matchAll(tokens)) {
+    if (token === '{' || token === '[') objects.push(new Set())
+    else if (token === '}' || token === ']') objects.pop()
+    if (token === ',' || token === '{' || token === '[') parts += 1
+    if (parts > MAX_PARTS) return `the body has more than ${MAX_PARTS} parts`
+    if (string === undefined || colon === undefined) continue
+    const name = nameOf(string)
+    if (objects.at(-1)?.has(name)) return `the field '${name.slice(0, 64)}' is given twice`
+    objects.at(-1)?.add(name)
   }
-  return false
+  return undefined
+}
+
+/** Two spellings of one name are the same field. */
+function nameOf(string: string): string {
+  try {
+    return JSON.parse(`"${string}"`)
+  } catch {
+    return string
+  }
 }

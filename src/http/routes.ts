@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Batches } from './batches.ts'
 import type { Failure } from './failure.ts'
-import { KeptReadiness } from './kept-readiness.ts'
 import type { Limits } from './limits.ts'
 import { healthRoutes } from './routes/health.ts'
 import { imagesRoutes } from './routes/images.ts'
@@ -59,6 +58,6 @@ export function addRoutes(
   }
   if (registries !== undefined) registriesRoutes(app, { registries, timeoutMs })
   if (self !== undefined) selfRoutes(app, self)
-  healthRoutes(app, new KeptReadiness(readiness, now))
+  healthRoutes(app, readiness)
   documentRoute(app, document)
 }

@@ -22,8 +22,13 @@ export interface Route {
 
 type Options = Required<ConnectionOptions>
 
-/** Per host. A thousand callers do not make a thousand connections. */
-const MAX_CONNECTIONS = 32
+/**
+ * Per host: the 16 questions of Visits, their token services, and as many blobs as `mirror.blobs` can
+ * allow, which stay for long. A thousand callers do not make a thousand connections.
+ */
+const MAX_CONNECTIONS = 288
+/** Of these that are kept for the next question. */
+const MAX_IDLE = 32
 /** Of one that nobody uses: less than the 5 s after which the most impatient servers close it. */
 const IDLE_MS = 4_000
 /** A certificate that is renewed makes a new one; the old ones go. */
@@ -93,7 +98,7 @@ function keeping(lookup: LookupFunction | undefined) {
   return {
     keepAlive: true,
     maxSockets: MAX_CONNECTIONS,
-    maxFreeSockets: MAX_CONNECTIONS,
+    maxFreeSockets: MAX_IDLE,
     timeout: IDLE_MS,
     // Node gives up on an address after 250 ms by default, too early for a slow line.
     autoSelectFamilyAttemptTimeout: 1_000,

@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts'
+import type { Config, MirrorConfig } from '../config/config.ts'
 import type { Readiness } from '../http/types.ts'
 import type { ManifestRequest } from '../registry/client.ts'
 import type { ContentRequest } from '../registry/content.ts'
@@ -42,7 +42,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> 
       return servers.find(({ door, open }) => door === 'cri' && !open)?.reason
     },
   })
-  const mirrorRoutes = mirror.enabled ? await openMirror(core, logger) : undefined
+  const mirrorRoutes = mirror.enabled ? await openMirror(core, logger, mirror) : undefined
   const app = buildApp({
     answers: core.answers,
     readiness,
@@ -82,7 +82,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> 
   }
 }
 
-async function openMirror(core: Core, logger: Logger) {
+async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }: MirrorConfig) {
   const { mirrorRoutes } = await import('../http/mirror/routes.ts')
   const { placeOf } = await import('../http/place.ts')
   const { health, images, meters, resolver, via } = core
@@ -110,6 +110,7 @@ async function openMirror(core: Core, logger: Logger) {
       health,
       logger,
       via,
+      limits: { blobs, blobsPerClient },
     })
   }
 }

@@ -8,6 +8,7 @@ import type { HealthReport } from '../registry/health.ts'
 import type { RegistryImages } from '../registry/image-source.ts'
 import { limited } from '../registry/limit.ts'
 import type { Names } from '../registry/listing.ts'
+import { canonicalDomain, isPublicRegistry, publicMirrorOf } from '../registry/public-registries.ts'
 import type { Keychain } from '../resolver/types.ts'
 
 export interface RegistryDeskOptions {
@@ -97,7 +98,13 @@ export class RegistryDesk {
         (await images()).ping(await this.#party(entry, '', signal)),
       )
       const { lastError: _, ...rest } = status
-      const now = { healthy: true, state: 'closed', latencyMs: ms, retryAt: null } as const
+      const now = {
+        healthy: true,
+        use: 'in use',
+        state: 'closed',
+        latencyMs: ms,
+        retryAt: null,
+      } as const
       return { ...rest, ...now, lastSuccessAt: at }
     } catch (thrown) {
       if (caller.aborted) throw thrown
@@ -106,6 +113,20 @@ export class RegistryDesk {
       return { ...status, healthy: false, lastFailureAt: at, lastError: { code, message } }
     }
   }
+}
+
+/** A breaker that is closed lets everything through, which reads like the opposite. */
+const USE = {
+  closed: 'in use',
+  open: 'left alone',
+  'half-open': 'on trial',
+  parked: 'paused',
+} as const satisfies Record<HealthReport['state'], RegistryStatus['use']>
+
+/** As ConfiguredRegistries.serving takes an entry without upstreams. */
+function defaultUpstreams({ host }: RegistryEntry['endpoint']): readonly string[] {
+  const domain = canonicalDomain(host)
+  return isPublicRegistry(host) ? [publicMirrorOf(host) ?? domain] : ['*']
 }
 
 /** It becomes a part of a URL that is asked with the registry's credentials: `../` would lead anywhere there. */
@@ -123,13 +144,15 @@ function toStatus(entry: RegistryEntry, report: HealthReport): RegistryStatus {
   return {
     name: entry.name,
     address: `${endpointUrl(endpoint)}${endpoint.prefix === '' ? '' : `/${endpoint.prefix}`}`,
+    path: endpoint.prefix,
     priority: entry.priority,
     offline: entry.offline,
-    ...(upstreams !== undefined && { upstreams: [...upstreams] }),
+    upstreams: [...(upstreams ?? defaultUpstreams(endpoint))],
     trusted: entry.trusted !== false,
     capabilities: [...capabilities],
     credentials: entry.credentials !== undefined || entry.credentialFiles !== undefined,
     healthy: state === 'closed',
+    use: USE[state],
     state,
     latencyMs: report.latencyMs ?? null,
     retryAt: toDate(report.openUntil ?? report.parkedUntil),

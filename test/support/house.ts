@@ -48,7 +48,7 @@ export const HOUSE: Readonly<Record<string, Room>> = {
     path: 'src/service/',
     uses: [...CORE, 'client', 'cri', 'http'],
   },
-  main: { path: 'src/main.ts', uses: ['daemon', 'service', 'cli'] },
+  main: { path: 'src/main.ts', uses: ['api', 'daemon', 'service', 'cli'] },
 }
 
 /** The rooms in which each package may be imported; any other package is forbidden in all. */

@@ -134,6 +134,7 @@ export function someRegistries(changes: Partial<RegistryDesk> = {}): RegistryDes
       {
         name: 'harbor.corp/hub',
         address: 'https://harbor.corp/hub',
+        path: 'hub',
         priority: 500,
         offline: false,
         upstreams: ['docker.io'],
@@ -141,6 +142,7 @@ export function someRegistries(changes: Partial<RegistryDesk> = {}): RegistryDes
         capabilities: ['resolve', 'pull'],
         credentials: true,
         healthy: true,
+        use: 'in use',
         state: 'closed',
         latencyMs: 12.3,
         retryAt: null,

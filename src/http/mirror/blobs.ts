@@ -15,6 +15,8 @@ export interface BlobRequest {
   readonly reference: Reference
   /** As the client sent it. */
   readonly range: string | undefined
+  /** As clientKey tells them apart. */
+  readonly client: string
   readonly signal: AbortSignal
 }
 
@@ -31,18 +33,20 @@ const RANGE = /^bytes=(?:\d+-\d*|-\d+)$/
 /** Streams blobs from the best place that has them. Nothing is kept but the piece that passes. */
 export class Blobs {
   readonly #scene: Scene
-  readonly #gate: Gate
+  readonly #all: Gate
+  readonly #ofClients: Gate
 
   constructor(scene: Scene) {
     this.#scene = scene
-    this.#gate = new Gate(scene.limits.blobs)
+    this.#all = new Gate(scene.limits.blobs)
+    this.#ofClients = new Gate(scene.limits.blobsPerClient)
   }
 
   /** @throws ResolveError MANIFEST_UNKNOWN when nobody has it */
   async answer({ range: wish, ...request }: BlobRequest): Promise<BlobAnswer> {
-    const { method, reference, signal } = request
+    const { client, method, reference, signal } = request
     const range = wish !== undefined && RANGE.test(wish) ? wish : undefined
-    const leave = method === 'GET' ? await this.#turn(signal) : () => {}
+    const leave = method === 'GET' ? await this.#turn(client, signal) : () => {}
     try {
       const { candidate, value } = await this.#open(method, reference, range, signal)
       const headers = headersOf(value, reference)
@@ -78,11 +82,10 @@ export class Blobs {
   }
 
   /** Resolves when it is this one's turn, with what gives the place back. */
-  #turn(signal: AbortSignal): Promise<() => void> {
+  #turn(client: string, signal: AbortSignal): Promise<() => void> {
     return new Promise((enter, reject) => {
-      this.#gate
-        .run('blobs', signal, () => new Promise<void>((leave) => enter(leave)))
-        .catch(reject)
+      const pass = (): Promise<void> => new Promise((leave) => enter(leave))
+      this.#ofClients.run(client, signal, () => this.#all.run('', signal, pass)).catch(reject)
     })
   }
 

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ResolveError } from '../../errors.ts'
 import { formatReference } from '../../reference/reference.ts'
+import { clientKey } from '../client-key.ts'
 import { hasAlready } from '../etag.ts'
 import { MAX_LOGGED_CHARACTERS } from '../limits.ts'
 import { accepts } from './accept.ts'
@@ -167,7 +168,13 @@ class Mirror {
   async #blob({ request, reply, question, method, signal }: Exchange): Promise<FastifyReply> {
     const { reference } = question
     const { range } = request.headers
-    const { status, headers, body } = await this.#blobs.answer({ method, reference, range, signal })
+    const { status, headers, body } = await this.#blobs.answer({
+      method,
+      reference,
+      range,
+      signal,
+      client: clientKey(request.raw.socket.remoteAddress),
+    })
     return reply.code(status).headers(headers).send(body)
   }
 

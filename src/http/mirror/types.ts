@@ -47,13 +47,15 @@ export interface MirrorLimits {
   readonly totalMs: number
   /** How long a client may leave what it was sent unread, or a registry be silent. Default 60000. */
   readonly silenceMs: number
-  /** Blobs under way at once, the others waiting in line; default 24. */
+  /** Blobs under way at once, the others waiting in line; default 96. */
   readonly blobs: number
+  /** Of these to one client, as clientKey tells them apart; default 24. */
+  readonly blobsPerClient: number
 }
 
 export const DEFAULT_LIMITS: MirrorLimits = {
   totalMs: 20_000,
   silenceMs: 60_000,
-  // Fewer than the connections that one registry gets: who resolves meanwhile needs some too.
-  blobs: 24,
+  blobs: 96,
+  blobsPerClient: 24,
 }

@@ -26,14 +26,18 @@ export function imagesRoutes(app: FastifyInstance, options: ImagesRouteOptions):
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> => withDeadline(request.raw, timeoutMs, work)
 
-  app.get('/images', { schema: list }, async (request, reply): Promise<ImagesResponse> => {
-    const found = await within(request, (signal) => images.list(signal))
-    reply.header('cache-control', 'no-cache')
-    return { images: [...found] }
-  })
+  app.get(
+    '/images',
+    { schema: list, config: { access: 'node' } },
+    async (request, reply): Promise<ImagesResponse> => {
+      const found = await within(request, (signal) => images.list(signal))
+      reply.header('cache-control', 'no-cache')
+      return { images: [...found] }
+    },
+  )
   app.get<ImageRoute>(
     '/images/*',
-    { schema: one },
+    { schema: one, config: { access: 'node' } },
     async (request, reply): Promise<ImageRecord> => {
       const name = nameOf(request)
       const found = await within(request, (signal) => images.status(name, signal))
@@ -67,7 +71,9 @@ function nameOf({ params }: { readonly params: ImageRoute['Params'] }): string {
 }
 
 const RUNTIME_PROBLEMS = {
-  403: problem("The service has no right to use the runtime's socket."),
+  403: problem(
+    "No token is configured, without which only a unix socket tells this, or the service has no right to use the runtime's socket.",
+  ),
   502: problem('There is no runtime, or it does not answer.'),
   504: problem('Out of time.'),
 }
@@ -75,6 +81,7 @@ const RUNTIME_PROBLEMS = {
 const list = {
   operationId: 'images',
   summary: 'The images that the container runtime of this machine has.',
+  description: 'For the token alone, but on a unix socket.',
   response: {
     200: answer('ImagesResponse', 'The images.'),
     ...NOT_MODIFIED,
@@ -98,6 +105,7 @@ const params = {
 const one = {
   operationId: 'image',
   summary: 'One of them, by any of its names or its ID.',
+  description: 'For the token alone, but on a unix socket.',
   params,
   response: {
     200: answer('ImageRecord', 'The image.'),

@@ -3,6 +3,7 @@ import { ResolveQuery } from '../../../api/v1/resolve.ts'
 import { answerText } from '../answer-text.ts'
 import { cacheControl, cacheStatus } from '../caching.ts'
 import { startDeadline } from '../deadline.ts'
+import type { Access } from '../guard.ts'
 import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
 
@@ -16,7 +17,8 @@ export interface ResolveRouteOptions {
 /** `GET /resolve`. What the cache has at once is answered before: see QuickAnswers. */
 export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions): void {
   const { answers, isStranger, timeoutMs, now } = options
-  app.get<{ Querystring: ResolveQuery }>('/resolve', { schema }, async (request, reply) => {
+  const config = { access: accessFor }
+  app.get<{ Querystring: ResolveQuery }>('/resolve', { schema, config }, async (request, reply) => {
     const { ref, platform } = request.query
     const { all = false, explain = false, node = false, refresh = false } = request.query
     const deadline = startDeadline(request.raw, timeoutMs)
@@ -36,6 +38,11 @@ export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions)
       deadline.clear()
     }
   })
+}
+
+/** Whether the runtime has an image is told to who may see its images. */
+function accessFor({ node }: Readonly<Record<string, unknown>>): Access {
+  return node === 'true' ? 'node' : 'read'
 }
 
 const schema = {

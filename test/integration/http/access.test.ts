@@ -100,19 +100,41 @@ async function statusAs(app: FastifyInstance, path: string, headers: object): Pr
   return response.statusCode ?? 0
 }
 
+for (const url of ['/images', '/images/nginx', '/resolve?ref=nginx&node=true']) {
+  test(`what the runtime has is not told by ${url} to everybody on this machine`, async (t) => {
+    const known = { answer: async () => anAnswer(), prepare: () => () => anAnswer() }
+    const app = await openDoor(t, { answers: known })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+
+    assert.equal(await statusAs(app, url, {}), 401)
+    assert.equal(await statusAs(app, url, WITH_TOKEN), 200)
+  })
+
+  test(`without a token in the configuration ${url} says how to turn it on`, async (t) => {
+    const app = await openDoor(t, { access: {} })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+
+    const response = await app.inject(url)
+
+    assert.equal(response.statusCode, 403)
+    assert.match(response.json().errors[0].message, /set http\.token or http\.tokenFile/)
+  })
+
+  test(`whom the owner of a unix socket lets in is told ${url} without a token`, async (t) => {
+    const app = await openDoor(t, { access: {} })
+    await app.listen({ path: `${temporaryFolder(t)}/http.sock` })
+
+    assert.equal((await app.inject(url)).statusCode, 200)
+  })
+}
+
 test('on loopback a web page whose name was made to lead there is told nothing', async (t) => {
   const known = { answer: async () => anAnswer(), prepare: () => () => anAnswer() }
   const app = await openDoor(t, { answers: known })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const host = 'evil.example:9430'
 
-  for (const path of [
-    '/resolve?ref=a',
-    '/resolve?ref=a&node=true',
-    '/config',
-    '/images',
-    '/nope',
-  ]) {
+  for (const path of ['/resolve?ref=a', '/resolve?ref=a&all=true', '/config', '/nope']) {
     assert.equal(await statusAs(app, path, { host }), 400, path)
   }
   assert.equal(await statusAs(app, '/livez', { host }), 200)

@@ -9,6 +9,7 @@ import {
   endlessAnswers,
   openDoor,
   someImages,
+  TOKEN,
 } from '../../support/http-door.ts'
 
 /** Connects, sends, and gives what comes until the other side ends. */
@@ -145,7 +146,10 @@ test('a question that takes too long is a 504', { timeout: 10_000 }, async (t) =
 const manyQuestions = 'GET /resolve?ref=cached HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(200)
 
 const unread = [
-  ['a long answer', 'GET /images HTTP/1.1\r\nhost: localhost\r\n\r\n'],
+  [
+    'a long answer',
+    `GET /images HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${TOKEN}\r\n\r\n`,
+  ],
   ['answers of the cache', manyQuestions],
   ['line after line', manyRequest('accept: application/x-ndjson\r\n')],
 ] as const

@@ -9,7 +9,7 @@ const noRuntime = new ResolveError('UNAVAILABLE', 'there is no CRI runtime on th
 test('GET /images lists what the runtime has', async (t) => {
   const app = await openDoor(t)
 
-  const response = await ask(app, '/images')
+  const response = await ask(app, { url: '/images', headers: WITH_TOKEN })
 
   assert.equal(response.statusCode, 200)
   assert.deepEqual(response.json(), { images: [AN_IMAGE] })
@@ -35,7 +35,7 @@ for (const [url, name] of spellings) {
       }),
     })
 
-    const response = await ask(app, url)
+    const response = await ask(app, { url, headers: WITH_TOKEN })
 
     assert.deepEqual(asked, [name])
     assert.deepEqual(response.json(), AN_IMAGE)
@@ -45,7 +45,7 @@ for (const [url, name] of spellings) {
 test('an image that the runtime has not is a 404', async (t) => {
   const app = await openDoor(t)
 
-  const response = await ask(app, '/images/nope')
+  const response = await ask(app, { url: '/images/nope', headers: WITH_TOKEN })
 
   assert.equal(response.statusCode, 404)
   assert.deepEqual(response.json().errors[0], {
@@ -95,8 +95,8 @@ test('without a runtime every route of images is a 502 that says so', async (t) 
   const headers = WITH_TOKEN
 
   const responses = [
-    await ask(app, '/images'),
-    await ask(app, '/images/nginx'),
+    await ask(app, { url: '/images', headers: WITH_TOKEN }),
+    await ask(app, { url: '/images/nginx', headers: WITH_TOKEN }),
     await ask(app, { method: 'DELETE', url: '/images/nginx', headers }),
     await ask(app, {
       method: 'POST',
@@ -118,7 +118,7 @@ test('a name that no image can have is refused before the runtime is asked', asy
     images: someImages({ status: async () => assert.fail('it was asked') }),
   })
 
-  const response = await ask(app, `/images/${'x'.repeat(1_025)}`)
+  const response = await ask(app, { url: `/images/${'x'.repeat(1_025)}`, headers: WITH_TOKEN })
 
   assert.equal(response.statusCode, 400)
   assert.match(response.json().errors[0].message, /1025 characters, at most 1024/)

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type IncomingMessage, request as send } from 'node:http'
+import {
+  type ClientRequest,
+  get as getPlain,
+  type IncomingMessage,
+  request as send,
+} from 'node:http'
 import { test } from 'node:test'
 import {
   type Behaviour,
@@ -270,6 +275,32 @@ test('so many blobs go at once, and the others wait for their turn', async (t) =
 
   assert.ok((await replies).every(({ complete }) => complete))
   assert.ok(most <= 2)
+})
+
+test('a client that reads nothing leaves room for others', { timeout: 60_000 }, async (t) => {
+  const registry = await stocked(t)
+  let asked = 0
+  registry.behaviour = (exchange) => {
+    asked += 1
+    if (asked > 2) ranges(exchange)
+  }
+  const limits = { blobs: 3, blobsPerClient: 2 }
+  const mirror = await startMirror(t, [place(registry)], { limits })
+  const { hostname, port } = new URL(mirror.url)
+  const from = (localAddress: string): ClientRequest => {
+    const request = getPlain({ hostname, port, path: PATH, localAddress, agent: false })
+    t.after(() => request.destroy())
+    return request.on('error', () => {})
+  }
+  for (let count = 0; count < 10; count += 1) from('127.0.0.1')
+  while (asked < 2) await new Promise(setImmediate)
+
+  const [answer] = (await once(from('127.0.0.2'), 'response')) as [IncomingMessage]
+  answer.resume()
+  await once(answer, 'end')
+
+  assert.equal(answer.statusCode, 200)
+  assert.equal(asked, 3)
 })
 
 test('no browser runs what a registry calls a page: it would run beside the API', async (t) => {

@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import type { AppOptions } from '../../../src/http/app.ts'
 import type { Answers } from '../../../src/http/types.ts'
 import type { Answer } from '../../../src/resolver/answer.ts'
-import { anAnswer, INDEX_DIGEST, NOW, openDoor } from '../../support/http-door.ts'
+import { anAnswer, INDEX_DIGEST, NOW, openDoor, WITH_TOKEN } from '../../support/http-door.ts'
 import { OpenApi } from '../../support/openapi.ts'
 
 const cached = anAnswer({ source: 'cache', attempts: [] })
@@ -138,7 +138,7 @@ for (const [what, url] of longWay) {
     const known = new Known(cached)
     const app = await open(t, known)
 
-    await get(app, url)
+    await get(app, url, WITH_TOKEN)
 
     assert.deepEqual([known.quick, known.slow], [0, 1])
   })
@@ -245,5 +245,8 @@ async function talk(t: TestContext, app: FastifyInstance, requests: readonly str
 function exchange(url: string): unknown[] {
   const same = () => response
   const response = { on: same, setTimeout: same, writeHead: same, end: same }
-  return [{ url, method: 'GET', headers: {}, socket: {}, read: () => null }, response]
+  return [
+    { url, method: 'GET', headers: {}, rawHeaders: [], socket: {}, read: () => null },
+    response,
+  ]
 }

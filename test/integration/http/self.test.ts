@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openDoor, someSelf } from '../../support/http-door.ts'
+import { openDoor, someSelf, WITH_TOKEN } from '../../support/http-door.ts'
 import { ask } from '../../support/openapi.ts'
 
 test('GET /config is a configuration file', async (t) => {
@@ -49,7 +49,7 @@ for (const url of ['/images', '/registries', '/config', '/stats', '/metrics', '/
   test(`${url} refuses every query parameter by name`, async (t) => {
     const app = await openDoor(t)
 
-    const response = await ask(app, `${url}?pretty=true`)
+    const response = await ask(app, { url: `${url}?pretty=true`, headers: WITH_TOKEN })
 
     assert.equal(response.statusCode, 400)
     assert.match(response.json().errors[0].message, /unknown query parameter 'pretty'/)

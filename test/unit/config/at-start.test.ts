@@ -32,6 +32,8 @@ for (const [text, field] of [
   ['http: {tls: {cert: /c, key: /k}}\n', 'http.tls'],
   ['http: {rateLimit: 5}\n', 'http.rateLimit'],
   ['mirror: {enabled: true}\n', 'mirror.enabled'],
+  ['mirror: {blobs: 200}\n', 'mirror.blobs'],
+  ['mirror: {blobsPerClient: 5}\n', 'mirror.blobsPerClient'],
 ] as const) {
   test(`a change of ${field} waits for the next start`, () => {
     assert.deepEqual(fieldsForNextStart(config(''), config(text)), [field])

@@ -48,7 +48,7 @@ const DEFAULTS = {
     tls: undefined,
     rateLimit: 0,
   },
-  mirror: { enabled: false },
+  mirror: { enabled: false, blobs: 96, blobsPerClient: 24 },
   pull: { byDigest: true },
   onResolveError: 'passthrough',
 }
@@ -169,7 +169,7 @@ http:
   token: s3cret
   tls: {cert: /etc/http.pem, key: /etc/http.key}
   rateLimit: 600
-mirror: {enabled: true}
+mirror: {enabled: true, blobs: 200, blobsPerClient: 100}
 pull: {byDigest: false}
 onResolveError: reject
 `)
@@ -254,7 +254,7 @@ onResolveError: reject
       tls: { certFile: '/etc/http.pem', keyFile: '/etc/http.key' },
       rateLimit: 600,
     },
-    mirror: { enabled: true },
+    mirror: { enabled: true, blobs: 200, blobsPerClient: 100 },
     pull: { byDigest: false },
     onResolveError: 'reject',
   })
@@ -606,6 +606,8 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ['verifyDigest: 1\n', 'verifyDigest', /^expected true or false/],
   ['mirror: true\n', 'mirror', /^expected fields with values, got text;/],
   ['mirror: {enabled: 1}\n', 'mirror.enabled', /^expected true or false/],
+  ['mirror: {blobs: 0}\n', 'mirror.blobs', /^0 is not from 1 to 256$/],
+  ['mirror: {blobsPerClient: -1}\n', 'mirror.blobsPerClient', /^-1 is not from 1 to 256$/],
   ['pull: {byDigest: 1}\n', 'pull.byDigest', /^expected true or false/],
   ['mirrorsOnly: docker.io\n', 'mirrorsOnly', /^expected a list, got text$/],
   ['mirrorsOnly: [docker.io, "*"]\n', 'mirrorsOnly[1]', /write a domain as references do/],

@@ -127,6 +127,8 @@ http:
   rateLimit: 60
 mirror:
   enabled: true
+  blobs: 96
+  blobsPerClient: 24
 pull:
   byDigest: false
 onResolveError: reject

@@ -60,3 +60,67 @@ test('an open door before a runtime that does not answer is not ready', async ()
   const reason = `the runtime at ${SOCKET} does not answer`
   assert.deepEqual(await check(), [HTTP, { door: 'cri', open: false, reason }])
 })
+
+test('what opens, and a runtime that answers again, are told at once', async () => {
+  let isOpen = false
+  let answers = false
+  const cri = () => ({ door: 'cri', open: isOpen, ...(isOpen ? {} : { reason: 'starting' }) })
+  const found = new DoorReadiness({
+    doors: { state: (name) => (name === 'http' ? HTTP : cri()) },
+    criExpected: true,
+    runtimeSocket: () => SOCKET,
+    runtimeAnswers: async () => answers,
+    steady: () => 0,
+  })
+  const isReady = async () => (await found.check()).every(({ open }) => open)
+
+  const seen = [await isReady()]
+  isOpen = true
+  seen.push(await isReady())
+  answers = true
+  seen.push(await isReady())
+
+  assert.deepEqual(seen, [false, false, true])
+})
+
+test('the runtime is asked once for all who ask within a tenth of a second', async () => {
+  let asked = 0
+  let now = 0
+  const found = new DoorReadiness({
+    doors: { state: (door) => ({ door, open: true }) },
+    criExpected: true,
+    runtimeSocket: () => SOCKET,
+    runtimeAnswers: async () => {
+      asked += 1
+      await new Promise(setImmediate)
+      return true
+    },
+    steady: () => now,
+  })
+
+  await Promise.all([found.check(), found.check()])
+  now = 99
+  await found.check()
+  const soon = asked
+  now = 200
+  await found.check()
+
+  assert.deepEqual([soon, asked], [1, 2])
+})
+
+test('a runtime that cannot be asked is asked again', async () => {
+  let asked = 0
+  const found = new DoorReadiness({
+    doors: { state: (door) => ({ door, open: true }) },
+    criExpected: true,
+    runtimeSocket: () => SOCKET,
+    runtimeAnswers: async () => {
+      asked += 1
+      if (asked === 1) throw new Error('internals')
+      return true
+    },
+  })
+
+  await assert.rejects(found.check(), /internals/)
+  assert.ok((await found.check()).every(({ open }) => open))
+})
