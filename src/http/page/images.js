@@ -20,11 +20,18 @@ export class Images {
     this.#draw()
   }
 
-  /** @param {string} reason why there are none */
-  explain(reason) {
+  /**
+   * @param {string} reason why there are none
+   * @param {() => void} [onToken] asks for the token that would show them
+   */
+  explain(reason, onToken) {
     this.images = []
     this.#draw()
     byId('images-said').textContent = reason
+    if (onToken === undefined) return
+    const enter = dress(el('button.plain', 'Enter the token'), { type: 'button' })
+    enter.addEventListener('click', onToken)
+    byId('images-said').append(' ', enter)
   }
 
   #draw() {

@@ -1,4 +1,4 @@
-import { ApiError, get } from './api.js'
+import { ApiError, get, hasToken } from './api.js'
 import { byId, fill } from './dom.js'
 import { History } from './history.js'
 import { Images } from './images.js'
@@ -9,6 +9,9 @@ import { duration, percent, several, span } from './words.js'
 const EVERY_MS = 5_000
 /** The list of a node's images is long and changes seldom. */
 const IMAGES_EVERY = 6
+
+const FOR_TOKEN =
+  'They are told for http.token of the configuration alone: the runtime’s own socket is for root.'
 
 /** What changes by itself: asked for again and again, while somebody looks. */
 export class Live {
@@ -56,12 +59,14 @@ export class Live {
     // Without a runtime the list is an error, and browsers log each of those.
     const cri = doors.find(({ door }) => door === 'cri')
     if (cri?.open !== true) return this.images.explain(cri?.reason ?? 'There is no runtime here.')
+    if (!hasToken()) return this.images.explain(FOR_TOKEN, this.onTokenWanted)
     try {
       const { images } = await get('images')
       this.images.show(images)
     } catch (error) {
-      if (!(error instanceof ApiError) || error.wantsToken) throw error
-      this.images.explain(error.message)
+      if (!(error instanceof ApiError)) throw error
+      // On loopback the rest of the page is told without it.
+      this.images.explain(error.message, error.wantsToken ? this.onTokenWanted : undefined)
     }
   }
 

@@ -41,6 +41,7 @@ byId('token-form').addEventListener('submit', (/** @type {Event} */ event) => {
   event.preventDefault()
   useToken(byId('token').value.trim())
   byId('token-form').hidden = true
+  live.round = 0
   void refresh()
 })
 
@@ -54,6 +55,7 @@ byId('theme').addEventListener('click', () => {
 window.addEventListener('popstate', refresh)
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', nameTheme)
 listenForCopies(say)
+byId('broken').hidden = true
 nameTheme()
 void refresh()
 if (location.search === '') byId('ref').focus()
