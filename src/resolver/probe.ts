@@ -27,6 +27,8 @@ export interface ProbeParty<T> {
   failed(): void
   /** Its budget is over, in line or not, and nobody need wait for it any more. */
   late(): void
+  /** It is a hedge, and can go on when it is promoted. */
+  ready(): void
   /** It stood in line, and is asked now. */
   entered(probe: Probe<T>): void
   /** It stood in line, and its registry failed meanwhile: it was not asked. */
@@ -140,12 +142,15 @@ export class Probe<T> {
 
   /** Settles when it is promoted; never where the walk ends before that. */
   #promotion(): Promise<void> {
+    if (this.isDone) return new Promise(() => {})
     if (this.#isPromoted) return Promise.resolve()
     this.#state = 'ready'
     this.#cancelBudget()
-    return new Promise((resolve) => {
+    const promotion = new Promise<void>((resolve) => {
       this.#goOn = resolve
     })
+    this.#party.ready()
+    return promotion
   }
 
   #run(): void {

@@ -84,7 +84,7 @@ class Walk<T> implements ProbeParty<T> {
     if (this.#best === undefined || probe.place.index < this.#best.probe.place.index) {
       this.#best = { probe, value }
     }
-    this.#conclude()
+    this.#proceed()
   }
 
   failed(): void {
@@ -92,6 +92,10 @@ class Walk<T> implements ProbeParty<T> {
   }
 
   late(): void {
+    this.#proceed()
+  }
+
+  ready(): void {
     this.#proceed()
   }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { ResolveError } from '../../src/errors.ts'
 import { WalkRecord } from '../../src/resolver/record.ts'
+import type { Candidate } from '../../src/resolver/types.ts'
 import { type Found, walk } from '../../src/resolver/walk.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { candidate, FakeHealth } from '../support/resolver.ts'
@@ -15,6 +16,8 @@ interface Play {
   readonly delayMs: number
   readonly standing: 'well' | 'resting' | 'parked'
   readonly isPrivate: boolean
+  /** How long a HEAD takes there, where it is a hedge. */
+  readonly headMs: number
 }
 
 const plays = fc.array(
@@ -23,6 +26,7 @@ const plays = fc.array(
     delayMs: fc.integer({ min: 0, max: 5_000 }),
     standing: fc.constantFrom('well', 'well', 'well', 'resting', 'parked'),
     isPrivate: fc.boolean(),
+    headMs: fc.integer({ min: 0, max: 5_000 }),
   }),
   { minLength: 1, maxLength: 6 },
 )
@@ -64,6 +68,20 @@ async function run(cast: readonly Play[]): Promise<Course> {
       const { outcome, delayMs } = cast[index] as Play
       if (promoted !== undefined) {
         hedged.set(index, clock.now() - begun)
+        const { headMs } = cast[index] as Play
+        await new Promise<void>((resolve, reject) => {
+          const cancel = clock.after(headMs, resolve)
+          signal.addEventListener('abort', () => {
+            cancel()
+            reject(new ResolveError('CANCELED', 'aborted'))
+          })
+        })
+        record.observer(candidates[index] as Candidate)({
+          method: 'HEAD',
+          url: `https://${registry}/`,
+          status: 200,
+          ms: headMs,
+        })
         await promoted()
       }
       asked.set(index, clock.now() - begun)
@@ -178,7 +196,9 @@ test('nobody is asked for more than a HEAD while a better one is inside its budg
       for (const [index, at] of asked) {
         for (const [better, since] of asked) {
           if (better >= index || cast[better]?.standing === 'resting') continue
-          const { outcome, delayMs } = cast[better] as Play
+          const { outcome, delayMs, headMs } = cast[better] as Play
+          // Its budget was over before it was asked for more.
+          if (hedged.has(better) && headMs >= LIMITS.probeBudgetMs) continue
           const untilMs = outcome === 'never' ? Number.POSITIVE_INFINITY : since + delayMs
           const awaitedMs = Math.min(untilMs, since + LIMITS.probeBudgetMs, endedAfterMs)
           assert.ok(

@@ -10,7 +10,7 @@ export const advice = {
   DENIED: 'Have the right granted there; a registry on a private address has to be configured.',
   TOOMANYREQUESTS: 'Wait a while; credentials of the registry usually raise its limit.',
   UNSUPPORTED: 'Ask for another reference: this one leads to something that cannot run.',
-  NOT_AN_IMAGE: 'Pull it by its digest with a tool for artifacts: it is no container image.',
+  NOT_AN_IMAGE: 'Use a tool for artifacts.',
   DIGEST_INVALID: 'Look at the registry, or a proxy before it: it sends other bytes than it says.',
   MANIFEST_INVALID: 'Look at the registry, and push the image anew.',
   UNAVAILABLE: 'Try again; below is who failed, and how.',

@@ -743,3 +743,39 @@ test('a trial that is still in line when the walk ends is none', async () => {
   assert.deepEqual(scene.health.told, ['m2 ok'])
   assert.equal(scene.clock.pendingTimers, 0)
 })
+
+test('a hedge that is let in when its turn has come goes on, and keeps no worse answer waiting', async () => {
+  const scene = new Scene()
+  scene.busy.add('m2')
+  scene.begin('m1', 'm2', 'm3')
+  await scene.clock.advance(300)
+  scene.question('m1').fail(refused())
+  await settle()
+
+  scene.question('m2').turn.entered?.()
+  const promotion = scene.question('m2').promoted?.()
+  scene.question('m3').answer('there')
+  await promotion
+  scene.question('m2').fail(notFound())
+
+  assert.equal((await scene.result).value, 'there')
+})
+
+test('a hedge that finds it after the walk is over asks for nothing more', async () => {
+  const scene = new Scene().begin('m1', 'm2')
+  await scene.clock.advance(300)
+  scene.question('m1').answer('here')
+  await scene.result
+  let isPromoted = false
+
+  void scene
+    .question('m2')
+    .promoted?.()
+    .then(() => {
+      isPromoted = true
+    })
+  await scene.clock.advance(20_000)
+
+  assert.equal(isPromoted, false)
+  assert.equal(scene.clock.pendingTimers, 0)
+})
