@@ -86,6 +86,9 @@ export interface ErrorDetails {
   readonly found?: FoundManifest
 }
 
+/** Between the runtime's own text and what registries said, in the message of a failed pull. */
+export const PULL_EXPLANATION = '; image-resolver: '
+
 export class ResolveError extends Error {
   override readonly name = 'ResolveError'
   readonly code: ErrorCode

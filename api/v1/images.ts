@@ -1,4 +1,5 @@
 import type { XStatic } from 'typebox/schema'
+import { Attempt } from './attempt.ts'
 import type { ObjectSchema } from './schema.ts'
 
 /** An image that the runtime of this machine has. */
@@ -59,7 +60,15 @@ export const PullEvent = {
       type: 'object',
       description: 'When failed.',
       required: ['code', 'message'],
-      properties: { code: { type: 'string' }, message: { type: 'string' } },
+      properties: {
+        code: { type: 'string' },
+        message: { type: 'string' },
+        attempts: {
+          type: 'array',
+          items: Attempt,
+          description: 'What each registry said, where registries were asked.',
+        },
+      },
     },
   },
 } as const satisfies ObjectSchema

@@ -1,4 +1,4 @@
-import type { Attempt, ErrorCode, ResolveError } from '../errors.ts'
+import { type Attempt, type ErrorCode, PULL_EXPLANATION, type ResolveError } from '../errors.ts'
 import { formatPlatform } from '../reference/platform.ts'
 import type { Answer } from '../resolver/answer.ts'
 import { attemptsText } from '../resolver/attempt.ts'
@@ -63,6 +63,10 @@ const SUMMARIES: Partial<Readonly<Record<ErrorCode, string>>> = {
 
 /** The message of a resolution ends with what every registry said, which is told line by line. */
 function headline({ attempts, code, message }: ResolveError): string {
+  // Of a failed pull the runtime's own text comes first, and what registries said behind it.
+  if (attempts.length > 0 && message.includes(PULL_EXPLANATION)) {
+    return message.slice(0, message.indexOf(PULL_EXPLANATION))
+  }
   const said = attemptsText(attempts)
   if (said === '' || !message.endsWith(said)) return message
   return `${message.slice(0, -said.length)}${SUMMARIES[code] ?? 'not resolved'}`

@@ -6,6 +6,7 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { toResolveError } from '../errors.ts'
+import { withAttempts } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { grpcStatus } from './status.ts'
@@ -84,7 +85,10 @@ function toServiceError(thrown: unknown, log: Pick<Logger, 'error'>): Partial<Se
   }
   const error = toResolveError(thrown)
   const code = grpcStatus[error.code]
-  if (error.code !== 'UNKNOWN') return { code, details: error.message }
+  if (error.code !== 'UNKNOWN') {
+    const metadata = withAttempts(undefined, error.attempts)
+    return { code, details: error.message, ...(metadata !== undefined && { metadata }) }
+  }
   log.error({ err: thrown }, 'unexpected error')
   return { code, details: 'unexpected error; the log of image-resolver has it' }
 }

@@ -1,5 +1,6 @@
 import type { ImageRecord } from '../../api/v1/images.ts'
-import { ResolveError } from '../errors.ts'
+import { type ErrorCode, ResolveError } from '../errors.ts'
+import { attemptsOf } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import { openRuntimeChannel } from '../runtime/channel.ts'
 import { type CriClient, createCriClient } from '../runtime/cri-client.ts'
@@ -29,7 +30,15 @@ export async function openNodeImages(place: ConfigPlace): Promise<NodeImages> {
   })
 }
 
-const NOT_FOUND = 5
+/** Of the gRPC codes that a runtime answers with, and our own socket (docs/errors.md). */
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  3: 'NAME_INVALID',
+  4: 'DEADLINE_EXCEEDED',
+  5: 'MANIFEST_UNKNOWN',
+  7: 'DENIED',
+  8: 'TOOMANYREQUESTS',
+  16: 'UNAUTHORIZED',
+}
 
 /**
  * The images of this node as the CRI door shows, pulls and removes them: asked through its socket, so
@@ -81,11 +90,11 @@ export class NodeImages {
   #explained<T>(call: Promise<T>): Promise<T> {
     return call.catch(async (thrown: unknown) => {
       if (!isRuntimeError(thrown)) throw thrown
-      const { code, details } = thrown
+      const { code, details, metadata } = thrown
       const why = unreachable(this.#shim, thrown)
       if (why === undefined) {
-        const told = code === NOT_FOUND ? 'MANIFEST_UNKNOWN' : 'UNAVAILABLE'
-        throw new ResolveError(told, details, { cause: thrown })
+        const attempts = attemptsOf(metadata)
+        throw new ResolveError(CODES[code] ?? 'UNAVAILABLE', details, { attempts, cause: thrown })
       }
       const reason = await this.#whyClosed()
       const message =

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import type { ErrorResponse } from '../../../api/v1/error.ts'
 import { type PullEvent, PullRequest } from '../../../api/v1/images.ts'
 import { parseReference } from '../../reference/reference.ts'
 import { type Failure, toFailure } from '../failure.ts'
@@ -9,6 +10,8 @@ import type { NodeImages } from '../types.ts'
 
 /** Proxies cut off what is silent, and people wonder. */
 const TELL_EVERY_MS = 5_000
+
+const UNSAID: ErrorResponse['errors'][number] = { code: 'UNKNOWN', message: '', detail: {} }
 
 export interface PullRouteOptions {
   readonly images: NodeImages
@@ -51,8 +54,11 @@ async function* pull(
     (thrown: unknown) => () => {
       const failure = toFailure(thrown)
       if (failure.unexpected !== undefined) onUnexpected(failure)
-      const [{ code, message } = { code: 'UNKNOWN', message: '' }] = failure.body.errors
-      return told('failed', { error: { code, message } })
+      const [{ code, message, detail } = UNSAID] = failure.body.errors
+      const { attempts } = detail
+      return told('failed', {
+        error: { code, message, ...(attempts !== undefined && { attempts }) },
+      })
     },
   )
   for (;;) {

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Metadata } from '@grpc/grpc-js'
+import type { Attempt } from '../../../src/errors.ts'
+import { attemptsOf, withAttempts } from '../../../src/runtime/attempts-trailer.ts'
+
+const ATTEMPT: Attempt = {
+  registry: 'hub.corp:5000',
+  step: 'manifest',
+  outcome: 'not_found',
+  status: 404,
+  ms: 3.5,
+  message: 'Größe: nicht da',
+}
+const NAME = 'image-resolver-attempts-bin'
+
+test('what registries said comes through trailers as it was, beside those of the runtime', () => {
+  const trailers = new Metadata()
+  trailers.set('of-the-runtime', 'x')
+
+  const told = withAttempts(trailers, [ATTEMPT, { ...ATTEMPT, outcome: 'timeout' }])
+
+  assert.deepEqual(attemptsOf(told ?? assert.fail()), [ATTEMPT, { ...ATTEMPT, outcome: 'timeout' }])
+  assert.deepEqual(told?.get('of-the-runtime'), ['x'])
+  assert.deepEqual(trailers.get(NAME), [], 'the trailers of the runtime were changed')
+})
+
+test('nothing is added where no registry was asked', () => {
+  assert.equal(withAttempts(undefined, []), undefined)
+})
+
+test('however much is said, it is less than clients take of headers', () => {
+  const long = { ...ATTEMPT, message: 'ü'.repeat(100_000) }
+
+  const told = withAttempts(
+    undefined,
+    Array.from({ length: 1_000 }, () => long),
+  )
+
+  const [bytes] = told?.get(NAME) ?? []
+  assert.ok(Buffer.isBuffer(bytes) && bytes.length <= 3_072)
+  assert.ok(attemptsOf(told ?? assert.fail()).length >= 3)
+})
+
+for (const text of ['', '{', '{}', '[1, null, {"registry": 1}]', '[{"registry": "a"}]']) {
+  test(`what is not of our making says nothing: ${text}`, () => {
+    const trailers = new Metadata()
+    trailers.set(NAME, Buffer.from(text))
+
+    assert.deepEqual(attemptsOf(trailers), [])
+  })
+}
