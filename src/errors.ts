@@ -36,8 +36,8 @@ export type AttemptOutcome =
   | 'canceled'
   | 'skipped'
 
-/** The part of a conversation with a registry in which an attempt ended. */
-export type AttemptStep = 'connect' | 'token' | 'manifest' | 'platform'
+/** The part of a conversation with a registry in which an attempt ended; `pull`: the runtime's pull from it. */
+export type AttemptStep = 'connect' | 'token' | 'manifest' | 'platform' | 'pull'
 
 export interface Attempt {
   /** Name of the registry as configured, or the domain of the reference for its origin. */

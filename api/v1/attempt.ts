@@ -15,8 +15,9 @@ export const Attempt = {
     },
     step: {
       type: 'string',
-      enum: ['connect', 'token', 'manifest', 'platform'],
-      description: 'How far the conversation with the registry came.',
+      enum: ['connect', 'token', 'manifest', 'platform', 'pull'],
+      description:
+        'How far the conversation with the registry came; `pull`: the container runtime pulled from it.',
     },
     outcome: {
       type: 'string',

@@ -61,15 +61,15 @@ const SUMMARIES: Partial<Readonly<Record<ErrorCode, string>>> = {
   NOT_AN_IMAGE: 'not an image',
 }
 
-/** The message of a resolution ends with what every registry said, which is told line by line. */
+/** The message of a resolution has what every registry said, which is told line by line. */
 function headline({ attempts, code, message }: ResolveError): string {
   // Of a failed pull the runtime's own text comes first, and what registries said behind it.
   if (attempts.length > 0 && message.includes(PULL_EXPLANATION)) {
     return message.slice(0, message.indexOf(PULL_EXPLANATION))
   }
   const said = attemptsText(attempts)
-  if (said === '' || !message.endsWith(said)) return message
-  return `${message.slice(0, -said.length)}${SUMMARIES[code] ?? 'not resolved'}`
+  if (said === '') return message
+  return message.replace(said, () => SUMMARIES[code] ?? 'not resolved')
 }
 
 /** The whole story where it is known, else who was asked. */

@@ -1,6 +1,7 @@
 import type { Metadata } from '@grpc/grpc-js'
-import { type Attempt, ResolveError } from '../errors.ts'
+import { type Attempt, PULL_EXPLANATION, ResolveError } from '../errors.ts'
 import { oneLine } from '../registry/one-line.ts'
+import { withAttempts } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError, type RuntimeError } from '../runtime/call.ts'
 import { MalformedMessageError, withString } from './wire.ts'
 
@@ -13,13 +14,13 @@ const DETAILS = 'grpc-status-details-bin'
 const STATUS_MESSAGE = 2
 
 /** What one registry said. */
-export interface Saying {
+interface Saying {
   readonly registry: string
   readonly text: string
 }
 
 /** What was said while resolving by every registry that did not have the answer. */
-export function sayings(attempts: readonly Attempt[]): readonly Saying[] {
+function sayings(attempts: readonly Attempt[]): readonly Saying[] {
   return attempts
     .filter(({ outcome }) => outcome !== 'ok')
     .map(({ message, outcome, registry }) => ({ registry, text: message ?? outcome }))
@@ -30,16 +31,23 @@ export function sayings(attempts: readonly Attempt[]): readonly Saying[] {
  * runtime's own text comes first, unchanged, since the kubelet takes a meaning from how it begins
  * (`RegistryUnavailable`, `SignatureValidationFailed`). Behind it, in at most 1 KiB on one line: what
  * each registry said, and the command that explains it. The message in `grpc-status-details-bin` is
- * the same text, as clients in Go show that one where there is one.
+ * the same text, as clients in Go show that one where there is one. A trailer has the attempts
+ * themselves, for our own command line and HTTP API.
  *
+ * @param attempts also those that had the answer, which nothing is said of
  * @returns the error itself where no registry said anything
  */
-export function explainedFailure(thrown: unknown, image: string, said: readonly Saying[]): unknown {
+export function explainedFailure(
+  thrown: unknown,
+  image: string,
+  attempts: readonly Attempt[],
+): unknown {
+  const said = sayings(attempts)
   if (said.length === 0) return thrown
   if (thrown instanceof ResolveError) {
-    const { code, attempts, found, retryAfterMs } = thrown
+    const { code, found, retryAfterMs } = thrown
     return new ResolveError(code, `${thrown.message}${explanation(image, [])}`, {
-      attempts,
+      attempts: thrown.attempts,
       cause: thrown,
       ...(found !== undefined && { found }),
       ...(retryAfterMs !== undefined && { retryAfterMs }),
@@ -50,7 +58,11 @@ export function explainedFailure(thrown: unknown, image: string, said: readonly 
   const others = said.filter(({ text }) => !text.endsWith(thrown.details))
   if (others.length === 0) return thrown
   const details = `${thrown.details}${explanation(image, others)}`
-  const metadata = withDetails(thrown.metadata, details)
+  const told = attempts.map((attempt) => ({
+    ...attempt,
+    ...(attempt.message !== undefined && { message: oneLine(attempt.message) }),
+  }))
+  const metadata = withAttempts(withDetails(thrown.metadata, details), told)
   const error: RuntimeError = Object.assign(new Error(`${code}: ${details}`), {
     code,
     details,
@@ -63,7 +75,7 @@ function explanation(image: string, said: readonly Saying[]): string {
   const hasName = Buffer.byteLength(image) <= MAX_NAME_BYTES
   const command = hasName ? `; see: image-resolver resolve --explain ${image}` : ''
   if (said.length === 0) return command
-  const opening = '; image-resolver: '
+  const opening = PULL_EXPLANATION
   const room = MAX_BYTES - Buffer.byteLength(opening + command)
   // Equal shares, so that one long text does not silence the others.
   const share = Math.max(Math.floor(room / said.length) - 2, 0)

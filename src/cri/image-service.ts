@@ -9,7 +9,7 @@ import { isRuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { adopt } from './adopt.ts'
-import { explainedFailure, type Saying, sayings } from './explained-failure.ts'
+import { explainedFailure } from './explained-failure.ts'
 import { type AuthConfig, pullResponse, requestedImage } from './image-messages.ts'
 import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } from './image-pull.ts'
 import { canonicalName, wantedNames } from './names.ts'
@@ -60,7 +60,7 @@ interface Work {
   readonly reference: Reference
   readonly candidates: readonly Candidate[]
   /** What registries said so far. */
-  readonly said: Saying[]
+  readonly said: Attempt[]
   readonly signal: AbortSignal
 }
 
@@ -100,7 +100,7 @@ export class ImageService {
     const credentials = this.#options.credentialsFor(pull.auth, reference.domain)
     const candidates = this.#options.resolver.candidates(reference, credentials)
     const confined = !candidates.some(({ origin }) => origin)
-    const said: Saying[] = []
+    const said: Attempt[] = []
     const explained = (failure: unknown): unknown =>
       caller.signal.aborted ? failure : explainedFailure(failure, canonicalName(reference), said)
     const giveUp = (failure: unknown): Promise<Buffer> =>
@@ -110,7 +110,7 @@ export class ImageService {
     if (!confined && !candidates.some(({ configured }) => configured)) return passthrough()
     if (!(await this.#options.names.available())) return giveUp(cannotName(reference))
     const answer = await this.#resolve(reference, credentials, caller.signal)
-    said.push(...sayings(answer.attempts))
+    said.push(...answer.attempts)
     const work = { pull, reference, candidates, said, signal: caller.signal }
     if (answer instanceof ResolveError || answer.source === 'stale') {
       const failure = answer instanceof ResolveError ? answer : noAnswer(answer)
@@ -231,7 +231,11 @@ export class ImageService {
         if (signal.aborted) throw thrown
         log.warn({ ...what, reason: reason(thrown) }, 'could not pull; trying the next')
         // Of the origin the runtime says the same in its own words, at the beginning.
-        if (!place.origin) said.push({ registry, text: `the pull failed: ${reason(thrown)}` })
+        if (!place.origin) {
+          const message = `the pull failed: ${reason(thrown)}`
+          const ms = this.#now() - startedAt
+          said.push({ registry, step: 'pull', outcome: 'server_error', ms, message })
+        }
         failure = thrown
       }
     }

@@ -1,6 +1,6 @@
 import {
   type handleUnaryCall,
-  type Metadata,
+  Metadata,
   type ServerUnaryCall,
   type ServiceError,
   status,
@@ -86,8 +86,8 @@ function toServiceError(thrown: unknown, log: Pick<Logger, 'error'>): Partial<Se
   const error = toResolveError(thrown)
   const code = grpcStatus[error.code]
   if (error.code !== 'UNKNOWN') {
-    const metadata = withAttempts(undefined, error.attempts)
-    return { code, details: error.message, ...(metadata !== undefined && { metadata }) }
+    const metadata = withAttempts(new Metadata(), error.attempts)
+    return { code, details: error.message, metadata }
   }
   log.error({ err: thrown }, 'unexpected error')
   return { code, details: 'unexpected error; the log of image-resolver has it' }

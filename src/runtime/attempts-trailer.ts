@@ -1,4 +1,4 @@
-import { Metadata } from '@grpc/grpc-js'
+import type { Metadata } from '@grpc/grpc-js'
 import type { Attempt } from '../errors.ts'
 
 /** A trailer of failed pulls, for our own command line and HTTP API; the kubelet passes over it. */
@@ -13,10 +13,7 @@ const MAX_MESSAGE_CHARACTERS = 300
  *
  * @returns the same trailers where there are no attempts
  */
-export function withAttempts(
-  trailers: Metadata | undefined,
-  attempts: readonly Attempt[],
-): Metadata | undefined {
+export function withAttempts(trailers: Metadata, attempts: readonly Attempt[]): Metadata {
   if (attempts.length === 0) return trailers
   const told = attempts.slice(0, 64).map(short)
   let bytes = Buffer.from(JSON.stringify(told))
@@ -24,7 +21,7 @@ export function withAttempts(
     told.pop()
     bytes = Buffer.from(JSON.stringify(told))
   }
-  const metadata = trailers?.clone() ?? new Metadata()
+  const metadata = trailers.clone()
   metadata.set(NAME, bytes)
   return metadata
 }

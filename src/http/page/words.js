@@ -76,4 +76,5 @@ export const steps = {
   token: 'asking for a token',
   manifest: 'asking for the manifest',
   platform: 'looking for the platform',
+  pull: 'pulling',
 }

@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
-import { explainedFailure, sayings } from '../../../src/cri/explained-failure.ts'
+import { explainedFailure } from '../../../src/cri/explained-failure.ts'
 import { readString, withString } from '../../../src/cri/wire.ts'
-import { ResolveError } from '../../../src/errors.ts'
+import { type Attempt, ResolveError } from '../../../src/errors.ts'
+import { attemptsOf } from '../../../src/runtime/attempts-trailer.ts'
 
 const IMAGE = 'docker.io/library/nginx:1.27'
-const SAID = [
-  { registry: 'hub:5000', text: 'hub:5000: library/nginx:1.27 is not there (404)' },
-  { registry: 'harbor.corp', text: 'unauthorized' },
+const SAID: readonly Attempt[] = [
+  { ...said('hub:5000', 'hub:5000: library/nginx:1.27 is not there (404)'), status: 404 },
+  { registry: 'harbor.corp', step: 'manifest', outcome: 'unauthorized', ms: 2 },
 ]
 const STATUS = 'grpc-status-details-bin'
+
+function said(registry: string, message: string): Attempt {
+  return { registry, step: 'manifest', outcome: 'not_found', ms: 1, message }
+}
 
 function failure(details: string, trailer?: Buffer): ServiceError {
   const metadata = new Metadata()
@@ -20,8 +25,8 @@ function failure(details: string, trailer?: Buffer): ServiceError {
   return Object.assign(new Error(details), { code, details, metadata })
 }
 
-const explained = (thrown: unknown, image = IMAGE, said = SAID) =>
-  explainedFailure(thrown, image, said) as ServiceError
+const explained = (thrown: unknown, image = IMAGE, attempts = SAID) =>
+  explainedFailure(thrown, image, attempts) as ServiceError
 
 test("the runtime's code and text come first, unchanged, then what registries said, then the command", () => {
   const error = explained(failure('RegistryUnavailable: dial tcp: no such host'))
@@ -40,10 +45,7 @@ test('where no registry said anything the very same error comes back', () => {
   const error = failure('no such host')
 
   assert.equal(explained(error, IMAGE, []), error)
-  assert.equal(
-    explained(error, IMAGE, [{ registry: 'm', text: 'the pull failed: no such host' }]),
-    error,
-  )
+  assert.equal(explained(error, IMAGE, [said('m', 'the pull failed: no such host')]), error)
 })
 
 test('the status in the trailers has the same message and keeps its details', () => {
@@ -71,18 +73,18 @@ test('a status in the trailers that cannot be read is left out', () => {
 test('what is added is one line of 1 KiB at most, in which every registry has its share', () => {
   for (const count of [1, 2, 20, 400]) {
     for (const letter of ['x', 'é', '😀', ' \n\t']) {
-      const said = Array.from({ length: count }, (_, index) => ({
-        registry: `m${index}`,
-        text: letter.repeat(5_000),
-      }))
+      const attempts = Array.from({ length: count }, (_, index) =>
+        said(`m${index}`, letter.repeat(5_000)),
+      )
 
-      const { details } = explained(failure('down'), IMAGE, said)
+      const { details } = explained(failure('down'), IMAGE, attempts)
 
       const added = details.slice('down'.length)
       assert.ok(Buffer.byteLength(added) <= 1_024, `${count} ${letter}`)
       assert.doesNotMatch(added, /[\n\t\ufffd]/)
       assert.ok(added.endsWith(`see: image-resolver resolve --explain ${IMAGE}`))
-      if (count <= 20) for (const { registry } of said) assert.ok(added.includes(`${registry}: `))
+      if (count <= 20)
+        for (const { registry } of attempts) assert.ok(added.includes(`${registry}: `))
     }
   }
 })
@@ -97,9 +99,10 @@ test('a name that is too long for the command leaves its place to the registries
 test('the secrets of signed addresses are left out', () => {
   const text = 'Get "https://bucket.example/blob?X-Amz-Signature=s3cret&b=c": 403'
 
-  const { details } = explained(failure('down'), IMAGE, [{ registry: 'm1', text }])
+  const { details, metadata } = explained(failure('down'), IMAGE, [said('m1', text)])
 
   assert.doesNotMatch(details, /s3cret/)
+  assert.doesNotMatch(JSON.stringify(attemptsOf(metadata)), /s3cret/)
   assert.match(details, /bucket\.example\/blob/)
 })
 
@@ -124,14 +127,14 @@ test('what is neither is left as it is', () => {
 
 test('a registry that answered has nothing to say, the others say their message or what became of them', () => {
   const step = 'manifest'
-  const said = sayings([
+  const attempts: readonly Attempt[] = [
     { registry: 'a', step, outcome: 'ok', ms: 1 },
     { registry: 'b', step, outcome: 'timeout', ms: 1 },
     { registry: 'c', step, outcome: 'not_found', ms: 1, message: 'c: not there' },
-  ])
+  ]
 
-  assert.deepEqual(said, [
-    { registry: 'b', text: 'timeout' },
-    { registry: 'c', text: 'c: not there' },
-  ])
+  const { details, metadata } = explained(failure('down'), IMAGE, attempts)
+
+  assert.match(details, /^down; image-resolver: b: timeout; c: not there; see: /)
+  assert.deepEqual(attemptsOf(metadata), attempts)
 })
