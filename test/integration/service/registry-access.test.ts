@@ -3,10 +3,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { dump } from 'js-yaml'
+import { ResolveError } from '../../../src/errors.ts'
 import { listenHttp } from '../../../src/http/listen.ts'
 import { openRegistries } from '../../../src/service/registry-access.ts'
 import { readStats } from '../../../src/service/running-stats.ts'
-import { openDoor } from '../../support/http-door.ts'
+import { openDoor, someRegistries } from '../../support/http-door.ts'
 import { received, startServer } from '../../support/http-server.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -93,6 +94,23 @@ test('a running service is asked instead, and no registry', async (t) => {
   const { repository, tags } = await registries.tags('harbor.corp/hub', 'library/nginx', { n: 9 })
   assert.deepEqual([repository, tags], ['library/nginx', ['1.27', 'latest']])
   assert.deepEqual(paths, [])
+})
+
+test('what a running service has against it keeps its code', async (t) => {
+  const { listen, open } = await scene(t)
+  const failing = async () => {
+    throw new ResolveError('UNAUTHORIZED', 'hub: other credentials are wanted')
+  }
+  const registries = someRegistries({ tags: failing })
+  await listenHttp(await openDoor(t, { registries }), listen)
+
+  const access = await open()
+
+  await assert.rejects(access.tags('harbor.corp/hub', 'a', { n: 1 }), {
+    name: 'ResolveError',
+    code: 'UNAUTHORIZED',
+    message: 'hub: other credentials are wanted',
+  })
 })
 
 test('who is told to ask alone asks no service', async (t) => {
