@@ -171,7 +171,7 @@ export class Connection {
       initialWindowSize: LIMITS.streamWindowBytes,
       maxHeaderListSize: LIMITS.headerListBytes,
     })
-    const more = LIMITS.connectionWindowBytes - DEFAULT_WINDOW_BYTES
+    const more = LIMITS.connectionWindowBytes[this.#options.role] - DEFAULT_WINDOW_BYTES
     const first = frame(FRAME_TYPE.settings, 0, 0, settings)
     const window = numberFrame(FRAME_TYPE.windowUpdate, 0, more)
     this.#session.say(Buffer.concat([preface, first, window]))

@@ -13,8 +13,11 @@ export const LIMITS = {
   headerBlockFrames: 64,
   /** Bytes that a peer may send on one stream ahead of their consumption. */
   streamWindowBytes: 256 * KIB,
-  /** The same for all streams of a connection: 8 full streams; calls to a runtime take a few KiB. */
-  connectionWindowBytes: 2 * MIB,
+  /**
+   * The same for all streams of a connection, by its role. Requests to a runtime have a few KiB; of
+   * answers four full streams, so that lists that are read slowly hold up no others.
+   */
+  connectionWindowBytes: { server: 512 * KIB, client: MIB },
   /** Bytes of header lists and streams that one connection may have under way; then REFUSED_STREAM. */
   callBytes: 8 * MIB,
   /** Bytes that a stream is counted with beside its headers: its objects on both hops, measured. */
@@ -22,7 +25,7 @@ export const LIMITS = {
   /** Bytes queued for one peer. A list of 16 MiB, gRPC's largest for a kubelet, may be among them. */
   queuedBytes: 24 * MIB,
   /** Bytes queued for all peers. Above it each peer has an equal share, so that twice as much is the most. */
-  queuedBytesInAll: 32 * MIB,
+  queuedBytesInAll: 24 * MIB,
   /** Unsent bytes of a connection above which bodies and headers wait in their streams. */
   unsentBytes: 256 * KIB,
   /** Unsent bytes above which the connection ends: acknowledgements that the peer does not read. */

@@ -60,12 +60,13 @@ export interface ReceiverOptions {
 export class Receiver implements InboundEvents {
   readonly #options: ReceiverOptions
   /** Bytes that the peer may send on the connection. */
-  #window: number = LIMITS.connectionWindowBytes
+  #window: number
   /** Bytes by which it has not been widened yet. */
   #owedBytes = 0
 
   constructor(options: ReceiverOptions) {
     this.#options = options
+    this.#window = LIMITS.connectionWindowBytes[options.role]
   }
 
   onHeaders(streamId: number, decoded: Decoded, isEnd: boolean): void {
@@ -147,7 +148,7 @@ export class Receiver implements InboundEvents {
   /** @returns by how much the peer's window is to be widened now; 0: not yet */
   widen(bytes: number): number {
     this.#owedBytes += bytes
-    if (this.#owedBytes < LIMITS.connectionWindowBytes / 4) return 0
+    if (this.#owedBytes < LIMITS.connectionWindowBytes[this.#options.role] / 4) return 0
     const owed = this.#owedBytes
     this.#owedBytes = 0
     this.#window += owed

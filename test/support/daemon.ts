@@ -14,10 +14,10 @@ export const MAIN: readonly string[] =
     ? [fileURLToPath(new URL('../../dist/src/main.js', import.meta.url))]
     : ['--import', 'tsx', fileURLToPath(new URL('../../src/main.ts', import.meta.url))]
 /** As bin/image-resolver runs it. */
-const HEAP: readonly string[] =
-  readFileSync(new URL('../../bin/image-resolver', import.meta.url), 'utf8').match(
-    /--max\S+=\d+/g,
-  ) ?? []
+const LAUNCHER = readFileSync(new URL('../../bin/image-resolver', import.meta.url), 'utf8')
+const HEAP: readonly string[] = LAUNCHER.match(/--max\S+=\d+/g) ?? []
+const [, TRIM_BYTES = ''] = /MALLOC_TRIM_THRESHOLD_-(\d+)/.exec(LAUNCHER) ?? []
+const ALLOCATOR = { MALLOC_TRIM_THRESHOLD_: TRIM_BYTES }
 /** Of the inspector, which sleeps until a test wakes it. */
 const INSPECTOR = ['--inspect-port=127.0.0.1:0']
 const START_LIMIT_MS = 20_000
@@ -67,13 +67,8 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
   }
 
   async function start(): Promise<void> {
-    program = startProgram(process.execPath, [
-      ...HEAP,
-      ...INSPECTOR,
-      ...MAIN,
-      '--config',
-      configFile,
-    ])
+    const args = [...HEAP, ...INSPECTOR, ...MAIN, '--config', configFile]
+    program = startProgram(process.execPath, args, ALLOCATOR)
     const [, address = ''] = await program.line(/"address":"([^"]+)"/, START_LIMIT_MS)
     httpUrl = address
     if (options.cri !== undefined) await program.line(/CRI is served/, START_LIMIT_MS)
