@@ -108,8 +108,9 @@ export class FakeRegistry {
 }
 
 /** As a good registry does. */
-export function serve({ response, found }: Exchange): void {
-  if (found === undefined) envelope(response, 404, 'MANIFEST_UNKNOWN', 'manifest unknown')
+export function serve({ request, response, found }: Exchange): void {
+  if (request.url === '/v2/') response.writeHead(200).end('{}')
+  else if (found === undefined) envelope(response, 404, 'MANIFEST_UNKNOWN', 'manifest unknown')
   else send(response, found)
 }
 

@@ -139,7 +139,7 @@ interface Answer {
 
 /** An answer of headers only. */
 export function respondStatus(stream: ServerHttp2Stream, code: number, message: string): void {
-  const status = { 'grpc-status': String(code), 'grpc-message': encodeURIComponent(message) }
+  const status = { 'grpc-status': String(code), 'grpc-message': encodeURI(message) }
   stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...status }, WITHOUT_BODY)
 }
 

@@ -29,6 +29,8 @@ export interface RuntimeProfile {
   readonly removeByName: 'untags' | 'does nothing'
   /** Docker Hub's names in their short form. */
   readonly familiar: boolean
+  /** A pull that failed is tried once more, for an artifact: CRI-O since 1.31. */
+  readonly takesArtifacts: boolean
 }
 
 export const CRI_O: RuntimeProfile = {
@@ -37,6 +39,7 @@ export const CRI_O: RuntimeProfile = {
   pullAnswers: 'id',
   removeByName: 'untags',
   familiar: false,
+  takesArtifacts: true,
 }
 /** Before 1.35. */
 export const OLD_CRI_O: RuntimeProfile = { ...CRI_O, pullAnswers: 'digest' }
@@ -46,6 +49,7 @@ export const CRI_DOCKERD: RuntimeProfile = {
   pullAnswers: 'digest',
   removeByName: 'does nothing',
   familiar: true,
+  takesArtifacts: false,
 }
 
 export interface StoredImage {
@@ -65,6 +69,11 @@ export interface ImageRuntime {
   readonly images: Map<string, StoredImage>
   /** PullImage requests so far, by the image that was named. */
   readonly pulls: string[]
+  /**
+   * Hosts that have to speak TLS. All others are as with `insecure = true` in registries.conf: http
+   * is tried after https. CRI-O's own `insecure_registries` says nothing about this.
+   */
+  readonly secureOnly: Set<string>
   /** As with podman or docker on the node. */
   pull(image: string): Promise<StoredImage>
   remove(id: string): void
@@ -80,6 +89,11 @@ const ACCEPT = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ')
 
+const IMAGE_CONFIGS: readonly string[] = [
+  'application/vnd.oci.image.config.v1+json',
+  'application/vnd.docker.container.image.v1+json',
+]
+
 export async function startImageRuntime(
   t: Cleanup,
   path: string,
@@ -88,6 +102,7 @@ export async function startImageRuntime(
   const fake = await startFakeRuntime(t, path)
   const images = new Map<string, StoredImage>()
   const pulls: string[] = []
+  const secureOnly = new Set<string>()
   const service = loadService('runtime/v1/image.proto', 'runtime.v1.ImageService')
   const version = loadService('runtime/v1/image.proto', 'runtime.v1.RuntimeService')
 
@@ -119,13 +134,33 @@ export async function startImageRuntime(
     )
   }
 
-  async function pull(text: string, headers: FetchHeaders = {}): Promise<StoredImage> {
+  async function fetchFrom(
+    name: string,
+    { domain, path, tag = '' }: { domain: string; path: string; tag: string | undefined },
+    credentials: FetchHeaders,
+  ): Promise<Fetched> {
+    const isInsecure = !secureOnly.has(domain)
+    try {
+      return await fetchImage(await openRegistry(domain, isInsecure, credentials), path, tag)
+    } catch (error) {
+      if (!profile.takesArtifacts) throw error
+      const source = `initializing source docker://${name}: ${messageOf(error)}`
+      try {
+        return await fetchArtifact(await openRegistry(domain, isInsecure, credentials), path, tag)
+      } catch (again) {
+        const both = `pull image err: ${source}; artifact err: ${messageOf(again)}`
+        throw new Error(`unable to pull image or OCI artifact: ${both}`, { cause: again })
+      }
+    }
+  }
+
+  async function pull(text: string, credentials: FetchHeaders = {}): Promise<StoredImage> {
     const reference = dockerRef(parseReference(text))
     const name = formatReference(reference)
     const { digest, domain, path, tag } = reference
-    const found = await fetchImage(domain, path, digest ?? tag, headers)
+    const found = await fetchFrom(name, { domain, path, tag: digest ?? tag }, credentials)
     const digests = profile.familiar ? found.digests.slice(0, 1) : found.digests
-    const id = profile.id(found.configHex)
+    const id = profile.id(found.hex)
     for (const other of images.values()) other.names.delete(name)
     const image = images.get(id) ?? { id, names: new Set(), digests: new Set() }
     for (const digest of digests) image.digests.add(digest)
@@ -184,7 +219,7 @@ export async function startImageRuntime(
       }),
     ),
   )
-  return { fake, images, pulls, pull, remove, shown }
+  return { fake, images, pulls, secureOnly, pull, remove, shown }
 }
 
 async function answerWith(
@@ -195,7 +230,7 @@ async function answerWith(
     const answer = await make()
     respond(stream, [answer ?? Buffer.alloc(0)])
   } catch (error) {
-    if (!stream.destroyed) respondStatus(stream, 2, String(error))
+    if (!stream.destroyed) respondStatus(stream, 2, messageOf(error))
   }
 }
 
@@ -204,7 +239,8 @@ function imageIn(message: Uint8Array): string {
 }
 
 interface Fetched {
-  readonly configHex: string
+  /** What the image's ID is made of. */
+  readonly hex: string
   readonly digests: readonly string[]
 }
 
@@ -216,23 +252,91 @@ function toHeaders(auth: AuthConfig | undefined): FetchHeaders {
   return { authorization: `Basic ${pair.toString('base64')}` }
 }
 
-async function fetchImage(
+/** A registry as the ping left it: how it is spoken to, and with which credentials. */
+interface OpenRegistry {
+  readonly url: string
+  readonly headers: FetchHeaders
+}
+
+/**
+ * As containers/image and Docker begin: `GET /v2/`, by https first. Credentials go to a registry that
+ * has asked for them there, and to no other.
+ */
+async function openRegistry(
   domain: string,
-  path: string,
-  reference = '',
-  headers: FetchHeaders = {},
-): Promise<Fetched> {
-  const url = `http://${domain}/v2/${path}/manifests/${reference}`
-  const response = await ask(url, { accept: ACCEPT, ...headers })
-  const bytes = Buffer.from(await response.arrayBuffer())
-  if (!response.ok) throw new Error(`${url}: ${response.status}`)
-  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
-  const { config, manifests = [] } = JSON.parse(bytes.toString())
-  if (config !== undefined) {
-    return { configHex: String(config.digest).replace('sha256:', ''), digests: [digest] }
+  isInsecure: boolean,
+  credentials: FetchHeaders,
+): Promise<OpenRegistry> {
+  const ping = async (scheme: string) => {
+    const url = `${scheme}://${domain}`
+    const { ok, status, headers } = await ask(`${url}/v2/`, {})
+    if (!ok && status !== 401) throw new Error(`received unexpected HTTP status: ${status}`)
+    return { url, headers: headers.has('www-authenticate') ? credentials : {} }
   }
-  const child = await fetchImage(domain, path, manifests[0].digest, headers)
+  try {
+    return await ping('https').catch((error: unknown) => {
+      if (!isInsecure) throw error
+      return ping('http')
+    })
+  } catch (error) {
+    const text = `pinging container registry ${domain}: ${messageOf(error)}`
+    throw new Error(text, { cause: error })
+  }
+}
+
+async function fetchImage(
+  registry: OpenRegistry,
+  path: string,
+  reference: string,
+): Promise<Fetched> {
+  const { digest, manifest } = await fetchManifest(registry, path, reference)
+  const { config, manifests = [] } = manifest
+  if (config !== undefined) {
+    if (!IMAGE_CONFIGS.includes(config.mediaType)) {
+      throw new Error('unsupported image-specific operation on artifact')
+    }
+    return { hex: hexOf(config.digest), digests: [digest] }
+  }
+  const [first] = manifests
+  if (first === undefined) throw new Error('no image found in manifest list')
+  const child = await fetchImage(registry, path, first.digest)
   return { ...child, digests: [digest, ...child.digests] }
+}
+
+/** Its ID is made of the digest of its manifest. */
+async function fetchArtifact(
+  registry: OpenRegistry,
+  path: string,
+  reference: string,
+): Promise<Fetched> {
+  const { digest, manifest } = await fetchManifest(registry, path, reference)
+  const { config } = manifest
+  if (config === undefined || IMAGE_CONFIGS.includes(config.mediaType)) {
+    throw new Error('reference is a container image, not an OCI artifact')
+  }
+  return { hex: hexOf(digest), digests: [digest] }
+}
+
+async function fetchManifest({ url, headers }: OpenRegistry, path: string, reference: string) {
+  const response = await ask(`${url}/v2/${path}/manifests/${reference}`, {
+    accept: ACCEPT,
+    ...headers,
+  })
+  const bytes = Buffer.from(await response.arrayBuffer())
+  if (!response.ok) throw new Error(`reading manifest ${reference} in ${path}: ${response.status}`)
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  return { digest, manifest: JSON.parse(bytes.toString()) as Manifest }
+}
+
+interface Manifest {
+  readonly config?: { readonly mediaType: string; readonly digest: string }
+  readonly manifests?: readonly { readonly digest: string }[]
+}
+
+const hexOf = (digest: string): string => digest.replace('sha256:', '')
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** A pooled connection may be of a registry that another test has ended; its port is given out anew. */

@@ -57,14 +57,15 @@ export function scriptContainers(runtime: ImageRuntime, hasImageId: boolean): vo
     const pod = readString(request, 1)
     return containers.filter((container) => container.pod === pod)
   }
-  const events: Buffer[] = []
+  const unseen: Buffer[] = []
+  let isWatched = false
   const watching = new Set<ServerHttp2Stream>()
   function tell(container: ScriptedContainer, type?: number): void {
     const event = Buffer.concat([
       message([1, container.id], [4, message([1, container.pod])], [5, status(container)]),
       type === undefined ? NOTHING : Buffer.from([2 << 3, type]),
     ])
-    events.push(event)
+    if (!isWatched) unseen.push(event)
     for (const stream of watching) stream.write(framed(event))
   }
 
@@ -106,10 +107,11 @@ export function scriptContainers(runtime: ImageRuntime, hasImageId: boolean): vo
   for (const [rpc, answer] of Object.entries(answers)) {
     fake.handle(`${RUNTIME}/${rpc}`, (call) => answerWith(call, answer))
   }
-  // CRI-O keeps events for whoever asks next, and ends no stream of them.
+  // CRI-O keeps events for the first caller, none later, and ends no stream of them.
   fake.handle(`${RUNTIME}/GetContainerEvents`, ({ stream }) => {
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
-    stream.write(framed(...events))
+    isWatched = true
+    stream.write(framed(...unseen.splice(0)))
     watching.add(stream)
     stream.on('close', () => watching.delete(stream))
   })
