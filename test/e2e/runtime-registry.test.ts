@@ -21,16 +21,18 @@ test('the digest of a pinned reference is in the first request of containerd', a
   assert.equal(first?.headers.host, proxy.host)
 })
 
-const FAILURES: readonly (readonly [string, ProxyAction, status])[] = [
+const FAILURES: readonly (readonly [string, ProxyAction, ...status[]])[] = [
   ['answers 404', { kind: 'answer', status: 404 }, status.NOT_FOUND],
   ['answers 401', { kind: 'answer', status: 401 }, status.UNKNOWN],
   ['answers 500', { kind: 'answer', status: 500 }, status.UNKNOWN],
   ['cuts connections', { kind: 'cut' }, status.UNKNOWN],
-  ['hangs', { kind: 'hang' }, status.DEADLINE_EXCEEDED],
+  // containerd 2.3 sees the deadline, too, and may be the first to end the call.
+  ['hangs', { kind: 'hang' }, status.DEADLINE_EXCEEDED, status.CANCELLED],
 ]
 
-for (const [what, action, code] of FAILURES) {
-  test(`a pull from a registry that ${what} fails with ${status[code]}`, async (t) => {
+for (const [what, action, ...codes] of FAILURES) {
+  const names = codes.map((code) => status[code]).join(' or ')
+  test(`a pull from a registry that ${what} fails with ${names}`, async (t) => {
     if (!requireStack(t, RUNTIME_PROGRAMS)) return
     const { kubelet, proxy } = await startNode(t)
     proxy.behave(action)
@@ -41,7 +43,7 @@ for (const [what, action, code] of FAILURES) {
 
     await assert.rejects(pull, (error) => {
       assert.ok(isRuntimeError(error))
-      assert.equal(error.code, code)
+      assert.ok(codes.includes(error.code), String(error))
       return true
     })
     assert.ok(proxy.requests.length > 0)
