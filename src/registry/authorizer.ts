@@ -1,9 +1,10 @@
 import { ResolveError } from '../errors.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { type Challenge, parseChallenges, pickChallenge } from './challenge.ts'
-import { endpointKey } from './endpoint.ts'
+import { type Endpoint, endpointKey, endpointUrl } from './endpoint.ts'
+import type { Reach } from './guard.ts'
 import type { ImageRequest } from './image.ts'
-import { realmReachOf } from './reach.ts'
+import { foreignRealmReachOf, realmReachOf } from './reach.ts'
 import type { Reply } from './reply.ts'
 import { mergedScope } from './scope.ts'
 import type { TokenCache } from './token.ts'
@@ -18,6 +19,8 @@ export type Party = Pick<
 /** What a party wants to do there: the scope of its token; undefined: nothing in particular. */
 export interface Access extends Party {
   readonly scope: string | undefined
+  /** Set for a host to which a registry redirects: how far it took to get there. */
+  readonly foreign?: Reach
 }
 
 const MAX_REGISTRIES = 1_000
@@ -65,7 +68,10 @@ export class Authorizer {
       this.#tokens.drop(this.#tokenRequest(challenge, access), refused.slice('Bearer '.length))
     }
     const header = await this.#headerFor(challenge, access)
-    this.#challenges.set(endpointKey(access.endpoint), challenge)
+    // What storage somewhere wants for one URL, it may not want for the next.
+    if (access.foreign === undefined) {
+      this.#challenges.set(endpointKey(access.endpoint), challenge)
+    }
     return header === refused ? undefined : header
   }
 
@@ -77,12 +83,12 @@ export class Authorizer {
 
   /** @throws ResolveError DENIED for a realm that would carry credentials in the clear, UNAVAILABLE for none */
   #tokenRequest(challenge: Challenge, access: Access): TokenRequest {
-    const { endpoint, configured, credentials, observe } = access
+    const { endpoint, configured, credentials, foreign, observe } = access
     const text = challenge.params.get('realm') ?? ''
     if (!URL.canParse(text)) {
       throw refusal('UNAVAILABLE', `${endpoint.host} names no token service in its challenge`)
     }
-    const realm = new URL(text)
+    const realm = secured(new URL(text), endpoint)
     realm.username = ''
     realm.password = ''
     if (realm.protocol !== 'https:' && realm.protocol !== `${endpoint.scheme}:`) {
@@ -97,10 +103,24 @@ export class Authorizer {
       service: challenge.params.get('service'),
       scope: scopeFor(challenge, access),
       credentials,
-      reach: realmReachOf(realm, endpoint, configured, this.#realms),
+      reach:
+        foreign === undefined
+          ? realmReachOf(realm, endpoint, configured, this.#realms)
+          : foreignRealmReachOf(realm, endpoint, foreign),
       observe,
     }
   }
+}
+
+/**
+ * Registries behind a proxy that ends TLS often call themselves http (goharbor/harbor#3114). Whatever port
+ * they name then, the registry itself answers at the one that it is asked at.
+ */
+function secured(realm: URL, endpoint: Endpoint): URL {
+  const own = new URL(endpointUrl(endpoint))
+  const isMeant = own.protocol === 'https:' && realm.protocol === 'http:'
+  if (!isMeant || own.hostname !== realm.hostname) return realm
+  return new URL(`${own.origin}${realm.pathname}${realm.search}`)
 }
 
 /** The challenge that an answer makes; undefined: it makes none that anybody could meet. */

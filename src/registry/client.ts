@@ -130,6 +130,10 @@ export class RegistryClient {
     return openContent(this.#conversation, request, content, headTimeoutMs)
   }
 
+  retire(): Promise<void> {
+    return this.#conversation.retire()
+  }
+
   close(): Promise<void> {
     return this.#conversation.close()
   }

@@ -59,6 +59,12 @@ export class Connections {
     return pool
   }
 
+  /** Keeps no connection any more. @returns when the last request has ended */
+  async retire(): Promise<void> {
+    const pools = [...this.#pools.values(), ...this.#leaving]
+    await Promise.all(pools.map((pool) => pool.retire()))
+  }
+
   /** Ends every connection, in-flight requests included. */
   async close(): Promise<void> {
     this.#closed = true

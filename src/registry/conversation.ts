@@ -9,10 +9,10 @@ import {
 } from './authorizer.ts'
 import { discard } from './body.ts'
 import type { Challenge } from './challenge.ts'
-import { type Endpoint, endpointUrl } from './endpoint.ts'
+import { type Endpoint, endpointUrl, foreignEndpoint } from './endpoint.ts'
 import { networkFailure, type Question } from './failure.ts'
 import { reachOf } from './reach.ts'
-import { isRedirect, nextHop } from './redirect.ts'
+import { isRedirect, isUpgrade, nextHop, upgraded } from './redirect.ts'
 import type { Reply } from './reply.ts'
 import { pullScope } from './scope.ts'
 import { TokenCache } from './token.ts'
@@ -70,19 +70,25 @@ export class Conversation {
 
   /** The answer that is no redirect, and no challenge that could be met. To be called within `ask`. */
   async reply(errand: Errand): Promise<Reply> {
-    const { endpoint } = errand.party
+    let { endpoint } = errand.party
     let url = apiUrl(endpoint, errand.path)
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-      const reply = await this.#authorized(url, errand)
+      const reply = await this.#authorized(url, { ...errand, party: { ...errand.party, endpoint } })
       if (!isRedirect(reply.status)) return reply
       await discard(reply)
-      url = nextHop(reply.headers.location, url)
+      const next = nextHop(reply.headers.location, url)
+      if (isOwn(url, endpoint) && isUpgrade(url, next)) endpoint = upgraded(endpoint, next)
+      url = next
     }
     throw new ResolveError(
       'UNAVAILABLE',
       `${endpoint.host} redirects in a circle: more than ${MAX_REDIRECTS} times`,
       { step: 'manifest' },
     )
+  }
+
+  retire(): Promise<void> {
+    return this.#transport.retire()
   }
 
   /** Ends every connection. */
@@ -97,8 +103,14 @@ export class Conversation {
       const all = { ...headers, ...(authorization === undefined ? {} : { authorization }) }
       return this.#transport.send({ url, method, headers: all, endpoint, reach, signal, observe })
     }
-    // Credentials are for the registry, not for whom it sends us to.
-    if (errand.authorize === false || !isOwn(url, endpoint)) return send()
+    if (errand.authorize === false) return send()
+    if (!isOwn(url, endpoint)) {
+      // Credentials are for the registry alone; what another host gives to everybody may be fetched.
+      const foreign = foreignEndpoint(url, endpoint)
+      const { credentials: _, ...anonymous } = party
+      const scope = scopeAt(url, foreign)
+      return this.#anonymously({ ...anonymous, endpoint: foreign, scope, foreign: reach }, send)
+    }
     const access: Access = { ...party, scope: scopeAt(url, endpoint) ?? errand.scope }
     let header = await this.#authorizer.header(access)
     let reply = await send(header)
@@ -115,6 +127,19 @@ export class Conversation {
       reply = await send(header)
     }
     return reply
+  }
+
+  /** With the token that everybody may have, where one is wanted. */
+  async #anonymously(
+    access: Access,
+    send: (authorization?: string) => Promise<Reply>,
+  ): Promise<Reply> {
+    const reply = await send()
+    const challenge = challengeOf(reply)
+    if (challenge?.scheme !== 'bearer') return reply
+    reply.ended()
+    const answer = await this.#answer(access, challenge, undefined, reply)
+    return answer === undefined ? reply : send(answer)
   }
 
   /** Keeps the reply if it is the last word: then its body may say why. */

@@ -85,6 +85,20 @@ export function endpointKey(endpoint: Endpoint): string {
   return JSON.stringify([endpointUrl(endpoint), endpoint.tls])
 }
 
+/**
+ * Another host, to which a registry redirects: nothing that is set for the registry is meant for it, but the
+ * authorities that the registry's own certificate may come from.
+ */
+export function foreignEndpoint({ protocol, host }: URL, { tls }: Endpoint): Endpoint {
+  const caFiles = protocol === 'https:' ? tls?.caFiles : undefined
+  return {
+    scheme: protocol === 'https:' ? 'https' : 'http',
+    host,
+    prefix: '',
+    ...(caFiles !== undefined && { tls: { caFiles } }),
+  }
+}
+
 /** Where the registry that a reference's domain names answers; Docker Hub answers elsewhere. */
 export function originEndpoint(domain: string): Endpoint {
   const name = canonicalDomain(domain)

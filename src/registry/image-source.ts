@@ -162,6 +162,11 @@ export class RegistryImages {
     )
   }
 
+  /** Keeps no connection any more. @returns when the last request, its body included, has ended */
+  retire(): Promise<void> {
+    return this.#client.retire()
+  }
+
   /** Ends every connection. */
   close(): Promise<void> {
     return this.#client.close()

@@ -37,6 +37,7 @@ export class Pool {
   readonly #options: PoolOptions
   readonly #underWay = new Set<Stop>()
   #emptied: (() => void) | undefined
+  #retired: Promise<void> | undefined
   #destroyed = false
 
   constructor(options: PoolOptions) {
@@ -62,9 +63,10 @@ export class Pool {
     agent.maxFreeSockets = 0
     for (const idle of Object.values(agent.freeSockets).flat()) idle?.destroy()
     if (this.#underWay.size === 0) return Promise.resolve()
-    return new Promise((resolve) => {
+    this.#retired ??= new Promise((resolve) => {
       this.#emptied = resolve
     })
+    return this.#retired
   }
 
   /** Ends every connection, and what is under way on it. */

@@ -29,6 +29,16 @@ export function realmReachOf(
   return configured && allowed ? 'anywhere' : reachOf(realm, endpoint, configured)
 }
 
+/**
+ * How far a request for a token may go that is wanted by a host to which a registry redirects: to that host
+ * itself as far as it took to get there, else to public addresses alone.
+ *
+ * @param reach with which that host is asked
+ */
+export function foreignRealmReachOf(realm: URL, foreign: Endpoint, reach: Reach): Reach {
+  return authority(realm) === authority(new URL(endpointUrl(foreign))) ? reach : 'public'
+}
+
 function authority({ protocol, hostname, port }: URL): string {
   return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`
 }

@@ -6,8 +6,9 @@ import type { Endpoint } from './endpoint.ts'
 import { networkFailure, type Question, statusFailure } from './failure.ts'
 import type { Reach } from './guard.ts'
 import type { Exchange } from './image.ts'
+import { isRedirect, isUpgrade, nextHop, upgraded } from './redirect.ts'
 import type { Reply } from './reply.ts'
-import type { Call, Transport } from './transport.ts'
+import { type Call, isOwn, type Transport } from './transport.ts'
 
 /** What a token service is asked. */
 export interface TokenRequest {
@@ -30,6 +31,7 @@ export interface Token {
 
 const CLIENT_ID = 'image-resolver'
 const MAX_TOKEN_BYTES = 64 * 1024
+const MAX_REDIRECTS = 3
 
 /** Services without the POST form say so in four ways: GCR 404, Artifactory 401, ACR 400, others 405. */
 const NO_POST_FORM: ReadonlySet<number> = new Set([400, 401, 404, 405])
@@ -37,7 +39,7 @@ const NO_POST_FORM: ReadonlySet<number> = new Set([400, 401, 404, 405])
 /**
  * Asks a token service once: GET with Basic, or the OAuth2 POST form for an identity token, each
  * falling back to the other where a service does not know it (distribution docs, "Token
- * Authentication"). Redirects are not followed.
+ * Authentication"). A redirect is followed, with all that was sent, where it stays with that service.
  *
  * @throws ResolveError with step `token`
  */
@@ -54,6 +56,7 @@ export async function exchangeToken(
   }
   try {
     const reply = await ask(transport, request, signal)
+    if (isRedirect(reply.status)) throw await strayed(reply, question)
     if (reply.status !== 200) throw await statusFailure(reply, question, now())
     return readToken(await readBody(reply, MAX_TOKEN_BYTES), question)
   } catch (error) {
@@ -70,16 +73,42 @@ async function ask(
   const common = { url, endpoint, reach, observe, signal }
   if (credentials?.kind === 'identityToken') {
     const grant = { grant_type: 'refresh_token', refresh_token: credentials.token }
-    const reply = await transport.send({ ...common, ...postForm(request, grant) })
+    const reply = await send(transport, { ...common, ...postForm(request, grant) })
     if (!NO_POST_FORM.has(reply.status)) return reply
     await discard(reply)
   }
-  const reply = await transport.send({ ...common, ...getForm(request) })
+  const reply = await send(transport, { ...common, ...getForm(request) })
   if (credentials?.kind !== 'basic' || reply.status !== 405) return reply
   await discard(reply)
   const { username, password } = credentials
   const grant = { grant_type: 'password', username, password }
-  return transport.send({ ...common, ...postForm(request, grant) })
+  return send(transport, { ...common, ...postForm(request, grant) })
+}
+
+/** @returns a redirect that leads elsewhere as it came: what is sent to a token service is for it alone */
+async function send(transport: Transport, call: Call): Promise<Reply> {
+  let { endpoint, url } = call
+  for (let redirects = 0; ; redirects += 1) {
+    const reply = await transport.send({ ...call, endpoint, url })
+    const { location } = reply.headers
+    const isLast = location === undefined || redirects === MAX_REDIRECTS
+    if (!isRedirect(reply.status) || isLast) return reply
+    const next = nextHop(location, url, 'token')
+    if (isUpgrade(url, next)) {
+      if (isOwn(url, endpoint)) endpoint = upgraded(endpoint, next)
+    } else if (next.origin !== url.origin) return reply
+    await discard(reply)
+    url = next
+  }
+}
+
+async function strayed(reply: Reply, { host }: Question): Promise<ResolveError> {
+  await discard(reply)
+  return new ResolveError(
+    'UNAVAILABLE',
+    `${host} (token service) redirects (${reply.status}) to another host, or nowhere: a token is asked for only where the registry's challenge says, so have that name the right address`,
+    { step: 'token', status: reply.status },
+  )
 }
 
 function getForm({ realm, service, scope, credentials }: TokenRequest) {

@@ -4,6 +4,7 @@ import type { Reach } from './guard.ts'
 import type { Exchange } from './image.ts'
 import { Proxies, type ProxyOptions } from './proxy.ts'
 import { rateLimitOf } from './rate-limit.ts'
+import { upgradeAdvice } from './redirect.ts'
 import type { Reply } from './reply.ts'
 import { TlsIdentities } from './tls.ts'
 import { warningOf } from './warning.ts'
@@ -76,6 +77,11 @@ export class Transport {
     }
   }
 
+  /** Keeps no connection any more. @returns when the last request has ended */
+  retire(): Promise<void> {
+    return this.#connections.retire()
+  }
+
   /** Ends every connection, in-flight requests included. */
   close(): Promise<void> {
     return this.#connections.close()
@@ -88,7 +94,7 @@ export class Transport {
       if (told) return
       told = true
       const rateLimit = reply && rateLimitOf(reply.headers)
-      const warning = reply && warningOf(reply.headers)
+      const warning = reply && (warningOf(reply.headers) ?? upgradeAdvice(url, reply))
       observe?.({
         method,
         url: `${url.origin}${url.pathname}`.slice(0, MAX_URL_CHARACTERS),

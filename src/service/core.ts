@@ -21,7 +21,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { Meters } from '../telemetry/meters.ts'
 import { Late, Replaceable } from './late.ts'
-import { metered, meterResolutions } from './meter.ts'
+import { meterRequests, meterResolutions } from './meter.ts'
 
 const steady = (): number => performance.now()
 
@@ -75,11 +75,12 @@ export function createCore(
   const keychain: Keychain = {
     credentials: async (...place) => (await secrets.get()).credentials(...place),
   }
+  const metered = meterRequests(meters, logger)
   const resolver = new Resolver({
     source: {
       image: async (request, wanted, isAsked) =>
-        (await images.get()).image(metered(request, meters, logger), wanted, isAsked),
-      digest: async (request) => (await images.get()).digest(metered(request, meters, logger)),
+        (await images.get()).image(metered(request), wanted, isAsked),
+      digest: async (request) => (await images.get()).digest(metered(request)),
     },
     registries: () => registries,
     health,

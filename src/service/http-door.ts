@@ -8,7 +8,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Core } from './core.ts'
 import type { OpenDoor } from './kept-door.ts'
 import { LateNodeImages } from './late-node-images.ts'
-import { metered } from './meter.ts'
+import { meterRequests } from './meter.ts'
 import { RegistryDesk } from './registry-desk.ts'
 import { Self } from './self.ts'
 
@@ -86,11 +86,11 @@ async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }:
   const { mirrorRoutes } = await import('../http/mirror/routes.ts')
   const { placeOf } = await import('../http/place.ts')
   const { health, images, meters, resolver, via } = core
+  const metered = meterRequests(meters, logger)
   const source = {
     open: async (request: ImageRequest, content: ContentRequest) =>
-      (await images()).open(metered(request, meters, logger), content),
-    head: async (request: ManifestRequest) =>
-      (await images()).head(metered(request, meters, logger)),
+      (await images()).open(metered(request), content),
+    head: async (request: ManifestRequest) => (await images()).head(metered(request)),
     tags: async (request: TagsRequest) => (await images()).tags(request),
   }
   return (app: Parameters<typeof mirrorRoutes>[0]): void => {

@@ -2,6 +2,8 @@ import type { Clock } from '../resolver/clock.ts'
 
 interface Closable {
   close(): unknown
+  /** Resolves when what is under way has ended, and nothing new is to come. Absent: nothing is waited for. */
+  retire?(): Promise<void>
 }
 
 /**
@@ -26,6 +28,10 @@ export class Late<T extends Closable> {
     return opened
   }
 
+  async retire(): Promise<void> {
+    await (await this.#opened)?.retire?.()
+  }
+
   async close(): Promise<void> {
     await (await this.#opened)?.close()
   }
@@ -33,7 +39,7 @@ export class Late<T extends Closable> {
 
 export interface ReplaceableOptions {
   readonly clock: Clock
-  /** What has begun with an old one has this long to end. */
+  /** Who was given an old one has this long to begin with it; then it is retired, and closed. */
   readonly graceMs: number
 }
 
@@ -60,9 +66,9 @@ export class Replaceable<T extends Closable> {
     const old = this.#current
     this.#current = new Late(this.#open)
     const cancel = clock.after(graceMs, () => {
-      this.#retired.delete(old)
+      const ending = old.retire().then(() => old.close())
       // One that could not be opened has nothing to close.
-      old.close().catch(() => {})
+      ending.catch(() => {}).finally(() => this.#retired.delete(old))
     })
     this.#retired.set(old, cancel)
   }

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../registry/bounded-map.ts'
 import type { ImageRequest } from '../registry/image.ts'
 import type { ResolutionObserver } from '../resolver/types.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -21,20 +22,38 @@ export function meterResolutions(meters: Meters, logger: Pick<Logger, 'warn'>): 
   }
 }
 
-/** Counts the requests that a question to a registry takes, and with `debug: true` logs each. */
-export function metered<T extends ImageRequest>(
-  request: T,
+const MAX_REGISTRIES = 1_000
+/** Of one registry: texts with a time of day in them have no end. */
+const MAX_WARNINGS = 10
+
+/**
+ * Counts the requests that a question to a registry takes, and with `debug: true` logs each. What a
+ * configured registry warns of is logged once, ten texts of one registry at most.
+ */
+export function meterRequests(
   meters: Meters,
-  logger: Pick<Logger, 'debug'>,
-): T {
-  // Hosts that are not configured are chosen by strangers; there is no end of them.
-  const registry = request.configured ? request.endpoint.host : 'unconfigured'
-  return {
-    ...request,
-    observe(exchange) {
-      meters.exchanges.add(registry, exchange.method, String(exchange.status ?? 'none'))
-      logger.debug(exchange, 'asked a registry')
-      request.observe?.(exchange)
-    },
+  logger: Pick<Logger, 'debug' | 'warn'>,
+): <T extends ImageRequest>(request: T) => T {
+  const warned = new BoundedMap<Set<string>>(MAX_REGISTRIES)
+  const warn = (registry: string, warning: string): void => {
+    const texts = warned.get(registry) ?? new Set()
+    if (texts.has(warning) || texts.size === MAX_WARNINGS) return
+    warned.set(registry, texts.add(warning))
+    logger.warn({ registry, warning }, 'a registry has a warning')
+  }
+  return (request) => {
+    const { configured, endpoint } = request
+    // Hosts that are not configured are chosen by strangers; there is no end of them.
+    const registry = configured ? endpoint.host : 'unconfigured'
+    return {
+      ...request,
+      observe(exchange) {
+        const { warning } = exchange
+        meters.exchanges.add(registry, exchange.method, String(exchange.status ?? 'none'))
+        logger.debug(exchange, 'asked a registry')
+        if (configured && warning !== undefined) warn(registry, warning)
+        request.observe?.(exchange)
+      },
+    }
   }
 }

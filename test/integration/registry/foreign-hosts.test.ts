@@ -96,22 +96,6 @@ test('a redirect from https to http is refused', async (t) => {
   assert.equal(target.requests.length, 0)
 })
 
-test('an https registry whose token service is http is refused', async (t) => {
-  const tokens = await startTokenServer(t)
-  const certificate = createCertificate()
-  const auth = { kind: 'bearer' as const, ...tokens }
-  const registry = await FakeRegistry.start(t, { auth, certificate })
-  const images = startImages(t, { ca: certificate.cert })
-  const request = ask(registry, 'library/app', '1', { credentials: USER })
-
-  await assert.rejects(images.image(request, AMD64), {
-    code: 'DENIED',
-    step: 'token',
-    message: /without TLS/,
-  })
-  assert.equal(tokens.questions.length, 0)
-})
-
 test('a loopback host that nobody configured is not connected to', async (t) => {
   const registry = await FakeRegistry.start(t)
   registry.put('library/app', '1', IMAGE)

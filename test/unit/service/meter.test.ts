@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ImageRequest } from '../../../src/registry/image.ts'
-import { metered, meterResolutions } from '../../../src/service/meter.ts'
+import { meterRequests, meterResolutions } from '../../../src/service/meter.ts'
 import { Meters } from '../../../src/telemetry/meters.ts'
 import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
 
@@ -24,7 +24,7 @@ test('requests are counted by registry, logged for who debugs, and told to whoev
   const logged: unknown[] = []
   const logger = { debug: (...line: unknown[]) => logged.push(line) } as never
 
-  metered(request(true, heard), meters, logger).observe?.(EXCHANGE)
+  meterRequests(meters, logger)(request(true, heard)).observe?.(EXCHANGE)
 
   assert.deepEqual(meters.exchanges.rows(), [
     { labels: { registry: 'hub.corp', method: 'GET', status: '200' }, count: 1 },
@@ -33,12 +33,29 @@ test('requests are counted by registry, logged for who debugs, and told to whoev
   assert.deepEqual(logged, [[EXCHANGE, 'asked a registry']])
 })
 
+test('what a configured registry warns of is logged once, and not without an end', () => {
+  const logged: unknown[] = []
+  const logger = { debug: () => {}, warn: (...line: unknown[]) => logged.push(line) } as never
+  const metered = meterRequests(new Meters(), logger)
+  const asked = metered(request(true, []))
+
+  asked.observe?.({ ...EXCHANGE, warning: 'it moves' })
+  metered(request(true, [])).observe?.({ ...EXCHANGE, warning: 'it moves' })
+  metered(request(false, [])).observe?.({ ...EXCHANGE, warning: 'from a stranger' })
+  assert.deepEqual(logged, [
+    [{ registry: 'hub.corp', warning: 'it moves' }, 'a registry has a warning'],
+  ])
+
+  for (let at = 0; at < 100; at += 1) asked.observe?.({ ...EXCHANGE, warning: `at ${at}` })
+  assert.equal(logged.length, 10)
+})
+
 test('registries that strangers choose are counted together', () => {
   const meters = new Meters()
   const logger = { debug: () => {} } as never
   const { status: _, ...unanswered } = EXCHANGE
 
-  metered(request(false, []), meters, logger).observe?.(unanswered)
+  meterRequests(meters, logger)(request(false, [])).observe?.(unanswered)
 
   assert.deepEqual(meters.exchanges.rows()[0]?.labels, {
     registry: 'unconfigured',
