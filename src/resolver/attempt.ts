@@ -6,6 +6,7 @@ import {
   ResolveError,
   toResolveError,
 } from '../errors.ts'
+import type { Wait } from '../registry/turn.ts'
 
 const OUTCOMES: Record<ErrorCode, AttemptOutcome> = {
   NAME_INVALID: 'invalid',
@@ -94,7 +95,7 @@ export function attemptsText(attempts: readonly Attempt[]): string {
 /**
  * For an inquiry that its signal ended.
  *
- * @param waits where it still stood in line then
+ * @param waits where it still waited then, in the words of `waited`
  */
 export function endedError(
   what: string,
@@ -106,7 +107,8 @@ export function endedError(
   const ending = toResolveError(reason)
   const code = ending.code === 'DEADLINE_EXCEEDED' ? ending.code : 'CANCELED'
   const why = code === 'CANCELED' ? 'the caller went away' : 'out of time'
-  const line = code === 'CANCELED' || waits.length === 0 ? '' : `; ${waits.join('; ')}; ${BUSY}`
+  const busy = waits.some((wait) => wait.endsWith(' in line')) ? [BUSY] : []
+  const line = code === 'CANCELED' ? '' : [...waits, ...busy].map((each) => `; ${each}`).join('')
   return new ResolveError(code, `${what}: ${why}${line}`, {
     cause: ending,
     attempts,
@@ -114,9 +116,9 @@ export function endedError(
   })
 }
 
-/** For one that was not asked in time, since others were. */
-export function inLine(ms: number): string {
-  return `waited ${(ms / 1_000).toFixed(1)} s in line`
+/** For one that was not asked in time. */
+export function waited(ms: number, what: Wait = 'in line'): string {
+  return `waited ${(ms / 1_000).toFixed(1)} s ${what}`
 }
 
 /** For a registry that did not answer within its budget. */

@@ -1,7 +1,7 @@
 import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
 import type { Turn } from '../registry/turn.ts'
-import { failedAttempt, inLine, lateError } from './attempt.ts'
+import { failedAttempt, lateError, waited } from './attempt.ts'
 import { reportFailure } from './blame.ts'
 import { needsConsent } from './candidates.ts'
 import type { Clock } from './clock.ts'
@@ -111,7 +111,7 @@ export class Consent {
       if (signal.aborted) throw error
       // In line no longer than that: whoever needs no consent may have answered long since.
       if (isInLine) {
-        const why = `its origin, which has to agree, is asked by many: ${inLine(clock.now() - begunAt)}`
+        const why = `its origin, which has to agree, is asked by many: ${waited(clock.now() - begunAt)}`
         throw barred('DEADLINE_EXCEEDED', why)
       }
       reportFailure(health, origin, failedAttempt(registry, error, clock.now() - begunAt), error)

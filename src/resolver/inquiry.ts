@@ -13,6 +13,7 @@ import { type Ending, story } from './story.ts'
 import { survey } from './survey.ts'
 import type { Candidate, CandidateReport, Health, ImageSource } from './types.ts'
 import { UnresolvedError } from './unresolved.ts'
+import { before } from './until.ts'
 import { walk } from './walk.ts'
 import type { Ask, Gate, WalkLimits } from './walk-options.ts'
 
@@ -169,9 +170,10 @@ export class Inquiry {
   }
 
   async #probe(candidate: Candidate, signal: AbortSignal, line: Turn): Promise<Probe> {
+    const credentials = this.#options.credentials(candidate)
     return {
       candidate,
-      credentials: await this.#options.credentials(candidate),
+      credentials: await before(line, 'for credentials', credentials),
       signal,
       turn: this.#urgent(line),
       observe: this.#record.observer(candidate),

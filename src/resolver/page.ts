@@ -1,5 +1,6 @@
 import type { Attempt, ResolveError } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
+import type { Wait } from '../registry/turn.ts'
 import type { Candidate } from './types.ts'
 
 /** What became of one candidate so far, and how long it was asked. Times are milliseconds of one clock. */
@@ -15,6 +16,7 @@ export class Page {
   /** undefined: not asked. */
   #startedAt: number | undefined
   #inLineSince: number | undefined
+  #waits: Wait = 'in line'
   /** Since it started. */
   #inLineMs = 0
   /** When it was asked or answered something last, moved on by the time in line since. */
@@ -38,7 +40,8 @@ export class Page {
     this.isDoubted = false
   }
 
-  wait(now: number): void {
+  wait(now: number, what: Wait = 'in line'): void {
+    this.#waits = what
     this.#inLineSince = now
   }
 
@@ -75,7 +78,12 @@ export class Page {
     return (this.#inLineSince ?? now) - this.#startedAt - this.#inLineMs
   }
 
-  /** How long it has been in line; undefined: it is not, or was asked something before. */
+  /** What it waits for, or waited for last. */
+  get waits(): Wait {
+    return this.#waits
+  }
+
+  /** How long it has waited; undefined: it is not, or was asked something before. */
   unaskedMs(now: number): number | undefined {
     if (this.#inLineSince === undefined || this.exchanges.length > 0) return undefined
     return now - this.#inLineSince

@@ -1,4 +1,5 @@
 import { type ResolveError, toResolveError } from '../errors.ts'
+import type { Turn, Wait } from '../registry/turn.ts'
 import { lateError } from './attempt.ts'
 import type { Candidate } from './types.ts'
 import type { Ask, WalkOptions } from './walk-options.ts'
@@ -36,8 +37,8 @@ export interface ProbeParty<T> {
 }
 
 /**
- * `held`: its gate is not open yet. `inLine`: many ask that registry, and it is not its turn. `ready`: a
- * hedge that has its HEAD, and waits to be promoted.
+ * `held`: its gate is not open yet. `inLine`: many ask that registry, and it is not its turn, or credentials
+ * are looked up. `ready`: a hedge that has its HEAD, and waits to be promoted.
  */
 type State = 'held' | 'running' | 'inLine' | 'ready' | 'late' | 'done'
 
@@ -132,7 +133,10 @@ export class Probe<T> {
   #ask(ask: Ask<T>): void {
     const { candidate, isHedge } = this.place
     this.#run()
-    const turn = { waiting: () => this.#waiting(), entered: () => this.#entered() }
+    const turn: Turn = {
+      waiting: (what) => this.#waiting(what),
+      entered: () => this.#entered(),
+    }
     const promoted = isHedge ? () => this.#promotion() : undefined
     ask(candidate, this.#controller.signal, turn, promoted).then(
       (value) => this.#succeeded(value),
@@ -189,9 +193,9 @@ export class Probe<T> {
     }
   }
 
-  #waiting(): void {
+  #waiting(what?: Wait): void {
     const { limits, record } = this.#options
-    record.waiting(this.place.candidate)
+    record.waiting(this.place.candidate, what)
     if (this.#state !== 'running') return
     if (this.#isLeft) {
       this.#end()

@@ -1,6 +1,7 @@
 import { type Attempt, type AttemptOutcome, type FoundManifest, ResolveError } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
-import { endedError, failedAttempt, inLine, walkError } from './attempt.ts'
+import type { Wait } from '../registry/turn.ts'
+import { endedError, failedAttempt, waited, walkError } from './attempt.ts'
 import { reportFailure } from './blame.ts'
 import type { Clock } from './clock.ts'
 import { Page } from './page.ts'
@@ -106,8 +107,8 @@ export class WalkRecord<T> {
   }
 
   /** It stands in line at its registry, where many ask: that is nobody's fault, and does not count. */
-  waiting(candidate: Candidate): void {
-    this.#page(candidate).wait(this.#clock.now())
+  waiting(candidate: Candidate, what?: Wait): void {
+    this.#page(candidate).wait(this.#clock.now(), what)
   }
 
   entered(candidate: Candidate): void {
@@ -175,7 +176,7 @@ export class WalkRecord<T> {
     const page = this.#page(candidate)
     const unaskedMs = page.unaskedMs(this.#clock.now())
     if (unaskedMs !== undefined) {
-      page.skip(`not asked: ${inLine(unaskedMs)}, then ${message}`)
+      page.skip(`not asked: ${waited(unaskedMs, page.waits)}, then ${message}`)
       return
     }
     if (tooSlow) this.#health.failure(registry, { code: 'DEADLINE_EXCEEDED', message, repository })
@@ -203,7 +204,7 @@ export class WalkRecord<T> {
     const now = this.#clock.now()
     const waits = this.pages.flatMap((page) => {
       const ms = page.unaskedMs(now)
-      return ms === undefined ? [] : `${page.candidate.registry}: ${inLine(ms)}`
+      return ms === undefined ? [] : `${page.candidate.registry}: ${waited(ms, page.waits)}`
     })
     return endedError(what, reason, this.attempts, waits, this.#found())
   }

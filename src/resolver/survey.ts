@@ -1,4 +1,5 @@
 import { toResolveError } from '../errors.ts'
+import type { Turn } from '../registry/turn.ts'
 import { lateError } from './attempt.ts'
 import type { Candidate } from './types.ts'
 import { until } from './until.ts'
@@ -47,9 +48,9 @@ async function probe<T>(
     if (leftMs > 0) cancelBudget = clock.after(leftMs, run)
     else late.abort(lateError(limits.probeBudgetMs))
   }
-  const turn = {
-    waiting: () => {
-      record.waiting(candidate)
+  const turn: Turn = {
+    waiting: (what) => {
+      record.waiting(candidate, what)
       cancelBudget()
     },
     entered: () => {

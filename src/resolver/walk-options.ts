@@ -14,7 +14,7 @@ export interface WalkLimits {
 }
 
 /**
- * @param turn hears when many ask the candidate's registry, so that this has to wait in line
+ * @param turn hears when this has to wait: in line, where many ask the candidate's registry, or for credentials
  * @param promoted present for a hedge, which waits for it before it asks for more than a HEAD: the
  * candidates before it have failed or are late
  */

@@ -3,6 +3,7 @@ import type { ImageRequest } from '../../registry/image.ts'
 import type { Clock } from '../../resolver/clock.ts'
 import { WalkRecord } from '../../resolver/record.ts'
 import type { Candidate } from '../../resolver/types.ts'
+import { before } from '../../resolver/until.ts'
 import { type Found, walk } from '../../resolver/walk.ts'
 import type { Ask as Put } from '../../resolver/walk-options.ts'
 import type { MirrorLimits, MirrorOptions } from './types.ts'
@@ -47,7 +48,7 @@ export class Search {
     const record = new WalkRecord<T>(candidates, health, clock)
     const put: Put<T> = async (candidate, signalOfWalk, turn) => {
       const { configured, endpoint, namespace, repository } = candidate
-      const credentials = await resolver.credentials(candidate)
+      const credentials = await before(turn, 'for credentials', resolver.credentials(candidate))
       const observe = record.observer(candidate)
       const request = {
         configured,

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Credentials } from '../../../src/registry/credentials.ts'
 import { UnresolvedError } from '../../../src/resolver/unresolved.ts'
+import type { FakeClock } from '../../support/fake-clock.ts'
 import { entry, identity, nginx, type Reply, registriesOf } from '../../support/resolver.ts'
 import { down, has, missing, never, resolverScene } from '../../support/resolver-scene.ts'
 
@@ -60,6 +61,69 @@ test('what has to be loaded before the first question costs no registry its budg
 
   assert.deepEqual(source.asked, ['GET m1/library/nginx latest'])
   assert.equal(attempts[0]?.ms, 0)
+})
+
+/** A keychain whose helper takes that long, for one registry. */
+function slowHelper(clock: () => FakeClock, slow: string, ms: number) {
+  return {
+    credentials: (host: string) =>
+      new Promise<undefined>((resolve) => {
+        clock().after(host === slow ? ms : 0, () => resolve(undefined))
+      }),
+  }
+}
+
+test('the time of a credential helper is not the registry’s', async () => {
+  const { resolver, clock, health, source, state } = resolverScene(
+    { m1: has(identity('a')) },
+    { keychain: slowHelper(() => clockOf(), 'm1', 5_000) },
+  )
+  const clockOf = () => clock
+  state.registries = { ...registriesOf([entry('m1')]), mirrorsOnly: () => '*' }
+
+  const resolving = resolver.resolve(nginx())
+  await clock.advance(5_000)
+  const { attempts } = await resolving
+
+  assert.deepEqual(source.asked, ['GET m1/library/nginx latest'])
+  assert.equal(attempts[0]?.ms, 0)
+  assert.deepEqual(health.told, ['m1 ok'])
+})
+
+test('the next registry is asked while a helper takes its time, and nothing is said against the first', async () => {
+  const { resolver, clock, health, state } = resolverScene(
+    { m1: has(identity('a')), m2: has(identity('a')) },
+    { keychain: slowHelper(() => clockOf(), 'm1', 60_000) },
+  )
+  const clockOf = () => clock
+  state.registries = registriesOf([entry('m1'), entry('m2')])
+
+  const resolving = resolver.resolve(nginx())
+  await clock.advance(400)
+  const { registry, attempts } = await resolving
+
+  assert.equal(registry, 'm2')
+  assert.deepEqual(health.told, ['m2 ok'])
+  assert.equal(
+    attempts.find((each) => each.registry === 'm1')?.message,
+    'not asked: waited 0.3 s for credentials, then a better answer was there',
+  )
+})
+
+test('who waits for a helper until time is up is told so', async () => {
+  const { resolver, clock, state } = resolverScene(
+    { m1: has(identity('a')) },
+    { keychain: slowHelper(() => clockOf(), 'm1', 60_000) },
+  )
+  const clockOf = () => clock
+  state.registries = { ...registriesOf([entry('m1')]), mirrorsOnly: () => '*' }
+
+  const resolving = assert.rejects(resolver.resolve(nginx()), {
+    code: 'DEADLINE_EXCEEDED',
+    message: 'docker.io/library/nginx:latest: out of time; m1: waited 20.0 s for credentials',
+  })
+  await clock.advance(20_000)
+  await resolving
 })
 
 test('a registry without `resolve` is asked for the digest that another one named', async () => {
