@@ -89,15 +89,25 @@ function createPool(protocol: string, { reach, identity, proxy }: Route, options
   }
   const { connectTimeoutMs } = options
   if (proxy !== undefined && protocol === 'https:') {
-    const agent = new TunnelAgent({ ...keeping(undefined), ...tls, proxy, connectTimeoutMs })
-    return new Pool({ ...options, agent, isTls: true, reach, proxy })
+    const tunnel = { ...keeping(undefined), ...tls, proxy, connectTimeoutMs }
+    const agent = new TunnelAgent(tunnel)
+    const singleUse = new TunnelAgent({ ...tunnel, keepAlive: false })
+    return new Pool({ ...options, agent, singleUse, isTls: true, reach, proxy })
   }
   const isTls = (proxy?.protocol ?? protocol) === 'https:'
   const kept = keeping(proxy === undefined ? guardedLookup(reach) : undefined)
-  const agent = isTls
-    ? new TlsAgent({ ...kept, ...(proxy === undefined ? tls : {}) })
-    : new PlainAgent(kept)
-  return new Pool({ ...options, agent, isTls, reach, proxy })
+  const agentOf = (keepAlive: boolean) =>
+    isTls
+      ? new TlsAgent({ ...kept, keepAlive, ...(proxy === undefined ? tls : {}) })
+      : new PlainAgent({ ...kept, keepAlive })
+  return new Pool({
+    ...options,
+    agent: agentOf(true),
+    singleUse: agentOf(false),
+    isTls,
+    reach,
+    proxy,
+  })
 }
 
 function keeping(lookup: LookupFunction | undefined) {

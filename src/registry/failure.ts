@@ -76,6 +76,15 @@ const HINTS: ReadonlyMap<string, string> = new Map([
     'ERR_SSL_WRONG_VERSION_NUMBER',
     'it does not speak TLS; if that is meant, write http:// before its address',
   ],
+  ['HPE_HEADER_OVERFLOW', 'its answer has headers of more than 256 KiB'],
+  [
+    'HPE_UNEXPECTED_CONTENT_LENGTH',
+    'its answer has Content-Length twice, which is no HTTP: have it, or the proxy before it, send one',
+  ],
+  [
+    'HPE_INVALID_CONSTANT',
+    'its answer is no HTTP/1.1; if it speaks TLS, write https:// before its address',
+  ],
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name'],
   ['CERT_HAS_EXPIRED', 'its certificate has expired'],
   ['CERT_NOT_YET_VALID', 'its certificate is not valid yet'],
@@ -131,7 +140,7 @@ export function networkFailure(
   const details = { step: connecting ? ('connect' as const) : step, cause }
   if (cause instanceof AddressRefused) return new ResolveError('DENIED', cause.message, details)
   const { code, message } = describe(cause)
-  const hint = HINTS.get(code)
+  const hint = HINTS.get(code) ?? (code.startsWith('HPE_') ? 'its answer is no HTTP' : undefined)
   const hop = connecting ? reason.hop : ''
   const text = `${host}: ${hop}${hint === undefined ? '' : `${hint}: `}${message}`
   return new ResolveError(code === TIMED_OUT ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE', text, details)

@@ -7,12 +7,15 @@ import {
 } from 'node:http'
 import { request as requestTls } from 'node:https'
 import type { Socket } from 'node:net'
+import { BoundedMap } from './bounded-map.ts'
 import { ConnectFailure, timedOut } from './failure.ts'
 import { literalRefusal, type Reach } from './guard.ts'
 import { bareHost, proxyAuthorization } from './proxy.ts'
 
 export interface PoolOptions {
   readonly agent: Agent
+  /** One connection for each request, for answers that are read leniently. */
+  readonly singleUse: Agent
   /** Whether the agent's connections are TLS. */
   readonly isTls: boolean
   readonly reach: Reach
@@ -32,10 +35,34 @@ export interface PoolRequest {
 
 type Stop = (error: Error) => void
 
+/**
+ * Go's client, which registries are tried with, reads 10 MiB; Node's default of 16 KiB is less than
+ * what single sign-on and security policies in front of registries send.
+ */
+const MAX_HEADER_BYTES = 256 * 1024
+const LENIENT_MS = 3_600_000
+const MAX_LENIENT_HOSTS = 1_000
+
+/**
+ * Mistakes of HTTP/1.1 that Go reads over, and so does Node's parser when told to be lenient: lines that
+ * end in LF alone, folded headers, Content-Length beside Transfer-Encoding, blanks behind the
+ * size of a chunk, HTTP/1.2.
+ */
+const FORGIVEN: ReadonlySet<string> = new Set([
+  'HPE_CR_EXPECTED',
+  'HPE_INVALID_CHUNK_SIZE',
+  'HPE_INVALID_CONTENT_LENGTH',
+  'HPE_INVALID_HEADER_TOKEN',
+  'HPE_INVALID_TRANSFER_ENCODING',
+  'HPE_INVALID_VERSION',
+])
+
 /** HTTP/1.1 over kept-alive connections that may be shared: one request, one answer. */
 export class Pool {
   readonly #options: PoolOptions
   readonly #underWay = new Set<Stop>()
+  /** Since when the answers of a host are read leniently. */
+  readonly #lenient = new BoundedMap<number>(MAX_LENIENT_HOSTS)
   #emptied: (() => void) | undefined
   #retired: Promise<void> | undefined
   #destroyed = false
@@ -46,7 +73,9 @@ export class Pool {
 
   /**
    * @returns the answer's head; its body has to be read or destroyed. Its errors are told to who reads
-   * it, and to nobody else
+   * it, and to nobody else. An answer with a mistake in it that others forgive is asked for once more
+   * and read leniently, on a connection of its own: what such an answer leaves on its connection
+   * must not be taken for the next one
    * @throws ConnectFailure before a connection stands; ETIMEDOUT after silence; what Node throws else
    */
   async request(asked: PoolRequest): Promise<IncomingMessage> {
@@ -54,7 +83,15 @@ export class Pool {
     asked.signal.throwIfAborted()
     const refused = literalRefusal(bareHost(asked.url.hostname), this.#options.reach)
     if (refused !== undefined) throw new ConnectFailure(refused)
-    return this.#exchange(asked)
+    if (this.#isLenientWith(asked.url)) return this.#exchange(asked, true)
+    try {
+      return await this.#exchange(asked, false)
+    } catch (error) {
+      // A form that was sent may have done something already.
+      if (asked.method === 'POST' || !this.#isLenientWith(asked.url)) throw error
+      asked.signal.throwIfAborted()
+      return this.#exchange(asked, true)
+    }
   }
 
   /** Keeps no connection any more. @returns when the last request has ended */
@@ -75,12 +112,20 @@ export class Pool {
     for (const stop of [...this.#underWay]) stop(new Error('closed'))
     void this.retire()
     this.#options.agent.destroy()
+    this.#options.singleUse.destroy()
   }
 
-  #exchange({ body, signal, ...asked }: PoolRequest): Promise<IncomingMessage> {
+  #isLenientWith({ host }: URL): boolean {
+    const since = this.#lenient.get(host)
+    return since !== undefined && performance.now() - since < LENIENT_MS
+  }
+
+  #exchange({ body, signal, ...asked }: PoolRequest, lenient: boolean): Promise<IncomingMessage> {
     const send = this.#options.isTls ? requestTls : requestPlain
     return new Promise((resolve, reject) => {
-      const request = send(this.#toOptions(asked))
+      const request = send(this.#toOptions(asked, lenient))
+      // Headers beyond a number are left out without a word; their bytes are bounded.
+      request.maxHeadersCount = 0
       let answer: IncomingMessage | undefined
       const stop: Stop = (error) => {
         reject(error)
@@ -96,9 +141,17 @@ export class Pool {
         // What came and was not taken yet is not the registry's silence.
         if (stands() && (answer?.readableLength ?? 0) === 0) stop(error)
       })
-      request.on('error', (error) => reject(stands() ? error : this.#noConnection(error)))
+      request.on('error', (error) => {
+        // In the middle of a body it is too late for this one, and in time for the next.
+        if ('code' in error && FORGIVEN.has(String(error.code))) {
+          this.#lenient.set(asked.url.host, performance.now())
+        }
+        reject(stands() ? error : this.#noConnection(error))
+      })
       request.once('response', (response) => {
         answer = response
+        // Chunks are what was read; told on, the length would have another reader take the rest for the next answer.
+        if ('transfer-encoding' in response.headers) delete response.headers['content-length']
         response.on('error', () => {})
         resolve(response)
       })
@@ -151,9 +204,20 @@ export class Pool {
     return new ConnectFailure(cause, proxy === undefined ? '' : `the proxy ${proxy.host}: `)
   }
 
-  #toOptions({ url, method, headers }: Omit<PoolRequest, 'body' | 'signal'>): RequestOptions {
-    const { agent, proxy, silenceTimeoutMs: timeout } = this.#options
-    const common = { agent, method, timeout }
+  #toOptions(
+    { url, method, headers: given }: Omit<PoolRequest, 'body' | 'signal'>,
+    lenient: boolean,
+  ): RequestOptions {
+    const { agent, proxy, silenceTimeoutMs: timeout, singleUse } = this.#options
+    // The agent alone would go on with a connection while others wait for one.
+    const headers = lenient ? { ...given, connection: 'close' } : given
+    const common = {
+      agent: lenient ? singleUse : agent,
+      method,
+      timeout,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      insecureHTTPParser: lenient,
+    }
     const path = `${url.pathname}${url.search}`
     // Proxies open tunnels to port 443 and few others; for http they want the whole URL instead.
     if (proxy !== undefined && url.protocol === 'http:') {

@@ -15,7 +15,14 @@ async function start(t: TestContext, listener: RequestListener, silenceTimeoutMs
   const server = await startServer(t, listener)
   const agent = new Agent({ keepAlive: true })
   const limits = { connectTimeoutMs: 5_000, silenceTimeoutMs }
-  const pool = new Pool({ ...limits, agent, isTls: false, reach: 'anywhere', proxy: undefined })
+  const pool = new Pool({
+    ...limits,
+    agent,
+    singleUse: new Agent(),
+    isTls: false,
+    reach: 'anywhere',
+    proxy: undefined,
+  })
   t.after(() => pool.destroy())
   const url = new URL(server.url)
   const ask = ({ method = 'GET', signal = new AbortController().signal }: Asked = {}) =>
