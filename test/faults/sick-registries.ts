@@ -9,6 +9,8 @@ import { type Fault, GOOD, type Secret, serving, WHO } from './fault.ts'
 
 type Start = Fault['start']
 
+const TOKEN: Step = { status: 200, body: JSON.stringify({ token: 'given' }), always: true }
+
 /** Wants a user, and then goes by a script. */
 export function scripted(...script: readonly Step[]): Start {
   return unguarded(WHO, ...script)
@@ -41,8 +43,7 @@ export function tokenService(...script: readonly Step[]): Start {
 export const closedTokenService: Start = async (t) => challenging(t, await closedUrl(t))
 
 async function challenging(t: Cleanup, service: string) {
-  const headers = { 'www-authenticate': `Bearer realm="${service}/token",service="sick"` }
-  const { requests, url } = await startScriptedRegistry(t, [{ status: 401, headers, always: true }])
+  const { requests, url } = await startScriptedRegistry(t, [challengeOf(`${service}/token`)])
   return { address: url, hearers: [{ name: 'it', requests, allowed: [] as readonly Secret[] }] }
 }
 
@@ -61,6 +62,59 @@ export async function redirecting(t: Cleanup, secret: Secret) {
       { name: 'where it redirects to', requests: elsewhere.requests, allowed: [] },
     ],
   }
+}
+
+/** Gives the image for a token that anybody gets at its own address. */
+async function startTokenGiver(t: Cleanup) {
+  const script: Step[] = []
+  const registry = await startScriptedRegistry(t, script)
+  script.push(
+    { on: { path: /^\/token/ }, ...TOKEN },
+    { on: { authorization: false }, ...challengeOf(`${registry.url}/token`) },
+    ...serving(GOOD),
+  )
+  return registry
+}
+
+/** Sends everybody to another registry, which wants a token that it gives to everybody. */
+export async function redirectingToTokens(t: Cleanup, secret: Secret) {
+  const elsewhere = await startTokenGiver(t)
+  const location = `${elsewhere.url}/v2/team/app/manifests/1`
+  const { requests, url } = await startScriptedRegistry(t, [
+    WHO,
+    { status: 307, headers: { location }, always: true },
+  ])
+  return {
+    address: url,
+    hearers: [
+      { name: 'it', requests, allowed: [secret] },
+      { name: 'where it redirects to', requests: elsewhere.requests, allowed: [] },
+    ],
+  }
+}
+
+/** Its token service has moved to another path. */
+export async function movedTokenService(t: Cleanup, secret: Secret) {
+  const tokens = await startScriptedRegistry(t, [
+    { on: { path: /^\/token/ }, status: 308, headers: { location: '/v1/token' }, always: true },
+    { on: { path: /^\/v1\/token/, authorization: true }, ...TOKEN },
+  ])
+  const { requests, url } = await startScriptedRegistry(t, [
+    { on: { authorization: false }, ...challengeOf(`${tokens.url}/token`) },
+    ...serving(GOOD),
+  ])
+  return {
+    address: url,
+    hearers: [
+      { name: 'it', requests, allowed: [] },
+      { name: 'its token service', requests: tokens.requests, allowed: [secret] },
+    ],
+  }
+}
+
+function challengeOf(realm: string): Step {
+  const headers = { 'www-authenticate': `Bearer realm="${realm}",service="sick"` }
+  return { status: 401, headers, always: true }
 }
 
 /** Nobody listens there. */
