@@ -114,6 +114,27 @@ test('a loopback host that nobody configured is not connected to', async (t) => 
   assert.equal(registry.server.accepted(), 0)
 })
 
+for (const [name, locate] of [
+  ['loopback', (port: string) => `http://127.0.0.1:${port}/v2/x`],
+  ['loopback with a user', (port: string) => `http://user:pass@127.0.0.1:${port}/v2/x`],
+  ['loopback by name', (port: string) => `http://localhost:${port}/v2/x`],
+  ['loopback by https', (port: string) => `https://127.0.0.1:${port}/v2/x`],
+  ['its own address at another port', (port: string) => `http://0.0.0.0:${port}/v2/x`],
+  ['https at its own address and another port', (port: string) => `https://0.0.0.0:${port}/v2/x`],
+] as const) {
+  test(`a configured registry that is not on loopback cannot send us to ${name}`, async (t) => {
+    const inside = await FakeRegistry.start(t)
+    const port = inside.host.split(':')[1] ?? ''
+    const registry = await startScriptedRegistry(t, [redirect(locate(port))])
+    // 0.0.0.0 is no loopback name to us, and leads there all the same.
+    const server = { url: registry.url.replace('127.0.0.1', '0.0.0.0') }
+    const request = ask(server, 'library/app', '1', { credentials: USER })
+
+    await assert.rejects(startImages(t).image(request, AMD64), { code: 'DENIED', step: 'connect' })
+    assert.equal(inside.server.accepted(), 0)
+  })
+}
+
 test('a configured registry cannot send us to a link-local address, by redirect', async (t) => {
   const registry = await startScriptedRegistry(t, [redirect('http://169.254.169.254/latest/')])
 
