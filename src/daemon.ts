@@ -6,6 +6,7 @@ import { systemClock } from './resolver/clock.ts'
 import { ConfigReload } from './service/config-reload.ts'
 import { createCore } from './service/core.ts'
 import { openCriDoor } from './service/cri-door.ts'
+import { DescriptorWatch } from './service/descriptors.ts'
 import { Doors } from './service/doors.ts'
 import { endSignal } from './service/end-signal.ts'
 import { DoorReadiness } from './service/readiness.ts'
@@ -100,6 +101,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
     runtimeAnswers: async () => (await core.runtime()).cri.ready(),
   })
   const statsIntervalMs = cache.disableStats ? 0 : cache.statsLogIntervalMs
+  const descriptors = new DescriptorWatch({ clock, logger })
   const statsLog = new StatsLog({ meters, clock, intervalMs: statsIntervalMs, logger })
   const warmImage =
     pauseImage === undefined
@@ -123,12 +125,14 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   doors.keep('cri', () => openCriDoor({ config, core, fd: handedDown.cri, logger }))
   reload.start()
   statsLog.start()
+  descriptors.start()
   void warmImage?.start()
   return {
     opened: doors.settled(readiness.wanted(), READY_LIMIT_MS).then(() => doors.status()),
     /** In the reverse order of opening. */
     async close() {
       warmImage?.close()
+      descriptors.close()
       statsLog.close()
       reload.close()
       await doors.close()

@@ -1,4 +1,5 @@
 import type { Config, MirrorConfig } from '../config/config.ts'
+import { defaultLimits, type Limits } from '../http/limits.ts'
 import type { Readiness } from '../http/types.ts'
 import type { ManifestRequest } from '../registry/client.ts'
 import type { ContentRequest } from '../registry/content.ts'
@@ -6,6 +7,7 @@ import type { ImageRequest } from '../registry/image.ts'
 import type { TagsRequest } from '../registry/listing.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Core } from './core.ts'
+import { descriptorLimit } from './descriptors.ts'
 import type { OpenDoor } from './kept-door.ts'
 import { LateNodeImages } from './late-node-images.ts'
 import { meterRequests } from './meter.ts'
@@ -43,7 +45,9 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> 
     },
   })
   const mirrorRoutes = mirror.enabled ? await openMirror(core, logger, mirror) : undefined
+  const descriptors = await descriptorLimit()
   const app = buildApp({
+    limits: connectionLimits(descriptors),
     answers: core.answers,
     readiness,
     images,
@@ -80,6 +84,14 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> 
     await close()
     throw error
   }
+}
+
+/** The CRI socket and the registries need descriptors too: at most a quarter of them is for HTTP. */
+function connectionLimits(descriptors: number): Partial<Limits> {
+  const maxConnections = Math.min(defaultLimits.maxConnections, Math.floor(descriptors / 4))
+  const maxConnectionsPerClient = Math.ceil(maxConnections / 2)
+  const reservedConnections = Math.min(defaultLimits.reservedConnections, maxConnectionsPerClient)
+  return { maxConnections, maxConnectionsPerClient, reservedConnections }
 }
 
 async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }: MirrorConfig) {
