@@ -1,6 +1,6 @@
 import { isDigest } from '../reference/digest.ts'
 import { formatReference, parseNormalized } from '../reference/reference.ts'
-import type { ImageIdentity } from '../registry/image.ts'
+import type { ImageIdentity, ImagePlatform } from '../registry/image.ts'
 import type { CacheContent } from './cache.ts'
 import type { KnownIdentity } from './identities.ts'
 import type { RankedReference, Resolution } from './types.ts'
@@ -64,17 +64,23 @@ export function* contentLines(
 
 /** Only what has been looked at is written, as it is when it is read. */
 function whereLine(asked: string, resolution: Resolution): string | undefined {
-  const value = { asked, ...resolution }
+  const value = { asked, ...resolution, platform: told(resolution.platform) }
   const known = asWhat(value)
   const checked = known && asResolution(value, known)
   if (checked === undefined) return undefined
   const { attempts, source, ...where } = checked
-  return JSON.stringify({ where: { asked, ...where } })
+  return JSON.stringify({ where: { asked, ...where, platform: told(where.platform) } })
 }
 
 function whatLine(asked: string, identity: ImageIdentity): string | undefined {
-  const known = asWhat({ asked, ...identity })
-  return known && JSON.stringify({ what: { asked, ...known.identity } })
+  const platform = told(identity.platform)
+  const known = asWhat({ asked, ...identity, platform })
+  return known && JSON.stringify({ what: { asked, ...known.identity, platform } })
+}
+
+/** A file says of each platform whether it is assumed: former versions did not know. */
+function told(platform: ImagePlatform) {
+  return { ...platform, assumed: platform.assumed === true }
 }
 
 /** @returns undefined for anything that is not a head, of whatever version */
@@ -126,12 +132,13 @@ function asWhat(value: unknown): KnownIdentity | undefined {
   }
   if (!isToken(os) || !isToken(architecture)) return undefined
   if (variant !== undefined && !isToken(variant)) return undefined
+  if (assumed !== undefined && typeof assumed !== 'boolean') return undefined
+  const isAssumed = assumed ?? digest === manifestDigest
   const of = {
     os,
     architecture,
     ...(variant === undefined ? {} : { variant }),
-    // Files of versions that did not tell had it assumed wherever there was no index.
-    ...((assumed === true || digest === manifestDigest) && { assumed: true as const }),
+    ...(isAssumed && { assumed: true as const }),
   }
   const identity = { digest, mediaType, size, manifestDigest, imageId, platform: of }
   return { asked, identity }

@@ -100,7 +100,12 @@ test('the next registry answers when one with TLS, one with users and one that i
   )
   assert.equal(told.code, 0)
   assert.match(told.stdout, new RegExp(`├─ ${last.host}/library/app:1`))
-  assert.match(told.stdout, /GET http:\/\/127\.0\.0\.1:\d+\/v2\/library\/app\/manifests\/1: 200/)
+  // Asked by HEAD beside the silent one, and for the rest when that one's budget was over.
+  assert.match(told.stdout, /HEAD http:\/\/127\.0\.0\.1:\d+\/v2\/library\/app\/manifests\/1: 200/)
+  assert.match(
+    told.stdout,
+    /GET http:\/\/127\.0\.0\.1:\d+\/v2\/library\/app\/manifests\/sha256:\w+: 200/,
+  )
   assert.match(told.stdout, /certificate authority is not trusted/)
   assert.doesNotMatch(told.stdout, /no-password/)
 })

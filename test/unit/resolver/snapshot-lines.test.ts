@@ -215,3 +215,25 @@ test('what is no head is told apart', () => {
     assert.equal(parseHead(line), undefined)
   }
 })
+
+test('what is known of a platform, and what is only assumed, stays so; of an older file all without an index is assumed', () => {
+  const bare = { ...IMAGE, manifestDigest: IMAGE.digest }
+  const assumed = { ...bare, platform: { ...bare.platform, assumed: true as const } }
+  const read = (image: typeof bare, change = (line: string) => line) => {
+    const reader = readerOf()
+    for (const line of written({
+      where: [[KEY, resolutionOf(nginx(), image)]],
+      what: [{ asked: 'linux/arm64', identity: image }],
+    })) {
+      assert.ok(reader.read(change(line)))
+    }
+    return reader.content.what.map(({ identity: { platform } }) => platform.assumed)
+  }
+  const older = (line: string) => line.replaceAll(',"assumed":false', '')
+
+  assert.deepEqual(read(bare), [undefined, undefined])
+  assert.deepEqual(read(assumed), [true, true])
+  assert.deepEqual(read(bare, older), [true, true])
+  assert.deepEqual(read(IMAGE, older), [undefined, undefined])
+  assert.equal(readerOf().read(lineWith({ platform: { ...IMAGE.platform, assumed: 1 } })), false)
+})

@@ -779,3 +779,17 @@ test('a hedge that finds it after the walk is over asks for nothing more', async
   assert.equal(isPromoted, false)
   assert.equal(scene.clock.pendingTimers, 0)
 })
+
+test('a trial that would have to stand in line after the walk is given up', async () => {
+  const scene = new Scene()
+  scene.health.trying.add('m1')
+  scene.begin('m1', 'm2')
+  scene.question('m2').answer('there')
+  await scene.result
+
+  const before = scene.question('m1').signal.aborted
+  scene.question('m1').turn.waiting?.()
+
+  assert.deepEqual([before, scene.question('m1').signal.aborted], [false, true])
+  assert.equal(scene.clock.pendingTimers, 0)
+})
