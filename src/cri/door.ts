@@ -86,6 +86,7 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
     runtimeSocket: options.runtimeSocket,
     owned,
     ownedConnect: connectInProcess(server),
+    settle: (isUp) => options.names.settle(isUp),
     rewrite: aliases === undefined ? undefined : createRewrite(aliases, logger),
     versions: version === undefined ? versionsOn : () => forcedVersion(version),
     onCall: meters === undefined ? undefined : countCalls(meters.calls),
@@ -157,7 +158,8 @@ function addServices(
   })
   paths.push(...Object.values(resolverDefinition).map(({ path }) => path))
   const owned = new Set(paths)
-  const ofAliases = aliases === undefined ? undefined : addImageStatus(server, aliases, limits)
+  const ofAliases =
+    aliases === undefined ? undefined : addImageStatus(server, aliases, options.names, limits)
   return { has: (path) => owned.has(path) || (ofAliases?.has(path) ?? false) }
 }
 
@@ -165,9 +167,10 @@ function addServices(
 function addImageStatus(
   server: Server,
   aliases: Aliases,
+  names: ImageNames,
   limits: UnaryOptions,
 ): Pick<ReadonlySet<string>, 'has'> {
-  const statuses = new ImageStatusService(aliases)
+  const statuses = new ImageStatusService(aliases, () => names.settle(false))
   const definitions = VERSIONS.map((version) => ({
     imageStatus: rawMethod(`/runtime.${version}.ImageService/ImageStatus`),
   }))

@@ -10,9 +10,12 @@ const IMAGE = 1
 /** ImageStatus in front of a runtime that does not keep the names of images. Messages stay bytes. */
 export class ImageStatusService {
   readonly #aliases: Aliases
+  readonly #settle: () => Promise<void> | undefined
 
-  constructor(aliases: Aliases) {
+  /** @param settle as ImageNames.settle, while the runtime answers or not */
+  constructor(aliases: Aliases, settle: () => Promise<void> | undefined) {
     this.#aliases = aliases
+    this.#settle = settle
   }
 
   /**
@@ -23,6 +26,7 @@ export class ImageStatusService {
   async status(request: Buffer, caller: Caller): Promise<Buffer> {
     const { metadata, deadline, signal } = caller
     const image = requestedImage(request)
+    await this.#settle()
     const located = await this.#aliases.locate(image, { signal })
     if (located.kind === 'absent') return Buffer.alloc(0)
     const asked = located.kind === 'image' ? withImage(request, located.id) : request

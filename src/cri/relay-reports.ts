@@ -2,16 +2,22 @@ import { ConnectionError } from '../http2/connection-error.ts'
 import { ERROR_CODE } from '../http2/frames.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
-/** One line when the runtime goes and one when it comes back, however many calls find out. */
+/**
+ * One line when the runtime goes and one when it comes back, however many calls find out.
+ *
+ * @param connected called for each connection on which the runtime answers
+ */
 export function runtimeReport(
   socket: string,
   logger: Logger,
+  connected: () => void,
 ): { readonly onUp: () => void; readonly onDown: (message: string) => void } {
   let isDown = false
   return {
     onUp: () => {
       if (isDown) logger.info({ socket }, 'the runtime answers again')
       isDown = false
+      connected()
     },
     onDown: (message) => {
       if (!isDown) logger.warn({ socket, message }, 'the runtime does not answer')

@@ -14,6 +14,7 @@ import { GRPC_STATUS, isGrpc, requestHeaders, statusAnswer, statusOf } from './h
 import { crowdReport, runtimeReport } from './relay-reports.ts'
 import type { Rewrite } from './rewrite.ts'
 import { bodyEdit } from './rewrite-frames.ts'
+import { type Settle, whenSettled } from './settled.ts'
 import { createUpstream, type Link } from './upstream.ts'
 import { answerFor, inVersion, versionOf } from './version-bridge.ts'
 
@@ -40,6 +41,8 @@ export interface RelayOptions {
    * in that one; absent: all as they came.
    */
   readonly versions?: (ask: AskStatus) => SpokenVersions
+  /** What calls that show images wait for; absent: nothing. */
+  readonly settle?: Settle | undefined
   /** What is changed in relayed calls; absent: nothing. */
   readonly rewrite?: Rewrite | undefined
   readonly logger: Logger
@@ -79,14 +82,14 @@ export interface Grace {
  * is theirs. While the runtime is away its calls end with UNAVAILABLE; nothing else happens.
  */
 export function createRelay(options: RelayOptions): Relay {
-  const { logger, maxClients = MAX_CLIENTS, onCall, owned, rewrite } = options
+  const { logger, maxClients = MAX_CLIENTS, onCall, owned, rewrite, settle } = options
   const clients = new Map<Connection, Socket>()
   const calls = new Map<RelayedCall, Under>()
   const total = new QueueTotal()
   let isDraining = false
   let isClosing = false
   let onAllGone = (): void => {}
-  const report = runtimeReport(options.runtimeSocket, logger)
+  const report = runtimeReport(options.runtimeSocket, logger, () => void settle?.(true))
   const crowd = crowdReport(maxClients, logger)
   const onDefect = (error: unknown): void => logger.error({ err: error }, 'unexpected error')
 
@@ -171,7 +174,7 @@ export function createRelay(options: RelayOptions): Relay {
     }
     const call = new RelayedCall(stream, link, { edits, isOwned, queue, onDone })
     calls.set(call, under)
-    const spoken = asked === undefined ? undefined : link.spoken(asked)
+    const spoken = asked && whenSettled(link, path, asked, settle)
     if (spoken instanceof Promise) {
       pending.begin = (found) => beginAs(call, { list, isEnd, path, asked, spoken: found })
       beginWhenKnown(pending, spoken)

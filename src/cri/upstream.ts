@@ -25,6 +25,8 @@ export interface Link {
   open(handler: StreamHandler): Stream
   /** Why calls on it came to nothing. */
   brokenBy(): string
+  /** Whether the server has answered on it, and it is open still. */
+  isUp(): boolean
   /** In which version of CRI the server is to be spoken to, for a client of that one. */
   spoken(asked: CriVersion): CriVersion | Promise<CriVersion>
 }
@@ -72,6 +74,7 @@ function dial({ name, connect, queue, versions, onDefect, onUp, onDown }: Upstre
   const link: Link = {
     open: (handler) => connection.open(handler),
     brokenBy: () => broken ?? 'the connection is draining',
+    isUp: () => connection.isGreeted && connection.isOpen,
     spoken: (asked) => spoken?.of(asked) ?? asked,
   }
   return { connection, link }

@@ -14,6 +14,8 @@ export interface AliasRecords {
   readonly mirrors: readonly MirrorRecord[]
   /** Names of mirrors by which a pull was begun that has not been recorded. */
   readonly pending: readonly string[]
+  /** The names that each of them was begun for; absent in files of older versions. */
+  readonly intended?: Readonly<Record<string, readonly string[]>>
 }
 
 export interface AliasRecord {
@@ -99,11 +101,14 @@ function parseRecords(text: string): AliasRecords {
   if (!isObject(parsed) || parsed['version'] !== VERSION) {
     throw new DamagedError(`not a file of version ${VERSION}`)
   }
-  const { aliases, mirrors, pending } = parsed
-  if (!isListOf(aliases, isAlias) || !isListOf(mirrors, isMirror) || !isListOf(pending, isText)) {
+  const { aliases, mirrors, pending, intended = {} } = parsed
+  const isIntended = isObject(intended) && isListOf(Object.values(intended), isNames)
+  const isSound =
+    isListOf(aliases, isAlias) && isListOf(mirrors, isMirror) && isListOf(pending, isText)
+  if (!isSound || !isIntended) {
     throw new DamagedError('a record has another shape than was ever written')
   }
-  return { aliases, mirrors, pending }
+  return { aliases, mirrors, pending, intended: intended as Record<string, string[]> }
 }
 
 function parseJson(text: string): unknown {
@@ -131,6 +136,10 @@ function isMirror(value: unknown): value is MirrorRecord {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return isListOf(value, isText)
 }
 
 function isText(value: unknown): value is string {

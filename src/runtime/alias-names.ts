@@ -1,6 +1,8 @@
 import { ResolveError } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import type { AliasStore } from './alias-store.ts'
 import { canonicalOf, hasName } from './alias-view.ts'
+import { createSettling } from './settling.ts'
 import type { ImageNames, Located, NamingOptions, NodeImage } from './types.ts'
 
 export interface AliasNames extends ImageNames {
@@ -12,6 +14,7 @@ export interface AliasNamesOptions {
   readonly store: AliasStore
   /** ImageStatus of the runtime itself. */
   readonly imageStatus: (image: string, options: NamingOptions) => Promise<NodeImage | undefined>
+  readonly log: Pick<Logger, 'info' | 'warn'>
 }
 
 const ASKED: Located = { kind: 'asked' }
@@ -19,10 +22,47 @@ const ABSENT: Located = { kind: 'absent' }
 
 /**
  * Names for images of a runtime that lets no names be given: they are kept here, and shown by
- * rewriting the runtime's answers. A process that is killed between the runtime's pull and the
- * record leaves a name of the mirror behind, and a note of it, by which the next pull mends it.
+ * rewriting the runtime's answers. A process or a runtime that is killed between the runtime's pull
+ * and the record leaves a name of the mirror behind, and a note of it: the record is made as soon as
+ * the runtime answers again.
  */
-export function createAliasNames({ store, imageStatus }: AliasNamesOptions): AliasNames {
+export function createAliasNames({ store, imageStatus, log }: AliasNamesOptions): AliasNames {
+  /** Pulls under way, by the mirror's name. */
+  const active = new Map<string, number>()
+  const settling = createSettling(repairAll, (err) => {
+    log.warn({ err }, 'what an interrupted pull had left stays for now')
+  })
+
+  async function repairAll(): Promise<void> {
+    for (const [mirror, wanted] of store.pending()) {
+      if (!active.has(mirror) && wanted.length > 0) await repair(mirror, wanted)
+    }
+  }
+
+  async function repair(mirror: string, wanted: readonly string[]): Promise<void> {
+    const image = await imageStatus(mirror, {})
+    if (image === undefined || !hasName(image, mirror)) return store.abandon(mirror)
+    // A name that stands for another image was given since, so it is the newer one.
+    const names = wanted.filter((name) => {
+      const [, digest] = name.split('@')
+      const isRight =
+        digest === undefined ||
+        [mirror, ...image.repoDigests].some((each) => each.endsWith(`@${digest}`))
+      return isRight && (store.get(name)?.image ?? image.id) === image.id
+    })
+    await record(image, names, names.includes(mirror) ? undefined : mirror, undefined)
+    log.info({ name: mirror, names }, 'ended what an interrupted pull had left')
+  }
+
+  function entered(mirror: string): () => void {
+    active.set(mirror, (active.get(mirror) ?? 0) + 1)
+    return () => {
+      const others = (active.get(mirror) ?? 1) - 1
+      if (others > 0) active.set(mirror, others)
+      else active.delete(mirror)
+    }
+  }
+
   /** Another image that the runtime itself has under a name. */
   async function holder(name: string, id: string, signal: AbortSignal | undefined) {
     const image = await imageStatus(name, signal === undefined ? {} : { signal })
@@ -47,6 +87,19 @@ export function createAliasNames({ store, imageStatus }: AliasNamesOptions): Ali
 
   async function withClaim(
     mirrorName: string,
+    ...claim: [() => Promise<string>, readonly string[], NamingOptions?]
+  ): Promise<string> {
+    const leave = entered(mirrorName)
+    try {
+      return await claimed(mirrorName, ...claim)
+    } finally {
+      leave()
+      if (store.isPending(mirrorName)) settling.needed()
+    }
+  }
+
+  async function claimed(
+    mirrorName: string,
     pull: () => Promise<string>,
     wanted: readonly string[],
     options: NamingOptions = {},
@@ -55,11 +108,9 @@ export function createAliasNames({ store, imageStatus }: AliasNamesOptions): Ali
     const wasThere = before !== undefined && hasName(before, mirrorName)
     const isOurs =
       !wasThere || store.isPending(mirrorName) || store.mirrored(mirrorName) !== undefined
-    if (!wasThere) await store.intend(mirrorName)
-    const imageRef = await pull().catch((error: unknown) => {
-      if (!wasThere) store.abandon(mirrorName)
-      throw error
-    })
+    if (!wasThere) await store.intend(mirrorName, wanted)
+    // Where it fails the runtime may have the image all the same: that is looked at later.
+    const imageRef = await pull()
     const image = (await imageStatus(mirrorName, {})) ?? (await imageStatus(imageRef, {}))
     if (image === undefined) {
       throw new ResolveError(
@@ -97,6 +148,7 @@ export function createAliasNames({ store, imageStatus }: AliasNamesOptions): Ali
 
   return {
     available: async () => true,
+    settle: settling.settle,
     withClaim,
     name: async (existing, wanted, { signal } = {}) => {
       const image = await imageStatus(existing, signal === undefined ? {} : { signal })

@@ -36,8 +36,10 @@ export interface AliasStore {
   mirrored(name: string): string | undefined
   /** Whether a pull by this name was begun by us, and perhaps not recorded. */
   isPending(name: string): boolean
+  /** The pulls that were begun and perhaps not recorded: by which name, and for which ones. */
+  pending(): ReadonlyMap<string, readonly string[]>
   /** Resolves when the disk has it, or when that failed, which is logged. */
-  intend(mirror: string): Promise<void>
+  intend(mirror: string, wanted: readonly string[]): Promise<void>
   abandon(mirror: string): void
   /** As intend. */
   record(aliases: NewAliases): Promise<void>
@@ -60,7 +62,7 @@ export function openAliasStore(folder: string, log: Pick<Logger, 'warn' | 'error
   const path = join(folder, 'aliases.json')
   const aliases = new Map<string, Kept>()
   const mirrors = new Map<string, { readonly image: string; readonly at: number }>()
-  const pending = new Set<string>()
+  const pending = new Map<string, readonly string[]>()
   /** By image, so that showing a list costs nothing for all the others. */
   const names = new Index()
   const mirrorNames = new Index()
@@ -69,7 +71,7 @@ export function openAliasStore(folder: string, log: Pick<Logger, 'warn' | 'error
   const loaded = readAliasFile(path, log)
   for (const { name, image, over } of loaded.aliases) setAlias(name, { image, over, at: 0 })
   for (const { name, image } of loaded.mirrors) setMirror(name, image, 0)
-  for (const name of loaded.pending) setPending(name)
+  for (const name of loaded.pending) setPending(name, loaded.intended?.[name] ?? [])
   let isBroken = false
   const save = savedBy(async () => {
     try {
@@ -107,8 +109,8 @@ export function openAliasStore(folder: string, log: Pick<Logger, 'warn' | 'error
     mirrors.delete(name)
   }
 
-  function setPending(name: string): void {
-    pending.add(name)
+  function setPending(name: string, wanted: readonly string[]): void {
+    pending.set(name, [...new Set([...(pending.get(name) ?? []), ...wanted])])
     evict(pending, (oldest) => pending.delete(oldest))
   }
 
@@ -147,7 +149,8 @@ export function openAliasStore(folder: string, log: Pick<Logger, 'warn' | 'error
         ...(over === undefined ? {} : { over }),
       })),
       mirrors: [...mirrors].map(([name, { image }]) => ({ name, image })),
-      pending: [...pending],
+      pending: [...pending.keys()],
+      intended: Object.fromEntries(pending),
     }
   }
 
@@ -158,8 +161,9 @@ export function openAliasStore(folder: string, log: Pick<Logger, 'warn' | 'error
     mirrorsOf: (image) => mirrorNames.of(image),
     mirrored: (name) => mirrors.get(name)?.image,
     isPending: (name) => pending.has(name),
-    intend: (mirror) => {
-      setPending(mirror)
+    pending: () => new Map(pending),
+    intend: (mirror, wanted) => {
+      setPending(mirror, wanted)
       return save()
     },
     abandon: (mirror) => {

@@ -3,11 +3,14 @@ import type { ClaimJournal } from './claim-journal.ts'
 import type { Claims } from './claims.ts'
 import { isPinned } from './image-labels.ts'
 import type { NameTable } from './name-table.ts'
+import { createSettling, type Settling } from './settling.ts'
 
 export interface ClaimRepairOptions {
   readonly journal: ClaimJournal
   readonly claims: Claims
   readonly table: NameTable
+  /** Resolves when the runtime does not show that name any more, or does not in time. */
+  readonly gone: (name: string) => Promise<void>
   readonly log: Pick<Logger, 'info' | 'warn'>
 }
 
@@ -16,12 +19,9 @@ export interface ClaimRepairOptions {
  * caller who left: an image that is there under the mirror's name gets those of its names that
  * nothing else has by now, and the mirror's name is taken away. A name that stands for another image
  * was given since, so it is the newer one.
- *
- * @returns what can be called over and over; it costs nothing when nothing is left, and never throws
  */
-export function createClaimRepair(options: ClaimRepairOptions): () => Promise<void> {
-  const { journal, claims, table, log } = options
-  let running: Promise<void> | undefined
+export function createClaimRepair(options: ClaimRepairOptions): Settling {
+  const { journal, claims, table, gone, log } = options
 
   async function repairAll(): Promise<void> {
     for (const [name, wanted] of await journal.left()) {
@@ -47,16 +47,12 @@ export function createClaimRepair(options: ClaimRepairOptions): () => Promise<vo
       log.info({ name, names: wanted }, 'ended what an interrupted pull had left')
     } finally {
       const end = await claim.leave()
+      if (end === 'gone') await gone(name)
       if (end === 'gone' || end === 'kept' || (end === 'left' && !isThere)) journal.done(name)
     }
   }
 
-  return () => {
-    running ??= repairAll()
-      .catch((err: unknown) => log.warn({ err }, 'what an interrupted pull had left stays for now'))
-      .finally(() => {
-        running = undefined
-      })
-    return running
-  }
+  return createSettling(repairAll, (err) => {
+    log.warn({ err }, 'what an interrupted pull had left stays for now')
+  })
 }

@@ -52,7 +52,13 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       }
     },
   )
-  const repair = createClaimRepair({ journal, claims, table, log })
+  const repair = createClaimRepair({
+    journal,
+    claims,
+    table,
+    gone: (name) => settle((image) => !image || !hasAll(image, [name]), [name], undefined),
+    log,
+  })
   let offered: boolean | undefined
   options.onLost(() => {
     offered = undefined
@@ -71,15 +77,15 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
 
   // The CRI part of containerd follows the table by events, some milliseconds behind.
   async function settle(
-    shown: (image: NodeImage) => boolean,
+    shown: (image: NodeImage | undefined) => boolean,
     names: readonly string[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (names.length === 0) return
     const started = now()
     for (let round = 0; ; round += 1) {
-      const image = await imageStatus(names[0] ?? '').catch(() => undefined)
-      if (image !== undefined && shown(image)) return
+      const image = await imageStatus(names[0] ?? '').catch(() => null)
+      if (image !== null && shown(image)) return
       if (signal?.aborted || now() - started >= limitMs) {
         log.warn({ names, limitMs }, 'the runtime does not show the names of an image yet')
         return
@@ -114,8 +120,10 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
     } finally {
       end = await claim.leave()
       if (end === 'gone' || end === 'kept') journal.done(mirrorName)
+      else if (end === 'left') repair.needed()
     }
-    const shown = (image: NodeImage) =>
+    const shown = (image: NodeImage | undefined) =>
+      image !== undefined &&
       image.id === imageId &&
       hasAll(image, wanted) &&
       !(end === 'gone' && hasAll(image, [mirrorName]))
@@ -126,9 +134,10 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
   return {
     available: async () => {
       offered ??= await table.available()
-      if (offered) void repair()
+      if (offered) void repair.settle(false)
       return offered
     },
+    settle: repair.settle,
     withClaim,
     name: async (existing, wanted, { signal } = {}) => {
       const image = await table.get(existing)
@@ -136,7 +145,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       if (image === undefined || known === undefined) return false
       if (!(await isComplete(image.target.digest, known.id))) return false
       await give(wanted, image.target)
-      await settle((shown) => hasAll(shown, wanted), wanted, signal)
+      await settle((image) => image !== undefined && hasAll(image, wanted), wanted, signal)
       return true
     },
   }

@@ -58,6 +58,12 @@ export function createNaming({ containerd, aliases, onLost }: NamingRoutes): Nam
     },
     available: async () => (await chosen()).available(),
     withClaim: async (...claim) => (await chosen()).withClaim(...claim),
+    settle: (isPatient) => {
+      if (last !== undefined) return (last === 'runtime' ? containerd : aliases).settle(isPatient)
+      return chosen()
+        .then((names) => names.settle(isPatient))
+        .catch(() => {})
+    },
     name: async (...wanted) => (await chosen()).name(...wanted),
   }
 }

@@ -50,7 +50,7 @@ export function openRuntime({ path, version, stateFolder, logger }: RuntimeOptio
     log: logger,
   })
   const store = openAliasStore(stateFolder, logger)
-  const aliasNames = createAliasNames({ store, imageStatus: cri.imageStatus })
+  const aliasNames = createAliasNames({ store, imageStatus: cri.imageStatus, log: logger })
   const naming = createNaming({ containerd, aliases: aliasNames, onLost })
   const { aliases, named } = createAliases({ channel, cri, store, aliasNames, naming })
   return { path, cri: named, names: naming, aliases, content, close: () => channel.close() }

@@ -57,6 +57,15 @@ export interface ImageNames {
    * @throws as withClaim
    */
   name(existing: string, wanted: readonly string[], options?: NamingOptions): Promise<boolean>
+
+  /**
+   * Ends what interrupted pulls have left, by a crash of ours or of the runtime, or by a caller who
+   * left: the image gets its names, and the mirror's is taken away. Does not reject.
+   *
+   * @param isPatient the runtime answers, so that it is asked again for some seconds where it does not
+   * @returns undefined: nothing is left; else resolves when the runtime shows it, or after some seconds
+   */
+  settle(isPatient: boolean): Promise<void> | undefined
 }
 
 export interface NamingOptions {

@@ -23,7 +23,11 @@ export function testAliases(t: Cleanup): TestAliases {
     channel: {} as RuntimeChannel,
     cri: { imageStatus } as unknown as CriClient,
     store,
-    aliasNames: createAliasNames({ store, imageStatus }),
+    aliasNames: createAliasNames({
+      store,
+      imageStatus,
+      log: { info: () => {}, warn: assert.fail },
+    }),
     naming: { route: async () => route ?? assert.fail('not known'), lastRoute: () => route },
   })
   return {

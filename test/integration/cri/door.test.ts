@@ -24,6 +24,7 @@ const DETAILS = Buffer.from([8, 2, 18, 3, 98, 97, 100]).toString('base64')
 
 const noNames: ImageNames = {
   available: async () => false,
+  settle: () => undefined,
   withClaim: () => assert.fail('no name was to be given'),
   name: () => assert.fail('no name was to be given'),
 }

@@ -100,6 +100,7 @@ class Scene {
 
   readonly #names: ImageNames = {
     available: async () => this.namesOffered,
+    settle: () => undefined,
     withClaim: async (mirrorName, pull, wanted) => {
       const id = await pull()
       this.claimed.push({ mirrorName, wanted })

@@ -16,6 +16,8 @@ const BY_DIGEST = `docker.io/library/x@${D}`
 function scene(t: TestContext) {
   const folder = temporaryFolder(t)
   const images = new Map<string, NodeImage>()
+  const state = { isAway: false }
+  const warnings: object[] = []
   const log = { warn: assert.fail, error: assert.fail }
   const put = (id: string, ...names: string[]): string => {
     const repoTags = names.filter((name) => !name.includes('@'))
@@ -27,15 +29,20 @@ function scene(t: TestContext) {
     const store = openAliasStore(folder, log)
     const names = createAliasNames({
       store,
-      imageStatus: async (image) =>
-        images.get(image) ??
-        [...images.values()].find(({ repoTags, repoDigests }) =>
-          [...repoTags, ...repoDigests].some((name) => canonicalOf(name) === canonicalOf(image)),
-        ),
+      log: { info: () => {}, warn: (data: object) => void warnings.push(data) },
+      imageStatus: async (image) => {
+        if (state.isAway) throw new Error('the runtime is away')
+        return (
+          images.get(image) ??
+          [...images.values()].find(({ repoTags, repoDigests }) =>
+            [...repoTags, ...repoDigests].some((name) => canonicalOf(name) === canonicalOf(image)),
+          )
+        )
+      },
     })
     return { store, names }
   }
-  return { images, put, open, ...open() }
+  return { images, put, open, state, warnings, ...open() }
 }
 
 test('a pulled image is found by what was asked, in any spelling', async (t) => {
@@ -108,9 +115,11 @@ test('a pull that fails throws its own error and leaves nothing', async (t) => {
     names.withClaim(MIRROR, () => Promise.reject(refused), [TAG]),
     (error) => error === refused,
   )
+  await names.settle(true)
 
   assert.equal(store.isPending(MIRROR), false)
   assert.equal(store.isEmpty(), true)
+  assert.equal(names.settle(true), undefined)
 })
 
 test('an image that is removed right after its pull is an error', async (t) => {
@@ -180,6 +189,7 @@ test('a runtime that refuses to complete a name does not hide ours', async (t) =
   const image = { id: 'id1', repoTags: [], repoDigests: [], size: 1n, pinned: false }
   const names = createAliasNames({
     store,
+    log: { info: () => {}, warn: assert.fail },
     imageStatus: async (name) => {
       if (name === 'id1') return image
       throw new Error('short name mode is enforcing')
@@ -200,4 +210,67 @@ test("an image on the node under a mirror's name is named, and keeps that", asyn
   assert.deepEqual([named, absent], [true, false])
   assert.deepEqual(await names.locate(TAG), { kind: 'image', id: 'id1' })
   assert.deepEqual(store.mirrorsOf('id1'), [])
+})
+
+for (const [what, restart] of [
+  ['the runtime', false],
+  ['this process', true],
+] as const) {
+  test(`an image that came while ${what} ended has its names when the runtime answers again`, async (t) => {
+    const node = scene(t)
+    const pull = node.names.withClaim(MIRROR, async () => {
+      node.put('id1', MIRROR)
+      node.state.isAway = !restart
+      throw new Error('the connection broke')
+    }, [TAG, BY_DIGEST])
+    await assert.rejects(pull, /the connection broke/)
+    const { names, store } = restart ? node.open() : node
+
+    await names.settle(false)
+    node.state.isAway = false
+    await names.settle(true)
+
+    assert.deepEqual(store.namesOf('id1'), [TAG, BY_DIGEST])
+    assert.deepEqual(store.mirrorsOf('id1'), [MIRROR])
+    assert.equal(store.isPending(MIRROR), false)
+    assert.equal(names.settle(true), undefined)
+    assert.equal(node.warnings.length, restart ? 0 : 1)
+  })
+}
+
+test('a tag that was given to another image since stays with that', async (t) => {
+  const { names, put, store } = scene(t)
+  await assert.rejects(
+    names.withClaim(MIRROR, async () => {
+      put('id1', MIRROR)
+      throw new Error('the caller left')
+    }, [TAG, BY_DIGEST]),
+  )
+  const later = `m:5000/library/x@${E}`
+  await names.withClaim(later, async () => put('id2', later), [TAG])
+
+  await names.settle(true)
+
+  assert.equal(store.get(TAG)?.image, 'id2')
+  assert.deepEqual(store.namesOf('id1'), [BY_DIGEST])
+})
+
+test('a pull under way is left to itself', async (t) => {
+  const { names, put, store } = scene(t)
+  let finish = () => {}
+  const until = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const pull = names.withClaim(MIRROR, async () => {
+    await until
+    return put('id1', MIRROR)
+  }, [TAG])
+
+  await names.settle(true)
+  const during = store.isPending(MIRROR)
+  finish()
+  await pull
+
+  assert.equal(during, true)
+  assert.deepEqual(store.namesOf('id1'), [TAG])
 })

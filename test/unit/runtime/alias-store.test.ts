@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -41,7 +42,7 @@ function scene(t: TestContext): Scene {
 test('what was recorded is there after a restart', async (t) => {
   const { open } = scene(t)
   const before = open()
-  await before.intend('m:5000/other:1')
+  await before.intend('m:5000/other:1', [TAG])
   await before.record({
     image: 'id1',
     names: [{ name: TAG, over: 'id0' }, { name: BY_DIGEST }],
@@ -55,6 +56,7 @@ test('what was recorded is there after a restart', async (t) => {
   assert.equal(after.mirrored(MIRROR), 'id1')
   assert.equal(after.get(TAG)?.over, 'id0')
   assert.equal(after.isPending('m:5000/other:1'), true)
+  assert.deepEqual(after.pending().get('m:5000/other:1'), [TAG])
   assert.equal(after.isEmpty(), false)
 })
 
@@ -94,6 +96,7 @@ test('a damaged file is set aside with a warning, and names are kept anew', asyn
     '{"version":1,"aliases":[{"name":"x"}],"mirrors":[],"pending":[]}',
     '{"version":1,"aliases":[],"mirrors":[{"name":"x"}],"pending":[]}',
     '{"version":1,"aliases":[],"mirrors":[],"pending":[1]}',
+    '{"version":1,"aliases":[],"mirrors":[],"pending":[],"intended":{"x":"y"}}',
   ]) {
     const { open, file, problems } = scene(t)
     await open().record({ image: 'id1', names: [{ name: TAG }] })
@@ -272,4 +275,17 @@ test('of too many names the oldest goes', async (t) => {
   assert.equal(store.get('a/x:0'), undefined)
   assert.equal(store.get('a/x:50000')?.image, 'id1')
   assert.equal(store.namesOf('id1').length, 50_000)
+})
+
+test('a file of an older version, which does not say what a pull was begun for, is read', (t) => {
+  const { file, folder, open, problems } = scene(t)
+  mkdirSync(folder, { mode: 0o700 })
+  writeFileSync(file, `{"version":1,"aliases":[],"mirrors":[],"pending":["${MIRROR}"]}`, {
+    mode: 0o600,
+  })
+
+  const store = open()
+
+  assert.deepEqual([...store.pending()], [[MIRROR, []]])
+  assert.deepEqual(problems, [])
 })

@@ -293,6 +293,37 @@ test('an image of which some content is missing gets no name', async () => {
   assert.deepEqual(node.changes, [`create ${TAG}`])
 })
 
+test('what a runtime that ended in the middle has left is put right before settling ends', async () => {
+  const node = scriptedNode()
+  const pull = async () => {
+    node.put(MIRROR, DIGEST)
+    throw new Error('the connection broke')
+  }
+  await node.names.settle(true)
+  await assert.rejects(node.names.withClaim(MIRROR, pull, [TAG]))
+
+  await node.names.settle(true)
+
+  assert.deepEqual([...node.table.keys()], [TAG])
+  assert.equal(node.entries.size, 0)
+  assert.equal(node.names.settle(true), undefined)
+})
+
+test('settling waits until the runtime does not show the name of the mirror any more', async () => {
+  const node = scriptedNode({ left: [[MIRROR, [TAG]]], eventsTakeLooks: 3 })
+  node.put(MIRROR, DIGEST)
+  let looks = 0
+  node.before('delete', () => {
+    looks = node.waitsMs.length
+  })
+
+  await node.names.settle(true)
+
+  assert.deepEqual(node.waitsMs.slice(looks), [])
+  assert.deepEqual([...node.table.keys()], [TAG])
+  assert.deepEqual(node.warnings, [])
+})
+
 /** Repairs are waited for by nobody; they end within some turns of the event loop. */
 async function until(isTrue: () => boolean): Promise<void> {
   for (let turn = 0; turn < 100 && !isTrue(); turn += 1) await new Promise(setImmediate)

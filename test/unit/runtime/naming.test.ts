@@ -12,6 +12,7 @@ function scene() {
     available: async () => true,
     withClaim: async () => name,
     name: async () => name === 'containerd',
+    settle: async () => void asked.push(`settle ${name}`),
   })
   const naming = createNaming({
     containerd: {
@@ -88,4 +89,28 @@ test('after the connection was lost the last answer holds until there is another
 
   assert.equal(meanwhile, 'runtime')
   assert.equal(naming.lastRoute(), 'aliases')
+})
+
+test('what is left is put right where the names are kept, also when that is not known yet', async () => {
+  for (const [offered, side] of [
+    [true, 'containerd'],
+    [false, 'aliases'],
+  ] as const) {
+    const { asked, answer, naming } = scene()
+    answer(offered)
+
+    await naming.settle(true)
+    await naming.settle(true)
+
+    const settled = asked.filter((each) => each.startsWith('settle'))
+    assert.deepEqual(settled, [`settle ${side}`, `settle ${side}`])
+  }
+})
+
+test('nothing waits for a runtime that is away', async () => {
+  const { asked, naming } = scene()
+
+  await naming.settle(true)
+
+  assert.deepEqual(asked, ['available'])
 })
