@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { status } from '@grpc/grpc-js'
 import { requestedImage } from '../../../src/cri/image-messages.ts'
-import { withString } from '../../../src/cri/wire.ts'
+import { readString, withString } from '../../../src/cri/wire.ts'
 import { respond } from '../../support/fake-runtime.ts'
 import { openGrpcClient } from '../../support/grpc-client.ts'
 import {
@@ -75,7 +75,7 @@ onEach(
 
     for (const code of [401, 404, 500]) {
       const number = code === 404 ? '30' : '29'
-      behaviour(number, `the last error is that of the origin: ${code}`, async (node) => {
+      behaviour(number, `the last error begins with that of the origin: ${code}`, async (node) => {
         const { name } = await node.publish({ domain: node.origin.host })
         for (const place of [node.m1, node.m2, node.origin]) place.behave(answer(code))
 
@@ -83,7 +83,10 @@ onEach(
         const direct = await outcomeOf(node.direct.pullImage(name))
 
         for (const place of [node.m1, node.m2, node.origin]) place.behave(forward)
-        assert.deepEqual(ours, direct)
+        assert.equal(ours.code, direct.code)
+        const added = ours.details.slice(direct.details.length)
+        assert.equal(ours.details, direct.details + added)
+        assert.match(added, /^; image-resolver: .*; see: image-resolver resolve --explain \S+$/)
         if (runtime !== 'containerd') return
         assert.equal(ours.code, code === 404 ? status.NOT_FOUND : status.UNKNOWN)
         const begins = `failed to pull and unpack image "${name}": `
@@ -138,9 +141,12 @@ onNewNode(
       [request],
     )
 
-    assert.deepEqual([failed.code, failed.message], [status.UNKNOWN, text])
+    assert.equal(failed.code, status.UNKNOWN)
+    assert.ok(failed.message.startsWith(`${text}; image-resolver: `), failed.message)
+    assert.match(failed.message, /the pull failed: the mirror; see: image-resolver resolve /)
     assert.equal(failed.trailers['x-other'], 'kept')
-    assert.equal(failed.trailers['grpc-status-details-bin'], details)
+    const told = Buffer.from(String(failed.trailers['grpc-status-details-bin']), 'base64')
+    assert.equal(readString(told, 2), failed.message)
     assert.match(node.daemon.program().output(), /the mirror/)
   },
 )
