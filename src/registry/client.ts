@@ -1,10 +1,10 @@
-import { ResolveError, toResolveError } from '../errors.ts'
+import { ResolveError } from '../errors.ts'
 import { isDigest } from '../reference/digest.ts'
 import { discard, readBody } from './body.ts'
 import { type Content, type ContentRequest, openContent } from './content.ts'
 import { Conversation, type ConversationOptions } from './conversation.ts'
 import { type Question, statusFailure } from './failure.ts'
-import { HeadSupport } from './head-support.ts'
+import { HeadSupport, isDoubtful } from './head-support.ts'
 import type { ImageRequest } from './image.ts'
 import {
   type CatalogRequest,
@@ -40,8 +40,6 @@ export interface ManifestHead {
 }
 
 const ACCEPT = MANIFEST_TYPES.join(', ')
-/** Answers that say that something is not to be had, rather than that a registry is not in order. */
-const REFUSALS: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 406, 410, 451])
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
 /**
@@ -83,20 +81,22 @@ export class RegistryClient {
   }
 
   /**
-   * HEAD, one request mostly. Registries that refuse it for what they give by GET are asked by GET,
-   * after a HEAD at first; what came of that is kept for an hour.
+   * HEAD, one request mostly. A refusal of it counts once a GET is refused too. A registry that refuses
+   * HEAD for what it gives by GET is asked by GET alone for an hour.
    *
    * @returns the manifest itself where a GET was needed
    */
   head(request: ManifestRequest): Promise<ManifestHead | RawManifest> {
-    if (!this.#heads.has(request)) return this.get(request)
+    if (!this.#heads.has(request.endpoint)) return this.get(request)
     const question = questionOf(request)
     return this.#conversation.ask(request, question, async () => {
       const reply = await this.#send('HEAD', 'manifests', request)
       const { status } = reply
-      if (this.#heads.doubts(request, status)) {
+      if (isDoubtful(status)) {
         await discard(reply)
-        return this.#getInstead(request, status)
+        const manifest = await this.get(request)
+        this.#heads.refused(request.endpoint)
+        return manifest
       }
       if (status !== 200) throw await statusFailure(reply, question, this.#now())
       await discard(reply)
@@ -136,21 +136,6 @@ export class RegistryClient {
 
   close(): Promise<void> {
     return this.#conversation.close()
-  }
-
-  /** @param refused what the HEAD was answered with */
-  async #getInstead(request: ManifestRequest, refused: number): Promise<RawManifest> {
-    try {
-      const manifest = await this.get(request)
-      this.#heads.contradicted(request)
-      return manifest
-    } catch (thrown) {
-      // Silence and 429 say nothing of what is there.
-      const { status } = toResolveError(thrown)
-      const isNo = status === refused || (status !== undefined && REFUSALS.has(status))
-      if (isNo) this.#heads.confirmed(request, refused)
-      throw thrown
-    }
   }
 
   #send(

@@ -1,19 +1,7 @@
-import { credentialsFingerprint } from './auth-config.ts'
 import { BoundedMap } from './bounded-map.ts'
-import { endpointKey } from './endpoint.ts'
-import type { ImageRequest } from './image.ts'
-
-interface Known {
-  readonly since: number
-  /** A GET worked where the HEAD did not. */
-  refusesHead: boolean
-  /** Refusals that a GET confirmed: what was refused to which credentials with which status. */
-  readonly confirmed: Set<string>
-}
+import { type Endpoint, endpointKey } from './endpoint.ts'
 
 const KEEP_MS = 3_600_000
-/** So many refusals an hour cost one more request; if all were true, the others are believed. */
-const MAX_CONFIRMED = 8
 const MAX_REGISTRIES = 1_000
 
 /**
@@ -24,12 +12,21 @@ const MAX_REGISTRIES = 1_000
 const DOUBTFUL: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 406, 500, 501])
 
 /**
- * Which registries answer HEAD for manifests as they answer GET. A refusal of a HEAD counts once
- * a GET was refused too; what that showed holds for an hour.
+ * Whether what a HEAD was refused with needs a GET before it counts. That the GET is refused as well
+ * shows nothing for the next time: the image, or the right to it, may be there by then, and a proxy may
+ * refuse the HEAD of what it has not fetched yet.
+ *
+ * @param status of the answer to the HEAD
  */
+export function isDoubtful(status: number): boolean {
+  return DOUBTFUL.has(status)
+}
+
+/** Which registries refuse HEAD for manifests that they give by GET. Kept for an hour. */
 export class HeadSupport {
   readonly #now: () => number
-  readonly #known = new BoundedMap<Known>(MAX_REGISTRIES)
+  /** When a GET worked where the HEAD had not. */
+  readonly #refusedAt = new BoundedMap<number>(MAX_REGISTRIES)
 
   /** @param now milliseconds */
   constructor(now: () => number) {
@@ -37,46 +34,16 @@ export class HeadSupport {
   }
 
   /** Whether asking by HEAD is worth it. */
-  has({ endpoint }: ImageRequest): boolean {
-    return this.#of(endpointKey(endpoint))?.refusesHead !== true
-  }
-
-  /** Whether what a HEAD was refused with needs a GET before it counts. */
-  doubts(request: ImageRequest, status: number): boolean {
-    if (!DOUBTFUL.has(status)) return false
-    const { confirmed } = this.#of(endpointKey(request.endpoint)) ?? {}
-    if (confirmed === undefined) return true
-    return confirmed.size < MAX_CONFIRMED && !confirmed.has(refusalOf(request, status))
-  }
-
-  /** A GET worked. */
-  contradicted({ endpoint }: ImageRequest): void {
-    this.#open(endpointKey(endpoint)).refusesHead = true
-  }
-
-  /** A GET was refused as well. */
-  confirmed(request: ImageRequest, status: number): void {
-    this.#open(endpointKey(request.endpoint)).confirmed.add(refusalOf(request, status))
-  }
-
-  #of(registry: string): Known | undefined {
-    const known = this.#known.get(registry)
-    const ageMs = this.#now() - (known?.since ?? 0)
+  has(endpoint: Endpoint): boolean {
+    const refusedAt = this.#refusedAt.get(endpointKey(endpoint))
+    if (refusedAt === undefined) return true
+    const ageMs = this.#now() - refusedAt
     // A clock that was set back makes ages negative.
-    return ageMs >= 0 && ageMs < KEEP_MS ? known : undefined
+    return ageMs < 0 || ageMs >= KEEP_MS
   }
 
-  #open(registry: string): Known {
-    const known = this.#of(registry) ?? {
-      since: this.#now(),
-      refusesHead: false,
-      confirmed: new Set(),
-    }
-    this.#known.set(registry, known)
-    return known
+  /** A GET worked where the HEAD had not. */
+  refused(endpoint: Endpoint): void {
+    this.#refusedAt.set(endpointKey(endpoint), this.#now())
   }
-}
-
-function refusalOf({ repository, credentials }: ImageRequest, status: number): string {
-  return `${status} ${repository} ${credentialsFingerprint(credentials)}`
 }
