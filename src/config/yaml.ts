@@ -153,10 +153,11 @@ class TreeBuilder {
   /** The entries of a map, or of a list of maps, below a merge key (yaml.org/type/merge.html). */
   #merged(value: YamlNode, start: number, path: string): readonly YamlEntry[] {
     const maps = value.kind === 'list' ? value.items : [value]
-    const entries = maps.flatMap((map) => (map.kind === 'map' ? map.entries : []))
+    const lists = maps.map((map) => (map.kind === 'map' ? map.entries : []))
     if (maps.some(({ kind }) => kind !== 'map')) this.#problemAt(start, path, NO_MERGE)
-    this.#mergedCount += entries.length
-    if (this.#mergedCount <= MAX_MERGED) return entries
+    // Counted before they are put together: one list may hold billions.
+    this.#mergedCount += lists.reduce((sum, { length }) => sum + length, 0)
+    if (this.#mergedCount <= MAX_MERGED) return lists.flat()
     this.#problemAt(start, path, `merge keys add more than ${MAX_MERGED} fields to this file`)
     return []
   }

@@ -83,6 +83,14 @@ test('aliases below merge keys cannot make a small file a large one', () => {
   assert.match(problems[0]?.message ?? '', /more than 10000 fields/)
 })
 
+test('one merge key with very many aliases of a large map is refused without being put together', () => {
+  const many = Array.from({ length: 9_000 }, (_, index) => `k${index}: 1`).join(', ')
+  const { problems } = parseYaml(`a: &a {${many}}\nb:\n  <<: [${'*a,'.repeat(99_999)}*a]\n`)
+
+  assert.equal(problems.length, 1)
+  assert.match(problems[0]?.message ?? '', /more than 10000 fields/)
+})
+
 test('an alias stands for the value that its anchor marks', () => {
   const { root, problems } = parseYaml('a: &secret u:p\nb: *secret\n')
 
