@@ -13,6 +13,8 @@ const NO_MERGE = 'a merge key takes fields, or a list of such: mostly an alias, 
 const MERGE_KEY = '<<'
 /** A few lines of aliases could otherwise mean billions of fields. */
 const MAX_MERGED = 10_000
+/** Values that aliases stand for, each time anew. */
+const MAX_ALIASED = 100_000
 
 /** A YAML value that knows where it stands. Scalars stay text: which type is meant, the schema says. */
 export type YamlNode =
@@ -56,8 +58,11 @@ class TreeBuilder {
   readonly #events: readonly Event[]
   readonly #lines: YamlLines
   readonly #problems: ConfigProblem[] = []
-  readonly #anchors = new Map<string, YamlNode>()
+  readonly #anchors = new Map<string, { readonly node: YamlNode; readonly size: number }>()
   #next = 0
+  /** Values read so far, those that aliases stand for counted each time. */
+  #count = 0
+  #aliasedCount = 0
   #mergedCount = 0
 
   constructor(source: string, events: readonly Event[]) {
@@ -87,28 +92,32 @@ class TreeBuilder {
     const event = this.#peek()
     if (event === undefined || event.type === EVENT_ID.POP) return undefined
     this.#next++
+    const before = this.#count++
     switch (event.type) {
       case EVENT_ID.SCALAR: {
         const line = event.valueStart < 0 ? fallbackLine : this.#lines.lineAt(event.valueStart)
         const text = event.valueStart < 0 ? '' : getScalarValue(this.#source, event)
         const asText = this.#tag(event, path, line) === 'str'
         const quoted = asText || event.style !== SCALAR_STYLE.PLAIN
-        return this.#anchored(event, { kind: 'text', text, quoted, line })
+        return this.#anchored(event, { kind: 'text', text, quoted, line }, before)
       }
       case EVENT_ID.SEQUENCE: {
         const line = this.#lines.lineAt(event.start)
         this.#tag(event, path, line)
-        return this.#anchored(event, { kind: 'list', items: this.#items(path, line), line })
+        const items = this.#items(path, line)
+        return this.#anchored(event, { kind: 'list', items, line }, before)
       }
       case EVENT_ID.MAPPING: {
         const line = this.#lines.lineAt(event.start)
         this.#tag(event, path, line)
-        return this.#anchored(event, { kind: 'map', entries: this.#entries(path, line), line })
+        const entries = this.#entries(path, line)
+        return this.#anchored(event, { kind: 'map', entries, line }, before)
       }
       case EVENT_ID.ALIAS: {
         const found = this.#anchors.get(this.#source.slice(event.anchorStart, event.anchorEnd))
-        if (found === undefined) this.#problemAt(event.anchorStart - 1, path, NO_ANCHOR)
-        return found
+        if (found !== undefined) return this.#aliased(found, event.anchorStart - 1, path)
+        this.#problemAt(event.anchorStart - 1, path, NO_ANCHOR)
+        return undefined
       }
       default:
         return undefined
@@ -177,11 +186,28 @@ class TreeBuilder {
   #anchored(
     event: { readonly anchorStart: number; readonly anchorEnd: number },
     node: YamlNode,
+    countBefore: number,
   ): YamlNode {
     if (event.anchorStart >= 0) {
-      this.#anchors.set(this.#source.slice(event.anchorStart, event.anchorEnd), node)
+      const name = this.#source.slice(event.anchorStart, event.anchorEnd)
+      this.#anchors.set(name, { node, size: this.#count - countBefore })
     }
     return node
+  }
+
+  #aliased(
+    { node, size }: { readonly node: YamlNode; readonly size: number },
+    start: number,
+    path: string,
+  ): YamlNode | undefined {
+    const isFirst = this.#aliasedCount <= MAX_ALIASED
+    this.#aliasedCount += size
+    this.#count += size
+    if (this.#aliasedCount <= MAX_ALIASED) return node
+    if (isFirst) {
+      this.#problemAt(start, path, `aliases add more than ${MAX_ALIASED} values to this file`)
+    }
+    return undefined
   }
 
   #peek(): Event | undefined {

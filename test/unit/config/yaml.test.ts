@@ -83,12 +83,34 @@ test('aliases below merge keys cannot make a small file a large one', () => {
   assert.match(problems[0]?.message ?? '', /more than 10000 fields/)
 })
 
-test('one merge key with very many aliases of a large map is refused without being put together', () => {
+test('no small file becomes a large one by its aliases', () => {
   const many = Array.from({ length: 9_000 }, (_, index) => `k${index}: 1`).join(', ')
-  const { problems } = parseYaml(`a: &a {${many}}\nb:\n  <<: [${'*a,'.repeat(99_999)}*a]\n`)
+  const nested = Array.from(
+    { length: 12 },
+    (_, index) =>
+      `n${index}: &n${index} [${Array(10)
+        .fill(`*n${index - 1}`)
+        .join(',')}]`,
+  )
+  const files = [
+    `a: &a {${many}}\nb:\n  <<: [${'*a,'.repeat(99_999)}*a]\n`,
+    `registries:\n  - &a {${many}}\n${'  - *a\n'.repeat(200)}`,
+    `x: &n-1 [x]\n${nested.join('\n')}\n`,
+  ]
 
-  assert.equal(problems.length, 1)
-  assert.match(problems[0]?.message ?? '', /more than 10000 fields/)
+  for (const file of files) {
+    const { problems } = parseYaml(file)
+    assert.match(problems[0]?.message ?? '', /aliases add more than 100000 values/)
+    assert.ok(problems.length <= 2)
+  }
+})
+
+test('files of ordinary size may use aliases as they like', () => {
+  const { problems } = parseYaml(
+    `a: &a {b: [1, 2, 3], c: {d: 1}}\nlist: [${Array(5_000).fill('*a').join(', ')}]\n`,
+  )
+
+  assert.deepEqual(problems, [])
 })
 
 test('an alias stands for the value that its anchor marks', () => {
