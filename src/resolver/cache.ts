@@ -116,24 +116,36 @@ export class ResolutionCache {
     this.#look()
     this.#changes += 1
     this.#absent?.delete(key)
+    this.#absent?.delete(exactly(key))
     this.#where?.set(key, resolution)
     this.#what?.set({ asked: formatPlatform(platform), identity })
   }
 
-  /** That no registry has it, while that is believed. */
-  failure(key: string): ResolveError | undefined {
-    return this.#absent?.get(key, this.#look())
+  /**
+   * That no registry has it, while that is believed.
+   *
+   * @param isExact the platform was named
+   */
+  failure(key: string, isExact = false): ResolveError | undefined {
+    const now = this.#look()
+    return (
+      this.#absent?.get(key, now) ?? (isExact ? this.#absent?.get(exactly(key), now) : undefined)
+    )
   }
 
   /**
    * Keeps only what is beyond doubt: every registry was asked, and every one said that it is not
    * there. What was known of that tag is forgotten then.
+   *
+   * @param isExact the platform was named: what is for another one, or for nobody knows which, may well be
+   * there for who named none
    */
-  rememberFailure(key: string, error: ResolveError): void {
+  rememberFailure(key: string, error: ResolveError, isExact = false): void {
     if (!isAbsence(error)) return
     const since = this.#look()
-    if (this.#where?.forgetTag(key)) this.#changes += 1
-    this.#absent?.set(key, error, since)
+    const isApart = isExact && this.#where?.get(key)?.platform.assumed === true
+    if (!isApart && this.#where?.forgetTag(key)) this.#changes += 1
+    this.#absent?.set(isExact ? exactly(key) : key, error, since)
   }
 
   counted(event: CacheEvent): void {
@@ -186,6 +198,10 @@ export class ResolutionCache {
     }
     return now
   }
+}
+
+function exactly(key: string): string {
+  return `${key} exactly`
 }
 
 function withDefaults(limits: CacheLimits): Required<CacheLimits> {

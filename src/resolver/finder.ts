@@ -118,7 +118,7 @@ export class Finder {
       return resolution
     } catch (thrown) {
       const error = toResolveError(thrown)
-      cache.rememberFailure(key, error)
+      cache.rememberFailure(key, error, asked.isPlatformAsked)
       if (known === undefined || all) throw error
       if (!PASSING.has(error.code) || !cache.staleAllowed(known)) throw error
       cache.counted('stale')

@@ -73,7 +73,7 @@ export class Resolver {
       return { ...known, source: 'cache', attempts: [] }
     }
     try {
-      if (!all && !refresh) this.#believeAbsence(key)
+      if (!all && !refresh) this.#believeAbsence(key, isPlatformAsked)
       const how = `${isPlatformAsked ? ' exactly' : ''}${all ? ' all' : ''}`
       const flight = this.#flightFor(`${key}${how}`, urgent)
       if (this.#flights.has(flight)) cache.counted('coalesced')
@@ -150,9 +150,9 @@ export class Resolver {
     observer?.resolved('cache', performance.now() - startedMs, false)
   }
 
-  #believeAbsence(key: string): void {
+  #believeAbsence(key: string, isExact: boolean): void {
     const { cache } = this.#options
-    const failure = cache.failure(key)
+    const failure = cache.failure(key, isExact)
     if (failure === undefined) return
     cache.counted('negative')
     throw failure

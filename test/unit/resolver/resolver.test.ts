@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ResolveError } from '../../../src/errors.ts'
+import { ResolveError } from '../../../src/errors.ts'
 import type { Credentials } from '../../../src/registry/credentials.ts'
 import { settle } from '../../support/fake-clock.ts'
-import { AMD64, digestOf, entry, identity, nginx, registriesOf } from '../../support/resolver.ts'
+import {
+  AMD64,
+  digestOf,
+  entry,
+  identity,
+  nginx,
+  type Reply,
+  registriesOf,
+} from '../../support/resolver.ts'
 import { down, has, missing, never, resolverScene } from '../../support/resolver-scene.ts'
 
 test('a tag is resolved with one GET at the best registry', async () => {
@@ -397,6 +405,30 @@ test('nothing that is assumed is given at once to a caller who names the platfor
 
   assert.equal(resolver.prepare(nginx(), AMD64)(), undefined)
   assert.equal(resolver.prepare(nginx())()?.source, 'cache')
+})
+
+test('what is not there for a named platform may be there for who names none', async () => {
+  const { resolver, source, cache } = resolverScene({
+    m1: has(identity('a', { platform: { ...AMD64, assumed: true } })),
+    m2: missing,
+    'docker.io': missing,
+  })
+  const otherPlatform: Reply = async () => {
+    throw new ResolveError('PLATFORM_UNKNOWN', 'there is linux/arm64', { status: 200 })
+  }
+  const given = { ...source.replies }
+  const named = { platform: AMD64 }
+  Object.assign(source.replies, { m1: otherPlatform })
+  await assert.rejects(resolver.resolve(nginx(), named), { code: 'PLATFORM_UNKNOWN' })
+  Object.assign(source.replies, given)
+  const first = await resolver.resolve(nginx())
+  Object.assign(source.replies, { m1: otherPlatform })
+  await assert.rejects(resolver.resolve(nginx(), named), { code: 'PLATFORM_UNKNOWN' })
+  await assert.rejects(resolver.resolve(nginx(), named), { code: 'PLATFORM_UNKNOWN' })
+  const second = await resolver.resolve(nginx())
+
+  assert.deepEqual([first.source, second.source], ['registry', 'cache'])
+  assert.equal(cache.counts().negative, 1)
 })
 
 test('callers who name the platform do not join those who do not', async () => {
