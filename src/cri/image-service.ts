@@ -12,7 +12,7 @@ import { adopt } from './adopt.ts'
 import { explainedFailure } from './explained-failure.ts'
 import { type AuthConfig, pullResponse, requestedImage } from './image-messages.ts'
 import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } from './image-pull.ts'
-import { canonicalName, wantedNames } from './names.ts'
+import { canonicalName, isConverted, wantedNames } from './names.ts'
 import { PullFailures } from './pull-failures.ts'
 import type { Caller } from './unary.ts'
 
@@ -51,8 +51,6 @@ const UNFIT: ReadonlySet<Attempt['outcome']> = new Set([
 
 /** Who gives up sooner does so for a reason of his own. */
 const PATIENCE_MS = 30_000
-
-const SCHEMA_1 = /docker\.distribution\.manifest\.v1\+/
 
 /** One pull on its way through the places. */
 interface Work {
@@ -195,8 +193,7 @@ export class ImageService {
         (!needsConsent(each) || reference.digest === found?.digest),
     )
     if (found === undefined || places.length === 0) return undefined
-    // The runtime makes a manifest of another digest of schema 1.
-    const named = SCHEMA_1.test(found.mediaType) ? undefined : found.digest
+    const named = isConverted(found) ? undefined : found.digest
     try {
       return await this.#fromBest(work, places, found, wantedNames(reference, named))
     } catch (failure) {

@@ -1,9 +1,12 @@
+import type { FoundManifest } from '../errors.ts'
 import {
   dockerRef,
   formatReference,
   type Reference,
   repositoryName,
 } from '../reference/reference.ts'
+
+const SCHEMA_1 = /docker\.distribution\.manifest\.v1\+/
 
 /** The one spelling that containerd stores and shows. */
 export function canonicalName(reference: Reference): string {
@@ -19,4 +22,12 @@ export function wantedNames(reference: Reference, digest: string | undefined): r
   if (reference.digest !== undefined) return [`${repositoryName(reference)}@${reference.digest}`]
   if (digest === undefined) return [canonicalName(reference)]
   return [canonicalName(reference), `${repositoryName(reference)}@${digest}`]
+}
+
+/**
+ * Whether the runtime makes a manifest of another digest of it: containerd does of schema 1, and of
+ * configs that docker before 1.10 pushed (containerd, remotes/docker/converter.go).
+ */
+export function isConverted({ artifactType, mediaType }: FoundManifest): boolean {
+  return SCHEMA_1.test(mediaType) || artifactType === 'application/octet-stream'
 }

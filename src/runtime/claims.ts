@@ -2,7 +2,7 @@
 export interface Claim {
   /** The name came, or will come, with these pulls. */
   readonly isOurs: boolean
-  /** The image has got its real names, so that the mirror's is not needed by this pull. */
+  /** The image has got its real names, or is to get none: this pull does not need the mirror's. */
   named(): void
   /** Somebody wants the image by this very name. */
   keep(): void

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { status } from '@grpc/grpc-js'
 import { ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { isRuntimeError } from './call.ts'
 import { type ClaimJournal, NO_JOURNAL } from './claim-journal.ts'
 import { createClaimRepair } from './claim-repair.ts'
-import { createClaims, type Leaving } from './claims.ts'
+import { type Claim, createClaims, type Leaving } from './claims.ts'
 import { isPinned } from './image-labels.ts'
 import type { NameTable, NameTarget } from './name-table.ts'
 import type { ImageNames, NamingOptions, NodeImage } from './types.ts'
@@ -105,7 +107,8 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
     let end: Leaving = 'held'
     try {
       if (claim.isOurs && !wanted.includes(mirrorName)) await journal.begin(mirrorName, wanted)
-      imageId = await pull()
+      // containerd may have named an image that it then could not unpack, which gets no names.
+      imageId = await pull().catch(failed(claim, isVerdict))
       const image = await table.get(mirrorName)
       if (image === undefined) {
         throw new ResolveError(
@@ -113,7 +116,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
           `${mirrorName} was pulled, but the runtime does not have it: it was removed meanwhile`,
         )
       }
-      await give(wanted, image.target)
+      await give(wanted, image.target).catch(failed(claim, isOther))
       if (wanted.length > 0) claim.named()
       const mustStay = wanted.includes(mirrorName) || isPinned(image)
       if (mustStay || (await table.holdsOthers(mirrorName))) claim.keep()
@@ -160,6 +163,31 @@ async function point(table: NameTable, name: string, target: NameTarget): Promis
     // Taken away since: free to be created again.
   }
   throw new ResolveError('UNAVAILABLE', `${name} is changed all the time by somebody else`)
+}
+
+/** After these the runtime may have been interrupted, and go on. */
+const INTERRUPTED: ReadonlySet<status> = new Set([
+  status.CANCELLED,
+  status.DEADLINE_EXCEEDED,
+  status.UNAVAILABLE,
+])
+
+/** The runtime itself says that its pull has failed, so that nothing more comes of it. */
+function isVerdict(thrown: unknown): boolean {
+  return isRuntimeError(thrown) && !INTERRUPTED.has(thrown.code)
+}
+
+/** It is another image than the one that was asked for. */
+function isOther(thrown: unknown): boolean {
+  return thrown instanceof ResolveError && thrown.code === 'DIGEST_INVALID'
+}
+
+/** What the pull has brought is to get no names, now or later, where the failure is final. */
+function failed(claim: Claim, isFinal: (thrown: unknown) => boolean): (thrown: unknown) => never {
+  return (thrown) => {
+    if (isFinal(thrown)) claim.named()
+    throw thrown
+  }
 }
 
 function hasAll(image: NodeImage, names: readonly string[]): boolean {

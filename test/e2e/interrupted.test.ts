@@ -4,7 +4,15 @@ import { startContainerd } from '../support/containerd.ts'
 import { criClient } from '../support/cri-client.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { startDockerRegistry } from '../support/docker-registry.ts'
-import { buildImage, pushImage } from '../support/images.ts'
+import {
+  buildImage,
+  type Content,
+  content,
+  descriptor,
+  OCI_MANIFEST,
+  pushImage,
+} from '../support/images.ts'
+import { startTestNode } from '../support/node.ts'
 import { createRuntimeGate } from '../support/runtime-gate.ts'
 import { RUNTIME_PROGRAMS, requireStack } from '../support/stack.ts'
 
@@ -48,6 +56,31 @@ for (const [what, method] of [
     assert.deepEqual(only?.repoDigests, [`${NGINX}@${image.digest}`])
   })
 }
+
+test('an image has a name after its pull if that succeeded, and none if it could not be unpacked', async (t) => {
+  if (!requireStack(t, RUNTIME_PROGRAMS)) return
+  const node = await startTestNode(t)
+  const image = buildImage()
+  const [config, layer] = image.blobs as [Content, Content]
+  // containerd 1 names what has such a config before it unpacks it, which it then cannot; 2 can.
+  const blob = content('application/octet-stream', config.bytes)
+  const manifest = content(OCI_MANIFEST, {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: descriptor(blob),
+    layers: [descriptor(layer)],
+  })
+  await node.push('team/odd', '1', { ...image, ...manifest, blobs: [blob, layer] })
+  node.second.behave({ kind: 'answer', status: 404 })
+  const asked = 'registry.invalid/team/odd:1'
+
+  const ref = await node.kubelet.pullImage(asked).catch(() => undefined)
+  const listed = await node.kubelet.listImages()
+
+  const names = listed.flatMap(({ repoTags, repoDigests }) => [...repoTags, ...repoDigests])
+  assert.deepEqual(names, ref === undefined ? [] : [asked])
+  assert.equal((await node.kubelet.imageStatus(asked))?.id, ref)
+})
 
 /** containerd's view follows its names by some milliseconds. */
 async function shown<T>(look: () => Promise<T | undefined>): Promise<T | undefined> {

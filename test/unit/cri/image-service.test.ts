@@ -753,6 +753,23 @@ test('what is no image to us is asked of the registry that has it, by digest, be
   }
 })
 
+test('what the runtime makes another manifest of is not named by the digest that it had', async () => {
+  const oci = 'application/vnd.oci.image.manifest.v1+json'
+  for (const kind of [
+    { mediaType: oci, artifactType: 'application/octet-stream' },
+    { mediaType: 'application/vnd.docker.distribution.manifest.v1+json' },
+  ]) {
+    const scene = new Scene()
+    scene.resolveError = new ResolveError('NOT_AN_IMAGE', 'an artifact', {
+      found: { digest: D, size: 7, registry: M2.registry, ...kind },
+    })
+
+    await scene.pull()
+
+    assert.deepEqual(scene.claimed[0]?.wanted, ['docker.io/library/nginx:latest'])
+  }
+})
+
 test('what the runtime cannot pull there either goes on as it came, and the error says what was there', async () => {
   const scene = new Scene()
   scene.resolveError = new ResolveError('NOT_AN_IMAGE', 'an artifact', {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Metadata, status } from '@grpc/grpc-js'
 import { ResolveError } from '../../../src/errors.ts'
 import type { ClaimJournal } from '../../../src/runtime/claim-journal.ts'
 import { createContainerdNames } from '../../../src/runtime/containerd-names.ts'
@@ -75,6 +76,30 @@ test('a pull that fails throws its own error and leaves the names as they were',
   assert.deepEqual(node.changes, [`begin ${MIRROR}`])
 })
 
+for (const [code, isGone] of [
+  [status.NOT_FOUND, true],
+  [status.UNKNOWN, true],
+  [status.FAILED_PRECONDITION, true],
+  [status.CANCELLED, false],
+  [status.UNAVAILABLE, false],
+] as const) {
+  const what = isGone ? 'is taken away, and the image gets no names' : 'is left for later'
+  test(`what a pull has left that ended with ${status[code]} ${what}`, async () => {
+    const node = scriptedNode()
+    const error = Object.assign(new Error('no'), { code, details: 'no', metadata: new Metadata() })
+
+    const pull = node.names.withClaim(MIRROR, async () => {
+      await node.pull()()
+      throw error
+    }, [TAG])
+
+    await assert.rejects(pull, (thrown) => thrown === error)
+    assert.equal(node.table.has(MIRROR), !isGone)
+    await node.names.settle(true)
+    assert.equal(node.table.has(TAG), !isGone)
+  })
+}
+
 test('a pull that ends while another goes by the same name leaves it that name', async () => {
   const node = scriptedNode()
   let finish = () => {}
@@ -113,7 +138,9 @@ test('an image with other bytes than a wanted digest gets none of the names', as
     pull,
     (error) => error instanceof ResolveError && error.code === 'DIGEST_INVALID',
   )
-  assert.deepEqual(node.changes, [`begin ${MIRROR}`])
+  assert.deepEqual(node.changes, [`begin ${MIRROR}`, `delete ${MIRROR}`])
+  await node.names.settle(true)
+  assert.deepEqual([...node.table.keys()], [])
 })
 
 test('naming returns when the runtime shows the new names and not the old one', async () => {
