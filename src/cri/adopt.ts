@@ -1,7 +1,13 @@
+import { PULL_EXPLANATION } from '../errors.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { Candidate } from '../resolver/types.ts'
+import { isRuntimeError } from '../runtime/call.ts'
 import type { ImageNames, NodeImage } from '../runtime/types.ts'
 import { wantedNames } from './names.ts'
+
+/** In the words of Go's network code, and of the containerd resolver for 429 and 5xx. */
+const UNREACHED =
+  /: dial tcp|no such host|i\/o timeout|TLS handshake timeout|connection reset by peer|\bstatus\b.*: (?:429|5\d\d)\b/
 
 export interface Adoption {
   readonly imageId: string
@@ -44,4 +50,17 @@ export async function adopt(
     if (await names.name(from, wanted, { signal })) return { imageId: image.id, from }
   }
   return undefined
+}
+
+/**
+ * Whether the runtime could not reach that registry, so that it has not refused its image.
+ *
+ * @param thrown by a pull as it came; only its text tells, which has to name the registry's host
+ */
+export function isUnreached(thrown: unknown, domain: string): boolean {
+  if (!isRuntimeError(thrown)) return false
+  const [text = ''] = thrown.details.split(PULL_EXPLANATION)
+  const host = domain === 'docker.io' ? 'registry-1.docker.io' : domain
+  const isOfHost = text.includes(`//${host}/`) || text.includes(` host ${host} `)
+  return isOfHost && UNREACHED.test(text)
 }

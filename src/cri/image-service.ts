@@ -3,12 +3,12 @@ import { isImageId, parseReference, type Reference } from '../reference/referenc
 import type { Credentials } from '../registry/credentials.ts'
 import { isPullable, needsConsent } from '../resolver/candidates.ts'
 import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
-import { isOutOfReach, UnresolvedError } from '../resolver/unresolved.ts'
+import { isOutOfReach, isUndialled, UnresolvedError } from '../resolver/unresolved.ts'
 import type { RuntimeError } from '../runtime/call.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { adopt } from './adopt.ts'
+import { adopt, isUnreached } from './adopt.ts'
 import { explainedFailure } from './explained-failure.ts'
 import { type AuthConfig, pullResponse, requestedImage } from './image-messages.ts'
 import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } from './image-pull.ts'
@@ -116,8 +116,14 @@ export class ImageService {
       if (pulled !== undefined) return pulled
       const isRefused = answer === failure && this.#options.onResolveError() === 'reject'
       if (isRefused) throw explained(failure)
-      const adopted = isOutOfReach(failure) ? await this.#adopt(work) : undefined
-      return adopted ?? giveUp(failure)
+      if (!isOutOfReach(failure)) return giveUp(failure)
+      if (confined || !isUndialled(failure)) return (await this.#adopt(work)) ?? giveUp(failure)
+      // The runtime dials the origin that is not dialled from here, and hears whether it refuses.
+      return giveUp(failure).catch(async (thrown: unknown) => {
+        const adopted = isUnreached(thrown, reference.domain) && (await this.#adopt(work))
+        if (!adopted) throw thrown
+        return adopted
+      })
     }
     try {
       return await this.#fromBest(work, fit(candidates, answer), answer)

@@ -64,10 +64,18 @@ export function isOutOfReach(
   )
 }
 
+/** Whether a registry was not asked because its address is never dialled from here. */
+export function isUndialled({ attempts }: ResolveError): boolean {
+  return attempts.some(isNotDialled)
+}
+
 /** An address that is never dialled was not asked either. */
-function hasNoAnswer({ outcome, status, step }: Attempt): boolean {
-  const isNotDialled = outcome === 'denied' && step === 'connect' && status === undefined
-  return NO_ANSWER.has(outcome) || isNotDialled
+function hasNoAnswer(attempt: Attempt): boolean {
+  return NO_ANSWER.has(attempt.outcome) || isNotDialled(attempt)
+}
+
+function isNotDialled({ outcome, status, step }: Attempt): boolean {
+  return outcome === 'denied' && step === 'connect' && status === undefined
 }
 
 function isRefusal(code: ErrorCode | undefined): boolean {

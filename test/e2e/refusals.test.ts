@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { status } from '@grpc/grpc-js'
+import { startDockerRegistry } from '../support/docker-registry.ts'
 import { buildImage, type TestImage } from '../support/images.ts'
 import { startTestNode, type TestNode } from '../support/node.ts'
 import { RUNTIME_PROGRAMS, requireStack } from '../support/stack.ts'
@@ -39,6 +40,24 @@ test("a no of one registry is not overruled by what lies on the node under a mir
       assert.notEqual(asked.status, 200)
     })
   }
+})
+
+test('a private origin that is not dialled from here keeps its no, with every mirror down', async (t) => {
+  if (!requireStack(t, RUNTIME_PROGRAMS)) return
+  const node = await startTestNode(t)
+  const closed = await startDockerRegistry(t, { auth: true })
+  await leave(node, 'team/app')
+  await node.first.refuse()
+  await node.second.refuse()
+  const asked = `${closed.host}/team/app:1`
+
+  for (const auth of [undefined, { username: 'stranger', password: 'wrong' }]) {
+    await assert.rejects(node.kubelet.pullImage(asked, auth))
+    assert.equal(await node.kubelet.imageStatus(asked), undefined)
+  }
+  await closed.stop()
+
+  assert.equal(await node.kubelet.pullImage(asked), buildImage({ seed: 'team/app' }).imageId)
 })
 
 for (const [what, remove] of [

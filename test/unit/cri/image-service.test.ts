@@ -385,6 +385,43 @@ test("when nobody answers, what is on the node under a mirror's name is named an
   ])
 })
 
+for (const [said, isUsed] of [
+  [
+    'failed to do request: Head "https://registry-1.docker.io/v2/": dial tcp 10.0.0.1:443: i/o timeout',
+    true,
+  ],
+  [
+    'unexpected status from HEAD request to https://registry-1.docker.io/v2/x: 503 Service Unavailable',
+    true,
+  ],
+  [
+    'pulling from host registry-1.docker.io failed with status code [manifests 1]: 401 Unauthorized',
+    false,
+  ],
+  ['docker.io/library/nginx:latest: not found', false],
+  [
+    'failed to do request: Head "https://mirror.of.the.runtime/v2/": dial tcp 10.0.0.1:443: i/o timeout',
+    false,
+  ],
+] as const) {
+  test(`an origin that is never dialled from here is asked by the runtime, which says: ${said}`, async () => {
+    const scene = new Scene()
+    const { attempts } = unresolved('unreachable', 'denied')
+    scene.resolveError = new ResolveError('DENIED', 'not dialled', {
+      attempts: attempts.map((each) => ({ ...each, step: 'connect' as const })),
+    })
+    scene.present = 'on-node'
+    scene.onNode = ['m2:5000/library/nginx:latest', `m2:5000/library/nginx@${D}`]
+    scene.pullErrors.set('nginx', runtimeError(said))
+
+    const ref = await scene.pull().then(pulledImage, () => undefined)
+
+    assert.equal(ref, isUsed ? 'on-node' : undefined)
+    assert.deepEqual(scene.images, ['nginx'])
+    assert.equal(scene.named.length, isUsed ? 1 : 0)
+  })
+}
+
 test('when nobody answers, a pinned image is found on the node by its digest alone', async () => {
   const scene = new Scene()
   scene.resolveError = unresolved('unreachable', 'timeout', 'server_error')
