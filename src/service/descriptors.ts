@@ -32,6 +32,8 @@ export interface DescriptorWatchOptions {
 export class DescriptorWatch {
   readonly #options: DescriptorWatchOptions
   #cancel = (): void => {}
+  /** The file that says it cannot be read when none is left. */
+  #limit = Number.POSITIVE_INFINITY
   #isShort = false
   #isClosed = false
 
@@ -53,7 +55,9 @@ export class DescriptorWatch {
 
   async look(): Promise<void> {
     const { limit = descriptorLimit, logger, open = openDescriptors } = this.#options
-    const most = await limit()
+    const told = await limit()
+    if (Number.isFinite(told)) this.#limit = told
+    const most = this.#limit
     // Looking takes one itself.
     const used = await open().catch(({ code }) => (code === 'EMFILE' ? most : 0))
     const isShort = used >= NEARLY * most

@@ -31,6 +31,26 @@ test('says once when descriptors run out, and once when that is over', async () 
   ])
 })
 
+test('names the limit also when none is left to read it with', async () => {
+  const lines: unknown[] = []
+  let isSpent = false
+  const watch = new DescriptorWatch({
+    clock: new FakeClock(),
+    logger: { warn: (line: object) => lines.push(line), info: () => {} } as never,
+    limit: async () => (isSpent ? Number.POSITIVE_INFINITY : 100),
+    open: async () => {
+      if (isSpent) throw Object.assign(new Error('too many'), { code: 'EMFILE' })
+      return 10
+    },
+  })
+
+  await watch.look()
+  isSpent = true
+  await watch.look()
+
+  assert.deepEqual(lines, [{ used: 100, limit: 100 }])
+})
+
 test('knows the limit of this process', async () => {
   assert.ok((await descriptorLimit()) >= 20)
 })
