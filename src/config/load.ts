@@ -9,7 +9,7 @@ import type { HostsFiles } from './hosts-files.ts'
 import { ConfigError } from './problem.ts'
 import type { Environment } from './proxy.ts'
 import { scopeNotes } from './scope-notes.ts'
-import { merged, readShared } from './shared-config.ts'
+import { guarded, merged, readShared } from './shared-config.ts'
 import { readWritten, type Written } from './written.ts'
 import { parseYaml } from './yaml.ts'
 
@@ -119,7 +119,8 @@ export function parseConfig(
   const own = effectiveConfig(written, surroundings, findings)
   const all = [...problems, ...findings.problems]
   if (all.length > 0) throw new ConfigError(file ?? 'configuration', all)
-  const config = shared === undefined ? own : sharedConfig(written, shared, surroundings, findings)
+  const config =
+    shared === undefined ? own : sharedConfig(written, own, shared, surroundings, findings)
   return {
     config,
     warnings: findings.warnings,
@@ -133,6 +134,7 @@ export function parseConfig(
 /** @throws ConfigError with the mistakes in what is shared */
 function sharedConfig(
   written: Written,
+  own: Config,
   text: string,
   surroundings: Surroundings,
   findings: Findings,
@@ -145,7 +147,7 @@ function sharedConfig(
   // The warnings and notes of the file are of entries that may not be there any more.
   findings.warnings.splice(0, Number.POSITIVE_INFINITY, ...found.warnings)
   findings.notes.splice(0, Number.POSITIVE_INFINITY, ...found.notes)
-  return config
+  return { ...config, registries: guarded(config.registries, own.registries) }
 }
 
 function fingerprintOf(text: string): string {

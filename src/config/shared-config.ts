@@ -1,3 +1,5 @@
+import { type Endpoint, endpointKey, isLoopbackHost } from '../registry/endpoint.ts'
+import type { RegistryEntry } from '../registry/entry.ts'
 import type { Findings } from './findings.ts'
 import { joinPath } from './path.ts'
 import { readWritten, type Written } from './written.ts'
@@ -76,6 +78,28 @@ export function merged(own: Written, shared: Written): Written {
     ...shared,
     ...(cache === undefined ? {} : { cache: { ...own.cache, ...cache } }),
   }
+}
+
+/**
+ * The registries of both, where those that only the ConfigMap has asked in a way that anybody on the way can
+ * listen to get nothing of the node's keychain.
+ *
+ * @param own those of the file alone
+ */
+export function guarded(
+  registries: readonly RegistryEntry[],
+  own: readonly RegistryEntry[],
+): readonly RegistryEntry[] {
+  const known = new Set(own.map(({ endpoint }) => endpointKey(endpoint)))
+  return registries.map((entry) => {
+    const isSafe = !isOpen(entry.endpoint) || known.has(endpointKey(entry.endpoint))
+    return isSafe ? entry : { ...entry, ownSecretsOnly: true }
+  })
+}
+
+function isOpen({ scheme, host, tls }: Endpoint): boolean {
+  const isUnverified = scheme === 'http' || tls?.insecureSkipVerify === true
+  return isUnverified && !isLoopbackHost(host)
 }
 
 function offline(sealos: YamlMap, findings: Findings): readonly YamlEntry[] {

@@ -75,6 +75,7 @@ export class OperatorKeychain {
         return this.#secretFiles.credentials(entry.credentialFiles)
       }
     }
+    if (entry?.ownSecretsOnly === true) return undefined
     for (const source of this.#sources) {
       const found = await source.credentials(host, repository)
       if (found !== undefined) return found

@@ -40,6 +40,8 @@ export interface RegistryEntry {
   readonly trusted?: boolean
   /** The field of the configuration that led to it; absent: it was written there itself. */
   readonly source?: 'hostsDir' | 'portoshim'
+  /** It gets no secrets but those that are written in it. Default: the keychain's and callers' too. */
+  readonly ownSecretsOnly?: true
 }
 
 /** Regular expressions over the path of a repository (k3s and rke2, `[host.….rewrite]`). */

@@ -12,7 +12,7 @@ const UNCONFIGURED_PRIORITY = 0
  * that serve it, then its origin, unless that is configured and so has a place of its own, or
  * `mirrorsOnly` rules it out.
  *
- * @param credentials the caller's own; they go to the origin and nowhere else
+ * @param credentials the caller's own; they go to the origin and nowhere else, and not there if it gets none
  */
 export function candidatesFor(
   reference: Reference,
@@ -78,6 +78,7 @@ function originCandidate(
   { endpoint, entry, configured }: Origin,
   credentials: Credentials | undefined,
 ): Candidate {
+  const isForIt = credentials !== undefined && entry?.ownSecretsOnly !== true
   return {
     registry: reference.domain,
     endpoint,
@@ -87,6 +88,6 @@ function originCandidate(
     origin: true,
     configured,
     ...(entry !== undefined && { entry }),
-    ...(credentials !== undefined && { credentials }),
+    ...(isForIt && { credentials }),
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { loadConfig } from '../../../src/config/load.ts'
+import { loadConfig, parseConfig } from '../../../src/config/load.ts'
 import { ConfigError } from '../../../src/config/problem.ts'
 import { loadText, problemsIn } from '../../support/config.ts'
 
@@ -454,6 +454,28 @@ test('configMap asks for the one of image-cri-shim, or names another', () => {
   for (const wrong of ['name: image-cri-shim', 'name: a/../b', 'key: a/b', 'kubeconfig: k']) {
     assert.equal(problemsIn(`configMap: {${wrong}}\n`).length, 1, wrong)
   }
+})
+
+test('a registry that a ConfigMap has asked without protection gets nothing of the keychain', () => {
+  const file = 'registries:\n- address: http://known.corp\n- address: https://other.corp\n'
+  const shared = `registries:
+- address: http://known.corp
+- address: http://other.corp
+- address: http://registry-1.docker.io
+- address: https://safe.corp
+- {address: https://any.corp, insecureSkipVerify: true}
+- address: http://127.0.0.1:5000
+sealos: {address: "http://sealos.hub:5000"}
+`
+  const { config } = parseConfig(file, { file: undefined, env: {} }, shared)
+
+  assert.deepEqual(
+    config.registries
+      .filter(({ ownSecretsOnly }) => ownSecretsOnly === true)
+      .map(({ name }) => name)
+      .sort(),
+    ['any.corp', 'other.corp', 'registry-1.docker.io', 'sealos.hub:5000'],
+  )
 })
 
 test('which line to write is said of private addresses without a scheme', () => {

@@ -55,6 +55,17 @@ test('an entry without any leaves the question to the others', async (t) => {
   assert.deepEqual(credentials, { kind: 'basic', username: 'one', password: 'pw' })
 })
 
+test('an entry that is to get no secrets but its own gets none of the others', async (t) => {
+  const { keychain } = open(t, { one: ['a.io'] })
+  const own = { kind: 'basic', username: 'own', password: 'pw' } as const
+  const entry = entryOf('a.io', { ownSecretsOnly: true })
+
+  const none = await keychain.credentials('a.io', 'app', entry)
+  const written = await keychain.credentials('a.io', 'app', { ...entry, credentials: own })
+
+  assert.deepEqual([none, written], [undefined, own])
+})
+
 test("an entry's credentials are for every name of Docker Hub", async (t) => {
   const { keychain } = open(t, {})
   const credentials = { kind: 'basic', username: 'own', password: 'pw' } as const
@@ -162,7 +173,7 @@ function open(t: TestContext, keys: Readonly<Record<string, readonly string[]>>)
 
 function entryOf(
   address: string,
-  own: Pick<RegistryEntry, 'credentials' | 'credentialFiles'>,
+  own: Pick<RegistryEntry, 'credentials' | 'credentialFiles' | 'ownSecretsOnly'>,
 ): RegistryEntry {
   return {
     name: address,

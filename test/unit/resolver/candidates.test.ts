@@ -57,6 +57,18 @@ test("the caller's credentials go to the origin alone", () => {
   )
 })
 
+test("the caller's credentials do not go to an origin that gets no secrets but its own", () => {
+  const hub = entry('registry-1.docker.io', { ownSecretsOnly: true })
+  const registries: Registries = {
+    ...registriesOf([hub]),
+    origin: () => ({ endpoint: hub.endpoint, entry: hub, configured: true }),
+  }
+
+  const [origin] = candidatesFor(nginx(), registries, pod)
+
+  assert.deepEqual([origin?.origin, origin?.credentials], [true, undefined])
+})
+
 test('an origin that is configured keeps the place of its entry', () => {
   const hub = entry('registry-1.docker.io', { priority: 900, credentials: own })
   const registries: Registries = {
