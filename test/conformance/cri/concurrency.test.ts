@@ -9,6 +9,8 @@ import { message, NOTHING } from './wire.ts'
 
 const PULL = '/runtime.v1.ImageService/PullImage'
 const STATUS = '/runtime.v1.RuntimeService/ContainerStatus'
+const IMAGE_STATUS = '/runtime.v1.ImageService/ImageStatus'
+const REMOVE = '/runtime.v1.ImageService/RemoveImage'
 const EVENTS = '/runtime.v1.RuntimeService/GetContainerEvents'
 const AT_ONCE = 200
 const ROUNDS = 3
@@ -102,13 +104,13 @@ onEach(BOTH_ROUTES, (behaviour) => {
   })
 })
 
-// Not hours: but far beyond the only limit that there is, which is for calls that we answer.
+// Not hours: but far beyond the only limit that there is, which is for calls that are answered here.
 onNewNode(BOTH_ROUTES, '40', 'events stay open beyond every limit of ours', async (start, t) => {
   const node = await start(() => ({ timeout: '100ms' }))
   const { fake } = scriptOf(node)
   const events = hanging()
   fake.handle(EVENTS, events.hang)
-  fake.handle(PULL, hanging().hang)
+  fake.handle(IMAGE_STATUS, hanging().hang)
   const client = openGrpcClient(t, node.socketPath)
   const stream = client.open(EVENTS)
   const answer = answerOf(stream)
@@ -116,7 +118,7 @@ onNewNode(BOTH_ROUTES, '40', 'events stay open beyond every limit of ours', asyn
   const call = await events.arrived
 
   const limited: (number | undefined)[] = []
-  for (let round = 0; round < 3; round += 1) limited.push((await client.call(PULL, [BY_ID])).code)
+  for (let round = 0; round < 3; round += 1) limited.push((await client.call(REMOVE, [BY_ID])).code)
   call.stream.respond({ ':status': 200 }, { waitForTrailers: true })
   call.stream.once('wantTrailers', () => call.stream.sendTrailers({ 'grpc-status': '0' }))
   const event = message([1, 'a container'])

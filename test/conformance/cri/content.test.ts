@@ -51,7 +51,9 @@ onEach(ALL, (behaviour) => {
       // Where the runtime answers a pull with a name, the kubelet gets the ID behind it.
       const named = direct.code === 0 ? String(direct.answer) : ''
       const answer = named === '' ? {} : { answer: (await node.direct.imageStatus(named))?.id }
-      assert.deepEqual(ours, { ...direct, ...answer })
+      // Behind the runtime's own words stands what registries said.
+      const [details] = ours.details.split('; image-resolver: ')
+      assert.deepEqual({ ...ours, details }, { ...direct, ...answer })
       // An artifact is taken by CRI-O and by containerd since 1.7; the others are no image anywhere.
       if (node.name === 'containerd' && image !== ARTIFACT) assert.notEqual(ours.code, 0)
     })
