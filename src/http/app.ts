@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Server } from 'node:tls'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { ResolveError } from '../errors.ts'
@@ -48,12 +49,12 @@ export interface AppOptions extends RoutesOptions {
 export function buildApp(options: AppOptions): FastifyInstance {
   const { access = {}, logger, now = Date.now } = options
   const limits = { ...defaultLimits, ...options.limits }
-  const app = createApp(options, limits, logger)
   const connections = new Connections(limits, logger)
+  const app = createApp(options, limits, logger, connections)
   const guard = new Guard(access, () => app.server.address(), now)
   readInputs(app)
   app.setErrorHandler((error, request, reply) =>
-    fail(logger, request, reply, toFailure(error, wantsStory(request.query))),
+    fail(logger, request, reply, toFailure(blame(error, request), wantsStory(request.query))),
   )
   const known = new KnownRoutes(app)
   app.addHook('onRequest', (request, reply, done) => {
@@ -102,7 +103,12 @@ export function buildApp(options: AppOptions): FastifyInstance {
   return app
 }
 
-function createApp(options: AppOptions, limits: Limits, logger: Logger): FastifyInstance {
+function createApp(
+  options: AppOptions,
+  limits: Limits,
+  logger: Logger,
+  connections: Connections,
+): FastifyInstance {
   const { tls } = options
   const http = {
     maxHeaderSize: limits.maxHeaderBytes,
@@ -123,7 +129,10 @@ function createApp(options: AppOptions, limits: Limits, logger: Logger): Fastify
     routerOptions: { maxParamLength: limits.maxHeaderBytes },
     schemaController: noCompilers,
     genReqId: ({ headers }: FastifyRequest['raw']) => requestId(headers),
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => {
+      if (connections.owesAnswer(socket)) socket.destroy()
+      else answerClientError(error, socket)
+    },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       fail(logger, request, reply.header('x-request-id', request.id), toFailure(error))
     },
@@ -137,6 +146,12 @@ function renewCertificate(app: FastifyInstance, files: TlsFiles, logger: Logger)
   const renewal = new Renewal(files, app.server as unknown as Server, logger)
   const timer = setInterval(() => renewal.look(), RENEWAL_LOOK_MS).unref()
   app.addHook('onClose', async () => clearInterval(timer))
+}
+
+/** A body that broke off is no fault of ours: its client left. */
+function blame(error: unknown, { raw }: FastifyRequest): unknown {
+  if (error !== raw.errored) return error
+  return new ResolveError('CANCELED', 'the caller went away', { cause: error })
 }
 
 function wantsStory(query: unknown): boolean {

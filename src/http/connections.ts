@@ -3,9 +3,15 @@ import type { Socket } from 'node:net'
 import type { Logger } from '../telemetry/logger.ts'
 import { clientKey } from './client-key.ts'
 import type { Limits } from './limits.ts'
+import { Turns } from './turns.ts'
 
 /** A client that is at its bound is a line of the log once in that time. */
 const TELL_EVERY_MS = 60_000
+
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}
 
 interface Client {
   readonly key: string
@@ -19,8 +25,9 @@ interface Connection {
   /** Of TLS, once its handshake is over. */
   socket: Socket
   readonly client: Client
-  readonly waiting: { readonly request: IncomingMessage; readonly response: ServerResponse }[]
-  isBusy: boolean
+  readonly waiting: Exchange[]
+  /** What is worked on, or was last while others wait. */
+  current: Exchange | undefined
   unreadBytes: number
 }
 
@@ -29,7 +36,7 @@ interface Connection {
  * wait on them, and answers that nobody takes off. Node bounds none of these for pipelined requests: it
  * parses whatever one read has brought, some 1,400 requests in 64 KiB, and hands out all of them at once
  * (nodejs/node, lib/_http_server.js, parserOnIncoming). Here the requests of one connection are worked
- * on one after the other, as they are answered.
+ * on one after the other, as they are answered, and a few in each turn of the event loop.
  */
 export class Connections {
   readonly #limits: Limits
@@ -41,6 +48,7 @@ export class Connections {
   readonly #reserve = new Set<Connection>()
   readonly #gone = new WeakSet<Connection>()
   readonly #toldAt = new Map<string, number>()
+  readonly #turns = new Turns()
   #count = 0
   #unreadBytes = 0
 
@@ -75,12 +83,18 @@ export class Connections {
     return connection !== undefined && this.#reserve.has(connection)
   }
 
+  /** Whether what is written now would stand in the place of another request's answer, or amid one. */
+  owesAnswer(socket: Socket): boolean {
+    const current = this.#bySocket.get(socket)?.current
+    return current !== undefined && (current.request.complete || current.response.headersSent)
+  }
+
   #open(socket: Socket): void {
     const { maxConnections, maxConnectionsPerClient, reservedConnections } = this.#limits
     const client = this.#clientOf(socket)
     const hasMost = client.connections >= maxConnectionsPerClient
     const isReserve = (hasMost || this.#count >= maxConnections) && !this.#makeRoom(client, hasMost)
-    const connection: Connection = { socket, client, waiting: [], isBusy: false, unreadBytes: 0 }
+    const connection = { socket, client, waiting: [], current: undefined, unreadBytes: 0 }
     this.#bySocket.set(socket, connection)
     const peer = peerOf(socket)
     if (peer !== undefined) this.#byPeer.set(peer, connection)
@@ -120,8 +134,9 @@ export class Connections {
     if (socket.destroyed) return
     const connection = this.#bySocket.get(socket)
     if (connection === undefined) listener(request, response)
-    else if (!connection.isBusy) this.#start(connection, request, response, listener)
-    else if (connection.waiting.length < this.#limits.maxPipelined) {
+    else if (connection.current === undefined) {
+      this.#start(connection, { request, response }, listener)
+    } else if (connection.waiting.length < this.#limits.maxPipelined) {
       connection.waiting.push({ request, response })
     } else {
       this.#tell('pipelined requests', connection.client.key)
@@ -129,25 +144,31 @@ export class Connections {
     }
   }
 
-  #start(
-    connection: Connection,
-    request: IncomingMessage,
-    response: ServerResponse,
-    listener: RequestListener,
-  ): void {
-    connection.isBusy = true
+  #start(connection: Connection, exchange: Exchange, listener: RequestListener): void {
+    const { request, response } = exchange
+    connection.current = exchange
     connection.client.idle.delete(connection)
     if (this.#reserve.has(connection)) response.shouldKeepAlive = false
     response.once('prefinish', () => this.#written(connection))
     response.once('close', () => {
       this.#taken(connection)
-      connection.isBusy = false
-      const next = connection.waiting.shift()
-      if (connection.socket.destroyed) return
-      if (next !== undefined) this.#start(connection, next.request, next.response, listener)
-      else if (!this.#reserve.has(connection)) connection.client.idle.add(connection)
+      if (connection.waiting.length > 0) this.#turns.take(() => this.#next(connection, listener))
+      else this.#rest(connection)
     })
     listener(request, response)
+  }
+
+  #next(connection: Connection, listener: RequestListener): void {
+    const next = connection.waiting.shift()
+    // The connection may have been closed meanwhile.
+    if (next === undefined) this.#rest(connection)
+    else this.#start(connection, next, listener)
+  }
+
+  #rest(connection: Connection): void {
+    connection.current = undefined
+    if (connection.socket.destroyed || this.#reserve.has(connection)) return
+    connection.client.idle.add(connection)
   }
 
   /** The whole answer is handed over; what the system did not take at once is in our memory. */
@@ -172,7 +193,8 @@ export class Connections {
 
   /** Nothing has moved on it: an answer that is left unread is ended, one that takes long is waited for. */
   #endUnread(socket: Socket): void {
-    if (this.#bySocket.get(socket)?.isBusy !== true || socket.writableLength > 0) socket.destroy()
+    const isBusy = this.#bySocket.get(socket)?.current !== undefined
+    if (!isBusy || socket.writableLength > 0) socket.destroy()
   }
 
   #close(connection: Connection, peer: string | undefined): void {

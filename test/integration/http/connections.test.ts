@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
+import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
 import {
   AN_IMAGE,
   anAnswer,
@@ -115,6 +116,36 @@ test('what is not HTTP is a 400', async (t) => {
 
   assert.match(heard, /^HTTP\/1\.1 400 Bad Request\r\n/)
   assert.equal(codeIn(heard), 'REQUEST_INVALID')
+})
+
+test('what is not HTTP behind a request gets nothing in the place of its answer', async (t) => {
+  const app = await openDoor(t, { answers: endless().answers })
+
+  const heard = await talk(
+    t,
+    app,
+    `GET /resolve?ref=nginx HTTP/1.1\r\nhost: localhost\r\n\r\nno HTTP\r\n\r\n`,
+  )
+
+  assert.equal(heard, '')
+})
+
+test('a client that leaves while it sends a body is no fault of the service', async (t) => {
+  const logged: unknown[] = []
+  const logger = { ...silentLogger(), error: (...line: unknown[]) => logged.push(line) }
+  const app = await openDoor(t, { logger })
+  const accepted = once(app.server, 'connection')
+  const requested = once(app.server, 'request')
+  const head = 'POST /resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
+
+  const socket = await dial(t, app, `${head}content-length: 100\r\n\r\n{"references":`)
+  const [[ours]] = await Promise.all([accepted, requested])
+  const closed = once(ours, 'close')
+  socket.destroy()
+  await closed
+  await new Promise(setImmediate)
+
+  assert.deepEqual(logged, [])
 })
 
 test('a client that leaves aborts its question', { timeout: 10_000 }, async (t) => {

@@ -38,7 +38,7 @@ async function call(
 }
 
 async function answered(caller: Caller, count = 1): Promise<string> {
-  const seen = (): number => caller.heard().match(/^HTTP\/1\.1 \d/gm)?.length ?? 0
+  const seen = (): number => caller.heard().match(/HTTP\/1\.1 \d/g)?.length ?? 0
   while (seen() < count) {
     const more = new Promise((resolve) => caller.socket.once('data', resolve))
     const end = await Promise.race([more, caller.closed.then(() => 'closed')])
@@ -95,6 +95,31 @@ test('requests of one connection are worked on one after the other, and all are 
 
   assert.equal(most, 1)
   assert.deepEqual(heard.match(/(?<="requested":")image-\d+/g), names)
+})
+
+test('of the requests that wait on connections a few are begun in a turn of the event loop', async (t) => {
+  let begun = 0
+  let most = 0
+  const answers: Answers = {
+    answer: async () => {
+      if (begun === 0) {
+        setImmediate(() => {
+          begun = 0
+        })
+      }
+      begun += 1
+      most = Math.max(most, begun)
+      return anAnswer()
+    },
+  }
+  const app = await openDoor(t, { answers })
+  const flood = GET('/resolve?ref=nginx').repeat(33)
+
+  const callers = await Promise.all([call(t, app, flood), call(t, app, flood)])
+  const heard = await Promise.all(callers.map((caller) => answered(caller, 33)))
+
+  for (const each of heard) assert.equal(each.match(/HTTP\/1\.1 200 /g)?.length, 33)
+  assert.ok(most <= 18, `${most} were begun`)
 })
 
 test('a client may not leave more unread than its share, and others are served', async (t) => {
