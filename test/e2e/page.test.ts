@@ -213,7 +213,7 @@ test('says without the token what the images are told for', async (t) => {
   assert.match(await seen(page.locator('#service')), /^ready, up /)
 })
 
-for (const file of ['page.js', 'words.js', 'theme.js']) {
+for (const file of ['page.js', 'theme.js']) {
   test(`says that it does not work where ${file} does not load`, async (t) => {
     if (!requireStack(t, BROWSER_PROGRAMS)) return
     const { daemon } = await startScene(t)
@@ -321,6 +321,26 @@ test('asks nobody but the service, and has nothing to say to the console', async
 
   assert.deepEqual([...hosts], [new URL(daemon.httpUrl()).host])
   assert.deepEqual(messages, [])
+})
+
+test('needs one script file beside the one that says when it does not run, small altogether', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await startScene(t)
+  const { page } = await visit(t, `${daemon.httpUrl()}/livez`)
+  const scripts: string[] = []
+  const sizes: Promise<number>[] = []
+  page.on('response', (response) => {
+    const { pathname } = new URL(response.url())
+    if (response.request().resourceType() === 'script') scripts.push(pathname)
+    if (pathname.startsWith('/page/')) sizes.push(response.body().then(({ length }) => length))
+  })
+
+  await page.goto(daemon.httpUrl())
+  await page.locator('#service', { hasText: 'ready, up ' }).waitFor()
+
+  assert.deepEqual(scripts.sort(), ['/page/page.js', '/page/theme.js'])
+  const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+  assert.ok(bytes < 40 * 1024, `${bytes} bytes`)
 })
 
 test('shows markup from outside as text', async (t) => {

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { RequestError } from '../failure.ts'
 import { type PageAsset, readPageAssets } from '../page-assets.ts'
 
-/** Copied beside the compiled module by `npm run build`. */
+/** Beside the compiled module `npm run build` has put its files, and all modules as the one page.js. */
 const FOLDER = new URL('../page/', import.meta.url)
 
 const headers = {
