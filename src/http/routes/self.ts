@@ -12,8 +12,19 @@ export function selfRoutes(app: FastifyInstance, self: Self): void {
     reply.header('cache-control', 'no-store')
     return self.stats()
   })
+  let page: ReturnType<Self['metrics']> | undefined
+  // Writing it takes some 4 ms, and hundreds may ask in one turn of the event loop.
+  const written = () => {
+    if (page === undefined) {
+      page = self.metrics()
+      setImmediate(() => {
+        page = undefined
+      })
+    }
+    return page
+  }
   app.get('/metrics', { schema: metrics }, async (_request, reply) => {
-    const { contentType, text } = await self.metrics()
+    const { contentType, text } = await written()
     reply.header('cache-control', 'no-store').type(contentType)
     return text
   })

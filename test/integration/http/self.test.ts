@@ -21,6 +21,24 @@ test('GET /stats is numbers of now, that nobody may keep', async (t) => {
   assert.equal(response.headers['cache-control'], 'no-store')
 })
 
+test('GET /metrics is written once for all who ask in the same turn of the event loop, and then anew', async (t) => {
+  let written = 0
+  const metrics = async () => {
+    written += 1
+    return { contentType: 'text/plain', text: `written ${written}\n` }
+  }
+  const app = await openDoor(t, { self: { ...someSelf(), metrics } })
+  const get = () => app.inject({ url: '/metrics' })
+
+  const together = await Promise.all(Array.from({ length: 20 }, get))
+  await new Promise(setImmediate)
+  await new Promise(setImmediate)
+  const after = await get()
+
+  assert.deepEqual(new Set(together.map(({ body }) => body)), new Set(['written 1\n']))
+  assert.equal(after.body, 'written 2\n')
+})
+
 test("GET /metrics is in Prometheus' text format", async (t) => {
   const app = await openDoor(t)
 
