@@ -130,7 +130,7 @@ function createApp(
     schemaController: noCompilers,
     genReqId: ({ headers }: FastifyRequest['raw']) => requestId(headers),
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => {
-      if (connections.owesAnswer(socket)) socket.destroy()
+      if (connections.isUnwritable(socket)) socket.destroy()
       else answerClientError(error, socket)
     },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
@@ -139,7 +139,8 @@ function createApp(
   } as const
   if (tls === undefined) return fastify({ ...common, http })
   // The types know another server for https; nobody here asks anything of it but to serve.
-  return fastify({ ...common, https: { ...http, ...readTls(tls) } }) as unknown as FastifyInstance
+  const https = { ...http, handshakeTimeout: limits.headersTimeoutMs, ...readTls(tls) }
+  return fastify({ ...common, https }) as unknown as FastifyInstance
 }
 
 function renewCertificate(app: FastifyInstance, files: TlsFiles, logger: Logger): void {

@@ -83,9 +83,14 @@ export class Connections {
     return connection !== undefined && this.#reserve.has(connection)
   }
 
-  /** Whether what is written now would stand in the place of another request's answer, or amid one. */
-  owesAnswer(socket: Socket): boolean {
-    const current = this.#bySocket.get(socket)?.current
+  /**
+   * Whether what is written now would stand in the place of another request's answer, or amid one, or
+   * would never be sent, since the handshake of TLS is not over.
+   */
+  isUnwritable(socket: Socket): boolean {
+    const connection = this.#bySocket.get(socket)
+    if (connection === undefined) return true
+    const { current } = connection
     return current !== undefined && (current.request.complete || current.response.headersSent)
   }
 

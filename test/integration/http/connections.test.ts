@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
+import { createCertificate } from '../../support/certificate.ts'
 import {
   AN_IMAGE,
   anAnswer,
@@ -12,6 +15,7 @@ import {
   someImages,
   TOKEN,
 } from '../../support/http-door.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 /** Connects, sends, and gives what comes until the other side ends. */
 async function talk(t: TestContext, app: FastifyInstance, text: string): Promise<string> {
@@ -72,6 +76,21 @@ test('a client that says nothing is sent away', { timeout: 10_000 }, async (t) =
   const heard = await talk(t, app, '')
 
   assert.match(heard, /^HTTP\/1\.1 408 Request Timeout\r\n/)
+})
+
+test('a client that never finishes the handshake of TLS is sent away', {
+  timeout: 10_000,
+}, async (t) => {
+  const folder = temporaryFolder(t)
+  const { cert, key } = createCertificate()
+  const tls = { certFile: join(folder, 'cert'), keyFile: join(folder, 'key') }
+  writeFileSync(tls.certFile, cert)
+  writeFileSync(tls.keyFile, key)
+  const app = await openDoor(t, { tls, limits: { headersTimeoutMs: 40 } })
+
+  const heard = await talk(t, app, '\x16\x03\x01')
+
+  assert.equal(heard, '')
 })
 
 for (const path of ['/livez', '/resolve?ref=cached']) {
