@@ -159,7 +159,7 @@ test('draws how much the cache answers, and reads the values out', async (t) => 
   await plot.waitFor()
 
   for (let i = 0; i < 3; i += 1) {
-    await fetch(`${daemon.httpUrl()}/resolve?ref=nginx:1.27&platform=linux/amd64`)
+    await fetch(`${daemon.httpUrl()}/resolve?ref=nginx:1.27`)
     const polled = page.waitForResponse('**/stats')
     await page.clock.runFor(POLL_MS)
     await polled
