@@ -6,6 +6,7 @@ import { reportFailure } from './blame.ts'
 import type { Clock } from './clock.ts'
 import { Page } from './page.ts'
 import type { Candidate, Health } from './types.ts'
+import { isNotDialled } from './unresolved.ts'
 
 /** With these a registry has answered that there is nothing to be had. */
 const NO: ReadonlySet<AttemptOutcome> = new Set(['not_found', 'unauthorized', 'denied'])
@@ -73,7 +74,9 @@ export class WalkRecord<T> {
 
   /** Whether a registry answered and said no. */
   get isDenied(): boolean {
-    return this.pages.some(({ attempt }) => attempt !== undefined && NO.has(attempt.outcome))
+    return this.pages.some(
+      ({ attempt }) => attempt !== undefined && NO.has(attempt.outcome) && !isNotDialled(attempt),
+    )
   }
 
   /** How a trial went that nobody waited for: what was told of the walk stays as it is. */

@@ -69,12 +69,12 @@ export function isUndialled({ attempts }: ResolveError): boolean {
   return attempts.some(isNotDialled)
 }
 
-/** An address that is never dialled was not asked either. */
 function hasNoAnswer(attempt: Attempt): boolean {
   return NO_ANSWER.has(attempt.outcome) || isNotDialled(attempt)
 }
 
-function isNotDialled({ outcome, status, step }: Attempt): boolean {
+/** Whether its address is never dialled from here, so that the registry was not asked. */
+export function isNotDialled({ outcome, status, step }: Attempt): boolean {
   return outcome === 'denied' && step === 'connect' && status === undefined
 }
 

@@ -331,6 +331,19 @@ test('a silent registry that rests is no last resort where another one said no; 
   assert.deepEqual(scene.asked, ['m3', 'dead'])
 })
 
+test('an address that is never dialled is no registry that said no', async () => {
+  const scene = new Scene()
+  scene.health.resting.add('dead')
+  scene.begin('dead', 'origin')
+
+  const undialled = new ResolveError('DENIED', 'a private address', { step: 'connect' })
+  scene.question('origin').fail(undialled)
+  await settle()
+  scene.question('dead').fail(refused())
+
+  assert.equal((await scene.failure()).code, 'UNAVAILABLE')
+})
+
 test('where nobody said no a silent registry is asked as a last resort too', async () => {
   const scene = new Scene()
   scene.health.resting.add('silent')
