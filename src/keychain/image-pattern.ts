@@ -1,4 +1,4 @@
-import { canonicalDomain, DOCKER_HUB } from '../registry/public-registries.ts'
+import { canonicalDomain } from '../registry/public-registries.ts'
 import { type Glob, matchesGlob, parseGlob } from './glob.ts'
 
 /** Which images something is for, as the kubelet writes it: `*.corp:5000/team`. */
@@ -30,19 +30,15 @@ const PARTS =
  * @returns undefined when it is none
  */
 export function parseImagePattern(text: string): ImagePattern | undefined {
-  const { name, port = '', path = '' } = PARTS.exec(text.trim())?.groups ?? {}
+  const { name, port: written = '', path = '' } = PARTS.exec(text.trim())?.groups ?? {}
   if (name === undefined) return undefined
-  const written = name.toLowerCase() + (port === '' ? '' : `:${port}`)
-  const hub = canonicalDomain(written) === DOCKER_HUB
-  const labels = splitLabels(hub ? DOCKER_HUB : name.toLowerCase())
+  const host = canonicalDomain(written === '' ? name : `${name}:${written}`)
+  // A public registry goes without the port of https.
+  const port = written !== '' && host.endsWith(`:${written}`) ? written : ''
+  const labels = splitLabels(port === '' ? host : host.slice(0, -port.length - 1))
   if (labels === undefined) return undefined
   const scope = path.replace(/^\/v[12](?=\/|$)/, '').replace(/^\/$/, '')
-  return {
-    text: (hub ? DOCKER_HUB : written) + scope,
-    labels,
-    port: hub ? '' : port,
-    path: scope,
-  }
+  return { text: host + scope, labels, port, path: scope }
 }
 
 /**

@@ -41,6 +41,12 @@ const MANY_TENANTS: readonly string[] = [
   'public.ecr.aws',
   'ecr-public.aws.com',
   'lscr.io',
+  // docs.docker.com/dhi: Docker Hardened Images
+  'dhi.io',
+  // docs.upbound.io: xpkg.upbound.io/ORGANIZATION/PACKAGE
+  'xpkg.upbound.io',
+  'registry.ollama.ai',
+  'projects.registry.vmware.com',
   'nvcr.io',
   'docker.elastic.co',
   'registry.access.redhat.com',
@@ -59,9 +65,9 @@ const MANY_TENANTS: readonly string[] = [
   'container-registry.oracle.com',
   '*.ocir.io',
   'ocir.*.oci.oraclecloud.com',
-  // cloud.ibm.com/docs/Registry: REGION.icr.io/NAMESPACE
+  // cloud.ibm.com/docs/Registry: REGION.icr.io/NAMESPACE, private.REGION.icr.io
   'icr.io',
-  '*.icr.io',
+  '**.icr.io',
   // docs.digitalocean.com/products/container-registry: one host, REGISTRY as the first component
   'registry.digitalocean.com',
   // scaleway.com/en/docs/container-registry: rg.REGION.scw.cloud/NAMESPACE
@@ -149,6 +155,7 @@ const GLOB_SIGNS: Readonly<Record<string, string>> = {
   '.': '\\.',
 }
 const DEFAULT_PORT = /:(?:443|80)$/
+const HTTPS_PORT = ':443'
 const MANY_TENANTS_HOST = hostPattern(MANY_TENANTS)
 const MIRROR_HOSTS = PUBLIC_MIRRORS.map(([pattern, of]) => [hostPattern([pattern]), of] as const)
 
@@ -173,10 +180,16 @@ export function publicMirrorOf(host: string): string | undefined {
   return MIRROR_HOSTS.find(([pattern]) => pattern.test(name))?.[1]
 }
 
-/** One spelling for a registry's domain: lower case, every name of Docker Hub is docker.io. */
+/**
+ * One spelling for a registry's domain: lower case, every name of Docker Hub is docker.io, and public
+ * registries go without the port of https.
+ */
 export function canonicalDomain(domain: string): string {
   const name = domain.toLowerCase()
-  return DOCKER_HUB_NAMES.has(portless(name)) ? DOCKER_HUB : name
+  if (DOCKER_HUB_NAMES.has(portless(name))) return DOCKER_HUB
+  return name.endsWith(HTTPS_PORT) && isPublicRegistry(name)
+    ? name.slice(0, -HTTPS_PORT.length)
+    : name
 }
 
 /** Whether two domains (or hosts) are names of one registry. */

@@ -69,14 +69,20 @@ export function failedAttempt(registry: string, error: ResolveError, ms: number)
   }
 }
 
-/** One error for a walk in which nobody had the image. */
+/**
+ * One error for a walk in which nobody had the image.
+ *
+ * @param artifact what was found and is no image, where no registry before it can still have the image: that
+ * is the answer, whatever befell the registries after it
+ */
 export function walkError(
   what: string,
   errors: readonly unknown[],
   attempts: readonly Attempt[],
   found?: FoundManifest,
+  artifact?: ResolveError,
 ): ResolveError {
-  const failures = errors.map(toResolveError)
+  const failures = artifact === undefined ? errors.map(toResolveError) : [artifact]
   const code = TELLING.find((telling) => failures.some((error) => error.code === telling))
   const waits = failures.flatMap((error) => error.retryAfterMs ?? [])
   return new ResolveError(code ?? 'UNAVAILABLE', `${what}: ${attemptsText(attempts)}`, {

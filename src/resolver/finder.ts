@@ -17,7 +17,7 @@ import type {
   Resolution,
   ResolutionObserver,
 } from './types.ts'
-import { storyOf } from './unresolved.ts'
+import { allowsStale, storyOf } from './unresolved.ts'
 import type { WalkLimits } from './walk-options.ts'
 
 export interface FinderOptions {
@@ -91,7 +91,7 @@ export class Finder {
   }
 
   /**
-   * @returns what the registries say; when none could be asked what was known, marked `stale`
+   * @returns what the registries say; when none answers what was known, marked `stale`
    * @throws ResolveError as Resolver.resolve
    */
   async find(asked: Asked, signal: AbortSignal): Promise<Resolution> {
@@ -121,6 +121,7 @@ export class Finder {
       cache.rememberFailure(key, error, asked.isPlatformAsked)
       if (known === undefined || all) throw error
       if (!PASSING.has(error.code) || !cache.staleAllowed(known)) throw error
+      if (!allowsStale(error, (registry) => leadsTo(known, registry))) throw error
       cache.counted('stale')
       return { ...known, source: 'stale', attempts: error.attempts, candidates: storyOf(error) }
     } finally {
@@ -194,4 +195,8 @@ export class Finder {
     if (candidates.some((each) => reference.digest !== undefined || resolvesTags(each))) return
     throw nobodyToAsk(reference, candidates, this.#options.registries().mirrorsOnly(reference))
   }
+}
+
+function leadsTo({ references, registry }: Resolution, name: string): boolean {
+  return name === registry || references.some((each) => each.registry === name)
 }

@@ -59,7 +59,8 @@ export class Inquiry {
     this.#question = question
     this.#candidates = candidates
     this.#options = options
-    this.#record = new WalkRecord(candidates, health, clock)
+    const isByDigest = question.reference.digest !== undefined
+    this.#record = new WalkRecord(candidates, health, clock, isByDigest)
     this.#consent = new Consent({
       origin: candidates.find(({ origin }) => origin),
       ask: (candidate, asked, line, observe) => {

@@ -1,4 +1,10 @@
-import { type Attempt, type AttemptOutcome, type FoundManifest, ResolveError } from '../errors.ts'
+import {
+  type Attempt,
+  type AttemptOutcome,
+  type FoundManifest,
+  ResolveError,
+  toResolveError,
+} from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
 import type { Wait } from '../registry/turn.ts'
 import { endedError, failedAttempt, waited, walkError } from './attempt.ts'
@@ -6,7 +12,7 @@ import { reportFailure } from './blame.ts'
 import type { Clock } from './clock.ts'
 import { Page } from './page.ts'
 import type { Candidate, Health } from './types.ts'
-import { isNotDialled } from './unresolved.ts'
+import { hasNoAnswer, isNotDialled } from './unresolved.ts'
 
 /** With these a registry has answered that there is nothing to be had. */
 const NO: ReadonlySet<AttemptOutcome> = new Set(['not_found', 'unauthorized', 'denied'])
@@ -20,9 +26,12 @@ export class WalkRecord<T> {
   readonly #health: Health
   readonly #clock: Clock
   readonly #begunAt: number
+  readonly #isByDigest: boolean
   readonly #answers = new Map<Candidate, T>()
 
-  constructor(candidates: readonly Candidate[], health: Health, clock: Clock) {
+  /** @param isByDigest what is asked for is the same at every candidate */
+  constructor(candidates: readonly Candidate[], health: Health, clock: Clock, isByDigest = false) {
+    this.#isByDigest = isByDigest
     this.#pages = new Map(candidates.map((candidate) => [candidate, new Page(candidate)] as const))
     this.#health = health
     this.#clock = clock
@@ -199,11 +208,16 @@ export class WalkRecord<T> {
       this.pages.flatMap(({ error, isDoubted }) => (isDenied && isDoubted ? [] : (error ?? []))),
       this.attempts,
       this.#found(),
+      this.#artifact(),
     )
   }
 
-  /** For an inquiry that its signal ended. */
+  /** For an inquiry that its signal ended. What was found before a deadline is an answer, as in `error`. */
   ended(what: string, reason: unknown): ResolveError {
+    const artifact = this.#artifact()
+    if (artifact !== undefined && toResolveError(reason).code === 'DEADLINE_EXCEEDED') {
+      return walkError(what, [], this.attempts, this.#found(), artifact)
+    }
     const now = this.#clock.now()
     const waits = this.pages.flatMap((page) => {
       const ms = page.unaskedMs(now)
@@ -216,6 +230,19 @@ export class WalkRecord<T> {
   #found(): FoundManifest | undefined {
     for (const { candidate, error } of this.pages) {
       if (error?.found !== undefined) return { ...error.found, registry: candidate.registry }
+    }
+    return undefined
+  }
+
+  /**
+   * What the first registry has that has something, though no image; undefined: there is none, or one before
+   * it did not say what it has, and it is not by digest that was asked.
+   */
+  #artifact(): ResolveError | undefined {
+    for (const { attempt, error } of this.pages) {
+      if (error?.found !== undefined) return error
+      const isOpen = attempt !== undefined && hasNoAnswer(attempt, error)
+      if (isOpen && !this.#isByDigest) return undefined
     }
     return undefined
   }

@@ -58,10 +58,25 @@ export function isOutOfReach(
 ): boolean {
   const { attempts } = error
   return (
-    attempts.length > 0 &&
-    attempts.every(hasNoAnswer) &&
-    !reports.some((report) => report.outcome === 'skipped' && isRefusal(report.error?.code))
+    attempts.length > 0 && attempts.every((attempt) => hasNoAnswer(attempt)) && !isBarred(reports)
   )
+}
+
+/**
+ * Whether a former answer may be given in place of this error: as `isOutOfReach`, but a registry that never
+ * had the image says nothing new by not having it, and none need have been asked before time was up.
+ *
+ * @param hadIt whether the registry was among those that the former answer leads to
+ */
+export function allowsStale(error: ResolveError, hadIt: (registry: string) => boolean): boolean {
+  const isOld = (attempt: Attempt): boolean =>
+    hasNoAnswer(attempt) || (attempt.outcome === 'not_found' && !hadIt(attempt.registry))
+  return error.attempts.every(isOld) && !isBarred(storyOf(error))
+}
+
+/** Whether a registry was not asked since its origin refused the image. */
+function isBarred(reports: readonly Pick<CandidateReport, 'error' | 'outcome'>[]): boolean {
+  return reports.some(({ error, outcome }) => outcome === 'skipped' && isRefusal(error?.code))
 }
 
 /** Whether a registry was not asked because its address is never dialled from here. */
@@ -69,7 +84,13 @@ export function isUndialled({ attempts }: ResolveError): boolean {
   return attempts.some(isNotDialled)
 }
 
-function hasNoAnswer(attempt: Attempt): boolean {
+/**
+ * Whether nothing is known of the image at a registry.
+ *
+ * @param error of one that was not asked: a refusal by its origin is an answer
+ */
+export function hasNoAnswer(attempt: Attempt, error?: ResolveError): boolean {
+  if (attempt.outcome === 'skipped' && isRefusal(error?.code)) return false
   return NO_ANSWER.has(attempt.outcome) || isNotDialled(attempt)
 }
 

@@ -29,6 +29,15 @@ test('all names of Docker Hub are one domain', () => {
   assert.ok(!sameDomain('docker.io', 'hub.docker.com.corp'))
 })
 
+test('a public registry is the same with the port of https written out', () => {
+  assert.equal(canonicalDomain('Quay.io:443'), 'quay.io')
+  assert.equal(canonicalDomain('docker.io:443'), 'docker.io')
+  assert.equal(canonicalDomain('docker.m.daocloud.io:443'), 'docker.m.daocloud.io')
+  assert.ok(sameDomain('ghcr.io:443', 'ghcr.io'))
+  assert.equal(canonicalDomain('quay.io:5000'), 'quay.io:5000')
+  assert.equal(canonicalDomain('hub.corp:443'), 'hub.corp:443')
+})
+
 const MANY_TENANTS = [
   'registry.cn-hangzhou.aliyuncs.com',
   'registry-vpc.ap-southeast-1.aliyuncs.com',
@@ -40,6 +49,11 @@ const MANY_TENANTS = [
   'us-docker.pkg.dev',
   'fra.ocir.io',
   'de.icr.io',
+  'private.us.icr.io',
+  'dhi.io',
+  'xpkg.upbound.io',
+  'registry.ollama.ai',
+  'projects.registry.vmware.com',
   'rg.fr-par.scw.cloud',
   'registry.digitalocean.com',
   'm.daocloud.io',

@@ -182,3 +182,12 @@ test('an origin that nobody configured is https, and http on loopback', () => {
   assert.equal(registries.origin('127.0.0.1:5000').endpoint.scheme, 'http')
   assert.equal(registries.origin('quay.io').configured, false)
 })
+
+test('a public registry that is configured with its port is the one that images are named after', () => {
+  const quay = entry('quay.io:443')
+
+  assert.equal(new ConfiguredRegistries([quay], 1).origin('quay.io').entry, quay)
+  assert.deepEqual(serving([quay], 'quay.io'), ['quay.io:443'])
+  assert.deepEqual(serving([quay], 'quay.io:443'), ['quay.io:443'])
+  assert.deepEqual(serving([quay], 'docker.io'), [])
+})

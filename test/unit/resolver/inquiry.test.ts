@@ -392,24 +392,78 @@ test('the health of registries hears how long they took, and how many requests t
   ])
 })
 
-test('what is there and no image comes with the error, with the first registry that has it', async () => {
+const busy: Reply = async () => {
+  throw new ResolveError('TOOMANYREQUESTS', 'slow down', { status: 429, retryAfterMs: 1_000 })
+}
+
+test('what is there and no image is the answer, unless a better registry did not say what it has', async () => {
   const found = { digest: identity('chart').digest, mediaType: 'application/x', size: 3 }
   const artifact: Reply = async () => {
     throw new ResolveError('NOT_AN_IMAGE', 'is an artifact', { status: 200, found })
   }
-  for (const [last, code] of [
-    [missing, 'NOT_AN_IMAGE'],
-    [down, 'UNAVAILABLE'],
-  ] as const) {
-    const { resolver } = resolverScene({ m1: missing, m2: artifact, 'docker.io': last })
-
-    await assert.rejects(resolver.resolve(nginx()), { code, found: { ...found, registry: 'm2' } })
+  const rows: readonly [name: string, replies: Record<string, Reply>, code: string, at: string][] =
+    [
+      [
+        'every other one says no',
+        { m1: missing, m2: artifact, 'docker.io': missing },
+        'NOT_AN_IMAGE',
+        'm2',
+      ],
+      [
+        'one after it is down',
+        { m1: missing, m2: artifact, 'docker.io': down },
+        'NOT_AN_IMAGE',
+        'm2',
+      ],
+      [
+        'one after it asks to wait',
+        { m1: artifact, m2: busy, 'docker.io': missing },
+        'NOT_AN_IMAGE',
+        'm1',
+      ],
+      [
+        'one after it is silent',
+        { m1: artifact, m2: never, 'docker.io': missing },
+        'NOT_AN_IMAGE',
+        'm1',
+      ],
+      [
+        'one before it is down',
+        { m1: down, m2: artifact, 'docker.io': missing },
+        'UNAVAILABLE',
+        'm2',
+      ],
+      [
+        'one before it is silent',
+        { m1: never, m2: artifact, 'docker.io': missing },
+        'DEADLINE_EXCEEDED',
+        'm2',
+      ],
+    ]
+  for (const [name, replies, code, registry] of rows) {
+    const { clock, resolver } = resolverScene(replies)
+    const resolving = assert.rejects(
+      resolver.resolve(nginx()),
+      ({ code: told, found: what, retryAfterMs }: ResolveError) => {
+        assert.deepEqual(
+          { told, what, retryAfterMs },
+          { told: code, what: { ...found, registry }, retryAfterMs: undefined },
+        )
+        return true
+      },
+      name,
+    )
+    await clock.advance(20_000)
+    await resolving
   }
-  const { resolver, clock } = resolverScene({ m1: artifact, m2: never, 'docker.io': missing })
-  const resolving = assert.rejects(resolver.resolve(nginx()), {
-    code: 'DEADLINE_EXCEEDED',
-    found: { ...found, registry: 'm1' },
-  })
-  await clock.advance(20_000)
-  await resolving
+})
+
+test('what a digest names is no image at any other registry either', async () => {
+  const found = { digest: identity('chart').digest, mediaType: 'application/x', size: 3 }
+  const artifact: Reply = async () => {
+    throw new ResolveError('NOT_AN_IMAGE', 'is an artifact', { status: 200, found })
+  }
+  const { resolver } = resolverScene({ m1: down, m2: artifact, 'docker.io': down })
+
+  await assert.rejects(resolver.resolve(nginx({ digest: found.digest })), { code: 'NOT_AN_IMAGE' })
 })

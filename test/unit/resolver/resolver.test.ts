@@ -12,7 +12,7 @@ import {
   type Reply,
   registriesOf,
 } from '../../support/resolver.ts'
-import { down, has, missing, never, resolverScene } from '../../support/resolver-scene.ts'
+import { down, has, missing, never, refused, resolverScene } from '../../support/resolver-scene.ts'
 
 test('a tag is resolved with one GET at the best registry', async () => {
   const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
@@ -184,6 +184,60 @@ test('when all registries are down the last answer is given, marked as stale', a
   assert.equal(stale.source, 'stale')
   assert.equal(stale.imageId, identity('a').imageId)
   assert.equal(stale.attempts.length, 3)
+})
+
+test('one registry that says no is an answer: nothing stale is given instead', async () => {
+  for (const no of [refused, missing]) {
+    const { resolver, source, clock, cache } = resolverScene({ m1: has(identity('a')) })
+    await resolver.resolve(nginx())
+    Object.assign(source.replies, { m1: down, m2: no, 'docker.io': down })
+
+    await clock.advance(3_600_000)
+
+    await assert.rejects(resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
+    assert.equal(cache.counts().stale, 0)
+  }
+})
+
+test('a registry that never had the image says nothing new by not having it', async () => {
+  const { resolver, source, clock } = resolverScene({
+    m1: missing,
+    m2: missing,
+    'docker.io': has(identity('a')),
+  })
+  await resolver.resolve(nginx())
+  Object.assign(source.replies, { 'docker.io': down })
+
+  await clock.advance(3_600_000)
+
+  assert.equal((await resolver.resolve(nginx())).source, 'stale')
+})
+
+test('a mirror that may not be asked because its origin refused counts as a no', async () => {
+  const { resolver, source, clock, state } = resolverScene({
+    m1: has(identity('a')),
+    m2: down,
+    'docker.io': has(identity('a')),
+  })
+  state.registries = registriesOf([entry('m1', { trusted: false }), entry('m2')])
+  await resolver.resolve(nginx())
+  Object.assign(source.replies, { m1: down, 'docker.io': refused })
+
+  await clock.advance(3_600_000)
+
+  await assert.rejects(resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
+})
+
+test('what is waited for until time is up is no answer: the last one is given', async () => {
+  const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
+  await resolver.resolve(nginx())
+  Object.assign(source.replies, { m1: never, m2: never, 'docker.io': never })
+
+  await clock.advance(3_600_000)
+  const resolving = resolver.resolve(nginx())
+  await clock.advance(20_000)
+
+  assert.equal((await resolving).source, 'stale')
 })
 
 test('no answer is older than a day', async () => {
