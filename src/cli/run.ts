@@ -30,9 +30,17 @@ export async function run(args: readonly string[], world: World): Promise<number
       return usage(world, thrown.message, nameCommand(wordsOf(args)).name)
     }
     const error = toResolveError(thrown)
-    world.stderr.write(await failure(error))
+    if (isAskedForJson(args)) {
+      const { failureBody } = await import('./answer-text.ts')
+      print(world, `${JSON.stringify(failureBody(error, false), null, 2)}\n`)
+    } else world.stderr.write(await failure(error))
     return exitCodeOf(error.code)
   }
+}
+
+/** What is no failure of the command line was read before. */
+function isAskedForJson(args: readonly string[]): boolean {
+  return readArguments(args).values.json === true
 }
 
 async function failure(error: ResolveError): Promise<string> {

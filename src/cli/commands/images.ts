@@ -1,4 +1,5 @@
 import type { ImageRecord, ImagesResponse } from '../../../api/v1/images.ts'
+import { parseNormalized } from '../../reference/reference.ts'
 import { inkFor } from '../ink.ts'
 import { formatSize } from '../quantity.ts'
 import { type Row, table, visible } from '../table.ts'
@@ -51,11 +52,16 @@ export async function imagesCommand({
   }
 }
 
-/** Pulls an image as kubelet would, and prints its ID. */
+/**
+ * Pulls an image as kubelet would, and prints its ID.
+ *
+ * @throws ResolveError NAME_INVALID for what is no reference, without asking the service
+ */
 export async function pullCommand(
   image: string,
   { open, json, world }: NodeCommandOptions,
 ): Promise<0> {
+  parseNormalized(image)
   const node = await open()
   try {
     const imageId = await waiting(`the pull of ${image}`, node.pull(image), world)
@@ -66,11 +72,19 @@ export async function pullCommand(
   }
 }
 
-/** Removes images by any name or ID, with all their names. What is not there is a success. */
+/** An ID, or its beginning. */
+const IMAGE_ID = /^(?:sha256:)?[0-9a-f]{1,64}$/
+
+/**
+ * Removes images by any name or ID, with all their names. What is not there is a success.
+ *
+ * @throws ResolveError NAME_INVALID for what is neither, before any image is removed
+ */
 export async function removeCommand(
   images: readonly string[],
   { open, world }: Pick<NodeCommandOptions, 'open' | 'world'>,
 ): Promise<0> {
+  for (const image of images) if (!IMAGE_ID.test(image)) parseNormalized(image)
   const node = await open()
   try {
     for (const image of images) await waiting('the service', node.remove(image), world)

@@ -1,5 +1,6 @@
 import type { RepositoriesResponse, TagsResponse } from '../../../api/v1/registries.ts'
 import { toResolveError } from '../../errors.ts'
+import { failureBody } from '../answer-text.ts'
 import { commonExitCode, EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'
 import { inkFor } from '../ink.ts'
 import { table, visible } from '../table.ts'
@@ -21,7 +22,7 @@ const MAX_PAGES = 1_000
 
 /**
  * `registry images`: the repositories of one registry, or of all that are configured. `json`: one body
- * of the API a line.
+ * of the API a line, after them one of errors for each registry that did not say.
  *
  * @returns the exit code: 0; 1 when a part of the registries did not say; when none did, the code that all
  * failures share
@@ -37,14 +38,16 @@ export async function registryImagesCommand(
     const names = name === undefined ? await registries.names() : [name]
     if (names.length === 0) stderr.write('image-resolver: no registry is configured\n')
     const found: RepositoriesResponse[] = []
+    const unlisted: object[] = []
     const failures: ExitCode[] = []
     for (const registry of names) {
       try {
         found.push(await waiting(registry, allRepositories(registries, registry, limit), world))
       } catch (thrown) {
-        const { code, message } = toResolveError(thrown)
-        failures.push(exitCodeOf(code))
-        stderr.write(`image-resolver: ${visible(message)}\n`)
+        const error = toResolveError(thrown)
+        failures.push(exitCodeOf(error.code))
+        if (json) unlisted.push({ registry, ...failureBody(error, false) })
+        else stderr.write(`image-resolver: ${visible(error.message)}\n`)
       }
     }
     for (const { next, registry } of found) if (next !== null) tellOfMore(world, registry, limit)
@@ -53,7 +56,7 @@ export async function registryImagesCommand(
     )
     stdout.write(
       json
-        ? found.map((body) => `${JSON.stringify(body)}\n`).join('')
+        ? [...found, ...unlisted].map((body) => `${JSON.stringify(body)}\n`).join('')
         : table(
             [{ title: 'REGISTRY' }, { title: 'REPOSITORY' }],
             rows,

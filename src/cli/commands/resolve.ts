@@ -5,6 +5,7 @@ import { answerText, failureBody, failureText } from '../answer-text.ts'
 import { commonExitCode, EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'
 import { inTurn } from '../in-turn.ts'
 import { linesOf } from '../lines.ts'
+import { UsageError } from '../options.ts'
 import { waiting } from '../waiting.ts'
 import type { AnswerSource, World } from '../world.ts'
 
@@ -39,6 +40,7 @@ interface Told {
  *
  * @returns the exit code that all failures share, 1 where they differ; a configuration that cannot be used
  * is thrown as CONFIG_INVALID
+ * @throws UsageError when standard input is to have the references, and has none
  */
 export async function resolveCommand(options: ResolveCommandOptions): Promise<ExitCode> {
   const { words, world } = options
@@ -56,6 +58,9 @@ export async function resolveCommand(options: ResolveCommandOptions): Promise<Ex
       codes.add(code)
       printed ||= out !== ''
       if (stdout.destroyed === true) break
+    }
+    if (codes.size === 0) {
+      throw new UsageError('standard input has no reference; resolve - reads one a line')
     }
     return commonExitCode(codes)
   } finally {

@@ -74,12 +74,17 @@ test('the beginning of a line that is too long is not taken for a reference', as
   assert.throws(() => parseReference(asked[0] ?? ''))
 })
 
-test('an empty standard input is no failure', async () => {
-  assert.deepEqual(await runCli(['resolve', '-'], worldWith({}).world), {
-    code: 0,
-    out: '',
-    err: '',
-  })
+test('a standard input without references is wrong use, if none was given beside it', async () => {
+  for (const input of ['', '\n \n']) {
+    const { code, out, err } = await runCli(['resolve', '-'], worldWith({}, input).world)
+
+    assert.deepEqual([code, out], [2, ''])
+    assert.match(
+      err,
+      /^image-resolver: standard input has no reference; resolve - reads one a line\n/,
+    )
+  }
+  assert.equal((await runCli(['resolve', 'nginx', '-'], worldWith({}).world)).code, 0)
 })
 
 test('of several, JSON has one line each, as POST /resolve has, failures too', async () => {

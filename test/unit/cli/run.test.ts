@@ -10,6 +10,7 @@ import { ResolveError } from '../../../src/errors.ts'
 import type { Answer } from '../../../src/resolver/answer.ts'
 import type { CandidateReport } from '../../../src/resolver/types.ts'
 import { UnresolvedError } from '../../../src/resolver/unresolved.ts'
+import { runCli } from '../../support/cli.ts'
 import { digestOf, identity } from '../../support/resolver.ts'
 
 const ANSWER: Answer = {
@@ -237,6 +238,68 @@ test('pull prints the ID of the image, and fails with the words of the runtime',
   assert.match(failed.err, /failed to pull nginx/)
   assert.equal(failed.closed, 1)
   assert.equal((await cli(['pull', 'nginx', '--json'])).out, `{"imageId":"${digestOf('node')}"}\n`)
+})
+
+test('with --json a failure of any command is the body that the HTTP API has for it', async () => {
+  const error = new ResolveError('MANIFEST_UNKNOWN', 'nginx: not found', {
+    attempts: [{ registry: 'hub:5000', step: 'manifest', outcome: 'not_found', ms: 2 }],
+  })
+  const unreachable = async () => {
+    throw new ResolveError('UNAVAILABLE', 'no service answers')
+  }
+
+  const pulled = await cli(['pull', 'nginx', '--json'], error)
+  const commands = [
+    ['images'],
+    ['stats'],
+    ['adopt'],
+    ['resolve', 'nginx'],
+    ['registry', 'status'],
+    ['registry', 'images'],
+    ['registry', 'tags', 'hub:5000', 'nginx'],
+  ]
+
+  assert.deepEqual([pulled.code, pulled.err], [4, ''])
+  const [{ code, message, detail }] = JSON.parse(pulled.out).errors
+  assert.deepEqual([code, message], ['MANIFEST_UNKNOWN', 'nginx: not found'])
+  assert.equal(detail.attempts.length, 1)
+  for (const command of commands) {
+    const failed = await runCli([...command, '--json'], {
+      answers: unreachable,
+      names: unreachable,
+      node: unreachable,
+      registries: unreachable,
+      stats: unreachable,
+    })
+    assert.deepEqual([failed.code, failed.err], [6, ''], command.join(' '))
+    assert.deepEqual(
+      JSON.parse(failed.out),
+      { errors: [{ code: 'UNAVAILABLE', message: 'no service answers', detail: {} }] },
+      command.join(' '),
+    )
+  }
+})
+
+test('what is no reference ends with 3 before anything is asked', async () => {
+  const pulled = await cli(['pull', 'NGINX'])
+  const json = await cli(['pull', 'NGINX', '--json'])
+  const removed = await cli(['rmi', 'nginx', 'NGINX'])
+
+  for (const { calls, code } of [pulled, json, removed]) assert.deepEqual([code, calls], [3, []])
+  assert.match(pulled.err, /"NGINX" has upper-case/)
+  assert.equal(JSON.parse(json.out).errors[0].code, 'NAME_INVALID')
+})
+
+test('rmi removes images by ID, whole or its beginning', async () => {
+  const ids = [digestOf('node'), digestOf('node').slice('sha256:'.length), '0123456789ab']
+
+  const { calls, code } = await cli(['rmi', ...ids])
+
+  assert.equal(code, 0)
+  assert.deepEqual(
+    calls.slice(1),
+    ids.map((remove) => ({ remove })),
+  )
 })
 
 test('rmi removes every image that is named', async () => {
