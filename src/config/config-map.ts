@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { openOwnFile } from '../own-file.ts'
+import { quote } from '../reference/quote.ts'
 import type { ConfigMapConfig } from './config.ts'
 import { getFromKubeApi } from './kube-api.ts'
 import { ConfigError, formatProblem } from './problem.ts'
@@ -23,8 +24,9 @@ export interface ConfigMapOptions {
 const FILE = 'configmap.yaml'
 const NEW = 'configmap.yaml.new'
 const MAX_BYTES = 1024 * 1024
-/** The first reading delays the start; with a good one on the disk, no longer than this. */
-const START_LIMIT_MS = 1_000
+/** The first reading delays the start: less where a good one is on the disk. */
+const START_LIMIT_MS = 2_000
+const START_LIMIT_SAVED_MS = 1_000
 
 /** The ConfigMap that image-cri-shim copies over its file: read, and the last good one kept. */
 export class ConfigMapReader {
@@ -44,10 +46,11 @@ export class ConfigMapReader {
   /** Never rejects. */
   async read(config: ConfigMapConfig, folder: string): Promise<SharedText> {
     this.#good ??= this.#saved = await savedText(folder)
-    const isShort = this.#isFirst && this.#good !== undefined
+    const startLimitMs = this.#good === undefined ? START_LIMIT_MS : START_LIMIT_SAVED_MS
+    const limit = this.#isFirst ? { limitMs: startLimitMs } : {}
     this.#isFirst = false
     try {
-      return { text: await this.#text(config, isShort ? { limitMs: START_LIMIT_MS } : {}) }
+      return { text: await this.#text(config, limit) }
     } catch (thrown) {
       return this.failed(config, thrown)
     }
@@ -70,7 +73,10 @@ export class ConfigMapReader {
   /** What was read cannot be used. */
   failed({ namespace, name }: ConfigMapConfig, thrown: unknown): SharedText {
     const reason = reasonOf(thrown)
-    const instead = this.#good === undefined ? 'the file alone counts' : 'the last good one stays'
+    const instead =
+      this.#good === undefined
+        ? 'the file alone counts until a reload can read it'
+        : 'the last good one stays'
     const problem = `ConfigMap ${namespace}/${name}: ${reason}; ${instead}`
     if (problem !== this.#said) this.#news.push(problem)
     this.#said = problem
@@ -90,11 +96,28 @@ export class ConfigMapReader {
     const path = `/api/v1/namespaces/${namespace}/configmaps/${name}?resourceVersion=0`
     const found = await this.#get(path, { kubeconfig, ...limit })
     if (found === undefined) throw new Error('there is none of this name')
-    const { data } = found as { readonly data?: Readonly<Record<string, unknown>> }
-    const text = data?.[key]
+    const text = dataOf(found)[key]
     if (typeof text !== 'string' || text.trim() === '') throw new Error(`it has no ${key}`)
     return text
   }
+}
+
+/** @throws Error that says what the API server answered with */
+function dataOf(found: unknown): Readonly<Record<string, unknown>> {
+  const isObject = typeof found === 'object' && found !== null && !Array.isArray(found)
+  const { kind = 'ConfigMap', data } = isObject
+    ? (found as { readonly kind?: unknown; readonly data?: Readonly<Record<string, unknown>> })
+    : { kind: null }
+  if (kind !== 'ConfigMap') {
+    const came = isObject ? `kind ${quote(String(kind))}` : nameOfJson(found)
+    throw new Error(`the API server answers with ${came}; a ConfigMap was expected`)
+  }
+  return data ?? {}
+}
+
+function nameOfJson(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'a list' : `a ${typeof value}`
 }
 
 function reasonOf(thrown: unknown): string {

@@ -3,6 +3,7 @@ import { request } from 'node:https'
 import { posix } from 'node:path'
 import { load, YAMLException } from 'js-yaml'
 import { ResolveError } from '../errors.ts'
+import { formatDuration } from './duration.ts'
 
 /** How the API server of Kubernetes is reached, and as whom. */
 interface Access {
@@ -135,12 +136,15 @@ function get(
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   }
   return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(limitMs)
     const fail = (cause: unknown): void => {
       const reason = cause instanceof Error ? cause.message : String(cause)
-      reject(unavailable(server.host, `cannot be asked: ${reason}`, cause))
+      const problem = signal.aborted
+        ? `does not answer within ${formatDuration(limitMs)}`
+        : `cannot be asked: ${reason}`
+      reject(unavailable(server.host, problem, cause))
     }
     try {
-      const signal = AbortSignal.timeout(limitMs)
       const asked = request(url, { ...tls, headers, signal, agent: false }, (response) => {
         const chunks: Buffer[] = []
         let length = 0

@@ -148,6 +148,23 @@ const FAILURES: readonly [words: string, answer: Answer, expected: RegExp][] = [
   ['is cut off', (response) => response.destroy(), /cannot be asked/],
   ['is huge', (response) => response.end('x'.repeat(4 * 1024 * 1024)), /more than 3145728 bytes/],
   ['has another key', (response) => response.end('{"data":{"x":"y"}}'), /has no registries\.yaml/],
+  [
+    'comes as null',
+    (response) => response.end('null'),
+    /answers with null; a ConfigMap was expected/,
+  ],
+  ['comes as a list', (response) => response.end('[{}]'), /answers with a list; a ConfigMap was/],
+  [
+    'comes as another kind',
+    (response) => response.end('{"kind":"Secret","data":{"registries.yaml":"eA=="}}'),
+    /answers with kind "Secret"; a ConfigMap was expected/,
+  ],
+  [
+    'comes as a kind of any length',
+    (response) => response.end(JSON.stringify({ kind: `${'x'.repeat(9_999)}\u001b` })),
+    /answers with kind "x{160}…"; a ConfigMap was expected/,
+  ],
+  ['has no data', (response) => response.end('{"data":[]}'), /has no registries\.yaml/],
   ['is no YAML', configMap('registries: ['), /registries\.yaml:\d+/],
   [
     'names a file of the node',
@@ -171,7 +188,7 @@ for (const [words, answer, expected] of FAILURES) {
 
     assert.deepEqual(names(first), ['old.hub:5000', 'gone.corp'])
     assert.match(first.warnings.join('\n'), expected)
-    assert.match(first.warnings.join('\n'), /; the file alone counts$/)
+    assert.match(first.warnings.join('\n'), /; the file alone counts until a reload can read it$/)
     for (const later of [running, restarted]) {
       assert.deepEqual(names(later), names(good))
       assert.equal(later.fingerprint, good.fingerprint)
@@ -225,6 +242,22 @@ test('with a good one on the disk an API server that does not answer delays the 
   assert.deepEqual(limits, [1_000, undefined])
 })
 
+test('with none on the disk an API server that does not answer delays the start for 2 s at most', async (t) => {
+  const scene = await cluster(t)
+  const limits: (number | undefined)[] = []
+  const reader = new ConfigMapReader({
+    get: async (_path, { limitMs }) => {
+      limits.push(limitMs)
+      throw new Error('no answer')
+    },
+  })
+
+  await scene.load(reader)
+  await scene.load(reader)
+
+  assert.deepEqual(limits, [2_000, undefined])
+})
+
 test('a kubeconfig may have its certificates and tokens in files beside it', async (t) => {
   const own = createCertificate()
   const scene = await cluster(t, {
@@ -259,7 +292,7 @@ test('an API server that does not answer is given up', async (t) => {
 
   await assert.rejects(getFromKubeApi('/x', { kubeconfig: scene.kubeconfig, limitMs: 50 }), {
     code: 'UNAVAILABLE',
-    message: /cannot be asked/,
+    message: /does not answer within 50ms/,
   })
 })
 
