@@ -5,9 +5,7 @@ import { CRI_LOAD, type CriFigures, type CriLoad } from './processes/cri-load.ts
 import { SCRIPTED_RUNTIME } from './processes/scripted-runtime.ts'
 import { TYPESCRIPT } from './typescript.ts'
 
-const START_LIMIT_MS = 20_000
 /** Nothing that is measured takes longer. */
-const LOAD_LIMIT_MS = 90_000
 
 /** From a process of its own. */
 export function loadCri(load: CriLoad): Promise<readonly CriFigures[]> {
@@ -15,7 +13,7 @@ export function loadCri(load: CriLoad): Promise<readonly CriFigures[]> {
     const environment = { LOAD: JSON.stringify(load) }
     const program = startProgram(process.execPath, [...TYPESCRIPT, CRI_LOAD], environment)
     cleanup.after(() => program.kill())
-    const [line] = await program.line(/^\[\{.*\}\]$/m, LOAD_LIMIT_MS)
+    const [line] = await program.line(/^\[\{.*\}\]$/m)
     return JSON.parse(line) as readonly CriFigures[]
   })
 }
@@ -25,5 +23,5 @@ export async function startScriptedRuntime(cleanup: Cleanup, socket: string): Pr
   const args = [...TYPESCRIPT, SCRIPTED_RUNTIME, socket]
   const program = startProgram(process.execPath, args)
   cleanup.after(() => program.kill())
-  await program.line(/"ready"/, START_LIMIT_MS)
+  await program.line(/"ready"/)
 }

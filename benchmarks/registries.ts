@@ -3,8 +3,6 @@ import type { Cleanup } from '../test/support/stack.ts'
 import { REGISTRIES, type RegistryAddresses, type RegistryWay } from './processes/registries.ts'
 import { TYPESCRIPT } from './typescript.ts'
 
-const START_LIMIT_MS = 20_000
-
 export interface Registries {
   way(roundTripMs: number): RegistryWay
   /** Requests that all of them have had so far. */
@@ -21,7 +19,7 @@ export async function startRegistries(
   const args = [...TYPESCRIPT, REGISTRIES, ...roundTripsMs.map(String)]
   const program = startProgram(process.execPath, args)
   cleanup.after(() => program.stop())
-  const [line] = await program.line(/^\{"ways".*\}$/m, START_LIMIT_MS)
+  const [line] = await program.line(/^\{"ways".*\}$/m)
   const { countUrl, ways } = JSON.parse(line) as RegistryAddresses
   return {
     way: (roundTripMs) => {

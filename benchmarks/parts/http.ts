@@ -22,7 +22,6 @@ const TURNS = 12
 const TURN_SECONDS = 0.1
 const SECONDS = 1
 const IMAGES_AT_ONCE = 100
-const START_LIMIT_MS = 20_000
 
 const SIDES = ['bare node:http', 'Fastify, static route', 'image-resolver'] as const
 type Side = (typeof SIDES)[number]
@@ -143,7 +142,7 @@ async function startSides(
     const args = [...TYPESCRIPT, SAME_BODY, kind]
     const server = startProgram(process.execPath, args, { BODY: body })
     cleanup.after(() => server.stop())
-    const [, url = ''] = await server.line(/"address":"([^"]+)"/, START_LIMIT_MS)
+    const [, url = ''] = await server.line(/"address":"([^"]+)"/)
     return { url: `${url}${query}`, pid: server.pid }
   }
   return {

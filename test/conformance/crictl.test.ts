@@ -8,7 +8,7 @@ import { startCriNode } from './cri/node.ts'
 import { startContainer } from './cri/pods.ts'
 
 const PROGRAMS = { containerd: ['containerd', 'runc', 'crictl'], 'crio-like': ['crictl'] } as const
-const EVENTS_LIMIT_MS = 30_000
+const EVENTS_LIMIT_MS = 60_000
 
 for (const runtime of ['containerd', 'crio-like'] as const) {
   test(`crictl pulls, lists, inspects and removes by the names it asks for, on ${runtime}`, async (t) => {

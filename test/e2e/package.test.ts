@@ -16,7 +16,6 @@ import { temporaryFolder } from '../support/stack.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const NAME = 'image-resolver'
-const LIMIT_MS = 30_000
 
 /** A folder in which the package is installed as its tarball has it. */
 function installed(t: TestContext): { readonly folder: string; readonly home: string } {
@@ -71,7 +70,7 @@ test('SIGTERM to npm start ends the service, and npm with it', async (t) => {
   const folder = temporaryFolder(t)
   const args = ['start', '--silent', '--', '--config', configuration(folder)]
   const program = startProgram('npm', args, { HOME: folder, npm_config_update_notifier: 'false' })
-  const [, pid = ''] = await program.line(/"pid":(\d+).*HTTP is served/, LIMIT_MS)
+  const [, pid = ''] = await program.line(/"pid":(\d+).*HTTP is served/)
   t.after(() => {
     try {
       process.kill(Number(pid), 'SIGKILL')
@@ -82,7 +81,7 @@ test('SIGTERM to npm start ends the service, and npm with it', async (t) => {
   assert.ok(await listens(join(folder, 'http.sock')))
 
   process.kill(program.pid, 'SIGTERM')
-  await program.line(/"msg":"ending"/, LIMIT_MS)
+  await program.line(/"msg":"ending"/)
   await program.ended()
 
   assert.equal(await listens(join(folder, 'http.sock')), false)
@@ -96,7 +95,7 @@ test('the packed package has its program, which serves', async (t) => {
   const service = startProgram(bin, ['--config', configuration(folder)])
   t.after(() => service.stop())
 
-  await service.line(/HTTP is served/, LIMIT_MS)
+  await service.line(/HTTP is served/)
   await parsed.ended()
 
   assert.equal(parsed.exitCode(), 0, parsed.output())

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../support/stack.ts'
 test('without a runtime HTTP is served, and that is said once', async (t) => {
   const daemon = await startDaemon(t, { config: {} })
 
-  await daemon.program().line(/there is no CRI runtime on this machine/, 10_000)
+  await daemon.program().line(/there is no CRI runtime on this machine/)
   const live = await fetch(new URL('/livez', daemon.httpUrl()))
   const ready = await fetch(new URL('/readyz', daemon.httpUrl()))
 
@@ -26,7 +26,7 @@ test('a runtime that is configured and not there yet is waited for', async (t) =
   const folder = temporaryFolder(t)
   const daemon = await startDaemon(t, { config: { cri: join(folder, 'later.sock') } })
 
-  await daemon.program().line(/later\.sock does not answer yet/, 10_000)
+  await daemon.program().line(/later\.sock does not answer yet/)
   const ready = await fetch(new URL('/readyz', daemon.httpUrl()))
 
   assert.equal(ready.status, 503)
@@ -40,7 +40,7 @@ test('while the runtime is not there, images says what is down: the runtime, not
   const daemon = await startDaemon(t, {
     config: { cri: join(folder, 'later.sock'), http: { listen: '127.0.0.1:0', token } },
   })
-  await daemon.program().line(/later\.sock does not answer yet/, 10_000)
+  await daemon.program().line(/later\.sock does not answer yet/)
   const headers = { authorization: `Bearer ${token}` }
 
   const response = await fetch(new URL('/images', daemon.httpUrl()), { headers })
@@ -59,7 +59,7 @@ test('the images command asks the service what is down', async (t) => {
   const daemon = await startDaemon(t, {
     config: { cri: join(folder, 'later.sock'), http: { listen } },
   })
-  await daemon.program().line(/later\.sock does not answer yet/, 10_000)
+  await daemon.program().line(/later\.sock does not answer yet/)
   const images = async (): Promise<string> => {
     const program = startProgram(process.execPath, [...MAIN, 'images', '-f', daemon.configFile])
     await program.ended()
@@ -81,7 +81,7 @@ test('with force our socket is open before the runtime answers', async (t) => {
     config: { cri: join(folder, 'later.sock'), force: true },
   })
 
-  await daemon.program().line(/CRI is served/, 10_000)
+  await daemon.program().line(/CRI is served/)
 
   assert.ok(existsSync(daemon.socketPath))
 })
@@ -94,7 +94,7 @@ test('a socket that cannot be opened leaves HTTP served, and readyz says why', a
     config: { shim: taken, cri: join(folder, 'later.sock'), force: true },
   })
 
-  await daemon.program().line(/a door stays closed/, 10_000)
+  await daemon.program().line(/a door stays closed/)
   const ready = await fetch(new URL('/readyz', daemon.httpUrl()))
 
   assert.equal(ready.status, 503)
@@ -105,12 +105,12 @@ test('a socket that another instance gives up is taken over', async (t) => {
   const folder = temporaryFolder(t)
   const config = { cri: join(folder, 'later.sock'), shim: join(folder, 'shim.sock'), force: true }
   const first = await startDaemon(t, { config })
-  await first.program().line(/CRI is served/, 10_000)
+  await first.program().line(/CRI is served/)
   const second = await startDaemon(t, { config })
 
-  await second.program().line(/another instance serves/, 10_000)
+  await second.program().line(/another instance serves/)
   await first.stop()
-  await second.program().line(/CRI is served/, 10_000)
+  await second.program().line(/CRI is served/)
 
   const told =
     second
@@ -135,10 +135,10 @@ test('an HTTP address that is taken is waited for, and CRI served', async (t) =>
   const second = startProgram(process.execPath, [...MAIN, '--config', file])
   t.after(() => second.stop())
 
-  await second.line(/another process listens there/, 10_000)
-  await second.line(/CRI is served/, 10_000)
+  await second.line(/another process listens there/)
+  await second.line(/CRI is served/)
   await first.stop()
-  await second.line(/HTTP is served/, 10_000)
+  await second.line(/HTTP is served/)
 
   assert.ok(second.running())
 })
@@ -148,7 +148,7 @@ test('SIGHUP reads the configuration again at once', async (t) => {
 
   daemon.configure({ reloadInterval: '0', onResolveError: 'reject' })
   process.kill(daemon.program().pid, 'SIGHUP')
-  await daemon.program().line(/configuration reloaded/, 10_000)
+  await daemon.program().line(/configuration reloaded/)
 
   assert.ok(daemon.program().running())
 })
@@ -157,11 +157,11 @@ test('the log names the file at the start, and what of a changed one waits for a
   const daemon = await startDaemon(t, { config: { reloadInterval: '0' } })
   await daemon
     .program()
-    .line(/"version":"[^"]+","file":"[^"]+image-resolver.yaml","msg":"starting"/, 10_000)
+    .line(/"version":"[^"]+","file":"[^"]+image-resolver.yaml","msg":"starting"/)
 
   daemon.configure({ reloadInterval: '0', debug: true, onResolveError: 'reject' })
   process.kill(daemon.program().pid, 'SIGHUP')
-  const [line] = await daemon.program().line(/.*these fields wait for a restart.*/, 10_000)
+  const [line] = await daemon.program().line(/.*these fields wait for a restart.*/)
 
   assert.deepEqual(JSON.parse(line).fields, ['debug'])
 })
@@ -171,7 +171,7 @@ test('a file that the configuration names and that is not there is told at the s
     config: { http: { listen: '127.0.0.1:0', tokenFile: '/nowhere/token' } },
   })
 
-  await daemon.program().line(/http\.tokenFile: \/nowhere\/token is not there/, 10_000)
+  await daemon.program().line(/http\.tokenFile: \/nowhere\/token is not there/)
 
   assert.ok(daemon.program().running())
 })

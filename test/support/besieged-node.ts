@@ -15,7 +15,6 @@ const MOST_HELD_MIB = 256
 const MOST_KEPT_MIB = 100
 /** A session in which nobody says anything any more is given up after some 80 s. */
 const AFTERMATH_MS = 100_000
-const START_LIMIT_MS = 20_000
 
 export interface BesiegedNode {
   readonly daemon: Daemon
@@ -41,7 +40,7 @@ export async function startBesiegedNode(
   const args = ['--import', 'tsx', BYSTANDER, daemon.socketPath]
   const bystander = startProgram(process.execPath, args)
   t.after(() => bystander.kill())
-  await bystander.line(/"calls":20,/, START_LIMIT_MS)
+  await bystander.line(/"calls":20,/)
   const { pid } = daemon.program()
   const before = processState(pid)
   let seen = lastReport(bystander.output()).calls

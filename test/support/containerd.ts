@@ -6,7 +6,7 @@ import { criClient } from './cri-client.ts'
 import { type Program, runProgram, startProgram } from './program.ts'
 import { type Cleanup, findProgram, makeFolder, removeFolder } from './stack.ts'
 
-const START_LIMIT_MS = 20_000
+const START_LIMIT_MS = 60_000
 
 export interface Containerd {
   readonly folder: string

@@ -20,9 +20,7 @@ const [, TRIM_BYTES = ''] = /MALLOC_TRIM_THRESHOLD_-(\d+)/.exec(LAUNCHER) ?? []
 const ALLOCATOR = { MALLOC_TRIM_THRESHOLD_: TRIM_BYTES }
 /** Of the inspector, which sleeps until a test wakes it. */
 const INSPECTOR = ['--inspect-port=127.0.0.1:0']
-const START_LIMIT_MS = 20_000
 /** Beyond the grace that the service gives its calls. */
-const STOP_LIMIT_MS = 20_000
 
 export interface Daemon {
   readonly configFile: string
@@ -69,9 +67,9 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
   async function start(): Promise<void> {
     const args = [...HEAP, ...INSPECTOR, ...MAIN, '--config', configFile]
     program = startProgram(process.execPath, args, ALLOCATOR)
-    const [, address = ''] = await program.line(/"address":"([^"]+)"/, START_LIMIT_MS)
+    const [, address = ''] = await program.line(/"address":"([^"]+)"/)
     httpUrl = address
-    if (options.cri !== undefined) await program.line(/CRI is served/, START_LIMIT_MS)
+    if (options.cri !== undefined) await program.line(/CRI is served/)
   }
 
   configure(options.config ?? {})
@@ -88,7 +86,7 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
     configure,
     start,
     stop: async () => {
-      await current().stop(STOP_LIMIT_MS)
+      await current().stop()
       return current().exitCode()
     },
     kill: () => current().kill(),

@@ -3,8 +3,6 @@ import { join } from 'node:path'
 import { type Program, startProgram } from './program.ts'
 import { type Cleanup, makeFolder, removeFolder } from './stack.ts'
 
-const START_LIMIT_MS = 10_000
-
 /** What a registry that wants credentials accepts. */
 export const REGISTRY_USER = { username: 'puller', password: 'not:a:secret' } as const
 const HTPASSWD = 'puller:$2y$04$abcdefghijklmnopqrstuuSMQsH1l/SviK/TTQXV5C8uD1164qcOK\n'
@@ -66,7 +64,7 @@ export async function startDockerRegistry(
     writeFileSync(configFile, JSON.stringify(written))
     program = startProgram('docker-registry', ['serve', configFile])
     // Port 0 the first time: it takes a free one itself and says which.
-    const [, listening] = await program.line(/listening on 127\.0\.0\.1:(\d+)/, START_LIMIT_MS)
+    const [, listening] = await program.line(/listening on 127\.0\.0\.1:(\d+)/)
     port = Number(listening)
   }
   const stop = async () => program?.stop()

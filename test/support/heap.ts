@@ -3,7 +3,6 @@ import { WebSocket } from 'undici'
 import type { Program } from './program.ts'
 import type { Cleanup } from './stack.ts'
 
-const OPEN_LIMIT_MS = 20_000
 const MIB = 1024 * 1024
 const COLLECT = { method: 'HeapProfiler.collectGarbage' } as const
 const USAGE = {
@@ -20,7 +19,7 @@ export interface ProgramHeap {
 /** Wakes the inspector of a program that runs with `--inspect-port=127.0.0.1:0`. */
 export async function openHeap(t: Cleanup, program: Program): Promise<ProgramHeap> {
   process.kill(program.pid, 'SIGUSR1')
-  const [, url = ''] = await program.line(/Debugger listening on (ws:\/\/\S+)/, OPEN_LIMIT_MS)
+  const [, url = ''] = await program.line(/Debugger listening on (ws:\/\/\S+)/)
   const socket = new WebSocket(url)
   t.after(() => socket.close())
   await once(socket, 'open')

@@ -6,19 +6,22 @@ export interface Program {
   readonly pid: number
   /** All it has printed so far, both streams. */
   output(): string
-  /** Resolves with the first line that matches; rejects when the program ends before. */
-  line(pattern: RegExp, limitMs: number): Promise<RegExpExecArray>
+  /** Resolves with the first line that matches; rejects when the program ends before, or after the limit, a minute. */
+  line(pattern: RegExp, limitMs?: number): Promise<RegExpExecArray>
   /** True until it has ended. */
   running(): boolean
   /** null while it runs, or when a signal ended it. */
   exitCode(): number | null
   /** Resolves when it has ended by itself. */
   ended(): Promise<void>
-  /** SIGTERM, after the limit SIGKILL; resolves when it has ended. */
-  stop(limitMs?: number): Promise<void>
+  /** SIGTERM, after a minute SIGKILL; resolves when it has ended. */
+  stop(): Promise<void>
   /** SIGKILL; resolves when it has ended. */
   kill(): Promise<void>
 }
+
+/** Far above what a machine that is busy takes: only what hangs gets there. */
+const LIMIT_MS = 60_000
 
 const children = new Set<ChildProcess>()
 
@@ -67,7 +70,7 @@ export function startProgram(
   })
   const running = () => children.has(child)
 
-  function line(pattern: RegExp, limitMs: number): Promise<RegExpExecArray> {
+  function line(pattern: RegExp, limitMs = LIMIT_MS): Promise<RegExpExecArray> {
     return new Promise((resolve, reject) => {
       const fail = (why: string) => settle(() => reject(new Error(`${command} ${why}:\n${output}`)))
       const timer = setTimeout(() => fail(`did not print ${pattern}`), limitMs)
@@ -91,10 +94,10 @@ export function startProgram(
     await ended
   }
 
-  async function stop(limitMs = 5_000): Promise<void> {
+  async function stop(): Promise<void> {
     if (!running()) return
     child.kill('SIGTERM')
-    const timer = setTimeout(() => child.kill('SIGKILL'), limitMs)
+    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS)
     await ended
     clearTimeout(timer)
   }

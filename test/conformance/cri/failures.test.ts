@@ -52,15 +52,13 @@ onEach(
         const where = { domain: node.origin.host, folder: folderOf(fault) }
         const [one, two] = [await node.publish(where), await node.publish(where)]
         await misbehave(pair[0], action)
-        const begunAt = performance.now()
 
         const first = await node.kubelet.pullImage(one.name)
         const askedOfSecond = pair[1].requests.length
-        // Two that never answer cost their full time, which test/e2e/failover.test.ts measures.
+        // Two that never answer cost their full time, as in test/e2e/failover.test.ts.
         await misbehave(pair[1], fault === 'hangs' ? 'refuse' : action)
         const second = await node.kubelet.pullImage(two.name)
 
-        const tookMs = performance.now() - begunAt
         assert.equal(first, node.idOf(one.image))
         // What came as it was asked for is answered as this runtime answers: cri-dockerd by a name.
         assert.equal((await node.kubelet.imageStatus(second))?.id, node.idOf(two.image))
@@ -69,7 +67,6 @@ onEach(
         assert.ok(!byOrigin.some((path) => path.includes(one.path)))
         assert.ok(byOrigin.some((path) => path.includes(two.path)))
         assert.deepEqual((await node.kubelet.imageStatus(two.name))?.repoTags, [two.full])
-        assert.ok(tookMs < 12_000, `${Math.round(tookMs)} ms`)
       })
     }
 

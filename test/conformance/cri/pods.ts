@@ -8,7 +8,7 @@ import type { CriNode } from './node.ts'
 import { message, messagesIn, NOTHING } from './wire.ts'
 
 const RUNTIME = '/runtime.v1.RuntimeService'
-const EVENT_LIMIT_MS = 20_000
+const EVENT_LIMIT_MS = 60_000
 /** NamespaceOption.network = NODE: no CNI is needed. */
 const HOST_NETWORK = Buffer.from([0x08, 0x02])
 
@@ -153,7 +153,7 @@ async function havePause(node: CriNode): Promise<void> {
   const name = `${origin.host}/${path}:1`
   await direct.pullImage(name)
   await containerd.ctr('images', 'tag', name, sandboxImage)
-  const end = performance.now() + 5_000
+  const end = performance.now() + 60_000
   while ((await direct.imageStatus(sandboxImage)) === undefined) {
     if (performance.now() > end) throw new Error('containerd does not show the image of pods')
   }

@@ -36,9 +36,8 @@ onEach(ALL, (behaviour) => {
     await node.startRuntime()
 
     node.m1.behave({ kind: 'forward' })
-    const relayedMs = await until(() => works(() => node.kubelet.imageStatus(name)))
-    const ownedMs = await until(() => works(() => node.kubelet.pullImage(name)))
-    assert.ok(relayedMs + ownedMs < 3_000, `${Math.round(relayedMs)}, ${Math.round(ownedMs)} ms`)
+    await until(() => works(() => node.kubelet.imageStatus(name)))
+    await until(() => works(() => node.kubelet.pullImage(name)))
     assert.equal((await node.kubelet.imageStatus(name))?.repoTags.length, 1)
   })
 
@@ -49,7 +48,7 @@ onEach(ALL, (behaviour) => {
     await node.daemon.start()
     const second = startProgram(process.execPath, [...MAIN, '--config', node.daemon.configFile])
     t.after(() => second.stop())
-    await second.line(/another instance serves/, 10_000)
+    await second.line(/another instance serves/)
     await second.stop()
 
     assert.ok(existsSync(node.socketPath))
@@ -137,7 +136,7 @@ onNewNode(
     const pulling = node.kubelet.pullImage(name)
     await reached
     const stopping = node.daemon.stop()
-    await node.daemon.program().line(/"ending"/, 10_000)
+    await node.daemon.program().line(/"ending"/)
     release()
 
     assert.equal(await pulling, node.idOf(image))

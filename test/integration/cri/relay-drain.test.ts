@@ -10,6 +10,9 @@ const PULL = '/runtime.v1.ImageService/PullImage'
 const EVENTS = '/runtime.v1.RuntimeService/GetContainerEvents'
 const STATUS = '/runtime.v1.ImageService/ImageStatus'
 const EXEC = '/runtime.v1.RuntimeService/ExecSync'
+/** Whoever waits for that fails by the limit of the test. */
+const NEVER_MS = 3_600_000
+const LIMIT = { timeout: 60_000 } as const
 const HEADERS = { ':status': 200, 'content-type': 'application/grpc' }
 
 /** A pull that hangs in the runtime. */
@@ -146,27 +149,26 @@ test('drains: calls that began before are waited for, those that came since are 
   assert.equal((await lateAnswer).code, 0)
 })
 
-test('closes at once when nobody is there', async (t) => {
+test('closes at once when nobody is there', LIMIT, async (t) => {
   const { relay } = await startRelay(t)
 
-  const startedAt = performance.now()
-  await relay.close({ graceMs: 60_000 })
-
-  assert.ok(performance.now() - startedAt < 5_000)
+  await relay.close({ graceMs: NEVER_MS })
 })
 
-test('closes: a client that was about to leave is not waited for after its last call', async (t) => {
-  const { client, pull: answer, pulling, relay } = await startPull(t)
-  const call = await pulling
-  client.session.goaway()
-  await new Promise<void>((resolve) => client.session.ping(() => resolve()))
+test(
+  'closes: a client that was about to leave is not waited for after its last call',
+  LIMIT,
+  async (t) => {
+    const { client, pull: answer, pulling, relay } = await startPull(t)
+    const call = await pulling
+    client.session.goaway()
+    await new Promise<void>((resolve) => client.session.ping(() => resolve()))
 
-  const begunAt = performance.now()
-  const closed = relay.close({ graceMs: 5_000 })
-  respond(call.stream, [Buffer.from('pulled')])
-  const { code } = await answer
-  await closed
+    const closed = relay.close({ graceMs: NEVER_MS })
+    respond(call.stream, [Buffer.from('pulled')])
+    const { code } = await answer
+    await closed
 
-  assert.equal(code, 0)
-  assert.ok(performance.now() - begunAt < 4_000)
-})
+    assert.equal(code, 0)
+  },
+)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { oneLine } from '../../../src/registry/one-line.ts'
+import { cpuMs } from '../../support/cpu-time.ts'
 
 const ROWS: readonly [text: string, line: string][] = [
   ['', ''],
@@ -33,11 +34,11 @@ for (const [text, line] of ROWS) {
 }
 
 test('the longest message that a registry may send is shortened in no time', () => {
-  const before = performance.now()
-
-  oneLine('http://'.repeat(9_300))
-  oneLine(`http://${'a:b'.repeat(20_000)}`)
+  const ms = cpuMs(() => {
+    oneLine('http://'.repeat(9_300))
+    oneLine(`http://${'a:b'.repeat(20_000)}`)
+  })
 
   // Trying every beginning with every end took six seconds.
-  assert.ok(performance.now() - before < 500)
+  assert.ok(ms < 1_000, `${ms} ms`)
 })
