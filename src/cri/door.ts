@@ -1,6 +1,6 @@
 import { Server, type ServiceDefinition } from '@grpc/grpc-js'
+import { type Clock, systemClock } from '../concurrency/clock.ts'
 import { fromAuthConfig } from '../registry/auth-config.ts'
-import { type Clock, systemClock } from '../resolver/clock.ts'
 import type { ContentStore } from '../runtime/content.ts'
 import { loadService } from '../runtime/protos.ts'
 import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'

@@ -1,7 +1,7 @@
+import type { Clock } from '../concurrency/clock.ts'
 import { isImageId, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import { needsConsent } from '../resolver/candidates.ts'
-import type { Clock } from '../resolver/clock.ts'
 import type { Candidate } from '../resolver/types.ts'
 import type { CallResult } from '../runtime/call.ts'
 import type { ContentStore } from '../runtime/content.ts'

@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js'
+import type { Clock } from '../concurrency/clock.ts'
 import { ResolveError } from '../errors.ts'
-import type { Clock } from '../resolver/clock.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { ContentStore, Ingest } from '../runtime/content.ts'
 import { type ImageBlobs, imageBlobs } from '../runtime/image-content.ts'

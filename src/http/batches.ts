@@ -1,5 +1,5 @@
+import { Semaphore } from '../concurrency/semaphore.ts'
 import { ResolveError } from '../errors.ts'
-import { Gate } from '../registry/gate.ts'
 import type { Limits } from './limits.ts'
 
 /** Milliseconds after which a refused batch may come again. */
@@ -11,13 +11,13 @@ export type BatchRunner = <T>(signal: AbortSignal, work: () => Promise<T>) => Pr
 /** The batch work of the whole process, which single questions and pulls must not wait for. */
 export class Batches {
   readonly #limits: Limits
-  readonly #all: Gate
+  readonly #all: Semaphore
   readonly #open = new Map<string, number>()
   #count = 0
 
   constructor(limits: Limits) {
     this.#limits = limits
-    this.#all = new Gate(limits.maxBatchedReferences)
+    this.#all = new Semaphore(limits.maxBatchedReferences)
   }
 
   /**
@@ -42,7 +42,7 @@ export class Batches {
 
   /** For one batch: it has no more in the line of all than others have, so that they go by turns. */
   runner(): BatchRunner {
-    const own = new Gate(this.#limits.maxBatchedReferences)
+    const own = new Semaphore(this.#limits.maxBatchedReferences)
     return (signal, work) => own.run('', signal, () => this.#all.run('', signal, work))
   }
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { setMaxListeners } from 'node:events'
+import { withTimeout } from '../concurrency/abortable.ts'
 import { ResolveError } from '../errors.ts'
-import { limited } from '../registry/limit.ts'
 
 /** A program that answers one question: what it reads from standard input, it answers on output. */
 export interface Program {
@@ -47,7 +47,7 @@ export class Programs {
 
   /** @throws ResolveError whose message says, without secrets, why there is no answer */
   async run(program: Program): Promise<ProgramEnd> {
-    const running = limited(this.#closing.signal, this.#limitMs, async (signal) => {
+    const running = withTimeout(this.#closing.signal, this.#limitMs, async (signal) => {
       await this.#turn(signal)
       try {
         return await execute(program, signal)

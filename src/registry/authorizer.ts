@@ -13,7 +13,7 @@ import { basicAuthorization, type TokenRequest } from './token-exchange.ts'
 /** Who asks which registry. */
 export type Party = Pick<
   ImageRequest,
-  'endpoint' | 'configured' | 'credentials' | 'signal' | 'turn' | 'observe'
+  'endpoint' | 'configured' | 'credentials' | 'signal' | 'ticket' | 'observe'
 >
 
 /** What a party wants to do there: the scope of its token; undefined: nothing in particular. */

@@ -86,7 +86,7 @@ function headersOf({ kind, accept = ACCEPT[kind], range }: ContentRequest) {
   return { accept, ...(range === undefined ? {} : { range }) }
 }
 
-/** Like `limited`, but the caller's signal goes on to hold while the body is read. */
+/** Like `withTimeout`, but the caller's signal goes on to hold while the body is read. */
 function openLine(caller: AbortSignal, ms: number) {
   const controller = new AbortController()
   const leave = () => {

@@ -1,7 +1,7 @@
+import type { Ticket } from '../concurrency/semaphore.ts'
 import type { Platform } from '../reference/platform.ts'
 import type { Credentials } from './credentials.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { Turn } from './turn.ts'
 
 /** What one registry is asked. */
 export interface ImageRequest {
@@ -17,7 +17,7 @@ export interface ImageRequest {
   readonly credentials?: Credentials
   readonly signal: AbortSignal
   /** The same object for all requests of one attempt. */
-  readonly turn?: Turn
+  readonly ticket?: Ticket
   /** Hears of every request that was sent, tokens and redirects included, when it ended. */
   readonly observe?: (exchange: Exchange) => void
 }

@@ -1,7 +1,7 @@
+import { abortable, withTimeout } from '../concurrency/abortable.ts'
 import { credentialsFingerprint } from './auth-config.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { endpointKey } from './endpoint.ts'
-import { limited, waitFor } from './limit.ts'
 import { exchangeToken, type TokenRequest } from './token-exchange.ts'
 import type { Transport } from './transport.ts'
 
@@ -44,7 +44,7 @@ export class TokenCache {
     const held = this.#held.get(key)
     if (held !== undefined && this.#options.now() < held.expiresAt) return held.value
     const pending = this.#pending.get(key) ?? this.#exchange(key, request)
-    return waitFor(pending, signal)
+    return abortable(pending, signal)
   }
 
   /** Forgets a token that the registry refused, unless a newer one has taken its place. */
@@ -57,12 +57,16 @@ export class TokenCache {
     const { transport, now, exchangeTimeoutMs } = this.#options
     // Counted from the asking and by our own clock: `issued_at` is by a clock that may be wrong.
     const askedAt = now()
-    const exchange = limited(new AbortController().signal, exchangeTimeoutMs, async (signal) => {
-      const { value, lifetimeSeconds } = await exchangeToken(transport, request, signal, now)
-      const seconds = Math.min(lifetimeSeconds ?? DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS)
-      this.#held.set(key, { value, expiresAt: askedAt + seconds * 1_000 * USED_PART })
-      return value
-    }).finally(() => this.#pending.delete(key))
+    const exchange = withTimeout(
+      new AbortController().signal,
+      exchangeTimeoutMs,
+      async (signal) => {
+        const { value, lifetimeSeconds } = await exchangeToken(transport, request, signal, now)
+        const seconds = Math.min(lifetimeSeconds ?? DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS)
+        this.#held.set(key, { value, expiresAt: askedAt + seconds * 1_000 * USED_PART })
+        return value
+      },
+    ).finally(() => this.#pending.delete(key))
     this.#pending.set(key, exchange)
     return exchange
   }

@@ -1,13 +1,13 @@
+import { departure, withTimeout } from '../concurrency/abortable.ts'
+import type { Ticket } from '../concurrency/semaphore.ts'
+import { Semaphore } from '../concurrency/semaphore.ts'
 import { ResolveError } from '../errors.ts'
 import { type Endpoint, endpointUrl } from './endpoint.ts'
-import { Gate } from './gate.ts'
-import { departure, limited } from './limit.ts'
-import type { Turn } from './turn.ts'
 
 export interface Visitor {
   readonly endpoint: Endpoint
   readonly signal: AbortSignal
-  readonly turn?: Turn
+  readonly ticket?: Ticket
 }
 
 export interface VisitsOptions {
@@ -20,17 +20,17 @@ export interface VisitsOptions {
 /** Questions to registries: each waits its turn there, and has its time from then on. */
 export class Visits {
   readonly #options: VisitsOptions
-  readonly #gate: Gate
+  readonly #gate: Semaphore
 
   constructor(options: VisitsOptions) {
     this.#options = options
-    this.#gate = new Gate(options.maxConcurrent)
+    this.#gate = new Semaphore(options.maxConcurrent)
   }
 
   /** Runs work that has to end within the limit, and with the caller's signal. */
   run<T>(visitor: Visitor, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { timeoutMs } = this.#options
-    return this.enter(visitor, () => limited(visitor.signal, timeoutMs, work))
+    return this.enter(visitor, () => withTimeout(visitor.signal, timeoutMs, work))
   }
 
   /**
@@ -38,7 +38,7 @@ export class Visits {
    *
    * @throws ResolveError DEADLINE_EXCEEDED or CANCELED when the signal ends while it waits in line
    */
-  async enter<T>({ endpoint, signal, turn }: Visitor, work: () => Promise<T>): Promise<T> {
+  async enter<T>({ endpoint, signal, ticket }: Visitor, work: () => Promise<T>): Promise<T> {
     const cameAt = performance.now()
     let isIn = false
     const visit = (): Promise<T> => {
@@ -46,7 +46,7 @@ export class Visits {
       return work()
     }
     try {
-      return await this.#gate.run(endpointUrl(endpoint), signal, visit, turn)
+      return await this.#gate.run(endpointUrl(endpoint), signal, visit, ticket)
     } catch (thrown) {
       throw isIn ? thrown : this.#leftInLine(endpoint, performance.now() - cameAt, thrown)
     }

@@ -1,3 +1,4 @@
+import type { Wait } from '../concurrency/semaphore.ts'
 import {
   type Attempt,
   type AttemptOutcome,
@@ -6,7 +7,6 @@ import {
   ResolveError,
   toResolveError,
 } from '../errors.ts'
-import type { Wait } from '../registry/turn.ts'
 
 const OUTCOMES: Record<ErrorCode, AttemptOutcome> = {
   NAME_INVALID: 'invalid',

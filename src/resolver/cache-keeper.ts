@@ -1,9 +1,9 @@
 import { readdir, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import type { Clock } from '../concurrency/clock.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { ResolutionCache } from './cache.ts'
-import type { Clock } from './clock.ts'
 import { loadSnapshot, saveSnapshot } from './snapshot.ts'
 import type { SnapshotScope } from './snapshot-lines.ts'
 

@@ -1,12 +1,12 @@
+import { abortable } from '../concurrency/abortable.ts'
+import type { Clock } from '../concurrency/clock.ts'
+import type { Ticket } from '../concurrency/semaphore.ts'
 import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
-import type { Turn } from '../registry/turn.ts'
 import { failedAttempt, lateError, waited } from './attempt.ts'
 import { reportFailure } from './blame.ts'
 import { needsConsent } from './candidates.ts'
-import type { Clock } from './clock.ts'
 import type { Candidate, Health } from './types.ts'
-import { until } from './until.ts'
 
 export interface ConsentOptions {
   /** Absent where `mirrorsOnly` rules it out. */
@@ -19,7 +19,7 @@ export interface ConsentOptions {
   readonly ask: (
     origin: Candidate,
     signal: AbortSignal,
-    turn: Turn,
+    ticket: Ticket,
     observe: (exchange: Exchange) => void,
   ) => Promise<{ readonly digest: string }>
   readonly observer: (candidate: Candidate, registry: string) => (exchange: Exchange) => void
@@ -90,7 +90,7 @@ export class Consent {
       if (exchange.status !== undefined) count()
       observed(exchange)
     }
-    const turn: Turn = {
+    const ticket: Ticket = {
       waiting: () => {
         isInLine = true
       },
@@ -101,8 +101,8 @@ export class Consent {
     }
     begin()
     try {
-      const asking = this.#options.ask(origin, ends, turn, observe)
-      const { digest } = await until(ends, asking.catch(digestOfAny))
+      const asking = this.#options.ask(origin, ends, ticket, observe)
+      const { digest } = await abortable(asking.catch(digestOfAny), ends)
       health.success(registry, { ms: clock.now() - begunAt, repository })
       this.#digest = digest
       return digest

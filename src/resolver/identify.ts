@@ -1,9 +1,9 @@
+import type { Ticket } from '../concurrency/semaphore.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Descriptor, Exchange, ImageIdentity, ImageRequest } from '../registry/image.ts'
-import type { Turn } from '../registry/turn.ts'
 import type { Candidate, ImageSource } from './types.ts'
 
 export interface Question {
@@ -24,7 +24,7 @@ export interface Probe {
   readonly candidate: Candidate
   readonly credentials: Credentials | undefined
   readonly signal: AbortSignal
-  readonly turn: Turn
+  readonly ticket: Ticket
   readonly observe: (exchange: Exchange) => void
 }
 
@@ -68,7 +68,7 @@ export function wanted({ digest, tag }: Reference): string {
 }
 
 export function requestFor(
-  { candidate, credentials, signal, turn, observe }: Probe,
+  { candidate, credentials, signal, ticket, observe }: Probe,
   reference: string,
 ): ImageRequest {
   const { configured, endpoint, namespace, repository } = candidate
@@ -80,7 +80,7 @@ export function requestFor(
     ...(namespace !== undefined && { namespace }),
     ...(credentials !== undefined && { credentials }),
     signal,
-    turn,
+    ticket,
     observe,
   }
 }

@@ -1,10 +1,10 @@
+import type { Clock } from '../concurrency/clock.ts'
+import type { Ticket } from '../concurrency/semaphore.ts'
 import type { Attempt, AttemptOutcome } from '../errors.ts'
 import { formatReference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { ImageIdentity } from '../registry/image.ts'
-import type { Turn } from '../registry/turn.ts'
 import { needsConsent, resolvesTags } from './candidates.ts'
-import type { Clock } from './clock.ts'
 import { barred, Consent } from './consent.ts'
 import { identify, type Probe, type Question, requestFor, wanted } from './identify.ts'
 import type { Standing } from './ranking.ts'
@@ -65,10 +65,10 @@ export class Inquiry {
       origin: candidates.find(({ origin }) => origin),
       ask: (candidate, asked, line, observe) => {
         const { credentials } = candidate
-        const turn = this.#urgent(line)
+        const ticket = this.#urgent(line)
         return source.digest(
           requestFor(
-            { candidate, credentials, signal: asked, turn, observe },
+            { candidate, credentials, signal: asked, ticket, observe },
             wanted(question.reference),
           ),
         )
@@ -135,16 +135,16 @@ export class Inquiry {
     const known = this.#record.answers.get(winner) as ImageIdentity
     await survey(
       others,
-      async (candidate, signal, turn) => {
-        await source.digest(requestFor(await this.#probe(candidate, signal, turn), digest))
+      async (candidate, signal, ticket) => {
+        await source.digest(requestFor(await this.#probe(candidate, signal, ticket), digest))
         return known
       },
       { ...this.#shared(), gate: this.#gateFor(digest), resting: false },
     )
   }
 
-  readonly #ask: Ask<ImageIdentity> = async (candidate, signal, turn, promoted) => {
-    const probe = await this.#probe(candidate, signal, turn)
+  readonly #ask: Ask<ImageIdentity> = async (candidate, signal, ticket, promoted) => {
+    const probe = await this.#probe(candidate, signal, ticket)
     const question = this.#questionFor(candidate)
     if (promoted === undefined) return identify(this.#options.source, question, probe)
     return identify(this.#options.source, question, probe, (digest) => {
@@ -170,19 +170,19 @@ export class Inquiry {
       })
   }
 
-  async #probe(candidate: Candidate, signal: AbortSignal, line: Turn): Promise<Probe> {
+  async #probe(candidate: Candidate, signal: AbortSignal, line: Ticket): Promise<Probe> {
     const credentials = this.#options.credentials(candidate)
     return {
       candidate,
       credentials: await before(line, 'for credentials', credentials),
       signal,
-      turn: this.#urgent(line),
+      ticket: this.#urgent(line),
       observe: this.#record.observer(candidate),
     }
   }
 
-  #urgent(turn: Turn): Turn {
-    return { ...turn, urgent: this.#options.urgent }
+  #urgent(ticket: Ticket): Ticket {
+    return { ...ticket, urgent: this.#options.urgent }
   }
 
   #askable(): readonly Candidate[] {

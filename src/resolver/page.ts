@@ -1,6 +1,6 @@
+import type { Wait } from '../concurrency/semaphore.ts'
 import type { Attempt, ResolveError } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
-import type { Wait } from '../registry/turn.ts'
 import type { Candidate } from './types.ts'
 
 /** What became of one candidate so far, and how long it was asked. Times are milliseconds of one clock. */

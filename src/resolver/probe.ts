@@ -1,5 +1,5 @@
+import type { Ticket, Wait } from '../concurrency/semaphore.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
-import type { Turn, Wait } from '../registry/turn.ts'
 import { lateError } from './attempt.ts'
 import type { Candidate } from './types.ts'
 import type { Ask, WalkOptions } from './walk-options.ts'
@@ -133,12 +133,12 @@ export class Probe<T> {
   #ask(ask: Ask<T>): void {
     const { candidate, isHedge } = this.place
     this.#run()
-    const turn: Turn = {
+    const ticket: Ticket = {
       waiting: (what) => this.#waiting(what),
       entered: () => this.#entered(),
     }
     const promoted = isHedge ? () => this.#promotion() : undefined
-    ask(candidate, this.#controller.signal, turn, promoted).then(
+    ask(candidate, this.#controller.signal, ticket, promoted).then(
       (value) => this.#succeeded(value),
       (thrown: unknown) => this.#failed(toResolveError(thrown)),
     )

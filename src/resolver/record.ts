@@ -1,3 +1,5 @@
+import type { Clock } from '../concurrency/clock.ts'
+import type { Wait } from '../concurrency/semaphore.ts'
 import {
   type Attempt,
   type AttemptOutcome,
@@ -6,10 +8,8 @@ import {
   toResolveError,
 } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
-import type { Wait } from '../registry/turn.ts'
 import { endedError, failedAttempt, waited, walkError } from './attempt.ts'
 import { reportFailure } from './blame.ts'
-import type { Clock } from './clock.ts'
 import { Page } from './page.ts'
 import type { Candidate, Health } from './types.ts'
 import { hasNoAnswer, isNotDialled } from './unresolved.ts'

@@ -1,12 +1,12 @@
 // The global of that name is looked up by a getter each time, which takes longer than the clock.
 import { performance } from 'node:perf_hooks'
+import { SingleFlight } from '../concurrency/single-flight.ts'
 import { toResolveError } from '../errors.ts'
 import { formatPlatform, type Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import { Background } from './background.ts'
 import { type Asked, Finder, type FinderOptions } from './finder.ts'
-import { Flights } from './flights.ts'
 import { resolutionKey } from './key.ts'
 import type { Candidate, Resolution, ResolveOptions } from './types.ts'
 
@@ -23,7 +23,7 @@ export interface ResolverOptions extends FinderOptions {
 export class Resolver {
   readonly #options: ResolverOptions
   readonly #finder: Finder
-  readonly #flights = new Flights<Resolution>()
+  readonly #flights = new SingleFlight<Resolution>()
   readonly #background = new Background()
 
   constructor(options: ResolverOptions) {
@@ -178,7 +178,7 @@ export class Resolver {
   }
 
   #fly(flight: string, signal: AbortSignal | undefined, asked: Asked): Promise<Resolution> {
-    return this.#flights.join(flight, signal, (ends) => this.#finder.find(asked, ends))
+    return this.#flights.run(flight, signal, (ends) => this.#finder.find(asked, ends))
   }
 }
 

@@ -1,8 +1,8 @@
+import { abortable } from '../concurrency/abortable.ts'
+import type { Ticket } from '../concurrency/semaphore.ts'
 import { toResolveError } from '../errors.ts'
-import type { Turn } from '../registry/turn.ts'
 import { lateError } from './attempt.ts'
 import type { Candidate } from './types.ts'
-import { until } from './until.ts'
 import type { Ask, WalkOptions } from './walk-options.ts'
 
 export interface SurveyOptions<T> extends Omit<WalkOptions<T>, 'what'> {
@@ -33,7 +33,7 @@ async function probe<T>(
   const opening = options.gate?.(candidate)
   record.begun(candidate)
   try {
-    if (opening !== undefined) await until(signal, opening)
+    if (opening !== undefined) await abortable(opening, signal)
   } catch (thrown) {
     if (signal.aborted) record.abandoned(candidate, 'the walk was ended', false)
     else record.barred(candidate, toResolveError(thrown))
@@ -48,7 +48,7 @@ async function probe<T>(
     if (leftMs > 0) cancelBudget = clock.after(leftMs, run)
     else late.abort(lateError(limits.probeBudgetMs))
   }
-  const turn: Turn = {
+  const ticket: Ticket = {
     waiting: (what) => {
       record.waiting(candidate, what)
       cancelBudget()
@@ -61,7 +61,7 @@ async function probe<T>(
   run()
   const ends = AbortSignal.any([signal, late.signal])
   try {
-    record.answered(candidate, await until(ends, ask(candidate, ends, turn)))
+    record.answered(candidate, await abortable(ask(candidate, ends, ticket), ends))
   } catch (thrown) {
     if (signal.aborted) record.abandoned(candidate, 'the walk was ended', false)
     else record.failed(candidate, toResolveError(thrown))

@@ -1,5 +1,5 @@
-import type { Turn } from '../registry/turn.ts'
-import type { Clock } from './clock.ts'
+import type { Clock } from '../concurrency/clock.ts'
+import type { Ticket } from '../concurrency/semaphore.ts'
 import type { WalkRecord } from './record.ts'
 import type { Candidate } from './types.ts'
 
@@ -14,14 +14,14 @@ export interface WalkLimits {
 }
 
 /**
- * @param turn hears when this has to wait: in line, where many ask the candidate's registry, or for credentials
+ * @param ticket hears when this has to wait: in line, where many ask the candidate's registry, or for credentials
  * @param promoted present for a hedge, which waits for it before it asks for more than a HEAD: the
  * candidates before it have failed or are late
  */
 export type Ask<T> = (
   candidate: Candidate,
   signal: AbortSignal,
-  turn: Turn,
+  ticket: Ticket,
   promoted?: () => Promise<void>,
 ) => Promise<T>
 

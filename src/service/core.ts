@@ -1,5 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
+import { systemClock } from '../concurrency/clock.ts'
+import { Lazy, Reloadable } from '../concurrency/lazy.ts'
 import type { Config } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
 import { detectRuntime } from '../config/socket.ts'
@@ -12,7 +14,6 @@ import { ConfiguredRegistries } from '../registry/registries.ts'
 import { Answers } from '../resolver/answers.ts'
 import { type CacheLimits, ResolutionCache } from '../resolver/cache.ts'
 import { CacheKeeper } from '../resolver/cache-keeper.ts'
-import { systemClock } from '../resolver/clock.ts'
 import { resolutionKey } from '../resolver/key.ts'
 import type { Node } from '../resolver/node-view.ts'
 import { Resolver } from '../resolver/resolver.ts'
@@ -20,7 +21,6 @@ import type { Keychain } from '../resolver/types.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { Meters } from '../telemetry/meters.ts'
-import { Late, Replaceable } from './late.ts'
 import { meterRequests, meterResolutions } from './meter.ts'
 
 const steady = (): number => performance.now()
@@ -70,8 +70,8 @@ export function createCore(
   let config = initial
   let registries = registriesOf(config, 1)
   const replaceable = { clock: systemClock, graceMs: TOTAL_MS }
-  const images = new Replaceable(() => openImages(config, via), replaceable)
-  const secrets = new Replaceable(() => openSecrets(config, logger), replaceable)
+  const images = new Reloadable(() => openImages(config, via), replaceable)
+  const secrets = new Reloadable(() => openSecrets(config, logger), replaceable)
   const keychain: Keychain = {
     credentials: async (...place) => (await secrets.get()).credentials(...place),
   }
@@ -114,7 +114,7 @@ export function createCore(
   })
   // On a node that boots, the runtime's socket may be made after us.
   const runtimeSocket = (): string | undefined => initial.cri ?? detect()
-  const runtime = new Late(() => openNode(runtimeSocket(), initial, logger))
+  const runtime = new Lazy(() => openNode(runtimeSocket(), initial, logger))
   const answers = new Answers({
     resolver,
     node: nodeOf(runtime),
@@ -217,7 +217,7 @@ async function openNode(
   return openRuntime({ path, version, stateFolder, logger })
 }
 
-function nodeOf(runtime: Late<Runtime>): Node {
+function nodeOf(runtime: Lazy<Runtime>): Node {
   return {
     imageStatus: async (image, options) => (await runtime.get()).cri.imageStatus(image, options),
   }

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import type { Clock } from '../resolver/clock.ts'
+import type { Clock } from '../concurrency/clock.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
 const LOOK_EVERY_MS = 5_000

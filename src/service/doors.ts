@@ -1,4 +1,4 @@
-import type { Clock } from '../resolver/clock.ts'
+import type { Clock } from '../concurrency/clock.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { KeptDoor, type KeptDoorState, type OpenDoor } from './kept-door.ts'
 

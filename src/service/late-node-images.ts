@@ -1,6 +1,6 @@
 import type { ImageRecord } from '../../api/v1/images.ts'
+import { Lazy } from '../concurrency/lazy.ts'
 import { ResolveError } from '../errors.ts'
-import { Late } from './late.ts'
 import type { NodeImages, NodeImagesOptions } from './node-images.ts'
 
 export interface LateNodeImagesOptions extends NodeImagesOptions {
@@ -10,12 +10,12 @@ export interface LateNodeImagesOptions extends NodeImagesOptions {
 
 /** The images of this node for a door that may be open long before anybody asks for them, or for ever. */
 export class LateNodeImages {
-  readonly #images: Late<NodeImages>
+  readonly #images: Lazy<NodeImages>
   readonly #runtimeSocket: () => string | undefined
 
   constructor({ runtimeSocket, ...options }: LateNodeImagesOptions) {
     this.#runtimeSocket = runtimeSocket
-    this.#images = new Late(async () => {
+    this.#images = new Lazy(async () => {
       const { NodeImages } = await import('./node-images.ts')
       return new NodeImages(options)
     })

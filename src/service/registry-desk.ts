@@ -1,4 +1,5 @@
 import type { RegistryStatus } from '../../api/v1/registries.ts'
+import { withTimeout } from '../concurrency/abortable.ts'
 import { ResolveError } from '../errors.ts'
 import { COMPONENT, PATH_MAX_LENGTH } from '../reference/grammar.ts'
 import { quote } from '../reference/quote.ts'
@@ -6,7 +7,6 @@ import { endpointUrl } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { HealthReport } from '../registry/health.ts'
 import type { RegistryImages } from '../registry/image-source.ts'
-import { limited } from '../registry/limit.ts'
 import type { Names } from '../registry/listing.ts'
 import { canonicalDomain, isPublicRegistry, publicMirrorOf } from '../registry/public-registries.ts'
 import type { Keychain } from '../resolver/types.ts'
@@ -94,7 +94,7 @@ export class RegistryDesk {
     const { images, pingLimitMs = PING_LIMIT_MS } = this.#options
     const at = new Date().toISOString()
     try {
-      const { ms } = await limited(caller, pingLimitMs, async (signal) =>
+      const { ms } = await withTimeout(caller, pingLimitMs, async (signal) =>
         (await images()).ping(await this.#party(entry, '', signal)),
       )
       const { lastError: _, ...rest } = status

@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { withTimeout } from '../concurrency/abortable.ts'
 import type { HttpConfig } from '../config/config.ts'
 import { ResolveError } from '../errors.ts'
-import { limited } from '../registry/limit.ts'
 import { connectToService, serviceUrl } from './service-socket.ts'
 
 /** Longer than the service takes for any question, so that its own words arrive. */
@@ -21,7 +21,7 @@ export function serviceFetch(place: Pick<HttpConfig, 'listen' | 'tls'>): typeof 
     const { pathname, search } = new URL(request.url)
     const socket = await connectToService(place)
     try {
-      return await limited(request.signal, LIMIT_MS, async (signal) => {
+      return await withTimeout(request.signal, LIMIT_MS, async (signal) => {
         const response = await new Promise<IncomingMessage>((resolve, reject) => {
           const sent = httpRequest({
             createConnection: () => socket,

@@ -1,4 +1,4 @@
-import type { Clock } from '../resolver/clock.ts'
+import type { Clock } from '../concurrency/clock.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Meters } from '../telemetry/meters.ts'
 

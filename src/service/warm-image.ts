@@ -1,5 +1,5 @@
+import type { Clock } from '../concurrency/clock.ts'
 import { toResolveError } from '../errors.ts'
-import type { Clock } from '../resolver/clock.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
 export interface WarmImageOptions {

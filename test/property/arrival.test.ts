@@ -58,8 +58,8 @@ test('what all registries say is ranked and marked alike, in whatever order it a
   await fc.assert(
     fc.asyncProperty(casts, async (cast) => {
       const [one, other] = await Promise.all(
-        ([0, 1] as const).map((turn) =>
-          survey(cast.map(({ delays, has }) => ({ has, delayMs: delays[turn] }))),
+        ([0, 1] as const).map((ticket) =>
+          survey(cast.map(({ delays, has }) => ({ has, delayMs: delays[ticket] }))),
         ),
       )
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/resolver/clock.ts'
+import type { Clock } from '../../src/concurrency/clock.ts'
 
 /** A clock that stands still until the test moves it. */
 export class FakeClock implements Clock {

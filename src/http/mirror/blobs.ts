@@ -1,8 +1,8 @@
 import { pipeline, type Readable } from 'node:stream'
+import { Semaphore } from '../../concurrency/semaphore.ts'
 import { toResolveError } from '../../errors.ts'
 import { formatReference, type Reference } from '../../reference/reference.ts'
 import type { Content } from '../../registry/content.ts'
-import { Gate } from '../../registry/gate.ts'
 import type { Candidate } from '../../resolver/types.ts'
 import { openBlob } from './open-blob.ts'
 import type { Scene } from './scene.ts'
@@ -33,20 +33,20 @@ const RANGE = /^bytes=(?:\d+-\d*|-\d+)$/
 /** Streams blobs from the best place that has them. Nothing is kept but the piece that passes. */
 export class Blobs {
   readonly #scene: Scene
-  readonly #all: Gate
-  readonly #ofClients: Gate
+  readonly #all: Semaphore
+  readonly #ofClients: Semaphore
 
   constructor(scene: Scene) {
     this.#scene = scene
-    this.#all = new Gate(scene.limits.blobs)
-    this.#ofClients = new Gate(scene.limits.blobsPerClient)
+    this.#all = new Semaphore(scene.limits.blobs)
+    this.#ofClients = new Semaphore(scene.limits.blobsPerClient)
   }
 
   /** @throws ResolveError MANIFEST_UNKNOWN when nobody has it */
   async answer({ range: wish, ...request }: BlobRequest): Promise<BlobAnswer> {
     const { client, method, reference, signal } = request
     const range = wish !== undefined && RANGE.test(wish) ? wish : undefined
-    const leave = method === 'GET' ? await this.#turn(client, signal) : () => {}
+    const leave = method === 'GET' ? await this.#ticket(client, signal) : () => {}
     try {
       const { candidate, value } = await this.#open(method, reference, range, signal)
       const headers = headersOf(value, reference)
@@ -82,7 +82,7 @@ export class Blobs {
   }
 
   /** Resolves when it is this one's turn, with what gives the place back. */
-  #turn(client: string, signal: AbortSignal): Promise<() => void> {
+  #ticket(client: string, signal: AbortSignal): Promise<() => void> {
     return new Promise((enter, reject) => {
       const pass = (): Promise<void> => new Promise((leave) => enter(leave))
       this.#ofClients.run(client, signal, () => this.#all.run('', signal, pass)).catch(reject)

@@ -1,7 +1,7 @@
+import type { Clock } from '../../concurrency/clock.ts'
 import type { Reference } from '../../reference/reference.ts'
 import type { Content, ContentRequest } from '../../registry/content.ts'
 import type { ImageRequest } from '../../registry/image.ts'
-import type { Clock } from '../../resolver/clock.ts'
 import type { Candidate } from '../../resolver/types.ts'
 import { refusal } from './refusal.ts'
 import type { Search } from './search.ts'

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../../resolver/clock.ts'
+import { type Clock, systemClock } from '../../concurrency/clock.ts'
 import { Places } from './places.ts'
 import { Search } from './search.ts'
 import { DEFAULT_LIMITS, type MirrorLimits, type MirrorOptions } from './types.ts'

@@ -1,6 +1,6 @@
+import type { Clock } from '../../concurrency/clock.ts'
 import { ResolveError } from '../../errors.ts'
 import type { ImageRequest } from '../../registry/image.ts'
-import type { Clock } from '../../resolver/clock.ts'
 import { WalkRecord } from '../../resolver/record.ts'
 import type { Candidate } from '../../resolver/types.ts'
 import { before } from '../../resolver/until.ts'
@@ -46,9 +46,9 @@ export class Search {
       deadline.abort(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`)),
     )
     const record = new WalkRecord<T>(candidates, health, clock)
-    const put: Put<T> = async (candidate, signalOfWalk, turn) => {
+    const put: Put<T> = async (candidate, signalOfWalk, ticket) => {
       const { configured, endpoint, namespace, repository } = candidate
-      const credentials = await before(turn, 'for credentials', resolver.credentials(candidate))
+      const credentials = await before(ticket, 'for credentials', resolver.credentials(candidate))
       const observe = record.observer(candidate)
       const request = {
         configured,
@@ -56,7 +56,7 @@ export class Search {
         repository,
         observe,
         signal: signalOfWalk,
-        turn,
+        ticket,
         ...(namespace !== undefined && { namespace }),
       }
       return ask({ ...request, ...(credentials !== undefined && { credentials }) }, candidate)

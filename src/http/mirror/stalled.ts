@@ -1,5 +1,5 @@
 import { Transform } from 'node:stream'
-import type { Clock } from '../../resolver/clock.ts'
+import type { Clock } from '../../concurrency/clock.ts'
 
 /** Nobody took what there was for too long. */
 export class Stalled extends Error {

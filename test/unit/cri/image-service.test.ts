@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import { type Clock, systemClock } from '../../../src/concurrency/clock.ts'
 import {
   pulledImage,
   requestedAuth,
@@ -13,7 +14,6 @@ import type { Caller } from '../../../src/cri/unary.ts'
 import { withString } from '../../../src/cri/wire.ts'
 import { type Attempt, ResolveError } from '../../../src/errors.ts'
 import { fromAuthConfig } from '../../../src/registry/auth-config.ts'
-import { type Clock, systemClock } from '../../../src/resolver/clock.ts'
 import { rankReferences } from '../../../src/resolver/ranking.ts'
 import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
 import type { ContentStore } from '../../../src/runtime/content.ts'

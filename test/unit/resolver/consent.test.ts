@@ -184,8 +184,8 @@ test('a caller that leaves while the origin is asked ends that too', async () =>
 
 test('while the origin is asked by many its consent is not waited for long, and nobody is blamed', async () => {
   const { resolver, clock, health } = scene({
-    'docker.io': ({ turn }) => {
-      turn?.waiting?.()
+    'docker.io': ({ ticket }) => {
+      ticket?.waiting?.()
       return new Promise(() => {})
     },
   })
@@ -211,10 +211,10 @@ test('while the origin is asked by many its consent is not waited for long, and 
 test('the time for consent begins when the origin is asked', async () => {
   const { resolver, clock, health } = scene({
     m1: has(identity('a')),
-    'docker.io': ({ turn }) => {
-      turn?.waiting?.()
+    'docker.io': ({ ticket }) => {
+      ticket?.waiting?.()
       return new Promise((resolve) => {
-        clock.after(1_500, () => turn?.entered?.())
+        clock.after(1_500, () => ticket?.entered?.())
         clock.after(3_000, () => resolve(identity('a')))
       })
     },

@@ -86,12 +86,12 @@ test('time in line is none of the budget, and whoever is in line at the end is b
 
   const asking = survey(
     candidates.slice(0, 2),
-    ({ registry }, _, turn) =>
+    ({ registry }, _, ticket) =>
       new Promise<string>((resolve) => {
-        turn.waiting?.()
+        ticket.waiting?.()
         if (registry === 'm2') return
         clock.after(5_000, () => {
-          turn.entered?.()
+          ticket.entered?.()
           clock.after(1_999, () => resolve('here'))
         })
       }),

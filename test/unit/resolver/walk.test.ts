@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Ticket } from '../../../src/concurrency/semaphore.ts'
 import { ResolveError } from '../../../src/errors.ts'
-import type { Turn } from '../../../src/registry/turn.ts'
 import { WalkRecord } from '../../../src/resolver/record.ts'
 import { type Found, walk } from '../../../src/resolver/walk.ts'
 import type { Ask, Gate } from '../../../src/resolver/walk-options.ts'
@@ -13,7 +13,7 @@ const LIMITS = { hedgeDelayMs: 300, probeBudgetMs: 2_000 }
 interface Question {
   readonly registry: string
   readonly signal: AbortSignal
-  readonly turn: Turn
+  readonly ticket: Ticket
   answer(value: string): void
   fail(error: ResolveError): void
   readonly isHedge: boolean
@@ -39,11 +39,11 @@ class Scene {
   }
 
   begin(...registries: string[]): this {
-    const ask: Ask<string> = ({ registry }, signal, turn, promoted) =>
+    const ask: Ask<string> = ({ registry }, signal, ticket, promoted) =>
       new Promise((resolve, reject) => {
-        const question = { registry, signal, turn, answer: resolve, fail: reject }
+        const question = { registry, signal, ticket, answer: resolve, fail: reject }
         this.questions.push({ ...question, promoted, isHedge: promoted !== undefined })
-        if (this.busy.has(registry)) turn.waiting?.()
+        if (this.busy.has(registry)) ticket.waiting?.()
       })
     const candidates = registries.map((name) =>
       candidate(name, { isPrivate: !this.publicOnes.has(name) }),
@@ -643,7 +643,7 @@ test('the clock of an attempt starts when it is let in: its hedge delay, its bud
   scene.begin('m1', 'm2')
 
   await scene.clock.advance(200)
-  scene.question('m1').turn.entered?.()
+  scene.question('m1').ticket.entered?.()
   await scene.clock.advance(299)
   assert.deepEqual(scene.asked, ['m1'])
   await scene.clock.advance(1)
@@ -661,7 +661,7 @@ test('who was let in and lets the budget pass is late as anybody', async () => {
   scene.begin('m1', 'm2')
 
   await scene.clock.advance(5_000)
-  scene.question('m1').turn.entered?.()
+  scene.question('m1').ticket.entered?.()
   scene.question('m2').answer('there')
   await scene.clock.advance(2_000)
 
@@ -678,9 +678,9 @@ test('an attempt that has to stand in line once more goes on with the budget tha
   })
 
   await scene.clock.advance(1_500)
-  scene.question('m1').turn.waiting?.()
+  scene.question('m1').ticket.waiting?.()
   await scene.clock.advance(10_000)
-  scene.question('m1').turn.entered?.()
+  scene.question('m1').ticket.entered?.()
   scene.question('m2').answer('there')
   await scene.clock.advance(499)
   scene.question('m1').answer('here')
@@ -732,7 +732,7 @@ test('who is let in to a registry that has failed meanwhile is turned away', asy
   await scene.clock.advance(100)
 
   scene.health.resting.add('m1')
-  scene.question('m1').turn.entered?.()
+  scene.question('m1').ticket.entered?.()
   const left = scene.question('m1').signal.aborted
   scene.question('m2').fail(notFound())
   await settle()
@@ -765,7 +765,7 @@ test('a hedge that is let in when its turn has come goes on, and keeps no worse 
   scene.question('m1').fail(refused())
   await settle()
 
-  scene.question('m2').turn.entered?.()
+  scene.question('m2').ticket.entered?.()
   const promotion = scene.question('m2').promoted?.()
   scene.question('m3').answer('there')
   await promotion
@@ -801,7 +801,7 @@ test('a trial that would have to stand in line after the walk is given up', asyn
   await scene.result
 
   const before = scene.question('m1').signal.aborted
-  scene.question('m1').turn.waiting?.()
+  scene.question('m1').ticket.waiting?.()
 
   assert.deepEqual([before, scene.question('m1').signal.aborted], [false, true])
   assert.equal(scene.clock.pendingTimers, 0)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Gate } from '../../../src/registry/gate.ts'
+import { Semaphore } from '../../../src/concurrency/semaphore.ts'
 
 const NEVER = new AbortController().signal
 
@@ -14,7 +14,7 @@ function piece() {
 }
 
 test('what is more than the limit waits its turn, in the order of arrival', async () => {
-  const gate = new Gate(2)
+  const gate = new Semaphore(2)
   const pieces = [piece(), piece(), piece(), piece()]
   const began: number[] = []
   const all = pieces.map(({ work }, index) =>
@@ -36,7 +36,7 @@ test('what is more than the limit waits its turn, in the order of arrival', asyn
 })
 
 test('one name does not wait for another', async () => {
-  const gate = new Gate(1)
+  const gate = new Semaphore(1)
   const slow = piece()
   const waiting = gate.run('a', NEVER, slow.work)
 
@@ -47,7 +47,7 @@ test('one name does not wait for another', async () => {
 })
 
 test('work that fails gives its place to the next', async () => {
-  const gate = new Gate(1)
+  const gate = new Semaphore(1)
   const failing = gate.run('a', NEVER, () => Promise.reject(new Error('broken')))
   const next = gate.run('a', NEVER, async () => 7)
 
@@ -56,7 +56,7 @@ test('work that fails gives its place to the next', async () => {
 })
 
 test('who leaves while waiting leaves the line, and never begins', async () => {
-  const gate = new Gate(1)
+  const gate = new Semaphore(1)
   const slow = piece()
   const running = gate.run('a', NEVER, slow.work)
   const caller = new AbortController()
@@ -72,7 +72,7 @@ test('who leaves while waiting leaves the line, and never begins', async () => {
 })
 
 test('who leaves in the moment of being let in does not take the place along', async () => {
-  const gate = new Gate(1)
+  const gate = new Semaphore(1)
   const slow = piece()
   const running = gate.run('a', NEVER, slow.work)
   const caller = new AbortController()
@@ -87,17 +87,18 @@ test('who leaves in the moment of being let in does not take the place along', a
 })
 
 test('who has left before is not let in', async () => {
-  const left = new Gate(1).run('a', AbortSignal.abort(new Error('gone')), async () => 7)
+  const left = new Semaphore(1).run('a', AbortSignal.abort(new Error('gone')), async () => 7)
 
   await assert.rejects(left, { message: 'gone' })
 })
 
 test('who is urgent is let in before the others', async () => {
-  const gate = new Gate(1)
+  const gate = new Semaphore(1)
   const slow = piece()
   const running = gate.run('a', NEVER, slow.work)
   const began: string[] = []
-  const come = (name: string, turn = {}) => gate.run('a', NEVER, async () => began.push(name), turn)
+  const come = (name: string, ticket = {}) =>
+    gate.run('a', NEVER, async () => began.push(name), ticket)
   const all = [come('first'), come('pull', { urgent: true }), come('last')]
 
   slow.end()
@@ -107,14 +108,14 @@ test('who is urgent is let in before the others', async () => {
 })
 
 test('who was in before goes on before those who have not begun', async () => {
-  const gate = new Gate(1)
+  const gate = new Semaphore(1)
   const slow = piece()
-  const turn = {}
-  await gate.run('a', NEVER, async () => {}, turn)
+  const ticket = {}
+  await gate.run('a', NEVER, async () => {}, ticket)
   const running = gate.run('a', NEVER, slow.work)
   const began: string[] = []
   const fresh = gate.run('a', NEVER, async () => began.push('fresh'))
-  const again = gate.run('a', NEVER, async () => began.push('again'), turn)
+  const again = gate.run('a', NEVER, async () => began.push('again'), ticket)
 
   slow.end()
   await Promise.all([running, fresh, again])
@@ -123,7 +124,7 @@ test('who was in before goes on before those who have not begun', async () => {
 })
 
 test('who has to wait hears so, and when that is over; who need not hears nothing', async () => {
-  const gate = new Gate(1)
+  const gate = new Semaphore(1)
   const slow = piece()
   const heard: string[] = []
   const turnOf = (name: string) => ({
@@ -142,7 +143,7 @@ test('who has to wait hears so, and when that is over; who need not hears nothin
 })
 
 test('who gives up on being let in does not begin, and does not take the place along', async () => {
-  const gate = new Gate(1)
+  const gate = new Semaphore(1)
   const slow = piece()
   const running = gate.run('a', NEVER, slow.work)
   const caller = new AbortController()

@@ -1,36 +1,36 @@
 interface Flight<T> {
   readonly result: Promise<T>
   readonly controller: AbortController
-  passengers: number
+  callers: number
 }
 
 /**
  * Callers that want the same thing at the same time share one run of it. A caller that leaves does
  * not end it for the others; the last one that leaves does.
  */
-export class Flights<T> {
+export class SingleFlight<T> {
   readonly #flights = new Map<string, Flight<T>>()
 
-  /** Whether who joins now shares a run. */
+  /** Whether a caller that comes now shares a run. */
   has(key: string): boolean {
     return this.#flights.has(key)
   }
 
   /** @throws the signal's reason when that caller leaves, else what the run throws */
-  join(
+  run(
     key: string,
     signal: AbortSignal | undefined,
-    run: (signal: AbortSignal) => Promise<T>,
+    work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason)
-    const flight = this.#flights.get(key) ?? this.#start(key, run)
-    flight.passengers += 1
+    const flight = this.#flights.get(key) ?? this.#start(key, work)
+    flight.callers += 1
     if (signal === undefined) return flight.result
     return new Promise((resolve, reject) => {
       const leave = (): void => {
-        flight.passengers -= 1
-        if (flight.passengers === 0) {
-          this.#land(key, flight)
+        flight.callers -= 1
+        if (flight.callers === 0) {
+          this.#end(key, flight)
           flight.controller.abort(signal.reason)
         }
         reject(signal.reason)
@@ -40,18 +40,18 @@ export class Flights<T> {
     })
   }
 
-  #start(key: string, run: (signal: AbortSignal) => Promise<T>): Flight<T> {
+  #start(key: string, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
     const controller = new AbortController()
-    const flight: Flight<T> = { result: run(controller.signal), controller, passengers: 0 }
+    const flight: Flight<T> = { result: work(controller.signal), controller, callers: 0 }
     this.#flights.set(key, flight)
     flight.result.then(
-      () => this.#land(key, flight),
-      () => this.#land(key, flight),
+      () => this.#end(key, flight),
+      () => this.#end(key, flight),
     )
     return flight
   }
 
-  #land(key: string, flight: Flight<T>): void {
+  #end(key: string, flight: Flight<T>): void {
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
   }
 }

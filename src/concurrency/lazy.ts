@@ -1,4 +1,4 @@
-import type { Clock } from '../resolver/clock.ts'
+import type { Clock } from './clock.ts'
 
 interface Closable {
   close(): unknown
@@ -10,7 +10,7 @@ interface Closable {
  * Opened at its first use that succeeds, and closed only if that ever came. The libraries that speak
  * to registries and runtimes take as long to load as everything else, and HTTP need not wait for them.
  */
-export class Late<T extends Closable> {
+export class Lazy<T extends Closable> {
   readonly #open: () => Promise<T>
   #opened: Promise<T> | undefined
 
@@ -37,24 +37,24 @@ export class Late<T extends Closable> {
   }
 }
 
-export interface ReplaceableOptions {
+export interface ReloadableOptions {
   readonly clock: Clock
-  /** Who was given an old one has this long to begin with it; then it is retired, and closed. */
+  /** Callers that hold an old one have this long to begin with it; then it is retired, and closed. */
   readonly graceMs: number
 }
 
 /** One that a new configuration may replace while it is in use. */
-export class Replaceable<T extends Closable> {
+export class Reloadable<T extends Closable> {
   readonly #open: () => Promise<T>
-  readonly #options: ReplaceableOptions
-  readonly #retired = new Map<Late<T>, () => void>()
-  #current: Late<T>
+  readonly #options: ReloadableOptions
+  readonly #retired = new Map<Lazy<T>, () => void>()
+  #current: Lazy<T>
 
   /** @param open called anew for each replacement */
-  constructor(open: () => Promise<T>, options: ReplaceableOptions) {
+  constructor(open: () => Promise<T>, options: ReloadableOptions) {
     this.#open = open
     this.#options = options
-    this.#current = new Late(open)
+    this.#current = new Lazy(open)
   }
 
   get(): Promise<T> {
@@ -64,7 +64,7 @@ export class Replaceable<T extends Closable> {
   replace(): void {
     const { clock, graceMs } = this.#options
     const old = this.#current
-    this.#current = new Late(this.#open)
+    this.#current = new Lazy(this.#open)
     const cancel = clock.after(graceMs, () => {
       const ending = old.retire().then(() => old.close())
       // One that could not be opened has nothing to close.

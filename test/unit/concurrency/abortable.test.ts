@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { limited, waitFor } from '../../../src/registry/limit.ts'
+import { abortable, withTimeout } from '../../../src/concurrency/abortable.ts'
 
 const FAR_MS = 60_000
 
@@ -13,18 +13,18 @@ function untilAborted(signal: AbortSignal): Promise<never> {
 }
 
 test('work that ends in time gives its result', async () => {
-  assert.equal(await limited(new AbortController().signal, FAR_MS, async () => 7), 7)
+  assert.equal(await withTimeout(new AbortController().signal, FAR_MS, async () => 7), 7)
 })
 
 test('work that does not end in time is ended with DEADLINE_EXCEEDED', async () => {
-  const work = limited(new AbortController().signal, 1, untilAborted)
+  const work = withTimeout(new AbortController().signal, 1, untilAborted)
 
   await assert.rejects(work, { code: 'DEADLINE_EXCEEDED', message: 'no answer within 1 ms' })
 })
 
 test('a caller that leaves ends the work with CANCELED', async () => {
   const caller = new AbortController()
-  const work = limited(caller.signal, FAR_MS, untilAborted)
+  const work = withTimeout(caller.signal, FAR_MS, untilAborted)
 
   caller.abort()
 
@@ -32,13 +32,13 @@ test('a caller that leaves ends the work with CANCELED', async () => {
 })
 
 test('a caller that had left before ends the work at once', async () => {
-  await assert.rejects(limited(AbortSignal.abort(), FAR_MS, untilAborted), { code: 'CANCELED' })
+  await assert.rejects(withTimeout(AbortSignal.abort(), FAR_MS, untilAborted), { code: 'CANCELED' })
 })
 
 test("a caller's deadline is DEADLINE_EXCEEDED, not a cancellation", async () => {
   const reason = new DOMException('too late', 'TimeoutError')
 
-  const work = limited(AbortSignal.abort(reason), FAR_MS, untilAborted)
+  const work = withTimeout(AbortSignal.abort(reason), FAR_MS, untilAborted)
 
   await assert.rejects(work, { code: 'DEADLINE_EXCEEDED' })
 })
@@ -49,8 +49,8 @@ test('one of several who wait can leave while the others get their answer', asyn
   const shared = new Promise<number>((settle) => {
     resolve = settle
   })
-  const left = waitFor(shared, leaver.signal)
-  const stayed = waitFor(shared, new AbortController().signal)
+  const left = abortable(shared, leaver.signal)
+  const stayed = abortable(shared, new AbortController().signal)
 
   leaver.abort(new Error('gone'))
   resolve(7)

@@ -5,7 +5,7 @@ import { ResolveError, toResolveError } from '../errors.ts'
  * signal that the work is given carries a ResolveError as its reason: DEADLINE_EXCEEDED for our
  * limit or a deadline of the caller's, else CANCELED.
  */
-export async function limited<T>(
+export async function withTimeout<T>(
   caller: AbortSignal,
   ms: number,
   work: (signal: AbortSignal) => Promise<T>,
@@ -23,8 +23,8 @@ export async function limited<T>(
   }
 }
 
-/** Waits for work that others wait for too: the signal ends the waiting, not the work. */
-export function waitFor<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Waits for work that may not listen to the signal: it ends the waiting, not the work. Rejects with its reason. */
+export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason)
     if (signal.aborted) leave()
@@ -37,7 +37,7 @@ function outOfTime(ms: number): ResolveError {
   return new ResolveError('DEADLINE_EXCEEDED', `no answer within ${ms} ms`)
 }
 
-/** What a caller's signal says that ended: a deadline of the caller's, or that nobody waits any more. */
+/** The error for a signal that ended: DEADLINE_EXCEEDED for a deadline of the caller's, else CANCELED. */
 export function departure(reason: unknown): ResolveError {
   const { code } = toResolveError(reason)
   return code === 'DEADLINE_EXCEEDED'

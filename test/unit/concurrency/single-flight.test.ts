@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Flights } from '../../../src/resolver/flights.ts'
+import { SingleFlight } from '../../../src/concurrency/single-flight.ts'
 
 interface Runs {
   count: number
@@ -18,10 +18,10 @@ function start(runs: Runs): (signal: AbortSignal) => Promise<string> {
 }
 
 test('a thousand callers at once share one run', async () => {
-  const flights = new Flights<string>()
+  const flights = new SingleFlight<string>()
   const runs: Runs = { count: 0 }
 
-  const all = Array.from({ length: 1_000 }, () => flights.join('k', undefined, start(runs)))
+  const all = Array.from({ length: 1_000 }, () => flights.run('k', undefined, start(runs)))
   runs.resolve?.('answer')
 
   assert.deepEqual(new Set(await Promise.all(all)), new Set(['answer']))
@@ -29,12 +29,12 @@ test('a thousand callers at once share one run', async () => {
 })
 
 test('one caller that leaves does not end it for the others', async () => {
-  const flights = new Flights<string>()
+  const flights = new SingleFlight<string>()
   const runs: Runs = { count: 0 }
   const leaving = new AbortController()
 
-  const left = flights.join('k', leaving.signal, start(runs))
-  const staying = flights.join('k', new AbortController().signal, start(runs))
+  const left = flights.run('k', leaving.signal, start(runs))
+  const staying = flights.run('k', new AbortController().signal, start(runs))
   leaving.abort(new Error('gone'))
   runs.resolve?.('answer')
 
@@ -44,15 +44,15 @@ test('one caller that leaves does not end it for the others', async () => {
 })
 
 test('the last caller that leaves ends the run, and the next one starts anew', async () => {
-  const flights = new Flights<string>()
+  const flights = new SingleFlight<string>()
   const runs: Runs = { count: 0 }
   const leaving = new AbortController()
 
-  const left = flights.join('k', leaving.signal, start(runs))
+  const left = flights.run('k', leaving.signal, start(runs))
   leaving.abort(new Error('gone'))
   await assert.rejects(left, /gone/)
   const aborted = runs.signal?.aborted
-  const next = flights.join('k', undefined, start(runs))
+  const next = flights.run('k', undefined, start(runs))
   runs.resolve?.('answer')
 
   assert.equal(aborted, true)
@@ -61,13 +61,13 @@ test('the last caller that leaves ends the run, and the next one starts anew', a
 })
 
 test('a failure reaches every caller and is not kept', async () => {
-  const flights = new Flights<string>()
+  const flights = new SingleFlight<string>()
   const runs: Runs = { count: 0 }
 
-  const both = [1, 2].map(() => flights.join('k', undefined, start(runs)))
+  const both = [1, 2].map(() => flights.run('k', undefined, start(runs)))
   runs.reject?.(new Error('broken'))
   const outcomes = await Promise.allSettled(both)
-  const next = flights.join('k', undefined, start(runs))
+  const next = flights.run('k', undefined, start(runs))
   runs.resolve?.('answer')
 
   assert.deepEqual(
@@ -78,18 +78,18 @@ test('a failure reaches every caller and is not kept', async () => {
 })
 
 test('a caller that has already left starts nothing', async () => {
-  const flights = new Flights<string>()
+  const flights = new SingleFlight<string>()
   const runs: Runs = { count: 0 }
 
-  await assert.rejects(flights.join('k', AbortSignal.abort(new Error('gone')), start(runs)), /gone/)
+  await assert.rejects(flights.run('k', AbortSignal.abort(new Error('gone')), start(runs)), /gone/)
 
   assert.equal(runs.count, 0)
 })
 
 test('different questions do not share a run', async () => {
-  const flights = new Flights<string>()
+  const flights = new SingleFlight<string>()
   const answers = await Promise.all(
-    ['a', 'b'].map((key) => flights.join(key, undefined, async () => key)),
+    ['a', 'b'].map((key) => flights.run(key, undefined, async () => key)),
   )
 
   assert.deepEqual(answers, ['a', 'b'])

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Replaceable } from '../../../src/service/late.ts'
+import { Reloadable } from '../../../src/concurrency/lazy.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const GRACE_MS = 20_000
@@ -26,7 +26,7 @@ test('what was replaced is closed once what is under way on it has ended', async
   const log: string[] = []
   const clock = new FakeClock()
   const { open, end } = busy(log)
-  const replaceable = new Replaceable(open, { clock, graceMs: GRACE_MS })
+  const replaceable = new Reloadable(open, { clock, graceMs: GRACE_MS })
   await replaceable.get()
 
   replaceable.replace()
@@ -46,7 +46,7 @@ test('what was replaced is closed once what is under way on it has ended', async
 test('what was replaced and is still under way is closed when everything is', async () => {
   const log: string[] = []
   const clock = new FakeClock()
-  const replaceable = new Replaceable(busy(log).open, { clock, graceMs: GRACE_MS })
+  const replaceable = new Reloadable(busy(log).open, { clock, graceMs: GRACE_MS })
   await replaceable.get()
   replaceable.replace()
   await clock.advance(GRACE_MS)
