@@ -19,7 +19,7 @@ export interface Row {
   readonly sent: number
   readonly total: number
   readonly leaks: readonly string[]
-  /** Further resolutions right after; absent where nothing is remembered that would spare one. */
+  /** Further resolutions right after; absent where nothing is remembered that would spare one, or was no more. */
   readonly again?: Again
 }
 
@@ -45,18 +45,21 @@ const REPEATS = { least: 3, most: 50 }
 /** A registry that failed rests for at least 750 ms: all that are to be spared by that begin before. */
 const REST_MS = 700
 
-export async function measureRow({ fault, place }: Pick<Row, 'fault' | 'place'>): Promise<Row> {
+export async function measureRow(
+  { fault, place }: Pick<Row, 'fault' | 'place'>,
+  isTimed: boolean,
+): Promise<Row> {
   const ends: (() => unknown)[] = []
   const t: Cleanup = { after: (end) => void ends.push(end) }
   try {
-    return await measured(t, fault, place)
+    return await measured(t, fault, place, isTimed)
   } finally {
     for (const end of ends.reverse()) await end()
   }
 }
 
-async function measured(t: Cleanup, fault: Fault, place: Place): Promise<Row> {
-  const scene = await startScene(t, fault, place)
+async function measured(t: Cleanup, fault: Fault, place: Place, isTimed: boolean): Promise<Row> {
+  const scene = await startScene(t, fault, place, isTimed)
   const healthy = await startHealthy(t, scene)
   const core = startCore(t, scene.config)
   const { asks = 'tag' } = fault
@@ -73,10 +76,8 @@ async function measured(t: Cleanup, fault: Fault, place: Place): Promise<Row> {
     sent: scene.sent() - sentBefore,
     total: scene.total() - totalBefore,
   }
-  const again = isSpared(fault, scene)
-    ? { again: await repeated(core, scene, healthy, failedAt) }
-    : {}
-  return { ...seen, ...again, leaks: scene.leaks() }
+  const again = isSpared(fault, scene) ? await repeated(core, scene, healthy, failedAt) : undefined
+  return { ...seen, ...(again && { again }), leaks: scene.leaks() }
 }
 
 /** A dead registry is asked all the same where nobody else is there; one that wants a pause is not. */
@@ -92,15 +93,20 @@ async function startHealthy(t: Cleanup, scene: Scene): Promise<Core | undefined>
   return core
 }
 
-/** With and without those that fail in turn, so that what else this machine does meets both. */
+/**
+ * With and without those that fail in turn, so that what else this machine does meets both.
+ *
+ * @returns undefined where the machine took so long that the rest was over
+ */
 async function repeated(
   core: Core,
   scene: Scene,
   healthy: Core | undefined,
   failedAt: number,
-): Promise<Again> {
+): Promise<Again | undefined> {
   const { repository, sent } = scene
   const before = sent()
+  let sentWhileResting = 0
   const [times, healthyTimes]: [number[], number[]] = [[], []]
   const ends: (Resolution | ResolveError)[] = []
   const best = () => ({
@@ -110,15 +116,16 @@ async function repeated(
   const isSeen = () => best().ms - best().healthyMs <= REMEMBERED_MS
   const isOver = () => performance.now() - failedAt > REST_MS
   for (let turn = 0; turn < REPEATS.most; turn += 1) {
-    if (turn > 0 && isOver()) break
     if (turn >= REPEATS.least && isSeen()) break
     const reference = `${repository}:again-${turn}`
     const { ended, ms } = await timed(() => ask(core, reference))
+    if (isOver()) break
+    sentWhileResting = sent() - before
     times.push(ms)
     ends.push(ended)
     if (healthy) healthyTimes.push((await timed(() => ask(healthy, reference))).ms)
   }
-  return { ends, ...best(), sent: sent() - before }
+  return ends.length === 0 ? undefined : { ends, ...best(), sent: sentWhileResting }
 }
 
 async function timed(work: () => Promise<Resolution | ResolveError>) {

@@ -1,14 +1,14 @@
 import { ResolveError } from '../../src/errors.ts'
 import { measureAll } from './measure.ts'
 import type { Row } from './row.ts'
-import { budgetMs, judge } from './verdict.ts'
+import { budgetMs, judge, judgeTimes } from './verdict.ts'
 
 // `npm run test:faults`: what every failure of a registry costs, and what comes of it, as a table.
 
 const COLUMNS = ['a registry that', 'place', 'outcome', 'requests', 'ms', 'budget', 'again', 'ok']
 
 const startedAt = performance.now()
-const rows = await measureAll()
+const rows = await measureAll({ isTimed: true })
 const wrong = rows.flatMap((row) => problemOf(row) ?? [])
 print([COLUMNS, ...rows.map(cellsOf)])
 const tookSeconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
@@ -50,6 +50,7 @@ function signed(ms: number): string {
 function problemOf(row: Row): string | undefined {
   try {
     judge(row)
+    judgeTimes(row)
     return undefined
   } catch (thrown) {
     const [line = ''] = (thrown instanceof Error ? thrown.message : String(thrown)).split('\n')

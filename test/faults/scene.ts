@@ -58,7 +58,16 @@ export interface Scene {
   leaks(): readonly string[]
 }
 
-export async function startScene(t: Cleanup, fault: Fault, place: Place): Promise<Scene> {
+/** Whoever answers at once is never passed over or asked beside another because the machine is busy. */
+const PATIENT = { probeBudget: '20s', hedgeDelay: 0 }
+
+/** @param isTimed with the budgets that a service has by default, whatever the fault */
+export async function startScene(
+  t: Cleanup,
+  fault: Fault,
+  place: Place,
+  isTimed: boolean,
+): Promise<Scene> {
   const roles = ROLES[place]
   const standing = await Promise.all(
     roles.map((role, index) => {
@@ -76,7 +85,8 @@ export async function startScene(t: Cleanup, fault: Fault, place: Place): Promis
       upstreams: [origin],
       ...fields,
     }))
-    const text = JSON.stringify({ image, proxy: {}, registries })
+    const budgets = isTimed || fault.slow ? {} : PATIENT
+    const text = JSON.stringify({ image, proxy: {}, registries, ...budgets })
     return parseConfig(text, { file: '/etc/x.yaml', socketExists: () => false, env: {} }).config
   }
   const sick = standing.filter(({ role }) => role === 'bad')
