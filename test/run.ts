@@ -1,9 +1,10 @@
-import { readdirSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type EventData, run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { pathToFileURL } from 'node:url'
 import { Tally } from './support/tally.ts'
 
 // `npm test`, or `node --import tsx test/run.ts unit property`: every *.test.ts below test/ or the
@@ -11,8 +12,14 @@ import { Tally } from './support/tally.ts'
 // at all.
 
 const ROOT = import.meta.dirname
-/** One file with all its tests. Far above the slowest: only what hangs gets there. */
+/** One process with all its tests. Far above the slowest: only what hangs gets there. */
 const FILE_LIMIT_MS = 600_000
+
+/** Of processes for all pure files. */
+const GROUPS = 8
+
+/** A file whose tests take longer is told of. */
+const SLOW_MS = 2_000
 
 const TOTAL = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/
 
@@ -26,11 +33,12 @@ const tally = new Tally()
 const ending = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
 
+const cores = Math.max(2, availableParallelism())
+const groups = mkdtempSync(join(tmpdir(), 'tests-'))
+process.on('exit', () => rmSync(groups, { recursive: true }))
+
+await runAll([...grouped(files.filter(isPure)), ...files.filter(isAlone)], cores)
 // Tests with a runtime and a registry of their own want the machine for themselves.
-await runAll(
-  files.filter((file) => !isEndToEnd(file)),
-  Math.max(2, availableParallelism()),
-)
 await runAll(files.filter(isEndToEnd), 1)
 process.exitCode = report() ? 0 : 1
 
@@ -45,6 +53,31 @@ function testFiles(folder: string): string[] {
 
 function isEndToEnd(file: string): boolean {
   return ['/attack/', '/conformance/', '/e2e/'].some((folder) => file.includes(folder))
+}
+
+/** Whether it has no process, socket or runtime of its own: such files share a process. */
+function isPure(file: string): boolean {
+  return ['/unit/', '/property/'].some((folder) => file.includes(folder))
+}
+
+function isAlone(file: string): boolean {
+  return !isPure(file) && !isEndToEnd(file)
+}
+
+/**
+ * To start a process and to load what is tested takes longer than most of these files.
+ *
+ * @returns some files that import all of these, in turn
+ */
+function grouped(pure: readonly string[]): readonly string[] {
+  return Array.from({ length: Math.min(GROUPS, pure.length) }, (_, group) => {
+    const imports = pure
+      .filter((_, index) => index % GROUPS === group)
+      .map((file) => `import ${JSON.stringify(pathToFileURL(file).href)}\n`)
+    const path = join(groups, `group-${group + 1}.mjs`)
+    writeFileSync(path, imports.join(''))
+    return path
+  })
 }
 
 async function runAll(chosen: readonly string[], concurrency: number): Promise<void> {
@@ -68,7 +101,8 @@ async function* withoutTotals(events: AsyncIterable<TestEvent>): AsyncGenerator<
 
 /** @returns whether all is well */
 function report(): boolean {
-  const { passed, failed, skipped, empty } = tally
+  const { passed, failed, skipped } = tally
+  const empty = ending.signal.aborted ? [] : files.filter((file) => !tally.files.has(file))
   const problems = empty.map((file) => `no test in ${inTree(file)}`)
   if (passed + failed + skipped.length === 0) problems.push('no test was run')
   if (ending.signal.aborted) problems.push('ended by a signal')
@@ -77,6 +111,11 @@ function report(): boolean {
     problems.push('REQUIRE_E2E=1, and end-to-end tests were skipped')
   }
   if (lines.length > 0) process.stdout.write(`\nskipped:\n${lines.join('\n')}\n`)
+  const slow = [...tally.files].filter(([, ms]) => ms > SLOW_MS).sort((one, two) => two[1] - one[1])
+  if (slow.length > 0) {
+    const slowest = slow.slice(0, 20).map(([file, ms]) => `  ${inTree(file)}: ${Math.round(ms)} ms`)
+    process.stdout.write(`\nslowest:\n${slowest.join('\n')}\n`)
+  }
   for (const problem of problems) process.stdout.write(`\nfailed: ${problem}\n`)
   const wrong = failed + problems.length
   const totals = [

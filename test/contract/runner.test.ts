@@ -40,6 +40,22 @@ test('the runner fails on a file without tests', (t) => {
   assert.match(output, /\n1 passed, 1 failed, 0 skipped\n$/)
 })
 
+test('files that share a process are told apart', (t) => {
+  const folder = plant(t, {
+    'unit/a.test.ts': PASSES,
+    'unit/b.test.ts': FAILS,
+    'unit/c.test.ts': '',
+    ...Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`unit/${n}.test.ts`, PASSES])),
+  })
+
+  const { code, output } = runTests(folder)
+
+  assert.equal(code, 1)
+  assert.match(output, /test at \S*unit\/b\.test\.ts/)
+  assert.match(output, /no test in .*unit\/c\.test\.ts/)
+  assert.match(output, /\n21 passed, 2 failed, 0 skipped\n$/)
+})
+
 test('the runner fails on a folder without files', (t) => {
   const folder = plant(t, {})
 

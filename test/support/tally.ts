@@ -11,24 +11,31 @@ export class Tally {
   passed = 0
   failed = 0
   readonly skipped: Skipped[] = []
-  /** Files that ended well with no test in them. */
-  readonly empty: string[] = []
+  /** That have a test, or failed as a whole, and how long their tests took, ms. */
+  readonly files = new Map<string, number>()
 
   count(stream: TestsStream): void {
     stream.on('test:pass', (data) => this.#pass(data))
     stream.on('test:fail', (data) => this.#fail(data))
   }
 
-  #pass({ name, file = '', skip, todo, details }: EventData.TestPass): void {
+  #pass({ name, file = '', skip, todo, details, nesting }: EventData.TestPass): void {
+    // node reports a file in which it found no test as one test, named by its path.
+    if (name === file) return
+    this.#took(file, nesting, details.duration_ms)
     if (isSet(skip)) this.skipped.push({ file, name, reason: reasonOf(skip) })
     else if (isSet(todo)) this.skipped.push({ file, name, reason: `todo: ${reasonOf(todo)}` })
     else if (details.type === 'suite') return
-    // node reports a file in which it found no test as one test, named by its path.
-    else if (name === file) this.empty.push(file)
     else this.passed += 1
   }
 
-  #fail({ name, file = '', todo, details }: EventData.TestFail): void {
+  /** A test within another is part of its time. */
+  #took(file: string, nesting: number, ms: number): void {
+    this.files.set(file, (this.files.get(file) ?? 0) + (nesting === 0 ? ms : 0))
+  }
+
+  #fail({ name, file = '', todo, details, nesting }: EventData.TestFail): void {
+    this.#took(file, nesting, details.duration_ms)
     if (isSet(todo)) this.skipped.push({ file, name, reason: `todo: ${reasonOf(todo)}` })
     // A suite fails with its tests, which are counted, or in its own body, which is not.
     else if (details.type !== 'suite' || !isFailureOfChildren(details.error)) this.failed += 1
