@@ -3,7 +3,7 @@ import { fileOf, filesOf, limitOf, type OptionName, UsageError, type Values } fr
 import type { World } from './world.ts'
 
 export interface Command {
-  /** The options it knows, beside `--help`. */
+  /** The options it knows, beside `--help`, in the order in which its help shows them. */
   readonly options: readonly OptionName[]
   /** How many words may follow it. */
   readonly words: { readonly min: number; readonly max: number; readonly problem: string }
@@ -29,13 +29,13 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       'config',
       'file',
       'portoshim',
-      'json',
-      'quiet',
-      'format',
       'platform',
+      'node',
       'explain',
       'all',
-      'node',
+      'quiet',
+      'format',
+      'json',
     ],
     words: {
       min: 1,
@@ -61,7 +61,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'registry status': {
-    options: ['config', 'file', 'portoshim', 'json', 'check'],
+    options: ['config', 'file', 'portoshim', 'check', 'json'],
     words: nothingAfter('registry status'),
     run: async (_words, values, world) => {
       const { registryStatusCommand } = await import('./commands/registry-status.ts')
@@ -70,7 +70,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'registry images': {
-    options: ['config', 'file', 'portoshim', 'json', 'limit'],
+    options: ['config', 'file', 'portoshim', 'limit', 'json'],
     words: { min: 0, max: 1, problem: 'registry images takes one name of a registry, or none' },
     run: async ([name], values, world) => {
       const { registryImagesCommand } = await import('./commands/registry-names.ts')
@@ -78,7 +78,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'registry tags': {
-    options: ['config', 'file', 'portoshim', 'json', 'limit'],
+    options: ['config', 'file', 'portoshim', 'limit', 'json'],
     words: {
       min: 2,
       max: 2,
@@ -98,7 +98,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   images: {
-    options: ['config', 'file', 'json', 'quiet'],
+    options: ['config', 'file', 'quiet', 'json'],
     words: nothingAfter('images'),
     run: async (_words, values, world) => {
       onlyOne(values, ['json', 'quiet'])
@@ -124,7 +124,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   adopt: {
-    options: ['config', 'file', 'json', 'dry-run', 'domain'],
+    options: ['config', 'file', 'dry-run', 'domain', 'json'],
     words: nothingAfter('adopt'),
     run: async (_words, values, world) => {
       const { adoptCommand } = await import('./commands/adopt.ts')
@@ -134,7 +134,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'containerd-hosts': {
-    options: ['config', 'file', 'portoshim', 'write', 'server', 'force', 'direct'],
+    options: ['config', 'file', 'portoshim', 'write', 'server', 'direct', 'force'],
     words: nothingAfter('containerd-hosts'),
     run: async (_words, values, { stdout, stderr }) => {
       const { containerdHostsCommand } = await import('./commands/containerd-hosts.ts')

@@ -1,24 +1,70 @@
-import { ADOPT, CONTAINERD_HOSTS, IMAGES, PULL, RMI } from './help-node.ts'
-import {
-  CONFIG,
-  MALFORMED,
-  NOT_FOUND,
-  PORTOSHIM,
-  REFUSED,
-  UNREACHABLE,
-  WRONG,
-} from './help-options.ts'
-import {
-  REGISTRY,
-  REGISTRY_IMAGES,
-  REGISTRY_STATUS,
-  REGISTRY_TAGS,
-  RESOLVE,
-  STATS,
-} from './help-registry.ts'
-import { CONFIG_CHECK, CONFIG_GROUP, PARSE, SERVE } from './help-setup.ts'
+import { COMMANDS } from './commands.ts'
+import { EXIT, type ExitCode } from './exit-codes.ts'
+import type { OptionName } from './options.ts'
 
-const GENERAL = `image-resolver: which image is this reference, exactly, and where can it be pulled from?
+/** What the help of a command says beside its options, which are those of the table of commands. */
+interface HelpText {
+  /** What follows the name of the program; default: the command and `[options]`. */
+  readonly usage?: string
+  readonly about: string
+  /** What an option means for this command, where that is not what it means for every one. */
+  readonly options?: Partial<Readonly<Record<OptionName, string>>>
+  /** Of codes that mean the same for many commands, `same` is the text. */
+  readonly exitCodes: Partial<Readonly<Record<ExitCode, string>>>
+  readonly examples: readonly string[]
+}
+
+const CONFIG = `the service's configuration; default: /etc/image-resolver.yaml, else
+/etc/image-cri-shim.yaml, else the built-in defaults`
+const PORTOSHIM = `a portoshim.yaml whose registries count too; default: the one that
+the configuration names`
+
+/** How options are written, and what they mean for every command. */
+const FLAGS: Partial<Readonly<Record<OptionName, readonly [flag: string, text?: string]>>> = {
+  config: ['-f, --config FILE', CONFIG],
+  portoshim: ['    --portoshim FILE', PORTOSHIM],
+  json: ['    --json'],
+  platform: [
+    '    --platform OS/ARCH',
+    "for example linux/arm64 or linux/arm/v7; default: this machine's",
+  ],
+  explain: [
+    '    --explain',
+    `show the whole story: who was asked what, what came back, how long it
+took, and why one was chosen and the others passed over`,
+  ],
+  all: ['    --all', 'ask every registry, also after one answered, and show what each says'],
+  node: ['    --node', 'also say whether the container runtime here has the image'],
+  quiet: ['-q, --quiet'],
+  format: ['    --format TEMPLATE'],
+  check: ['    --check', 'do not ask the service, only the registries'],
+  limit: ['    --limit N', 'at most so many; default: 10000'],
+  'dry-run': ['    --dry-run', 'print what would be done'],
+  domain: ['    --domain DOMAIN'],
+  write: ['    --write DIR'],
+  server: ['    --server URL'],
+  force: ['    --force', 'also replace files that somebody else wrote'],
+  direct: ['    --direct', 'no file leads to this service'],
+}
+
+const WRONG_USE = { [EXIT.usage]: 'wrong use, or a configuration that cannot be used' }
+const MALFORMED = { [EXIT.malformed]: 'what was asked for is no reference, platform or name' }
+const NOT_FOUND = {
+  [EXIT.notFound]: 'not found: each registry that may have it was asked, and has none',
+}
+const REFUSED = {
+  [EXIT.refused]: 'refused: credentials are missing or do not suffice, or it may not be asked',
+}
+const UNREACHABLE = {
+  [EXIT.unreachable]:
+    'no answer: a registry, the service or the runtime is down, too slow or wants a pause',
+}
+/** Of commands that ask a registry for something which it may have. */
+const OF_REGISTRIES = { ...WRONG_USE, ...MALFORMED, ...NOT_FOUND, ...REFUSED, ...UNREACHABLE }
+/** Of commands that ask the service or the runtime. */
+const OF_NODE = { ...WRONG_USE, ...REFUSED, ...UNREACHABLE }
+
+const OVERVIEW = `image-resolver: which image is this reference, exactly, and where can it be pulled from?
 
 Usage:
   image-resolver [--config FILE]              run the service: CRI shim and HTTP API
@@ -44,46 +90,301 @@ Ask nobody:
   image-resolver parse [REF ...]              take references apart
 
 Options:
-${CONFIG}.
-                          --file means the same.
-${PORTOSHIM}
-      --json              for scripts; most commands have it, and print what the HTTP API answers
+${option('config', `${CONFIG}.\n--file means the same.`)}
+${option('portoshim')}
+${option('json', 'for scripts; most commands have it, and print what the HTTP API answers')}
   -h, --help              this text; after a command, its own
   -v, --version           the version
 
-Exit codes:
-  0  done
-  1  failed in another way than those below
-${WRONG}
-${MALFORMED}
-${NOT_FOUND}
-${REFUSED}
-${UNREACHABLE}
+${exitCodes({ [EXIT.done]: 'done', [EXIT.failed]: 'failed in another way than those below', ...OF_REGISTRIES })}
 
 Examples:
   image-resolver resolve nginx:latest
   curl 'http://127.0.0.1:9430/resolve?ref=nginx:latest'
 `
 
-const HELP: Readonly<Record<string, string>> = {
-  resolve: RESOLVE,
-  registry: REGISTRY,
-  'registry status': REGISTRY_STATUS,
-  'registry images': REGISTRY_IMAGES,
-  'registry tags': REGISTRY_TAGS,
-  pull: PULL,
-  images: IMAGES,
-  rmi: RMI,
-  stats: STATS,
-  adopt: ADOPT,
-  'containerd-hosts': CONTAINERD_HOSTS,
-  parse: PARSE,
-  config: CONFIG_GROUP,
-  'config check': CONFIG_CHECK,
-  serve: SERVE,
+const HELP: Readonly<Record<string, HelpText>> = {
+  serve: {
+    usage: '[serve] [options]',
+    about: `Runs the service until SIGTERM or SIGINT: the CRI shim on the socket \`shim:\`, in front of the
+runtime at \`cri:\`, and the HTTP API on \`http.listen\`. Without a runtime it serves HTTP alone.
+Logs are JSON lines on standard error.`,
+    exitCodes: {
+      [EXIT.done]: 'it was told to end',
+      [EXIT.failed]: 'it could not start, or a fault ended it',
+      ...WRONG_USE,
+    },
+    examples: ['--config /etc/image-resolver.yaml'],
+  },
+  resolve: {
+    usage: 'resolve REF ... [options]',
+    about: `Asks the configured registries, in order of priority, which image REF is, without a running
+service, without a cache, and without pulling anything. REF is what you would write in a pod:
+nginx, quay.io/team/app:1.2, nginx@sha256:... Several are asked for at the same time, and told of
+in their order; - reads them from standard input, one a line. Each takes 20 s at most.
+
+Without a configuration file it asks as crane and skopeo do: with what docker login or podman
+login have left, and plain http for a registry on localhost.`,
+    options: {
+      quiet: 'print the digest alone, one a line; the image ID where no digest is known',
+      format: `print fields of the answer, one line each; default: all, for people.
+{{.requested}} {{.reference}} {{.repository}} {{.imageId}} {{.digest}}
+{{.manifestDigest}} {{.mediaType}} {{.platform}} {{.registry}}
+{{.source}} {{.pullFrom}}; \\t is a tab, - stands for what is unknown`,
+      json: 'the answer of GET /resolve; of several, one line each as POST /resolve has',
+    },
+    exitCodes: {
+      [EXIT.done]: 'found',
+      [EXIT.failed]:
+        'failed in another way than those below, or several references in different ways',
+      ...OF_REGISTRIES,
+    },
+    examples: [
+      'resolve nginx:1.27 --explain       why this registry, and what the others said',
+      'resolve nginx:1.27 --all           do all mirrors have the same image?',
+      'resolve nginx --platform linux/arm64',
+      `resolve nginx --format {{.repository}}@{{.digest}}
+                                                    the tag as a digest, to pin it`,
+      'resolve - --quiet <images.txt      one digest a line',
+    ],
+  },
+  registry: {
+    usage: 'registry status|images|tags [options]',
+    about: `The configured registries: how they do, and what they have.
+
+  image-resolver registry status                    are they well, and how fast?
+  image-resolver registry images [NAME]             the repositories of one, or of all
+  image-resolver registry tags NAME REPOSITORY      the tags of a repository`,
+    exitCodes: {
+      [EXIT.done]: 'done',
+      [EXIT.failed]: 'a registry is not well, or did not say',
+      ...OF_REGISTRIES,
+    },
+    examples: ['registry status'],
+  },
+  'registry status': {
+    about: `Asks every configured registry whether it is there, all at once and 5 s at most, and shows what
+the running service makes of it.
+
+  HEALTHY   it answered now; unknown: it could not be asked from here
+  LATENCY   of that answer, connection and login included
+  CHECKED   when it was asked
+  STATE     what the service does: in use; not asked yet; left alone after failures; wants a
+            pause (429); on probation, after one of these; not loaded yet; -: no service
+  LEFT      how many requests it says are left, of how many
+
+The last error stands below a registry, also of one that is well again.`,
+    options: {
+      json: `the body of GET /registries; \`healthy\` and \`latencyMs\` are what was
+measured, null where that is unknown, and \`checkedAt\` is when`,
+    },
+    exitCodes: {
+      [EXIT.done]: 'all are healthy',
+      [EXIT.failed]: 'one is not, or it is not known',
+      ...WRONG_USE,
+    },
+    examples: [
+      "registry status || echo 'a registry is down'",
+      "registry status --json | jq -r '.registries[] | select(.healthy | not).name'",
+    ],
+  },
+  'registry images': {
+    usage: 'registry images [NAME] [options]',
+    about: `Lists the repositories that a registry has, by its own catalogue; without NAME those of all that
+are configured. NAME is as in \`registry status\`. Many public registries have no catalogue. The
+running service is asked; where none answers, the registry itself, 10 s at most for a page.`,
+    options: {
+      limit: 'at most so many of each registry; default: 10000',
+      json: 'the body of GET /registries/NAME/images, one registry a line',
+    },
+    exitCodes: {
+      [EXIT.done]: 'listed',
+      [EXIT.failed]: 'a registry did not say; what the others said is printed',
+      ...WRONG_USE,
+      ...MALFORMED,
+      ...REFUSED,
+      ...UNREACHABLE,
+    },
+    examples: ['registry images sealos.hub:5000'],
+  },
+  'registry tags': {
+    usage: 'registry tags NAME REPOSITORY [options]',
+    about: `Lists the tags of a repository, one a line. NAME and REPOSITORY are as \`registry images\` prints
+them. The running service is asked; where none answers, the registry itself.`,
+    options: { json: 'the body of GET /registries/NAME/tags' },
+    exitCodes: {
+      [EXIT.done]: 'listed',
+      [EXIT.failed]: 'the registry did not say, in another way than those below',
+      ...OF_REGISTRIES,
+    },
+    examples: ['registry tags sealos.hub:5000 library/nginx'],
+  },
+  pull: {
+    usage: 'pull REF [options]',
+    about: `Pulls REF through the running service, as a kubelet without credentials does, and prints the
+runtime's ID of the image. It asks the service at its \`shim:\` socket.`,
+    options: { json: '{"imageId": ...}' },
+    exitCodes: {
+      [EXIT.done]: 'pulled',
+      [EXIT.failed]: 'not pulled, in another way than those below',
+      ...OF_REGISTRIES,
+    },
+    examples: ['pull nginx:1.27'],
+  },
+  images: {
+    about: `Lists the images of this node, asking the running service: one line for each name, with the
+digest that it stands for, the image's ID and its size. The first 12 characters of an ID do for
+\`rmi\`; --json has everything in full.`,
+    options: {
+      quiet: 'print the IDs alone, one a line',
+      json: `the body of GET /images:
+{images: [{imageId, references, sizeBytes, pinned}]}`,
+    },
+    exitCodes: {
+      [EXIT.done]: 'listed',
+      [EXIT.failed]: 'not listed, in another way than those below',
+      ...OF_NODE,
+    },
+    examples: ["images --json | jq -r '.images[].references[]'"],
+  },
+  rmi: {
+    usage: 'rmi IMAGE ... [options]',
+    about: `Removes images from this node, by any of their names or by ID, with all their names. What is not
+there counts as removed. It asks the service at its \`shim:\` socket.`,
+    exitCodes: {
+      [EXIT.done]: 'what was named is not there any more',
+      [EXIT.failed]: 'it may be there still',
+      ...OF_NODE,
+      ...MALFORMED,
+    },
+    examples: ['rmi nginx:1.27 quay.io/team/app:2'],
+  },
+  stats: {
+    about: `Shows what the running service has counted since its start: how many questions the cache
+answered, how long answers took, how pulls ended. It asks the service at \`http.listen\`.`,
+    options: { json: 'the body of GET /stats' },
+    exitCodes: {
+      [EXIT.done]: 'shown',
+      [EXIT.failed]: 'the service did not say',
+      ...OF_NODE,
+    },
+    examples: ['stats --json | jq .cache.hitRate'],
+  },
+  adopt: {
+    about: `For nodes that move from image-cri-shim: gives every image of this node that has a name of a
+configured registry the name that this one stands for, so that pods find it without a registry.
+Adds names in containerd, never takes one away or moves one. The service need not run.
+
+A name's domain is known where the entry's \`path\` has {domain}, or its \`upstreams\` are of one
+domain. For all other entries --domain says it: docker.io, if the registry holds nothing else.`,
+    options: {
+      domain: `whose images those registries hold that do not say so themselves;
+default: such images are left as they are`,
+      json: '[{imageId, from, name?, outcome, reason?}]',
+    },
+    exitCodes: {
+      [EXIT.done]: 'done',
+      [EXIT.failed]: 'the runtime lets no client name its images',
+      ...OF_NODE,
+    },
+    examples: ['adopt --dry-run', 'adopt --domain docker.io'],
+  },
+  'containerd-hosts': {
+    about: `Prints or writes the hosts.toml files by which containerd pulls through this service's /v2/
+(\`mirror.enabled\`): one for each domain that a configured registry serves, and _default where one
+serves everything. Pods keep the names that they have. With --direct it is only what containerd
+has to know of registries of plain http or with TLS settings of their own, for pulls by the CRI
+socket. Files that somebody else wrote are not replaced.`,
+    options: {
+      write: `write DIR/DOMAIN/hosts.toml; DIR is containerd's \`config_path\`;
+default: print them`,
+      server: 'where containerd reaches this service; default: `http.listen`',
+    },
+    exitCodes: {
+      [EXIT.done]: 'printed, or written',
+      [EXIT.failed]: 'not written',
+      ...WRONG_USE,
+      ...REFUSED,
+    },
+    examples: ['containerd-hosts --write /etc/containerd/certs.d'],
+  },
+  parse: {
+    usage: 'parse [REF ...] [--json]',
+    about: `Takes references apart by the distribution grammar, asking nobody. Without REF it reads one
+reference a line from standard input.`,
+    options: {
+      json: `one JSON object a line:
+{input, ok, error?, reference, domain, path, tag, digest, familiar}`,
+    },
+    exitCodes: {
+      [EXIT.done]: 'all are references; with --json also when one is not',
+      [EXIT.usage]: 'wrong use',
+      [EXIT.malformed]: 'one is no reference',
+    },
+    examples: ['parse nginx quay.io/team/app:1.2'],
+  },
+  config: {
+    usage: 'config check [options]',
+    about: `The configuration of the service.
+
+  image-resolver config check                       is it usable, and what does it come to?`,
+    exitCodes: { [EXIT.done]: 'usable', ...WRONG_USE },
+    examples: ['config check'],
+  },
+  'config check': {
+    about: `Prints the effective configuration, every default filled in and secrets hidden, or every mistake
+as FILE:LINE: field: message. Warnings, also about files that it names, go to standard error.`,
+    exitCodes: { [EXIT.done]: 'usable, perhaps with warnings', ...WRONG_USE },
+    examples: ['config check --config /etc/image-resolver.yaml'],
+  },
 }
 
 /** @param command '' for the overview. @returns undefined when there is no such command or group */
 export function helpFor(command: string): string | undefined {
-  return command === '' ? GENERAL : HELP[command]
+  if (command === '') return OVERVIEW
+  const text = HELP[command]
+  return text === undefined ? undefined : written(command, text)
+}
+
+/** `Usage: image-resolver resolve REF ... [options]` */
+export function usageOf(command: string): string | undefined {
+  return helpFor(command)?.split('\n')[0]
+}
+
+function written(command: string, text: HelpText): string {
+  const { about, examples, exitCodes: codes, usage = `${command} [options]` } = text
+  return `Usage: image-resolver ${usage}
+
+${about}
+
+Options:
+${optionsOf(command, text)}
+
+${exitCodes(codes)}
+
+Example${examples.length === 1 ? '' : 's'}:
+${examples.map((each) => `  image-resolver ${each}`).join('\n')}
+`
+}
+
+function optionsOf(command: string, { options = {} }: HelpText): string {
+  const known = COMMANDS[command]
+  if (known === undefined) {
+    const members = Object.keys(COMMANDS).filter((name) => name.startsWith(`${command} `))
+    return `  --help after ${members.length === 1 ? 'it shows its' : 'one of them shows its'} own.`
+  }
+  const shown = known.options.filter((name) => FLAGS[name] !== undefined)
+  return shown.map((name) => option(name, options[name])).join('\n')
+}
+
+function option(name: OptionName, text?: string): string {
+  const [flag = '', everywhere = ''] = FLAGS[name] ?? []
+  const lines = (text ?? everywhere).split('\n')
+  return `  ${flag.padEnd(24)}${lines.join(`\n${' '.repeat(26)}`)}`
+}
+
+function exitCodes(codes: HelpText['exitCodes']): string {
+  // Keys that are numbers come in their order.
+  const lines = Object.entries(codes).map(([code, text]) => `  ${code}  ${text}`)
+  return `Exit codes:\n${lines.join('\n')}`
 }

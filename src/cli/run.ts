@@ -2,7 +2,7 @@ import { VERSION } from '../../api/version.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
 import { COMMANDS } from './commands.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
-import { helpFor } from './help.ts'
+import { helpFor, usageOf } from './help.ts'
 import { didYouMean } from './nearest.ts'
 import { type OptionName, readArguments, UsageError, wordsOf } from './options.ts'
 import { visible } from './table.ts'
@@ -99,7 +99,7 @@ function noCommand(world: World, name: string): number {
 function usage(world: World, problem: string, name: string): number {
   const [group = ''] = name.split(' ')
   const command = [name, group].find((each) => helpFor(each) !== undefined) ?? ''
-  const written = command === '' ? '' : `${helpFor(command)?.split('\n')[0]}\n`
+  const written = command === '' ? '' : `${usageOf(command)}\n`
   const more = ['image-resolver', ...(command === '' ? [] : [command]), '--help'].join(' ')
   world.stderr.write(`image-resolver: ${visible(problem)}\n${written}${more} says more\n`)
   return EXIT.usage
