@@ -1,14 +1,14 @@
 import type { NodeCommandOptions } from './commands/images.ts'
+import type { CliContext } from './context.ts'
 import { fileOf, filesOf, limitOf, type OptionName, UsageError, type Values } from './options.ts'
-import type { World } from './world.ts'
 
-export interface Command {
+interface Command {
   /** The options it knows, beside `--help`, in the order in which its help shows them. */
   readonly options: readonly OptionName[]
   /** How many words may follow it. */
   readonly words: { readonly min: number; readonly max: number; readonly problem: string }
   /** @returns the exit code */
-  run(words: readonly string[], values: Values, world: World): Promise<number>
+  run(words: readonly string[], values: Values, context: CliContext): Promise<number>
 }
 
 const MANY = Number.POSITIVE_INFINITY
@@ -22,7 +22,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   serve: {
     options: ['config', 'file', 'portoshim'],
     words: { min: 0, max: 0, problem: 'serve takes no words after it' },
-    run: (_words, values, world) => world.serve(filesOf(values)),
+    run: (_words, values, context) => context.serve(filesOf(values)),
   },
   resolve: {
     options: [
@@ -42,7 +42,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       max: MANY,
       problem: 'resolve takes a reference, as in nginx:latest, or several, or - for standard input',
     },
-    run: async (words, values, world) => {
+    run: async (words, values, context) => {
       const { json = false, explain = false, all = false, node = false, platform } = values
       onlyOne(values, ['json', 'quiet', 'format'])
       const format = await formatOf(values)
@@ -55,26 +55,26 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
         all,
         node,
         ...(platform === undefined ? {} : { platform }),
-        open: () => world.answers(filesOf(values)),
-        world,
+        open: () => context.answers(filesOf(values)),
+        context,
       })
     },
   },
   'registry status': {
     options: ['config', 'file', 'portoshim', 'check', 'json'],
     words: nothingAfter('registry status'),
-    run: async (_words, values, world) => {
+    run: async (_words, values, context) => {
       const { registryStatusCommand } = await import('./commands/registry-status.ts')
       const { check = false, json = false } = values
-      return registryStatusCommand({ files: filesOf(values), check, json, world })
+      return registryStatusCommand({ files: filesOf(values), check, json, context })
     },
   },
   'registry images': {
     options: ['config', 'file', 'portoshim', 'limit', 'json'],
     words: { min: 0, max: 1, problem: 'registry images takes one name of a registry, or none' },
-    run: async ([name], values, world) => {
+    run: async ([name], values, context) => {
       const { registryImagesCommand } = await import('./commands/registry-names.ts')
-      return registryImagesCommand(name, namesOptions(values, world))
+      return registryImagesCommand(name, namesOptions(values, context))
     },
   },
   'registry tags': {
@@ -84,53 +84,53 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       max: 2,
       problem: 'registry tags takes the name of a registry and a repository there',
     },
-    run: async ([name = '', repository = ''], values, world) => {
+    run: async ([name = '', repository = ''], values, context) => {
       const { registryTagsCommand } = await import('./commands/registry-names.ts')
-      return registryTagsCommand(name, repository, namesOptions(values, world))
+      return registryTagsCommand(name, repository, namesOptions(values, context))
     },
   },
   pull: {
     options: ['config', 'file', 'json'],
     words: { min: 1, max: 1, problem: 'pull takes one reference, as in nginx:latest' },
-    run: async ([image = ''], values, world) => {
+    run: async ([image = ''], values, context) => {
       const { pullCommand } = await import('./commands/images.ts')
-      return pullCommand(image, nodeOptions(values, world))
+      return pullCommand(image, nodeOptions(values, context))
     },
   },
   images: {
     options: ['config', 'file', 'quiet', 'json'],
     words: nothingAfter('images'),
-    run: async (_words, values, world) => {
+    run: async (_words, values, context) => {
       onlyOne(values, ['json', 'quiet'])
       const { imagesCommand } = await import('./commands/images.ts')
-      return imagesCommand({ ...nodeOptions(values, world), quiet: values.quiet ?? false })
+      return imagesCommand({ ...nodeOptions(values, context), quiet: values.quiet ?? false })
     },
   },
   rmi: {
     options: ['config', 'file'],
     words: { min: 1, max: MANY, problem: 'rmi takes the name or ID of an image' },
-    run: async (images, values, world) => {
+    run: async (images, values, context) => {
       const { removeCommand } = await import('./commands/images.ts')
-      return removeCommand(images, nodeOptions(values, world))
+      return removeCommand(images, nodeOptions(values, context))
     },
   },
   stats: {
     options: ['config', 'file', 'portoshim', 'json'],
     words: nothingAfter('stats'),
-    run: async (_words, values, world) => {
+    run: async (_words, values, context) => {
       const { statsCommand } = await import('./commands/stats.ts')
       const { json = false } = values
-      return statsCommand({ files: filesOf(values), json, world })
+      return statsCommand({ files: filesOf(values), json, context })
     },
   },
   adopt: {
     options: ['config', 'file', 'dry-run', 'domain', 'json'],
     words: nothingAfter('adopt'),
-    run: async (_words, values, world) => {
+    run: async (_words, values, context) => {
       const { adoptCommand } = await import('./commands/adopt.ts')
       const { json = false, 'dry-run': dryRun = false, domain } = values
-      const open = () => world.names({ file: fileOf(values) })
-      return adoptCommand({ open, dryRun, domain, json, world })
+      const open = () => context.names({ file: fileOf(values) })
+      return adoptCommand({ open, dryRun, domain, json, context })
     },
   },
   'containerd-hosts': {
@@ -161,9 +161,9 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   },
 }
 
-function nodeOptions(values: Values, world: World): NodeCommandOptions {
+function nodeOptions(values: Values, context: CliContext): NodeCommandOptions {
   const { json = false } = values
-  return { open: () => world.node({ file: fileOf(values) }), json, world }
+  return { open: () => context.node({ file: fileOf(values) }), json, context }
 }
 
 /** @throws UsageError where two ways to print are asked for */
@@ -174,11 +174,11 @@ function onlyOne(values: Values, names: readonly OptionName[]): void {
 
 async function formatOf({ format, quiet }: Values) {
   if (format === undefined && quiet !== true) return undefined
-  const { digestLine, parseTemplate } = await import('./template.ts')
+  const { digestLine, parseTemplate } = await import('./commands/format.ts')
   return format === undefined ? digestLine : parseTemplate(format)
 }
 
-function namesOptions(values: Values, world: World) {
+function namesOptions(values: Values, context: CliContext) {
   const { json = false } = values
-  return { files: filesOf(values), limit: limitOf(values), json, world }
+  return { files: filesOf(values), limit: limitOf(values), json, context }
 }

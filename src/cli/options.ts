@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
-import { didYouMean } from './nearest.ts'
-import { visible } from './table.ts'
-import type { FileOption } from './world.ts'
+import { nearestName } from '../config/suggest.ts'
+import type { FileOption } from './context.ts'
+import { visible } from './output.ts'
 
 const OPTIONS = {
   config: { type: 'string', short: 'f' },
@@ -86,4 +86,31 @@ export function limitOf({ limit }: Values): number {
   const count = /^\d{1,7}$/.test(limit) ? Number(limit) : 0
   if (count >= 1 && count <= MAX_LIMIT) return count
   throw new UsageError(`--limit is a number from 1 to ${MAX_LIMIT}`)
+}
+
+/**
+ * `; did you mean registry status?`, or nothing where no name is near.
+ *
+ * @param known names of one word or of two; the second word alone means the two
+ */
+export function didYouMean(written: string, known: readonly string[]): string {
+  const near = lastWordIs(written, known) ?? nearest(written, known)
+  return near === undefined ? '' : `; did you mean ${near}?`
+}
+
+function nearest(written: string, known: readonly string[]): string | undefined {
+  const [group, word] = written.split(' ', 2)
+  if (word === undefined) return nearestName(written, known)
+  const prefix = `${group} `
+  const siblings = known.filter((name) => name.startsWith(prefix))
+  // What two names have in common makes any two near.
+  const near = nearestName(
+    word,
+    siblings.map((name) => name.slice(prefix.length)),
+  )
+  return near === undefined ? undefined : `${prefix}${near}`
+}
+
+function lastWordIs(written: string, known: readonly string[]): string | undefined {
+  return known.find((name) => name.endsWith(` ${written}`))
 }

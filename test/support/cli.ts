@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
+import type { CliContext } from '../../src/cli/context.ts'
 import { run } from '../../src/cli/run.ts'
-import type { World } from '../../src/cli/world.ts'
 
 export interface CliResult {
   readonly code: number
@@ -9,10 +9,10 @@ export interface CliResult {
   readonly err: string
 }
 
-/** Runs the command line in a world in which nothing is to be asked but what `world` has. */
+/** Runs the command line in a context in which nothing is to be asked but what `context` has. */
 export async function runCli(
   args: readonly string[],
-  { terminal = false, ...world }: Partial<World> & { readonly terminal?: boolean } = {},
+  { terminal = false, ...context }: Partial<CliContext> & { readonly terminal?: boolean } = {},
 ): Promise<CliResult> {
   const out: string[] = []
   const err: string[] = []
@@ -28,7 +28,7 @@ export async function runCli(
     names: unasked('the names'),
     registries: unasked('a registry'),
     stats: unasked('the numbers'),
-    ...world,
+    ...context,
   })
   return { code, out: out.join(''), err: err.join('') }
 }

@@ -4,7 +4,7 @@ import { namedFileWarnings, runtimeFileWarnings } from '../../config/named-files
 import { printConfig } from '../../config/print.ts'
 import { ConfigError, describeProblem } from '../../config/problem.ts'
 
-export interface ConfigCheckOptions {
+interface ConfigCheckOptions {
   /** As given on the command line; absent: where the daemon would look. */
   readonly file: string | undefined
   readonly portoshim?: string | undefined

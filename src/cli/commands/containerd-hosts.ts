@@ -1,13 +1,14 @@
-import { resolve } from 'node:path'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import type { Config } from '../../config/config.ts'
 import { findConfigFile } from '../../config/files.ts'
 import { isLocalListen, parseListen } from '../../config/listen.ts'
 import { loadConfig } from '../../config/load.ts'
+import { isOwnHosts } from '../../config/own-hosts.ts'
 import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
-import { writeHosts } from '../hosts-folder.ts'
-import { type HostsPlan, planDirectHosts, planHosts } from '../hosts-plan.ts'
-import type { FileOption } from '../world.ts'
+import type { FileOption } from '../context.ts'
+import { type HostsFolder, type HostsPlan, planDirectHosts, planHosts } from './hosts-plan.ts'
 
 export interface ContainerdHostsOptions extends FileOption {
   /** Folder to write to; undefined: print. */
@@ -50,7 +51,7 @@ export async function containerdHostsCommand(options: ContainerdHostsOptions): P
     stdout.write(folders.map(({ name, text }) => `# ${name}/hosts.toml\n${text}`).join('\n'))
     return 0
   }
-  checkFolder(write, config)
+  checkNotHostsDir(write, config)
   for (const { file: written, outcome } of await writeHosts(write, folders, force)) {
     stdout.write(`${written}: ${outcome}\n`)
   }
@@ -84,7 +85,7 @@ function checkServer(text: string): string {
 }
 
 /** Where we read who the mirrors are, ourselves would hide them. */
-function checkFolder(folder: string, { hostsDir }: Config): void {
+function checkNotHostsDir(folder: string, { hostsDir }: Config): void {
   if (hostsDir === undefined || resolve(folder) !== resolve(hostsDir)) return
   const how = 'write to another folder, and name that one as `config_path` of containerd'
   throw new ResolveError(
@@ -101,4 +102,107 @@ function obstacles({ http, mirror }: Config): readonly string[] {
       ? ['the token of `http` has to be added to each host by hand: header.authorization']
       : []),
   ]
+}
+
+interface WrittenHosts {
+  readonly file: string
+  readonly outcome: 'written' | 'as it was'
+}
+
+/**
+ * Writes hosts.toml files, each of them whole or not at all. containerd reads them at the next pull.
+ *
+ * @param force also replace files that somebody else wrote
+ * @param directory where it is written; made when the folder above it is there
+ * @throws ResolveError DENIED when there is such a file, and then nothing is written; DENIED, too, for a
+ * folder that cannot be written to
+ */
+export async function writeHosts(
+  directory: string,
+  folders: readonly HostsFolder[],
+  force: boolean,
+): Promise<readonly WrittenHosts[]> {
+  await checkFolder(directory)
+  const wanted = await Promise.all(
+    folders.map(async ({ name, text }) => {
+      const file = join(directory, name, 'hosts.toml')
+      return { file, folder: join(directory, name), text, there: await textOf(file) }
+    }),
+  )
+  const foreign = wanted.filter(({ there }) => there !== undefined && !isOwnHosts(there))
+  if (foreign.length > 0 && !force) {
+    const files = foreign.map(({ file }) => file).join(', ')
+    const how = 'nothing was written; choose another folder, or replace them with --force'
+    throw new ResolveError('DENIED', `not written by image-resolver: ${files}: ${how}`)
+  }
+  const results: WrittenHosts[] = []
+  for (const { file, folder, text, there } of wanted) {
+    if (there !== text) {
+      await replace(file, folder, text).catch((thrown: unknown) => {
+        throw unwritable(file, thrown)
+      })
+    }
+    results.push({ file, outcome: there === text ? 'as it was' : 'written' })
+  }
+  return results
+}
+
+/** Node 20 never comes back from a recursive mkdir below /proc. */
+async function checkFolder(directory: string): Promise<void> {
+  const kind = await stat(directory).catch((thrown: unknown) => {
+    if (codeOf(thrown) !== 'ENOENT') throw unwritable(directory, thrown)
+    return mkdir(directory, { mode: 0o755 }).catch((cause: unknown) => {
+      throw unwritable(directory, cause)
+    })
+  })
+  if (kind?.isDirectory() === false) {
+    throw new ResolveError('DENIED', `${directory} is no folder; name one with --write`)
+  }
+}
+
+function unwritable(path: string, cause: unknown): ResolveError {
+  const code = codeOf(cause)
+  const why = WHY[code ?? ''] ?? `it fails with ${code ?? 'no code'}`
+  return new ResolveError('DENIED', `${path} cannot be written: ${why}`, { cause })
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  EACCES: 'no right to it; try it as root',
+  EPERM: 'no right to it; try it as root',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  ENOENT: 'the folder above it is not there',
+  ENOTDIR: 'a part of its path is no folder',
+}
+
+function codeOf(thrown: unknown): string | undefined {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  return typeof code === 'string' ? code : undefined
+}
+
+async function textOf(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return undefined
+    throw unwritable(file, thrown)
+  }
+}
+
+async function replace(file: string, folder: string, text: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o755 })
+  const next = `${file}.${process.pid}.new`
+  try {
+    const handle = await open(next, 'w', 0o644)
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(next, file)
+  } catch (thrown) {
+    await rm(next, { force: true })
+    throw thrown
+  }
 }

@@ -1,15 +1,12 @@
 import type { ImageRecord, ImagesResponse } from '../../../api/v1/images.ts'
 import { parseNormalized } from '../../reference/reference.ts'
-import { inkFor } from '../ink.ts'
-import { formatSize } from '../quantity.ts'
-import { type Row, table, visible } from '../table.ts'
-import { waiting } from '../waiting.ts'
-import type { ImagesOnNode, World } from '../world.ts'
+import type { CliContext, ImagesOnNode } from '../context.ts'
+import { colorsFor, formatSize, type Row, table, visible, withProgress } from '../output.ts'
 
 export interface NodeCommandOptions {
   readonly open: () => Promise<ImagesOnNode>
   readonly json: boolean
-  readonly world: Pick<World, 'stdout' | 'stderr' | 'environment' | 'every'>
+  readonly context: Pick<CliContext, 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
 const COLUMNS = [
@@ -29,12 +26,12 @@ export async function imagesCommand({
   open,
   json,
   quiet,
-  world,
+  context,
 }: NodeCommandOptions & { readonly quiet: boolean }): Promise<0> {
-  const { environment, stdout } = world
+  const { environment, stdout } = context
   const node = await open()
   try {
-    const images = await waiting('the service', node.list(), world)
+    const images = await withProgress('the service', node.list(), context)
     if (quiet) {
       stdout.write(images.map(({ imageId }) => `${visible(imageId)}\n`).join(''))
       return 0
@@ -44,7 +41,7 @@ export async function imagesCommand({
     stdout.write(
       json
         ? `${JSON.stringify(body, null, 2)}\n`
-        : table(COLUMNS, rows, inkFor(stdout, environment)),
+        : table(COLUMNS, rows, colorsFor(stdout, environment)),
     )
     return 0
   } finally {
@@ -59,13 +56,13 @@ export async function imagesCommand({
  */
 export async function pullCommand(
   image: string,
-  { open, json, world }: NodeCommandOptions,
+  { open, json, context }: NodeCommandOptions,
 ): Promise<0> {
   parseNormalized(image)
   const node = await open()
   try {
-    const imageId = await waiting(`the pull of ${image}`, node.pull(image), world)
-    world.stdout.write(json ? `${JSON.stringify({ imageId })}\n` : `${imageId}\n`)
+    const imageId = await withProgress(`the pull of ${image}`, node.pull(image), context)
+    context.stdout.write(json ? `${JSON.stringify({ imageId })}\n` : `${imageId}\n`)
     return 0
   } finally {
     node.close()
@@ -82,12 +79,12 @@ const IMAGE_ID = /^(?:sha256:)?[0-9a-f]{1,64}$/
  */
 export async function removeCommand(
   images: readonly string[],
-  { open, world }: Pick<NodeCommandOptions, 'open' | 'world'>,
+  { open, context }: Pick<NodeCommandOptions, 'open' | 'context'>,
 ): Promise<0> {
   for (const image of images) if (!IMAGE_ID.test(image)) parseNormalized(image)
   const node = await open()
   try {
-    for (const image of images) await waiting('the service', node.remove(image), world)
+    for (const image of images) await withProgress('the service', node.remove(image), context)
     return 0
   } finally {
     node.close()

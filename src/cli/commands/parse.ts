@@ -29,7 +29,7 @@ export interface ParsedRow {
   readonly familiar: string | null
 }
 
-export interface ParseOptions {
+interface ParseOptions {
   /** Where there are none, one reference a line is read from `stdin`. */
   readonly references: readonly string[]
   /** One JSON object a line; else a block of lines for people. */

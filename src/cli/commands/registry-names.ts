@@ -1,18 +1,16 @@
 import type { RepositoriesResponse, TagsResponse } from '../../../api/v1/registries.ts'
 import { toResolveError } from '../../errors.ts'
 import { failureBody } from '../answer-text.ts'
+import type { CliContext, FileOption, Page, Registries } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'
-import { inkFor } from '../ink.ts'
-import { table, visible } from '../table.ts'
-import { waiting } from '../waiting.ts'
-import type { FileOption, Page, Registries, World } from '../world.ts'
+import { colorsFor, table, visible, withProgress } from '../output.ts'
 
-export interface RegistryNamesOptions {
+interface RegistryNamesOptions {
   readonly files: FileOption
   /** At most so many names of each registry. */
   readonly limit: number
   readonly json: boolean
-  readonly world: Pick<World, 'registries' | 'stdout' | 'stderr' | 'environment' | 'every'>
+  readonly context: Pick<CliContext, 'registries' | 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
 /** What one page of the API holds. */
@@ -31,9 +29,9 @@ export async function registryImagesCommand(
   name: string | undefined,
   options: RegistryNamesOptions,
 ): Promise<ExitCode> {
-  const { files, json, limit, world } = options
-  const { environment, stderr, stdout } = world
-  const registries = await world.registries({ ...files, alone: false })
+  const { files, json, limit, context } = options
+  const { environment, stderr, stdout } = context
+  const registries = await context.registries({ ...files, alone: false })
   try {
     const names = name === undefined ? await registries.names() : [name]
     if (names.length === 0) stderr.write('image-resolver: no registry is configured\n')
@@ -42,7 +40,9 @@ export async function registryImagesCommand(
     const failures: ExitCode[] = []
     for (const registry of names) {
       try {
-        found.push(await waiting(registry, allRepositories(registries, registry, limit), world))
+        found.push(
+          await withProgress(registry, allRepositories(registries, registry, limit), context),
+        )
       } catch (thrown) {
         const error = toResolveError(thrown)
         failures.push(exitCodeOf(error.code))
@@ -50,7 +50,7 @@ export async function registryImagesCommand(
         else stderr.write(`image-resolver: ${visible(error.message)}\n`)
       }
     }
-    for (const { next, registry } of found) if (next !== null) tellOfMore(world, registry, limit)
+    for (const { next, registry } of found) if (next !== null) tellOfMore(context, registry, limit)
     const rows = found.flatMap(({ registry, repositories }) =>
       repositories.map((repository) => ({ cells: [registry, repository] })),
     )
@@ -60,7 +60,7 @@ export async function registryImagesCommand(
         : table(
             [{ title: 'REGISTRY' }, { title: 'REPOSITORY' }],
             rows,
-            inkFor(stdout, environment),
+            colorsFor(stdout, environment),
           ),
     )
     return found.length > 0 && failures.length > 0 ? EXIT.failed : commonExitCode(failures)
@@ -79,16 +79,16 @@ export async function registryTagsCommand(
   repository: string,
   options: RegistryNamesOptions,
 ): Promise<0> {
-  const { files, json, limit, world } = options
-  const { stdout } = world
-  const registries = await world.registries({ ...files, alone: false })
+  const { files, json, limit, context } = options
+  const { stdout } = context
+  const registries = await context.registries({ ...files, alone: false })
   try {
     const asked = pages(limit, async (page) => {
       const { tags: names, next: more } = await registries.tags(name, repository, page)
       return { names, next: more }
     })
-    const { names: tags, next } = await waiting(name, asked, world)
-    if (next !== null) tellOfMore(world, repository, limit)
+    const { names: tags, next } = await withProgress(name, asked, context)
+    if (next !== null) tellOfMore(context, repository, limit)
     const body: TagsResponse = { registry: name, repository, tags, next }
     stdout.write(
       json ? `${JSON.stringify(body, null, 2)}\n` : tags.map((tag) => `${visible(tag)}\n`).join(''),
@@ -132,7 +132,7 @@ async function pages(
   return { names, next }
 }
 
-function tellOfMore({ stderr }: Pick<World, 'stderr'>, where: string, limit: number): void {
+function tellOfMore({ stderr }: Pick<CliContext, 'stderr'>, where: string, limit: number): void {
   const more = `there are more than ${limit}; --limit says how many are shown`
   stderr.write(`image-resolver: ${visible(where)}: ${more}\n`)
 }

@@ -1,16 +1,21 @@
-import { type CheckedRegistry, joined } from '../checked-registry.ts'
-import { inkFor } from '../ink.ts'
-import { formatMs, formatTime } from '../quantity.ts'
-import { type Cell, type Row, table } from '../table.ts'
-import { waiting } from '../waiting.ts'
-import type { FileOption, Registries, World } from '../world.ts'
+import type { RegistryStatus } from '../../../api/v1/registries.ts'
+import type { CliContext, FileOption, Registries } from '../context.ts'
+import {
+  type Cell,
+  colorsFor,
+  formatMs,
+  formatTime,
+  type Row,
+  table,
+  withProgress,
+} from '../output.ts'
 
-export interface RegistryStatusOptions {
+interface RegistryStatusOptions {
   readonly files: FileOption
   /** Ask no service, only the registries. */
   readonly check: boolean
   readonly json: boolean
-  readonly world: Pick<World, 'registries' | 'stdout' | 'stderr' | 'environment' | 'every'>
+  readonly context: Pick<CliContext, 'registries' | 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
 const COLUMNS = [
@@ -31,27 +36,27 @@ const COLUMNS = [
  * @returns the exit code: 0 when all are healthy, 1 when one is not or nobody knows
  */
 export async function registryStatusCommand(options: RegistryStatusOptions): Promise<0 | 1> {
-  const { json, world } = options
-  const { stdout, stderr, environment } = world
-  const { alone, registries } = await waiting('the registries', lookAtAll(options), world)
+  const { json, context } = options
+  const { stdout, stderr, environment } = context
+  const { alone, registries } = await withProgress('the registries', lookAtAll(options), context)
   if (registries.length === 0) stderr.write('image-resolver: no registry is configured\n')
   else if (alone !== undefined) {
     stderr.write(`image-resolver: ${alone}; what it makes of the registries is not known\n`)
   }
-  const ink = inkFor(stdout, environment)
+  const colors = colorsFor(stdout, environment)
   stdout.write(
     json
       ? `${JSON.stringify({ registries }, null, 2)}\n`
-      : table(COLUMNS, registries.map(toRow), ink),
+      : table(COLUMNS, registries.map(toRow), colors),
   )
   return registries.every(({ healthy }) => healthy === true) ? 0 : 1
 }
 /** What they say now, and what the service that runs with this configuration has seen of them. */
-async function lookAtAll({ check, files, world }: RegistryStatusOptions): Promise<{
+async function lookAtAll({ check, files, context }: RegistryStatusOptions): Promise<{
   readonly alone: string | undefined
   readonly registries: readonly CheckedRegistry[]
 }> {
-  const first = await world.registries({ ...files, alone: check })
+  const first = await context.registries({ ...files, alone: check })
   // Without a service it is the registries themselves that answer.
   if (check || first.alone !== undefined) {
     const { registries: measured } = await closing(first, () => first.statuses())
@@ -59,7 +64,7 @@ async function lookAtAll({ check, files, world }: RegistryStatusOptions): Promis
   }
   const [seen, measured] = await Promise.all([
     closing(first, () => first.statuses()),
-    world
+    context
       .registries({ ...files, alone: true })
       .then((registries) => closing(registries, () => registries.statuses())),
   ])
@@ -118,4 +123,70 @@ function requestsLeft({ rateLimit }: CheckedRegistry): string {
   if (rateLimit === undefined) return '-'
   const { limit, remaining } = rateLimit
   return limit === undefined ? String(remaining) : `${remaining}/${limit}`
+}
+
+/** A registry as it answered now, and as the running service knows it. */
+interface CheckedRegistry extends Omit<RegistryStatus, 'healthy'> {
+  /** It answered now; null: it was not asked, so nobody knows. */
+  readonly healthy: boolean | null
+  /** When it was asked; null: it was not. */
+  readonly checkedAt: string | null
+  /** `new`: never asked by it; `absent`: not known to it; undefined: there is no service. */
+  readonly service?: 'used' | 'new' | 'absent'
+}
+
+/**
+ * @param measured what each registry of the file said now, in the order of asking
+ * @param seen what the service has of each, which may run with an older file; undefined: there is none
+ * @returns those of the file first, then those that only the service knows
+ */
+function joined(
+  measured: readonly RegistryStatus[],
+  seen: readonly RegistryStatus[] | undefined,
+): readonly CheckedRegistry[] {
+  const byName = new Map(seen?.map((status) => [status.name, status]))
+  const names = new Set(measured.map(({ name }) => name))
+  const unmeasured = (seen ?? []).filter(({ name }) => !names.has(name))
+  return [
+    ...measured.map((status) => {
+      const known = byName.get(status.name)
+      if (seen === undefined) return measuredNow(status)
+      if (known === undefined) return { ...measuredNow(status), service: 'absent' as const }
+      return { ...both(measuredNow(status), known), service: useOf(known) }
+    }),
+    ...unmeasured.map((status) => ({
+      ...status,
+      healthy: null,
+      latencyMs: null,
+      checkedAt: null,
+      service: useOf(status),
+    })),
+  ]
+}
+
+function measuredNow(status: RegistryStatus): CheckedRegistry {
+  const { healthy, lastFailureAt, lastSuccessAt, latencyMs } = status
+  return {
+    ...status,
+    latencyMs: healthy ? latencyMs : null,
+    checkedAt: healthy ? lastSuccessAt : lastFailureAt,
+  }
+}
+
+/** The service knows what was before, and whether it will ask; how it is now, only who asked now. */
+function both(now: CheckedRegistry, known: RegistryStatus): CheckedRegistry {
+  const { healthy, latencyMs, checkedAt, lastError = known.lastError } = now
+  return {
+    ...known,
+    healthy,
+    latencyMs,
+    checkedAt,
+    lastSuccessAt: now.lastSuccessAt ?? known.lastSuccessAt,
+    lastFailureAt: now.lastFailureAt ?? known.lastFailureAt,
+    ...(lastError !== undefined && { lastError }),
+  }
+}
+
+function useOf({ lastSuccessAt, lastFailureAt }: RegistryStatus): 'used' | 'new' {
+  return lastSuccessAt === null && lastFailureAt === null ? 'new' : 'used'
 }

@@ -2,14 +2,13 @@ import { toResolveError } from '../../errors.ts'
 import type { Answer } from '../../resolver/answer.ts'
 import { toResolveResponse } from '../../resolver/answer-body.ts'
 import { answerText, failureBody, failureText } from '../answer-text.ts'
+import type { AnswerSource, CliContext } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'
-import { inTurn } from '../in-turn.ts'
 import { linesOf } from '../lines.ts'
 import { UsageError } from '../options.ts'
-import { waiting } from '../waiting.ts'
-import type { AnswerSource, World } from '../world.ts'
+import { withProgress } from '../output.ts'
 
-export interface ResolveCommandOptions {
+interface ResolveCommandOptions {
   /** `-`: those that standard input has, one a line. */
   readonly words: readonly string[]
   readonly json: boolean
@@ -21,7 +20,7 @@ export interface ResolveCommandOptions {
   readonly node: boolean
   readonly platform?: string
   readonly open: () => Promise<AnswerSource>
-  readonly world: Pick<World, 'stdin' | 'stdout' | 'stderr' | 'environment' | 'every'>
+  readonly context: Pick<CliContext, 'stdin' | 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
 /** Half of what one registry is asked at the same time, so that a service beside it goes on. */
@@ -43,15 +42,15 @@ interface Told {
  * @throws UsageError when standard input is to have the references, and has none
  */
 export async function resolveCommand(options: ResolveCommandOptions): Promise<ExitCode> {
-  const { words, world } = options
-  const { stdout, stderr } = world
+  const { words, context } = options
+  const { stdout, stderr } = context
   const isOne = words.length === 1 && words[0] !== '-'
   const answers = await options.open()
   const codes = new Set<ExitCode>()
   try {
     const ask = asking(answers, isOne, options)
     let printed = false
-    for await (const { out, err, code } of inTurn(references(words, world.stdin), AT_ONCE, ask)) {
+    for await (const { out, err, code } of inTurn(references(words, context.stdin), AT_ONCE, ask)) {
       const apart = printed && out !== '' && !options.json && options.format === undefined
       stdout.write(apart ? `\n${out}` : out)
       stderr.write(err)
@@ -70,7 +69,7 @@ export async function resolveCommand(options: ResolveCommandOptions): Promise<Ex
 
 async function* references(
   words: readonly string[],
-  stdin: World['stdin'],
+  stdin: CliContext['stdin'],
 ): AsyncGenerator<string> {
   for (const word of words) {
     if (word !== '-') yield word
@@ -88,7 +87,7 @@ async function* references(
 function asking(
   answers: AnswerSource,
   isOne: boolean,
-  { json, format, all, explain, node, platform, world }: ResolveCommandOptions,
+  { json, format, all, explain, node, platform, context }: ResolveCommandOptions,
 ): (reference: string) => Promise<Told> {
   const asked = { node, ...(all && { all }), ...(platform !== undefined && { platform }) }
   const whole = explain || all
@@ -101,7 +100,7 @@ function asking(
     // Of a thousand references to a silent registry one says so.
     if (announced.has(whom)) return answered
     announced.add(whom)
-    return waiting(whom, answered, world)
+    return withProgress(whom, answered, context)
   }
   return async (reference) => {
     try {
@@ -124,4 +123,46 @@ function asking(
 function registriesFor(answers: AnswerSource, reference: string): string {
   const registries = answers.askedFor(reference)
   return registries.length === 0 ? 'an answer' : registries.join(', ')
+}
+
+/**
+ * Works on what `things` yields, at most `atOnce` at one time, and yields the results in the order of the
+ * things, each as soon as it and all before it are there. No more of `things` is read than is worked on,
+ * so that an endless input takes no more memory than a short one.
+ *
+ * @param work must not reject
+ * @throws what `things` throws
+ */
+export async function* inTurn<T, R>(
+  things: AsyncIterable<T>,
+  atOnce: number,
+  work: (thing: T) => Promise<R>,
+): AsyncGenerator<R> {
+  const source = things[Symbol.asyncIterator]()
+  const running: Promise<R>[] = []
+  let next: Promise<IteratorResult<T>> | undefined = source.next()
+  try {
+    while (next !== undefined || running.length > 0) {
+      const [oldest] = running
+      const room: Promise<IteratorResult<T>> | undefined =
+        running.length < atOnce ? next : undefined
+      // An answer is told before the input goes on: it may be a person who types.
+      const arrived: IteratorResult<T> | undefined = await Promise.race([
+        ...(oldest === undefined ? [] : [oldest.then(() => undefined)]),
+        ...(room === undefined ? [] : [room]),
+      ])
+      if (arrived === undefined) {
+        running.splice(0, 1)
+        if (oldest !== undefined) yield await oldest
+      } else if (arrived.done === true) next = undefined
+      else {
+        running.push(work(arrived.value))
+        next = source.next()
+      }
+    }
+  } finally {
+    // What a closed source still throws, its reader does not want to hear.
+    next?.catch(() => undefined)
+    await source.return?.()
+  }
 }

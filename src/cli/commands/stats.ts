@@ -1,14 +1,20 @@
 import type { StatsResponse } from '../../../api/v1/stats.ts'
-import { type Ink, inkFor } from '../ink.ts'
-import { formatMs, formatShare, formatSpan, formatTime } from '../quantity.ts'
-import { table } from '../table.ts'
-import { waiting } from '../waiting.ts'
-import type { FileOption, World } from '../world.ts'
+import type { CliContext, FileOption } from '../context.ts'
+import {
+  type Colors,
+  colorsFor,
+  formatMs,
+  formatShare,
+  formatSpan,
+  formatTime,
+  table,
+  withProgress,
+} from '../output.ts'
 
-export interface StatsOptions {
+interface StatsOptions {
   readonly files: FileOption
   readonly json: boolean
-  readonly world: Pick<World, 'stats' | 'stdout' | 'stderr' | 'environment' | 'every'>
+  readonly context: Pick<CliContext, 'stats' | 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
 const LATENCY_COLUMNS = [
@@ -19,19 +25,19 @@ const LATENCY_COLUMNS = [
 ] as const
 
 /** `stats`: what the running service has counted since its start. */
-export async function statsCommand({ files, json, world }: StatsOptions): Promise<0> {
-  const { environment, stdout } = world
-  const stats = await waiting('the service', world.stats(files), world)
+export async function statsCommand({ files, json, context }: StatsOptions): Promise<0> {
+  const { environment, stdout } = context
+  const stats = await withProgress('the service', context.stats(files), context)
   stdout.write(
-    json ? `${JSON.stringify(stats, null, 2)}\n` : describe(stats, inkFor(stdout, environment)),
+    json ? `${JSON.stringify(stats, null, 2)}\n` : describe(stats, colorsFor(stdout, environment)),
   )
   return 0
 }
 
-function describe(stats: StatsResponse, ink: Ink): string {
+function describe(stats: StatsResponse, colors: Colors): string {
   const { cache, configuration, latencies, pulls, uptimeSeconds } = stats
   const loaded = `generation ${configuration.generation}, loaded ${formatTime(configuration.loadedAt)}`
-  const reload = ink('the last change was refused: see `config check`', 'red')
+  const reload = colors('the last change was refused: see `config check`', 'red')
   const lines: readonly (readonly [string, string])[] = [
     ['running for', formatSpan(uptimeSeconds)],
     ['configuration', configuration.lastReloadFailed ? `${loaded}; ${reload}` : loaded],
@@ -53,5 +59,5 @@ function describe(stats: StatsResponse, ink: Ink): string {
     cells: [source, String(count), formatMs(p50Ms), formatMs(p99Ms)],
   }))
   const text = lines.map(([name, value]) => `${name.padEnd(15)}${value}\n`).join('')
-  return `${text}\n${table(LATENCY_COLUMNS, rows, ink)}`
+  return `${text}\n${table(LATENCY_COLUMNS, rows, colors)}`
 }

@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { COMMANDS } from '../../../src/cli/commands.ts'
+import type { CliContext } from '../../../src/cli/context.ts'
 import { EXIT } from '../../../src/cli/exit-codes.ts'
 import { helpFor } from '../../../src/cli/help.ts'
-import type { World } from '../../../src/cli/world.ts'
 import { ConfigError } from '../../../src/config/problem.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import { runCli } from '../../support/cli.ts'
 
 /** Whoever is asked, of whatever, fails so. */
-function failing(error: Error): Partial<World> {
+function failing(error: Error): Partial<CliContext> {
   const fail = async () => {
     throw error
   }
@@ -24,7 +24,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   pull: ['nginx'],
   rmi: ['nginx'],
 }
-/** These ask nobody of the world. */
+/** These ask nobody of the context. */
 const ALONE = ['parse', 'config check', 'containerd-hosts']
 
 function withWords(command: string): readonly string[] {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { planDirectHosts, planHosts } from '../../../src/cli/hosts-plan.ts'
+import { planDirectHosts, planHosts } from '../../../src/cli/commands/hosts-plan.ts'
 import { parseHostsFile } from '../../../src/config/hosts-file.ts'
 import { isOwnHosts } from '../../../src/config/own-hosts.ts'
 import { entry } from '../../support/resolver.ts'

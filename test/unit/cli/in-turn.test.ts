@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inTurn } from '../../../src/cli/in-turn.ts'
+import { inTurn } from '../../../src/cli/commands/resolve.ts'
 
 async function* from<T>(things: readonly T[]): AsyncGenerator<T> {
   yield* things

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RegistryStatus } from '../../../api/v1/registries.ts'
-import type { Page, Registries, World } from '../../../src/cli/world.ts'
+import type { CliContext, Page, Registries } from '../../../src/cli/context.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import { runCli } from '../../support/cli.ts'
 
@@ -61,9 +61,9 @@ interface Scene {
   readonly holds?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>
 }
 
-/** A world with these registries, and what was asked of them. */
+/** A context with these registries, and what was asked of them. */
 function scene({ statuses = [WELL, ASKED], seen = statuses, alone, holds = {} }: Scene = {}) {
-  const opened: Parameters<World['registries']>[0][] = []
+  const opened: Parameters<CliContext['registries']>[0][] = []
   const pages: Page[] = []
   let closed = 0
   const cut = (names: readonly string[], page: Page) => {
@@ -94,23 +94,23 @@ function scene({ statuses = [WELL, ASKED], seen = statuses, alone, holds = {} }:
       closed += 1
     },
   })
-  const open: World['registries'] = async (options) => {
+  const open: CliContext['registries'] = async (options) => {
     opened.push(options)
     return registries(options.alone)
   }
-  return { world: { registries: open }, opened, pages, closed: () => closed }
+  return { context: { registries: open }, opened, pages, closed: () => closed }
 }
 
 const SOUND = { ...SICK, healthy: true, latencyMs: 3, lastSuccessAt: ASKED.lastSuccessAt }
 
 test('registry status shows what each registry said now, and what the service makes of it', async () => {
   const { lastError: _, ...answers } = SOUND
-  const { world, opened, closed } = scene({
+  const { context, opened, closed } = scene({
     statuses: [WELL, { ...answers, state: 'closed', retryAt: null, lastFailureAt: null }, ASKED],
     seen: [{ ...WELL, latencyMs: 99 }, SICK, NEVER],
   })
 
-  const { code, out, err } = await runCli(['registry', 'status', '-f', 'x'], world)
+  const { code, out, err } = await runCli(['registry', 'status', '-f', 'x'], context)
 
   assert.equal(code, 0)
   assert.equal(
@@ -134,18 +134,18 @@ test('registry status shows what each registry said now, and what the service ma
 })
 
 test('a registry that the service never asked is not healthy when it does not answer now', async () => {
-  const { world } = scene({ statuses: [SICK], seen: [{ ...NEVER, name: SICK.name }] })
+  const { context } = scene({ statuses: [SICK], seen: [{ ...NEVER, name: SICK.name }] })
 
-  const { code, out } = await runCli(['registry', 'status'], world)
+  const { code, out } = await runCli(['registry', 'status'], context)
 
   assert.equal(code, 1)
   assert.match(out, / no +- +2026-01-31 12:00:01Z +not asked yet .*\n.* UNAVAILABLE: /)
 })
 
 test('of a registry that the service alone knows, or does not know yet, it is said that nobody knows', async () => {
-  const { world } = scene({ statuses: [WELL], seen: [ASKED] })
+  const { context } = scene({ statuses: [WELL], seen: [ASKED] })
 
-  const { code, out } = await runCli(['registry', 'status'], world)
+  const { code, out } = await runCli(['registry', 'status'], context)
 
   assert.equal(code, 1)
   assert.match(out, /^hub:5000 .* yes +12 ms .* not loaded yet /m)
@@ -153,17 +153,17 @@ test('of a registry that the service alone knows, or does not know yet, it is sa
 })
 
 test('when all registries are well, registry status ends with 0', async () => {
-  const { world } = scene()
+  const { context } = scene()
 
-  assert.equal((await runCli(['registry', 'status'], world)).code, 0)
+  assert.equal((await runCli(['registry', 'status'], context)).code, 0)
 })
 
 test('without a service registry status says what is not known; with --check no service is asked', async () => {
   const alone = scene({ alone: 'no service answers at http://127.0.0.1:9430' })
   const told = scene()
 
-  const found = await runCli(['registry', 'status'], alone.world)
-  const checked = await runCli(['registry', 'status', '--check'], told.world)
+  const found = await runCli(['registry', 'status'], alone.context)
+  const checked = await runCli(['registry', 'status', '--check'], told.context)
 
   assert.match(
     found.err,
@@ -176,9 +176,9 @@ test('without a service registry status says what is not known; with --check no 
 })
 
 test('registry status without registries says so', async () => {
-  const { world } = scene({ statuses: [], alone: 'no service' })
+  const { context } = scene({ statuses: [], alone: 'no service' })
 
-  const result = await runCli(['registry', 'status'], world)
+  const result = await runCli(['registry', 'status'], context)
 
   assert.deepEqual(result, {
     code: 0,
@@ -191,7 +191,7 @@ test('registry status names every state of a registry', async () => {
   const states = ['open', 'parked', 'half-open', 'closed'] as const
   const statuses = states.map((state) => ({ ...SICK, name: state, state }))
 
-  const { out } = await runCli(['registry', 'status'], scene({ statuses }).world)
+  const { out } = await runCli(['registry', 'status'], scene({ statuses }).context)
 
   for (const words of ['left alone', 'wants a pause', 'on probation', 'in use']) {
     assert.ok(out.includes(`  ${words}  `), words)
@@ -199,9 +199,12 @@ test('registry status names every state of a registry', async () => {
 })
 
 test('registry status --json is the body of GET /registries with what was measured, without colours', async () => {
-  const { world } = scene({ statuses: [SICK] })
+  const { context } = scene({ statuses: [SICK] })
 
-  const { code, out } = await runCli(['registry', 'status', '--json'], { ...world, terminal: true })
+  const { code, out } = await runCli(['registry', 'status', '--json'], {
+    ...context,
+    terminal: true,
+  })
 
   assert.equal(code, 1)
   assert.deepEqual(JSON.parse(out), {
@@ -210,11 +213,11 @@ test('registry status --json is the body of GET /registries with what was measur
 })
 
 test('a terminal sees in colour who is well', async () => {
-  const { world } = scene({ statuses: [WELL, SICK] })
+  const { context } = scene({ statuses: [WELL, SICK] })
 
-  const coloured = await runCli(['registry', 'status'], { ...world, terminal: true })
+  const coloured = await runCli(['registry', 'status'], { ...context, terminal: true })
   const plain = await runCli(['registry', 'status'], {
-    ...world,
+    ...context,
     terminal: true,
     environment: { NO_COLOR: '1' },
   })
@@ -225,9 +228,9 @@ test('a terminal sees in colour who is well', async () => {
 })
 
 test('registry images lists what all registries have, and ends with 1 when one does not say', async () => {
-  const { world } = scene({ holds: { 'hub:5000': { 'library/nginx': [], 'team/app': [] } } })
+  const { context } = scene({ holds: { 'hub:5000': { 'library/nginx': [], 'team/app': [] } } })
 
-  const { code, out, err } = await runCli(['registry', 'images'], world)
+  const { code, out, err } = await runCli(['registry', 'images'], context)
 
   assert.equal(code, 1)
   assert.equal(out, 'REGISTRY  REPOSITORY\nhub:5000  library/nginx\nhub:5000  team/app\n')
@@ -240,10 +243,10 @@ test('registry images of one registry follows its pages up to the limit, and say
   const all = scene({ holds })
   const some = scene({ holds })
 
-  const whole = await runCli(['registry', 'images', 'hub:5000', '--json'], all.world)
+  const whole = await runCli(['registry', 'images', 'hub:5000', '--json'], all.context)
   const cut = await runCli(
     ['registry', 'images', 'hub:5000', '--json', '--limit', '1001'],
-    some.world,
+    some.context,
   )
 
   assert.equal(whole.code, 0)
@@ -260,9 +263,9 @@ test('registry images of one registry follows its pages up to the limit, and say
 })
 
 test('registry images --json of several registries is a line for each', async () => {
-  const { world } = scene({ holds: { 'hub:5000': { a: [] }, 'quay.io': { b: [] } } })
+  const { context } = scene({ holds: { 'hub:5000': { a: [] }, 'quay.io': { b: [] } } })
 
-  const { out } = await runCli(['registry', 'images', '--json'], world)
+  const { out } = await runCli(['registry', 'images', '--json'], context)
 
   assert.deepEqual(
     out
@@ -274,10 +277,10 @@ test('registry images --json of several registries is a line for each', async ()
 })
 
 test('registry tags prints one a line, or the body of the API', async () => {
-  const { world } = scene({ holds: { 'hub:5000': { 'library/nginx': ['1.27', 'latest'] } } })
+  const { context } = scene({ holds: { 'hub:5000': { 'library/nginx': ['1.27', 'latest'] } } })
 
-  const people = await runCli(['registry', 'tags', 'hub:5000', 'library/nginx'], world)
-  const scripts = await runCli(['registry', 'tags', 'hub:5000', 'library/nginx', '--json'], world)
+  const people = await runCli(['registry', 'tags', 'hub:5000', 'library/nginx'], context)
+  const scripts = await runCli(['registry', 'tags', 'hub:5000', 'library/nginx', '--json'], context)
 
   assert.deepEqual(people, { code: 0, out: '1.27\nlatest\n', err: '' })
   assert.deepEqual(JSON.parse(scripts.out), {
@@ -289,9 +292,9 @@ test('registry tags prints one a line, or the body of the API', async () => {
 })
 
 test('a repository that is not there ends registry tags with 4', async () => {
-  const { world, closed } = scene({ holds: { 'hub:5000': {} } })
+  const { context, closed } = scene({ holds: { 'hub:5000': {} } })
 
-  const { code, err } = await runCli(['registry', 'tags', 'hub:5000', 'nope'], world)
+  const { code, err } = await runCli(['registry', 'tags', 'hub:5000', 'nope'], context)
 
   assert.equal(code, 4)
   assert.equal(err, 'image-resolver: it is not there\n')
@@ -322,14 +325,14 @@ test('wrong use of the registry commands ends with 2 and teaches the right one',
 })
 
 test('who waits for a registry is told of it by name, with a running clock', async () => {
-  const { world } = scene({ holds: { 'hub:5000': { 'library/nginx': ['latest'] } } })
+  const { context } = scene({ holds: { 'hub:5000': { 'library/nginx': ['latest'] } } })
   const every = (_ms: number, run: () => void) => {
     run()
     return () => {}
   }
 
   const { err } = await runCli(['registry', 'tags', 'hub:5000', 'library/nginx'], {
-    ...world,
+    ...context,
     every,
   })
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { parseTemplate } from '../../../src/cli/template.ts'
-import type { World } from '../../../src/cli/world.ts'
+import { parseTemplate } from '../../../src/cli/commands/format.ts'
+import type { CliContext } from '../../../src/cli/context.ts'
 import { type Attempt, type ErrorCode, ResolveError } from '../../../src/errors.ts'
 import { parseReference } from '../../../src/reference/reference.ts'
 import type { Answer } from '../../../src/resolver/answer.ts'
@@ -25,10 +25,10 @@ function answerFor(requested: string): Answer {
   }
 }
 
-/** A world in which some references fail with a code; what was asked is written down. */
-function worldWith(failures: Readonly<Record<string, ErrorCode>>, input = '') {
+/** A context in which some references fail with a code; what was asked is written down. */
+function contextWith(failures: Readonly<Record<string, ErrorCode>>, input = '') {
   const asked: string[] = []
-  const world: Partial<World> = {
+  const context: Partial<CliContext> = {
     stdin: Readable.from([Buffer.from(input)]),
     answers: async () => ({
       askedFor: () => ['hub:5000'],
@@ -43,23 +43,23 @@ function worldWith(failures: Readonly<Record<string, ErrorCode>>, input = '') {
       close: async () => {},
     }),
   }
-  return { world, asked }
+  return { context, asked }
 }
 
 test('resolve --quiet prints one digest a line, in the order of the references', async () => {
   const names = ['nginx', 'quay.io/a/b:1', 'redis:7']
-  const { world } = worldWith({})
+  const { context } = contextWith({})
 
-  const { code, out, err } = await runCli(['resolve', '-q', ...names], world)
+  const { code, out, err } = await runCli(['resolve', '-q', ...names], context)
 
   assert.deepEqual([code, err], [0, ''])
   assert.equal(out, names.map((name) => `${identity(name).digest}\n`).join(''))
 })
 
 test('resolve - reads references from standard input, one a line, and passes over empty lines', async () => {
-  const { world, asked } = worldWith({}, 'nginx\n\n  redis:7 \r\nbusybox')
+  const { context, asked } = contextWith({}, 'nginx\n\n  redis:7 \r\nbusybox')
 
-  const { code, out } = await runCli(['resolve', 'first', '-', '--quiet'], world)
+  const { code, out } = await runCli(['resolve', 'first', '-', '--quiet'], context)
 
   assert.equal(code, 0)
   assert.deepEqual(asked, ['first', 'nginx', 'redis:7', 'busybox'])
@@ -67,16 +67,16 @@ test('resolve - reads references from standard input, one a line, and passes ove
 })
 
 test('the beginning of a line that is too long is not taken for a reference', async () => {
-  const { world, asked } = worldWith({}, `nginx${' '.repeat(70_000)}\n`)
+  const { context, asked } = contextWith({}, `nginx${' '.repeat(70_000)}\n`)
 
-  await runCli(['resolve', '-'], world)
+  await runCli(['resolve', '-'], context)
 
   assert.throws(() => parseReference(asked[0] ?? ''))
 })
 
 test('a standard input without references is wrong use, if none was given beside it', async () => {
   for (const input of ['', '\n \n']) {
-    const { code, out, err } = await runCli(['resolve', '-'], worldWith({}, input).world)
+    const { code, out, err } = await runCli(['resolve', '-'], contextWith({}, input).context)
 
     assert.deepEqual([code, out], [2, ''])
     assert.match(
@@ -84,13 +84,13 @@ test('a standard input without references is wrong use, if none was given beside
       /^image-resolver: standard input has no reference; resolve - reads one a line\n/,
     )
   }
-  assert.equal((await runCli(['resolve', 'nginx', '-'], worldWith({}).world)).code, 0)
+  assert.equal((await runCli(['resolve', 'nginx', '-'], contextWith({}).context)).code, 0)
 })
 
 test('of several, JSON has one line each, as POST /resolve has, failures too', async () => {
-  const { world } = worldWith({ nope: 'MANIFEST_UNKNOWN' })
+  const { context } = contextWith({ nope: 'MANIFEST_UNKNOWN' })
 
-  const { out, err } = await runCli(['resolve', 'nginx', 'nope', '--json'], world)
+  const { out, err } = await runCli(['resolve', 'nginx', 'nope', '--json'], context)
 
   const [first, second] = out
     .trim()
@@ -106,9 +106,9 @@ test('of several, JSON has one line each, as POST /resolve has, failures too', a
 })
 
 test('for people, answers stand apart and failures go to standard error', async () => {
-  const { world } = worldWith({ nope: 'MANIFEST_UNKNOWN' })
+  const { context } = contextWith({ nope: 'MANIFEST_UNKNOWN' })
 
-  const { out, err } = await runCli(['resolve', 'nginx', 'nope', 'redis'], world)
+  const { out, err } = await runCli(['resolve', 'nginx', 'nope', 'redis'], context)
 
   assert.match(out, /^reference +docker\.io\/library\/nginx:latest\n[^\0]*\n\nreference +\S+redis/)
   assert.equal(err, 'image-resolver: nope fails [MANIFEST_UNKNOWN]\n')
@@ -124,9 +124,9 @@ const ENDS: readonly (readonly [Readonly<Record<string, ErrorCode>>, number])[] 
 
 for (const [failures, expected] of ENDS) {
   test(`the exit code of several is the one that all failures share: ${JSON.stringify(failures)}`, async () => {
-    const { world } = worldWith(failures)
+    const { context } = contextWith(failures)
 
-    assert.equal((await runCli(['resolve', 'a', 'b', 'c', '-q'], world)).code, expected)
+    assert.equal((await runCli(['resolve', 'a', 'b', 'c', '-q'], context)).code, expected)
   })
 }
 
@@ -143,14 +143,14 @@ test('--format prints fields of the answer, in any case, and a dash for what is 
 })
 
 test('--quiet prints the ID of an image of which only the node knows', async () => {
-  const { world } = worldWith({})
-  const answers: World['answers'] = async () => ({
+  const { context } = contextWith({})
+  const answers: CliContext['answers'] = async () => ({
     askedFor: () => [],
     answer: async (reference) => ({ ...answerFor(reference), digest: undefined }),
     close: async () => {},
   })
 
-  const { out } = await runCli(['resolve', '-q', 'nginx'], { ...world, answers })
+  const { out } = await runCli(['resolve', '-q', 'nginx'], { ...context, answers })
 
   assert.equal(out, `${identity('nginx').imageId}\n`)
 })
@@ -174,14 +174,14 @@ test('what each registry said is told once', async () => {
     },
   ]
   const error = walkError('quay.io/a/b:1', [new ResolveError('UNAVAILABLE', '')], attempts)
-  const answers: World['answers'] = async () => ({
+  const answers: CliContext['answers'] = async () => ({
     askedFor: () => [],
     answer: async () => {
       throw error
     },
     close: async () => {},
   })
-  const node: World['node'] = async () => ({
+  const node: CliContext['node'] = async () => ({
     pull: async () => {
       throw error
     },
@@ -213,7 +213,7 @@ test('images --quiet prints the ID of each image', async () => {
     sizeBytes: 1,
     pinned: false,
   }
-  const node: World['node'] = async () => ({
+  const node: CliContext['node'] = async () => ({
     pull: async () => assert.fail(),
     list: async () => [image],
     remove: async () => {},

@@ -4,8 +4,8 @@ import { PassThrough, Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { ImageRecord } from '../../../api/v1/images.ts'
 import { VERSION } from '../../../api/version.ts'
+import type { CliContext } from '../../../src/cli/context.ts'
 import { run } from '../../../src/cli/run.ts'
-import type { World } from '../../../src/cli/world.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Answer } from '../../../src/resolver/answer.ts'
 import type { CandidateReport } from '../../../src/resolver/types.ts'
@@ -59,7 +59,7 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
   const stderr = new PassThrough()
   const calls: unknown[] = []
   let closed = 0
-  const world: World = {
+  const context: CliContext = {
     stdin: Readable.from([input]),
     stdout,
     stderr,
@@ -103,7 +103,7 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
       }
     },
   }
-  const code = await run(args, world)
+  const code = await run(args, context)
   const text = (stream: PassThrough): string => String(stream.read() ?? '')
   return { code, out: text(stdout), err: text(stderr), calls, closed }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { storyTree } from '../../../src/cli/tree.ts'
+import { storyTree } from '../../../src/cli/answer-text.ts'
 import type { CandidateReport } from '../../../src/resolver/types.ts'
 
 const REPORT: CandidateReport = {

@@ -1,8 +1,8 @@
-import { parseReference } from '../reference/reference.ts'
-import type { Answer } from '../resolver/answer.ts'
-import { platformText } from './answer-text.ts'
-import { UsageError } from './options.ts'
-import { visible } from './table.ts'
+import { parseReference } from '../../reference/reference.ts'
+import type { Answer } from '../../resolver/answer.ts'
+import { platformText } from '../answer-text.ts'
+import { UsageError } from '../options.ts'
+import { visible } from '../output.ts'
 
 /** What `--format` can print of an answer; undefined: unknown. */
 const FIELDS: Readonly<Record<string, (answer: Answer) => string | undefined>> = {

@@ -9,8 +9,7 @@ import type { StatsResponse } from '../../api/v1/stats.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { Answer } from '../resolver/answer.ts'
 import type { NodeImage } from '../runtime/types.ts'
-import type { Sheet } from './ink.ts'
-import type { Onlookers } from './waiting.ts'
+import type { OutputStream, ProgressOptions } from './output.ts'
 
 export interface FileOption {
   /** As given on the command line; undefined: where the service looks. */
@@ -19,15 +18,15 @@ export interface FileOption {
   readonly portoshim?: string
 }
 
-/** What the commands need of the rest of the program. */
-export interface World {
+/** What the commands use of the rest of the program. */
+export interface CliContext {
   readonly stdin: Readable
-  readonly stdout: Sheet
-  readonly stderr: Sheet
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
   /** Variables such as NO_COLOR. */
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** As in Onlookers. */
-  readonly every?: Onlookers['every']
+  /** As in ProgressOptions. */
+  readonly every?: ProgressOptions['every']
   /** Runs the service until it is told to end; answers with the exit code. */
   serve(options: FileOption): Promise<number>
   /** A resolver of its own, from the same configuration as the service's. */

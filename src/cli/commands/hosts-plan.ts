@@ -1,10 +1,10 @@
-import type { Config } from '../config/config.ts'
-import { OWN_HOSTS_MARK } from '../config/own-hosts.ts'
-import { type Endpoint, endpointUrl, isLoopbackHost } from '../registry/endpoint.ts'
-import type { RegistryEntry } from '../registry/entry.ts'
-import { canonicalDomain, isPublicRegistry } from '../registry/public-registries.ts'
-import { ConfiguredRegistries } from '../registry/registries.ts'
-import { upstreamPattern } from '../registry/upstream-pattern.ts'
+import type { Config } from '../../config/config.ts'
+import { OWN_HOSTS_MARK } from '../../config/own-hosts.ts'
+import { type Endpoint, endpointUrl, isLoopbackHost } from '../../registry/endpoint.ts'
+import type { RegistryEntry } from '../../registry/entry.ts'
+import { canonicalDomain, isPublicRegistry } from '../../registry/public-registries.ts'
+import { ConfiguredRegistries } from '../../registry/registries.ts'
+import { upstreamPattern } from '../../registry/upstream-pattern.ts'
 
 /** A folder below containerd's `config_path`, with its hosts.toml. */
 export interface HostsFolder {
