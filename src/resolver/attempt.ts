@@ -2,11 +2,13 @@ import type { Wait } from '../concurrency/semaphore.ts'
 import {
   type Attempt,
   type AttemptOutcome,
+  DEFAULT_WAIT_MS,
   type ErrorCode,
   type FoundManifest,
   ResolveError,
   toResolveError,
 } from '../errors.ts'
+import type { Candidate, Health } from './types.ts'
 
 const OUTCOMES: Record<ErrorCode, AttemptOutcome> = {
   NAME_INVALID: 'invalid',
@@ -136,4 +138,26 @@ export function lateError(budgetMs: number): ResolveError {
 function tell({ registry, message, outcome }: Attempt): string {
   if (message?.startsWith(`${registry}:`)) return message
   return `${registry}: ${message ?? outcome}`
+}
+
+/**
+ * Tells what an error means for the registry it came from. A refusal shows one that works; one that
+ * cannot be reached is at fault itself; whatever else went wrong may be for this repository alone.
+ */
+export function reportHealth(
+  health: Health,
+  { repository }: Candidate,
+  { ms, outcome, registry }: Attempt,
+  { code, message, retryAfterMs = DEFAULT_WAIT_MS, step }: ResolveError,
+): void {
+  if (!UNHEALTHY.has(outcome)) {
+    health.success(registry, { ms, repository })
+    return
+  }
+  health.failure(registry, {
+    code,
+    message,
+    ...(outcome === 'rate_limited' && { retryAfterMs }),
+    ...(step !== 'connect' && { repository }),
+  })
 }

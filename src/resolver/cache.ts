@@ -2,7 +2,6 @@ import type { ResolveError } from '../errors.ts'
 import { formatPlatform, type Platform } from '../reference/platform.ts'
 import type { ImageIdentity } from '../registry/image.ts'
 import { Absences, isAbsence } from './absences.ts'
-import type { CacheCounts, CacheEvent } from './cache-counts.ts'
 import { Identities, type KnownIdentity } from './identities.ts'
 import { Places } from './places.ts'
 import { SetBack } from './set-back.ts'
@@ -21,6 +20,20 @@ export interface CacheLimits {
   readonly staleIfErrorMs?: number
 }
 
+/**
+ * What came of a question: `hit` fresh from memory, `miss` a registry was asked and nothing was
+ * known, `revalidated` an old answer turned out to be true still, `stale` an old one was given for
+ * want of a registry, `negative` a remembered "not there", `coalesced` another caller's walk was shared.
+ */
+export type CacheEvent = 'hit' | 'miss' | 'coalesced' | 'stale' | 'negative' | 'revalidated'
+
+/** Since the start; `entries` are those of now. */
+export interface CacheCounts extends Readonly<Record<CacheEvent, number>> {
+  /** Left for want of room. */
+  readonly evicted: number
+  readonly entries: { readonly where: number; readonly what: number; readonly negative: number }
+}
+
 /** What a snapshot keeps of a cache; the most recently used first. */
 export interface CacheContent {
   readonly where: Iterable<readonly [key: string, resolution: Resolution]>
@@ -29,6 +42,23 @@ export interface CacheContent {
 
 const NEGATIVE_TTL_MS = 10_000
 const STALE_IF_ERROR_MS = 86_400_000
+
+/**
+ * The cache's name for a question.
+ *
+ * @param generation of the configuration
+ * @param reference normalised
+ * @param platform `os/architecture[/variant]`
+ * @param who fingerprint of the caller's credentials
+ */
+export function resolutionKey(
+  generation: number,
+  reference: string,
+  platform: string,
+  who: string,
+): string {
+  return `${generation} ${reference} ${platform} ${who}`
+}
 
 /**
  * Two memories: where a reference leads (per caller's credentials, and a tag's only for a while)

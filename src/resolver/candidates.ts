@@ -1,11 +1,13 @@
-import { type Reference, repositoryName } from '../reference/reference.ts'
+import { ResolveError } from '../errors.ts'
+import { COMPONENT, PATH_MAX_LENGTH } from '../reference/grammar.ts'
+import { formatReference, type Reference, repositoryName } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import type { Capability, RegistryEntry } from '../registry/entry.ts'
-import { mirrorRepository } from './mirror-repository.ts'
-import type { Candidate, Origin, Registries } from './types.ts'
+import type { Capability, RegistryEntry, RepositoryRewrite } from '../registry/entry.ts'
+import type { Candidate, Origin, Registries, Repository } from './types.ts'
 
 /** Below every configured registry, whatever its priority. */
 const UNCONFIGURED_PRIORITY = 0
+const BRACKETED = /^\[(?<address>[0-9a-f:.]+)\](?::(?<port>\d+))?$/
 
 /**
  * Every place where the reference may be found, in the order of asking: the configured registries
@@ -90,4 +92,72 @@ function originCandidate(
     ...(entry !== undefined && { entry }),
     ...(isForIt && { credentials }),
   }
+}
+
+/**
+ * @param mirrorsOnly the pattern that rules out the origin
+ * @throws ResolveError DENIED for a reference for which the configuration allows no registry to be asked:
+ * there are no candidates, or all may be asked by digest alone
+ */
+export function requireCandidates(
+  reference: Reference,
+  candidates: readonly Candidate[],
+  mirrorsOnly: string | undefined,
+): void {
+  if (candidates.some((each) => reference.digest !== undefined || resolvesTags(each))) return
+  const what = formatReference(reference)
+  const reasons = [
+    ...(mirrorsOnly === undefined
+      ? []
+      : [`\`mirrorsOnly\` has ${mirrorsOnly}, so its origin is not`]),
+    candidates.length === 0
+      ? 'no entry of `registries` serves it: add one, or name it in `upstreams`'
+      : `\`capabilities\` of ${list(candidates)} lack \`resolve\`: add that, or ask by digest`,
+  ]
+  throw new ResolveError('DENIED', `${what}: nobody may be asked; ${reasons.join('; ')}`)
+}
+
+function list(candidates: readonly Candidate[]): string {
+  return candidates.map(({ registry }) => registry).join(', ')
+}
+
+/**
+ * Where an entry keeps a repository, below `/v2/`: its prefix, then its `path` template or what its
+ * `rewrite` makes of the path. Undefined: nowhere, since that is not the name of a repository.
+ */
+export function mirrorRepository(
+  { domain, path }: Repository,
+  entry: RegistryEntry,
+): string | undefined {
+  const { path: template = '{path}', endpoint, rewrite } = entry
+  if (rewrite !== undefined) return rewritten(path, rewrite, endpoint.prefix)
+  const below = template.replace(/\{(domain|path)\}/g, (_whole, field: string) =>
+    field === 'domain' ? domainComponent(domain) : path,
+  )
+  return belowPrefix(endpoint.prefix, below)
+}
+
+function rewritten(path: string, rewrite: RepositoryRewrite, prefix: string): string | undefined {
+  const other = rewrite.apply(path)
+  const repository = other === undefined ? undefined : belowPrefix(prefix, other)
+  if (repository === undefined || repository.length > PATH_MAX_LENGTH) return undefined
+  return repository.split('/').every((part) => COMPONENT.test(part)) ? repository : undefined
+}
+
+function belowPrefix(prefix: string, path: string): string {
+  return prefix === '' ? path : `${prefix}/${path}`
+}
+
+/**
+ * A domain as one component of a path, which has no colons. `hub.corp:5000` becomes
+ * `hub.corp_5000`, which no domain is; `[fd00::1]:5000` becomes `fd00__1-5000`, with a 0 where a
+ * component must not begin or end with a separator.
+ */
+export function domainComponent(domain: string): string {
+  const name = domain.toLowerCase()
+  const { address, port } = BRACKETED.exec(name)?.groups ?? {}
+  if (address === undefined) return name.replace(':', '_')
+  const words = address.replaceAll(':', '_').replace(/_{3,}/g, '__')
+  const component = words.replace(/^_/, '0_').replace(/_$/, '_0')
+  return port === undefined ? component : `${component}-${port}`
 }

@@ -1,34 +1,82 @@
 // The global of that name is looked up by a getter each time, which takes longer than the clock.
 import { performance } from 'node:perf_hooks'
+import type { Clock } from '../concurrency/clock.ts'
 import { SingleFlight } from '../concurrency/single-flight.ts'
-import { toResolveError } from '../errors.ts'
+import { ResolveError, toResolveError } from '../errors.ts'
 import { formatPlatform, type Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import { Background } from './background.ts'
-import { type Asked, Finder, type FinderOptions } from './finder.ts'
-import { resolutionKey } from './key.ts'
-import type { Candidate, Resolution, ResolveOptions } from './types.ts'
+import { type ResolutionCache, resolutionKey } from './cache.ts'
+import type { FailoverLimits } from './candidate-request.ts'
+import { candidatesFor, needsConsent, requireCandidates } from './candidates.ts'
+import { divergencesIn, isFailover } from './explain.ts'
+import { ResolveRun, type RunResult } from './resolve-run.ts'
+import type {
+  Candidate,
+  Health,
+  ImageSource,
+  Keychain,
+  Registries,
+  Resolution,
+  ResolutionObserver,
+  ResolveOptions,
+} from './types.ts'
+import { allowsStale, storyOf } from './unresolved.ts'
 
-export interface ResolverOptions extends FinderOptions {
+export interface ResolverOptions {
+  readonly source: ImageSource
+  /** Read anew for each call, so that a new configuration takes effect at once. */
+  readonly registries: () => Registries
+  readonly health: Health
+  readonly cache: ResolutionCache
+  readonly clock: Clock
   /** The platform meant when a caller names none. */
   readonly platform: Platform
+  /** Read anew for each resolution, as `registries` is. */
+  readonly limits: () => FailoverLimits & {
+    /** One whole resolution. */
+    readonly totalMs: number
+  }
   /** Tells callers with different credentials apart without keeping these. */
   readonly fingerprint: (credentials: Credentials | undefined) => string
-  /** Whether the keychain may hold something for registries that nobody configured. Default: yes. */
+  /** Default: what stands in the entry itself. */
+  readonly keychain?: Keychain
+  /** Whether the keychain may hold something for registries that are not configured. Default: yes. */
   readonly keepsForOthers?: () => boolean
+  /** Ask by digest once more before a registry counts as one that has it. Default: no. */
+  readonly verifyDigest?: () => boolean
+  /** Waited for before registries are asked, so that what has to be loaded first costs none its budget. */
+  readonly ready?: () => Promise<unknown>
+  readonly observer?: ResolutionObserver
 }
+
+/** One question of a caller, and what is known of it. */
+interface Asked {
+  readonly reference: Reference
+  readonly platform: Platform
+  /** The caller named it. */
+  readonly isPlatformAsked: boolean
+  readonly credentials: Credentials | undefined
+  readonly stranger: boolean
+  readonly all: boolean
+  readonly urgent: boolean
+  /** The cache's name for it. */
+  readonly key: string
+  readonly known: Resolution | undefined
+}
+
+/** Answers that are refreshed in the background at one time; more are not started, and not missed. */
+const MAX_REFRESHES = 16
 
 /** Turns a reference into the image it names now, and where that can be pulled from. */
 export class Resolver {
   readonly #options: ResolverOptions
-  readonly #finder: Finder
   readonly #flights = new SingleFlight<Resolution>()
-  readonly #background = new Background()
+  readonly #closing = new AbortController()
+  #refreshes = 0
 
   constructor(options: ResolverOptions) {
     this.#options = options
-    this.#finder = new Finder(options)
   }
 
   /**
@@ -36,7 +84,7 @@ export class Resolver {
    * `mirrorsOnly` rules out the origin and no registry serves it.
    */
   candidates(reference: Reference, credentials?: Credentials): readonly Candidate[] {
-    return this.#finder.candidates(reference, credentials)
+    return candidatesFor(reference, this.#options.registries(), credentials)
   }
 
   /**
@@ -44,8 +92,13 @@ export class Resolver {
    *
    * @param stranger as in ResolveOptions
    */
-  credentials(candidate: Candidate, stranger = false): Promise<Credentials | undefined> {
-    return this.#finder.credentials(candidate, stranger)
+  async credentials(candidate: Candidate, stranger = false): Promise<Credentials | undefined> {
+    const { configured, credentials, endpoint, entry, repository } = candidate
+    if (credentials !== undefined) return credentials
+    if (stranger && !configured) return undefined
+    const { keychain } = this.#options
+    if (keychain === undefined) return entry?.credentials
+    return keychain.credentials(endpoint.host, repository, entry)
   }
 
   /**
@@ -73,7 +126,7 @@ export class Resolver {
       return { ...known, source: 'cache', attempts: [] }
     }
     try {
-      if (!all && !refresh) this.#believeAbsence(key, isPlatformAsked)
+      if (!all && !refresh) this.#throwKnownFailure(key, isPlatformAsked)
       const how = `${isPlatformAsked ? ' exactly' : ''}${all ? ' all' : ''}`
       const flight = this.#flightFor(`${key}${how}`, urgent)
       if (this.#flights.has(flight)) cache.counted('coalesced')
@@ -136,21 +189,30 @@ export class Resolver {
     return this.#options.limits().probeBudgetMs
   }
 
-  /** Ends what goes on without anybody waiting for it. */
+  /** Ends refreshes in the background. */
   close(): void {
-    this.#background.close()
+    this.#closing.abort(new ResolveError('CANCELED', 'the service ends'))
   }
 
   #hit(known: Resolution, asked: Asked, startedMs: number): void {
     const { cache, observer } = this.#options
     cache.counted('hit')
-    if (cache.wantsRefresh(asked.key, known)) {
-      this.#background.start((signal) => this.#fly(asked.key, signal, asked))
-    }
+    if (cache.wantsRefresh(asked.key, known)) this.#refresh(asked)
     observer?.resolved('cache', performance.now() - startedMs, false)
   }
 
-  #believeAbsence(key: string, isExact: boolean): void {
+  /** Nothing waits for it: its error has no effect. */
+  #refresh(asked: Asked): void {
+    const { signal } = this.#closing
+    if (this.#refreshes >= MAX_REFRESHES || signal.aborted) return
+    this.#refreshes += 1
+    const done = (): void => {
+      this.#refreshes -= 1
+    }
+    this.#fly(asked.key, signal, asked).then(done, done)
+  }
+
+  #throwKnownFailure(key: string, isExact: boolean): void {
     const { cache } = this.#options
     const failure = cache.failure(key, isExact)
     if (failure === undefined) return
@@ -171,22 +233,89 @@ export class Resolver {
     return resolutionKey(generation, formatReference(reference), formatPlatform(platform), who)
   }
 
-  /** Who is urgent does not join those who stand in line; they join him. */
+  /** Urgent callers start their own flight; later callers join it. */
   #flightFor(question: string, isUrgent: boolean): string {
     const urgent = `${question} urgent`
     return isUrgent || this.#flights.has(urgent) ? urgent : question
   }
 
   #fly(flight: string, signal: AbortSignal | undefined, asked: Asked): Promise<Resolution> {
-    return this.#flights.run(flight, signal, (ends) => this.#finder.find(asked, ends))
+    return this.#flights.run(flight, signal, (ends) => this.#ask(asked, ends))
   }
-}
 
-function isFailover({ candidates, registry, source }: Resolution): boolean {
-  return (
-    source === 'registry' &&
-    candidates?.[0] !== undefined &&
-    !candidates[0].chosen &&
-    candidates[0].registry !== registry
-  )
+  /**
+   * @returns what the registries say, which the cache remembers; when none answers what was known, marked
+   * `stale`
+   */
+  async #ask(asked: Asked, signal: AbortSignal): Promise<Resolution> {
+    const { all, credentials, key, known, platform, reference } = asked
+    const { cache, clock, limits, observer, registries } = this.#options
+    const candidates = this.candidates(reference, credentials)
+    requireCandidates(reference, candidates, registries().mirrorsOnly(reference))
+    if (known === undefined) cache.counted('miss')
+    const deadline = new AbortController()
+    const cancelDeadline = clock.after(limits().totalMs, () => {
+      const what = formatReference(reference)
+      deadline.abort(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`))
+    })
+    try {
+      const ends = AbortSignal.any([signal, deadline.signal])
+      const { identity, ...found } = await this.#run(asked, candidates, ends)
+      // What a caller may have of a registry that needs consent is asked anew, even by digest.
+      const isForEver = reference.digest !== undefined && !candidates.some(needsConsent)
+      const resolution: Resolution = {
+        ...identity,
+        ...found,
+        reference: formatReference(reference),
+        source: 'registry',
+        resolvedAt: clock.now(),
+        expiresAt: cache.expiry(isForEver),
+      }
+      for (const divergence of divergencesIn(resolution)) observer?.diverged?.(divergence)
+      if (known !== undefined) {
+        cache.counted(known.digest === resolution.digest ? 'revalidated' : 'miss')
+      }
+      cache.remember(key, resolution, identity, platform)
+      return resolution
+    } catch (thrown) {
+      const error = toResolveError(thrown)
+      cache.rememberFailure(key, error, asked.isPlatformAsked)
+      if (known === undefined || all) throw error
+      if (!cache.staleAllowed(known) || !allowsStale(error, known)) throw error
+      cache.counted('stale')
+      return { ...known, source: 'stale', attempts: error.attempts, candidates: storyOf(error) }
+    } finally {
+      cancelDeadline()
+    }
+  }
+
+  async #run(
+    { all, isPlatformAsked, known, platform, reference, stranger, urgent }: Asked,
+    candidates: readonly Candidate[],
+    signal: AbortSignal,
+  ): Promise<RunResult> {
+    const { cache, ready, verifyDigest } = this.#options
+    if (ready !== undefined) await ready()
+    const question = {
+      reference,
+      platform,
+      isPlatformAsked,
+      ...(!all && {
+        known: (digest: string) => {
+          const identity = cache.identity(digest, platform)
+          return isPlatformAsked && identity?.platform.assumed ? undefined : identity
+        },
+      }),
+      expected: known !== undefined && !all,
+      verifyDigest: verifyDigest?.() ?? false,
+    }
+    const run = new ResolveRun(question, candidates, {
+      ...this.#options,
+      limits: this.#options.limits(),
+      credentials: (candidate) => this.credentials(candidate, stranger),
+      urgent,
+      signal,
+    })
+    return run.run(all)
+  }
 }

@@ -5,7 +5,7 @@ import {
   ResolveError,
   toResolveError,
 } from '../errors.ts'
-import type { CandidateReport } from './types.ts'
+import type { CandidateReport, Resolution } from './types.ts'
 
 /** The error of an inquiry, with its whole story. */
 export class UnresolvedError extends ResolveError {
@@ -62,16 +62,25 @@ export function isOutOfReach(
   )
 }
 
+/** With these a registry may well have the image; what was known before is then worth giving. */
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  'TOOMANYREQUESTS',
+  'DEADLINE_EXCEEDED',
+  'UNAVAILABLE',
+  'UNKNOWN',
+])
+
 /**
- * Whether a former answer may be given in place of this error: as `isOutOfReach`, but a registry that never
- * had the image says nothing new by not having it, and none need have been asked before time was up.
- *
- * @param hadIt whether the registry was among those that the former answer leads to
+ * Whether a former answer may be given in place of this error: as `isOutOfReach`, but a registry to which the
+ * former answer does not lead says nothing new by not having the image, and none need have been asked before
+ * time was up.
  */
-export function allowsStale(error: ResolveError, hadIt: (registry: string) => boolean): boolean {
+export function allowsStale(error: ResolveError, { references, registry }: Resolution): boolean {
+  const leadsTo = (name: string): boolean =>
+    name === registry || references.some((each) => each.registry === name)
   const isOld = (attempt: Attempt): boolean =>
-    hasNoAnswer(attempt) || (attempt.outcome === 'not_found' && !hadIt(attempt.registry))
-  return error.attempts.every(isOld) && !isBarred(storyOf(error))
+    hasNoAnswer(attempt) || (attempt.outcome === 'not_found' && !leadsTo(attempt.registry))
+  return PASSING.has(error.code) && error.attempts.every(isOld) && !isBarred(storyOf(error))
 }
 
 /** Whether a registry was not asked since its origin refused the image. */

@@ -4,7 +4,7 @@ import { formatReference, parseNormalized, type Reference } from '../../referenc
 import type { RegistryEntry } from '../../registry/entry.ts'
 import { isPublicRegistry } from '../../registry/public-registries.ts'
 import { ConfiguredRegistries } from '../../registry/registries.ts'
-import { mirrorRepository } from '../../resolver/mirror-repository.ts'
+import { mirrorRepository } from '../../resolver/candidates.ts'
 import type { NodeImage } from '../../runtime/types.ts'
 import type { CliContext, NodeNames } from '../context.ts'
 import { withProgress } from '../output.ts'

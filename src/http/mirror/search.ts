@@ -1,11 +1,10 @@
 import type { Clock } from '../../concurrency/clock.ts'
 import { ResolveError } from '../../errors.ts'
 import type { ImageRequest } from '../../registry/image.ts'
-import { WalkRecord } from '../../resolver/record.ts'
+import { type Ask as Put, waitBefore } from '../../resolver/candidate-request.ts'
+import { askInOrder, type Found } from '../../resolver/failover.ts'
+import { ResolveTrace } from '../../resolver/trace.ts'
 import type { Candidate } from '../../resolver/types.ts'
-import { before } from '../../resolver/until.ts'
-import { type Found, walk } from '../../resolver/walk.ts'
-import type { Ask as Put } from '../../resolver/walk-options.ts'
 import type { MirrorLimits, MirrorOptions } from './types.ts'
 
 /** What a candidate is asked; the reference is still to be filled in. */
@@ -30,7 +29,7 @@ export class Search {
   /**
    * @param what for error texts
    * @param signal the caller's; what it asks for is given up with it
-   * @throws ResolveError with the attempts, as walk()
+   * @throws ResolveError with the attempts, as askInOrder()
    */
   async first<T>(
     what: string,
@@ -45,11 +44,15 @@ export class Search {
     const cancelDeadline = clock.after(totalMs, () =>
       deadline.abort(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`)),
     )
-    const record = new WalkRecord<T>(candidates, health, clock)
+    const trace = new ResolveTrace<T>(candidates, health, clock)
     const put: Put<T> = async (candidate, signalOfWalk, ticket) => {
       const { configured, endpoint, namespace, repository } = candidate
-      const credentials = await before(ticket, 'for credentials', resolver.credentials(candidate))
-      const observe = record.observer(candidate)
+      const credentials = await waitBefore(
+        ticket,
+        'for credentials',
+        resolver.credentials(candidate),
+      )
+      const observe = trace.observer(candidate)
       const request = {
         configured,
         endpoint,
@@ -62,11 +65,11 @@ export class Search {
       return ask({ ...request, ...(credentials !== undefined && { credentials }) }, candidate)
     }
     try {
-      return await walk(candidates, put, {
+      return await askInOrder(candidates, put, {
         what,
         // Never hedged: what is asked for is the body itself.
         limits: { probeBudgetMs },
-        record,
+        trace,
         clock,
         signal: AbortSignal.any([signal, deadline.signal]),
       })

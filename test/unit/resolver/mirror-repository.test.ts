@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { COMPONENT } from '../../../src/reference/grammar.ts'
 import { parseReference } from '../../../src/reference/reference.ts'
-import { domainComponent, mirrorRepository } from '../../../src/resolver/mirror-repository.ts'
+import { domainComponent, mirrorRepository } from '../../../src/resolver/candidates.ts'
 import { entry, nginx } from '../../support/resolver.ts'
 
 /** A folder with the tests of containers' registries.conf, written down. */

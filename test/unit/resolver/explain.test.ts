@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import { WalkRecord } from '../../../src/resolver/record.ts'
-import { story } from '../../../src/resolver/story.ts'
+import { explain } from '../../../src/resolver/explain.ts'
+import { ResolveTrace } from '../../../src/resolver/trace.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { candidate, digestOf, entry, FakeHealth, nginx } from '../../support/resolver.ts'
 
@@ -16,31 +16,31 @@ function scene(...names: string[]) {
       entry: entry(name, name.startsWith('pull') ? { capabilities: ['pull'] } : {}),
     }),
   )
-  const record = new WalkRecord<{ readonly digest: string }>(candidates, health, clock)
+  const trace = new ResolveTrace<{ readonly digest: string }>(candidates, health, clock)
   const of = (name: string) => {
     const found = candidates.find(({ registry }) => registry === name)
     assert.ok(found)
     return found
   }
   const tell = (winner?: string) =>
-    story(nginx(), record, winner === undefined ? undefined : { candidate: of(winner), digest: D })
-  return { clock, health, record, of, tell }
+    explain(nginx(), trace, winner === undefined ? undefined : { candidate: of(winner), digest: D })
+  return { clock, health, trace, of, tell }
 }
 
 test('each candidate is told in order, with when it was asked, what came back, and why', async () => {
-  const { clock, record, of, tell } = scene('m1', 'm2', 'm3', 'm4', 'pull-only', 'm5')
-  record.begun(of('m1'))
+  const { clock, trace, of, tell } = scene('m1', 'm2', 'm3', 'm4', 'pull-only', 'm5')
+  trace.begun(of('m1'))
   await clock.advance(20)
-  record.failed(of('m1'), new ResolveError('DENIED', 'm1: no', { status: 403 }))
-  record.begun(of('m2'))
-  record.begun(of('m3'))
+  trace.failed(of('m1'), new ResolveError('DENIED', 'm1: no', { status: 403 }))
+  trace.begun(of('m2'))
+  trace.begun(of('m3'))
   await clock.advance(30)
-  record.answered(of('m3'), { digest: digestOf('other') })
-  record.answered(of('m2'), { digest: D })
-  record.begun(of('m4'))
-  record.abandoned(of('m4'), 'a better answer was there', false)
-  record.begun(of('pull-only'))
-  record.answered(of('pull-only'), { digest: D })
+  trace.answered(of('m3'), { digest: digestOf('other') })
+  trace.answered(of('m2'), { digest: D })
+  trace.begun(of('m4'))
+  trace.abandoned(of('m4'), 'a better answer was there', false)
+  trace.begun(of('pull-only'))
+  trace.answered(of('pull-only'), { digest: D })
 
   const reports = tell('m2')
 
@@ -110,9 +110,9 @@ test('each candidate is told in order, with when it was asked, what came back, a
 })
 
 test('without an answer it says who was not asked, and why not', () => {
-  const { health, record, of, tell } = scene('m1', 'm2', 'pull-only')
+  const { health, trace, of, tell } = scene('m1', 'm2', 'pull-only')
   health.quiet.add('m1')
-  record.passedOver(of('m1'))
+  trace.passedOver(of('m1'))
 
   assert.deepEqual(
     tell().map(({ why, reference }) => `${reference} ${why}`),
@@ -125,9 +125,9 @@ test('without an answer it says who was not asked, and why not', () => {
 })
 
 test('of a registry that leads through many requests the first twenty are told', () => {
-  const { record, of, tell } = scene('m1')
-  record.begun(of('m1'))
-  const observe = record.observer(of('m1'))
+  const { trace, of, tell } = scene('m1')
+  trace.begun(of('m1'))
+  const observe = trace.observer(of('m1'))
 
   for (let ms = 0; ms < 100; ms += 1) observe({ method: 'GET', url: 'https://m1/', ms })
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Ticket } from '../../../src/concurrency/semaphore.ts'
 import { ResolveError } from '../../../src/errors.ts'
-import { WalkRecord } from '../../../src/resolver/record.ts'
-import { type Found, walk } from '../../../src/resolver/walk.ts'
-import type { Ask, Gate } from '../../../src/resolver/walk-options.ts'
+import type { Ask, Authorize } from '../../../src/resolver/candidate-request.ts'
+import { askInOrder, type Found } from '../../../src/resolver/failover.ts'
+import { ResolveTrace } from '../../../src/resolver/trace.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 import { candidate, FakeHealth } from '../../support/resolver.ts'
 
@@ -24,14 +24,14 @@ class Scene {
   readonly clock = new FakeClock()
   readonly health = new FakeHealth()
   readonly controller = new AbortController()
-  gate: Gate | undefined
+  authorize: Authorize | undefined
   /** Where whoever comes has to stand in line. */
   readonly busy = new Set<string>()
   /** Well-known public registries, and origins that nobody configured. */
   readonly publicOnes = new Set<string>()
   hedgeDelayMs = LIMITS.hedgeDelayMs
   readonly questions: Question[] = []
-  record = new WalkRecord<string>([], this.health, this.clock)
+  trace = new ResolveTrace<string>([], this.health, this.clock)
   result: Promise<Found<string>> = Promise.reject(new Error('not begun'))
 
   constructor() {
@@ -48,14 +48,14 @@ class Scene {
     const candidates = registries.map((name) =>
       candidate(name, { isPrivate: !this.publicOnes.has(name) }),
     )
-    this.record = new WalkRecord<string>(candidates, this.health, this.clock)
-    this.result = walk(candidates, ask, {
+    this.trace = new ResolveTrace<string>(candidates, this.health, this.clock)
+    this.result = askInOrder(candidates, ask, {
       what: 'nginx',
       limits: { ...LIMITS, hedgeDelayMs: this.hedgeDelayMs },
-      record: this.record,
+      trace: this.trace,
       clock: this.clock,
       signal: this.controller.signal,
-      ...(this.gate !== undefined && { gate: this.gate }),
+      ...(this.authorize !== undefined && { authorize: this.authorize }),
     })
     this.result.catch(() => {})
     return this
@@ -108,7 +108,7 @@ test('the next candidate is asked as soon as one fails', async () => {
 
   assert.equal(found.candidate.registry, 'm2')
   assert.deepEqual(
-    scene.record.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
+    scene.trace.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
     ['m1 unreachable', 'm2 ok'],
   )
   assert.deepEqual(scene.health.told, ['m1 failed', 'm2 ok'])
@@ -137,7 +137,7 @@ test('a better candidate is preferred while it is inside its probe budget', asyn
 
   const found = await scene.result
   assert.equal(found.value, 'here')
-  assert.deepEqual([...scene.record.answers.values()], ['there', 'here'])
+  assert.deepEqual([...scene.trace.answers.values()], ['there', 'here'])
 })
 
 test('a better candidate that lets its budget pass loses, and is remembered as failed', async () => {
@@ -152,7 +152,7 @@ test('a better candidate that lets its budget pass loses, and is remembered as f
   assert.ok(scene.question('m1').signal.aborted)
   assert.deepEqual(scene.health.told, ['m2 ok', 'm1 failed'])
   assert.deepEqual(
-    scene.record.attempts.map(({ registry, outcome, ms }) => `${registry} ${outcome} ${ms}`),
+    scene.trace.attempts.map(({ registry, outcome, ms }) => `${registry} ${outcome} ${ms}`),
     ['m1 timeout 2000', 'm2 ok 0'],
   )
 })
@@ -178,7 +178,7 @@ test('a resting registry is passed over', async () => {
   await scene.result
   assert.deepEqual(scene.asked, ['m2'])
   assert.deepEqual(
-    scene.record.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
+    scene.trace.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`),
     ['m1 skipped', 'm2 ok'],
   )
 })
@@ -229,7 +229,7 @@ test('a registry on trial is asked beside the next one, which need not wait for 
   assert.deepEqual(together, ['m1', 'm2'])
   assert.equal(found.candidate.registry, 'm2')
   assert.deepEqual(
-    scene.record.attempts.map(({ registry, outcome }) => [registry, outcome]),
+    scene.trace.attempts.map(({ registry, outcome }) => [registry, outcome]),
     [
       ['m1', 'canceled'],
       ['m2', 'ok'],
@@ -253,7 +253,7 @@ test('how a trial goes is told to the health of registries, though the walk is o
     const told = outcome === 'answers' ? 'm1 ok' : 'm1 failed'
     assert.deepEqual(scene.health.told, ['m2 ok', told], outcome)
     assert.equal(scene.question('m1').signal.aborted, outcome === 'is silent')
-    assert.equal(scene.record.attempts[0]?.outcome, 'canceled')
+    assert.equal(scene.trace.attempts[0]?.outcome, 'canceled')
   }
 })
 
@@ -417,7 +417,7 @@ test('a hedge goes on when the one before it fails, and the next is not asked wh
 
 test('hedge delay and budget count from the last progress', async () => {
   const scene = new Scene().begin('m1', 'm2')
-  const observe = scene.record.observer(scene.record.pages[0]?.candidate ?? candidate('?'))
+  const observe = scene.trace.observer(scene.trace.traces[0]?.candidate ?? candidate('?'))
   for (let requests = 0; requests < 20; requests += 1) {
     await scene.clock.advance(299)
     observe({ method: 'GET', url: 'https://m1/', status: 200, ms: 299 })
@@ -428,7 +428,7 @@ test('hedge delay and budget count from the last progress', async () => {
   assert.deepEqual(scene.asked, ['m1', 'm2'])
   scene.question('m2').answer('there')
   await scene.clock.advance(1_699)
-  assert.equal(scene.record.attempts.length, 1)
+  assert.equal(scene.trace.attempts.length, 1)
   scene.question('m1').answer('here')
   assert.equal((await scene.result).value, 'here')
 })
@@ -437,7 +437,7 @@ test('a request that was not answered is no progress', async () => {
   const scene = new Scene().begin('m1', 'm2')
   await scene.clock.advance(200)
 
-  const observe = scene.record.observer(scene.record.pages[0]?.candidate ?? candidate('?'))
+  const observe = scene.trace.observer(scene.trace.traces[0]?.candidate ?? candidate('?'))
   observe({ method: 'GET', url: 'https://m1/', ms: 200 })
   await scene.clock.advance(100)
 
@@ -579,7 +579,7 @@ test('a deadline is told apart from a caller that left', async () => {
 
 test('a candidate is asked when its gate opens, and has its whole budget then', async () => {
   const scene = new Scene()
-  scene.gate = ({ registry }) =>
+  scene.authorize = ({ registry }) =>
     registry === 'm1'
       ? new Promise((resolve) => scene.clock.after(1_500, () => resolve(undefined)))
       : undefined
@@ -597,7 +597,7 @@ test('a candidate is asked when its gate opens, and has its whole budget then', 
 
 test('a candidate whose gate stays closed is skipped, and nothing is said against it', async () => {
   const scene = new Scene()
-  scene.gate = ({ registry }) =>
+  scene.authorize = ({ registry }) =>
     registry === 'm1'
       ? Promise.reject(new ResolveError('UNAUTHORIZED', 'not asked: no'))
       : undefined
@@ -611,7 +611,7 @@ test('a candidate whose gate stays closed is skipped, and nothing is said agains
   assert.equal(error.code, 'UNAUTHORIZED')
   assert.deepEqual(scene.health.told, ['m2 ok'])
   assert.deepEqual(
-    scene.record.attempts.map(({ outcome, message }) => `${outcome} ${message}`),
+    scene.trace.attempts.map(({ outcome, message }) => `${outcome} ${message}`),
     ['skipped not asked: no', 'not_found not found'],
   )
 })
@@ -628,7 +628,7 @@ test('a registry with a line is not the one to wait for: the next one is asked, 
   assert.equal(found.value, 'there')
   assert.ok(scene.question('m1').signal.aborted)
   assert.deepEqual(scene.health.told, ['m2 ok'])
-  assert.deepEqual(scene.record.attempts[0], {
+  assert.deepEqual(scene.trace.attempts[0], {
     registry: 'm1',
     step: 'connect',
     outcome: 'skipped',
@@ -652,7 +652,7 @@ test('the clock of an attempt starts when it is let in: its hedge delay, its bud
   scene.question('m1').answer('here')
 
   assert.equal((await scene.result).value, 'here')
-  assert.equal(scene.record.attempts[0]?.ms, 1_999)
+  assert.equal(scene.trace.attempts[0]?.ms, 1_999)
 })
 
 test('who was let in and lets the budget pass is late as anybody', async () => {
@@ -671,7 +671,7 @@ test('who was let in and lets the budget pass is late as anybody', async () => {
 
 test('an attempt that has to stand in line once more goes on with the budget that it had', async () => {
   const scene = new Scene().begin('m1', 'm2')
-  scene.record.observer(scene.record.pages[0]?.candidate ?? candidate('?'))({
+  scene.trace.observer(scene.trace.traces[0]?.candidate ?? candidate('?'))({
     method: 'HEAD',
     url: 'https://m1/',
     ms: 1_500,
@@ -686,7 +686,7 @@ test('an attempt that has to stand in line once more goes on with the budget tha
   scene.question('m1').answer('here')
 
   assert.equal((await scene.result).value, 'here')
-  assert.equal(scene.record.attempts[0]?.ms, 1_999)
+  assert.equal(scene.trace.attempts[0]?.ms, 1_999)
 })
 
 test('who is in line when nobody else has it is waited for, and told so when time is up', async () => {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { ResolveError } from '../../src/errors.ts'
-import { WalkRecord } from '../../src/resolver/record.ts'
+import { askInOrder, type Found } from '../../src/resolver/failover.ts'
+import { ResolveTrace } from '../../src/resolver/trace.ts'
 import type { Candidate } from '../../src/resolver/types.ts'
-import { type Found, walk } from '../../src/resolver/walk.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { candidate, FakeHealth } from '../support/resolver.ts'
 
@@ -60,8 +60,8 @@ async function run(cast: readonly Play[]): Promise<Course> {
   )
   let ended = Number.NaN
   const candidates = cast.map(({ isPrivate }, index) => candidate(String(index), { isPrivate }))
-  const record = new WalkRecord<number>(candidates, health, clock)
-  const walking = walk(
+  const trace = new ResolveTrace<number>(candidates, health, clock)
+  const walking = askInOrder(
     candidates,
     async ({ registry }, signal, _turn, promoted) => {
       const index = Number(registry)
@@ -76,7 +76,7 @@ async function run(cast: readonly Play[]): Promise<Course> {
             reject(new ResolveError('CANCELED', 'aborted'))
           })
         })
-        record.observer(candidates[index] as Candidate)({
+        trace.observer(candidates[index] as Candidate)({
           method: 'HEAD',
           url: `https://${registry}/`,
           status: 200,
@@ -112,7 +112,7 @@ async function run(cast: readonly Play[]): Promise<Course> {
         )
       })
     },
-    { what: 'x', limits: LIMITS, record, clock, signal: total.signal },
+    { what: 'x', limits: LIMITS, trace, clock, signal: total.signal },
   ).then(
     (found) => found,
     (error: unknown) => error as ResolveError,
@@ -125,7 +125,7 @@ async function run(cast: readonly Play[]): Promise<Course> {
   await clock.advance(TOTAL_MS + 1)
   return {
     outcome: await outcome,
-    told: record.attempts.map(({ registry }) => registry),
+    told: trace.attempts.map(({ registry }) => registry),
     asked,
     hedged,
     endedAfterMs: ended,

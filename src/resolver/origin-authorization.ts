@@ -3,12 +3,11 @@ import type { Clock } from '../concurrency/clock.ts'
 import type { Ticket } from '../concurrency/semaphore.ts'
 import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
-import { failedAttempt, lateError, waited } from './attempt.ts'
-import { reportFailure } from './blame.ts'
+import { failedAttempt, lateError, reportHealth, waited } from './attempt.ts'
 import { needsConsent } from './candidates.ts'
 import type { Candidate, Health } from './types.ts'
 
-export interface ConsentOptions {
+export interface OriginAuthorizationOptions {
   /** Absent where `mirrorsOnly` rules it out. */
   readonly origin: Candidate | undefined
   /**
@@ -39,12 +38,12 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'DENIED', 'MANI
  * (KEP-2535), so a mirror with credentials of its own must not be the one to judge. It is asked once
  * for all that need it, when the first of them is to be asked.
  */
-export class Consent {
-  readonly #options: ConsentOptions
+export class OriginAuthorization {
+  readonly #options: OriginAuthorizationOptions
   #given: Promise<string> | undefined
   #digest: string | undefined
 
-  constructor(options: ConsentOptions) {
+  constructor(options: OriginAuthorizationOptions) {
     this.#options = options
   }
 
@@ -57,7 +56,7 @@ export class Consent {
    * @returns undefined for a candidate that needs none; else the digest that was consented to
    * @throws ResolveError with why consent was not given
    */
-  readonly gate = (candidate: Candidate): Promise<string> | undefined => {
+  readonly authorize = (candidate: Candidate): Promise<string> | undefined => {
     if (!needsConsent(candidate)) return undefined
     this.#given ??= this.#ask(candidate)
     return this.#given
@@ -73,7 +72,7 @@ export class Consent {
       throw barred('UNAVAILABLE', 'its origin, which has to agree, failed a moment ago')
     }
     let begunAt = clock.now()
-    let isInLine = false
+    let isQueued = false
     let cancel = (): void => {}
     const late = new AbortController()
     const count = (): void => {
@@ -92,10 +91,10 @@ export class Consent {
     }
     const ticket: Ticket = {
       waiting: () => {
-        isInLine = true
+        isQueued = true
       },
       entered: () => {
-        isInLine = false
+        isQueued = false
         begin()
       },
     }
@@ -110,11 +109,11 @@ export class Consent {
       const error = toResolveError(thrown)
       if (signal.aborted) throw error
       // In line no longer than that: whoever needs no consent may have answered long since.
-      if (isInLine) {
+      if (isQueued) {
         const why = `its origin, which has to agree, is asked by many: ${waited(clock.now() - begunAt)}`
         throw barred('DEADLINE_EXCEEDED', why)
       }
-      reportFailure(health, origin, failedAttempt(registry, error, clock.now() - begunAt), error)
+      reportHealth(health, origin, failedAttempt(registry, error, clock.now() - begunAt), error)
       throw refusal(error, origin)
     } finally {
       cancel()

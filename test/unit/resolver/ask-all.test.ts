@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import { WalkRecord } from '../../../src/resolver/record.ts'
-import { survey } from '../../../src/resolver/survey.ts'
+import { askAll } from '../../../src/resolver/ask-all.ts'
+import { ResolveTrace } from '../../../src/resolver/trace.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 import { candidate, FakeHealth } from '../../support/resolver.ts'
 
@@ -11,23 +11,23 @@ function scene() {
   const health = new FakeHealth()
   const controller = new AbortController()
   const candidates = [candidate('m1'), candidate('m2'), candidate('m3')]
-  const record = new WalkRecord<string>(candidates, health, clock)
+  const trace = new ResolveTrace<string>(candidates, health, clock)
   const asked: string[] = []
   const options = {
     clock,
-    record,
+    trace,
     limits: { hedgeDelayMs: 300, probeBudgetMs: 2_000 },
     signal: controller.signal,
     resting: false,
   }
-  const outcomes = () => record.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`)
+  const outcomes = () => trace.attempts.map(({ registry, outcome }) => `${registry} ${outcome}`)
   return { asked, candidates, clock, controller, health, options, outcomes }
 }
 
 test('everybody is asked at once, and everybody’s answer counts', async () => {
   const { asked, candidates, options, outcomes } = scene()
 
-  await survey(
+  await askAll(
     candidates,
     async ({ registry }) => {
       asked.push(registry)
@@ -50,10 +50,10 @@ test('those that rest are asked only where that is wanted, those that asked for 
     return 'here'
   }
 
-  await survey(candidates, ask, options)
+  await askAll(candidates, ask, options)
   assert.deepEqual(asked, ['m3'])
   assert.deepEqual(outcomes(), ['m1 skipped', 'm2 skipped', 'm3 ok'])
-  await survey(candidates, ask, { ...options, resting: true })
+  await askAll(candidates, ask, { ...options, resting: true })
 
   assert.deepEqual(asked, ['m3', 'm1', 'm3'])
 })
@@ -61,7 +61,7 @@ test('those that rest are asked only where that is wanted, those that asked for 
 test('the signal ends it although nobody listens, and blames nobody', async () => {
   const { candidates, clock, controller, health, options, outcomes } = scene()
 
-  const asking = survey(candidates, () => new Promise<string>(() => {}), options)
+  const asking = askAll(candidates, () => new Promise<string>(() => {}), options)
   await settle()
   controller.abort(new Error('gone'))
   await asking
@@ -74,7 +74,7 @@ test('the signal ends it although nobody listens, and blames nobody', async () =
 test('whoever is too slow is remembered as failed', async () => {
   const { candidates, clock, health, options } = scene()
 
-  const asking = survey(candidates.slice(0, 1), () => new Promise<string>(() => {}), options)
+  const asking = askAll(candidates.slice(0, 1), () => new Promise<string>(() => {}), options)
   await clock.advance(2_000)
   await asking
 
@@ -84,7 +84,7 @@ test('whoever is too slow is remembered as failed', async () => {
 test('time in line is none of the budget, and whoever is in line at the end is blamed for nothing', async () => {
   const { candidates, clock, controller, health, options, outcomes } = scene()
 
-  const asking = survey(
+  const asking = askAll(
     candidates.slice(0, 2),
     ({ registry }, _, ticket) =>
       new Promise<string>((resolve) => {
@@ -102,6 +102,6 @@ test('time in line is none of the budget, and whoever is in line at the end is b
   await asking
 
   assert.deepEqual(outcomes(), ['m1 ok', 'm2 skipped'])
-  assert.equal(options.record.attempts[0]?.ms, 1_999)
+  assert.equal(options.trace.attempts[0]?.ms, 1_999)
   assert.deepEqual(health.told, ['m1 ok'])
 })

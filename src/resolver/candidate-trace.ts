@@ -4,7 +4,7 @@ import type { Exchange } from '../registry/image.ts'
 import type { Candidate } from './types.ts'
 
 /** What became of one candidate so far, and how long it was asked. Times are milliseconds of one clock. */
-export class Page {
+export class CandidateTrace {
   readonly candidate: Candidate
   readonly exchanges: Exchange[] = []
   attempt: Attempt | undefined

@@ -1,9 +1,9 @@
 import type { AttemptOutcome } from '../errors.ts'
 import type { Reference } from '../reference/reference.ts'
+import type { CandidateTrace } from './candidate-trace.ts'
 import { needsConsent, resolvesTags } from './candidates.ts'
-import type { Page } from './page.ts'
-import type { WalkRecord } from './record.ts'
-import type { Candidate, CandidateReport } from './types.ts'
+import type { ResolveTrace } from './trace.ts'
+import type { Candidate, CandidateReport, Divergence, Resolution } from './types.ts'
 
 /** What was found, and where. */
 export interface Ending {
@@ -29,19 +29,19 @@ const WHY: Readonly<Record<AttemptOutcome, string>> = {
 /**
  * What became of every candidate, in order, and why.
  *
- * @param ending absent: nobody had it
+ * @param ending absent: none had it
  * @param consented what the origin named when it was asked for its consent; absent: it was not
  */
-export function story(
+export function explain(
   reference: Reference,
-  record: WalkRecord<{ readonly digest: string }>,
+  trace: ResolveTrace<{ readonly digest: string }>,
   ending?: Ending,
   consented?: string,
 ): readonly CandidateReport[] {
-  return record.pages.map((page, index) => {
-    const { attempt, candidate, error, exchanges } = page
-    const startedMs = record.startedMs(page)
-    const answered = record.answers.get(candidate)?.digest ?? page.named
+  return trace.traces.map((one, index) => {
+    const { attempt, candidate, error, exchanges } = one
+    const startedMs = trace.startedMs(one)
+    const answered = trace.answers.get(candidate)?.digest ?? one.named
     const digest = answered ?? (candidate.origin ? consented : undefined)
     const divergent = digest !== undefined && ending !== undefined && digest !== ending.digest
     return {
@@ -53,7 +53,7 @@ export function story(
       outcome: attempt?.outcome ?? 'skipped',
       why: divergent
         ? 'passed over: its tag points at another digest'
-        : why(page, index, answered, ending),
+        : why(one, index, answered, ending),
       ...(digest !== undefined && { digest }),
       ...(divergent && { divergent }),
       ...(startedMs !== undefined && { startedMs }),
@@ -79,7 +79,7 @@ function askedFor(
 }
 
 function why(
-  { attempt, candidate }: Page,
+  { attempt, candidate }: CandidateTrace,
   index: number,
   digest: string | undefined,
   ending: Ending | undefined,
@@ -109,4 +109,26 @@ function notAsked(candidate: Candidate, winner: Candidate | undefined): string {
   return resolvesTags(candidate)
     ? 'not asked: it was over before'
     : 'not asked: it is asked by digest alone, and nobody said what the tag points at'
+}
+
+/** Where another registry that was asked names another digest by that tag than the answer. */
+export function divergencesIn({
+  candidates = [],
+  digest,
+  reference,
+  registry,
+}: Resolution): readonly Divergence[] {
+  const chosen = { registry, digest }
+  return candidates.flatMap(({ digest: told, divergent, registry: other }) =>
+    divergent === true && told !== undefined
+      ? { reference, chosen, other: { registry: other, digest: told } }
+      : [],
+  )
+}
+
+/** Whether another registry answered than the one that would have been asked first. */
+export function isFailover({ candidates, registry, source }: Resolution): boolean {
+  const [first] = candidates ?? []
+  const isOther = first !== undefined && !first.chosen && first.registry !== registry
+  return source === 'registry' && isOther
 }

@@ -1,0 +1,281 @@
+import type { ResolveError } from '../errors.ts'
+import {
+  type Ask,
+  type AskOptions,
+  CandidateRequest,
+  type Patience,
+  type RequestListener,
+} from './candidate-request.ts'
+import type { ResolveTrace } from './trace.ts'
+import type { Candidate } from './types.ts'
+
+export interface FailoverOptions<T> extends AskOptions<T> {
+  /** For error texts: what is looked for. */
+  readonly what: string
+}
+
+export interface Found<T> {
+  readonly candidate: Candidate
+  readonly value: T
+}
+
+/**
+ * Asks the candidates for one answer: in order, the next one as soon as one failed or was silent for its
+ * probe budget, which counts from its last progress. The best answer wins: a worse candidate's is held
+ * back while a better one is still inside its budget, or waits to be authorized.
+ *
+ * A configured private registry is hedged with: asked by HEAD when the one before it has been silent for the
+ * hedge delay, and for the rest once everything before it has failed or is late. Public registries and
+ * origins that are not configured count requests, and are asked in their turn alone.
+ *
+ * Registries that rest after a failure are passed over, and asked after all when no other has an answer;
+ * one that was silent not even then if another one said no, since that would cost its budget each time; one
+ * that asked for quiet (429) never. One that has rested is tried beside the next, so that a dead registry
+ * does not cost its budget again.
+ *
+ * Time in the queue of a busy registry is none of its budget, and does not count against it. But as after
+ * any silence the next one is asked, and its answer does not wait for a request that is still queued: how
+ * long that takes is unknown, and each request that leaves makes the queue shorter.
+ *
+ * @throws ResolveError with all attempts: the most telling code of the failures, or CANCELED /
+ * DEADLINE_EXCEEDED when the signal ended it.
+ */
+export function askInOrder<T>(
+  candidates: readonly Candidate[],
+  ask: Ask<T>,
+  options: FailoverOptions<T>,
+): Promise<Found<T>> {
+  return new Promise((resolve, reject) => {
+    new Failover(candidates, ask, options, resolve, reject).begin()
+  })
+}
+
+/** A registry that works again mostly answers within this. */
+const TRIAL_GRACE_MS = 300
+
+class Failover<T> implements RequestListener<T> {
+  readonly #queue: CandidateQueue
+  readonly #ask: Ask<T>
+  readonly #options: FailoverOptions<T>
+  readonly #resolve: (found: Found<T>) => void
+  readonly #reject: (error: ResolveError) => void
+  readonly #requests: CandidateRequest<T>[] = []
+  #best: { readonly request: CandidateRequest<T>; readonly value: T } | undefined
+  /** The one that was asked last; the next one is asked beside it if it is silent. */
+  #hedged: CandidateRequest<T> | undefined
+  #cancelHedge: () => void = () => {}
+  #isOver = false
+
+  constructor(
+    candidates: readonly Candidate[],
+    ask: Ask<T>,
+    options: FailoverOptions<T>,
+    resolve: (found: Found<T>) => void,
+    reject: (error: ResolveError) => void,
+  ) {
+    this.#queue = new CandidateQueue(candidates, options.trace)
+    this.#ask = ask
+    this.#options = options
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  begin(): void {
+    const { signal } = this.#options
+    if (signal.aborted) {
+      this.#abort()
+      return
+    }
+    signal.addEventListener('abort', this.#abort, { once: true })
+    this.#startNext()
+  }
+
+  answered(request: CandidateRequest<T>, value: T): void {
+    if (this.#best === undefined || request.place.index < this.#best.request.place.index) {
+      this.#best = { request, value }
+    }
+    this.changed()
+  }
+
+  /** The best one that is waited for is no hedge any more; where there is none, the next one is asked. */
+  changed(): void {
+    const best = this.#best?.request.place.index ?? Number.POSITIVE_INFINITY
+    const first = this.#requests.find(({ isAwaited, place }) => isAwaited && place.index < best)
+    first?.promote()
+    if (first === undefined && this.#best === undefined) this.#startNext()
+    else this.#conclude()
+  }
+
+  entered(request: CandidateRequest<T>): void {
+    if (this.#hedged === request) this.#hedge(request)
+  }
+
+  /** All that were queued with it would find out one after the other. */
+  turnedAway(request: CandidateRequest<T>): void {
+    this.#queue.passOver(request.place.index)
+    this.changed()
+  }
+
+  /** @param beside the one before it is silent: only one that may be asked beside it */
+  #startNext(beside = false): void {
+    this.#hedged = undefined
+    this.#cancelHedge()
+    const admitted = this.#queue.next(beside ? ({ isPrivate }) => isPrivate === true : undefined)
+    if (admitted === undefined && beside) return
+    const { trace } = this.#options
+    // Asked while another one is waited for, a dead registry would cost its budget.
+    const index =
+      admitted ?? (this.#isPending() ? undefined : this.#queue.lastResort(trace.isDenied))
+    if (index === undefined) {
+      this.#conclude()
+      return
+    }
+    const candidate = this.#queue.candidate(index)
+    const patience = admitted === undefined ? 'lastResort' : this.#patienceWith(candidate)
+    const isHedge = beside && this.#requests.some(({ isAwaited }) => isAwaited)
+    const place = { index, candidate, patience, isHedge }
+    const request = new CandidateRequest<T>(place, this.#options, this)
+    this.#requests.push(request)
+    request.begin(this.#ask)
+    if (patience === 'trial') this.#startNext(beside)
+    else this.#hedge(request)
+  }
+
+  #patienceWith(candidate: Candidate): Patience {
+    const isOnTrial = this.#options.trace.isOnTrial(candidate)
+    return isOnTrial && this.#queue.hasMore ? 'trial' : 'ordinary'
+  }
+
+  /** Has the next one asked beside it, should it be silent. */
+  #hedge(request: CandidateRequest<T>): void {
+    const { clock, limits, trace } = this.#options
+    const { hedgeDelayMs = 0 } = limits
+    this.#cancelHedge()
+    this.#hedged = request
+    if (hedgeDelayMs === 0) return
+    const leftMs = (): number =>
+      request.isQueued ? 0 : hedgeDelayMs - trace.silentMs(request.place.candidate)
+    const watch = (ms: number): void => {
+      this.#cancelHedge = clock.after(ms, () => {
+        if (this.#best !== undefined || request.isReady) return
+        if (leftMs() > 0) watch(leftMs())
+        else this.#startNext(true)
+      })
+    }
+    watch(hedgeDelayMs)
+  }
+
+  /** Ends it if nothing that may still come could change the outcome. */
+  #conclude(): void {
+    const best = this.#best
+    if (best !== undefined) {
+      const { candidate, index } = best.request.place
+      const isBetter = (other: CandidateRequest<T>): boolean => other.place.index < index
+      if (this.#requests.some((other) => isBetter(other) && other.isAwaited)) return
+      this.#end('a better answer was there', isBetter)
+      this.#resolve({ candidate, value: best.value })
+    } else if (!this.#isPending() && !this.#queue.hasMore) {
+      const graceMs = this.#graceMs()
+      if (graceMs > 0) {
+        this.#cancelHedge()
+        this.#cancelHedge = this.#options.clock.after(graceMs, () => this.#conclude())
+        return
+      }
+      this.#end('the walk was ended', () => false)
+      this.#reject(this.#options.trace.error(this.#options.what))
+    }
+  }
+
+  /** Whether an answer may still come, but of those that are tried beside others. */
+  #isPending(): boolean {
+    return this.#requests.some(({ isDone, isTrial }) => !isDone && !isTrial)
+  }
+
+  /**
+   * How long trials are still waited for, when all others have said what they have to say. One that was
+   * silent lately is not, but for a moment, where another one said no: it would cost its budget with
+   * every image that is not there.
+   */
+  #graceMs(): number {
+    const { limits, trace } = this.#options
+    const graces = this.#requests
+      .filter(({ isDone }) => !isDone)
+      .map(({ place: { candidate } }) => {
+        const isSilent = trace.isDenied && trace.isSilent(candidate)
+        const graceMs = isSilent ? TRIAL_GRACE_MS : limits.probeBudgetMs
+        return graceMs - trace.silentMs(candidate)
+      })
+    return Math.max(0, ...graces)
+  }
+
+  readonly #abort = (): void => {
+    if (this.#isOver) return
+    this.#end('the walk was ended', () => true)
+    const { signal, trace, what } = this.#options
+    this.#reject(trace.ended(what, signal.reason))
+  }
+
+  /** @param counts whether it counts against the registry of a request to be late */
+  #end(message: string, counts: (request: CandidateRequest<T>) => boolean): void {
+    this.#isOver = true
+    this.#cancelHedge()
+    this.#options.signal.removeEventListener('abort', this.#abort)
+    for (const request of this.#requests) request.abandon(message, counts(request))
+  }
+}
+
+/** Which candidate is asked next. */
+class CandidateQueue {
+  readonly #candidates: readonly Candidate[]
+  readonly #trace: ResolveTrace<unknown>
+  readonly #waiting: number[]
+  readonly #resting: number[] = []
+
+  constructor(candidates: readonly Candidate[], trace: ResolveTrace<unknown>) {
+    this.#candidates = candidates
+    this.#trace = trace
+    this.#waiting = candidates.map((_, index) => index)
+  }
+
+  get hasMore(): boolean {
+    return this.#waiting.length > 0
+  }
+
+  /**
+   * The next one that may be asked; those that may not are passed over.
+   *
+   * @param isWanted the queue ends at one that is not
+   */
+  next(isWanted: (candidate: Candidate) => boolean = () => true): number | undefined {
+    for (let index = this.#waiting[0]; index !== undefined; index = this.#waiting[0]) {
+      const candidate = this.candidate(index)
+      if (!isWanted(candidate)) return undefined
+      this.#waiting.shift()
+      if (this.#trace.admits(candidate)) return index
+      this.passOver(index)
+    }
+    return undefined
+  }
+
+  /** It rests after a failure, and is kept for when no other one has an answer. */
+  passOver(index: number): void {
+    if (this.#trace.passedOver(this.candidate(index))) this.#resting.push(index)
+  }
+
+  /**
+   * The next of those that rest.
+   *
+   * @param isDenied another one said no: those that rest for their silence are left alone then, since each
+   * would cost its budget again
+   */
+  lastResort(isDenied: boolean): number | undefined {
+    const isWanted = (index: number): boolean =>
+      !isDenied || !this.#trace.isSilent(this.candidate(index))
+    const position = this.#resting.findIndex(isWanted)
+    return position < 0 ? undefined : this.#resting.splice(position, 1)[0]
+  }
+
+  candidate(index: number): Candidate {
+    return this.#candidates[index] as Candidate
+  }
+}
