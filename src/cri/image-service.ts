@@ -4,16 +4,16 @@ import type { Credentials } from '../registry/credentials.ts'
 import { isPullable, needsConsent } from '../resolver/candidates.ts'
 import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
 import { isOutOfReach, isUndialled, UnresolvedError } from '../resolver/unresolved.ts'
-import type { RuntimeError } from '../runtime/call.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
+import { isConnectionLost } from '../runtime/unreachable.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { adopt, isUnreached } from './adopt.ts'
 import { explainedFailure } from './explained-failure.ts'
 import { type AuthConfig, pullResponse, requestedImage } from './image-messages.ts'
 import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } from './image-pull.ts'
 import { canonicalName, isConverted, wantedNames } from './names.ts'
-import { PullFailures } from './pull-failures.ts'
+import { PullFailures, RuntimeLeft } from './pull-failures.ts'
 import type { Caller } from './unary.ts'
 
 /** The resolver as this door sees it. */
@@ -128,7 +128,7 @@ export class ImageService {
     try {
       return await this.#fromBest(work, fit(candidates, answer), answer)
     } catch (failure) {
-      if (caller.signal.aborted) throw failure
+      if (caller.signal.aborted || failure instanceof RuntimeLeft) throw failure
       return giveUp(failure)
     }
   }
@@ -203,7 +203,7 @@ export class ImageService {
     try {
       return await this.#fromBest(work, places, found, wantedNames(reference, named))
     } catch (failure) {
-      if (signal.aborted) throw failure
+      if (signal.aborted || failure instanceof RuntimeLeft) throw failure
       return undefined
     }
   }
@@ -229,6 +229,9 @@ export class ImageService {
         log.info(what, 'pulled')
         return pulled
       } catch (thrown) {
+        if (!signal.aborted && isConnectionLost(thrown)) {
+          throw new RuntimeLeft(canonicalName(reference), { cause: thrown })
+        }
         const isImpatient = signal.aborted && this.#now() - startedAt < PATIENCE_MS
         if (!isImpatient) this.#failures.failed(registry, digest)
         if (signal.aborted) throw thrown
@@ -302,6 +305,6 @@ function notPullable(reference: Reference): ResolveError {
 }
 
 function reason(thrown: unknown): string {
-  if (isRuntimeError(thrown)) return (thrown as RuntimeError).details
+  if (isRuntimeError(thrown)) return thrown.details
   return thrown instanceof Error ? thrown.message : String(thrown)
 }

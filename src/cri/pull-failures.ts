@@ -1,3 +1,4 @@
+import { ResolveError } from '../errors.ts'
 import { BoundedMap } from '../registry/bounded-map.ts'
 
 /** About as long as it takes somebody to mend a mirror. */
@@ -5,6 +6,17 @@ const REST_MS = 5 * 60_000
 const LIMIT = 1_024
 /** That one image cannot be had may be the image's fault; of two in a row it is the registry's. */
 const SICK = 2
+
+/** The runtime's connection is lost: no registry has failed, and the caller's next try begins anew. */
+export class RuntimeLeft extends ResolveError {
+  constructor(image: string, options: { readonly cause: unknown }) {
+    super(
+      'UNAVAILABLE',
+      `${image}: the connection to the runtime broke off during the pull`,
+      options,
+    )
+  }
+}
 
 interface Streak {
   /** What failed since something succeeded, as far as that matters. */

@@ -83,7 +83,8 @@ export interface Grace {
  */
 export function createRelay(options: RelayOptions): Relay {
   const { logger, maxClients = MAX_CLIENTS, onCall, owned, rewrite, settle } = options
-  const clients = new Map<Connection, Socket>()
+  /** The one that was used last is the last. */
+  const clients = new Map<Connection, Client>()
   const calls = new Map<RelayedCall, Under>()
   const total = new QueueTotal()
   let isDraining = false
@@ -115,23 +116,23 @@ export function createRelay(options: RelayOptions): Relay {
       onDefect,
     })
     const opening = setTimeout(() => socket.destroy(), options.openingMs ?? OPENING_MS)
+    const known: Client = { socket, finite: 0 }
     const client = new Connection(socket, {
       role: 'server',
       queue,
       onStream: (stream, list, isEnd) => {
-        // The one that was used last is the last that has to go.
         clients.delete(client)
-        clients.set(client, socket)
+        clients.set(client, known)
         const path = headerValue(list, ':path') ?? ''
         if (isDraining && PULL.test(path)) {
           return refuse(stream, path, statusAnswer(GRPC_STATUS.unavailable, RESTARTING))
         }
         if (!owned.has(path))
-          return relay({ stream, list, isEnd, path, queue, link: runtime.link() })
+          return relay({ stream, list, isEnd, path, queue, known, link: runtime.link() })
         // grpc-js would answer this to a client that has left already, and end the process by it.
         if (!isGrpc(list)) return refuse(stream, path, NO_GRPC)
         const link = inProcess.link()
-        return relay({ stream, list, isEnd, path, queue, link, isOwned: true })
+        return relay({ stream, list, isEnd, path, queue, known, link, isOwned: true })
       },
       onGreeted: () => clearTimeout(opening),
       onDefect,
@@ -145,28 +146,35 @@ export function createRelay(options: RelayOptions): Relay {
         if (clients.size === 0) onAllGone()
       },
     })
-    clients.set(client, socket)
+    clients.set(client, known)
     if (isClosing) client.goAway()
   }
 
-  /** A client without a call connects again by itself when it has one. */
+  /**
+   * A client without a call connects again by itself when it has one; so does one that only listens to
+   * events, which never end. Idle ones go first, and of each kind the one whose last call is the oldest:
+   * a kubelet that listens also polls.
+   */
   function makeRoom(): boolean {
     crowd.onFull()
-    for (const client of clients.keys()) {
-      if (!client.isIdle) continue
-      clients.delete(client)
-      client.destroy()
-      return true
-    }
-    return false
+    const all = [...clients]
+    const leaving =
+      all.find(([client]) => client.isIdle) ?? all.find(([, { finite }]) => finite === 0)
+    if (leaving === undefined) return false
+    clients.delete(leaving[0])
+    leaving[0].destroy()
+    return true
   }
 
-  function relay({ stream, list, isEnd, path, queue, link, isOwned = false }: Incoming) {
+  function relay({ stream, list, isEnd, path, queue, known, link, isOwned = false }: Incoming) {
     const asked = isOwned ? undefined : versionOf(path)
     const edits = asked === undefined ? undefined : rewrite?.(path)
     const pending: Pending = {}
     const under = { path, onEnd: (): void => {} }
+    const finite = ENDLESS.test(path) ? 0 : 1
+    known.finite += finite
     const onDone = (code: number): void => {
+      known.finite -= finite
       calls.delete(call)
       delete pending.begin
       under.onEnd()
@@ -250,7 +258,7 @@ export function createRelay(options: RelayOptions): Relay {
     await atMost(graceMs, closed)
     failAll(() => true)
     await atMost(FAREWELL_MS, closed)
-    for (const socket of clients.values()) socket.destroy()
+    for (const { socket } of clients.values()) socket.destroy()
   }
 
   return { accept, drain, close }
@@ -258,6 +266,12 @@ export function createRelay(options: RelayOptions): Relay {
 
 /** In the words of grpc-go. */
 const NO_GRPC = statusAnswer(GRPC_STATUS.invalidArgument, 'invalid gRPC request content-type', 415)
+
+interface Client {
+  readonly socket: Socket
+  /** Calls under way that end by themselves. */
+  finite: number
+}
 
 /** A call under way. */
 interface Under {
@@ -273,6 +287,7 @@ interface Incoming {
   readonly isEnd: boolean
   readonly path: string
   readonly queue: QueuedBytes
+  readonly known: Client
   readonly link: Link
   /** Answered in this process. */
   readonly isOwned?: boolean

@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js'
-import type { RuntimeError } from './call.ts'
+import { isRuntimeError, type RuntimeError } from './call.ts'
 import type { CriVersion } from './types.ts'
 
 /** Characters of a runtime's own text. */
@@ -12,8 +12,15 @@ const MEANINGS: readonly (readonly [RegExp, (socket: string) => string])[] = [
   [/\bECONNREFUSED\b/, (socket) => `nobody listens at ${socket}`],
   [/Protocol error/, (socket) => `what listens at ${socket} is no gRPC server`],
   [/^No connection established/, (socket) => `nobody answers at ${socket}`],
-  [/^Connection dropped/, (socket) => `the connection to ${socket} broke off`],
+  [/^(?:Connection dropped|read E)/, (socket) => `the connection to ${socket} broke off`],
 ]
+
+const LOST = /^(?:No connection established|Connection dropped|read E(?:CONNRESET|TIMEDOUT)$)/
+
+/** Whether the connection to the runtime broke off or could not be made, so that the runtime said nothing. */
+export function isConnectionLost(thrown: unknown): boolean {
+  return isRuntimeError(thrown) && thrown.code === status.UNAVAILABLE && LOST.test(thrown.details)
+}
 
 /**
  * Why a call found nobody on a unix socket. The library tells of it in its own words, which name
@@ -29,7 +36,7 @@ export function unreachable(
   if (code === status.DEADLINE_EXCEEDED && details.startsWith('Deadline exceeded after')) {
     return `${socket} does not answer in time`
   }
-  if (!/^(?:No connection established|Connection dropped)/.test(details)) return undefined
+  if (!LOST.test(details)) return undefined
   return MEANINGS.find(([pattern]) => pattern.test(details))?.[1](socket)
 }
 

@@ -18,6 +18,7 @@ import { temporaryFolder } from '../../support/stack.ts'
 const LIST = '/runtime.v1.ImageService/ListImages'
 const STATUS = '/runtime.v1.ImageService/ImageStatus'
 const PULL = '/runtime.v1.ImageService/PullImage'
+const EVENTS = '/runtime.v1.RuntimeService/GetContainerEvents'
 const MIB = 1024 * 1024
 const FRAME_BYTES = 16_384
 const idOf = (n: number): number => 2 * n + 1
@@ -183,6 +184,33 @@ test('above the number of clients the oldest idle one has to go, and busy ones n
   respond(pulling.stream, [])
   assert.equal((await pull).code, 0)
   assert.equal((await other.call(STATUS)).code, 0)
+})
+
+test('clients that only listen to events make room, the oldest first, and never for good', async (t) => {
+  const { runtime, path } = await startRelay(t, { maxClients: 3 })
+  runtime.handle(STATUS, ({ stream }) => respond(stream, []))
+  const { arrived, hang } = hanging()
+  runtime.handle(PULL, hang)
+  runtime.handle(EVENTS, ({ stream }) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
+  })
+  const clients = [1, 2, 3].map(() => openGrpcClient(t, path))
+  const [oldest, busy, polling] = clients
+  const ends = clients.map(({ session }) => once(session, 'close'))
+  for (const client of clients) await once(client.open(EVENTS), 'response')
+  const pull = busy?.call(PULL)
+  const pulling = await arrived
+  assert.equal((await polling?.call(STATUS))?.code, 0)
+
+  assert.equal((await openGrpcClient(t, path).call(STATUS)).code, 0)
+  await ends[0]
+  assert.equal(oldest?.session.closed, true)
+
+  for (let n = 0; n < 3; n += 1) {
+    assert.equal((await openGrpcClient(t, path).call(STATUS)).code, 0)
+  }
+  respond(pulling.stream, [])
+  assert.equal((await pull)?.code, 0)
 })
 
 test('where all clients are busy a further one is turned away, and the log says so once', async (t) => {

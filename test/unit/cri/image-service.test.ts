@@ -232,6 +232,40 @@ test('where a pull failed, the next one of that image goes last', async () => {
   assert.deepEqual(scene.images, [m1, m2, m2])
 })
 
+for (const text of [
+  'Connection dropped',
+  'No connection established. Last error: connect ECONNREFUSED',
+  'read ECONNRESET',
+]) {
+  test(`no registry is blamed for a runtime that leaves during a pull (${text})`, async () => {
+    const scene = new Scene()
+    const { service } = scene
+    const m1 = `${M1.pullName}@${D}`
+    scene.pullErrors.set(m1, runtimeError(text, status.UNAVAILABLE))
+
+    const failure = await failureOf(
+      service.pull(Buffer.from(requestFor('nginx')), scene.caller, 'v1'),
+    )
+    assert.deepEqual([scene.images, String(failure.code)], [[m1], 'UNAVAILABLE'])
+    assert.match(failure.message, /nginx:latest: the connection to the runtime broke off/)
+    assert.doesNotMatch(failure.message, /m1/)
+
+    scene.pullErrors.clear()
+    await service.pull(Buffer.from(requestFor('nginx')), scene.caller, 'v1')
+    assert.deepEqual(scene.images, [m1, m1])
+  })
+}
+
+test('what the runtime itself calls unavailable is held against the registry', async () => {
+  const scene = new Scene()
+  const [m1, m2] = [`${M1.pullName}@${D}`, `${M2.pullName}@${D}`]
+  scene.pullErrors.set(m1, runtimeError('registry: 503 Service Unavailable', status.UNAVAILABLE))
+
+  await scene.pull()
+
+  assert.deepEqual(scene.images, [m1, m2])
+})
+
 for (const [seconds, next] of [
   [29, M1],
   [30, M2],
