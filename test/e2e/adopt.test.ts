@@ -4,6 +4,7 @@ import { startContainerd } from '../support/containerd.ts'
 import { criClient } from '../support/cri-client.ts'
 import { MAIN, startDaemon } from '../support/daemon.ts'
 import { startDockerRegistry } from '../support/docker-registry.ts'
+import { withoutWaiting } from '../support/examples.ts'
 import { buildImage, pushImage } from '../support/images.ts'
 import { runProgram } from '../support/program.ts'
 import { RUNTIME_PROGRAMS, requireStack } from '../support/stack.ts'
@@ -23,8 +24,16 @@ test('adopt names what another shim has left, in containerd, with the registry d
   for (const name of left) await direct.pullImage(name)
   await registry.stop()
   await daemon.stop()
-  const adopt = (...more: readonly string[]) =>
-    runProgram(process.execPath, [...MAIN, 'adopt', '--config', daemon.configFile, ...more])
+  const adopt = async (...more: readonly string[]) =>
+    withoutWaiting(
+      await runProgram(process.execPath, [
+        ...MAIN,
+        'adopt',
+        '--config',
+        daemon.configFile,
+        ...more,
+      ]),
+    )
 
   const dryRun = await adopt('--dry-run', '--domain', 'docker.io')
   const afterDryRun = await direct.imageStatus('nginx:1')
