@@ -1,19 +1,30 @@
 import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
-import type { Config } from './config.ts'
-import { parseDuration } from './duration.ts'
-import { POLLING, PROBING, readDuration, TIMER } from './duration-range.ts'
-import { effectiveCache } from './effective-cache.ts'
-import { effectiveConfigMap } from './effective-config-map.ts'
-import { effectiveHttp } from './effective-http.ts'
-import { effectiveKeychain } from './effective-keychain.ts'
-import { effectiveMirror } from './effective-mirror.ts'
-import { registryEntries } from './entries.ts'
-import type { Findings } from './findings.ts'
+import { ResolveError } from '../errors.ts'
+import { DOMAIN } from '../reference/grammar.ts'
+import { quote } from '../reference/quote.ts'
+import {
+  detectRuntime,
+  isLocalListen,
+  isSameSocket,
+  parseAbsolutePath,
+  parseListen,
+  parseSocketPath,
+} from './addresses.ts'
+import type { Config, ConfigMapConfig, HttpConfig, KeychainConfig, MirrorConfig } from './config.ts'
+import type { DecodedConfig } from './decode.ts'
+import { type Diagnostics, refusal } from './diagnostics.ts'
+import {
+  HELPER,
+  KEEPING,
+  POLLING,
+  PROBING,
+  parseDuration,
+  readDuration,
+  TIMER,
+} from './duration.ts'
+import { parseToken, registryEntries } from './entries.ts'
 import { type Environment, proxyConfig } from './proxy.ts'
-import { parseRealm } from './realm.ts'
-import { detectRuntime, isSameSocket, parseAbsolutePath, parseSocketPath } from './socket.ts'
 import { parseUpstream } from './upstream.ts'
-import type { Written } from './written.ts'
 
 /** What a configuration depends on beside what is written in it. */
 export interface Surroundings {
@@ -23,54 +34,209 @@ export interface Surroundings {
 }
 
 /**
- * What holds when `written` is what the file says. Mistakes go to `findings`; the result is only
+ * What holds when `decoded` is what the file says. Mistakes go to `diagnostics`; the result is only
  * meant to be used when there are none.
  */
 export function effectiveConfig(
-  written: Written,
+  decoded: DecodedConfig,
   { file, socketExists, env }: Surroundings,
-  findings: Findings,
+  diagnostics: Diagnostics,
 ): Config {
   const defaults = CONFIG_DEFAULTS
-  const shim = findings.parse('shim', written.shim ?? defaults.shim, parseSocketPath) ?? ''
-  const cri = findings.parse('cri', written.cri, parseSocketPath)
+  const shim = diagnostics.parse('shim', decoded.shim ?? defaults.shim, parseSocketPath) ?? ''
+  const cri = diagnostics.parse('cri', decoded.cri, parseSocketPath)
   if (cri !== undefined && isSameSocket(shim, cri)) {
-    findings.problem('cri', 'the same socket as shim; name the socket that the runtime serves')
+    diagnostics.problem('cri', 'the same socket as shim; name the socket that the runtime serves')
   }
-  const timeout = written.timeout ?? defaults.timeout
-  const timeoutMs = readDuration('timeout', timeout, TIMER, findings)
-  const reload = written.reloadInterval ?? defaults.reloadInterval
-  const budget = written.probeBudget ?? defaults.probeBudget
-  const probeBudgetMs = readDuration('probeBudget', budget, PROBING, findings)
-  const hedgeDelay = written.hedgeDelay ?? defaults.hedgeDelay
+  const timeout = decoded.timeout ?? defaults.timeout
+  const timeoutMs = readDuration('timeout', timeout, TIMER, diagnostics)
+  const reload = decoded.reloadInterval ?? defaults.reloadInterval
+  const budget = decoded.probeBudget ?? defaults.probeBudget
+  const probeBudgetMs = readDuration('probeBudget', budget, PROBING, diagnostics)
+  const hedgeDelay = decoded.hedgeDelay ?? defaults.hedgeDelay
 
   return {
     file,
     shim,
-    cri: written.cri === undefined ? detectRuntime(socketExists) : cri,
-    criExpected: written.shim !== undefined || written.cri !== undefined,
-    force: written.force ?? defaults.force,
-    debug: written.debug ?? defaults.debug,
-    image: findings.parse('image', written.image, parseAbsolutePath) ?? defaults.image,
-    version: written.version,
+    cri: decoded.cri === undefined ? detectRuntime(socketExists) : cri,
+    criExpected: decoded.shim !== undefined || decoded.cri !== undefined,
+    force: decoded.force ?? defaults.force,
+    debug: decoded.debug ?? defaults.debug,
+    image: diagnostics.parse('image', decoded.image, parseAbsolutePath) ?? defaults.image,
+    version: decoded.version,
     timeoutMs: timeoutMs === 0 ? parseDuration(defaults.timeout) : timeoutMs,
-    reloadIntervalMs: readDuration('reloadInterval', reload, POLLING, findings),
+    reloadIntervalMs: readDuration('reloadInterval', reload, POLLING, diagnostics),
     probeBudgetMs: probeBudgetMs === 0 ? parseDuration(defaults.probeBudget) : probeBudgetMs,
-    hedgeDelayMs: readDuration('hedgeDelay', hedgeDelay, PROBING, findings),
-    cache: effectiveCache(written.cache ?? {}, findings),
-    registries: registryEntries(written, findings),
-    mirrorsOnly: findings.parseList('mirrorsOnly', written.mirrorsOnly, parseUpstream),
-    realms: findings.parseList('realms', written.realms, parseRealm),
-    hostsDir: findings.parse('hostsDir', written.hostsDir, parseAbsolutePath),
-    portoshim: findings.parse('portoshim', written.portoshim, parseAbsolutePath),
-    configMap: effectiveConfigMap(written.configMap, findings),
-    verifyDigest: written.verifyDigest ?? defaults.verifyDigest,
-    keychain: effectiveKeychain(written.keychain ?? {}, findings),
-    proxy: proxyConfig(written.proxy, env, findings),
+    hedgeDelayMs: readDuration('hedgeDelay', hedgeDelay, PROBING, diagnostics),
+    cache: effectiveCache(decoded.cache ?? {}, diagnostics),
+    registries: registryEntries(decoded, diagnostics),
+    mirrorsOnly: diagnostics.parseList('mirrorsOnly', decoded.mirrorsOnly, parseUpstream),
+    realms: diagnostics.parseList('realms', decoded.realms, parseRealm),
+    hostsDir: diagnostics.parse('hostsDir', decoded.hostsDir, parseAbsolutePath),
+    portoshim: diagnostics.parse('portoshim', decoded.portoshim, parseAbsolutePath),
+    configMap: effectiveConfigMap(decoded.configMap, diagnostics),
+    verifyDigest: decoded.verifyDigest ?? defaults.verifyDigest,
+    keychain: effectiveKeychain(decoded.keychain ?? {}, diagnostics),
+    proxy: proxyConfig(decoded.proxy, env, diagnostics),
     pauseImage: undefined,
-    http: effectiveHttp(written.http ?? {}, findings),
-    mirror: effectiveMirror(written.mirror ?? {}, findings),
-    pull: { byDigest: written.pull?.byDigest ?? defaults.pullByDigest },
-    onResolveError: written.onResolveError ?? defaults.onResolveError,
+    http: effectiveHttp(decoded.http ?? {}, diagnostics),
+    mirror: effectiveMirror(decoded.mirror ?? {}, diagnostics),
+    pull: { byDigest: decoded.pull?.byDigest ?? defaults.pullByDigest },
+    onResolveError: decoded.onResolveError ?? defaults.onResolveError,
   }
+}
+
+/** What holds of `cache:`. */
+function effectiveCache(
+  decoded: NonNullable<DecodedConfig['cache']>,
+  diagnostics: Diagnostics,
+): Config['cache'] {
+  const cache = { ...CONFIG_DEFAULTS.cache, ...decoded }
+  const size = cache.imageCacheSize
+  if (size < 0) diagnostics.warning('cache.imageCacheSize', `${size} is below 0; the cache is off`)
+  const duration = (name: keyof typeof cache & string, range: typeof TIMER): number =>
+    readDuration(`cache.${name}`, String(cache[name]), range, diagnostics)
+  return {
+    imageCacheSize: Math.max(0, size),
+    imageCacheTtlMs: duration('imageCacheTTL', KEEPING),
+    domainCacheTtlMs: duration('domainCacheTTL', KEEPING),
+    tagTtlMs: duration('tagTTL', KEEPING),
+    statsLogIntervalMs: duration('statsLogInterval', TIMER),
+    disableStats: cache.disableStats,
+    negativeTtlMs: duration('negativeTTL', KEEPING),
+    staleIfErrorMs: duration('staleIfError', KEEPING),
+  }
+}
+
+/** DNS names, as Kubernetes has them for namespaces and ConfigMaps, and a key of its data. */
+const NAME = /^([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)$/
+const KEY = /^[\w.-]{1,253}$/
+
+/** What holds of `configMap:`. */
+function effectiveConfigMap(
+  decoded: DecodedConfig['configMap'],
+  diagnostics: Diagnostics,
+): ConfigMapConfig | undefined {
+  if (decoded === undefined) return undefined
+  const { name = CONFIG_DEFAULTS.configMap.name, key = CONFIG_DEFAULTS.configMap.key } = decoded
+  const place = diagnostics.parse('configMap.name', name, parseName)
+  const field = diagnostics.parse('configMap.key', key, parseKey)
+  const kubeconfig = diagnostics.parse(
+    'configMap.kubeconfig',
+    decoded.kubeconfig,
+    parseAbsolutePath,
+  )
+  return place === undefined || field === undefined
+    ? undefined
+    : { ...place, key: field, kubeconfig }
+}
+
+function parseName(text: string): Pick<ConfigMapConfig, 'namespace' | 'name'> {
+  const [, namespace, name] = NAME.exec(text) ?? []
+  if (namespace !== undefined && name !== undefined) return { namespace, name }
+  throw refusal(`${quote(text)} is not NAMESPACE/NAME, as in ${CONFIG_DEFAULTS.configMap.name}`)
+}
+
+function parseKey(text: string): string {
+  if (KEY.test(text)) return text
+  throw refusal(`${quote(text)} is no key of a ConfigMap, as ${CONFIG_DEFAULTS.configMap.key} is`)
+}
+
+/** What holds of `http:`. An address that other machines can reach is refused without a token. */
+function effectiveHttp(
+  decoded: NonNullable<DecodedConfig['http']>,
+  diagnostics: Diagnostics,
+): HttpConfig {
+  const listen = decoded.listen ?? CONFIG_DEFAULTS.listen
+  const address = diagnostics.parse('http.listen', listen, parseListen)
+  const token = diagnostics.parse('http.token', decoded.token, parseToken)
+  const tokenFile = diagnostics.parse('http.tokenFile', decoded.tokenFile, parseAbsolutePath)
+  const certFile = diagnostics.parse('http.tls.cert', decoded.tls?.cert, parseAbsolutePath)
+  const keyFile = diagnostics.parse('http.tls.key', decoded.tls?.key, parseAbsolutePath)
+  const rateLimit = decoded.rateLimit ?? CONFIG_DEFAULTS.rateLimit
+  if (decoded.token !== undefined && decoded.tokenFile !== undefined) {
+    diagnostics.problem('http.tokenFile', 'the token is given twice, as token too: keep one')
+  }
+  if (rateLimit < 0)
+    diagnostics.problem('http.rateLimit', `${rateLimit} is below 0; 0 means no limit`)
+  if (address !== undefined && !isLocalListen(address)) {
+    if (decoded.token === undefined && decoded.tokenFile === undefined) {
+      diagnostics.problem(
+        'http.listen',
+        `other machines can reach ${listen}, and nobody has to log in: set http.token or http.tokenFile, or listen on ${CONFIG_DEFAULTS.listen}`,
+      )
+    } else if (decoded.tls === undefined) {
+      diagnostics.warning('http.listen', 'the token crosses the network in the clear: set http.tls')
+    }
+  }
+  return {
+    listen,
+    token,
+    tokenFile,
+    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
+    rateLimit,
+  }
+}
+
+/** What holds of `keychain:`. */
+function effectiveKeychain(
+  decoded: NonNullable<DecodedConfig['keychain']>,
+  diagnostics: Diagnostics,
+): KeychainConfig {
+  const place = 'keychain.credentialProviders'
+  const providers = decoded.credentialProviders
+  const config = diagnostics.parse(`${place}.config`, providers?.config, parseAbsolutePath)
+  const binDir = diagnostics.parse(`${place}.binDir`, providers?.binDir, parseAbsolutePath)
+  const { helperTimeout } = CONFIG_DEFAULTS
+  const limit = decoded.helperTimeout ?? helperTimeout
+  const limitMs = readDuration('keychain.helperTimeout', limit, HELPER, diagnostics)
+  return {
+    dockerConfigs: diagnostics.parseList(
+      'keychain.dockerConfigs',
+      decoded.dockerConfigs,
+      parseAbsolutePath,
+    ),
+    pullSecrets: diagnostics.parseList(
+      'keychain.pullSecrets',
+      decoded.pullSecrets,
+      parseAbsolutePath,
+    ),
+    credentialProviders:
+      config === undefined || binDir === undefined ? undefined : { config, binDir },
+    helperTimeoutMs: limitMs === 0 ? parseDuration(helperTimeout) : limitMs,
+  }
+}
+
+const MAX_BLOBS = 256
+
+/** `mirror` with its defaults. */
+function effectiveMirror(
+  decoded: NonNullable<DecodedConfig['mirror']>,
+  diagnostics: Diagnostics,
+): MirrorConfig {
+  const count = (field: 'blobs' | 'blobsPerClient', otherwise: number): number => {
+    const given = decoded[field] ?? otherwise
+    if (given < 1) diagnostics.problem(`mirror.${field}`, `${given} is not from 1 to ${MAX_BLOBS}`)
+    return given
+  }
+  return {
+    enabled: decoded.enabled ?? CONFIG_DEFAULTS.mirrorEnabled,
+    blobs: count('blobs', CONFIG_DEFAULTS.mirrorBlobs),
+    blobsPerClient: count('blobsPerClient', CONFIG_DEFAULTS.mirrorBlobsPerClient),
+  }
+}
+
+/**
+ * Reads the host of a token service: `auth.corp`, `auth.corp:8443`, `[fd00::7]:8443`.
+ *
+ * @returns lower case
+ * @throws ResolveError CONFIG_INVALID for a URL, a path, and what no host can be
+ */
+export function parseRealm(text: string): string {
+  const host = text.toLowerCase()
+  if (DOMAIN.test(host) && URL.canParse(`https://${host}`)) return host
+  throw new ResolveError(
+    'CONFIG_INVALID',
+    `${quote(text)} is not the host of a token service; write host or host:port, without scheme and path`,
+  )
 }

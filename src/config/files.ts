@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { ConfigError } from './problem.ts'
+import { ConfigError } from './diagnostics.ts'
 
 /** Where a configuration is looked for when none is named; the second is image-cri-shim's. */
 const DEFAULT_FILES = ['/etc/image-resolver.yaml', '/etc/image-cri-shim.yaml'] as const

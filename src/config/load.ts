@@ -1,16 +1,15 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
+import { scopeNotes } from './asking-order.ts'
 import type { Config } from './config.ts'
-import type { ConfigMapReader } from './config-map.ts'
+import { type DecodedConfig, decodeConfig } from './decode.ts'
+import { ConfigError, Diagnostics } from './diagnostics.ts'
 import { effectiveConfig, type Surroundings } from './effective.ts'
 import { readConfigFile, socketExists } from './files.ts'
-import { Findings } from './findings.ts'
-import type { HostsFiles } from './hosts-files.ts'
-import { ConfigError } from './problem.ts'
 import type { Environment } from './proxy.ts'
-import { scopeNotes } from './scope-notes.ts'
-import { guarded, merged, readShared } from './shared-config.ts'
-import { readWritten, type Written } from './written.ts'
+import type { ConfigMapReader } from './sources/config-map.ts'
+import type { HostsFiles } from './sources/hosts-dir.ts'
+import { guarded, merged, readShared } from './sources/shared-config.ts'
 import { parseYaml } from './yaml.ts'
 
 export interface LoadedConfig {
@@ -59,15 +58,15 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     return { ...parsed, notes: [...parsed.notes, ...scopeNotes(parsed.config)] }
   }
   // What reads TOML is not worth loading where there is none.
-  const { readElsewhere } = await import('./elsewhere.ts')
-  const elsewhere = await readElsewhere(named, read, hosts)
+  const { readIncludes } = await import('./includes.ts')
+  const includes = await readIncludes(named, read, hosts)
   return {
-    config: elsewhere.config,
-    warnings: [...parsed.warnings, ...elsewhere.warnings],
-    notes: [...parsed.notes, ...scopeNotes(elsewhere.config)],
-    broken: elsewhere.broken,
+    config: includes.config,
+    warnings: [...parsed.warnings, ...includes.warnings],
+    notes: [...parsed.notes, ...scopeNotes(includes.config)],
+    broken: includes.broken,
     blank: parsed.blank,
-    fingerprint: fingerprintOf(`${parsed.fingerprint}\n${elsewhere.content}`),
+    fingerprint: fingerprintOf(`${parsed.fingerprint}\n${includes.content}`),
   }
 }
 
@@ -79,7 +78,7 @@ async function withConfigMap(
 ): Promise<LoadedConfig> {
   const { configMap, image: folder } = own.config
   if (configMap === undefined) return own
-  const { ConfigMapReader: Reader } = await import('./config-map.ts')
+  const { ConfigMapReader: Reader } = await import('./sources/config-map.ts')
   const { configMaps = new Reader() } = options
   const read = await configMaps.read(configMap, folder)
   const parsedWith = (shared: string): LoadedConfig => parseConfig(text, options, shared)
@@ -113,18 +112,18 @@ export function parseConfig(
 ): LoadedConfig {
   const { file, socketExists: exists = socketExists, env = process.env } = options
   const { root, problems } = parseYaml(text)
-  const findings = new Findings()
-  const written = readWritten(root, findings)
+  const diagnostics = new Diagnostics()
+  const decoded = decodeConfig(root, diagnostics)
   const surroundings = { file, socketExists: exists, env }
-  const own = effectiveConfig(written, surroundings, findings)
-  const all = [...problems, ...findings.problems]
+  const own = effectiveConfig(decoded, surroundings, diagnostics)
+  const all = [...problems, ...diagnostics.problems]
   if (all.length > 0) throw new ConfigError(file ?? 'configuration', all)
   const config =
-    shared === undefined ? own : sharedConfig(written, own, shared, surroundings, findings)
+    shared === undefined ? own : sharedConfig(decoded, own, shared, surroundings, diagnostics)
   return {
     config,
-    warnings: findings.warnings,
-    notes: findings.notes,
+    warnings: diagnostics.warnings,
+    notes: diagnostics.notes,
     broken: [],
     blank: root === undefined,
     fingerprint: file === undefined ? '' : fingerprintOf(`${text}${shared ?? ''}`),
@@ -133,20 +132,20 @@ export function parseConfig(
 
 /** @throws ConfigError with the mistakes in what is shared */
 function sharedConfig(
-  written: Written,
+  decoded: DecodedConfig,
   own: Config,
   text: string,
   surroundings: Surroundings,
-  findings: Findings,
+  diagnostics: Diagnostics,
 ): Config {
   const { root, problems } = parseYaml(text)
-  const found = new Findings()
-  const config = effectiveConfig(merged(written, readShared(root, found)), surroundings, found)
+  const found = new Diagnostics()
+  const config = effectiveConfig(merged(decoded, readShared(root, found)), surroundings, found)
   const all = [...problems, ...found.problems]
   if (all.length > 0) throw new ConfigError('registries.yaml', all)
   // The warnings and notes of the file are of entries that may not be there any more.
-  findings.warnings.splice(0, Number.POSITIVE_INFINITY, ...found.warnings)
-  findings.notes.splice(0, Number.POSITIVE_INFINITY, ...found.notes)
+  diagnostics.warnings.splice(0, Number.POSITIVE_INFINITY, ...found.warnings)
+  diagnostics.notes.splice(0, Number.POSITIVE_INFINITY, ...found.notes)
   return { ...config, registries: guarded(config.registries, own.registries) }
 }
 

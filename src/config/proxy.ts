@@ -1,7 +1,7 @@
 import { ResolveError } from '../errors.ts'
 import type { ProxyConfig } from './config.ts'
-import type { Findings } from './findings.ts'
-import type { Written } from './written.ts'
+import type { DecodedConfig } from './decode.ts'
+import type { Diagnostics } from './diagnostics.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -11,15 +11,15 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * a file says "none".
  */
 export function proxyConfig(
-  written: Written['proxy'],
+  decoded: DecodedConfig['proxy'],
   env: Environment,
-  findings: Findings,
+  diagnostics: Diagnostics,
 ): ProxyConfig {
-  if (written === undefined) return fromEnvironment(env, findings)
+  if (decoded === undefined) return fromEnvironment(env, diagnostics)
   return {
-    http: findings.parse('proxy.http', written.http, parseProxy),
-    https: findings.parse('proxy.https', written.https, parseProxy),
-    no: written.no,
+    http: diagnostics.parse('proxy.http', decoded.http, parseProxy),
+    https: diagnostics.parse('proxy.https', decoded.https, parseProxy),
+    no: decoded.no,
   }
 }
 
@@ -54,13 +54,16 @@ export function hideProxySecrets(proxy: string): string {
 }
 
 /** Nobody wrote the environment for us, so what is wrong there stops nothing. */
-function fromEnvironment(env: Environment, findings: Findings): ProxyConfig {
+function fromEnvironment(env: Environment, diagnostics: Diagnostics): ProxyConfig {
   const proxyOf = (name: string): string | undefined => {
     const text = variable(env, name)
     try {
       return text === undefined ? undefined : parseProxy(text)
     } catch (thrown) {
-      findings.warning(`${name} of the environment`, thrown instanceof Error ? thrown.message : '')
+      diagnostics.warning(
+        `${name} of the environment`,
+        thrown instanceof Error ? thrown.message : '',
+      )
       return undefined
     }
   }

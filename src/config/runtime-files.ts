@@ -2,11 +2,11 @@ import { posix } from 'node:path'
 import { parse } from 'smol-toml'
 import { isLoopbackHost } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
+import { isSameSocket } from './addresses.ts'
 import type { Config } from './config.ts'
 import { readConfigFile } from './files.ts'
-import { parseHostsFile } from './hosts-file.ts'
-import { diskHostsFiles, type HostsFiles } from './hosts-files.ts'
-import { isSameSocket } from './socket.ts'
+import { diskHostsFiles, type HostsFiles } from './sources/hosts-dir.ts'
+import { parseHostsFile } from './sources/hosts-file.ts'
 
 type Table = Readonly<Record<string, unknown>>
 

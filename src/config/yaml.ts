@@ -1,8 +1,6 @@
 import { EVENT_ID, type Event, getScalarValue, parseEvents, SCALAR_STYLE } from 'js-yaml'
-import { joinPath } from './path.ts'
-import { type ConfigProblem, MAX_PROBLEMS } from './problem.ts'
-import { YamlLines } from './yaml-lines.ts'
-import { yamlSyntaxProblem } from './yaml-syntax.ts'
+import { type ConfigProblem, joinPath, MAX_PROBLEMS } from './diagnostics.ts'
+import { excerpt, linesOf, startsOf, yamlSyntaxProblem } from './yaml-mistakes.ts'
 
 const NO_ANCHOR =
   'an alias of an anchor that is not there; a value that begins with * has to be in quotes'
@@ -33,7 +31,7 @@ export interface YamlEntry {
   readonly value: YamlNode
 }
 
-export interface YamlDocument {
+interface YamlDocument {
   /** Absent: the text holds nothing but comments. */
   readonly root?: YamlNode
   readonly problems: readonly ConfigProblem[]
@@ -248,4 +246,43 @@ function startOf(event: Event | undefined): number {
 /** What YAML writes for nothing: an empty value, `~` and `null`. */
 export function isEmpty(node: YamlNode): boolean {
   return node.kind === 'text' && !node.quoted && /^(?:|~|null|Null|NULL)$/.test(node.text)
+}
+
+/** Where something stands, and the line itself with a caret below it. */
+interface YamlPlace {
+  /** From 1, like the column. */
+  readonly line: number
+  readonly column: number
+  readonly excerpt: readonly string[]
+}
+
+/** The lines of a text, found by offset. */
+class YamlLines {
+  readonly #source: string
+  readonly #starts: readonly number[]
+  #texts: readonly string[] | undefined
+
+  constructor(source: string) {
+    this.#source = source
+    this.#starts = startsOf(source)
+  }
+
+  /** From 1. */
+  lineAt(offset: number): number {
+    let low = 0
+    let high = this.#starts.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#starts[middle] ?? 0) <= offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  shown(offset: number): YamlPlace {
+    const line = this.lineAt(offset)
+    const column = offset - (this.#starts[line - 1] ?? 0) + 1
+    this.#texts ??= linesOf(this.#source)
+    return { line, column, excerpt: excerpt(this.#texts, line, column) }
+  }
 }

@@ -1,7 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { parseListen } from '../config/listen.ts'
+import { parseListen } from '../config/addresses.ts'
 import { type ErrorCode, ResolveError } from '../errors.ts'
 import { makeRoom } from '../socket.ts'
 

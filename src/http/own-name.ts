@@ -1,4 +1,4 @@
-import { parseListen } from '../config/listen.ts'
+import { parseListen } from '../config/addresses.ts'
 
 /**
  * An address, or a name that always means this machine. No page of the internet is at any of them, whatever

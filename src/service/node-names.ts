@@ -1,5 +1,5 @@
+import { detectRuntime } from '../config/addresses.ts'
 import { socketExists } from '../config/files.ts'
-import { detectRuntime } from '../config/socket.ts'
 import { ResolveError } from '../errors.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import { isRuntimeError } from '../runtime/call.ts'

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
+import { type ListenAddress, parseListen } from '../config/addresses.ts'
 import type { HttpConfig } from '../config/config.ts'
-import { type ListenAddress, parseListen } from '../config/listen.ts'
 import { ResolveError } from '../errors.ts'
 
 /** Who can be there answers at once: it is this machine, or close by. */

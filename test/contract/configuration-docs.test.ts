@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { ConfigFile } from '../../api/v1/config.ts'
 import type { Schema } from '../../api/v1/schema.ts'
-import { describeProblem, formatProblem } from '../../src/config/problem.ts'
+import { describeProblem, formatProblem } from '../../src/config/diagnostics.ts'
 import { loadText, problemsIn } from '../support/config.ts'
 
 interface Field {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { stringify } from 'smol-toml'
-import { readHostsDir } from '../../src/config/hosts-toml.ts'
+import { readHostsDir } from '../../src/config/sources/hosts-dir.ts'
 import { ConfiguredRegistries } from '../../src/registry/registries.ts'
 
 const HOSTS = ['a.corp', 'b.corp', 'c.corp:5000', 'quay.io', 'registry-1.docker.io'] as const

@@ -1,5 +1,5 @@
+import { ConfigError, type ConfigProblem } from '../../src/config/diagnostics.ts'
 import { type LoadedConfig, parseConfig } from '../../src/config/load.ts'
-import { ConfigError, type ConfigProblem } from '../../src/config/problem.ts'
 
 /** Loads a text as /etc/x.yaml, on a machine without any runtime or proxy. */
 export function loadText(text: string, sockets: readonly string[] = []): LoadedConfig {

@@ -1,8 +1,8 @@
+import { ConfigError, describeProblem } from '../../config/diagnostics.ts'
 import { findConfigFile } from '../../config/files.ts'
 import { type LoadedConfig, type LoadOptions, loadConfig } from '../../config/load.ts'
 import { namedFileWarnings, runtimeFileWarnings } from '../../config/named-files.ts'
 import { printConfig } from '../../config/print.ts'
-import { ConfigError, describeProblem } from '../../config/problem.ts'
 
 interface ConfigCheckOptions {
   /** As given on the command line; absent: where the daemon would look. */

@@ -6,8 +6,8 @@ import {
   type ContainerdHostsOptions,
   containerdHostsCommand,
 } from '../../../src/cli/commands/containerd-hosts.ts'
-import { parseHostsFile } from '../../../src/config/hosts-file.ts'
-import { readHostsDir } from '../../../src/config/hosts-toml.ts'
+import { readHostsDir } from '../../../src/config/sources/hosts-dir.ts'
+import { parseHostsFile } from '../../../src/config/sources/hosts-file.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const CONFIG = `

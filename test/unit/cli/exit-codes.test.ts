@@ -5,7 +5,7 @@ import { COMMANDS } from '../../../src/cli/commands.ts'
 import type { CliContext } from '../../../src/cli/context.ts'
 import { EXIT } from '../../../src/cli/exit-codes.ts'
 import { helpFor } from '../../../src/cli/help.ts'
-import { ConfigError } from '../../../src/config/problem.ts'
+import { ConfigError } from '../../../src/config/diagnostics.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import { runCli } from '../../support/cli.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fieldsForNextStart } from '../../../src/config/at-start.ts'
 import type { Config } from '../../../src/config/config.ts'
 import { parseConfig } from '../../../src/config/load.ts'
+import { fieldsForNextStart } from '../../../src/config/watch.ts'
 
 function config(text: string): Config {
   return parseConfig(text, { file: '/etc/x.yaml', socketExists: () => false, env: {} }).config

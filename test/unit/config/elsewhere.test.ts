@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { HostsFiles } from '../../../src/config/hosts-files.ts'
+import { ConfigError } from '../../../src/config/diagnostics.ts'
 import { loadConfig } from '../../../src/config/load.ts'
 import { printConfig } from '../../../src/config/print.ts'
-import { ConfigError } from '../../../src/config/problem.ts'
+import type { HostsFiles } from '../../../src/config/sources/hosts-dir.ts'
 
 const FILE = '/etc/x.yaml'
 

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
+import { ConfigError } from '../../../src/config/diagnostics.ts'
 import { findConfigFile, readConfigFile, socketExists } from '../../../src/config/files.ts'
-import { ConfigError } from '../../../src/config/problem.ts'
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'config-'))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseRewrite } from '../../../src/config/hosts-rewrite.ts'
+import { parseRewrite } from '../../../src/config/sources/hosts-rewrite.ts'
 import { ResolveError } from '../../../src/errors.ts'
 
 /** The last column is what ReplaceAllString of Go 1.26 answers. */

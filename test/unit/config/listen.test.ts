@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isLocalListen, parseListen } from '../../../src/config/listen.ts'
+import { isLocalListen, parseListen } from '../../../src/config/addresses.ts'
 
 test('the HTTP API listens on a host and port or on a unix socket', () => {
   assert.deepEqual(parseListen('127.0.0.1:9430'), { kind: 'tcp', host: '127.0.0.1', port: 9430 })

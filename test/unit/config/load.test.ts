@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ConfigError } from '../../../src/config/diagnostics.ts'
 import { loadConfig, parseConfig } from '../../../src/config/load.ts'
-import { ConfigError } from '../../../src/config/problem.ts'
 import { loadText, problemsIn } from '../../support/config.ts'
 
 const DEFAULTS = {

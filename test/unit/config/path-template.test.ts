@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parsePathTemplate } from '../../../src/config/path-template.ts'
+import { parsePathTemplate } from '../../../src/config/upstream.ts'
 
 for (const text of [
   '{path}',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Portoshim, parsePortoshim } from '../../../src/config/portoshim.ts'
-import { ConfigError } from '../../../src/config/problem.ts'
+import { ConfigError } from '../../../src/config/diagnostics.ts'
+import { type Portoshim, parsePortoshim } from '../../../src/config/sources/portoshim.ts'
 import { parseReference } from '../../../src/reference/reference.ts'
 import { ConfiguredRegistries } from '../../../src/registry/registries.ts'
 

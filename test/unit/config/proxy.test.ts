@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Findings } from '../../../src/config/findings.ts'
+import { Diagnostics } from '../../../src/config/diagnostics.ts'
 import { hideProxySecrets, proxyConfig } from '../../../src/config/proxy.ts'
 
 const NONE = { http: undefined, https: undefined, no: undefined }
 
 test('without a section the proxies of the environment are used, by either spelling of their names', () => {
-  const findings = new Findings()
+  const diagnostics = new Diagnostics()
 
   const proxy = proxyConfig(
     undefined,
@@ -16,42 +16,42 @@ test('without a section the proxies of the environment are used, by either spell
       https_proxy: 'https://lower:2/',
       NO_PROXY: '*',
     },
-    findings,
+    diagnostics,
   )
 
   assert.deepEqual(proxy, { http: 'http://upper:1', https: 'https://lower:2', no: '*' })
-  assert.deepEqual(findings.warnings, [])
+  assert.deepEqual(diagnostics.warnings, [])
 })
 
 test('without a section and without variables, or with empty ones, there is no proxy', () => {
   const empty = { HTTP_PROXY: '', https_proxy: '', NO_PROXY: '' }
 
-  assert.deepEqual(proxyConfig(undefined, {}, new Findings()), NONE)
-  assert.deepEqual(proxyConfig(undefined, empty, new Findings()), NONE)
+  assert.deepEqual(proxyConfig(undefined, {}, new Diagnostics()), NONE)
+  assert.deepEqual(proxyConfig(undefined, empty, new Diagnostics()), NONE)
 })
 
 test('with a section, even an empty one, the environment does not count', () => {
   const env = { HTTP_PROXY: 'a:1', HTTPS_PROXY: 'a:1', NO_PROXY: '.corp' }
 
-  assert.deepEqual(proxyConfig({}, env, new Findings()), NONE)
-  assert.deepEqual(proxyConfig({ https: 'b:2' }, env, new Findings()), {
+  assert.deepEqual(proxyConfig({}, env, new Diagnostics()), NONE)
+  assert.deepEqual(proxyConfig({ https: 'b:2' }, env, new Diagnostics()), {
     ...NONE,
     https: 'http://b:2',
   })
 })
 
 test('a proxy of the environment that cannot be is left out with a warning, without its text', () => {
-  const findings = new Findings()
+  const diagnostics = new Diagnostics()
 
-  const proxy = proxyConfig(undefined, { HTTPS_PROXY: 'socks5://u:hunter2@a:1' }, findings)
+  const proxy = proxyConfig(undefined, { HTTPS_PROXY: 'socks5://u:hunter2@a:1' }, diagnostics)
 
   assert.deepEqual(proxy, NONE)
-  assert.equal(findings.warnings.length, 1)
+  assert.equal(diagnostics.warnings.length, 1)
   assert.match(
-    findings.warnings[0] ?? '',
+    diagnostics.warnings[0] ?? '',
     /^HTTPS_PROXY of the environment: not a proxy; write http/,
   )
-  assert.doesNotMatch(findings.warnings[0] ?? '', /hunter2/)
+  assert.doesNotMatch(diagnostics.warnings[0] ?? '', /hunter2/)
 })
 
 for (const text of [
@@ -63,16 +63,16 @@ for (const text of [
   'u:hunter2@a:x',
 ]) {
   test(`${text} is refused as a proxy, and not repeated`, () => {
-    const findings = new Findings()
+    const diagnostics = new Diagnostics()
 
-    proxyConfig({ http: text }, {}, findings)
+    proxyConfig({ http: text }, {}, diagnostics)
 
     assert.deepEqual(
-      findings.problems.map(({ path }) => path),
+      diagnostics.problems.map(({ path }) => path),
       ['proxy.http'],
     )
-    assert.match(findings.problems[0]?.message ?? '', /^not a proxy; write http:\/\/host:port/)
-    assert.doesNotMatch(findings.problems[0]?.message ?? '', /hunter2/)
+    assert.match(diagnostics.problems[0]?.message ?? '', /^not a proxy; write http:\/\/host:port/)
+    assert.doesNotMatch(diagnostics.problems[0]?.message ?? '', /hunter2/)
   })
 }
 

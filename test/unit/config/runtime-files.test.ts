@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { HostsFiles } from '../../../src/config/hosts-files.ts'
 import { runtimeWarnings } from '../../../src/config/runtime-files.ts'
+import type { HostsFiles } from '../../../src/config/sources/hosts-dir.ts'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
 import { entry } from '../../support/resolver.ts'
 

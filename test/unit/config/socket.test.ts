@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { detectRuntime, isSameSocket, parseSocketPath } from '../../../src/config/socket.ts'
+import { detectRuntime, isSameSocket, parseSocketPath } from '../../../src/config/addresses.ts'
 
 test('a socket may be written as a path or as a unix URL', () => {
   assert.equal(parseSocketPath('/run/x.sock'), '/run/x.sock')

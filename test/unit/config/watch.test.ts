@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ConfigError } from '../../../src/config/diagnostics.ts'
 import { type LoadedConfig, parseConfig } from '../../../src/config/load.ts'
-import { ConfigError } from '../../../src/config/problem.ts'
 import { watchConfig } from '../../../src/config/watch.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { describeProblem } from '../../../src/config/problem.ts'
+import { describeProblem } from '../../../src/config/diagnostics.ts'
 import { problemsIn } from '../../support/config.ts'
 import { cpuMs } from '../../support/cpu-time.ts'
 

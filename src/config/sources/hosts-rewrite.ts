@@ -1,6 +1,6 @@
-import { ResolveError } from '../errors.ts'
-import { quote } from '../reference/quote.ts'
-import type { RepositoryRewrite } from '../registry/entry.ts'
+import { ResolveError } from '../../errors.ts'
+import { quote } from '../../reference/quote.ts'
+import type { RepositoryRewrite } from '../../registry/entry.ts'
 
 const MAX_RULES = 64
 const MAX_LENGTH = 1_000

@@ -1,21 +1,21 @@
 import { constants } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { openOwnFile } from '../own-file.ts'
-import { quote } from '../reference/quote.ts'
-import type { ConfigMapConfig } from './config.ts'
+import { openOwnFile } from '../../own-file.ts'
+import { quote } from '../../reference/quote.ts'
+import type { ConfigMapConfig } from '../config.ts'
+import { ConfigError, formatProblem } from '../diagnostics.ts'
 import { getFromKubeApi } from './kube-api.ts'
-import { ConfigError, formatProblem } from './problem.ts'
 
 /** What a ConfigMap says now, or said when it could last be read. */
-export interface SharedText {
+interface SharedText {
   /** undefined: it never could be read. */
   readonly text: string | undefined
   /** Why it is not what the ConfigMap says now. */
   readonly problem?: string
 }
 
-export interface ConfigMapOptions {
+interface ConfigMapOptions {
   /** Keeps what is good on the disk, for a start without the API server. Default: false. */
   readonly save?: boolean
   readonly get?: typeof getFromKubeApi

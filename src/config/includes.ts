@@ -2,12 +2,11 @@ import type { RegistryEntry } from '../registry/entry.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
 import { inAskingOrder, servesKey } from './asking-order.ts'
 import type { Config } from './config.ts'
-import type { HostsFiles } from './hosts-files.ts'
-import { readHostsDir } from './hosts-toml.ts'
-import { parsePortoshim } from './portoshim.ts'
+import { type HostsFiles, readHostsDir } from './sources/hosts-dir.ts'
+import { parsePortoshim } from './sources/portoshim.ts'
 
 /** A configuration together with what the other files say that it names. */
-export interface Elsewhere {
+interface Includes {
   readonly config: Config
   /** One line each, with the name of its file. */
   readonly warnings: readonly string[]
@@ -23,11 +22,11 @@ export interface Elsewhere {
  *
  * @throws ConfigError when the portoshim.yaml is not usable
  */
-export async function readElsewhere(
+export async function readIncludes(
   config: Config,
   read: (file: string) => Promise<string>,
   files: HostsFiles | undefined,
-): Promise<Elsewhere> {
+): Promise<Includes> {
   const { hostsDir, portoshim } = config
   const hosts = hostsDir === undefined ? undefined : await readHostsDir(hostsDir, files)
   const shim =

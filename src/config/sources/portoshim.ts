@@ -1,16 +1,13 @@
 import { posix } from 'node:path'
-import { ResolveError } from '../errors.ts'
-import { parseReference } from '../reference/reference.ts'
-import { parseUserPassword } from '../registry/auth-config.ts'
-import type { Credentials } from '../registry/credentials.ts'
-import { endpointName, parseAddress } from '../registry/endpoint.ts'
-import type { RegistryEntry } from '../registry/entry.ts'
-import { canonicalDomain } from '../registry/public-registries.ts'
-import { Findings } from './findings.ts'
-import { joinPath } from './path.ts'
-import { ConfigError } from './problem.ts'
-import { parseAbsolutePath } from './socket.ts'
-import { isEmpty, parseYaml, type YamlNode } from './yaml.ts'
+import { parseReference } from '../../reference/reference.ts'
+import { parseUserPassword } from '../../registry/auth-config.ts'
+import type { Credentials } from '../../registry/credentials.ts'
+import { endpointName, parseAddress } from '../../registry/endpoint.ts'
+import type { RegistryEntry } from '../../registry/entry.ts'
+import { canonicalDomain } from '../../registry/public-registries.ts'
+import { parseAbsolutePath } from '../addresses.ts'
+import { ConfigError, Diagnostics, joinPath, refusal } from '../diagnostics.ts'
+import { isEmpty, parseYaml, type YamlNode } from '../yaml.ts'
 
 /** What an existing portoshim.yaml says about registries. */
 export interface Portoshim {
@@ -38,38 +35,44 @@ const MAX_REGISTRIES = 256
  */
 export function parsePortoshim(text: string, file = 'portoshim.yaml'): Portoshim {
   const { root, problems } = parseYaml(text)
-  const findings = new Findings()
+  const diagnostics = new Diagnostics()
   const images = mapOf(
-    member(mapOf(root, '', findings), 'Images', 'Images', findings),
+    member(mapOf(root, '', diagnostics), 'Images', 'Images', diagnostics),
     'Images',
-    findings,
+    diagnostics,
   )
-  const pauseImage = textOf(images, 'PauseImage', 'Images', findings)
-  findings.parse('Images.PauseImage', pauseImage, checkReference)
-  const entries = registriesOf(images, findings)
+  const pauseImage = textOf(images, 'PauseImage', 'Images', diagnostics)
+  diagnostics.parse('Images.PauseImage', pauseImage, checkReference)
+  const entries = registriesOf(images, diagnostics)
   const ours = problems.filter(({ path }) => path === '' || /^Images\b/.test(path))
-  const all = [...ours, ...findings.problems]
+  const all = [...ours, ...diagnostics.problems]
   if (all.length > 0) throw new ConfigError(file, all)
-  return { entries, pauseImage, warnings: findings.warnings }
+  return { entries, pauseImage, warnings: diagnostics.warnings }
 }
 
-function registriesOf(images: YamlMap | undefined, findings: Findings): readonly RegistryEntry[] {
-  const list = member(images, 'Registries', REGISTRIES, findings)
+function registriesOf(
+  images: YamlMap | undefined,
+  diagnostics: Diagnostics,
+): readonly RegistryEntry[] {
+  const list = member(images, 'Registries', REGISTRIES, diagnostics)
   if (list === undefined) return []
   if (list.kind !== 'list' || list.items.length > MAX_REGISTRIES) {
-    findings.problem(REGISTRIES, `expected a list of at most ${MAX_REGISTRIES} registries`)
+    diagnostics.problem(REGISTRIES, `expected a list of at most ${MAX_REGISTRIES} registries`)
     return []
   }
   const found = new Map<string, { readonly entry: RegistryEntry; readonly path: string }>()
   for (const [index, node] of list.items.entries()) {
     const path = joinPath(REGISTRIES, index)
-    findings.place(path, node.line)
-    const entry = registryOf(node, path, findings)
+    diagnostics.place(path, node.line)
+    const entry = registryOf(node, path, diagnostics)
     if (entry === undefined) continue
     const domain = canonicalDomain(entry.endpoint.host)
     const earlier = found.get(domain)
     if (earlier !== undefined) {
-      findings.warning(earlier.path, `left out: ${path} has the same host, and the last one counts`)
+      diagnostics.warning(
+        earlier.path,
+        `left out: ${path} has the same host, and the last one counts`,
+      )
     }
     found.set(domain, { entry, path })
   }
@@ -77,20 +80,25 @@ function registriesOf(images: YamlMap | undefined, findings: Findings): readonly
 }
 
 /** These entries are credentials for hosts, not mirrors: each serves its own domain and no other. */
-function registryOf(node: YamlNode, path: string, findings: Findings): RegistryEntry | undefined {
-  const fields = mapOf(node, path, findings)
+function registryOf(
+  node: YamlNode,
+  path: string,
+  diagnostics: Diagnostics,
+): RegistryEntry | undefined {
+  const fields = mapOf(node, path, diagnostics)
   if (fields === undefined) return undefined
-  const host = textOf(fields, 'Host', path, findings)
-  const endpoint = findings.parse(joinPath(path, 'Host'), host, parseHost)
-  const token = textOf(fields, 'AuthToken', path, findings)
-  const authPath = textOf(fields, 'AuthPath', path, findings)
-  const service = textOf(fields, 'AuthService', path, findings)
-  if (host === undefined) findings.problem(joinPath(path, 'Host'), 'required, and not there', path)
-  const secret = secretOf({ token, authPath }, path, findings)
+  const host = textOf(fields, 'Host', path, diagnostics)
+  const endpoint = diagnostics.parse(joinPath(path, 'Host'), host, parseHost)
+  const token = textOf(fields, 'AuthToken', path, diagnostics)
+  const authPath = textOf(fields, 'AuthPath', path, diagnostics)
+  const service = textOf(fields, 'AuthService', path, diagnostics)
+  if (host === undefined)
+    diagnostics.problem(joinPath(path, 'Host'), 'required, and not there', path)
+  const secret = secretOf({ token, authPath }, path, diagnostics)
   if (authPath !== undefined || service !== undefined) {
     const name = authPath === undefined ? 'AuthService' : 'AuthPath'
     const isUsed = token === undefined && secret.credentials !== undefined
-    findings.warning(
+    diagnostics.warning(
       joinPath(path, name),
       `${isUsed ? 'only the user and password in it are used' : 'not used'}: the registry itself names its token service`,
     )
@@ -113,19 +121,19 @@ function secretOf(
     authPath,
   }: { readonly token?: string | undefined; readonly authPath?: string | undefined },
   path: string,
-  findings: Findings,
+  diagnostics: Diagnostics,
 ): Pick<RegistryEntry, 'credentials' | 'credentialFiles'> {
   const place = joinPath(path, 'AuthToken')
   if (token?.startsWith(FILE_SCHEME)) {
-    const tokenFile = findings.parse(place, token.slice(FILE_SCHEME.length), parseTokenPath)
+    const tokenFile = diagnostics.parse(place, token.slice(FILE_SCHEME.length), parseTokenPath)
     return tokenFile === undefined
       ? {}
       : { credentialFiles: { tokenFile, tokenKind: 'registryToken' } }
   }
   const credentials =
     token === undefined
-      ? findings.parse(joinPath(path, 'AuthPath'), authPath, credentialsOfUrl)
-      : findings.parse(place, token, credentialsOfToken)
+      ? diagnostics.parse(joinPath(path, 'AuthPath'), authPath, credentialsOfUrl)
+      : diagnostics.parse(place, token, credentialsOfToken)
   return credentials === undefined ? {} : { credentials }
 }
 
@@ -174,13 +182,13 @@ function textOf(
   map: YamlMap | undefined,
   key: string,
   path: string,
-  findings: Findings,
+  diagnostics: Diagnostics,
 ): string | undefined {
   const field = joinPath(path, key)
-  const value = member(map, key, field, findings)
+  const value = member(map, key, field, diagnostics)
   if (value === undefined) return undefined
   if (value.kind === 'text') return value.text.trim() || undefined
-  findings.problem(field, 'expected text, got a list or fields')
+  diagnostics.problem(field, 'expected text, got a list or fields')
   return undefined
 }
 
@@ -188,20 +196,20 @@ function member(
   map: YamlMap | undefined,
   key: string,
   field: string,
-  findings: Findings,
+  diagnostics: Diagnostics,
 ): YamlNode | undefined {
   const entry = map?.entries.find((each) => each.key === key)
   if (entry === undefined) return undefined
-  findings.place(field, entry.line)
+  diagnostics.place(field, entry.line)
   return isEmpty(entry.value) ? undefined : entry.value
 }
 
-function mapOf(node: YamlNode | undefined, path: string, findings: Findings): YamlMap | undefined {
+function mapOf(
+  node: YamlNode | undefined,
+  path: string,
+  diagnostics: Diagnostics,
+): YamlMap | undefined {
   if (node === undefined || node.kind === 'map') return node
-  findings.problem(path, 'expected fields with values')
+  diagnostics.problem(path, 'expected fields with values')
   return undefined
-}
-
-function refusal(message: string): ResolveError {
-  return new ResolveError('CONFIG_INVALID', message)
 }

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { posix } from 'node:path'
 import { load, YAMLException } from 'js-yaml'
-import { ResolveError } from '../errors.ts'
-import { formatDuration } from './duration.ts'
+import { ResolveError } from '../../errors.ts'
+import { refusal } from '../diagnostics.ts'
+import { formatDuration } from '../duration.ts'
 
 /** How the API server of Kubernetes is reached, and as whom. */
 interface Access {
@@ -27,7 +28,7 @@ const LIMIT_MS = 5_000
 const MAX_BYTES = 3 * 1024 * 1024
 const MAX_TOKEN_LENGTH = 64 * 1024
 
-export interface KubeApiOptions {
+interface KubeApiOptions {
   /** Absolute path; undefined: the service account of the pod. */
   readonly kubeconfig: string | undefined
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -69,7 +70,7 @@ async function fromPod({
 }: KubeApiOptions): Promise<Access> {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = env
   if (host === undefined || host === '') {
-    throw unusable('there is no kubeconfig, and this is no pod with a service account')
+    throw refusal('there is no kubeconfig, and this is no pod with a service account')
   }
   const server = serverUrl(`https://${host.includes(':') ? `[${host}]` : host}:${port}`)
   const [token, ca] = await Promise.all([
@@ -87,12 +88,12 @@ async function fromKubeconfig(file: string): Promise<Access> {
   const user = named(root, 'users', context['user'], 'user')
   for (const way of ['exec', 'auth-provider', 'username']) {
     if (user[way] !== undefined) {
-      throw unusable(`${file}: ${way} is not used; name a user with a certificate or a token`)
+      throw refusal(`${file}: ${way} is not used; name a user with a certificate or a token`)
     }
   }
-  if (cluster['proxy-url'] !== undefined) throw unusable(`${file}: proxy-url is not used`)
+  if (cluster['proxy-url'] !== undefined) throw refusal(`${file}: proxy-url is not used`)
   const server = cluster['server']
-  if (typeof server !== 'string') throw unusable(`${file}: the current context has no server`)
+  if (typeof server !== 'string') throw refusal(`${file}: the current context has no server`)
   const folder = posix.dirname(file)
   const [ca, cert, key] = await Promise.all([
     material(cluster, 'certificate-authority', folder),
@@ -170,13 +171,13 @@ function get(
 function serverUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol === 'https:') return url
-  throw unusable('the API server is to be asked over https')
+  throw refusal('the API server is to be asked over https')
 }
 
 function tokenOf(value: unknown): string {
   const token = String(value).trim()
   if (/^[!-~]+$/.test(token) && token.length <= MAX_TOKEN_LENGTH) return token
-  throw unusable('the token for the API server is not one')
+  throw refusal('the token for the API server is not one')
 }
 
 async function bytesOf(file: string): Promise<Buffer> {
@@ -189,7 +190,7 @@ async function bytesOf(file: string): Promise<Buffer> {
 
 function parsed(bytes: Buffer, file: string): unknown {
   const root = yamlIn(bytes.toString())
-  if (root instanceof YAMLException) throw unusable(`${file} is not YAML`)
+  if (root instanceof YAMLException) throw refusal(`${file} is not YAML`)
   return root
 }
 
@@ -221,8 +222,4 @@ function unavailable(name: string, problem: string, cause?: unknown): ResolveErr
 function unreadable(file: string, cause: unknown): ResolveError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
   return new ResolveError('CONFIG_INVALID', `${file} cannot be read (${code})`, { cause })
-}
-
-function unusable(message: string): ResolveError {
-  return new ResolveError('CONFIG_INVALID', message)
 }

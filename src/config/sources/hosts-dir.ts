@@ -1,17 +1,16 @@
+import { opendir } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { splitDomain } from '../reference/domain.ts'
-import { DOMAIN } from '../reference/grammar.ts'
-import { quote } from '../reference/quote.ts'
-import type { EndpointTls } from '../registry/endpoint.ts'
-import type { RegistryEntry } from '../registry/entry.ts'
-import { canonicalDomain } from '../registry/public-registries.ts'
-import { readConfigFile } from './files.ts'
+import { splitDomain } from '../../reference/domain.ts'
+import { DOMAIN } from '../../reference/grammar.ts'
+import { quote } from '../../reference/quote.ts'
+import type { EndpointTls } from '../../registry/endpoint.ts'
+import type { RegistryEntry } from '../../registry/entry.ts'
+import { canonicalDomain } from '../../registry/public-registries.ts'
+import { ConfigError } from '../diagnostics.ts'
+import { readConfigFile } from '../files.ts'
 import { type HostsFile, parseHostsFile } from './hosts-file.ts'
-import { diskHostsFiles, type HostsFiles } from './hosts-files.ts'
-import { hostsOf, needsOwnFolder } from './hosts-list.ts'
-import { entriesOf, type HostsList } from './hosts-order.ts'
+import { entriesOf, type HostsList, hostsOf, needsOwnFolder } from './hosts-order.ts'
 import { isOwnHosts } from './own-hosts.ts'
-import { ConfigError } from './problem.ts'
 
 /** What a folder like /etc/containerd/certs.d says. */
 export interface HostsDir {
@@ -187,4 +186,49 @@ async function listed(
 function messageOf(thrown: unknown): string {
   if (thrown instanceof ConfigError) return thrown.problems[0]?.message ?? ''
   return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
+/** The part of a file system that is read. Both reject when something is there and cannot be read. */
+export interface HostsFiles {
+  /** Names in a folder, in any order; undefined: not there, or no folder. */
+  list(folder: string): Promise<readonly string[] | undefined>
+  /** A file's text; undefined: not there. */
+  read(file: string): Promise<string | undefined>
+}
+
+const MAX_NAMES = 1_000
+
+/**
+ * The file system. A folder may hold at most 1000 names.
+ *
+ * @param read rejects with a ConfigError, whose cause tells a file that is not there
+ */
+export function diskHostsFiles(read: (file: string) => Promise<string>): HostsFiles {
+  return {
+    list: (folder) => listFolder(folder),
+    read: (file) => unlessMissing(read(file)),
+  }
+}
+
+async function listFolder(path: string): Promise<readonly string[] | undefined> {
+  const folder = await unlessMissing(opendir(path))
+  if (folder === undefined) return undefined
+  const names: string[] = []
+  // Leaving the loop closes the folder.
+  for await (const { name } of folder) {
+    if (names.length === MAX_NAMES) throw new Error(`holds more than ${MAX_NAMES} files`)
+    names.push(name)
+  }
+  return names
+}
+
+async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading
+  } catch (thrown) {
+    const cause: unknown = thrown instanceof ConfigError ? thrown.cause : thrown
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw thrown
+  }
 }

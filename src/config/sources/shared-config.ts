@@ -1,9 +1,8 @@
-import { type Endpoint, endpointKey, isLoopbackHost } from '../registry/endpoint.ts'
-import type { RegistryEntry } from '../registry/entry.ts'
-import type { Findings } from './findings.ts'
-import { joinPath } from './path.ts'
-import { readWritten, type Written } from './written.ts'
-import { isEmpty, type YamlEntry, type YamlNode } from './yaml.ts'
+import { type Endpoint, endpointKey, isLoopbackHost } from '../../registry/endpoint.ts'
+import type { RegistryEntry } from '../../registry/entry.ts'
+import { type DecodedConfig, decodeConfig } from '../decode.ts'
+import { type Diagnostics, joinPath } from '../diagnostics.ts'
+import { isEmpty, type YamlEntry, type YamlNode } from '../yaml.ts'
 
 type YamlMap = Extract<YamlNode, { readonly kind: 'map' }>
 
@@ -41,35 +40,35 @@ const SHARED_OF_REGISTRY: ReadonlySet<string> = new Set([
  * would have the node read a file, or change where it listens, is refused: who may write the
  * ConfigMap is not root on every node.
  */
-export function readShared(root: YamlNode | undefined, findings: Findings): Written {
-  if (root === undefined || root.kind !== 'map') return readWritten(root, findings)
+export function readShared(root: YamlNode | undefined, diagnostics: Diagnostics): DecodedConfig {
+  if (root === undefined || root.kind !== 'map') return decodeConfig(root, diagnostics)
   const entries = root.entries.flatMap((entry): readonly YamlEntry[] => {
     const { key, line, value } = entry
-    findings.place(key, line)
+    diagnostics.place(key, line)
     // It is the version of the form, not of CRI.
     if (key === 'version' || isEmpty(value)) return []
-    if (key === 'sealos') return value.kind === 'map' ? offline(value, findings) : [entry]
+    if (key === 'sealos') return value.kind === 'map' ? offline(value, diagnostics) : [entry]
     if (!SHARED.has(key)) {
-      findings.problem(key, 'not read from a ConfigMap; write it in the file of the node')
+      diagnostics.problem(key, 'not read from a ConfigMap; write it in the file of the node')
       return []
     }
     if (key === 'registries' && value.kind === 'list') {
       const items = value.items.map((item, index) =>
-        item.kind === 'map' ? registry(item, joinPath(key, index), findings) : item,
+        item.kind === 'map' ? registry(item, joinPath(key, index), diagnostics) : item,
       )
       // As image-cri-shim has it, an empty list says nothing.
       return items.length === 0 ? [] : [{ ...entry, value: { ...value, items } }]
     }
     return [entry]
   })
-  return readWritten({ ...root, entries }, findings)
+  return decodeConfig({ ...root, entries }, diagnostics)
 }
 
 /**
  * The file, with what the ConfigMap says in its place: `registries` as a whole, `cache` field by field.
  * Credentials and TLS settings that the file has for its `address` are for no other address.
  */
-export function merged(own: Written, shared: Written): Written {
+export function merged(own: DecodedConfig, shared: DecodedConfig): DecodedConfig {
   const { auth, ca, cert, key, insecureSkipVerify, plainHttp, ...rest } = own
   const isSame = shared.address === undefined || shared.address === own.address
   const { cache } = shared
@@ -102,12 +101,12 @@ function isOpen({ scheme, host, tls }: Endpoint): boolean {
   return isUnverified && !isLoopbackHost(host)
 }
 
-function offline(sealos: YamlMap, findings: Findings): readonly YamlEntry[] {
-  return withAuth(sealos, new Set(['address']), 'sealos', findings).entries
+function offline(sealos: YamlMap, diagnostics: Diagnostics): readonly YamlEntry[] {
+  return withAuth(sealos, new Set(['address']), 'sealos', diagnostics).entries
 }
 
-function registry(item: YamlMap, path: string, findings: Findings): YamlMap {
-  return withAuth(item, SHARED_OF_REGISTRY, path, findings)
+function registry(item: YamlMap, path: string, diagnostics: Diagnostics): YamlMap {
+  return withAuth(item, SHARED_OF_REGISTRY, path, diagnostics)
 }
 
 /** `auth: {username, password}` becomes `auth: username:password`, and nothing when both are empty. */
@@ -115,17 +114,17 @@ function withAuth(
   map: YamlMap,
   known: ReadonlySet<string>,
   path: string,
-  findings: Findings,
+  diagnostics: Diagnostics,
 ): YamlMap {
   const entries = map.entries.flatMap((entry): readonly YamlEntry[] => {
     const { key, line, value } = entry
-    findings.place(joinPath(path, key), line)
+    diagnostics.place(joinPath(path, key), line)
     if (key === 'auth' && value.kind === 'map') {
       const text = `${textOf(value, 'username')}:${textOf(value, 'password')}`
       return text === ':' ? [] : [{ ...entry, value: { kind: 'text', text, quoted: true, line } }]
     }
     if (key === 'auth' || known.has(key)) return [entry]
-    findings.problem(joinPath(path, key), 'not read from a ConfigMap')
+    diagnostics.problem(joinPath(path, key), 'not read from a ConfigMap')
     return []
   })
   return { ...map, entries }

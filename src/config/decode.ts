@@ -2,17 +2,15 @@ import { ConfigFile } from '../../api/v1/config.ts'
 import type { RegistryFields } from '../../api/v1/config-registry.ts'
 import type { ListSchema, ObjectSchema, Schema } from '../../api/v1/schema.ts'
 import { quote } from '../reference/quote.ts'
-import type { Findings } from './findings.ts'
-import { joinPath } from './path.ts'
-import { nearestName } from './suggest.ts'
+import { type Diagnostics, joinPath } from './diagnostics.ts'
 import { isEmpty, type YamlNode } from './yaml.ts'
 
 /** What a file says, without what it says wrongly: every field may be missing. */
-export type Written = Omit<ConfigFile, 'registries'> & {
-  readonly registries?: readonly (WrittenRegistry | undefined)[]
+export type DecodedConfig = Omit<ConfigFile, 'registries'> & {
+  readonly registries?: readonly (DecodedRegistry | undefined)[]
 }
 
-export type WrittenRegistry = Partial<RegistryFields>
+export type DecodedRegistry = Partial<RegistryFields>
 
 type ScalarSchema = Exclude<Schema, ListSchema | ObjectSchema>
 
@@ -29,68 +27,83 @@ const RETIRED: ReadonlyMap<string, string> = new Map([
 const TRUE = /^(?:y|yes|true|on)$/i
 const FALSE = /^(?:n|no|false|off)$/i
 
-/** Reads a file's tree by the schema; what does not fit is left out and noted in `findings`. */
-export function readWritten(root: YamlNode | undefined, findings: Findings): Written {
-  if (root !== undefined) findings.place('', root.line)
+/** Reads a file's tree by the schema; what does not fit is left out and noted in `diagnostics`. */
+export function decodeConfig(root: YamlNode | undefined, diagnostics: Diagnostics): DecodedConfig {
+  if (root !== undefined) diagnostics.place('', root.line)
   // The walk leaves out whatever the schema refuses, and nothing else.
-  return (root === undefined ? {} : (readMap(ConfigFile, root, '', findings) ?? {})) as Written
+  return (
+    root === undefined ? {} : (readMap(ConfigFile, root, '', diagnostics) ?? {})
+  ) as DecodedConfig
 }
 
-function read(schema: Schema, node: YamlNode, path: string, findings: Findings): unknown {
-  findings.place(path, node.line)
-  if (schema.type === 'object') return readMap(schema, node, path, findings)
-  if (schema.type === 'array') return readList(schema, node, path, findings)
+function read(schema: Schema, node: YamlNode, path: string, diagnostics: Diagnostics): unknown {
+  diagnostics.place(path, node.line)
+  if (schema.type === 'object') return readMap(schema, node, path, diagnostics)
+  if (schema.type === 'array') return readList(schema, node, path, diagnostics)
   const value = node.kind === 'text' ? readScalar(schema, node.text, node.quoted) : undefined
   if (value === undefined) {
-    findings.problem(path, `expected ${expectation(schema)}, got ${shown(node)}`)
+    diagnostics.problem(path, `expected ${expectation(schema)}, got ${shown(node)}`)
   }
   return value
 }
 
-function readMap(schema: ObjectSchema, node: YamlNode, path: string, findings: Findings): unknown {
+function readMap(
+  schema: ObjectSchema,
+  node: YamlNode,
+  path: string,
+  diagnostics: Diagnostics,
+): unknown {
   if (node.kind !== 'map') {
     const how = node.kind === 'text' ? '; write `name: value`, with a space after the colon' : ''
-    findings.problem(path, `expected fields with values, got ${kindOf(node)}${how}`)
+    diagnostics.problem(path, `expected fields with values, got ${kindOf(node)}${how}`)
     return undefined
   }
   const present = new Set<string>()
   const values = new Map<string, unknown>()
   for (const { key, line, value } of node.entries) {
     const field = joinPath(path, key)
-    findings.place(field, line)
+    diagnostics.place(field, line)
     const fieldSchema = Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined
     if (fieldSchema === undefined) {
-      noteUnknown(schema, path, key, findings)
+      noteUnknown(schema, path, key, diagnostics)
     } else if (!isAbsent(value)) {
       present.add(key)
-      const result = read(fieldSchema, value, field, findings)
+      const result = read(fieldSchema, value, field, diagnostics)
       if (result !== undefined) values.set(key, result)
     }
   }
   for (const name of schema.required ?? []) {
-    if (!present.has(name)) findings.problem(joinPath(path, name), 'required, and not there', path)
+    if (!present.has(name))
+      diagnostics.problem(joinPath(path, name), 'required, and not there', path)
   }
   return Object.fromEntries(values)
 }
 
-function readList(schema: ListSchema, node: YamlNode, path: string, findings: Findings): unknown {
+function readList(
+  schema: ListSchema,
+  node: YamlNode,
+  path: string,
+  diagnostics: Diagnostics,
+): unknown {
   if (node.kind !== 'list') {
-    findings.problem(path, `expected a list, got ${kindOf(node)}`)
+    diagnostics.problem(path, `expected a list, got ${kindOf(node)}`)
     return undefined
   }
   const { minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema
   if (node.items.length > maxItems) {
-    findings.problem(path, `${node.items.length} entries, at most ${maxItems} are allowed`)
+    diagnostics.problem(path, `${node.items.length} entries, at most ${maxItems} are allowed`)
     return undefined
   }
   if (node.items.length < minItems) {
-    findings.problem(
+    diagnostics.problem(
       path,
       'an empty list serves nothing; write what it is for, or leave the field out',
     )
     return undefined
   }
-  return node.items.map((item, index) => read(schema.items, item, joinPath(path, index), findings))
+  return node.items.map((item, index) =>
+    read(schema.items, item, joinPath(path, index), diagnostics),
+  )
 }
 
 /** Templates of existing files render a value that is not set as nothing, or as `""`. */
@@ -123,26 +136,34 @@ function readBoolean(text: string): boolean | undefined {
   return TRUE.test(text) ? true : FALSE.test(text) ? false : undefined
 }
 
-function noteUnknown(schema: ObjectSchema, path: string, key: string, findings: Findings): void {
+function noteUnknown(
+  schema: ObjectSchema,
+  path: string,
+  key: string,
+  diagnostics: Diagnostics,
+): void {
   const field = joinPath(path, key)
   const retired = path === '' ? RETIRED.get(key) : undefined
   if (retired !== undefined) {
-    findings.warning(field, `not read any more, by image-cri-shim either: ${retired}`)
+    diagnostics.warning(field, `not read any more, by image-cri-shim either: ${retired}`)
     return
   }
-  findings.problem(field, findings.isFull ? 'unknown field' : `unknown field; ${hint(schema, key)}`)
+  diagnostics.problem(
+    field,
+    diagnostics.isFull ? 'unknown field' : `unknown field; ${hint(schema, key)}`,
+  )
 }
 
 function hint(schema: ObjectSchema, key: string): string {
   const siblings = Object.keys(schema.properties)
-  const meant = nearestName(key, siblings) ?? elsewhere(key)
+  const meant = nearestName(key, siblings) ?? deeper(key)
   return meant === undefined
     ? `the fields here are ${siblings.join(', ')}`
     : `did you mean ${meant}?`
 }
 
 /** The full path of a field that belongs one level deeper: `listen` is `http.listen`. */
-function elsewhere(key: string): string | undefined {
+function deeper(key: string): string | undefined {
   const fields: Readonly<Record<string, Schema>> = ConfigFile.properties
   for (const [parent, schema] of Object.entries(fields)) {
     if (schema.type === 'object' && Object.hasOwn(schema.properties, key)) return `${parent}.${key}`
@@ -173,4 +194,53 @@ function shown(node: YamlNode): string {
 function kindOf({ kind }: YamlNode): string {
   if (kind === 'text') return 'text'
   return kind === 'list' ? 'a list' : 'fields'
+}
+
+/**
+ * The known name that the written one most likely means, or undefined when none is near.
+ * Case does not count; a swapped pair of letters counts as one mistake.
+ */
+export function nearestName(written: string, known: readonly string[]): string | undefined {
+  const allowed = Math.max(2, Math.floor(written.length * 0.4))
+  let nearest: string | undefined
+  let least = allowed + 1
+  for (const name of known) {
+    // A name that much longer or shorter cannot be near, and need not be measured.
+    if (Math.abs(name.length - written.length) >= least) continue
+    const mistakes = distance(written.toLowerCase(), name.toLowerCase())
+    if (mistakes < least) {
+      least = mistakes
+      nearest = name
+    }
+  }
+  // Two mistakes turn any two-letter name into any other.
+  return nearest !== undefined && least < written.length ? nearest : undefined
+}
+
+/** Edits (insert, delete, replace, swap neighbours) between two texts: optimal string alignment. */
+function distance(a: string, b: string): number {
+  let beforeLast: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, column) => column)
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= b.length; column++) {
+      const same = a[row - 1] === b[column - 1]
+      const swapped = a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]
+      current.push(
+        Math.min(
+          at(last, column) + 1,
+          at(current, column - 1) + 1,
+          at(last, column - 1) + (same ? 0 : 1),
+          swapped ? at(beforeLast, column - 2) + 1 : Number.POSITIVE_INFINITY,
+        ),
+      )
+    }
+    beforeLast = last
+    last = current
+  }
+  return at(last, b.length)
+}
+
+function at(row: readonly number[], column: number): number {
+  return row[column] ?? Number.POSITIVE_INFINITY
 }
