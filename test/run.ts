@@ -102,7 +102,7 @@ async function* withoutTotals(events: AsyncIterable<TestEvent>): AsyncGenerator<
 /** @returns whether all is well */
 function report(): boolean {
   const { passed, failed, skipped } = tally
-  const empty = ending.signal.aborted ? [] : files.filter((file) => !tally.files.has(file))
+  const empty = [...tally.empty.filter((file) => files.includes(file)), ...emptyOfGroups()]
   const problems = empty.map((file) => `no test in ${inTree(file)}`)
   if (passed + failed + skipped.length === 0) problems.push('no test was run')
   if (ending.signal.aborted) problems.push('ended by a signal')
@@ -128,6 +128,12 @@ function report(): boolean {
   process.stdout.write(`\n${totals.map(([name, count]) => `ℹ ${name} ${count}\n`).join('')}`)
   process.stdout.write(`\n${passed} passed, ${wrong} failed, ${skipped.length} skipped\n`)
   return wrong === 0
+}
+
+/** In a group every test is told of by the file that has it. */
+function emptyOfGroups(): readonly string[] {
+  if (ending.signal.aborted) return []
+  return files.filter((file) => isPure(file) && !tally.files.has(file))
 }
 
 function inTree(file: string): string {

@@ -21,7 +21,11 @@ test('the runner counts what passed, failed and was skipped, and says why', (t) 
 })
 
 test('the runner is content when everything passed', (t) => {
-  const folder = plant(t, { 'a.test.ts': PASSES, 'e2e/b.test.ts': PASSES })
+  const folder = plant(t, {
+    'a.test.ts': PASSES,
+    'e2e/b.test.ts': `import './behaviour.ts'\n`,
+    'e2e/behaviour.ts': PASSES,
+  })
 
   const { code, output } = runTests(folder)
 

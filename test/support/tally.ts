@@ -11,7 +11,9 @@ export class Tally {
   passed = 0
   failed = 0
   readonly skipped: Skipped[] = []
-  /** That have a test, or failed as a whole, and how long their tests took, ms. */
+  /** Processes that ended well with no test in them. */
+  readonly empty: string[] = []
+  /** How long the tests of a file took, ms; of all that call `test` for others, too. */
   readonly files = new Map<string, number>()
 
   count(stream: TestsStream): void {
@@ -20,8 +22,8 @@ export class Tally {
   }
 
   #pass({ name, file = '', skip, todo, details, nesting }: EventData.TestPass): void {
-    // node reports a file in which it found no test as one test, named by its path.
-    if (name === file) return
+    // node reports a process in which it found no test as one test, named by the path of its file.
+    if (name === file) return void this.empty.push(file)
     this.#took(file, nesting, details.duration_ms)
     if (isSet(skip)) this.skipped.push({ file, name, reason: reasonOf(skip) })
     else if (isSet(todo)) this.skipped.push({ file, name, reason: `todo: ${reasonOf(todo)}` })
