@@ -1,7 +1,6 @@
 import type { ErrorCode } from '../errors.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { Breaker, type BreakerState } from './breaker.ts'
-import { Doubts } from './doubts.ts'
 import type { RateLimit } from './image.ts'
 
 export interface RegistryHealthOptions {
@@ -49,7 +48,10 @@ export interface SuccessDetails {
   readonly repository?: string
 }
 
+/** What is kept of a registry beside its breaker. */
 interface Vitals {
+  /** Repositories that failed in a row since the registry answered for anything; no more than are enough. */
+  readonly failing: Set<string>
   latencyMs?: number
   lastSuccessAt?: number
   lastFailureAt?: number
@@ -61,23 +63,23 @@ interface Vitals {
 
 const MAX_REGISTRIES = 1_000
 const MAX_MESSAGE = 300
+/** So many repositories failed in a row: it is not about one of them. */
+const ENOUGH_FAILING = 3
 const NEWEST_SHARE = 0.2
 
 /**
- * The health of registries: whom the breaker lets us ask, and what people want to see of it.
+ * The one memory of failures: a breaker for each registry and one for each repository, and what reports tell.
  *
- * One that cannot be reached is left alone at once, for everything. Errors and silence may be for what
- * was asked, and anybody can ask for what breaks a registry; so that rests alone, and the registry
- * is on trial: asked beside others, until it answers for something. Three repositories that fail in a
- * row, and it is left alone as well.
+ * A registry that cannot be reached is left alone at once, for everything. Errors and silence may be due to
+ * what was asked, and any caller can ask for what breaks a registry; so that repository rests alone, and the
+ * registry is on trial: asked beside others, until it answers for something. Three repositories that fail in
+ * a row open the registry's breaker as well.
  */
 export class RegistryHealth {
   readonly #now: () => number
   readonly #steady: () => number
   readonly #breaker: Breaker
-  /** Of single repositories. */
   readonly #repositories: Breaker
-  readonly #doubts = new Doubts()
   readonly #vitals = new BoundedMap<Vitals>(MAX_REGISTRIES)
 
   constructor({ now, steady, random = Math.random }: RegistryHealthOptions) {
@@ -97,7 +99,7 @@ export class RegistryHealth {
 
   /** Whether it is asked to see if it works, after it had failed. */
   onTrial(registry: string, repository = ''): boolean {
-    if (this.#doubts.has(registry) || this.#breaker.onTrial(registry)) return true
+    if (this.#failing(registry) > 0 || this.#breaker.onTrial(registry)) return true
     return this.#repositories.onTrial(nameOf(registry, repository))
   }
 
@@ -120,8 +122,8 @@ export class RegistryHealth {
   success(registry: string, { ms, repository = '' }: SuccessDetails = {}): void {
     this.#breaker.success(registry)
     this.#repositories.success(nameOf(registry, repository))
-    this.#doubts.clear(registry)
     const vitals = this.#of(registry)
+    vitals.failing.clear()
     vitals.lastSuccessAt = this.#now()
     if (ms === undefined || !(ms >= 0)) return
     const before = vitals.latencyMs ?? ms
@@ -156,11 +158,12 @@ export class RegistryHealth {
   report(registry: string): HealthReport {
     const state = this.#stateOf(registry)
     const until = this.#now() + Math.ceil(this.#breaker.restMs(registry))
-    const { rateLimit, rateLimitUntil = 0, latencyMs, ...told } = this.#vitals.get(registry) ?? {}
+    const known: Partial<Vitals> = this.#vitals.get(registry) ?? {}
+    const { failing, latencyMs, rateLimit, rateLimitUntil = 0, ...told } = known
     return {
       registry,
       state,
-      failures: Math.max(this.#breaker.failures(registry), this.#doubts.count(registry)),
+      failures: Math.max(this.#breaker.failures(registry), failing?.size ?? 0),
       ...(state === 'open' ? { openUntil: until } : {}),
       ...(state === 'parked' ? { parkedUntil: until } : {}),
       ...(latencyMs === undefined ? {} : { latencyMs: Math.round(latencyMs * 10) / 10 }),
@@ -176,19 +179,25 @@ export class RegistryHealth {
 
   #failedFor(registry: string, repository: string): void {
     this.#repositories.failure(nameOf(registry, repository))
-    if (this.#doubts.add(registry, repository)) this.#breaker.failure(registry)
+    const { failing } = this.#of(registry)
+    if (failing.size < ENOUGH_FAILING) failing.add(repository)
+    if (failing.size >= ENOUGH_FAILING) this.#breaker.failure(registry)
     // It can be reached again: what asks for this alone must not keep it closed for the others.
     else if (this.#breaker.state(registry) === 'half-open') this.#breaker.success(registry)
   }
 
   #stateOf(registry: string): BreakerState {
     const state = this.#breaker.state(registry)
-    return state === 'closed' && this.#doubts.has(registry) ? 'half-open' : state
+    return state === 'closed' && this.#failing(registry) > 0 ? 'half-open' : state
+  }
+
+  #failing(registry: string): number {
+    return this.#vitals.get(registry)?.failing.size ?? 0
   }
 
   /** Heard of now, so the last to be forgotten. */
   #of(registry: string): Vitals {
-    const vitals = this.#vitals.get(registry) ?? {}
+    const vitals = this.#vitals.get(registry) ?? { failing: new Set() }
     this.#vitals.set(registry, vitals)
     return vitals
   }

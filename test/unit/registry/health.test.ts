@@ -278,3 +278,17 @@ test('of a registry that failed it is known whether it was silent', () => {
     [true, false, false],
   )
 })
+
+test('no more failing repositories are counted than are enough, and an answer ends it for that registry alone', () => {
+  const { health } = clocked()
+  for (let index = 0; index < 1_000; index += 1) {
+    health.failure('a', { repository: `app-${index % 500}` })
+    if (index < 2) health.failure('b', { repository: `app-${index}` })
+  }
+  const failures = [health.report('a').failures, health.report('b').failures]
+
+  health.success('a', { repository: 'app' })
+
+  assert.deepEqual(failures, [3, 2])
+  assert.deepEqual([health.onTrial('a', 'x'), health.onTrial('b', 'x')], [false, true])
+})
