@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { ImageIdentity } from '../../src/registry/image.ts'
-import { ResolutionCache, resolutionKey } from '../../src/resolver/cache.ts'
+import { ResolutionCache, resolutionKey } from '../../src/resolver/cache/cache.ts'
 import { digestOf } from '../../test/support/images.ts'
 
 const TTL_MS = 60_000

@@ -1,11 +1,9 @@
 import { type Attempt, type ErrorCode, PULL_EXPLANATION, type ResolveError } from '../errors.ts'
 import { formatPlatform } from '../reference/platform.ts'
 import type { Exchange } from '../registry/image.ts'
-import type { Answer } from '../resolver/answer.ts'
 import { attemptsText } from '../resolver/attempt.ts'
-import { toAttemptBody, toFoundBody } from '../resolver/attempt-body.ts'
-import { toCandidateBody } from '../resolver/candidate-body.ts'
-import type { CandidateReport } from '../resolver/types.ts'
+import { toAttemptBody, toCandidateBody, toFoundBody } from '../resolver/bodies.ts'
+import type { Answer, CandidateReport } from '../resolver/types.ts'
 import { storyOf } from '../resolver/unresolved.ts'
 import { formatMs, visible } from './output.ts'
 

@@ -7,7 +7,7 @@ import type {
 } from '../../api/v1/registries.ts'
 import type { StatsResponse } from '../../api/v1/stats.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import type { Answer } from '../resolver/answer.ts'
+import type { Answer } from '../resolver/types.ts'
 import type { NodeImage } from '../runtime/types.ts'
 import type { OutputStream, ProgressOptions } from './output.ts'
 

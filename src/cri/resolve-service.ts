@@ -1,6 +1,6 @@
 import type { Attempt } from '../errors.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import type { Answer } from '../resolver/answer.ts'
+import type { Answer } from '../resolver/types.ts'
 import type { AuthConfig } from './image-messages.ts'
 import type { Caller } from './unary.ts'
 

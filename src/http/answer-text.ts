@@ -1,5 +1,5 @@
-import type { Answer } from '../resolver/answer.ts'
-import { toResolveResponse } from '../resolver/answer-body.ts'
+import { toResolveResponse } from '../resolver/bodies.ts'
+import type { Answer } from '../resolver/types.ts'
 import { entityTag, gzippedTag } from './etag.ts'
 import { gzippedNow, isWorthGzip } from './gzip.ts'
 

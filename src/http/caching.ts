@@ -1,4 +1,4 @@
-import type { Answer } from '../resolver/answer.ts'
+import type { Answer } from '../resolver/types.ts'
 
 /** A digest names its image for ever, but the ranking around it follows the configuration. */
 const DIGEST_MAX_AGE_SECONDS = 3600

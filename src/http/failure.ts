@@ -1,7 +1,6 @@
 import type { ErrorResponse } from '../../api/v1/error.ts'
 import { DEFAULT_WAIT_MS, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
-import { toAttemptBody, toFoundBody } from '../resolver/attempt-body.ts'
-import { toCandidateBody } from '../resolver/candidate-body.ts'
+import { toAttemptBody, toCandidateBody, toFoundBody } from '../resolver/bodies.ts'
 import { storyOf } from '../resolver/unresolved.ts'
 import { httpStatus, type RequestErrorCode, requestStatus } from './status.ts'
 

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { parse } from 'node:querystring'
 import { ResolveQuery } from '../../api/v1/resolve.ts'
-import type { Answer } from '../resolver/answer.ts'
+import type { Answer } from '../resolver/types.ts'
 import { type WrittenAnswer, writtenAnswer } from './answer-text.ts'
 import { cacheControl, cacheStatus } from './caching.ts'
 import { hasAlready } from './etag.ts'

@@ -1,7 +1,7 @@
 import type { ImageRecord } from '../../api/v1/images.ts'
 import type { RegistryStatus } from '../../api/v1/registries.ts'
 import type { StatsResponse } from '../../api/v1/stats.ts'
-import type { Answer } from '../resolver/answer.ts'
+import type { Answer } from '../resolver/types.ts'
 
 export interface AnswerOptions {
   /** `os/architecture[/variant]`; default: this machine's. */

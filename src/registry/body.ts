@@ -1,9 +1,12 @@
-import type { Reply } from './reply.ts'
+import type { RegistryResponse } from './response.ts'
 
 const MAX_DISCARDED_BYTES = 64 * 1024
 
 /** The whole body, or undefined when it is longer than `limitBytes`; then the rest is not read. */
-export async function readBody(reply: Reply, limitBytes: number): Promise<Buffer | undefined> {
+export async function readBody(
+  reply: RegistryResponse,
+  limitBytes: number,
+): Promise<Buffer | undefined> {
   try {
     return await read(reply, limitBytes)
   } finally {
@@ -12,7 +15,7 @@ export async function readBody(reply: Reply, limitBytes: number): Promise<Buffer
 }
 
 /** Frees the connection: reads a short rest, closes on a long one. */
-export async function discard(reply: Reply): Promise<void> {
+export async function discard(reply: RegistryResponse): Promise<void> {
   try {
     let size = 0
     for await (const chunk of reply.body) {
@@ -25,7 +28,10 @@ export async function discard(reply: Reply): Promise<void> {
   reply.ended()
 }
 
-async function read({ body, headers }: Reply, limitBytes: number): Promise<Buffer | undefined> {
+async function read(
+  { body, headers }: RegistryResponse,
+  limitBytes: number,
+): Promise<Buffer | undefined> {
   if (Number(headers['content-length'] ?? 0) > limitBytes) {
     // Destroying an unread body is reported as an error event, which nobody else listens for.
     body.on('error', () => {}).destroy()

@@ -1,8 +1,8 @@
 import { ResolveError } from '../errors.ts'
 import { isDigest } from '../reference/digest.ts'
+import { pullScope } from './auth/scope.ts'
 import { discard, readBody } from './body.ts'
 import { type Content, type ContentRequest, openContent } from './content.ts'
-import { Conversation, type ConversationOptions } from './conversation.ts'
 import { type Question, statusFailure } from './failure.ts'
 import { HeadSupport, isDoubtful } from './head-support.ts'
 import type { ImageRequest } from './image.ts'
@@ -15,10 +15,10 @@ import {
 } from './listing.ts'
 import { MANIFEST_TYPES } from './media-types.ts'
 import { type Ping, type PingRequest, ping } from './ping.ts'
-import type { Reply } from './reply.ts'
-import { pullScope } from './scope.ts'
+import type { RegistryResponse } from './response.ts'
+import { RegistrySession, type SessionOptions } from './session.ts'
 
-export type RegistryClientOptions = ConversationOptions
+export type RegistryClientOptions = SessionOptions
 
 export interface ManifestRequest extends ImageRequest {
   /** Media types that are welcome beside those of images; default none. */
@@ -48,12 +48,12 @@ const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
  * ResolveError.
  */
 export class RegistryClient {
-  readonly #conversation: Conversation
+  readonly #session: RegistrySession
   readonly #heads: HeadSupport
   readonly #now: () => number
 
   constructor(options: RegistryClientOptions) {
-    this.#conversation = new Conversation(options)
+    this.#session = new RegistrySession(options)
     this.#heads = new HeadSupport(options.now)
     this.#now = options.now
   }
@@ -61,7 +61,7 @@ export class RegistryClient {
   /** GET; bodies of more than 4 MiB are refused with MANIFEST_INVALID. */
   get(request: ManifestRequest): Promise<RawManifest> {
     const question = questionOf(request)
-    return this.#conversation.ask(request, question, async () => {
+    return this.#session.ask(request, question, async () => {
       const reply = await this.#send('GET', 'manifests', request)
       if (reply.status !== 200) throw await statusFailure(reply, question, this.#now())
       const bytes = await readBody(reply, MAX_MANIFEST_BYTES)
@@ -73,7 +73,7 @@ export class RegistryClient {
   /** GET of a blob that is a document, as the config of an image; of more than 4 MiB: MANIFEST_INVALID. */
   blob(request: ImageRequest): Promise<Buffer> {
     const question = questionOf(request)
-    return this.#conversation.ask(request, question, async () => {
+    return this.#session.ask(request, question, async () => {
       const reply = await this.#send('GET', 'blobs', request)
       if (reply.status !== 200) throw await statusFailure(reply, question, this.#now())
       return (await readBody(reply, MAX_MANIFEST_BYTES)) ?? Promise.reject(tooLarge(question))
@@ -89,7 +89,7 @@ export class RegistryClient {
   head(request: ManifestRequest): Promise<ManifestHead | RawManifest> {
     if (!this.#heads.has(request.endpoint)) return this.get(request)
     const question = questionOf(request)
-    return this.#conversation.ask(request, question, async () => {
+    return this.#session.ask(request, question, async () => {
       const reply = await this.#send('HEAD', 'manifests', request)
       const { status } = reply
       if (isDoubtful(status)) {
@@ -112,41 +112,41 @@ export class RegistryClient {
 
   /** Tags of a repository, page after page. */
   tags(request: TagsRequest): Promise<Names> {
-    return listTags(this.#conversation, request, this.#now)
+    return listTags(this.#session, request, this.#now)
   }
 
   /** Repositories of a registry, where it lists them. */
   catalog(request: CatalogRequest): Promise<Names> {
-    return listRepositories(this.#conversation, request, this.#now)
+    return listRepositories(this.#session, request, this.#now)
   }
 
   /** Whether it answers at all, and how fast. */
   ping(request: PingRequest): Promise<Ping> {
-    return ping(this.#conversation, request, this.#now)
+    return ping(this.#session, request, this.#now)
   }
 
   /** A manifest or blob as a stream, unread and unverified. */
   open(request: ImageRequest, content: ContentRequest, headTimeoutMs: number): Promise<Content> {
-    return openContent(this.#conversation, request, content, headTimeoutMs)
+    return openContent(this.#session, request, content, headTimeoutMs)
   }
 
   retire(): Promise<void> {
-    return this.#conversation.retire()
+    return this.#session.retire()
   }
 
   close(): Promise<void> {
-    return this.#conversation.close()
+    return this.#session.close()
   }
 
   #send(
     method: 'GET' | 'HEAD',
     kind: 'manifests' | 'blobs',
     request: ManifestRequest,
-  ): Promise<Reply> {
+  ): Promise<RegistryResponse> {
     const { namespace, repository, reference } = request
     const accept = request.accept === undefined ? ACCEPT : `${ACCEPT}, ${request.accept}`
     const query = namespace === undefined ? '' : `?ns=${encodeURIComponent(namespace)}`
-    return this.#conversation.reply({
+    return this.#session.reply({
       party: request,
       method,
       path: `${repository}/${kind}/${reference}${query}`,

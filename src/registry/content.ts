@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import { ResolveError, toResolveError } from '../errors.ts'
-import type { Conversation } from './conversation.ts'
+import { pullScope } from './auth/scope.ts'
 import type { Question } from './failure.ts'
 import type { ImageRequest } from './image.ts'
 import { MANIFEST_TYPES, OCI_INDEX } from './media-types.ts'
-import { pullScope } from './scope.ts'
+import type { RegistrySession } from './session.ts'
 
 export interface ContentRequest {
   readonly method: 'GET' | 'HEAD'
@@ -41,7 +41,7 @@ const ACCEPT = {
  * @throws ResolveError when no answer came
  */
 export function openContent(
-  conversation: Conversation,
+  session: RegistrySession,
   request: ImageRequest,
   content: ContentRequest,
   headTimeoutMs: number,
@@ -54,9 +54,9 @@ export function openContent(
   }
   const line = openLine(request.signal, headTimeoutMs)
   const party = { ...request, signal: line.signal }
-  return conversation
+  return session
     .ask(party, question, async () => {
-      const reply = await conversation.reply({
+      const reply = await session.reply({
         party,
         method: content.method,
         path: `${repository}/${content.kind}/${reference}${queryOf(content, request)}`,

@@ -1,10 +1,10 @@
 import { type AttemptStep, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import { readBody } from './body.ts'
-import { AddressRefused } from './guard.ts'
 import { oneLine } from './one-line.ts'
 import { DOCKER_HUB_HOST } from './public-registries.ts'
-import type { Reply } from './reply.ts'
+import type { RegistryResponse } from './response.ts'
 import { retryAfterMs } from './retry-after.ts'
+import { AddressRefused } from './transport/address-policy.ts'
 
 /** What was asked of whom, for error texts. */
 export interface Question {
@@ -96,7 +96,7 @@ const HINTS: ReadonlyMap<string, string> = new Map([
 
 /** The error for an answer that is no success. Reads or discards its body. */
 export async function statusFailure(
-  reply: Reply,
+  reply: RegistryResponse,
   question: Question,
   now: number,
 ): Promise<ResolveError> {
@@ -156,7 +156,7 @@ function describe(cause: unknown): { readonly code: string; readonly message: st
 }
 
 /** The `message` of an OCI error envelope; other bodies (HTML, text) say nothing worth repeating. */
-async function registryMessage(reply: Reply): Promise<string> {
+async function registryMessage(reply: RegistryResponse): Promise<string> {
   try {
     const body = await readBody(reply, MAX_ERROR_BYTES)
     if (body === undefined) return ''

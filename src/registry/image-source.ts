@@ -24,7 +24,7 @@ import {
 } from './manifest.ts'
 import { MANIFEST_TYPES } from './media-types.ts'
 import type { Ping, PingRequest } from './ping.ts'
-import type { ProxyOptions } from './proxy.ts'
+import type { ProxyOptions } from './transport/proxy.ts'
 import { Visits } from './visits.ts'
 
 export interface RegistryImagesOptions {

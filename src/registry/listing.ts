@@ -1,11 +1,11 @@
 import { ResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
-import type { Party } from './authorizer.ts'
+import type { Party } from './auth/authorizer.ts'
+import { CATALOG_SCOPE, pullScope } from './auth/scope.ts'
 import { readBody } from './body.ts'
-import type { Conversation } from './conversation.ts'
 import { type Question, statusFailure } from './failure.ts'
 import { nextPage } from './link.ts'
-import { CATALOG_SCOPE, pullScope } from './scope.ts'
+import type { RegistrySession } from './session.ts'
 
 export interface ListOptions {
   /** At most so many names: 1 to 10000, default 1000. */
@@ -53,12 +53,12 @@ const REFERRERS_TAG = /^sha(?:256|512)-[0-9a-f]{64}/
  * @throws ResolveError MANIFEST_UNKNOWN for no such repository
  */
 export async function listTags(
-  conversation: Conversation,
+  session: RegistrySession,
   request: TagsRequest,
   now: () => number,
 ): Promise<Names> {
   const { endpoint, repository } = request
-  const { names, ...rest } = await list(conversation, now, {
+  const { names, ...rest } = await list(session, now, {
     party: request,
     path: `${repository}/tags/list`,
     member: 'tags',
@@ -70,12 +70,12 @@ export async function listTags(
 
 /** GET `/v2/_catalog` (Docker's, in the OCI specification an extension); many registries refuse it. */
 export function listRepositories(
-  conversation: Conversation,
+  session: RegistrySession,
   request: CatalogRequest,
   now: () => number,
 ): Promise<Names> {
   const { endpoint } = request
-  return list(conversation, now, {
+  return list(session, now, {
     party: request,
     path: '_catalog',
     member: 'repositories',
@@ -84,9 +84,9 @@ export function listRepositories(
   })
 }
 
-function list(conversation: Conversation, now: () => number, listing: Listing): Promise<Names> {
+function list(session: RegistrySession, now: () => number, listing: Listing): Promise<Names> {
   const { party, question } = listing
-  return conversation.ask(party, question, async () => {
+  return session.ask(party, question, async () => {
     const wanted = Math.min(Math.max(party.n ?? DEFAULT_NAMES, 1), MAX_NAMES)
     const names: string[] = []
     const asked = new Set<string>()
@@ -95,7 +95,7 @@ function list(conversation: Conversation, now: () => number, listing: Listing): 
     while (query !== undefined && !asked.has(query)) {
       if (asked.size === MAX_PAGES || names.length >= wanted) break
       asked.add(query)
-      const page = await readPage(conversation, now, listing, query)
+      const page = await readPage(session, now, listing, query)
       names.push(...page.names)
       query = page.next
     }
@@ -113,12 +113,12 @@ function firstQuery(wanted: number, last: string | undefined): string {
 }
 
 async function readPage(
-  conversation: Conversation,
+  session: RegistrySession,
   now: () => number,
   { party, path, member, scope, question }: Listing,
   query: string,
 ): Promise<{ readonly names: readonly string[]; readonly next: string | undefined }> {
-  const reply = await conversation.reply({
+  const reply = await session.reply({
     party,
     method: 'GET',
     path: `${path}?${query}`,

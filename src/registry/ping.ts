@@ -1,7 +1,7 @@
-import type { Party } from './authorizer.ts'
+import type { Party } from './auth/authorizer.ts'
 import { discard } from './body.ts'
-import type { Conversation } from './conversation.ts'
 import { type Question, statusFailure } from './failure.ts'
+import type { RegistrySession } from './session.ts'
 
 export type PingRequest = Party
 
@@ -19,15 +19,15 @@ export interface Ping {
  * @throws ResolveError for any other answer, for none, and for a token that cannot be had
  */
 export function ping(
-  conversation: Conversation,
+  session: RegistrySession,
   request: PingRequest,
   now: () => number,
 ): Promise<Ping> {
   const { endpoint, credentials } = request
   const question: Question = { host: endpoint.host, subject: 'its API', step: 'manifest' }
-  return conversation.ask(request, question, async () => {
+  return session.ask(request, question, async () => {
     const startedAt = now()
-    const reply = await conversation.reply({
+    const reply = await session.reply({
       party: request,
       method: 'GET',
       path: '',

@@ -2,9 +2,8 @@ import { toResolveError } from '../errors.ts'
 import { formatPlatform, type Platform, parsePlatform } from '../reference/platform.ts'
 import { parseReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import { type Answer, toAnswer } from './answer.ts'
 import { type Node, NodeView, type Unanswered } from './node-view.ts'
-import type { Resolution, ResolveOptions } from './types.ts'
+import type { Answer, Resolution, ResolveOptions } from './types.ts'
 import { isOutOfReach } from './unresolved.ts'
 
 /** What the doors need of the resolver. */
@@ -137,5 +136,25 @@ export class Answers {
     const { error } = unanswered
     if (!own || error.code === 'CANCELED' || !isOutOfReach(error)) return undefined
     return this.#node?.answer(unanswered, signal)
+  }
+}
+
+/** Field by field: spreading so large an object takes longer than the cache and HTTP. */
+function toAnswer(requested: string, resolution: Resolution): Answer {
+  return {
+    requested,
+    reference: resolution.reference,
+    imageId: resolution.imageId,
+    digest: resolution.digest,
+    manifestDigest: resolution.manifestDigest,
+    mediaType: resolution.mediaType,
+    platform: resolution.platform,
+    references: resolution.references,
+    registry: resolution.registry,
+    source: resolution.source,
+    resolvedAt: resolution.resolvedAt,
+    expiresAt: resolution.expiresAt,
+    attempts: resolution.attempts,
+    candidates: resolution.candidates ?? [],
   }
 }

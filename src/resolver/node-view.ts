@@ -2,8 +2,7 @@ import type { ResolveError } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import { formatReference, type Reference, repositoryName } from '../reference/reference.ts'
 import type { NodeImage } from '../runtime/types.ts'
-import type { Answer } from './answer.ts'
-import type { RankedReference } from './types.ts'
+import type { Answer, RankedReference } from './types.ts'
 import { storyOf } from './unresolved.ts'
 
 /** What the doors need of the runtime: its image of that name or ID, if it has one. */

@@ -152,6 +152,19 @@ export interface Resolution extends ImageIdentity {
   readonly candidates?: readonly CandidateReport[]
 }
 
+/** What HTTP, CRI and the command line answer: a resolution, or what the node alone knows. */
+export interface Answer
+  extends Omit<Resolution, 'size' | 'digest' | 'manifestDigest' | 'mediaType' | 'source'> {
+  /** As the caller wrote it. */
+  readonly requested: string
+  /** These three are unknown when only the node could answer and lists no digest. */
+  readonly digest: string | undefined
+  readonly manifestDigest: string | undefined
+  readonly mediaType: string | undefined
+  readonly source: Resolution['source'] | 'node'
+  readonly node?: { readonly present: boolean; readonly imageId?: string }
+}
+
 /** What became of one candidate in one walk, and why. */
 export interface CandidateReport {
   readonly registry: string

@@ -1,7 +1,7 @@
 import type { StatsResponse } from '../../api/v1/stats.ts'
 import type { Config } from '../config/config.ts'
 import type { HealthReport } from '../registry/health.ts'
-import type { CacheCounts } from '../resolver/cache.ts'
+import type { CacheCounts } from '../resolver/cache/cache.ts'
 import type { Meters, ResolutionSource } from '../telemetry/meters.ts'
 
 export interface SelfOptions {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { load } from 'js-yaml'
-import { ResolutionCache } from '../../src/resolver/cache.ts'
+import { ResolutionCache } from '../../src/resolver/cache/cache.ts'
 import { Meters } from '../../src/telemetry/meters.ts'
 import { MetricsPage } from '../../src/telemetry/metrics.ts'
 

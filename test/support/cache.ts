@@ -1,7 +1,7 @@
 import { formatReference, type Reference } from '../../src/reference/reference.ts'
 import type { ImageIdentity } from '../../src/registry/image.ts'
-import type { ResolutionCache } from '../../src/resolver/cache.ts'
-import type { SnapshotContent, SnapshotScope } from '../../src/resolver/snapshot-lines.ts'
+import type { ResolutionCache } from '../../src/resolver/cache/cache.ts'
+import type { SnapshotContent, SnapshotScope } from '../../src/resolver/cache/snapshot-lines.ts'
 import type { Resolution } from '../../src/resolver/types.ts'
 import { AMD64, identity, nginx } from './resolver.ts'
 

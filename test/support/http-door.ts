@@ -9,8 +9,7 @@ import type {
   RegistryDesk,
   Self,
 } from '../../src/http/types.ts'
-import type { Answer } from '../../src/resolver/answer.ts'
-import type { CandidateReport } from '../../src/resolver/types.ts'
+import type { Answer, CandidateReport } from '../../src/resolver/types.ts'
 import { silentLogger } from '../../src/telemetry/silent-logger.ts'
 import { OpenApi } from './openapi.ts'
 

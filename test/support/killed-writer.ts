@@ -1,4 +1,4 @@
-import { saveSnapshot } from '../../src/resolver/snapshot.ts'
+import { saveSnapshot } from '../../src/resolver/cache/snapshot.ts'
 import { contentOf, scopeOf } from './cache.ts'
 
 /** Saves a snapshot into the file that it is given, and is killed half-way. */

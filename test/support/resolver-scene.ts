@@ -1,6 +1,6 @@
 import { ResolveError } from '../../src/errors.ts'
 import type { ImageIdentity } from '../../src/registry/image.ts'
-import { type CacheLimits, ResolutionCache } from '../../src/resolver/cache.ts'
+import { type CacheLimits, ResolutionCache } from '../../src/resolver/cache/cache.ts'
 import { Resolver, type ResolverOptions } from '../../src/resolver/resolver.ts'
 import type { Registries } from '../../src/resolver/types.ts'
 import { FakeClock } from './fake-clock.ts'

@@ -1,5 +1,5 @@
 import { parseReference } from '../../reference/reference.ts'
-import type { Answer } from '../../resolver/answer.ts'
+import type { Answer } from '../../resolver/types.ts'
 import { platformText } from '../answer-text.ts'
 import { UsageError } from '../options.ts'
 import { visible } from '../output.ts'

@@ -1,6 +1,6 @@
 import { toResolveError } from '../../errors.ts'
-import type { Answer } from '../../resolver/answer.ts'
-import { toResolveResponse } from '../../resolver/answer-body.ts'
+import { toResolveResponse } from '../../resolver/bodies.ts'
+import type { Answer } from '../../resolver/types.ts'
 import { answerText, failureBody, failureText } from '../answer-text.ts'
 import type { AnswerSource, CliContext } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'

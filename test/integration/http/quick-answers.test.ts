@@ -7,7 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import type { AppOptions } from '../../../src/http/app.ts'
 import type { Answers } from '../../../src/http/types.ts'
-import type { Answer } from '../../../src/resolver/answer.ts'
+import type { Answer } from '../../../src/resolver/types.ts'
 import { anAnswer, INDEX_DIGEST, NOW, openDoor, WITH_TOKEN } from '../../support/http-door.ts'
 import { OpenApi } from '../../support/openapi.ts'
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Agent, type IncomingMessage, type RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { Pool } from '../../../src/registry/pool.ts'
+import { Pool } from '../../../src/registry/transport/pool.ts'
 import { startServer } from '../../support/http-server.ts'
 
 interface Asked {

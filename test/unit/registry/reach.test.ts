@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
-import { reachOf, realmReachOf } from '../../../src/registry/reach.ts'
+import { policyFor, realmPolicyFor } from '../../../src/registry/transport/address-policy.ts'
 
 const ROWS: readonly [address: string, configured: boolean, url: string, reach: string][] = [
   ['harbor.corp', true, 'https://harbor.corp/v2/', 'anywhere'],
@@ -19,7 +19,7 @@ const ROWS: readonly [address: string, configured: boolean, url: string, reach: 
 for (const [address, configured, url, reach] of ROWS) {
   const who = configured ? 'configured' : 'unknown'
   test(`on behalf of the ${who} ${address}, ${url} is asked with reach ${reach}`, () => {
-    assert.equal(reachOf(new URL(url), parseAddress(address), configured), reach)
+    assert.equal(policyFor(new URL(url), parseAddress(address), configured), reach)
   })
 }
 
@@ -38,6 +38,6 @@ for (const [realm, configured, reach] of REALM_ROWS) {
   test(`for ${who} registry the token service ${realm} is asked with reach ${reach}`, () => {
     const endpoint = parseAddress('quay.io')
 
-    assert.equal(realmReachOf(new URL(realm), endpoint, configured, REALMS), reach)
+    assert.equal(realmPolicyFor(new URL(realm), endpoint, configured, REALMS), reach)
   })
 }

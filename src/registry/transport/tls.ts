@@ -1,0 +1,111 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
+import { ResolveError } from '../../errors.ts'
+import { BoundedMap } from '../bounded-map.ts'
+import type { EndpointTls } from '../endpoint.ts'
+import { oneLine } from '../one-line.ts'
+import { type PemFile, PemFiles } from './pem-files.ts'
+
+/** What connections are made with; those with the same key may be shared. */
+export interface TlsIdentity {
+  readonly key: string
+  /** undefined: Node's own. */
+  readonly context: SecureContext | undefined
+  /** false: any certificate is believed. */
+  readonly verify: boolean
+}
+
+/** A registry's TLS settings with their files read. */
+interface Material {
+  readonly authorities: readonly PemFile[]
+  readonly certificate: PemFile | undefined
+  readonly key: PemFile | undefined
+}
+
+const PLAIN: TlsIdentity = { key: '', context: undefined, verify: true }
+const MAX_CONTEXTS = 64
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/
+
+/** Makes TLS identities of settings and files. */
+export class TlsIdentities {
+  readonly #files = new PemFiles()
+  /** Making one parses all authorities there are: too much for every connection. */
+  readonly #contexts = new BoundedMap<SecureContext>(MAX_CONTEXTS)
+  readonly #ca: string | undefined
+
+  /** @param ca an authority (PEM) trusted everywhere, beside the well-known ones */
+  constructor(ca?: string) {
+    this.#ca = ca
+  }
+
+  /**
+   * A registry's authorities vouch for its token service and for where it redirects, too: they are
+   * mostly one company's. Its client certificate, and believing anything, are for itself alone.
+   *
+   * @param host whose settings these are, for error texts
+   * @param own whether the connection is to that host itself
+   * @throws ResolveError UNAVAILABLE with step `connect`, naming the file that cannot be used
+   */
+  async identity(tls: EndpointTls | undefined, host: string, own: boolean): Promise<TlsIdentity> {
+    const { caFiles = [], certFile, keyFile, insecureSkipVerify = false } = tls ?? {}
+    const read = (path: string) =>
+      this.#files.read(path).catch((error: unknown) => {
+        throw unusable(host, path, error)
+      })
+    const material: Material = {
+      authorities: await Promise.all(caFiles.map(read)),
+      certificate: own && certFile !== undefined ? await read(certFile) : undefined,
+      key: own && keyFile !== undefined ? await read(keyFile) : undefined,
+    }
+    const verify = !(own && insecureSkipVerify)
+    const { authorities, certificate, key } = material
+    if (authorities.length === 0 && certificate === undefined && this.#ca === undefined) {
+      return verify ? PLAIN : { key: 'insecure', context: undefined, verify }
+    }
+    const versions = [authorities.map(({ version }) => version), certificate?.version, key?.version]
+    const name = createHash('sha256').update(JSON.stringify(versions)).digest('hex')
+    const context = this.#contexts.get(name) ?? this.#context(material, host, tls)
+    this.#contexts.set(name, context)
+    return { key: `${name}${verify ? '' : ' insecure'}`, context, verify }
+  }
+
+  #context(
+    { authorities, certificate, key }: Material,
+    host: string,
+    tls: EndpointTls | undefined,
+  ): SecureContext {
+    for (const [index, { text }] of authorities.entries()) {
+      checkAuthority(host, tls?.caFiles?.[index] ?? '', text)
+    }
+    const own = this.#ca === undefined ? [] : [this.#ca]
+    try {
+      return createSecureContext({
+        ca: [...rootCertificates, ...own, ...authorities.map(({ text }) => text)],
+        cert: certificate?.text,
+        key: key?.text,
+      })
+    } catch (error) {
+      throw unusable(host, `${tls?.certFile} with ${tls?.keyFile}`, error)
+    }
+  }
+}
+
+/** OpenSSL takes a file without a certificate for an empty list, and later trusts nobody without a word. */
+function checkAuthority(host: string, path: string, text: string): void {
+  const [first] = CERTIFICATE.exec(text) ?? []
+  if (first === undefined) throw unusable(host, path, new Error('it holds no PEM certificate'))
+  try {
+    new X509Certificate(first)
+  } catch (error) {
+    throw unusable(host, path, error)
+  }
+}
+
+function unusable(host: string, path: string, error: unknown): ResolveError {
+  const reason = error instanceof Error ? error.message : String(error)
+  const said = oneLine(reason.replace(/^error:[^:]*:([^:]*:)+/, ''))
+  return new ResolveError('UNAVAILABLE', `${host}: its TLS file ${path} cannot be used: ${said}`, {
+    step: 'connect',
+    cause: error,
+  })
+}

@@ -1,0 +1,64 @@
+import { LRUCache } from 'lru-cache'
+import { type Attempt, type ErrorCode, ResolveError } from '../../errors.ts'
+
+interface Absence {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly attempts: readonly Attempt[]
+  since: number
+}
+
+export interface NegativeCacheOptions {
+  readonly size: number
+  readonly ttlMs: number
+  readonly onEvict: () => void
+}
+
+/** What no registry has, believed for a moment. Errors are kept without their stack and cause. */
+export class NegativeCache {
+  readonly #ttlMs: number
+  readonly #absent: LRUCache<string, Absence>
+
+  constructor({ size, ttlMs, onEvict }: NegativeCacheOptions) {
+    this.#ttlMs = ttlMs
+    this.#absent = new LRUCache<string, Absence>({
+      max: size,
+      dispose: (_absence, _key, reason) => {
+        if (reason === 'evict') onEvict()
+      },
+    })
+  }
+
+  get size(): number {
+    return this.#absent.size
+  }
+
+  get(key: string, now: number): ResolveError | undefined {
+    const absence = this.#absent.get(key)
+    if (absence === undefined) return undefined
+    if (now - absence.since < this.#ttlMs) {
+      const { code, message, attempts } = absence
+      return new ResolveError(code, message, { attempts })
+    }
+    this.#absent.delete(key)
+    return undefined
+  }
+
+  set(key: string, { code, message, attempts }: ResolveError, since: number): void {
+    this.#absent.set(key, { code, message, attempts, since })
+  }
+
+  delete(key: string): void {
+    this.#absent.delete(key)
+  }
+
+  moveBack(ms: number): void {
+    for (const absence of this.#absent.values()) absence.since -= ms
+  }
+}
+
+/** Whether every registry was asked, and every one said that it is not there. */
+export function isAbsence({ code, attempts }: ResolveError): boolean {
+  if (code !== 'MANIFEST_UNKNOWN' && code !== 'PLATFORM_UNKNOWN') return false
+  return attempts.length > 0 && attempts.every(({ outcome }) => outcome === 'not_found')
+}

@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict'
+import { mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { credentialsFingerprint } from '../../../../src/registry/auth-config.ts'
+import { ResolutionCache } from '../../../../src/resolver/cache/cache.ts'
+import {
+  CacheKeeper,
+  type CacheKeeperOptions,
+} from '../../../../src/resolver/cache/cache-keeper.ts'
+import { Resolver } from '../../../../src/resolver/resolver.ts'
+import { learnTag, scopeOf } from '../../../support/cache.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
+import {
+  AMD64,
+  entry,
+  FakeHealth,
+  FakeSource,
+  identity,
+  nginx,
+  registriesOf,
+} from '../../../support/resolver.ts'
+import { temporaryFolder } from '../../../support/stack.ts'
+
+interface Line {
+  readonly level: 'info' | 'warn'
+  readonly fields: Record<string, unknown>
+  readonly message: string
+}
+
+const INTERVAL_MS = 300_000
+
+/** One run of the service on that folder. */
+function runOn(folder: string, more: Partial<CacheKeeperOptions> = {}) {
+  const clock = new FakeClock()
+  const lines: Line[] = []
+  const log = (level: Line['level']) => (fields: object, message: string) => {
+    lines.push({ level, fields: { ...fields }, message })
+  }
+  const cache = new ResolutionCache({ size: 1_000, tagTtlMs: 60_000, keepMs: 86_400_000 }, () =>
+    clock.now(),
+  )
+  const keeper = new CacheKeeper({
+    cache,
+    folder,
+    scope: () => scopeOf(),
+    clock,
+    logger: { info: log('info'), warn: log('warn') } as unknown as CacheKeeperOptions['logger'],
+    ...more,
+  })
+  const messages = (): readonly string[] => lines.map(({ message }) => message)
+  return { cache, clock, keeper, lines, messages, learn: () => learnTag(cache, clock.now()) }
+}
+
+/** Waits for what the file system does meanwhile. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise(setImmediate)
+}
+
+function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+test('what one run learned the next one knows', async (t) => {
+  const folder = temporaryFolder(t)
+  const first = runOn(folder)
+  const key = first.learn()
+  const known = first.cache.resolution(key)
+  await first.keeper.close()
+  const second = runOn(folder)
+
+  await second.keeper.restore()
+
+  assert.ok(known)
+  assert.deepEqual(second.cache.resolution(key), known)
+  assert.deepEqual(second.lines, [
+    {
+      level: 'info',
+      fields: { file: join(folder, 'cache.ndjson'), answers: 1, digests: 1 },
+      message: 'cache restored',
+    },
+  ])
+})
+
+test('what the resolver learned for callers without credentials comes back, and nothing else', async (t) => {
+  const folder = temporaryFolder(t)
+  const first = runOn(folder)
+  const source = new FakeSource({ m1: async () => identity('nginx') })
+  const resolver = new Resolver({
+    source,
+    registries: () => registriesOf([entry('m1')]),
+    health: new FakeHealth(),
+    cache: first.cache,
+    clock: first.clock,
+    platform: AMD64,
+    limits: () => ({ hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 }),
+    fingerprint: credentialsFingerprint,
+  })
+  const credentials = { kind: 'basic', username: 'pod', password: 'hunter2' } as const
+  await resolver.resolve(nginx({ tag: 'open' }))
+  await resolver.resolve(nginx({ tag: 'secret' }), { credentials })
+  await first.keeper.close()
+  const second = runOn(folder)
+
+  await second.keeper.restore()
+
+  const kept = [...second.cache.content().where].map(([, { reference }]) => reference)
+  assert.deepEqual(kept, ['docker.io/library/nginx:open'])
+  const text = await readFile(join(folder, 'cache.ndjson'), 'utf8')
+  assert.doesNotMatch(text, /secret|pod|hunter2/)
+})
+
+test('thousands of answers come back in the order of their use', async (t) => {
+  const folder = temporaryFolder(t)
+  const first = runOn(folder)
+  for (let index = 0; index < 1_200; index += 1)
+    learnTag(first.cache, first.clock.now(), `${index}`)
+  await first.keeper.close()
+  const second = runOn(folder)
+
+  await second.keeper.restore()
+
+  const keysOf = ({ cache }: { readonly cache: ResolutionCache }): readonly string[] =>
+    [...cache.content().where].map(([key]) => key)
+  assert.equal(keysOf(second).length, 1_000)
+  assert.deepEqual(keysOf(second), keysOf(first))
+})
+
+test('under another configuration it is not known where a tag leads', async (t) => {
+  const folder = temporaryFolder(t)
+  const first = runOn(folder)
+  first.learn()
+  await first.keeper.close()
+  const second = runOn(folder, { scope: () => scopeOf('two') })
+
+  await second.keeper.restore()
+
+  assert.deepEqual(second.cache.counts().entries, { where: 0, what: 1, negative: 0 })
+})
+
+test('the first run restores nothing and says nothing', async (t) => {
+  const { cache, keeper, lines } = runOn(join(temporaryFolder(t), 'missing'))
+
+  await keeper.restore()
+
+  assert.deepEqual(lines, [])
+  assert.equal(cache.counts().entries.where, 0)
+})
+
+test('what is new is saved at intervals', async (t) => {
+  const folder = temporaryFolder(t)
+  const { clock, keeper, learn } = runOn(folder)
+  keeper.start()
+  t.after(() => keeper.close())
+
+  await clock.advance(INTERVAL_MS)
+  assert.deepEqual(await readdir(folder), [])
+  learn()
+  await clock.advance(INTERVAL_MS)
+
+  await until(() => isThere(join(folder, 'cache.ndjson')))
+})
+
+test('where nothing is new nothing is written', async (t) => {
+  const folder = temporaryFolder(t)
+  const first = runOn(folder)
+  first.learn()
+  await first.keeper.close()
+  const file = join(folder, 'cache.ndjson')
+  const { ino } = await stat(file)
+  const second = runOn(folder)
+  await second.keeper.restore()
+
+  await second.keeper.close()
+
+  assert.equal((await stat(file)).ino, ino)
+})
+
+test('closing leaves no timer', async (t) => {
+  const { clock, keeper, learn } = runOn(temporaryFolder(t))
+  keeper.start()
+  learn()
+
+  await keeper.close()
+
+  assert.equal(clock.pendingTimers, 0)
+})
+
+test('what came while a snapshot was being written is in the last one', async (t) => {
+  const folder = temporaryFolder(t)
+  const { cache, clock, keeper, learn } = runOn(folder)
+  keeper.start()
+  learn()
+  await clock.advance(INTERVAL_MS)
+  const late = learnTag(cache, clock.now(), 'late')
+
+  await keeper.close()
+
+  const next = runOn(folder)
+  await next.keeper.restore()
+  assert.ok(next.cache.resolution(late))
+})
+
+test('a damaged snapshot is set aside with a warning, one only', async (t) => {
+  const folder = temporaryFolder(t)
+  const file = join(folder, 'cache.ndjson')
+  await writeFile(`${file}.damaged`, 'an older one')
+  await writeFile(file, 'garbage')
+  const { cache, keeper, lines } = runOn(folder)
+
+  await keeper.restore()
+
+  assert.deepEqual(lines, [
+    {
+      level: 'warn',
+      fields: { file, reason: 'it has no end', setAside: true },
+      message: 'cache not restored',
+    },
+  ])
+  assert.deepEqual(await readdir(folder), ['cache.ndjson.damaged'])
+  assert.equal(await readFile(`${file}.damaged`, 'utf8'), 'garbage')
+  assert.equal(cache.counts().entries.what, 0)
+})
+
+test('a link in its place is not followed, but set aside', async (t) => {
+  const folder = temporaryFolder(t)
+  await symlink(join(folder, 'elsewhere'), join(folder, 'cache.ndjson'))
+  const { keeper, lines } = runOn(folder)
+
+  await keeper.restore()
+
+  assert.equal(lines[0]?.message, 'cache not restored')
+  assert.match(String(lines[0]?.fields['reason']), /it is a symbolic link/)
+  assert.deepEqual(await readdir(folder), ['cache.ndjson.damaged'])
+})
+
+test('a folder in its place is a warning, and the service goes on', async (t) => {
+  const folder = temporaryFolder(t)
+  await mkdir(join(folder, 'cache.ndjson', 'inside'), { recursive: true })
+  await writeFile(join(folder, 'cache.ndjson.damaged'), '')
+  const { keeper, learn, messages } = runOn(folder)
+
+  await keeper.restore()
+  learn()
+  await keeper.close()
+
+  assert.deepEqual(messages(), ['cache not restored', 'cache not saved'])
+})
+
+test('a full disk is told once, and again after it was not', async (t) => {
+  const folder = temporaryFolder(t)
+  let full = true
+  let tried = 0
+  const { clock, keeper, learn, lines } = runOn(folder, {
+    save: async () => {
+      tried += 1
+      if (full) throw new Error('ENOSPC: no space left on device')
+    },
+  })
+  keeper.start()
+  t.after(() => keeper.close())
+  const passIntervals = async (count: number): Promise<void> => {
+    for (let passed = 0; passed < count; passed += 1) {
+      learn()
+      await clock.advance(INTERVAL_MS)
+    }
+  }
+
+  await passIntervals(2)
+  full = false
+  await passIntervals(2)
+  full = true
+  await passIntervals(2)
+
+  const line = {
+    level: 'warn',
+    fields: { file: join(folder, 'cache.ndjson'), reason: 'ENOSPC: no space left on device' },
+    message: 'cache not saved',
+  }
+  assert.equal(tried, 6)
+  assert.deepEqual(lines, [line, line])
+})
+
+test('what could not be saved is saved at the next interval, though nothing new came', async (t) => {
+  let tried = 0
+  const { clock, keeper, learn } = runOn(temporaryFolder(t), {
+    save: async () => {
+      tried += 1
+      if (tried === 1) throw new Error('EIO')
+    },
+  })
+  keeper.start()
+  t.after(() => keeper.close())
+  learn()
+
+  await clock.advance(3 * INTERVAL_MS)
+
+  assert.equal(tried, 2)
+})
+
+test('a disk that hangs does not keep the service from ending', async (t) => {
+  const { clock, keeper, learn } = runOn(temporaryFolder(t), { save: () => new Promise(() => {}) })
+  learn()
+  let closed = false
+
+  const closing = keeper.close().then(() => {
+    closed = true
+  })
+  await clock.advance(4_999)
+  assert.ok(!closed)
+  await clock.advance(1)
+
+  await closing
+})
+
+test('what a killed process left half-written is removed when it is old', async (t) => {
+  const folder = temporaryFolder(t)
+  const { clock, keeper } = runOn(folder)
+  for (const name of ['cache.ndjson.old.tmp', 'cache.ndjson.young.tmp', 'another.tmp']) {
+    await writeFile(join(folder, name), '')
+  }
+  const seconds = clock.now() / 1_000
+  await utimes(join(folder, 'cache.ndjson.old.tmp'), seconds - 601, seconds - 601)
+  await utimes(join(folder, 'cache.ndjson.young.tmp'), seconds - 599, seconds - 599)
+  await utimes(join(folder, 'another.tmp'), 0, 0)
+
+  await keeper.restore()
+
+  assert.deepEqual((await readdir(folder)).sort(), ['another.tmp', 'cache.ndjson.young.tmp'])
+})
