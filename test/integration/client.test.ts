@@ -134,7 +134,7 @@ test('without the token nothing can be removed', async (t) => {
   await assert.rejects(client.removeImage('nginx'), { code: 'UNAUTHORIZED', status: 401 })
 })
 
-test('who stops listening cancels the pull', { timeout: 10_000 }, async (t) => {
+test('who stops listening cancels the pull', { timeout: 60_000 }, async (t) => {
   let seen: AbortSignal | undefined
   const client = await connect(t, {
     images: someImages({

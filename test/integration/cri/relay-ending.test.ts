@@ -22,9 +22,9 @@ test('hands the deadline on unchanged, and the cancellation when it is over', as
   runtime.handle(PULL, hang)
   const stream = openGrpcClient(t, path).open(PULL, { 'grpc-timeout': '300m' })
   stream.end(framed(Buffer.from('x')))
-  setTimeout(() => stream.close(NGHTTP2_CANCEL), 300)
 
   const call = await arrived
+  stream.close(NGHTTP2_CANCEL)
   const resetCode = await call.closed
 
   assert.equal(call.headers['grpc-timeout'], '300m')

@@ -120,7 +120,7 @@ function post(t: TestContext, url: string) {
 }
 
 test('the first event comes at once, and a client that leaves cancels the pull', {
-  timeout: 10_000,
+  timeout: 60_000,
 }, async (t) => {
   let seen: AbortSignal | undefined
   const images = someImages({

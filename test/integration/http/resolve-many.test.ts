@@ -143,7 +143,7 @@ test('a batch that is over makes room for the next one', async (t) => {
   }
 })
 
-test('no more is resolved than the reader is behind by', { timeout: 30_000 }, async (t) => {
+test('no more is resolved than the reader is behind by', { timeout: 60_000 }, async (t) => {
   let answered = 0
   const long = 'x'.repeat(200_000)
   const app = await openDoor(t, {

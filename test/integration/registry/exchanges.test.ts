@@ -90,7 +90,7 @@ for (const [name, behaviour] of Object.entries({ resetMidBody, stallMidBody })) 
     const { heard, observe } = listener()
     const request = ask(registry, 'library/app', '1', { observe })
 
-    await assert.rejects(startImages(t, { attemptTimeoutMs: 500 }).image(request, AMD64))
+    await assert.rejects(startImages(t, { attemptTimeoutMs: 3_000 }).image(request, AMD64))
 
     assert.deepEqual(
       heard.map(({ status }) => status),
