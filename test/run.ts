@@ -18,6 +18,13 @@ const FILE_LIMIT_MS = 600_000
 /** Of processes for all pure files. */
 const GROUPS = 8
 
+const LONGEST = [
+  'e2e/page.test.ts',
+  'attack/attack.test.ts',
+  'e2e/soak.test.ts',
+  'e2e/failover.test.ts',
+]
+
 /** A file whose tests take longer is told of. */
 const SLOW_MS = 2_000
 
@@ -38,8 +45,7 @@ const groups = mkdtempSync(join(tmpdir(), 'tests-'))
 process.on('exit', () => rmSync(groups, { recursive: true }))
 
 await runAll([...grouped(files.filter(isPure)), ...files.filter(isAlone)], cores)
-// Tests with a runtime and a registry of their own want the machine for themselves.
-await runAll(files.filter(isEndToEnd), 1)
+await runAll(files.filter(isEndToEnd).sort(longestFirst), cores)
 process.exitCode = report() ? 0 : 1
 
 function testFiles(folder: string): string[] {
@@ -128,6 +134,15 @@ function report(): boolean {
   process.stdout.write(`\n${totals.map(([name, count]) => `ℹ ${name} ${count}\n`).join('')}`)
   process.stdout.write(`\n${passed} passed, ${wrong} failed, ${skipped.length} skipped\n`)
   return wrong === 0
+}
+
+/** So that none of them runs alone at the end. */
+function longestFirst(one: string, other: string): number {
+  const place = (file: string): number => {
+    const index = LONGEST.findIndex((name) => file.endsWith(name))
+    return index === -1 ? LONGEST.length : index
+  }
+  return place(one) - place(other)
 }
 
 /** In a group every test is told of by the file that has it. */
