@@ -13,8 +13,6 @@ export interface CopyOptions {
   /** Counts what is held between the two streams. */
   readonly queue: Pick<QueuedBytes, 'add' | 'isBusy'>
   readonly edit?: BodyEdit | undefined
-  /** The reader puts messages together, so that all that it was given is held until the call ends. */
-  readonly isKept?: boolean
 }
 
 /**
@@ -25,16 +23,14 @@ export class BodyCopy {
   readonly #from: Stream
   readonly #to: Stream
   readonly #queue: CopyOptions['queue']
-  readonly #isKept: boolean
   #edit: BodyEdit | undefined
   #owedBytes = 0
   #countedBytes = 0
 
-  constructor(from: Stream, to: Stream, { edit, isKept = false, queue }: CopyOptions) {
+  constructor(from: Stream, to: Stream, { edit, queue }: CopyOptions) {
     this.#from = from
     this.#to = to
     this.#queue = queue
-    this.#isKept = isKept
     this.#edit = edit
   }
 
@@ -50,8 +46,7 @@ export class BodyCopy {
   data(received: Buffer, isEnd: boolean): void {
     this.#owedBytes += received.length
     const bytes = this.#edit === undefined ? received : this.#edit.chunk(received)
-    const keptBytes = this.#isKept ? this.#countedBytes + received.length : 0
-    this.#count(keptBytes + (this.#edit?.heldBytes() ?? 0))
+    this.#count(this.#edit?.heldBytes() ?? 0)
     if (isEnd) this.end(bytes)
     else if (bytes.length > 0) this.#to.sendData(bytes, false)
     const { waitingBytes } = this.#to

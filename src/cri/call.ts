@@ -15,8 +15,6 @@ export interface CallOptions {
   readonly edits?: CallEdits | undefined
   /** Counts what is held for the client. */
   readonly queue: QueuedBytes
-  /** The server behind is in this process: requests are held here until it has answered. */
-  readonly isOwned?: boolean
   /** Told once, with the call's gRPC code. */
   readonly onDone: (code: number) => void
 }
@@ -51,9 +49,9 @@ export class RelayedCall {
       onDrain: () => this.#request.goOn(),
       onEnd: (end) => this.#upstreamEnded(end),
     })
-    const { edits, isOwned = false, queue } = options
+    const { edits, queue } = options
     const edit = edits?.request
-    this.#request = new BodyCopy(client, this.#upstream, { edit, isKept: isOwned, queue })
+    this.#request = new BodyCopy(client, this.#upstream, { edit, queue })
     this.#response = new BodyCopy(this.#upstream, client, { edit: edits?.response, queue })
     this.fromClient = {
       onHeaders: () => this.#request.end(),
@@ -127,7 +125,8 @@ export class RelayedCall {
   }
 }
 
-function withoutAnswer({ how }: StreamEnd): number {
+/** The code of a call that ended without an answer. */
+export function withoutAnswer({ how }: StreamEnd): number {
   return how === 'full' ? GRPC_STATUS.resourceExhausted : GRPC_STATUS.canceled
 }
 
@@ -135,6 +134,17 @@ function withoutAnswer({ how }: StreamEnd): number {
 export function answerWith(client: Stream, answer: HeaderList): void {
   client.sendHeaders(answer, true)
   declineRest(client)
+}
+
+/** The same, and the rest of the request is passed over. */
+export function refuseWith(client: Stream, answer: HeaderList, onEnd: () => void): StreamHandler {
+  answerWith(client, answer)
+  return {
+    onHeaders() {},
+    onData: (bytes) => client.consumed(bytes.length),
+    onDrain() {},
+    onEnd,
+  }
 }
 
 /** After the answer nobody wants the rest of the request (RFC 9113, section 8.1). */

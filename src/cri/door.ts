@@ -1,31 +1,29 @@
-import { Server, type ServiceDefinition } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 import { type Clock, systemClock } from '../concurrency/clock.ts'
 import { fromAuthConfig } from '../registry/auth-config.ts'
 import type { ContentStore } from '../runtime/content.ts'
 import { loadService } from '../runtime/protos.ts'
 import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'
 import { forcedVersion } from '../runtime/versions.ts'
-import { type ListeningSocket, listenOnSocket } from '../socket.ts'
+import { listenOnSocket } from '../socket.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Meters } from '../telemetry/meters.ts'
 import { countCalls } from './call-meter.ts'
 import { requestedImage } from './image-messages.ts'
 import { type ImageResolver, type ImageRuntime, ImageService } from './image-service.ts'
 import { ImageStatusService } from './image-status.ts'
-import { connectInProcess } from './in-process.ts'
+import type { Caller, OwnedMethod } from './owned-call.ts'
 import { PullProgress } from './pull-progress.ts'
 import { createRelay, type Grace } from './relay.ts'
 import { type Answers, type ResolveImageRequest, ResolveService } from './resolve-service.ts'
 import { createRewrite } from './rewrite.ts'
-import { type UnaryOptions, unary } from './unary.ts'
+import { GrpcError } from './status.ts'
 import { versionsOn } from './version-bridge.ts'
 
-/** What every gRPC server takes by default; a kubelet's PullImage with all its annotations has a tenth. */
-const REQUEST_BYTES = 4 * 1024 * 1024
-const ANSWER_BYTES = 16 * 1024 * 1024
 /** For calls that came while others were drained. */
 const LAST_CALLS_MS = 2_000
 const VERSIONS: readonly CriVersion[] = ['v1', 'v1alpha2']
+const IMAGE_STATUS = /^\/runtime\.v1(?:alpha2)?\.ImageService\/ImageStatus$/
 
 export interface CriDoorOptions {
   /** Our socket. */
@@ -77,15 +75,9 @@ export interface CriDoor {
 export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
   const { aliases, logger, meters, version } = options
   const pulls = new PullProgress({ log: logger, counts: meters?.pulls })
-  const server = new Server({
-    'grpc.max_receive_message_length': REQUEST_BYTES,
-    'grpc.max_send_message_length': ANSWER_BYTES,
-  })
-  const owned = addServices(server, options, pulls)
   const relay = createRelay({
     runtimeSocket: options.runtimeSocket,
-    owned,
-    ownedConnect: connectInProcess(server),
+    owned: ownedMethods(options, pulls),
     settle: (isUp) => options.names.settle(isUp),
     rewrite: aliases === undefined ? undefined : createRewrite(aliases, logger),
     versions: version === undefined ? versionsOn : () => forcedVersion(version),
@@ -95,19 +87,13 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
   // So that the very first calls are relayed as they should be; a silent runtime is found out later.
   const route = aliases?.route().catch(() => {})
   if (options.force !== true) await route
-  let socket: ListeningSocket
-  try {
-    socket = await listenOnSocket({
-      path: options.path,
-      fd: options.fd,
-      like: options.runtimeSocket,
-      onConnection: (connection) => relay.accept(connection),
-      logger,
-    })
-  } catch (error) {
-    server.forceShutdown()
-    throw error
-  }
+  const socket = await listenOnSocket({
+    path: options.path,
+    fd: options.fd,
+    like: options.runtimeSocket,
+    onConnection: (connection) => relay.accept(connection),
+    logger,
+  })
   return {
     pullsInFlight: () => pulls.inFlight,
     obstacle: () => socket.obstacle(),
@@ -117,92 +103,65 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
       const graceMs = Math.min(grace.graceMs, LAST_CALLS_MS)
       // Connections that exist outlive the listener's end, so these two go side by side.
       await Promise.all([relay.close({ graceMs }), socket.close()])
-      server.forceShutdown()
     },
   }
 }
 
-/** @returns the paths that are answered here, at this moment */
-function addServices(
-  server: Server,
+/** What is answered here at this moment, by path; messages stay bytes, unknown fields and all. */
+function ownedMethods(
   options: CriDoorOptions,
   pulls: PullProgress,
-): Pick<ReadonlySet<string>, 'has'> {
-  const { aliases, answers, logger: log } = options
-  const limits = { limitMs: options.timeoutMs, log }
-  const { clock = systemClock } = options
+): Pick<ReadonlyMap<string, OwnedMethod>, 'get'> {
+  const { aliases, clock = systemClock, logger: log, names, timeoutMs: limitMs } = options
   const images = new ImageService({ ...options, clock, credentialsFor: fromAuthConfig, log })
-  const resolves = new ResolveService({ answers, credentialsFor: fromAuthConfig })
-  const paths: string[] = []
+  const methods = new Map<string, OwnedMethod>([resolveImage(options)])
   for (const version of VERSIONS) {
-    const definition = imageServiceDefinition(version)
-    server.addService(definition, {
-      pullImage: unary<Buffer, Buffer>(
-        async (r, caller) =>
-          pulls.watch(requestedImage(r), (passOn) => images.pull(r, caller, version, passOn)),
-        { log },
-      ),
-      removeImage: unary<Buffer, Buffer>((r, caller) => images.remove(r, caller), limits),
+    methods.set(`/runtime.${version}.ImageService/PullImage`, {
+      answer: async (request, caller) =>
+        pulls.watch(requestedImage(request), (passOn) =>
+          images.pull(request, caller, version, passOn),
+        ),
     })
-    paths.push(...Object.values(definition).map(({ path }) => path))
+    methods.set(`/runtime.${version}.ImageService/RemoveImage`, {
+      answer: (request, caller) => images.remove(request, caller),
+      limitMs,
+    })
   }
-  const resolverDefinition = loadService(
+  if (aliases === undefined) return methods
+  const statuses = new ImageStatusService(aliases, () => names.settle(false))
+  const imageStatus: OwnedMethod = {
+    answer: (request, caller) => statuses.status(request, caller),
+    limitMs,
+  }
+  // While nobody knows what runs below, names that were given must be found all the same.
+  const isAliased = (): boolean =>
+    (aliases.lastRoute() ?? (aliases.isEmpty() ? 'runtime' : 'aliases')) === 'aliases'
+  const ofStatus = (path: string): OwnedMethod | undefined =>
+    IMAGE_STATUS.test(path) && isAliased() ? imageStatus : undefined
+  return { get: (path) => methods.get(path) ?? ofStatus(path) }
+}
+
+function resolveImage({
+  answers,
+  timeoutMs: limitMs,
+}: CriDoorOptions): readonly [string, OwnedMethod] {
+  const service = new ResolveService({ answers, credentialsFor: fromAuthConfig })
+  const { ResolveImage: method } = loadService(
     'imageresolver/v1/imageresolver.proto',
     'imageresolver.v1.ImageResolver',
   )
-  server.addService(resolverDefinition, {
-    resolveImage: unary<ResolveImageRequest, object>(
-      (request, caller) => resolves.resolve(request, caller),
-      limits,
-    ),
-  })
-  paths.push(...Object.values(resolverDefinition).map(({ path }) => path))
-  const owned = new Set(paths)
-  const ofAliases =
-    aliases === undefined ? undefined : addImageStatus(server, aliases, options.names, limits)
-  return { has: (path) => owned.has(path) || (ofAliases?.has(path) ?? false) }
-}
-
-/** Answered here only in front of a runtime that does not keep the names of images. */
-function addImageStatus(
-  server: Server,
-  aliases: Aliases,
-  names: ImageNames,
-  limits: UnaryOptions,
-): Pick<ReadonlySet<string>, 'has'> {
-  const statuses = new ImageStatusService(aliases, () => names.settle(false))
-  const definitions = VERSIONS.map((version) => ({
-    imageStatus: rawMethod(`/runtime.${version}.ImageService/ImageStatus`),
-  }))
-  for (const definition of definitions) {
-    server.addService(definition, {
-      imageStatus: unary<Buffer, Buffer>((r, caller) => statuses.status(r, caller), limits),
-    })
+  if (method === undefined) throw new Error('the service has no ResolveImage')
+  const read = (request: Buffer): ResolveImageRequest => {
+    try {
+      return method.requestDeserialize(request) as ResolveImageRequest
+    } catch (cause) {
+      throw new GrpcError(
+        { code: status.INTERNAL, details: 'Error deserializing request' },
+        { cause },
+      )
+    }
   }
-  const paths = new Set<string>(definitions.map(({ imageStatus }) => imageStatus.path))
-  // While nobody knows what runs below, names that were given must be found all the same.
-  const isNeeded = (): boolean =>
-    (aliases.lastRoute() ?? (aliases.isEmpty() ? 'runtime' : 'aliases')) === 'aliases'
-  return { has: (path) => paths.has(path) && isNeeded() }
-}
-
-/** Messages stay bytes: what we do not know in them must reach the runtime unchanged. */
-function imageServiceDefinition(version: CriVersion): ServiceDefinition {
-  return {
-    pullImage: rawMethod(`/runtime.${version}.ImageService/PullImage`),
-    removeImage: rawMethod(`/runtime.${version}.ImageService/RemoveImage`),
-  }
-}
-
-function rawMethod(path: string): ServiceDefinition[string] {
-  const same = (bytes: Buffer): Buffer => bytes
-  return {
-    path,
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: same,
-    requestDeserialize: same,
-    responseSerialize: same,
-    responseDeserialize: same,
-  }
+  const answer = async (request: Buffer, caller: Caller): Promise<Buffer> =>
+    method.responseSerialize(await service.resolve(read(request), caller))
+  return [method.path, { answer, limitMs }]
 }

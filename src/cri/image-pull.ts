@@ -17,10 +17,10 @@ import {
   withPulledImage,
 } from './image-messages.ts'
 import { wantedNames } from './names.ts'
+import type { Caller } from './owned-call.ts'
 import { authorize } from './pull-auth.ts'
 import { watchPull } from './pull-watch.ts'
 import { spoiledDownload } from './spoiled-download.ts'
-import type { Caller } from './unary.ts'
 
 /** The runtime, as far as images are pulled into it. */
 export interface PullingRuntime extends ImageLookup {

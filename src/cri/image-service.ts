@@ -13,8 +13,8 @@ import { explainedFailure } from './explained-failure.ts'
 import { type AuthConfig, pullResponse, requestedImage } from './image-messages.ts'
 import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } from './image-pull.ts'
 import { canonicalName, isConverted, wantedNames } from './names.ts'
+import type { Caller } from './owned-call.ts'
 import { PullFailures, RuntimeLeft } from './pull-failures.ts'
-import type { Caller } from './unary.ts'
 
 /** The resolver as this door sees it. */
 export interface ImageResolver {

@@ -1,5 +1,4 @@
 import { connect, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Connection } from '../http2/connection.ts'
 import { type HeaderList, headerValue } from '../http2/header-list.ts'
@@ -9,8 +8,9 @@ import type { CriVersion } from '../runtime/types.ts'
 import type { SpokenVersions } from '../runtime/versions.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { AskStatus } from './ask.ts'
-import { answerWith, RelayedCall } from './call.ts'
+import { RelayedCall, refuseWith } from './call.ts'
 import { GRPC_STATUS, isGrpc, requestHeaders, statusAnswer, statusOf } from './headers.ts'
+import { OwnedCall, type OwnedMethod } from './owned-call.ts'
 import { crowdReport, runtimeReport } from './relay-reports.ts'
 import type { Rewrite } from './rewrite.ts'
 import { bodyEdit } from './rewrite-frames.ts'
@@ -32,10 +32,8 @@ const RESTARTING = 'image-resolver is restarting: the pull was not begun, and ca
 
 export interface RelayOptions {
   readonly runtimeSocket: string
-  /** Paths (`/package.Service/Method`) that are answered in this process. Asked at each call. */
-  readonly owned: Pick<ReadonlySet<string>, 'has'>
-  /** Opens a connection to the server in this process. */
-  readonly ownedConnect: () => Duplex
+  /** Methods that are answered in this process, by path (`/package.Service/Method`). Asked at each call. */
+  readonly owned: Pick<ReadonlyMap<string, OwnedMethod>, 'get'>
   /**
    * What the runtime at the end of a connection speaks. Callers of another version are put through
    * in that one; absent: all as they came.
@@ -76,16 +74,15 @@ export interface Grace {
 }
 
 /**
- * Puts each HTTP/2 stream of a client through to the runtime, or to the server in this process if its
- * path is owned, without looking into it: methods that nobody has thought of yet pass like any other.
- * Each client has sessions of its own behind it, so that it gets its own flow control and its end
- * is theirs. While the runtime is away its calls end with UNAVAILABLE; nothing else happens.
+ * Answers calls of owned methods, and puts every other HTTP/2 stream of a client through to the runtime
+ * without looking into it: methods that nobody has thought of yet pass like any other. Each client has a
+ * session of its own behind it, so that it gets its own flow control and its end is the session's. While the runtime is away its calls end with UNAVAILABLE; nothing else happens.
  */
 export function createRelay(options: RelayOptions): Relay {
   const { logger, maxClients = MAX_CLIENTS, onCall, owned, rewrite, settle } = options
   /** The one that was used last is the last. */
   const clients = new Map<Connection, Client>()
-  const calls = new Map<RelayedCall, Under>()
+  const calls = new Map<RelayedCall | OwnedCall, Under>()
   const total = new QueueTotal()
   let isDraining = false
   let isClosing = false
@@ -108,13 +105,6 @@ export function createRelay(options: RelayOptions): Relay {
       onDefect,
       ...report,
     })
-    const connectInside = options.ownedConnect
-    const inProcess = createUpstream({
-      name: 'in-process',
-      connect: connectInside,
-      queue,
-      onDefect,
-    })
     const opening = setTimeout(() => socket.destroy(), options.openingMs ?? OPENING_MS)
     const known: Client = { socket, finite: 0 }
     const client = new Connection(socket, {
@@ -127,12 +117,11 @@ export function createRelay(options: RelayOptions): Relay {
         if (isDraining && PULL.test(path)) {
           return refuse(stream, path, statusAnswer(GRPC_STATUS.unavailable, RESTARTING))
         }
-        if (!owned.has(path))
-          return relay({ stream, list, isEnd, path, queue, known, link: runtime.link() })
-        // grpc-js would answer this to a client that has left already, and end the process by it.
+        const incoming = { stream, list, isEnd, path, queue, known }
+        const method = owned.get(path)
+        if (method === undefined) return relay(incoming, runtime.link())
         if (!isGrpc(list)) return refuse(stream, path, NO_GRPC)
-        const link = inProcess.link()
-        return relay({ stream, list, isEnd, path, queue, known, link, isOwned: true })
+        return answer(incoming, method)
       },
       onGreeted: () => clearTimeout(opening),
       onDefect,
@@ -141,7 +130,6 @@ export function createRelay(options: RelayOptions): Relay {
         if (cause !== undefined) crowd.onBroken(cause)
         clients.delete(client)
         runtime.close()
-        inProcess.close()
         queue.close()
         if (clients.size === 0) onAllGone()
       },
@@ -166,22 +154,42 @@ export function createRelay(options: RelayOptions): Relay {
     return true
   }
 
-  function relay({ stream, list, isEnd, path, queue, known, link, isOwned = false }: Incoming) {
-    const asked = isOwned ? undefined : versionOf(path)
+  function answer(incoming: Incoming, method: OwnedMethod): StreamHandler {
+    const { stream, list, isEnd, path, queue, known } = incoming
+    const call = new OwnedCall(stream, list, isEnd, {
+      method,
+      queue,
+      log: logger,
+      onDone: (code) => done(call, known, code),
+    })
+    began(call, path, known)
+    return call.fromClient
+  }
+
+  function began(call: RelayedCall | OwnedCall, path: string, known: Client): void {
+    calls.set(call, { path, onEnd: () => {} })
+    if (!ENDLESS.test(path)) known.finite += 1
+  }
+
+  function done(call: RelayedCall | OwnedCall, known: Client, code: number): void {
+    const under = calls.get(call)
+    if (under === undefined) return
+    calls.delete(call)
+    if (!ENDLESS.test(under.path)) known.finite -= 1
+    under.onEnd()
+    onCall?.(under.path, code)
+  }
+
+  function relay({ stream, list, isEnd, path, queue, known }: Incoming, link: Link): StreamHandler {
+    const asked = versionOf(path)
     const edits = asked === undefined ? undefined : rewrite?.(path)
     const pending: Pending = {}
-    const under = { path, onEnd: (): void => {} }
-    const finite = ENDLESS.test(path) ? 0 : 1
-    known.finite += finite
     const onDone = (code: number): void => {
-      known.finite -= finite
-      calls.delete(call)
       delete pending.begin
-      under.onEnd()
-      onCall?.(path, code)
+      done(call, known, code)
     }
-    const call = new RelayedCall(stream, link, { edits, isOwned, queue, onDone })
-    calls.set(call, under)
+    const call = new RelayedCall(stream, link, { edits, queue, onDone })
+    began(call, path, known)
     const spoken = asked && whenSettled(link, path, asked, settle)
     if (spoken instanceof Promise) {
       pending.begin = (found) => beginAs(call, { list, isEnd, path, asked, spoken: found })
@@ -202,16 +210,8 @@ export function createRelay(options: RelayOptions): Relay {
     call.begin(requestHeaders(list, inVersion(path, spoken)), isEnd, edit)
   }
 
-  function refuse(client: Stream, path: string, answer: HeaderList): StreamHandler {
-    answerWith(client, answer)
-    const pass = (): void => {}
-    const onEnd = (): void => onCall?.(path, statusOf(answer))
-    return {
-      onHeaders: pass,
-      onData: (bytes) => client.consumed(bytes.length),
-      onDrain: pass,
-      onEnd,
-    }
+  function refuse(stream: Stream, path: string, list: HeaderList): StreamHandler {
+    return refuseWith(stream, list, () => onCall?.(path, statusOf(list)))
   }
 
   function failAll(isMeant: (path: string) => boolean): void {
@@ -288,9 +288,6 @@ interface Incoming {
   readonly path: string
   readonly queue: QueuedBytes
   readonly known: Client
-  readonly link: Link
-  /** Answered in this process. */
-  readonly isOwned?: boolean
 }
 
 /** A call that waits for the runtime to say its version. */

@@ -2,7 +2,7 @@ import type { Attempt } from '../errors.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Answer } from '../resolver/types.ts'
 import type { AuthConfig } from './image-messages.ts'
-import type { Caller } from './unary.ts'
+import type { Caller } from './owned-call.ts'
 
 /** The resolver as this service sees it. */
 export interface Answers {

@@ -20,3 +20,16 @@ export const grpcStatus: Readonly<Record<ErrorCode, status>> = {
   CONFIG_INVALID: status.FAILED_PRECONDITION,
   UNKNOWN: status.UNKNOWN,
 }
+
+/** A status that the transport gives out, of a request that cannot be read. */
+export class GrpcError extends Error {
+  override readonly name = 'GrpcError'
+  readonly code: number
+  readonly details: string
+
+  constructor({ code, details }: Pick<GrpcError, 'code' | 'details'>, options?: ErrorOptions) {
+    super(details, options)
+    this.code = code
+    this.details = details
+  }
+}

@@ -107,8 +107,9 @@ for (const [where, table] of Object.entries(ROUTES)) {
 
 test('a message that unpacks to a gigabyte is refused, and not unpacked', async (t) => {
   const node = await startBesiegedNode(t)
-  const client = openGrpcClient(t, node.daemon.socketPath)
   const packed = gzipSync(Buffer.alloc(1024 ** 3))
+  // After that: a client has to speak within ten seconds.
+  const client = openGrpcClient(t, node.daemon.socketPath)
 
   for (const path of [REMOVE, PULL, RESOLVE]) {
     const stream = client.open(path, { 'grpc-encoding': 'gzip' })

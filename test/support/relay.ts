@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { pino } from 'pino'
 import { createRelay, type Relay, type RelayOptions } from '../../src/cri/relay.ts'
@@ -23,8 +22,7 @@ export async function startRelay(
   const runtime = await startFakeRuntime(t, `${folder}/runtime.sock`)
   const relay = createRelay({
     runtimeSocket: runtime.path,
-    owned: new Set(),
-    ownedConnect: nobodyHome,
+    owned: new Map(),
     logger: pino({ level: 'silent' }),
     ...options,
   })
@@ -37,8 +35,4 @@ export async function startRelay(
     await relay.close({ graceMs: 0 })
   })
   return { runtime, relay, path }
-}
-
-function nobodyHome(): Duplex {
-  throw new Error('this test owns no paths')
 }

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { unlink } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { type Duplex, duplexPair } from 'node:stream'
 import { createRelay, type Relay } from '../../src/cri/relay.ts'
 import { silentLogger } from '../../src/telemetry/silent-logger.ts'
 import { type Cleanup, temporaryFolder } from './stack.ts'
@@ -27,14 +26,13 @@ export function createRuntimeGate(t: Cleanup, target: string): RuntimeGate {
     const reached = new Promise<void>((resolve) => {
       reach = resolve
     })
-    const ownedConnect = (): Duplex => {
+    const hold = (): Promise<never> => {
       reach()
-      return duplexPair()[0]
+      return new Promise(() => {})
     }
     relay = createRelay({
       runtimeSocket: target,
-      owned: new Set(held === undefined ? [] : [held]),
-      ownedConnect,
+      owned: new Map(held === undefined ? [] : [[held, { answer: hold }]]),
       logger: silentLogger(),
     })
     server = createServer((socket) => relay.accept(socket)).listen(path)

@@ -2,8 +2,6 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { Server } from '@grpc/grpc-js'
-import { connectInProcess } from '../../../src/cri/in-process.ts'
 import { versionsOn } from '../../../src/cri/version-bridge.ts'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
 import { LIMITS } from '../../../src/http2/limits.ts'
@@ -98,24 +96,8 @@ test('a call that waited for the version and was cancelled goes nowhere, and oth
 })
 
 test('messages that never end, for this process, are held up to a bound, and let go with their client', async (t) => {
-  const server = new Server({ 'grpc.max_receive_message_length': 4 * MIB })
-  const asIs = (bytes: Buffer): Buffer => bytes
-  const method = {
-    path: PULL,
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: asIs,
-    requestDeserialize: asIs,
-    responseSerialize: asIs,
-    responseDeserialize: asIs,
-  } as const
-  server.addService(
-    { pullImage: method },
-    { pullImage: (_: unknown, done: (error: null, answer: Buffer) => void) => done(null, OPENING) },
-  )
-  t.after(() => server.forceShutdown())
-  const ownedConnect = connectInProcess(server)
-  const { path } = await startRelay(t, { owned: new Set([PULL]), ownedConnect })
+  const owned = new Map([[PULL, { answer: async () => OPENING }]])
+  const { path } = await startRelay(t, { owned })
   const client = openGrpcClient(t, path)
   const unfinished = Buffer.alloc(5 + 2 * MIB)
   unfinished.writeUInt32BE(3 * MIB, 1)

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { Metadata, Server, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js'
-import { connectInProcess } from '../../../src/cri/in-process.ts'
+import { type TestContext, test } from 'node:test'
+import { deflateSync, gzipSync } from 'node:zlib'
+import { Metadata, status } from '@grpc/grpc-js'
+import type { Caller, OwnedMethod } from '../../../src/cri/owned-call.ts'
 import { FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
 import { respond } from '../../support/fake-runtime.ts'
-import { openGrpcClient } from '../../support/grpc-client.ts'
-import { OPENING } from '../../support/hostile-frames.ts'
+import { answerOf, type GrpcAnswer, openGrpcClient } from '../../support/grpc-client.ts'
+import { framed } from '../../support/grpc-frames.ts'
+import { call, OPENING } from '../../support/hostile-frames.ts'
 import { indexed, literal, plain } from '../../support/hpack-fields.ts'
 import { openRawHttp2Client } from '../../support/raw-http2-client.ts'
 import { startRelay } from '../../support/relay.ts'
@@ -13,38 +15,41 @@ import { startRelay } from '../../support/relay.ts'
 const PULL = '/runtime.v1.ImageService/PullImage'
 const RST_STREAM = 3
 const STATUS = '/runtime.v1.ImageService/ImageStatus'
+const MIB = 1024 * 1024
 
-type Call = ServerUnaryCall<Buffer, Buffer>
+async function startOwned(t: TestContext, answer: OwnedMethod['answer'], limitMs?: number) {
+  const method = { answer, ...(limitMs !== undefined && { limitMs }) }
+  const { path, runtime, relay } = await startRelay(t, { owned: new Map([[PULL, method]]) })
+  return { client: openGrpcClient(t, path), path, runtime, relay }
+}
 
-function serverWith(handler: (call: Call, done: sendUnaryData<Buffer>) => void): Server {
-  const server = new Server({ 'grpc.max_receive_message_length': -1 })
-  const asIs = (bytes: Buffer): Buffer => bytes
-  server.addService(
-    {
-      pullImage: {
-        path: PULL,
-        requestStream: false,
-        responseStream: false,
-        requestSerialize: asIs,
-        requestDeserialize: asIs,
-        responseSerialize: asIs,
-        responseDeserialize: asIs,
-      },
-    },
-    { pullImage: handler },
-  )
-  return server
+const echo = async (request: Buffer): Promise<Buffer> => Buffer.from(`ours: ${request}`)
+
+/** A method that answers nothing, and its first caller. */
+function unanswered() {
+  let begin: (caller: Caller) => void = () => {}
+  const begun = new Promise<Caller>((resolve) => {
+    begin = resolve
+  })
+  const answer = (_: Buffer, caller: Caller): Promise<Buffer> => {
+    begin(caller)
+    return new Promise((_resolve, reject) => {
+      caller.signal.addEventListener('abort', () => reject(caller.signal.reason))
+    })
+  }
+  return { answer, begun }
+}
+
+function aborted({ signal }: Caller): Promise<unknown> {
+  return new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve())
+  })
 }
 
 test('answers owned paths in this process and all others at the runtime', async (t) => {
-  const server = serverWith((call, done) => done(null, Buffer.from(`ours: ${call.request}`)))
-  t.after(() => server.forceShutdown())
-  const { runtime, path } = await startRelay(t, {
-    owned: new Set([PULL]),
-    ownedConnect: connectInProcess(server),
-  })
+  const { client, runtime } = await startOwned(t, echo)
   runtime.handle(STATUS, ({ stream }) => respond(stream, [Buffer.from('theirs')]))
-  const client = openGrpcClient(t, path)
 
   const answers = await Promise.all([client.call(PULL, [Buffer.from('x')]), client.call(STATUS)])
 
@@ -56,6 +61,7 @@ test('answers owned paths in this process and all others at the runtime', async 
     answers.map(({ code }) => code),
     [0, 0],
   )
+  assert.equal(answers[0].headers['content-type'], 'application/grpc')
   assert.deepEqual(
     runtime.calls.map((each) => each.path),
     [STATUS],
@@ -63,13 +69,7 @@ test('answers owned paths in this process and all others at the runtime', async 
 })
 
 test('refuses what is no gRPC on an owned path, whether its client stays to hear it or not', async (t) => {
-  const server = serverWith(() => assert.fail('nothing was to be answered'))
-  t.after(() => server.forceShutdown())
-  const { path } = await startRelay(t, {
-    owned: new Set([PULL]),
-    ownedConnect: connectInProcess(server),
-  })
-  const client = openGrpcClient(t, path)
+  const { client, path } = await startOwned(t, () => assert.fail('nothing was to be answered'))
   const raw = openRawHttp2Client(t, path)
   const named = [literal('without', 4, plain(PULL)), literal('without', 1, plain('localhost'))]
   const block = Buffer.concat([indexed(3), indexed(6), ...named])
@@ -84,77 +84,187 @@ test('refuses what is no gRPC on an owned path, whether its client stays to hear
   assert.deepEqual([answer.code, answer.message], [3, 'invalid gRPC request content-type'])
 })
 
-test('carries metadata, errors with details, and 16 MiB to and from the server inside', async (t) => {
+test('carries metadata, errors with details, and 4 MiB to and 16 MiB from the method', async (t) => {
   const seen: unknown[] = []
-  const server = serverWith((call, done) => {
-    seen.push(...call.metadata.get('x-one'), ...call.metadata.get('k-bin'))
+  const { client } = await startOwned(t, async (request, { metadata }) => {
+    seen.push(...metadata.get('x-one'), ...metadata.get('k-bin'), Object.keys(metadata.getMap()))
+    if (request.length > 0) return Buffer.alloc(16 * MIB, request[0])
     const trailers = new Metadata()
     trailers.set('grpc-status-details-bin', Buffer.from([8, 5]))
-    const details = `${call.request.length} bytes`
-    done({ code: status.NOT_FOUND, details, metadata: trailers })
+    trailers.set('x-why', 'because')
+    const details = 'down\n✓ 100%'
+    throw Object.assign(new Error(), { code: status.NOT_FOUND, details, metadata: trailers })
   })
-  t.after(() => server.forceShutdown())
-  const { path } = await startRelay(t, {
-    owned: new Set([PULL]),
-    ownedConnect: connectInProcess(server),
-  })
-  const message = Buffer.alloc(16 * 1024 * 1024, 1)
+  const fields = { 'x-one': 'a, b', 'k-bin': ['AP8=', 'AQ=='], 'accept-encoding': 'gzip' }
 
-  const answer = await openGrpcClient(t, path).call(PULL, [message], {
-    'x-one': 'a, b',
-    'k-bin': ['AP8=', 'AQ=='],
-  })
+  const answer = await client.call(PULL, [Buffer.alloc(4 * MIB, 7)], fields)
+  const failure = await client.call(PULL, [Buffer.alloc(0)])
 
-  assert.deepEqual(seen, ['a, b', Buffer.from([0, 255]), Buffer.from([1])])
-  assert.equal(answer.code, 5)
-  assert.equal(answer.message, '16777216 bytes')
-  assert.equal(answer.trailers['grpc-status-details-bin'], 'CAU=')
+  assert.deepEqual(seen.slice(0, 4), [
+    'a, b',
+    Buffer.from([0, 255]),
+    Buffer.from([1]),
+    ['x-one', 'k-bin'],
+  ])
+  assert.equal(answer.code, 0)
+  assert.ok(answer.messages[0]?.equals(Buffer.alloc(16 * MIB, 7)))
+  assert.deepEqual([failure.code, failure.message], [5, 'down\n✓ 100%'])
+  assert.equal(failure.trailersOnly, true)
+  assert.equal(failure.trailers['grpc-status-details-bin'], 'CAU=')
+  assert.equal(failure.trailers['x-why'], 'because')
 })
 
-test('tells the server inside of a deadline and of a cancellation', async (t) => {
-  let cancelled: () => void = () => {}
-  const seen = new Promise<void>((resolve) => {
-    cancelled = resolve
+for (const [what, body, code, message] of [
+  ['no message', Buffer.alloc(0), 12, 'Received no request message'],
+  [
+    'a message that is cut short',
+    framed(Buffer.from('ab')).subarray(0, 6),
+    12,
+    'Received no request message',
+  ],
+  [
+    'two messages',
+    framed(Buffer.from('a'), Buffer.from('b')),
+    12,
+    'Received a second request message',
+  ],
+  [
+    'a message that is too long',
+    Buffer.from([0, 0, 64, 0, 1]),
+    8,
+    'Received message larger than max (4194305 vs 4194304)',
+  ],
+] as const) {
+  test(`refuses ${what} on an owned path`, async (t) => {
+    const { client } = await startOwned(t, () => assert.fail('nothing was to be answered'))
+    const stream = client.open(PULL)
+    stream.end(body)
+
+    const answer = await answerOf(stream)
+
+    assert.deepEqual([answer.code, answer.message], [code, message])
   })
-  let begun: (call: Call) => void = () => {}
-  const started = new Promise<Call>((resolve) => {
-    begun = resolve
-  })
-  const server = serverWith((call) => {
-    call.on('cancelled', cancelled)
-    begun(call)
-  })
-  t.after(() => server.forceShutdown())
-  const { path } = await startRelay(t, {
-    owned: new Set([PULL]),
-    ownedConnect: connectInProcess(server),
-  })
-  const stream = openGrpcClient(t, path).open(PULL, { 'grpc-timeout': '60S' })
+}
+
+function compressed(
+  client: ReturnType<typeof openGrpcClient>,
+  encoding: string,
+  body: Buffer,
+): Promise<GrpcAnswer> {
+  const message = framed(body)
+  message.writeUInt8(1, 0)
+  const stream = client.open(PULL, { 'grpc-encoding': encoding })
+  stream.end(message)
+  return answerOf(stream)
+}
+
+test('takes messages that are compressed, up to the same length, and refuses what it cannot read', async (t) => {
+  const { client } = await startOwned(t, echo)
+  const bomb = Buffer.alloc(4 * MIB + 1)
+
+  const answers = [
+    await compressed(client, 'gzip', gzipSync('nginx')),
+    await compressed(client, 'deflate', deflateSync('nginx')),
+    await compressed(client, 'snappy', Buffer.from('nginx')),
+    await compressed(client, 'gzip', Buffer.from('nginx')),
+    await compressed(client, 'gzip', gzipSync(bomb)),
+  ]
+
+  assert.deepEqual(
+    answers.map(({ code, message, messages }) => [code, String(messages[0] ?? message)]),
+    [
+      [0, 'ours: nginx'],
+      [0, 'ours: nginx'],
+      [12, 'Received message compressed with unsupported encoding "snappy"'],
+      [13, 'Failed to decompress message'],
+      [8, 'Received message that decompresses to a size larger than 4194304'],
+    ],
+  )
+  assert.equal(answers[0]?.headers['grpc-accept-encoding'], 'identity,deflate,gzip')
+})
+
+test('a message that comes byte by byte, on many streams at once, is put together', async (t) => {
+  const { path } = await startOwned(t, echo)
+  const raw = openRawHttp2Client(t, path)
+  const whole = [1, 3, 5].map((id) => call(id, PULL, framed(Buffer.from(`image ${id}`))))
+
+  raw.send(OPENING)
+  for (const bytes of whole) {
+    const headersEnd = 9 + bytes.readUIntBE(0, 3)
+    const body = bytes.subarray(headersEnd + 9)
+    const id = bytes.readUInt32BE(5)
+    raw.send(bytes.subarray(0, headersEnd))
+    for (const byte of body) raw.send(frame(FRAME_TYPE.data, 0, id, Buffer.of(byte)))
+    raw.send(frame(FRAME_TYPE.data, FRAME_FLAG.endStream, id, Buffer.alloc(0)))
+  }
+
+  for (const id of [1, 3, 5]) {
+    assert.equal(String((await raw.body(id)).subarray(5)), `ours: image ${id}`)
+  }
+})
+
+test('tells the method of a deadline and of a cancellation', async (t) => {
+  const { answer, begun } = unanswered()
+  const { client } = await startOwned(t, answer)
+  const stream = client.open(PULL, { 'grpc-timeout': '60S' })
   stream.end(Buffer.alloc(5))
-  const call = await started
+  const caller = await begun
 
   stream.close(8)
-  await seen
+  await aborted(caller)
 
-  const leftMs = Number(call.getDeadline()) - Date.now()
+  const leftMs = Number(caller.deadline) - Date.now()
   assert.ok(leftMs > 0 && leftMs <= 60_000, `${leftMs} ms left`)
 })
 
-test('serves owned paths while the runtime is away', async (t) => {
-  const server = serverWith((_call, done) => done(null, Buffer.from('ours')))
-  t.after(() => server.forceShutdown())
-  const { runtime, path } = await startRelay(t, {
-    owned: new Set([PULL]),
-    ownedConnect: connectInProcess(server),
+for (const [timeout, code, message] of [
+  ['1m', 4, 'Deadline exceeded'],
+  ['100n', 4, 'Deadline exceeded'],
+  ['soon', 13, 'Invalid grpc-timeout value "soon"'],
+  ['123456789S', 13, 'Invalid grpc-timeout value "123456789S"'],
+] as const) {
+  test(`a call with the timeout ${timeout} ends by itself`, async (t) => {
+    const { answer } = unanswered()
+    const { client } = await startOwned(t, answer)
+
+    const ended = await client.call(PULL, [Buffer.alloc(0)], { 'grpc-timeout': timeout })
+
+    assert.deepEqual([ended.code, ended.message], [code, message])
   })
+}
+
+test('a deadline beyond what a timer takes does not end the call', async (t) => {
+  const { client } = await startOwned(t, echo)
+
+  const answer = await client.call(PULL, [Buffer.from('x')], { 'grpc-timeout': '99999999H' })
+
+  assert.equal(answer.code, 0)
+})
+
+test('a method that is cut off answers UNAVAILABLE, and is told', async (t) => {
+  const { answer, begun } = unanswered()
+  const { client, relay } = await startOwned(t, answer)
+  const ended = client.call(PULL, [Buffer.alloc(0)])
+  const caller = await begun
+
+  await relay.drain({ graceMs: 0 })
+  await aborted(caller)
+
+  assert.deepEqual(
+    [(await ended).code, (await ended).message],
+    [14, 'image-resolver is shutting down'],
+  )
+})
+
+test('serves owned paths while the runtime is away', async (t) => {
+  const { client, runtime } = await startOwned(t, echo)
   await runtime.stop()
-  const client = openGrpcClient(t, path)
 
   const [ours, theirs] = await Promise.all([
     client.call(PULL, [Buffer.alloc(0)]),
     client.call(STATUS),
   ])
 
-  assert.equal(String(ours?.messages[0]), 'ours')
+  assert.equal(String(ours?.messages[0]), 'ours: ')
   assert.equal(theirs?.code, 14)
 })

@@ -10,7 +10,7 @@ import {
   withImage,
 } from '../../../src/cri/image-messages.ts'
 import { type ImageResolver, ImageService } from '../../../src/cri/image-service.ts'
-import type { Caller } from '../../../src/cri/unary.ts'
+import type { Caller } from '../../../src/cri/owned-call.ts'
 import { withString } from '../../../src/cri/wire.ts'
 import { type Attempt, ResolveError } from '../../../src/errors.ts'
 import { fromAuthConfig } from '../../../src/registry/auth-config.ts'
