@@ -1,11 +1,11 @@
 import { ResolveError } from '../errors.ts'
-import { isDigest } from '../reference/digest.ts'
-import { pullScope } from './auth/scope.ts'
-import { discard, readBody } from './body.ts'
+import { hashOf, isDigest, verifyDigest } from '../reference/digest.ts'
+import { choosePlatform, formatPlatform, type Platform } from '../reference/platform.ts'
+import { quote } from '../reference/quote.ts'
+import { BoundedMap } from './bounded-map.ts'
 import { type Content, type ContentRequest, openContent } from './content.ts'
-import { type Question, statusFailure } from './failure.ts'
-import { HeadSupport, isDoubtful } from './head-support.ts'
-import type { ImageRequest } from './image.ts'
+import type { Descriptor, ImageIdentity, ImagePlatform, ImageRequest } from './image.ts'
+import { type Chosen, searchIndex } from './index-search.ts'
 import {
   type CatalogRequest,
   listRepositories,
@@ -13,162 +13,307 @@ import {
   type Names,
   type TagsRequest,
 } from './listing.ts'
+import {
+  bareType,
+  type ImageManifest,
+  type IndexChild,
+  type Manifest,
+  parseManifest,
+  platformIn,
+  signedPayload,
+} from './manifest.ts'
+import {
+  ManifestFetcher,
+  type ManifestHead,
+  type ManifestRequest,
+  type RawManifest,
+} from './manifest-fetcher.ts'
 import { MANIFEST_TYPES } from './media-types.ts'
 import { type Ping, type PingRequest, ping } from './ping.ts'
-import type { RegistryResponse } from './response.ts'
-import { RegistrySession, type SessionOptions } from './session.ts'
+import { RequestQueue } from './request-queue.ts'
+import { RegistrySession } from './session.ts'
+import type { ProxyOptions } from './transport/proxy.ts'
 
-export type RegistryClientOptions = SessionOptions
-
-export interface ManifestRequest extends ImageRequest {
-  /** Media types that are welcome beside those of images; default none. */
-  readonly accept?: string
+export interface RegistryClientOptions {
+  /** Milliseconds since the epoch; default Date.now. */
+  readonly now?: () => number
+  /** Limit of one question to one registry, tokens and all, once it is its turn; default 10000. */
+  readonly attemptTimeoutMs?: number
+  /** A certificate authority (PEM) trusted beside the well-known ones. */
+  readonly ca?: string
+  /** Default: none. */
+  readonly proxy?: ProxyOptions
+  /**
+   * Token services that may be at any address though a registry elsewhere names them: `host` (with
+   * any port) or `host:port`. Default: none.
+   */
+  readonly realms?: readonly string[]
+  /** As in TransportOptions. */
+  readonly via?: string
+  /** Questions that one registry is asked at once, the others waiting in line; default 16. */
+  readonly maxConcurrent?: number
 }
 
-/** A manifest as it came, not yet believed. */
-export interface RawManifest {
-  readonly bytes: Buffer
-  /** As the registry wrote it; '' when it did not. */
-  readonly contentType: string
+/** A manifest whose bytes are the ones that its digest names. */
+interface Verified {
+  readonly descriptor: Descriptor
+  readonly manifest: Manifest
 }
 
-/** What a HEAD said; members are absent where the registry left them out. */
-export interface ManifestHead {
-  readonly contentType: string
-  readonly digest: string | undefined
-  readonly size: number | undefined
+/** Which platform, and whether the caller named it. */
+interface Wanted {
+  readonly platform: Platform
+  readonly isAsked: boolean
 }
 
-const ACCEPT = MANIFEST_TYPES.join(', ')
-const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+const MAX_PLATFORMS = 10_000
 
 /**
- * What registries are asked (distribution-spec, "Pulling manifests", "Content discovery"). Answers
- * challenges and follows redirects; apart from that one request is one request. All methods throw
- * ResolveError.
+ * Asks registries: which image a tag or digest is, what repositories and tags there are, and content. No
+ * answer is taken on trust: every manifest is hashed, and what was asked for by digest has to have it.
  */
 export class RegistryClient {
   readonly #session: RegistrySession
-  readonly #heads: HeadSupport
+  readonly #manifests: ManifestFetcher
   readonly #now: () => number
+  readonly #queue: RequestQueue
+  readonly #attemptTimeoutMs: number
+  /** By digest of the config. */
+  readonly #platforms = new BoundedMap<{ readonly platform: Platform | undefined }>(MAX_PLATFORMS)
 
-  constructor(options: RegistryClientOptions) {
-    this.#session = new RegistrySession(options)
-    this.#heads = new HeadSupport(options.now)
-    this.#now = options.now
+  /** @throws ResolveError CONFIG_INVALID for a proxy's address that is none */
+  constructor(options: RegistryClientOptions = {}) {
+    const { now = Date.now, attemptTimeoutMs = 10_000, maxConcurrent = 16, ...rest } = options
+    this.#attemptTimeoutMs = attemptTimeoutMs
+    this.#queue = new RequestQueue({ maxConcurrent, timeoutMs: attemptTimeoutMs })
+    this.#now = now
+    this.#session = new RegistrySession({
+      now,
+      exchangeTimeoutMs: attemptTimeoutMs,
+      silenceTimeoutMs: attemptTimeoutMs,
+      connectTimeoutMs: Math.min(attemptTimeoutMs, 5_000),
+      ...rest,
+    })
+    this.#manifests = new ManifestFetcher(this.#session, now)
   }
 
-  /** GET; bodies of more than 4 MiB are refused with MANIFEST_INVALID. */
-  get(request: ManifestRequest): Promise<RawManifest> {
-    const question = questionOf(request)
-    return this.#session.ask(request, question, async () => {
-      const reply = await this.#send('GET', 'manifests', request)
-      if (reply.status !== 200) throw await statusFailure(reply, question, this.#now())
-      const bytes = await readBody(reply, MAX_MANIFEST_BYTES)
-      if (bytes !== undefined) return { bytes, contentType: reply.headers['content-type'] ?? '' }
-      throw tooLarge(question)
+  /**
+   * One GET, two where an index is in between. One more where it has to be known that the image is for
+   * that platform and no index says so: its config does, which is read once for each digest.
+   *
+   * @param isAsked the caller named the platform: the answer is for it, or `assumed` if nothing tells
+   * @throws ResolveError with step and status: MANIFEST_UNKNOWN, PLATFORM_UNKNOWN, UNAUTHORIZED,
+   * DENIED, TOOMANYREQUESTS (with retryAfterMs), UNSUPPORTED, DIGEST_INVALID, MANIFEST_INVALID,
+   * UNAVAILABLE, DEADLINE_EXCEEDED, CANCELED
+   */
+  image(request: ImageRequest, platform: Platform, isAsked = false): Promise<ImageIdentity> {
+    return this.#queue.run(request, async (signal) => {
+      const asked = { ...request, signal }
+      const { descriptor, manifest } = await this.#fetch(asked)
+      const wanted = { platform, isAsked }
+      const chosen =
+        manifest.kind === 'image'
+          ? await this.#only(asked, wanted, descriptor, manifest)
+          : await this.#choose(asked, wanted, descriptor, manifest.children)
+      return {
+        ...descriptor,
+        manifestDigest: chosen.digest,
+        imageId: chosen.manifest.configDigest,
+        platform: chosen.platform,
+      }
     })
   }
 
-  /** GET of a blob that is a document, as the config of an image; of more than 4 MiB: MANIFEST_INVALID. */
-  blob(request: ImageRequest): Promise<Buffer> {
-    const question = questionOf(request)
-    return this.#session.ask(request, question, async () => {
-      const reply = await this.#send('GET', 'blobs', request)
-      if (reply.status !== 200) throw await statusFailure(reply, question, this.#now())
-      return (await readBody(reply, MAX_MANIFEST_BYTES)) ?? Promise.reject(tooLarge(question))
+  /** One HEAD: what a tag points at now. A GET where the registry's HEAD leaves that out or is refused. */
+  digest(request: ImageRequest): Promise<Descriptor> {
+    return this.#queue.run(request, async (signal) => {
+      const asked = { ...request, signal }
+      const head = await this.#manifests.head(asked)
+      if ('bytes' in head) return verify(asked, head).descriptor
+      const mediaType = bareType(head.contentType)
+      if (!head.digest || head.size === undefined || !MANIFEST_TYPES.includes(mediaType)) {
+        return (await this.#fetch(asked)).descriptor
+      }
+      if (isDigest(request.reference) && head.digest !== request.reference) throw mismatch(request)
+      return { digest: head.digest, mediaType, size: head.size }
     })
   }
 
   /**
-   * HEAD, one request mostly. A refusal of it counts once a GET is refused too. A registry that refuses
-   * HEAD for what it gives by GET is asked by GET alone for an hour.
+   * What a HEAD says of a manifest, of whatever kind, unverified; the manifest where a GET was needed.
    *
-   * @returns the manifest itself where a GET was needed
+   * @throws ResolveError as image()
    */
   head(request: ManifestRequest): Promise<ManifestHead | RawManifest> {
-    if (!this.#heads.has(request.endpoint)) return this.get(request)
-    const question = questionOf(request)
-    return this.#session.ask(request, question, async () => {
-      const reply = await this.#send('HEAD', 'manifests', request)
-      const { status } = reply
-      if (isDoubtful(status)) {
-        await discard(reply)
-        const manifest = await this.get(request)
-        this.#heads.refused(request.endpoint)
-        return manifest
-      }
-      if (status !== 200) throw await statusFailure(reply, question, this.#now())
-      await discard(reply)
-      const digest = reply.headers['docker-content-digest']
-      const length = reply.headers['content-length']
-      return {
-        contentType: reply.headers['content-type'] ?? '',
-        digest: typeof digest === 'string' && isDigest(digest) ? digest : undefined,
-        size: length === undefined ? undefined : Number(length),
-      }
-    })
+    return this.#queue.run(request, (signal) => this.#manifests.head({ ...request, signal }))
   }
 
-  /** Tags of a repository, page after page. */
+  /** A repository's tags; every page that this takes within the limit of one question. */
   tags(request: TagsRequest): Promise<Names> {
-    return listTags(this.#session, request, this.#now)
+    return this.#queue.run(request, (signal) =>
+      listTags(this.#session, { ...request, signal }, this.#now),
+    )
   }
 
-  /** Repositories of a registry, where it lists them. */
-  catalog(request: CatalogRequest): Promise<Names> {
-    return listRepositories(this.#session, request, this.#now)
+  /** A registry's repositories. Public registries do not tell. */
+  repositories(request: CatalogRequest): Promise<Names> {
+    return this.#queue.run(request, (signal) =>
+      listRepositories(this.#session, { ...request, signal }, this.#now),
+    )
   }
 
-  /** Whether it answers at all, and how fast. */
+  /** Whether a registry answers, and how fast. */
   ping(request: PingRequest): Promise<Ping> {
-    return ping(this.#session, request, this.#now)
+    return this.#queue.run(request, (signal) =>
+      ping(this.#session, { ...request, signal }, this.#now),
+    )
   }
 
-  /** A manifest or blob as a stream, unread and unverified. */
-  open(request: ImageRequest, content: ContentRequest, headTimeoutMs: number): Promise<Content> {
-    return openContent(this.#session, request, content, headTimeoutMs)
+  /**
+   * A manifest or blob as a stream, whatever the registry answered, unverified. The limit holds for the
+   * head of the answer; the caller's signal ends the body too.
+   */
+  open(request: ImageRequest, content: ContentRequest): Promise<Content> {
+    return this.#queue.enter(request, () =>
+      openContent(this.#session, request, content, this.#attemptTimeoutMs),
+    )
   }
 
+  /** Keeps no connection any more. @returns when the last request, its body included, has ended */
   retire(): Promise<void> {
     return this.#session.retire()
   }
 
+  /** Ends every connection. */
   close(): Promise<void> {
     return this.#session.close()
   }
 
-  #send(
-    method: 'GET' | 'HEAD',
-    kind: 'manifests' | 'blobs',
-    request: ManifestRequest,
-  ): Promise<RegistryResponse> {
-    const { namespace, repository, reference } = request
-    const accept = request.accept === undefined ? ACCEPT : `${ACCEPT}, ${request.accept}`
-    const query = namespace === undefined ? '' : `?ns=${encodeURIComponent(namespace)}`
-    return this.#session.reply({
-      party: request,
-      method,
-      path: `${repository}/${kind}/${reference}${query}`,
-      headers: { accept: kind === 'manifests' ? accept : '*/*' },
-      scope: pullScope(repository),
+  async #fetch(request: ImageRequest): Promise<Verified> {
+    return verify(request, await this.#manifests.get(request))
+  }
+
+  /** An image without an index. */
+  async #only(
+    request: ImageRequest,
+    wanted: Wanted,
+    { digest }: Descriptor,
+    manifest: ImageManifest,
+  ): Promise<Chosen> {
+    const platform = await this.#platformOf(request, wanted, manifest)
+    if (platform !== undefined) return { digest, manifest, platform }
+    const told = await this.#told(request, manifest.configDigest)
+    throw noPlatform(request, wanted.platform, [told === undefined ? {} : { platform: told }])
+  }
+
+  async #choose(
+    request: ImageRequest,
+    wanted: Wanted,
+    index: Descriptor,
+    children: readonly IndexChild[],
+  ): Promise<Chosen> {
+    if (children.length === 0) throw noImage(nameOf(request), index)
+    const found = await searchIndex(children, wanted.platform, {
+      read: (child) => this.#child(request, child),
+      platformOf: (manifest, isOneOfSeveral) =>
+        this.#platformOf(request, wanted, manifest, isOneOfSeveral),
     })
+    if (found === undefined) throw noPlatform(request, wanted.platform, children)
+    if (found instanceof ResolveError) throw noImage(nameOf(request), index, found)
+    return found
+  }
+
+  /** As IndexReader.platformOf. */
+  async #platformOf(
+    request: ImageRequest,
+    { platform, isAsked }: Wanted,
+    { configDigest }: ImageManifest,
+    isOneOfSeveral = false,
+  ): Promise<ImagePlatform | undefined> {
+    const assumed = { ...platform, assumed: true } as const
+    if (!isAsked && !isOneOfSeveral) return assumed
+    const told = await this.#told(request, configDigest)
+    if (told === undefined) return isOneOfSeveral ? undefined : assumed
+    return choosePlatform(platform, [{ platform: told }]) && told
+  }
+
+  /** What an image's config says, which is the same for ever. */
+  async #told(request: ImageRequest, configDigest: string): Promise<Platform | undefined> {
+    const known = this.#platforms.get(configDigest)
+    if (known !== undefined) return known.platform
+    const asked = { ...request, reference: configDigest }
+    const bytes = await this.#manifests.blob(asked)
+    if (!verifyDigest(configDigest, bytes)) throw mismatch(asked)
+    const platform = platformIn(bytes)
+    this.#platforms.set(configDigest, { platform })
+    return platform
+  }
+
+  /** A child by its digest, which the index may carry within itself. */
+  async #child(request: ImageRequest, child: IndexChild): Promise<Manifest> {
+    const asked = { ...request, reference: child.digest }
+    if (child.data !== undefined && verifyDigest(child.digest, child.data)) {
+      return verify(asked, { bytes: child.data, contentType: '' }).manifest
+    }
+    return (await this.#fetch(asked)).manifest
   }
 }
 
-function questionOf({ endpoint, repository, reference }: ImageRequest): Question {
-  const separator = reference.includes(':') ? '@' : ':'
-  return {
-    host: endpoint.host,
-    subject: `${repository}${separator}${reference}`,
-    step: 'manifest',
-  }
+/** Docker-Content-Digest is not looked at: what counts is what the bytes are. */
+function verify(request: ImageRequest, { bytes, contentType }: RawManifest): Verified {
+  const { reference } = request
+  const hashed = signedPayload(bytes, contentType) ?? bytes
+  if (isDigest(reference) && !verifyDigest(reference, hashed)) throw mismatch(request)
+  const digest = isDigest(reference) ? reference : hashOf('sha256', hashed)
+  const subject = { name: nameOf(request), digest, size: bytes.length }
+  const manifest = parseManifest(bytes, contentType, subject)
+  const { mediaType } = manifest
+  return { descriptor: { digest, mediaType, size: bytes.length }, manifest }
 }
 
-function tooLarge({ host, subject, step }: Question): ResolveError {
+function nameOf({ endpoint, repository, reference }: ImageRequest): string {
+  return `${endpoint.host}/${repository}${isDigest(reference) ? '@' : ':'}${reference}`
+}
+
+function mismatch(request: ImageRequest): ResolveError {
   return new ResolveError(
-    'MANIFEST_INVALID',
-    `${host}: ${subject} is larger than 4 MiB, which no registry should store`,
-    { step, status: 200 },
+    'DIGEST_INVALID',
+    `${nameOf(request)}: the registry answered with something else than this digest`,
+    { step: 'manifest', status: 200 },
+  )
+}
+
+function noPlatform(
+  request: ImageRequest,
+  platform: Platform,
+  children: readonly Pick<IndexChild, 'platform'>[],
+): ResolveError {
+  const there = children.map((child) =>
+    child.platform === undefined ? 'one without a platform' : quote(formatPlatform(child.platform)),
+  )
+  const list = [...new Set(there)].slice(0, 20).join(', ')
+  return new ResolveError(
+    'PLATFORM_UNKNOWN',
+    `${nameOf(request)} has nothing for ${formatPlatform(platform)}; there is ${list}`,
+    { step: 'platform', status: 200 },
+  )
+}
+
+/** @param cause what stands in the place of an image, of an index that has something there */
+function noImage(
+  name: string,
+  { digest, mediaType, size }: Descriptor,
+  cause?: ResolveError,
+): ResolveError {
+  const artifactType = cause?.found?.artifactType
+  return new ResolveError(
+    cause?.code ?? 'NOT_AN_IMAGE',
+    cause?.message ?? `${name} is an index, and there is no image at all in it`,
+    {
+      step: 'manifest',
+      status: 200,
+      found: { digest, mediaType, size, ...(artifactType !== undefined && { artifactType }) },
+      ...(cause !== undefined && { cause }),
+    },
   )
 }

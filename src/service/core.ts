@@ -8,8 +8,8 @@ import { socketExists } from '../config/files.ts'
 import { ResolveError } from '../errors.ts'
 import { hostPlatform } from '../reference/platform.ts'
 import { credentialsFingerprint } from '../registry/auth-config.ts'
+import type { RegistryClient } from '../registry/client.ts'
 import { RegistryHealth } from '../registry/health.ts'
-import type { RegistryImages } from '../registry/image-source.ts'
 import { ConfiguredRegistries } from '../registry/registries.ts'
 import { Answers } from '../resolver/answers.ts'
 import { type CacheLimits, ResolutionCache, resolutionKey } from '../resolver/cache/cache.ts'
@@ -35,7 +35,7 @@ export interface Core {
   readonly health: RegistryHealth
   readonly meters: Meters
   /** How registries are spoken to; another one after a configuration that changes that. */
-  images(): Promise<RegistryImages>
+  images(): Promise<RegistryClient>
   readonly keychain: Keychain
   /** What registries see in `Via`, where we may be one of them: nobody else is called so. */
   readonly via: string
@@ -193,9 +193,9 @@ function registriesFingerprint({ registries, mirrorsOnly }: Config): string {
     .digest('hex')
 }
 
-async function openImages({ mirror, proxy, realms }: Config, via: string): Promise<RegistryImages> {
-  const { RegistryImages } = await import('../registry/image-source.ts')
-  return new RegistryImages({ proxy, realms, ...(mirror.enabled && { via }) })
+async function openImages({ mirror, proxy, realms }: Config, via: string): Promise<RegistryClient> {
+  const { RegistryClient } = await import('../registry/client.ts')
+  return new RegistryClient({ proxy, realms, ...(mirror.enabled && { via }) })
 }
 
 async function openSecrets({ keychain: config }: Config, logger: Logger) {

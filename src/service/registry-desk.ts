@@ -3,10 +3,10 @@ import { withTimeout } from '../concurrency/abortable.ts'
 import { ResolveError } from '../errors.ts'
 import { COMPONENT, PATH_MAX_LENGTH } from '../reference/grammar.ts'
 import { quote } from '../reference/quote.ts'
+import type { RegistryClient } from '../registry/client.ts'
 import { endpointUrl } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { HealthReport } from '../registry/health.ts'
-import type { RegistryImages } from '../registry/image-source.ts'
 import type { Names } from '../registry/listing.ts'
 import { canonicalDomain, isPublicRegistry, publicMirrorOf } from '../registry/public-registries.ts'
 import type { Keychain } from '../resolver/types.ts'
@@ -15,7 +15,7 @@ export interface RegistryDeskOptions {
   /** Those of now, in the order of asking. */
   readonly entries: () => readonly RegistryEntry[]
   readonly health: { report(registry: string): HealthReport }
-  readonly images: () => Promise<Pick<RegistryImages, 'repositories' | 'tags' | 'ping'>>
+  readonly images: () => Promise<Pick<RegistryClient, 'repositories' | 'tags' | 'ping'>>
   readonly keychain: Keychain
   /** Limit of asking one registry whether it is there; default 5000. */
   readonly pingLimitMs?: number
@@ -50,7 +50,7 @@ export class RegistryDesk {
   /**
    * Of an entry with a prefix only what is below it, without the prefix.
    *
-   * @throws ResolveError as RegistryImages.repositories; NAME_INVALID for a registry that is not configured
+   * @throws ResolveError as RegistryClient.repositories; NAME_INVALID for a registry that is not configured
    */
   async repositories(name: string, { signal, ...page }: ListingOptions): Promise<Names> {
     const entry = this.#entry(name)

@@ -1,12 +1,12 @@
+import { RegistryClient, type RegistryClientOptions } from '../../src/registry/client.ts'
 import type { ImageRequest } from '../../src/registry/image.ts'
-import { RegistryImages, type RegistryImagesOptions } from '../../src/registry/image-source.ts'
 import type { Cleanup } from './stack.ts'
 
 export const AMD64 = { os: 'linux', architecture: 'amd64' }
 
 /** The client under test, its connections ended after the test. */
-export function startImages(t: Cleanup, options: RegistryImagesOptions = {}): RegistryImages {
-  const images = new RegistryImages(options)
+export function startImages(t: Cleanup, options: RegistryClientOptions = {}): RegistryClient {
+  const images = new RegistryClient(options)
   t.after(() => images.close())
   return images
 }

@@ -1,10 +1,10 @@
 import type { Clock } from '../../concurrency/clock.ts'
 import type { Reference } from '../../reference/reference.ts'
-import type { ManifestHead, ManifestRequest, RawManifest } from '../../registry/client.ts'
 import type { Content, ContentRequest } from '../../registry/content.ts'
 import type { Credentials } from '../../registry/credentials.ts'
 import type { ImageRequest } from '../../registry/image.ts'
 import type { Names, TagsRequest } from '../../registry/listing.ts'
+import type { ManifestHead, ManifestRequest, RawManifest } from '../../registry/manifest-fetcher.ts'
 import type { Candidate, Health, Resolution } from '../../resolver/types.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 

@@ -23,7 +23,7 @@ export interface Route {
 type Options = Required<ConnectionOptions>
 
 /**
- * Per host: the 16 questions of Visits, their token services, and as many blobs as `mirror.blobs` can
+ * Per host: the 16 requests of RequestQueue, their token services, and as many blobs as `mirror.blobs` can
  * allow, which stay for long. A thousand callers do not make a thousand connections.
  */
 const MAX_CONNECTIONS = 288

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
+import type { RegistryClient } from '../../../src/registry/client.ts'
 import type { ImageRequest } from '../../../src/registry/image.ts'
-import type { RegistryImages } from '../../../src/registry/image-source.ts'
 import { createCertificate } from '../../support/certificate.ts'
 import {
   answerWith,
@@ -30,7 +30,7 @@ async function start(t: TestContext) {
   return { registry, images, request: ask(registry, 'library/app', '1') }
 }
 
-async function failure(images: RegistryImages, request: ImageRequest): Promise<ResolveError> {
+async function failure(images: RegistryClient, request: ImageRequest): Promise<ResolveError> {
   const error: unknown = await images.image(request, AMD64).catch((thrown: unknown) => thrown)
   assert.ok(error instanceof ResolveError, 'it succeeded')
   return error

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { RegistryImagesOptions } from '../../../src/registry/image-source.ts'
+import type { RegistryClientOptions } from '../../../src/registry/client.ts'
 import { createCertificate } from '../../support/certificate.ts'
 import { FakeRegistry } from '../../support/fake-registry.ts'
 import { startForwardProxy } from '../../support/forward-proxy.ts'
@@ -14,7 +14,7 @@ const NAME = 'registry.invalid'
 /** For a name: its certificate is for 127.0.0.1. */
 const SKIP = { insecureSkipVerify: true }
 
-async function start(t: TestContext, tls: boolean, options: RegistryImagesOptions = {}) {
+async function start(t: TestContext, tls: boolean, options: RegistryClientOptions = {}) {
   const certificate = createCertificate()
   const registry = await FakeRegistry.start(t, tls ? { certificate } : {})
   registry.put('library/app', '1', IMAGE)

@@ -1,25 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import { Visits } from '../../../src/registry/visits.ts'
+import { RequestQueue } from '../../../src/registry/request-queue.ts'
 
 const NEVER = new AbortController().signal
 const endpoint = { scheme: 'https', host: 'hub.corp', prefix: '' } as const
 
 /** Takes the only place until it is told to leave. */
-function occupied(visits: Visits) {
+function occupied(queue: RequestQueue) {
   let leave = () => {}
   const gone = new Promise<void>((resolve) => {
     leave = resolve
   })
-  const left = visits.enter({ endpoint, signal: NEVER }, () => gone)
+  const left = queue.enter({ endpoint, signal: NEVER }, () => gone)
   return { leave, left }
 }
 
-test('the time of a visit begins when it is let in', async () => {
-  const visits = new Visits({ maxConcurrent: 1, timeoutMs: 5 })
-  const { leave, left } = occupied(visits)
-  const ended = visits.run({ endpoint, signal: NEVER }, async () => 7)
+test('the time of a request begins when it is admitted', async () => {
+  const queue = new RequestQueue({ maxConcurrent: 1, timeoutMs: 5 })
+  const { leave, left } = occupied(queue)
+  const ended = queue.run({ endpoint, signal: NEVER }, async () => 7)
   await new Promise((resolve) => setTimeout(resolve, 10))
 
   leave()
@@ -28,9 +28,9 @@ test('the time of a visit begins when it is let in', async () => {
   assert.equal(await ended, 7)
 })
 
-test('a visit that takes longer than its limit is ended', async () => {
-  const visits = new Visits({ maxConcurrent: 1, timeoutMs: 1 })
-  const asked = visits.run(
+test('a request that takes longer than its limit is ended', async () => {
+  const queue = new RequestQueue({ maxConcurrent: 1, timeoutMs: 1 })
+  const asked = queue.run(
     { endpoint, signal: NEVER },
     (signal) =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
@@ -39,11 +39,11 @@ test('a visit that takes longer than its limit is ended', async () => {
   await assert.rejects(asked, { code: 'DEADLINE_EXCEEDED', message: 'no answer within 1 ms' })
 })
 
-test('who leaves the line is told how long it was', async () => {
-  const visits = new Visits({ maxConcurrent: 1, timeoutMs: 60_000 })
-  const { leave, left } = occupied(visits)
+test('a caller that leaves the queue is told how long it was', async () => {
+  const queue = new RequestQueue({ maxConcurrent: 1, timeoutMs: 60_000 })
+  const { leave, left } = occupied(queue)
   const caller = new AbortController()
-  const waiting = visits.enter({ endpoint, signal: caller.signal }, () => assert.fail('it began'))
+  const waiting = queue.enter({ endpoint, signal: caller.signal }, () => assert.fail('it began'))
 
   caller.abort(new ResolveError('DEADLINE_EXCEEDED', 'out of time'))
 
@@ -57,11 +57,11 @@ test('who leaves the line is told how long it was', async () => {
   await left
 })
 
-test('what goes wrong within a visit comes out as it was thrown', async () => {
-  const visits = new Visits({ maxConcurrent: 1, timeoutMs: 60_000 })
+test('what goes wrong within a request comes out as it was thrown', async () => {
+  const queue = new RequestQueue({ maxConcurrent: 1, timeoutMs: 60_000 })
   const broken = new ResolveError('UNAVAILABLE', 'broken')
 
-  const asked = visits.run({ endpoint, signal: NEVER }, () => Promise.reject(broken))
+  const asked = queue.run({ endpoint, signal: NEVER }, () => Promise.reject(broken))
 
   await assert.rejects(asked, (error) => error === broken)
 })

@@ -4,33 +4,33 @@ import { Semaphore } from '../concurrency/semaphore.ts'
 import { ResolveError } from '../errors.ts'
 import { type Endpoint, endpointUrl } from './endpoint.ts'
 
-export interface Visitor {
+export interface QueuedRequest {
   readonly endpoint: Endpoint
   readonly signal: AbortSignal
   readonly ticket?: Ticket
 }
 
-export interface VisitsOptions {
-  /** At one registry at once; the others wait in line, as long as their signal lets them. */
+export interface RequestQueueOptions {
+  /** At one registry at once; the others wait, as long as their signal lets them. */
   readonly maxConcurrent: number
-  /** Of one visit, the waiting not counted. */
+  /** Of one request, the waiting not counted. */
   readonly timeoutMs: number
 }
 
-/** Questions to registries: each waits its turn there, and has its time from then on. */
-export class Visits {
-  readonly #options: VisitsOptions
-  readonly #gate: Semaphore
+/** Limits how many requests one registry gets at once; the time of each begins when it is admitted. */
+export class RequestQueue {
+  readonly #options: RequestQueueOptions
+  readonly #semaphore: Semaphore
 
-  constructor(options: VisitsOptions) {
+  constructor(options: RequestQueueOptions) {
     this.#options = options
-    this.#gate = new Semaphore(options.maxConcurrent)
+    this.#semaphore = new Semaphore(options.maxConcurrent)
   }
 
   /** Runs work that has to end within the limit, and with the caller's signal. */
-  run<T>(visitor: Visitor, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  run<T>(request: QueuedRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { timeoutMs } = this.#options
-    return this.enter(visitor, () => withTimeout(visitor.signal, timeoutMs, work))
+    return this.enter(request, () => withTimeout(request.signal, timeoutMs, work))
   }
 
   /**
@@ -38,15 +38,15 @@ export class Visits {
    *
    * @throws ResolveError DEADLINE_EXCEEDED or CANCELED when the signal ends while it waits in line
    */
-  async enter<T>({ endpoint, signal, ticket }: Visitor, work: () => Promise<T>): Promise<T> {
+  async enter<T>({ endpoint, signal, ticket }: QueuedRequest, work: () => Promise<T>): Promise<T> {
     const cameAt = performance.now()
     let isIn = false
-    const visit = (): Promise<T> => {
+    const begin = (): Promise<T> => {
       isIn = true
       return work()
     }
     try {
-      return await this.#gate.run(endpointUrl(endpoint), signal, visit, ticket)
+      return await this.#semaphore.run(endpointUrl(endpoint), signal, begin, ticket)
     } catch (thrown) {
       throw isIn ? thrown : this.#leftInLine(endpoint, performance.now() - cameAt, thrown)
     }
