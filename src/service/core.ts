@@ -13,7 +13,7 @@ import { RegistryHealth } from '../registry/health.ts'
 import { ConfiguredRegistries } from '../registry/registries.ts'
 import { Answers } from '../resolver/answers.ts'
 import { type CacheLimits, ResolutionCache, resolutionKey } from '../resolver/cache/cache.ts'
-import { CacheKeeper } from '../resolver/cache/cache-keeper.ts'
+import { CacheSnapshot } from '../resolver/cache/snapshot.ts'
 import type { Node } from '../resolver/node-view.ts'
 import { Resolver } from '../resolver/resolver.ts'
 import type { Keychain } from '../resolver/types.ts'
@@ -48,7 +48,7 @@ export interface Core {
    */
   runtime(): Promise<Runtime>
   /** Lets the cache outlive the process. */
-  readonly keeper: CacheKeeper
+  readonly keeper: CacheSnapshot
   /** Takes over the registries; what was cached under other ones is not found any more. */
   reconfigure(config: Config): void
   close(): Promise<void>
@@ -97,7 +97,7 @@ export function createCore(
     ready: () => Promise.all([images.get(), secrets.get()]),
     observer: meterResolutions(meters, logger),
   })
-  const keeper = new CacheKeeper({
+  const keeper = new CacheSnapshot({
     cache,
     folder: initial.image,
     scope: () => {

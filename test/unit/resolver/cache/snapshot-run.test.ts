@@ -5,9 +5,9 @@ import { test } from 'node:test'
 import { credentialsFingerprint } from '../../../../src/registry/auth-config.ts'
 import { ResolutionCache } from '../../../../src/resolver/cache/cache.ts'
 import {
-  CacheKeeper,
-  type CacheKeeperOptions,
-} from '../../../../src/resolver/cache/cache-keeper.ts'
+  CacheSnapshot,
+  type CacheSnapshotOptions,
+} from '../../../../src/resolver/cache/snapshot.ts'
 import { Resolver } from '../../../../src/resolver/resolver.ts'
 import { learnTag, scopeOf } from '../../../support/cache.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
@@ -31,7 +31,7 @@ interface Line {
 const INTERVAL_MS = 300_000
 
 /** One run of the service on that folder. */
-function runOn(folder: string, more: Partial<CacheKeeperOptions> = {}) {
+function runOn(folder: string, more: Partial<CacheSnapshotOptions> = {}) {
   const clock = new FakeClock()
   const lines: Line[] = []
   const log = (level: Line['level']) => (fields: object, message: string) => {
@@ -40,12 +40,12 @@ function runOn(folder: string, more: Partial<CacheKeeperOptions> = {}) {
   const cache = new ResolutionCache({ size: 1_000, tagTtlMs: 60_000, keepMs: 86_400_000 }, () =>
     clock.now(),
   )
-  const keeper = new CacheKeeper({
+  const keeper = new CacheSnapshot({
     cache,
     folder,
     scope: () => scopeOf(),
     clock,
-    logger: { info: log('info'), warn: log('warn') } as unknown as CacheKeeperOptions['logger'],
+    logger: { info: log('info'), warn: log('warn') } as unknown as CacheSnapshotOptions['logger'],
     ...more,
   })
   const messages = (): readonly string[] => lines.map(({ message }) => message)
