@@ -58,8 +58,15 @@ export interface Scene {
   leaks(): readonly string[]
 }
 
-/** Whoever answers at once is never passed over or asked beside another because the machine is busy. */
-const PATIENT = { probeBudget: '20s', hedgeDelay: 0 }
+/** On a machine that is busy none is asked beside another, */
+const UNHEDGED = { hedgeDelay: 0 }
+/** nor is one that answers passed over. */
+const PATIENT = { ...UNHEDGED, probeBudget: '20s' }
+
+/** Has to be passed over for its silence. */
+function isSilent({ code, slow }: Fault): boolean {
+  return slow === true && code !== undefined
+}
 
 /** @param isTimed with the budgets that a service has by default, whatever the fault */
 export async function startScene(
@@ -85,7 +92,7 @@ export async function startScene(
       upstreams: [origin],
       ...fields,
     }))
-    const budgets = isTimed || fault.slow ? {} : PATIENT
+    const budgets = isTimed ? {} : isSilent(fault) ? UNHEDGED : PATIENT
     const text = JSON.stringify({ image, proxy: {}, registries, ...budgets })
     return parseConfig(text, { file: '/etc/x.yaml', socketExists: () => false, env: {} }).config
   }
