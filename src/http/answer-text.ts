@@ -1,15 +1,11 @@
 import { toResolveResponse } from '../resolver/bodies.ts'
 import type { Answer } from '../resolver/types.ts'
-import { entityTag, gzippedTag } from './etag.ts'
-import { gzippedNow, isWorthGzip } from './gzip.ts'
+import { entityTag } from './etag.ts'
 
 /** An answer as it is sent. */
 export interface WrittenAnswer {
   readonly text: string
-  readonly bytes: number
   readonly etag: string
-  /** Absent where it does not pay. */
-  readonly gzip?: { readonly body: Buffer; readonly etag: string }
 }
 
 interface Kept {
@@ -41,14 +37,8 @@ export function writtenAnswer(answer: Answer): WrittenAnswer {
   const { requested, resolvedAt, references } = answer
   const known = kept.get(references)
   if (known?.requested === requested && known.resolvedAt === resolvedAt) return known.written
-  const written = write(JSON.stringify(toResolveResponse(answer, false)))
+  const text = JSON.stringify(toResolveResponse(answer, false))
+  const written = { text, etag: entityTag(text) }
   kept.set(references, { requested, resolvedAt, written })
   return written
-}
-
-function write(text: string): WrittenAnswer {
-  const bytes = Buffer.byteLength(text)
-  const etag = entityTag(text)
-  if (!isWorthGzip(text)) return { text, bytes, etag }
-  return { text, bytes, etag, gzip: { body: gzippedNow(text), etag: gzippedTag(etag) } }
 }

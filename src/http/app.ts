@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Server } from 'node:tls'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
@@ -6,18 +6,17 @@ import { ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { ambiguity } from './ambiguity.ts'
 import { answerClientError } from './client-error.ts'
+import { addEtagAndCompression } from './compression.ts'
 import { Connections } from './connections.ts'
 import { type Failure, requestFailure, toFailure } from './failure.ts'
 import { type Access, Guard } from './guard.ts'
 import { noCompilers, readInputs } from './inputs.ts'
 import { KnownRoutes } from './known-routes.ts'
 import { defaultLimits, type Limits, MAX_LOGGED_CHARACTERS } from './limits.ts'
-import { addManners } from './manners.ts'
-import { QuickAnswers } from './quick-answers.ts'
 import { Renewal } from './renewal.ts'
 import { requestId, traceId } from './request-id.ts'
 import { addRoutes, type RoutesOptions } from './routes.ts'
-import { readTls } from './tls.ts'
+import { createHttpServer } from './server.ts'
 import type { AccessOptions, TlsFiles } from './types.ts'
 
 /** A body that is shorter is let pass by; who is cut off while sending may miss the answer. */
@@ -69,9 +68,14 @@ export function buildApp(options: AppOptions): FastifyInstance {
     else fail(logger, request, reply, failure)
   })
   if (options.tls !== undefined) renewCertificate(app, options.tls, logger)
-  addManners(app)
+  addEtagAndCompression(app)
   app.addHook('preClose', async () => {
     setTimeout(() => app.server.closeAllConnections(), limits.closeGraceMs).unref()
+  })
+  // Fastify closes a server that it was given only if it has also told it where to listen.
+  app.addHook('onClose', async () => {
+    if (!app.server.listening) return
+    await new Promise((resolve) => app.server.close(resolve))
   })
   const onUnexpected = ({ unexpected: err }: Failure): void => {
     logger.error({ err }, 'unexpected error')
@@ -90,16 +94,6 @@ export function buildApp(options: AppOptions): FastifyInstance {
       done()
     })
   }
-  const quick = new QuickAnswers({
-    answers: options.answers,
-    now,
-    admits: (request) =>
-      ambiguity(request) === undefined &&
-      crowdedOut(request, connections) === undefined &&
-      guard.refusal(request, 'read') === undefined,
-    isStranger: (request) => guard.isStranger(request),
-  })
-  serve(app, connections, quick)
   return app
 }
 
@@ -110,18 +104,14 @@ function createApp(
   connections: Connections,
 ): FastifyInstance {
   const { tls } = options
-  const http = {
-    maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headersTimeoutMs,
-    connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5_000),
-  }
-  const common = {
+  return fastify({
     // A line per request would cost more than a cached answer does; what matters is logged here.
     logger: false,
+    // How long requests and connections may take stands in the server.
+    serverFactory: (handler) => createHttpServer(handler, { limits, connections, tls }),
+    // For the address that it tells when it listens.
+    ...(tls !== undefined && ({ https: {} } as object)),
     bodyLimit: limits.maxBodyBytes,
-    requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    connectionTimeout: limits.unreadTimeoutMs,
     forceCloseConnections: 'idle',
     // While closing, a request on an open connection still gets its answer, and then the end.
     return503OnClosing: false,
@@ -136,11 +126,7 @@ function createApp(
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       fail(logger, request, reply.header('x-request-id', request.id), toFailure(error))
     },
-  } as const
-  if (tls === undefined) return fastify({ ...common, http })
-  // The types know another server for https; nobody here asks anything of it but to serve.
-  const https = { ...http, handshakeTimeout: limits.headersTimeoutMs, ...readTls(tls) }
-  return fastify({ ...common, https }) as unknown as FastifyInstance
+  })
 }
 
 function renewCertificate(app: FastifyInstance, files: TlsFiles, logger: Logger): void {
@@ -200,16 +186,6 @@ function unknownRoute(request: FastifyRequest, reply: FastifyReply, known: Known
 function isLongBody(headers: IncomingHttpHeaders): boolean {
   if (headers['transfer-encoding'] !== undefined) return true
   return Number(headers['content-length'] ?? 0) > MAX_PASSED_BY_BYTES
-}
-
-/** Answers of the cache come before the framework, and the bounds of connections before both. */
-function serve({ server }: FastifyInstance, connections: Connections, quick: QuickAnswers): void {
-  const [framework] = server.listeners('request') as RequestListener[]
-  if (framework === undefined) throw new Error('the framework does not listen')
-  server.removeAllListeners('request')
-  connections.serve(server, (request, response) => {
-    if (!quick.answer(request, response)) framework(request, response)
-  })
 }
 
 function accessOf({ query, routeOptions }: FastifyRequest): Access {

@@ -15,9 +15,7 @@ interface Exchange {
 
 interface Client {
   readonly key: string
-  connections: number
-  /** Without a request, the longest so first. */
-  readonly idle: Set<Connection>
+  readonly connections: Set<Connection>
   unreadBytes: number
 }
 
@@ -26,8 +24,10 @@ interface Connection {
   socket: Socket
   readonly client: Client
   readonly waiting: Exchange[]
-  /** What is worked on, or was last while others wait. */
+  /** What is worked on, or is the next to be. */
   current: Exchange | undefined
+  /** While there is none: the lower, the longer it has been so. */
+  idleSince: number
   unreadBytes: number
 }
 
@@ -36,7 +36,7 @@ interface Connection {
  * wait on them, and answers that nobody takes off. Node bounds none of these for pipelined requests: it
  * parses whatever one read has brought, some 1,400 requests in 64 KiB, and hands out all of them at once
  * (nodejs/node, lib/_http_server.js, parserOnIncoming). Here the requests of one connection are worked
- * on one after the other, as they are answered, and a few in each turn of the event loop.
+ * on one after the other, as they are answered, and a few of all clients in each turn of the event loop.
  */
 export class Connections {
   readonly #limits: Limits
@@ -48,8 +48,10 @@ export class Connections {
   readonly #reserve = new Set<Connection>()
   readonly #gone = new WeakSet<Connection>()
   readonly #toldAt = new Map<string, number>()
-  readonly #turns = new Turns()
+  readonly #turns = new Turns<Connection>((connection) => this.#begin(connection))
+  #listener: RequestListener = () => {}
   #count = 0
+  #idleCount = 0
   #unreadBytes = 0
 
   constructor(limits: Limits, logger: Pick<Logger, 'warn'>) {
@@ -60,13 +62,14 @@ export class Connections {
   /** @param listener hears of every request when it is its turn */
   serve(server: Server, listener: RequestListener): void {
     const { maxConnections, reservedConnections } = this.#limits
+    this.#listener = listener
     // Above what is kept here: those that were ended have yet to close.
     server.maxConnections = maxConnections + 4 * reservedConnections
     server.on('connection', (socket) => this.#open(socket))
     server.on('secureConnection', (socket: Socket) => this.#secured(socket))
     // RFC 9110, 10.1.1, lets what else is expected be passed over; Node would answer without a body.
     for (const event of ['request', 'checkExpectation'] as const) {
-      server.on(event, (request, response) => this.#take(request, response, listener))
+      server.on(event, (request, response) => this.#take(request, response))
     }
     server.on('timeout', (socket) => this.#endUnread(socket))
     server.on('drop', (dropped) => this.#tell('connections', clientKey(dropped?.remoteAddress)))
@@ -97,19 +100,23 @@ export class Connections {
   #open(socket: Socket): void {
     const { maxConnections, maxConnectionsPerClient, reservedConnections } = this.#limits
     const client = this.#clientOf(socket)
-    const hasMost = client.connections >= maxConnectionsPerClient
+    const hasMost = client.connections.size >= maxConnectionsPerClient
     const isReserve = (hasMost || this.#count >= maxConnections) && !this.#makeRoom(client, hasMost)
-    const connection = { socket, client, waiting: [], current: undefined, unreadBytes: 0 }
+    const connection: Connection = {
+      socket,
+      client,
+      waiting: [],
+      current: undefined,
+      idleSince: this.#nextIdle(),
+      unreadBytes: 0,
+    }
     this.#bySocket.set(socket, connection)
     const peer = peerOf(socket)
     if (peer !== undefined) this.#byPeer.set(peer, connection)
     socket.once('close', () => this.#close(connection, peer))
-    client.connections += 1
+    client.connections.add(connection)
     this.#count += 1
-    if (!isReserve) {
-      client.idle.add(connection)
-      return
-    }
+    if (!isReserve) return
     const [oldest] = this.#reserve
     if (oldest !== undefined && this.#reserve.size >= reservedConnections) this.#end(oldest)
     this.#reserve.add(connection)
@@ -117,12 +124,21 @@ export class Connections {
 
   /** Ends the connection that has been idle the longest: of this client, or of the one with the most. */
   #makeRoom(client: Client, hasMost: boolean): boolean {
-    const crowd = hasMost ? client : most(this.#clients.values(), (each) => each.connections)
+    const crowd = hasMost ? client : most(this.#clients.values(), (each) => each.connections.size)
     this.#tell('connections', crowd.key)
-    const [idle] = crowd.idle
-    if (idle === undefined) return false
-    this.#end(idle)
+    let longest: Connection | undefined
+    for (const each of crowd.connections) {
+      if (each.current !== undefined || this.#reserve.has(each)) continue
+      if (longest === undefined || each.idleSince < longest.idleSince) longest = each
+    }
+    if (longest === undefined) return false
+    this.#end(longest)
     return true
+  }
+
+  #nextIdle(): number {
+    this.#idleCount += 1
+    return this.#idleCount
   }
 
   #secured(socket: Socket): void {
@@ -133,14 +149,14 @@ export class Connections {
     socket.once('close', () => this.#close(connection, undefined))
   }
 
-  #take(request: IncomingMessage, response: ServerResponse, listener: RequestListener): void {
+  #take(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
     // The parser goes on to the end of what was read, also on a connection that was ended meanwhile.
     if (socket.destroyed) return
     const connection = this.#bySocket.get(socket)
-    if (connection === undefined) listener(request, response)
+    if (connection === undefined) this.#listener(request, response)
     else if (connection.current === undefined) {
-      this.#start(connection, { request, response }, listener)
+      this.#queue(connection, { request, response })
     } else if (connection.waiting.length < this.#limits.maxPipelined) {
       connection.waiting.push({ request, response })
     } else {
@@ -149,31 +165,31 @@ export class Connections {
     }
   }
 
-  #start(connection: Connection, exchange: Exchange, listener: RequestListener): void {
-    const { request, response } = exchange
+  #queue(connection: Connection, exchange: Exchange): void {
     connection.current = exchange
-    connection.client.idle.delete(connection)
+    this.#turns.take(connection.client.key, connection)
+  }
+
+  /** In the turn of its client; the connection may have been closed meanwhile. */
+  #begin(connection: Connection): void {
+    const { current, socket } = connection
+    if (current === undefined || socket.destroyed) return
+    const { request, response } = current
     if (this.#reserve.has(connection)) response.shouldKeepAlive = false
-    response.once('prefinish', () => this.#written(connection))
-    response.once('close', () => {
-      this.#taken(connection)
-      if (connection.waiting.length > 0) this.#turns.take(() => this.#next(connection, listener))
-      else this.#rest(connection)
-    })
-    listener(request, response)
+    response.on('prefinish', () => this.#written(connection))
+    response.on('close', () => this.#answered(connection))
+    this.#listener(request, response)
   }
 
-  #next(connection: Connection, listener: RequestListener): void {
+  #answered(connection: Connection): void {
+    this.#taken(connection)
     const next = connection.waiting.shift()
-    // The connection may have been closed meanwhile.
-    if (next === undefined) this.#rest(connection)
-    else this.#start(connection, next, listener)
-  }
-
-  #rest(connection: Connection): void {
+    if (next !== undefined) {
+      this.#queue(connection, next)
+      return
+    }
     connection.current = undefined
-    if (connection.socket.destroyed || this.#reserve.has(connection)) return
-    connection.client.idle.add(connection)
+    connection.idleSince = this.#nextIdle()
   }
 
   /** The whole answer is handed over; what the system did not take at once is in our memory. */
@@ -213,11 +229,10 @@ export class Connections {
     if (this.#gone.has(connection)) return
     this.#gone.add(connection)
     const { client } = connection
-    client.idle.delete(connection)
+    client.connections.delete(connection)
     this.#reserve.delete(connection)
     this.#count -= 1
-    client.connections -= 1
-    if (client.connections === 0) this.#clients.delete(client.key)
+    if (client.connections.size === 0) this.#clients.delete(client.key)
   }
 
   #end(connection: Connection): void {
@@ -229,7 +244,7 @@ export class Connections {
     const key = clientKey(socket.remoteAddress)
     const known = this.#clients.get(key)
     if (known !== undefined) return known
-    const client = { key, connections: 0, idle: new Set<Connection>(), unreadBytes: 0 }
+    const client = { key, connections: new Set<Connection>(), unreadBytes: 0 }
     this.#clients.set(key, client)
     return client
   }

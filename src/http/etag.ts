@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto'
 
-/** What a compressed body's tag ends with: other bytes need another strong tag (RFC 9110, 8.8.3.3). */
-const GZIPPED = '-gzip'
-
 /** A strong entity tag of a body as it is before it is compressed. */
 export function entityTag(text: string): string {
   return `"${createHash('sha1').update(text).digest('base64url')}"`
 }
 
+/** Of the same body compressed: other bytes need another strong tag (RFC 9110, 8.8.3.3). */
 export function gzippedTag(tag: string): string {
-  return `${tag.slice(0, -1)}${GZIPPED}"`
+  return `${tag.slice(0, -1)}-gzip"`
 }
 
 /**

@@ -28,7 +28,6 @@ declare module 'fastify' {
 export class Guard {
   readonly #token: BearerToken
   readonly #limit: RateLimit
-  readonly #waits = new WeakMap<IncomingMessage, number>()
   readonly #name: OwnName
   readonly #address: () => AddressInfo | string | null
   #place: Place | undefined
@@ -48,7 +47,7 @@ export class Guard {
   /** @returns what to answer instead; undefined: let it in */
   refusal(request: IncomingMessage, access: Access): Failure | undefined {
     if (access === 'open') return undefined
-    const waitMs = this.#limit.isOn ? this.#wait(request) : 0
+    const waitMs = this.#limit.isOn ? this.#limit.take(request.socket.remoteAddress) : 0
     if (waitMs > 0) return tooMany(waitMs)
     const isFree = this.#isFree(access)
     const mistake = isFree ? this.#mistake(request) : undefined
@@ -73,15 +72,6 @@ export class Guard {
   #isFree(access: Access): boolean {
     if (access === 'read') return this.#where() !== 'network'
     return access === 'node' && this.#where() === 'socket'
-  }
-
-  /** Once for each request: QuickAnswers asks, and where it has no answer the framework does again. */
-  #wait(request: IncomingMessage): number {
-    const known = this.#waits.get(request)
-    if (known !== undefined) return known
-    const waitMs = this.#limit.take(request.socket.remoteAddress)
-    this.#waits.set(request, waitMs)
-    return waitMs
   }
 
   #where(): Place | undefined {

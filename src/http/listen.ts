@@ -1,4 +1,6 @@
+import { lookup } from 'node:dns/promises'
 import { chmod, mkdir } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { parseListen } from '../config/addresses.ts'
@@ -19,9 +21,29 @@ export async function listenHttp(app: FastifyInstance, address: string): Promise
   try {
     const where = parseListen(address)
     if (where.kind === 'unix') return await listenUnix(app, where.path)
-    return await app.listen({ host: where.host, port: where.port })
+    const url = await app.listen({ host: where.host, port: where.port })
+    if (where.host.toLowerCase() === 'localhost') await listenBeside(app)
+    return url
   } catch (thrown) {
     throw listenError(address, thrown)
+  }
+}
+
+/**
+ * `localhost` may be both 127.0.0.1 and ::1, and clients try either. What comes to the other one is served by
+ * the same server; where it cannot be had, the first one is enough.
+ */
+async function listenBeside({ server }: FastifyInstance): Promise<void> {
+  const { address: first, port } = server.address() as AddressInfo
+  for (const { address: host } of await lookup('localhost', { all: true })) {
+    if (host === first) continue
+    // As Node's own HTTP server listens.
+    const other = createServer({ allowHalfOpen: true, noDelay: true })
+    other.on('connection', (socket) => server.emit('connection', socket))
+    server.once('close', () => other.close())
+    await new Promise((resolve) =>
+      other.once('error', resolve).listen({ host, port }, () => resolve(null)),
+    )
   }
 }
 
@@ -53,4 +75,30 @@ function listenError(address: string, thrown: unknown): ResolveError {
   const cause = causes[error.code ?? '']
   const text = cause?.text ?? error.message
   return new ResolveError(cause?.code ?? 'UNKNOWN', `${prefix} ${text}`, { cause: thrown })
+}
+
+/**
+ * Opens the door on a descriptor that listens already, as a socket unit hands it down. Where that is,
+ * who may connect and when it goes is the unit's affair.
+ *
+ * @throws ResolveError UNAVAILABLE when it is no socket to listen on
+ */
+export async function listenOnDescriptor(app: FastifyInstance, fd: number): Promise<string> {
+  await app.ready()
+  const { server } = app
+  await new Promise<void>((resolve, reject) => {
+    const refuse = (cause: Error): void => {
+      const problem = `the descriptor ${fd} that was handed down is no socket to listen on`
+      reject(new ResolveError('UNAVAILABLE', problem, { cause }))
+    }
+    server.once('error', refuse)
+    server.listen({ fd }, () => {
+      server.off('error', refuse)
+      resolve()
+    })
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') return `descriptor ${fd}`
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `http://${host}:${address.port}`
 }

@@ -18,7 +18,9 @@ export function readQuery(
   query: Readonly<Record<string, unknown>>,
 ): QueryResult {
   const value: Record<string, unknown> = {}
-  for (const [name, given] of Object.entries(query)) {
+  // `query` has no prototype, and this is done for every request.
+  for (const name in query) {
+    const given = query[name]
     const property = Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined
     if (property === undefined) {
       const known = Object.keys(schema.properties).join(', ') || 'none'

@@ -33,7 +33,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> 
   const { config, core, fd, logger, readiness } = options
   const { http, mirror, shim, version } = config()
   const { buildApp } = await import('../http/app.ts')
-  const { listenHttp } = await import('../http/listen.ts')
+  const { listenHttp, listenOnDescriptor } = await import('../http/listen.ts')
   const { pageRoutes } = await import('../http/routes/page.ts')
   const images = new LateNodeImages({
     shim,
@@ -75,7 +75,6 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> 
     await images.close()
   }
   try {
-    const { listenOnDescriptor } = await import('../http/descriptor.ts')
     const address =
       fd === undefined ? await listenHttp(app, http.listen) : await listenOnDescriptor(app, fd)
     logger.info({ address }, 'HTTP is served')

@@ -15,7 +15,7 @@ export const MAIN: readonly string[] =
     : ['--import', 'tsx', fileURLToPath(new URL('../../src/main.ts', import.meta.url))]
 /** As bin/image-resolver runs it. */
 const LAUNCHER = readFileSync(new URL('../../bin/image-resolver', import.meta.url), 'utf8')
-const HEAP: readonly string[] = LAUNCHER.match(/--max\S+=\d+/g) ?? []
+export const HEAP: readonly string[] = LAUNCHER.match(/--max\S+=\d+/g) ?? []
 const [, TRIM_BYTES = ''] = /MALLOC_TRIM_THRESHOLD_-(\d+)/.exec(LAUNCHER) ?? []
 const ALLOCATOR = { MALLOC_TRIM_THRESHOLD_: TRIM_BYTES }
 /** Of the inspector, which sleeps until a test wakes it. */

@@ -1,11 +1,15 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ResolveQuery } from '../../../api/v1/resolve.ts'
-import { answerText } from '../answer-text.ts'
-import { cacheControl, cacheStatus } from '../caching.ts'
+import type { Answer } from '../../resolver/types.ts'
+import { answerText, writtenAnswer } from '../answer-text.ts'
 import { startDeadline } from '../deadline.ts'
 import type { Access } from '../guard.ts'
 import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
+
+/** Questions that are remembered as they were read, of either kind of caller, and how long their URL may be. */
+const MAX_QUESTIONS = 2_048
+const MAX_URL_CHARACTERS = 1_024
 
 export interface ResolveRouteOptions {
   readonly answers: Answers
@@ -14,30 +18,155 @@ export interface ResolveRouteOptions {
   readonly isStranger: (request: FastifyRequest) => boolean
 }
 
-/** `GET /resolve`. What the cache has at once is answered before: see QuickAnswers. */
+interface ResolveRoute {
+  Querystring: ResolveQuery
+}
+
+/** `GET /resolve`. */
 export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions): void {
   const { answers, isStranger, timeoutMs, now } = options
+  const questions = new KnownQuestions(answers)
   const config = { access: accessFor }
-  app.get<{ Querystring: ResolveQuery }>('/resolve', { schema, config }, async (request, reply) => {
+  app.get<ResolveRoute>('/resolve', { schema, config }, (request, reply) => {
+    const stranger = isStranger(request)
+    const known = questions.answer(request, stranger, now())
+    if (known === undefined) return ask(request, reply, stranger)
+    reply.headers(known.headers).send(known.text)
+    // The reply itself is a promise, which would be waited for.
+    return undefined
+  })
+
+  async function ask(
+    request: FastifyRequest<ResolveRoute>,
+    reply: FastifyReply,
+    stranger: boolean,
+  ): Promise<string> {
     const { ref, platform } = request.query
     const { all = false, explain = false, node = false, refresh = false } = request.query
     const deadline = startDeadline(request.raw, timeoutMs)
     try {
-      const stranger = isStranger(request)
       const asked = { refresh, node, stranger, ...(all && { all }), signal: deadline.signal }
       const answer = await answers.answer(
         ref,
         platform === undefined ? asked : { ...asked, platform },
       )
-      reply.header('cache-control', cacheControl(answer, all || refresh || node, now()))
-      reply.header('cache-status', cacheStatus(answer, all || refresh, now()))
-      if (answer.digest !== undefined) reply.header('docker-content-digest', answer.digest)
-      reply.header('content-type', 'application/json; charset=utf-8')
+      reply.headers(headersOf(answer, all || refresh, node, now()))
       return answerText(answer, explain, all)
     } finally {
       deadline.clear()
     }
-  })
+  }
+}
+
+function headersOf(
+  answer: Answer,
+  anew: boolean,
+  node: boolean,
+  now: number,
+): Record<string, string> {
+  const { digest } = answer
+  return {
+    'cache-control': cacheControl(answer, anew || node, now),
+    'cache-status': cacheStatus(answer, anew, now),
+    ...(digest !== undefined && { 'docker-content-digest': digest }),
+    'content-type': 'application/json; charset=utf-8',
+  }
+}
+
+/** An answer as it is sent: the same while the cache says the same, and its second is not over. */
+interface KnownAnswer {
+  readonly answer: Answer
+  readonly second: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly text: string
+}
+
+interface Question {
+  readonly find: () => Answer | undefined
+  known?: KnownAnswer
+}
+
+/** Questions that come again and again. Reading one and writing its answer takes longer than finding it. */
+class KnownQuestions {
+  readonly #answers: Answers
+  /** Of strangers and of others, by the URL that says them. */
+  readonly #questions = {
+    stranger: new Map<string, Question>(),
+    other: new Map<string, Question>(),
+  }
+
+  constructor(answers: Answers) {
+    this.#answers = answers
+  }
+
+  /** @returns what the cache has at once; undefined: ask `answer` */
+  answer(
+    { query, url }: FastifyRequest<ResolveRoute>,
+    stranger: boolean,
+    now: number,
+  ): KnownAnswer | undefined {
+    const { all, explain, node, refresh } = query
+    if (all || explain || node || refresh) return undefined
+    const question = this.#question(url, query, stranger)
+    const answer = question?.find()
+    if (question === undefined || answer === undefined) return undefined
+    const second = Math.floor(now / 1_000)
+    const { known } = question
+    if (known?.answer === answer && known.second === second) return known
+    const { text, etag } = writtenAnswer(answer)
+    const headers = { ...headersOf(answer, false, false, now), etag }
+    question.known = { answer, second, headers, text }
+    return question.known
+  }
+
+  #question(url: string, { ref, platform }: ResolveQuery, stranger: boolean): Question | undefined {
+    const questions = this.#questions[stranger ? 'stranger' : 'other']
+    const known = questions.get(url)
+    if (known !== undefined) return known
+    const find = this.#answers.prepare?.(ref, platform, stranger)
+    if (find === undefined) return undefined
+    const question = { find }
+    if (url.length > MAX_URL_CHARACTERS) return question
+    if (questions.size >= MAX_QUESTIONS) questions.clear()
+    questions.set(url, question)
+    return question
+  }
+}
+
+/** A digest names its image for ever, but the ranking around it follows the configuration. */
+const DIGEST_MAX_AGE_SECONDS = 3600
+
+/**
+ * A client may keep an answer as long as the service itself does. Not what was asked to be asked
+ * anew, not the state of the node, and nothing that was the best of a bad situation.
+ *
+ * @param volatile asked with `refresh`, `all` or `node`
+ */
+function cacheControl(answer: Answer, volatile: boolean, now: number): string {
+  if (volatile || answer.source === 'stale' || answer.source === 'node') return 'no-store'
+  return `max-age=${Math.max(0, secondsLeft(answer, now))}`
+}
+
+/**
+ * Where the answer comes from, in the words of RFC 9211.
+ *
+ * @param anew asked with `refresh` or `all`
+ */
+function cacheStatus(answer: Answer, anew: boolean, now: number): string {
+  switch (answer.source) {
+    case 'cache':
+    case 'stale':
+      return `image-resolver; hit; ttl=${secondsLeft(answer, now)}`
+    case 'registry':
+      return `image-resolver; fwd=${anew ? 'request' : 'miss'}`
+    case 'node':
+      return 'image-resolver; fwd=miss; detail=node'
+  }
+}
+
+function secondsLeft({ expiresAt }: Answer, now: number): number {
+  if (expiresAt === undefined) return DIGEST_MAX_AGE_SECONDS
+  return Math.floor((expiresAt - now) / 1000)
 }
 
 /** Whether the runtime has an image is told to who may see its images. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { lookup } from 'node:dns/promises'
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -45,6 +46,19 @@ test('a host and a port are listened on', async (t) => {
   const response = await fetch(`${url}/livez`)
   assert.equal(response.status, 200)
   assert.deepEqual(await response.json(), { status: 'live' })
+})
+
+test('localhost is listened on at all its addresses', async (t) => {
+  const app = await openDoor(t)
+  await listenHttp(app, 'localhost:0')
+  const { port } = app.server.address() as AddressInfo
+
+  for (const { address, family } of await lookup('localhost', { all: true })) {
+    const response = await fetch(`http://${family === 6 ? `[${address}]` : address}:${port}/livez`)
+
+    assert.equal(response.status, 200, address)
+    await response.text()
+  }
 })
 
 test('a port in use is refused with the address and the field', async (t) => {

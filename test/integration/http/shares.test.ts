@@ -115,11 +115,42 @@ test('of the requests that wait on connections a few are begun in a turn of the 
   const app = await openDoor(t, { answers })
   const flood = GET('/resolve?ref=nginx').repeat(33)
 
-  const callers = await Promise.all([call(t, app, flood), call(t, app, flood)])
+  const callers = await Promise.all(Array.from({ length: 80 }, () => call(t, app, flood)))
   const heard = await Promise.all(callers.map((caller) => answered(caller, 33)))
 
   for (const each of heard) assert.equal(each.match(/HTTP\/1\.1 200 /g)?.length, 33)
-  assert.ok(most <= 18, `${most} were begun`)
+  assert.ok(most <= 66, `${most} were begun`)
+})
+
+test('of the requests that many connections bring at once a few are begun in a turn, and those of every client in turn', async (t) => {
+  const order: string[] = []
+  let begun = 0
+  let most = 0
+  const answers: Answers = {
+    answer: async (requested) => {
+      order.push(requested)
+      if (begun === 0) {
+        setImmediate(() => {
+          begun = 0
+        })
+      }
+      begun += 1
+      most = Math.max(most, begun)
+      return anAnswer()
+    },
+  }
+  const app = await openDoor(t, { answers })
+  const many: Caller[] = []
+  for (let count = 0; count < 200; count += 1) many.push(await call(t, app))
+  const other = await call(t, app, '', '127.0.0.2')
+
+  for (const { socket } of many) socket.write(GET('/resolve?ref=many'))
+  other.socket.write(GET('/resolve?ref=other'))
+  await Promise.all([...many, other].map((caller) => answered(caller)))
+
+  assert.equal(order.length, 201)
+  assert.ok(most <= 66, `${most} were begun`)
+  assert.ok(order.indexOf('other') <= 66, `${order.indexOf('other')} were begun before`)
 })
 
 test('a client may not leave more unread than its share, and others are served', async (t) => {

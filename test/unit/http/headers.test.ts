@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { acceptsGzip } from '../../../src/http/compression.ts'
 import { entityTag, gzippedTag, hasAlready } from '../../../src/http/etag.ts'
-import { acceptsGzip } from '../../../src/http/gzip.ts'
 import { requestId, traceId } from '../../../src/http/request-id.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'

@@ -1,0 +1,103 @@
+import { constants, gzip } from 'node:zlib'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { entityTag, gzippedTag, hasAlready } from './etag.ts'
+
+/** Below this a body fits in one packet with its headers, and compressing it saves nothing. */
+const WORTH_CHARACTERS = 1_024
+/** Of compressed bodies that are kept, by their entity tag; the oldest goes for the newest. */
+const MAX_KEPT_BYTES = 2 * 1024 * 1024
+
+/**
+ * For every text that is sent: an entity tag where it may be kept, unless its route has given one; 304 for
+ * `If-None-Match`; gzip where it pays.
+ */
+export function addEtagAndCompression(app: FastifyInstance): void {
+  const compressed = new CompressedBodies()
+  app.addHook('onSend', (request, reply, payload, done) => {
+    // What is streamed comes from elsewhere, or is not at hand yet.
+    if (typeof payload !== 'string' || payload === '') {
+      done(null, payload)
+      return
+    }
+    const tag = mayBeKept(request, reply) ? tagOf(reply, payload) : undefined
+    const isLong = payload.length >= WORTH_CHARACTERS
+    if (isLong) reply.header('vary', 'Accept-Encoding')
+    if (tag !== undefined && hasAlready(request.headers['if-none-match'], tag)) {
+      reply.code(304).removeHeader('content-type').removeHeader('content-length')
+      // What makes HEAD of GET cannot do with null.
+      done(null, request.method === 'HEAD' ? '' : null)
+      return
+    }
+    if (!isLong || !acceptsGzip(request.headers['accept-encoding'])) {
+      done(null, payload)
+      return
+    }
+    compressed.get(tag, payload, (error, body) => {
+      if (error !== null) {
+        done(error)
+        return
+      }
+      reply.header('content-encoding', 'gzip').removeHeader('content-length')
+      if (tag !== undefined) reply.header('etag', gzippedTag(tag))
+      done(null, body)
+    })
+  })
+}
+
+function mayBeKept({ method }: FastifyRequest, reply: FastifyReply): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false
+  return reply.statusCode === 200 && reply.getHeader('cache-control') !== 'no-store'
+}
+
+function tagOf(reply: FastifyReply, payload: string): string {
+  const given = reply.getHeader('etag')
+  if (typeof given === 'string') return given
+  const tag = entityTag(payload)
+  reply.header('etag', tag)
+  return tag
+}
+
+/** Compressed once while it is asked for again. */
+class CompressedBodies {
+  readonly #byTag = new Map<string, Buffer>()
+  #bytes = 0
+
+  /** @param tag undefined: of what is not kept */
+  get(
+    tag: string | undefined,
+    text: string,
+    done: (error: Error | null, body: Buffer) => void,
+  ): void {
+    const known = tag === undefined ? undefined : this.#byTag.get(tag)
+    if (known !== undefined) {
+      done(null, known)
+      return
+    }
+    gzip(text, { level: constants.Z_BEST_SPEED }, (error, body) => {
+      if (error === null && tag !== undefined) this.#keep(tag, body)
+      done(error, body)
+    })
+  }
+
+  #keep(tag: string, found: Buffer): void {
+    if (this.#byTag.has(tag)) return
+    // It may be the beginning of a chunk of 16 KiB, all of which would be kept with it.
+    const body = Buffer.allocUnsafeSlow(found.length)
+    body.set(found)
+    this.#byTag.set(tag, body)
+    this.#bytes += body.length
+    for (const [oldest, { length }] of this.#byTag) {
+      if (this.#bytes <= MAX_KEPT_BYTES) return
+      this.#byTag.delete(oldest)
+      this.#bytes -= length
+    }
+  }
+}
+
+/** @param acceptEncoding the header (RFC 9110, 12.5.3) */
+export function acceptsGzip(acceptEncoding: string | undefined): boolean {
+  if (acceptEncoding === undefined || !acceptEncoding.includes('gzip')) return false
+  return acceptEncoding
+    .split(',')
+    .some((each) => /^\s*(?:x-)?gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$).*)?$/i.test(each))
+}
