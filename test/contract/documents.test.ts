@@ -20,6 +20,22 @@ test('every link between the documents leads somewhere', () => {
   assert.deepEqual(broken, [])
 })
 
+test('every file and folder of this repository that a document names is there', () => {
+  const named = ['CONTRIBUTING.md', 'SECURITY.md', 'README.md', 'docs/architecture.md'].flatMap(
+    (document) =>
+      [
+        ...read(document).matchAll(
+          /\b(?:src|api|test|scripts|docs|deploy|openapi|protos)\/[\w./-]*\w/g,
+        ),
+      ].map(([path]) => ({ document, path })),
+  )
+
+  const gone = named.filter(({ path }) => !existsSync(join(ROOT, path)))
+
+  assert.ok(named.length >= 50, `only ${named.length} were seen`)
+  assert.deepEqual(gone, [])
+})
+
 test('every message of the log that operations.md explains is in the source', () => {
   const [, table = ''] =
     /\| msg \|.*\n\|[-|]+\n((?:\|.*\n)+)/.exec(read('docs/operations.md')) ?? []
