@@ -1,9 +1,8 @@
 import { type AttemptStep, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
-import { readBody } from './body.ts'
 import { oneLine } from './one-line.ts'
 import { DOCKER_HUB_HOST } from './public-registries.ts'
-import type { RegistryResponse } from './response.ts'
-import { retryAfterMs } from './retry-after.ts'
+import { type RegistryResponse, readBody } from './response.ts'
+import { retryAfterMs } from './response-headers.ts'
 import { AddressRefused } from './transport/address-policy.ts'
 
 /** What was asked of whom, for error texts. */

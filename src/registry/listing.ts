@@ -2,9 +2,9 @@ import { ResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
 import type { Party } from './auth/authorizer.ts'
 import { CATALOG_SCOPE, pullScope } from './auth/scope.ts'
-import { readBody } from './body.ts'
 import { type Question, statusFailure } from './failure.ts'
-import { nextPage } from './link.ts'
+import { readBody } from './response.ts'
+import { nextPage } from './response-headers.ts'
 import type { RegistrySession } from './session.ts'
 
 export interface ListOptions {

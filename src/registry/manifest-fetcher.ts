@@ -1,13 +1,12 @@
 import { ResolveError } from '../errors.ts'
 import { isDigest } from '../reference/digest.ts'
 import { pullScope } from './auth/scope.ts'
-import { discard, readBody } from './body.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { type Endpoint, endpointKey } from './endpoint.ts'
 import { type Question, statusFailure } from './failure.ts'
 import type { ImageRequest } from './image.ts'
 import { MANIFEST_TYPES } from './media-types.ts'
-import type { RegistryResponse } from './response.ts'
+import { discard, type RegistryResponse, readBody } from './response.ts'
 import type { RegistrySession } from './session.ts'
 
 export interface ManifestRequest extends ImageRequest {

@@ -1,6 +1,6 @@
 import type { Party } from './auth/authorizer.ts'
-import { discard } from './body.ts'
 import { type Question, statusFailure } from './failure.ts'
+import { discard } from './response.ts'
 import type { RegistrySession } from './session.ts'
 
 export type PingRequest = Party

@@ -10,11 +10,10 @@ import {
 import type { Challenge } from './auth/challenge.ts'
 import { pullScope } from './auth/scope.ts'
 import { TokenCache } from './auth/token.ts'
-import { discard } from './body.ts'
 import { type Endpoint, endpointUrl, foreignEndpoint } from './endpoint.ts'
 import { networkFailure, type Question } from './failure.ts'
 import { isRedirect, isUpgrade, nextHop, upgraded } from './redirect.ts'
-import type { RegistryResponse } from './response.ts'
+import { discard, type RegistryResponse } from './response.ts'
 import { policyFor } from './transport/address-policy.ts'
 import { isOwn, Transport, type TransportOptions } from './transport/transport.ts'
 

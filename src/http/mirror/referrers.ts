@@ -1,7 +1,7 @@
 import type { Reference } from '../../reference/reference.ts'
 import { formatReference } from '../../reference/reference.ts'
-import { nextPage } from '../../registry/link.ts'
 import { OCI_INDEX } from '../../registry/media-types.ts'
+import { nextPage } from '../../registry/response-headers.ts'
 import { resolvesTags } from '../../resolver/candidates.ts'
 import { readWhole } from './read-whole.ts'
 import { refusal } from './refusal.ts'

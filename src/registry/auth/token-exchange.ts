@@ -1,12 +1,11 @@
 import { ResolveError } from '../../errors.ts'
 import { TOKEN_USERNAME } from '../auth-config.ts'
-import { discard, readBody } from '../body.ts'
 import type { Credentials } from '../credentials.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { networkFailure, type Question, statusFailure } from '../failure.ts'
 import type { Exchange } from '../image.ts'
 import { isRedirect, isUpgrade, nextHop, upgraded } from '../redirect.ts'
-import type { RegistryResponse } from '../response.ts'
+import { discard, type RegistryResponse, readBody } from '../response.ts'
 import type { AddressPolicy } from '../transport/address-policy.ts'
 import { type Call, isOwn, type Transport } from '../transport/transport.ts'
 

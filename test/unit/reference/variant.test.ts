@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { lowerVariants } from '../../../src/reference/variant.ts'
+import { lowerVariants } from '../../../src/reference/platform.ts'
 
 describe('lowerVariants', () => {
   for (const [architecture, variant, expected] of [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nextPage } from '../../../src/registry/link.ts'
+import { nextPage } from '../../../src/registry/response-headers.ts'
 import { cpuMs } from '../../support/cpu-time.ts'
 
 const ROWS: readonly [link: string | string[] | undefined, query: string | undefined][] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rateLimitOf } from '../../../src/registry/rate-limit.ts'
+import { rateLimitOf } from '../../../src/registry/response-headers.ts'
 
 const HUB = { 'ratelimit-limit': '100;w=21600', 'ratelimit-remaining': '98;w=21600' }
 

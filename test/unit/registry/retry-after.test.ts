@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { retryAfterMs } from '../../../src/registry/retry-after.ts'
+import { retryAfterMs } from '../../../src/registry/response-headers.ts'
 
 const NOW = Date.parse('2026-01-01T00:00:00Z')
 

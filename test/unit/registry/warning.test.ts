@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { warningOf } from '../../../src/registry/warning.ts'
+import { warningOf } from '../../../src/registry/response-headers.ts'
 
 const ROWS: readonly [value: string | undefined, text: string | undefined][] = [
   [undefined, undefined],
