@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { nearestName } from '../config/decode.ts'
+import { nearestName } from '../config/suggest.ts'
 import type { FileOption } from './context.ts'
 import { visible } from './output.ts'
 
