@@ -150,7 +150,7 @@ const DOUBTFUL: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 406, 500
  *
  * @param status of the answer to the HEAD
  */
-function isDoubtful(status: number): boolean {
+export function isDoubtful(status: number): boolean {
   return DOUBTFUL.has(status)
 }
 

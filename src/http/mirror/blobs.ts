@@ -4,6 +4,7 @@ import { toResolveError } from '../../errors.ts'
 import { formatReference, type Reference } from '../../reference/reference.ts'
 import type { Content } from '../../registry/content.ts'
 import type { Candidate } from '../../resolver/types.ts'
+import { BlobsBusy } from './failure.ts'
 import { openBlob } from './open-blob.ts'
 import type { Scene } from './scene.ts'
 import { Stalled, unlessStalled } from './stalled.ts'
@@ -42,11 +43,11 @@ export class Blobs {
     this.#ofClients = new Semaphore(scene.limits.blobsPerClient)
   }
 
-  /** @throws ResolveError MANIFEST_UNKNOWN when nobody has it */
+  /** @throws ResolveError MANIFEST_UNKNOWN when no registry has it, BlobsBusy when no slot becomes free */
   async answer({ range: wish, ...request }: BlobRequest): Promise<BlobAnswer> {
     const { client, method, reference, signal } = request
     const range = wish !== undefined && RANGE.test(wish) ? wish : undefined
-    const leave = method === 'GET' ? await this.#ticket(client, signal) : () => {}
+    const leave = method === 'GET' ? await this.#slot(client, signal) : () => {}
     try {
       const { candidate, value } = await this.#open(method, reference, range, signal)
       const headers = headersOf(value, reference)
@@ -81,12 +82,25 @@ export class Blobs {
     })
   }
 
-  /** Resolves when it is this one's turn, with what gives the place back. */
-  #ticket(client: string, signal: AbortSignal): Promise<() => void> {
-    return new Promise((enter, reject) => {
-      const pass = (): Promise<void> => new Promise((leave) => enter(leave))
-      this.#ofClients.run(client, signal, () => this.#all.run('', signal, pass)).catch(reject)
-    })
+  /**
+   * Waits for a slot.
+   *
+   * @returns gives it back
+   * @throws BlobsBusy after `blobWaitMs`
+   */
+  async #slot(client: string, signal: AbortSignal): Promise<() => void> {
+    const { clock, limits } = this.#scene
+    const late = new AbortController()
+    const cancel = clock.after(limits.blobWaitMs, () => late.abort(new BlobsBusy()))
+    const waiting = AbortSignal.any([signal, late.signal])
+    try {
+      return await new Promise((enter, reject) => {
+        const pass = (): Promise<void> => new Promise((leave) => enter(leave))
+        this.#ofClients.run(client, waiting, () => this.#all.run('', waiting, pass)).catch(reject)
+      })
+    } finally {
+      cancel()
+    }
   }
 
   #pass(

@@ -23,6 +23,17 @@ const UNKNOWN: Readonly<Record<MirrorKind, string>> = {
   referrers: 'NAME_UNKNOWN',
 }
 
+/** Milliseconds after which a blob that got no slot may be asked for again. */
+const BUSY_RETRY_AFTER_MS = 10_000
+
+/** As many blobs are being sent as at one time, and none of them came to its end. */
+export class BlobsBusy extends ResolveError {
+  constructor() {
+    const message = 'as many blobs are being sent as mirror.blobs and mirror.blobsPerClient allow'
+    super('UNAVAILABLE', message, { retryAfterMs: BUSY_RETRY_AFTER_MS })
+  }
+}
+
 /** Where a client of a registry has to understand something else than one of our own API. */
 const MEANINGS: Partial<Record<ErrorCode, Meaning>> = {
   // A 401 asks for the client's credentials, which are of no use here: they go nowhere.
@@ -39,6 +50,7 @@ const MEANINGS: Partial<Record<ErrorCode, Meaning>> = {
 export function mirrorFailure(thrown: unknown, kind: MirrorKind = 'manifests'): MirrorFailure {
   const failure = toFailure(thrown)
   if (!(thrown instanceof ResolveError)) return asFailure(failure, {})
+  if (thrown instanceof BlobsBusy) return asFailure(failure, { status: 503 })
   if (thrown.code === 'MANIFEST_UNKNOWN') {
     return asFailure(failure, { status: 404, code: UNKNOWN[kind] })
   }

@@ -1,7 +1,9 @@
+import { Readable } from 'node:stream'
 import type { Clock } from '../../concurrency/clock.ts'
 import type { Reference } from '../../reference/reference.ts'
 import type { Content, ContentRequest } from '../../registry/content.ts'
 import type { ImageRequest } from '../../registry/image.ts'
+import { isDoubtful } from '../../registry/manifest-fetcher.ts'
 import type { Candidate } from '../../resolver/types.ts'
 import { refusal } from './refusal.ts'
 import type { Search } from './search.ts'
@@ -30,7 +32,7 @@ export async function openBlob(
   try {
     const found = await search.first(what, candidates, signal, async (request) => {
       const blob = { ...request, reference: reference.digest ?? '' }
-      const answer = await openBeyond(source, blob, asked)
+      const answer = await openAsked(source, blob, asked)
       if (!isBlob(answer, content.range)) throw await refusal(request, answer, clock.now())
       others.add(answer)
       return answer
@@ -40,6 +42,25 @@ export async function openBlob(
   } finally {
     for (const { body } of others) body.destroy()
   }
+}
+
+/**
+ * A HEAD that is refused is asked again by GET before it counts, of which nothing but the head is read: some
+ * registries refuse HEAD for blobs that they give.
+ */
+async function openAsked(
+  source: MirrorSource,
+  request: ImageRequest,
+  content: ContentRequest,
+): Promise<Content> {
+  const answer = await openBeyond(source, request, content)
+  if (content.method === 'GET' || !isDoubtful(answer.status)) return answer
+  // Nothing is in it; destroyed, it would take the connection with it.
+  answer.body.resume()
+  const got = await openBeyond(source, request, { ...content, method: 'GET' })
+  if (got.status !== 200) return got
+  got.body.destroy()
+  return { ...got, body: Readable.from([]) }
 }
 
 /** The signal of a search ends with it; the body that was found has to live on. */

@@ -51,6 +51,8 @@ export interface MirrorLimits {
   readonly blobs: number
   /** Of these to one client, as clientKey tells them apart; default 24. */
   readonly blobsPerClient: number
+  /** How long one may wait in line. Default 120000: containerd ends a pull after 5 minutes without a byte. */
+  readonly blobWaitMs: number
 }
 
 export const DEFAULT_LIMITS: MirrorLimits = {
@@ -58,4 +60,5 @@ export const DEFAULT_LIMITS: MirrorLimits = {
   silenceMs: 60_000,
   blobs: 96,
   blobsPerClient: 24,
+  blobWaitMs: 120_000,
 }

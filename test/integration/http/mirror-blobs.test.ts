@@ -277,6 +277,45 @@ test('so many blobs go at once, and the others wait for their turn', async (t) =
   assert.ok(most <= 2)
 })
 
+for (const status of [401, 403, 404, 405, 501]) {
+  test(`a HEAD that is refused with ${status} takes one GET, which says whether the blob is there`, async (t) => {
+    const registry = await stocked(t, (exchange) => {
+      if (exchange.request.method === 'HEAD') refuseWith(status)(exchange)
+      else serve(exchange)
+    })
+    const mirror = await startMirror(t, [place(registry)])
+
+    const head = await mirror.ask('HEAD', PATH)
+    const missing = await mirror.ask('HEAD', `/v2/library/app/blobs/sha256:${'0'.repeat(64)}`)
+
+    assert.deepEqual([head.status, head.body.length], [200, 0])
+    assert.equal(head.headers['content-length'], String(LARGE.bytes.length))
+    assert.equal(missing.status, 404)
+    const asked = registry.log().filter((each) => each.endsWith(PATH))
+    assert.deepEqual(asked, [`HEAD ${PATH}`, `GET ${PATH}`])
+  })
+}
+
+test('a blob that gets no slot in time is a 503 that says when to come again', async (t) => {
+  const registry = await stocked(t)
+  const asked = new Promise<void>((resolve) => {
+    registry.behaviour = () => resolve()
+  })
+  const limits = { blobs: 1, blobWaitMs: 50 }
+  const mirror = await startMirror(t, [place(registry)], { limits })
+  const { hostname, port } = new URL(mirror.url)
+  const first = getPlain({ hostname, port, path: PATH, agent: false }).on('error', () => {})
+  t.after(() => first.destroy())
+  await asked
+
+  const reply = await mirror.get(PATH)
+
+  assert.equal(reply.status, 503)
+  assert.equal(reply.headers['retry-after'], '10')
+  assert.equal(codeOf(reply), 'UNAVAILABLE')
+  assert.equal(registry.requests.length, 1)
+})
+
 test('a client that reads nothing leaves room for others', { timeout: 60_000 }, async (t) => {
   const registry = await stocked(t)
   let asked = 0
