@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Schema } from '../../api/v1/schema.ts'
 import { RequestError } from './failure.ts'
-import { type QuerySchema, readQuery } from './query.ts'
-import { misfit } from './shape.ts'
+import { type QuerySchema, readQuery, validateBody } from './validation.ts'
 
 /**
  * Lists, objects and what is in them: as many as a thousand references need, and more. The parser
@@ -46,7 +45,7 @@ export function readInputs(app: FastifyInstance): void {
     if (httpPart === 'querystring') return (query) => readQuery(schema as QuerySchema, query)
     if (httpPart !== 'body') return () => true
     return (body: unknown) => {
-      const problem = misfit(schema as Schema, body)
+      const problem = validateBody(schema as Schema, body)
       return problem === undefined ? { value: body } : { error: new Error(problem) }
     }
   })

@@ -95,7 +95,7 @@ function connectionLimits(descriptors: number): Partial<Limits> {
 
 async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }: MirrorConfig) {
   const { mirrorRoutes } = await import('../http/mirror/routes.ts')
-  const { placeOf } = await import('../http/place.ts')
+  const { placeOf } = await import('../http/access/place.ts')
   const { health, images, meters, resolver, via } = core
   const metered = meterRequests(meters, logger)
   const source = {

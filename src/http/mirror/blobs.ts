@@ -4,9 +4,9 @@ import { toResolveError } from '../../errors.ts'
 import { formatReference, type Reference } from '../../reference/reference.ts'
 import type { Content } from '../../registry/content.ts'
 import type { Candidate } from '../../resolver/types.ts'
+import type { MirrorContext } from './context.ts'
 import { BlobsBusy } from './failure.ts'
 import { openBlob } from './open-blob.ts'
-import type { Scene } from './scene.ts'
 import { Stalled, unlessStalled } from './stalled.ts'
 import { verified } from './verified.ts'
 
@@ -33,14 +33,14 @@ const RANGE = /^bytes=(?:\d+-\d*|-\d+)$/
 
 /** Streams blobs from the best place that has them. Nothing is kept but the piece that passes. */
 export class Blobs {
-  readonly #scene: Scene
+  readonly #context: MirrorContext
   readonly #all: Semaphore
   readonly #ofClients: Semaphore
 
-  constructor(scene: Scene) {
-    this.#scene = scene
-    this.#all = new Semaphore(scene.limits.blobs)
-    this.#ofClients = new Semaphore(scene.limits.blobsPerClient)
+  constructor(context: MirrorContext) {
+    this.#context = context
+    this.#all = new Semaphore(context.limits.blobs)
+    this.#ofClients = new Semaphore(context.limits.blobsPerClient)
   }
 
   /** @throws ResolveError MANIFEST_UNKNOWN when no registry has it, BlobsBusy when no slot becomes free */
@@ -72,7 +72,7 @@ export class Blobs {
     range: string | undefined,
     signal: AbortSignal,
   ) {
-    const { clock, places, search, source } = this.#scene
+    const { clock, places, search, source } = this.#context
     return openBlob(search, source, clock, {
       what: `the blob ${formatReference(reference)}`,
       reference,
@@ -89,7 +89,7 @@ export class Blobs {
    * @throws BlobsBusy after `blobWaitMs`
    */
   async #slot(client: string, signal: AbortSignal): Promise<() => void> {
-    const { clock, limits } = this.#scene
+    const { clock, limits } = this.#context
     const late = new AbortController()
     const cancel = clock.after(limits.blobWaitMs, () => late.abort(new BlobsBusy()))
     const waiting = AbortSignal.any([signal, late.signal])
@@ -109,7 +109,7 @@ export class Blobs {
     reference: Reference,
     leave: () => void,
   ): Readable {
-    const { clock, limits } = this.#scene
+    const { clock, limits } = this.#context
     // A part cannot be verified; who puts parts together does that with the whole.
     const checks = status === 200 ? [verified(reference.digest ?? '')] : []
     const end = unlessStalled(limits.silenceMs, clock)
@@ -124,7 +124,7 @@ export class Blobs {
   #brokeOff(candidate: Candidate, reference: Reference, error: NodeJS.ErrnoException): void {
     const isClient = error instanceof Stalled || error.code === 'ERR_STREAM_PREMATURE_CLOSE'
     if (isClient) return
-    const { health, logger, places } = this.#scene
+    const { health, logger, places } = this.#context
     const { registry, repository } = candidate
     const { code, message: reason } = toResolveError(error)
     places.brokeOff(candidate, reference)

@@ -6,9 +6,9 @@ import { bareType } from '../../registry/manifest.ts'
 import type { RawManifest } from '../../registry/manifest-fetcher.ts'
 import { GENERIC_TYPES, MANIFEST_TYPES } from '../../registry/media-types.ts'
 import { resolvesTags } from '../../resolver/candidates.ts'
+import type { MirrorContext } from './context.ts'
 import { readWhole } from './read-whole.ts'
 import { refusal } from './refusal.ts'
-import type { Scene } from './scene.ts'
 
 export interface ManifestRequest {
   readonly method: 'GET' | 'HEAD'
@@ -34,10 +34,10 @@ const ACCEPT = [...MANIFEST_TYPES, ANYTHING].join(', ')
 
 /** Finds manifests: tags by the resolver and its cache, their bodies at the best place, verified. */
 export class Manifests {
-  readonly #scene: Scene
+  readonly #context: MirrorContext
 
-  constructor(scene: Scene) {
-    this.#scene = scene
+  constructor(context: MirrorContext) {
+    this.#context = context
   }
 
   /** @throws ResolveError MANIFEST_UNKNOWN when nobody has it; as Resolver.resolve() for a tag */
@@ -53,7 +53,7 @@ export class Manifests {
   /** @returns undefined: it is there, and not for the resolver to say what it is */
   async #resolve({ reference, refresh, signal }: ManifestRequest) {
     try {
-      const { resolver } = this.#scene
+      const { resolver } = this.#context
       const { digest, mediaType, size } = await resolver.resolve(reference, { refresh, signal })
       return { digest, mediaType, size }
     } catch (thrown) {
@@ -63,7 +63,7 @@ export class Manifests {
   }
 
   async #fetch({ method, reference, signal }: ManifestRequest): Promise<StoredManifest> {
-    const { places, search } = this.#scene
+    const { places, search } = this.#context
     const byDigest = reference.digest !== undefined
     const candidates = places.of(reference, (each) => byDigest || resolvesTags(each))
     const name = reference.digest ?? reference.tag ?? ''
@@ -79,7 +79,7 @@ export class Manifests {
 
   /** @returns undefined where the answer leaves something out that ours has to have */
   async #head(request: ImageRequest): Promise<StoredManifest | undefined> {
-    const head = await this.#scene.source.head({ ...request, accept: ANYTHING })
+    const head = await this.#context.source.head({ ...request, accept: ANYTHING })
     if ('bytes' in head) return stored(request, head)
     const mediaType = bareType(head.contentType)
     const digest = isDigest(request.reference) ? request.reference : head.digest
@@ -88,7 +88,7 @@ export class Manifests {
   }
 
   async #get(request: ImageRequest): Promise<StoredManifest> {
-    const { clock, source } = this.#scene
+    const { clock, source } = this.#context
     const asked = { method: 'GET', kind: 'manifests', accept: ACCEPT } as const
     const answer = await source.open(request, asked)
     answer.body.on('error', () => {})

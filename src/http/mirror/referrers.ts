@@ -3,9 +3,9 @@ import { formatReference } from '../../reference/reference.ts'
 import { OCI_INDEX } from '../../registry/media-types.ts'
 import { nextPage } from '../../registry/response-headers.ts'
 import { resolvesTags } from '../../resolver/candidates.ts'
+import type { MirrorContext } from './context.ts'
 import { readWhole } from './read-whole.ts'
 import { refusal } from './refusal.ts'
-import type { Scene } from './scene.ts'
 
 export interface ReferrersPage {
   /** An image index, as the registry made it. */
@@ -24,7 +24,7 @@ export interface ReferrersPage {
  * @throws ResolveError MANIFEST_UNKNOWN when none has it: clients then look for the tag that stands for it
  */
 export async function findReferrers(
-  { clock, places, search, source }: Scene,
+  { clock, places, search, source }: MirrorContext,
   reference: Reference,
   query: string,
   signal: AbortSignal,

@@ -6,6 +6,7 @@ import { hasAlready } from '../etag.ts'
 import { MAX_LOGGED_CHARACTERS } from '../limits.ts'
 import { accepts } from './accept.ts'
 import { Blobs } from './blobs.ts'
+import { createContext, type MirrorContext } from './context.ts'
 import {
   loopFailure,
   type MirrorFailure,
@@ -16,7 +17,6 @@ import {
 import { Manifests } from './manifests.ts'
 import { type MirrorKind, type MirrorQuestion, parseQuestion } from './question.ts'
 import { findReferrers, REFERRERS_TYPE } from './referrers.ts'
-import { createScene, type Scene } from './scene.ts'
 import { listMirrorTags, nextLink, parsePage } from './tags.ts'
 import type { MirrorOptions } from './types.ts'
 
@@ -49,7 +49,7 @@ const REVALIDATE = 'no-cache'
  * registry there is. A client's own credentials go nowhere.
  */
 export function mirrorRoutes(app: FastifyInstance, options: MirrorOptions): void {
-  const mirror = new Mirror(createScene(options))
+  const mirror = new Mirror(createContext(options))
   const schema = { hide: true }
   // Of a body that fails before any of it was sent.
   app.setErrorHandler((error, _request, reply) => {
@@ -93,14 +93,14 @@ export function mirrorRoutes(app: FastifyInstance, options: MirrorOptions): void
 }
 
 class Mirror {
-  readonly #scene: Scene
+  readonly #context: MirrorContext
   readonly #manifests: Manifests
   readonly #blobs: Blobs
 
-  constructor(scene: Scene) {
-    this.#scene = scene
-    this.#manifests = new Manifests(scene)
-    this.#blobs = new Blobs(scene)
+  constructor(context: MirrorContext) {
+    this.#context = context
+    this.#manifests = new Manifests(context)
+    this.#blobs = new Blobs(context)
   }
 
   async answer(request: FastifyRequest, reply: FastifyReply, path: string, query: Query) {
@@ -125,7 +125,7 @@ class Mirror {
     const { unexpected: err } = failure
     if (err !== undefined) {
       const url = reply.request.url.slice(0, MAX_LOGGED_CHARACTERS)
-      this.#scene.logger.error({ err, url }, 'unexpected error')
+      this.#context.logger.error({ err, url }, 'unexpected error')
     }
     return send(reply, failure)
   }
@@ -180,7 +180,7 @@ class Mirror {
 
   async #tags({ request, reply, question, query, signal }: Exchange): Promise<FastifyReply> {
     const page = parsePage(query)
-    const { names, last } = await listMirrorTags(this.#scene, question.reference, page, signal)
+    const { names, last } = await listMirrorTags(this.#context, question.reference, page, signal)
     const [path = '', name = ''] = /^\/v2\/(.+)\/tags\/list/.exec(request.url) ?? []
     if (last !== undefined) {
       reply.header('link', nextLink(path, query['ns'], page.n ?? names.length, last))
@@ -195,7 +195,12 @@ class Mirror {
       if (name !== 'ns' && typeof value === 'string') asked.set(name, value)
     }
     const { reference } = question
-    const { bytes, filters, next } = await findReferrers(this.#scene, reference, `${asked}`, signal)
+    const { bytes, filters, next } = await findReferrers(
+      this.#context,
+      reference,
+      `${asked}`,
+      signal,
+    )
     if (filters !== undefined) reply.header('oci-filters-applied', filters)
     if (next !== undefined) {
       const [path] = request.url.split('?', 1)

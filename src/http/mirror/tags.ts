@@ -2,7 +2,7 @@ import { ResolveError } from '../../errors.ts'
 import { type Reference, repositoryName } from '../../reference/reference.ts'
 import type { Names } from '../../registry/listing.ts'
 import { resolvesTags } from '../../resolver/candidates.ts'
-import type { Scene } from './scene.ts'
+import type { MirrorContext } from './context.ts'
 
 export interface TagsPage {
   /** At most so many; undefined: as many as fit in one answer. */
@@ -28,7 +28,7 @@ export function parsePage({ n, last }: Readonly<Record<string, unknown>>): TagsP
  * and the pages are made here; but of more than anybody reads at once each page is the registry's.
  */
 export async function listMirrorTags(
-  { places, search, source }: Scene,
+  { places, search, source }: MirrorContext,
   reference: Reference,
   { n = MAX_TAGS, last }: TagsPage,
   signal: AbortSignal,

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ResolveQuery } from '../../../api/v1/resolve.ts'
 import type { Answer } from '../../resolver/types.ts'
+import type { Access } from '../access/guard.ts'
 import { answerText, writtenAnswer } from '../answer-text.ts'
 import { startDeadline } from '../deadline.ts'
-import type { Access } from '../guard.ts'
 import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PageQuery } from '../../../api/v1/registries.ts'
 import { ResolveQuery } from '../../../api/v1/resolve.ts'
-import { readQuery } from '../../../src/http/query.ts'
+import { readQuery } from '../../../src/http/validation.ts'
 
 test('true and false become booleans, everything else stays text', () => {
   const read = readQuery(ResolveQuery, { ref: 'true', refresh: 'true', node: 'false' })

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { BearerToken } from '../../../src/http/bearer.ts'
-import { temporaryFolder } from '../../support/stack.ts'
+import { BearerToken } from '../../../../src/http/access/token.ts'
+import { temporaryFolder } from '../../../support/stack.ts'
 
 const headers: readonly (readonly [string | undefined, boolean])[] = [
   ['Bearer secret', true],

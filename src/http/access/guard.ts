@@ -1,14 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { ResolveError } from '../errors.ts'
-import { quote } from '../reference/quote.ts'
-import { BearerToken } from './bearer.ts'
-import { type Failure, requestFailure, toFailure } from './failure.ts'
-import { isOfForeignPage } from './foreign-page.ts'
-import { OwnName } from './own-name.ts'
+import { ResolveError } from '../../errors.ts'
+import { quote } from '../../reference/quote.ts'
+import { type Failure, requestFailure, toFailure } from '../failure.ts'
+import type { AccessOptions } from '../types.ts'
+import { isOfForeignPage, OwnName } from './origin.ts'
 import { type Place, placeOf } from './place.ts'
 import { RateLimit } from './rate-limit.ts'
-import type { AccessOptions } from './types.ts'
+import { BearerToken } from './token.ts'
 
 /**
  * What a route lets be done: `open` tells nothing that has to be kept, as health checks, and counts

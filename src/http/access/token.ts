@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { fileVersion } from './file-version.ts'
-import type { AccessOptions } from './types.ts'
+import { fileVersion } from '../file-version.ts'
+import type { AccessOptions } from '../types.ts'
 
 /** How soon a new token in the file counts. */
 const LOOK_EVERY_MS = 1_000

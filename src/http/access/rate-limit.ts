@@ -1,4 +1,4 @@
-import { clientKey } from './client-key.ts'
+import { clientKey } from '../client-key.ts'
 
 interface Bucket {
   tokens: number

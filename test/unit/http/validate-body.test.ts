@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Schema } from '../../../api/v1/schema.ts'
-import { misfit } from '../../../src/http/shape.ts'
+import { validateBody } from '../../../src/http/validation.ts'
 
 const schema: Schema = {
   type: 'object',
@@ -20,7 +20,7 @@ const fitting: readonly unknown[] = [
 
 for (const value of fitting) {
   test(`${JSON.stringify(value)} fits`, () => {
-    assert.equal(misfit(schema, value), undefined)
+    assert.equal(validateBody(schema, value), undefined)
   })
 }
 
@@ -40,6 +40,6 @@ const misfits: readonly (readonly [string, string])[] = [
 
 for (const [text, problem] of misfits) {
   test(`${text} does not fit, and why is said by name`, () => {
-    assert.equal(misfit(schema, JSON.parse(text)), problem)
+    assert.equal(validateBody(schema, JSON.parse(text)), problem)
   })
 }

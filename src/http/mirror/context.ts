@@ -4,14 +4,14 @@ import { Search } from './search.ts'
 import { DEFAULT_LIMITS, type MirrorLimits, type MirrorOptions } from './types.ts'
 
 /** What every kind of content is served with. */
-export interface Scene extends MirrorOptions {
+export interface MirrorContext extends MirrorOptions {
   readonly clock: Clock
   readonly limits: MirrorLimits
   readonly places: Places
   readonly search: Search
 }
 
-export function createScene(options: MirrorOptions): Scene {
+export function createContext(options: MirrorOptions): MirrorContext {
   const { clock = systemClock, health, resolver } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   return {

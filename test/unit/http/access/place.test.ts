@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Place, placeOf } from '../../../src/http/place.ts'
+import { type Place, placeOf } from '../../../../src/http/access/place.ts'
 
 const places: readonly (readonly [Parameters<typeof placeOf>[0], Place | undefined])[] = [
   ['/run/image-resolver.sock', 'socket'],

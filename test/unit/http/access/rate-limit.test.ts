@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RateLimit } from '../../../src/http/rate-limit.ts'
+import { RateLimit } from '../../../../src/http/access/rate-limit.ts'
 
 test("a minute's worth is let through at once, then one as each drips in", () => {
   let now = 0

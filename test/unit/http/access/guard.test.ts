@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
-import { Guard } from '../../../src/http/guard.ts'
+import { Guard } from '../../../../src/http/access/guard.ts'
 
 test('the address that the door is bound to is not looked up again for each request', () => {
   let lookups = 0
