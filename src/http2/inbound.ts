@@ -99,7 +99,7 @@ export class Inbound {
     } else if (type === FRAME_TYPE.rstStream) {
       this.#events.onReset(streamId, sized(payload, 4).readUInt32BE())
     } else {
-      sized(payload, PRIORITY_BYTES)
+      independent(streamId, sized(payload, PRIORITY_BYTES), 0)
     }
   }
 
@@ -134,6 +134,7 @@ export class Inbound {
   #headers(flags: number, streamId: number, payload: Buffer): void {
     const priorityBytes = (flags & FRAME_FLAG.priority) === 0 ? 0 : PRIORITY_BYTES
     const fragment = unpadded(flags, payload, priorityBytes)
+    if (priorityBytes > 0) independent(streamId, payload, (flags & FRAME_FLAG.padded) === 0 ? 0 : 1)
     this.#block(this.#blocks.headers(flags, streamId, fragment))
   }
 
@@ -177,6 +178,12 @@ function unpadded(flags: number, payload: Buffer, skippedBytes: number): Buffer 
   const end = payload.length - (isPadded ? (payload[0] ?? 0) : 0)
   if (start <= end) return start === 0 ? payload : payload.subarray(start, end)
   throw isPadded ? broken('more padding than frame') : ofSize(payload)
+}
+
+/** Priorities are not kept; this one is an error all the same (RFC 7540, section 5.3.1). */
+function independent(streamId: number, payload: Buffer, offset: number): void {
+  if ((payload.readUInt32BE(offset) & MAX_INT31) !== streamId) return
+  throw broken('a stream that depends on itself')
 }
 
 function sized(payload: Buffer, bytes: number): Buffer {

@@ -40,6 +40,8 @@ export const LIMITS = {
   idleFramesPerSecond: 200,
   /** And for each frame of an answer: grpc-go sends a PING and two WINDOW_UPDATEs for one. */
   idleFramesPerAnswer: 4,
+  /** Streams that we have reset and whose peer may not know: what still comes of them is passed over. */
+  rememberedResets: 1_024,
   /** Milliseconds for the last frames to be taken off us. */
   farewellMs: 500,
 } as const

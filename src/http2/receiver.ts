@@ -88,7 +88,7 @@ export class Receiver implements InboundEvents {
     const stream = this.#known(streamId)
     if (stream === undefined) {
       session.consumed(windowBytes)
-      session.idle()
+      this.#lateData(streamId)
       return
     }
     stream.received(windowBytes)
@@ -100,12 +100,21 @@ export class Receiver implements InboundEvents {
       session.breach(stream, ERROR_CODE.flowControlError)
     } else if (session.isFull && bytes.length > 0) {
       session.crowdOut(stream)
+    } else if (!isAsAnnounced(stream, bytes.length, isEnd)) {
+      session.breach(stream, ERROR_CODE.protocolError)
     } else {
       stream.hasEndedThere = isEnd
       stream.consumed(windowBytes - bytes.length)
       stream.handler.onData(bytes, isEnd)
       session.endIfDone(stream)
     }
+  }
+
+  /** Behind our own reset it was on its way, otherwise the client ended or reset the stream itself. */
+  #lateData(streamId: number): void {
+    const { role, session, streams } = this.#options
+    if (role === 'client' || streams.wasResetHere(streamId)) session.idle()
+    else session.refuse(streamId, ERROR_CODE.streamClosed)
   }
 
   onReset(streamId: number, code: number): void {
@@ -170,7 +179,10 @@ export class Receiver implements InboundEvents {
       return
     }
     const stream = session.accept(streamId, isEnd, listBytes)
-    if (isTooLong) {
+    if (!isTooLong) announce(stream, list)
+    if (!isAsAnnounced(stream, 0, isEnd)) {
+      session.breach(stream, ERROR_CODE.protocolError)
+    } else if (isTooLong) {
       stream.sendHeaders({ fields: [':status', '431'] }, true)
       stream.resetBehind(ERROR_CODE.noError)
     } else if (onStream !== undefined) {
@@ -193,7 +205,7 @@ export class Receiver implements InboundEvents {
     const isFit = stream.hasBegunThere ? isEnd && isTrailers(list) : /^[2-9]/.test(status)
     if (stream.hasEndedThere) {
       session.breach(stream, ERROR_CODE.streamClosed)
-    } else if (isTooLong || !isFit) {
+    } else if (isTooLong || !isFit || !this.#isWhole(stream, list, isEnd)) {
       session.breach(stream, ERROR_CODE.protocolError)
     } else {
       stream.hasBegunThere = true
@@ -201,6 +213,11 @@ export class Receiver implements InboundEvents {
       stream.handler.onHeaders(list, isEnd)
       session.endIfDone(stream)
     }
+  }
+
+  #isWhole(stream: Stream, list: HeaderList, isEnd: boolean): boolean {
+    if (!stream.hasBegunThere) announce(stream, list)
+    return isAsAnnounced(stream, 0, isEnd)
   }
 
   /**
@@ -214,6 +231,18 @@ export class Receiver implements InboundEvents {
     if (stream === undefined && !hasBeen) throw broken('a frame of a stream that never was')
     return stream
   }
+}
+
+function announce(stream: Stream, list: HeaderList): void {
+  const length = headerValue(list, 'content-length')
+  if (length !== undefined) stream.announcedBytes = /^\d{1,15}$/.test(length) ? Number(length) : -1
+}
+
+/** Counts bytes of a body. A message of another length than it says is malformed (RFC 9113, 8.1.1). */
+function isAsAnnounced(stream: Stream, bytes: number, isEnd: boolean): boolean {
+  if (stream.announcedBytes === undefined) return true
+  stream.announcedBytes -= bytes
+  return isEnd ? stream.announcedBytes === 0 : stream.announcedBytes >= 0
 }
 
 function broken(message: string): ConnectionError {

@@ -179,6 +179,7 @@ export class Session implements Affected, StreamOwner {
 
   refuse(streamId: number, code: number): void {
     this.say(numberFrame(FRAME_TYPE.rstStream, streamId, code))
+    this.#streams.remember(streamId)
     this.idle()
   }
 
@@ -212,7 +213,10 @@ export class Session implements Affected, StreamOwner {
   }
 
   #reset(stream: Stream, code: number, end: StreamEnd): void {
-    if (stream.id !== 0) this.say(numberFrame(FRAME_TYPE.rstStream, stream.id, code))
+    if (stream.id !== 0) {
+      this.say(numberFrame(FRAME_TYPE.rstStream, stream.id, code))
+      this.#streams.remember(stream.id)
+    }
     this.end(stream, end)
   }
 }

@@ -57,6 +57,8 @@ export class Stream {
   receiveWindow: number
   /** The peer's first headers have come. */
   hasBegunThere = false
+  /** What the peer's `content-length` leaves of its body; undefined: it announced none. */
+  announcedBytes: number | undefined
   hasEndedHere = false
   hasEndedThere = false
   isClosed = false

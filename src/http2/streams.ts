@@ -1,10 +1,12 @@
 import { MAX_INT31 } from './frames.ts'
+import { LIMITS } from './limits.ts'
 import type { Stream } from './stream.ts'
 
 /** The streams of one connection by number, and those of our own that wait for their place. */
 export class Streams {
   readonly #open = new Map<number, Stream>()
   readonly #waiting = new Set<Stream>()
+  readonly #resetHere = new Set<number>()
   #lastId = 0
   #maxOpen: number
 
@@ -78,6 +80,18 @@ export class Streams {
     this.#waiting.delete(stream)
     this.#open.set(this.#lastId, stream)
     return this.#lastId
+  }
+
+  /** We have reset the stream: frames of it that are on their way are no mistake of the peer's. */
+  remember(id: number): void {
+    this.#resetHere.add(id)
+    if (this.#resetHere.size <= LIMITS.rememberedResets) return
+    const [oldest = 0] = this.#resetHere
+    this.#resetHere.delete(oldest)
+  }
+
+  wasResetHere(id: number): boolean {
+    return this.#resetHere.has(id)
   }
 
   delete(stream: Stream): void {

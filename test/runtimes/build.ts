@@ -8,7 +8,9 @@ import { runProgram } from '../support/program.ts'
 // file, once: a folder in the cache is made anew when its go.mod or go.sum changes.
 
 export const CONTAINERDS = ['containerd-1.7', 'containerd-2.3'] as const
-export type Built = (typeof CONTAINERDS)[number] | 'crictl'
+const TOOLS = ['crictl', 'h2spec'] as const
+export const BUILT = [...CONTAINERDS, ...TOOLS]
+export type Built = (typeof BUILT)[number]
 
 const CACHE = join(
   process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { findProgram } from '../support/stack.ts'
-import { type Built, built, CONTAINERDS } from './build.ts'
+import { BUILT, type Built, built, CONTAINERDS } from './build.ts'
 
 // `npm run test:runtimes [-- containerd-1.7 …]`: the tests that stand on containerd, on each of these
 // versions; without any, on the one that is installed and on all that are built here. With --path,
@@ -87,7 +87,7 @@ async function pathWith(...modules: readonly Built[]): Promise<string> {
 }
 
 function known(name: string): Built {
-  const found = [...CONTAINERDS, 'crictl' as const].find((each) => each === name)
-  if (found === undefined) throw new Error(`${name} is none of ${CONTAINERDS.join(', ')}, crictl`)
+  const found = BUILT.find((each) => each === name)
+  if (found === undefined) throw new Error(`${name} is none of ${BUILT.join(', ')}`)
   return found
 }
