@@ -57,6 +57,8 @@ export class Connection {
   readonly #session: Session
   readonly #inbound: Inbound
   #missingPreface: Buffer
+  /** Of this turn of the event loop, without one that was not full between them. */
+  #wholeChunks = 0
   #isPeerGoing = false
   #isClosed = false
   #hasHungUp = false
@@ -90,7 +92,10 @@ export class Connection {
     if (options.role === 'client') this.#greet(PREFACE)
     let cause: Error | undefined
     transport
-      .on('data', (chunk: Buffer) => this.#receive(chunk))
+      .on('data', (chunk: Buffer) => {
+        this.#receive(chunk)
+        this.#takeTurns(chunk)
+      })
       .on('drain', () => this.#session.goOn())
       .on('error', (error) => {
         cause = error
@@ -149,6 +154,18 @@ export class Connection {
     }
     if (this.#outbox.isFlooded) this.#transport.destroy(new Error('it asks and does not read'))
     if (!wasGreeted && this.isGreeted && !this.#isClosed) this.#options.onGreeted?.()
+  }
+
+  /**
+   * While whole chunks come, libuv goes on reading from one client, up to 2 MiB, before it looks at the
+   * others. Calls with long headers take a millisecond of work for a few of them.
+   */
+  #takeTurns(chunk: Buffer): void {
+    this.#wholeChunks = chunk.length < LIMITS.chunkBytes ? 0 : this.#wholeChunks + 1
+    if (this.#wholeChunks < LIMITS.chunksPerTurn || this.#options.role === 'client') return
+    this.#wholeChunks = 0
+    this.#transport.pause()
+    setImmediate(() => this.#transport.resume())
   }
 
   /** @returns what comes behind it */

@@ -18,6 +18,10 @@ export const LIMITS = {
    * answers four full streams, so that lists that are read slowly hold up no others.
    */
   connectionWindowBytes: { server: 512 * KIB, client: MIB },
+  /** Bytes of a chunk as libuv reads it where so much is there. */
+  chunkBytes: 64 * KIB,
+  /** Whole chunks that are taken from one client before others have their turn. */
+  chunksPerTurn: 2,
   /** Bytes of header lists and streams that one connection may have under way; then REFUSED_STREAM. */
   callBytes: 8 * MIB,
   /** Bytes that a stream is counted with beside its headers: its objects on both hops, measured. */

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
 import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { Connection } from '../../../src/http2/connection.ts'
 import { ConnectionError } from '../../../src/http2/connection-error.ts'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
+import { LIMITS } from '../../../src/http2/limits.ts'
 import type { Stream } from '../../../src/http2/stream.ts'
 import { callBlock, OPENING } from '../../support/hostile-frames.ts'
 import { literal, plain } from '../../support/hpack-fields.ts'
@@ -127,6 +131,29 @@ for (const [what, bytes] of [
     assert.equal(cause.code, ERROR_CODE.protocolError)
   })
 }
+
+test('a client that sends without a pause is read in turns, one that sends little at once', async () => {
+  const { chunkBytes, chunksPerTurn } = LIMITS
+  const transport = new PassThrough()
+  new Connection(transport, { role: 'server', onClosed() {}, onDefect: assert.fail })
+  const unknown = frame(0xff, 0, 0, Buffer.alloc(1_000))
+  const stream = Buffer.concat([OPENING, ...Array<Buffer>(1_000).fill(unknown)])
+  let at = 0
+  const read = (bytes: number): void => {
+    transport.emit('data', stream.subarray(at, at + bytes))
+    at += bytes
+  }
+
+  for (let n = 0; n < 20; n += 1) read(1_000)
+  for (let n = 1; n < chunksPerTurn; n += 1) read(chunkBytes)
+  assert.equal(transport.isPaused(), false)
+  read(chunkBytes)
+  assert.equal(transport.isPaused(), true)
+  await setImmediate()
+
+  assert.equal(transport.isPaused(), false)
+  transport.destroy()
+})
 
 test('a dependency on another stream is passed over', async (t) => {
   const { raw } = begun(t, endHeaders)
