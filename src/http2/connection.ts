@@ -57,8 +57,6 @@ export class Connection {
   readonly #session: Session
   readonly #inbound: Inbound
   #missingPreface: Buffer
-  /** Of this turn of the event loop, without one that was not full between them. */
-  #wholeChunks = 0
   #isPeerGoing = false
   #isClosed = false
   #hasHungUp = false
@@ -158,12 +156,10 @@ export class Connection {
 
   /**
    * While whole chunks come, libuv goes on reading from one client, up to 2 MiB, before it looks at the
-   * others. Calls with long headers take a millisecond of work for a few of them.
+   * others: after each it is their turn.
    */
   #takeTurns(chunk: Buffer): void {
-    this.#wholeChunks = chunk.length < LIMITS.chunkBytes ? 0 : this.#wholeChunks + 1
-    if (this.#wholeChunks < LIMITS.chunksPerTurn || this.#options.role === 'client') return
-    this.#wholeChunks = 0
+    if (chunk.length < LIMITS.chunkBytes || this.#options.role === 'client') return
     this.#transport.pause()
     setImmediate(() => this.#transport.resume())
   }

@@ -18,10 +18,8 @@ export const LIMITS = {
    * answers four full streams, so that lists that are read slowly hold up no others.
    */
   connectionWindowBytes: { server: 512 * KIB, client: MIB },
-  /** Bytes of a chunk as libuv reads it where so much is there. */
+  /** A chunk of so many bytes, which is all that libuv reads at once, is the last one of a client in its turn. */
   chunkBytes: 64 * KIB,
-  /** Whole chunks that are taken from one client before others have their turn. */
-  chunksPerTurn: 2,
   /** Bytes of header lists and streams that one connection may have under way; then REFUSED_STREAM. */
   callBytes: 8 * MIB,
   /** Bytes that a stream is counted with beside its headers: its objects on both hops, measured. */
