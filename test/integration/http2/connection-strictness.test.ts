@@ -10,7 +10,7 @@ import type { Stream } from '../../../src/http2/stream.ts'
 import { callBlock, OPENING } from '../../support/hostile-frames.ts'
 import { literal, plain } from '../../support/hpack-fields.ts'
 import type { RawHttp2End } from '../../support/raw-http2-end.ts'
-import { rawPair } from '../../support/raw-http2-pair.ts'
+import { raise, rawPair } from '../../support/raw-http2-pair.ts'
 
 const { endHeaders, endStream, priority } = FRAME_FLAG
 const ANSWER = { fields: [':status', '200'] }
@@ -134,7 +134,7 @@ for (const [what, bytes] of [
 
 test('a client that sends without a pause is read in turns, one that sends little at once', async () => {
   const transport = new PassThrough()
-  new Connection(transport, { role: 'server', onClosed() {}, onDefect: assert.fail })
+  new Connection(transport, { role: 'server', onClosed() {}, onDefect: raise })
   const unknown = frame(0xff, 0, 0, Buffer.alloc(1_000))
   const stream = Buffer.concat([OPENING, ...Array<Buffer>(1_000).fill(unknown)])
   let at = 0
