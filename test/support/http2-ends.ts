@@ -71,8 +71,9 @@ export async function serveNode(
   node.on('error', () => {})
   const [socket] = (await accepted) as [Socket]
   const ours = ourEnd(socket, 'server', onStream)
-  server.close()
+  // Not before: from Node 24 on it ends the sessions, too.
   t.after(() => {
+    server.close()
     node.destroy()
     socket.destroy()
   })
@@ -99,8 +100,9 @@ export async function dialNode(
     stream.on('error', () => {})
     onStream(stream, headers[':path'] ?? '', headers)
   })
-  server.close()
+  // Not before: from Node 24 on it ends the sessions, too.
   t.after(() => {
+    server.close()
     node.destroy()
     socket.destroy()
   })
