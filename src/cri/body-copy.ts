@@ -51,7 +51,7 @@ export class BodyCopy {
     else if (bytes.length > 0) this.#to.sendData(bytes, false)
     const { waitingBytes } = this.#to
     const isAhead = waitingBytes < HELD_BYTES && !this.#queue.isBusy
-    if (isAhead || waitingBytes === 0) this.goOn()
+    if (isAhead || waitingBytes === 0) this.resume()
   }
 
   /** The call has ended: nothing is held for it any more. */
@@ -70,7 +70,7 @@ export class BodyCopy {
     return this.#edit?.rest() ?? NOTHING
   }
 
-  goOn(): void {
+  resume(): void {
     const bytes = this.#owedBytes
     this.#owedBytes = 0
     if (bytes > 0) this.#from.consumed(bytes)

@@ -46,7 +46,7 @@ export class RelayedCall {
     this.#upstream = link.open({
       onHeaders: (list, isEnd) => this.#answer(list, isEnd),
       onData: (bytes, isEnd) => this.#answerData(bytes, isEnd),
-      onDrain: () => this.#request.goOn(),
+      onDrain: () => this.#request.resume(),
       onEnd: (end) => this.#upstreamEnded(end),
     })
     const { edits, queue } = options
@@ -56,7 +56,7 @@ export class RelayedCall {
     this.fromClient = {
       onHeaders: () => this.#request.end(),
       onData: (bytes, isEnd) => this.#request.data(bytes, isEnd),
-      onDrain: () => this.#response.goOn(),
+      onDrain: () => this.#response.resume(),
       onEnd: (end) => this.#clientEnded(end),
     }
   }
@@ -109,7 +109,7 @@ export class RelayedCall {
     // Behind the data that came before it.
     if (end.how === 'reset') this.#client.resetBehind(end.code)
     else if (end.how === 'gone') this.fail(GRPC_STATUS.unavailable, this.#link.brokenBy())
-    else if (end.how === 'breach') this.fail(GRPC_STATUS.internal, NOT_RELAYED)
+    else if (end.how === 'streamError') this.fail(GRPC_STATUS.internal, NOT_RELAYED)
     else if (end.how === 'full') this.fail(GRPC_STATUS.resourceExhausted, TOO_MUCH)
   }
 

@@ -123,7 +123,7 @@ export function createRelay(options: RelayOptions): Relay {
         if (!isGrpc(list)) return refuse(stream, path, NO_GRPC)
         return answer(incoming, method)
       },
-      onGreeted: () => clearTimeout(opening),
+      onSettingsReceived: () => clearTimeout(opening),
       onDefect,
       onClosed: (cause) => {
         clearTimeout(opening)

@@ -63,18 +63,18 @@ function dial({ name, connect, queue, versions, onDefect, onUp, onDown }: Upstre
   const connection = new Connection(connect(), {
     role: 'client',
     queue,
-    onGreeted: () => onUp?.(),
+    onSettingsReceived: () => onUp?.(),
     onDefect,
     onClosed: (cause) => {
-      broken = connection.isGreeted ? readFailure(name, cause) : dialFailure(name, cause)
-      if (!connection.isGreeted) onDown?.(broken)
+      broken = connection.settingsReceived ? readFailure(name, cause) : dialFailure(name, cause)
+      if (!connection.settingsReceived) onDown?.(broken)
     },
   })
   const spoken = versions?.(askOn(connection))
   const link: Link = {
     open: (handler) => connection.open(handler),
     brokenBy: () => broken ?? 'the connection is draining',
-    isUp: () => connection.isGreeted && connection.isOpen,
+    isUp: () => connection.settingsReceived && connection.isOpen,
     spoken: (asked) => spoken?.of(asked) ?? asked,
   }
   return { connection, link }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { ConnectionError } from './connection-error.ts'
+import { FrameWriter } from './frame-writer.ts'
 import {
   DEFAULT_WINDOW_BYTES,
   ERROR_CODE,
@@ -12,7 +13,6 @@ import {
 import { IdleFrames } from './idle-frames.ts'
 import { Inbound } from './inbound.ts'
 import { LIMITS } from './limits.ts'
-import { Outbox } from './outbox.ts'
 import { QueuedBytes } from './queued-bytes.ts'
 import type { OnStream } from './receiver.ts'
 import { Session } from './session.ts'
@@ -26,7 +26,7 @@ export interface ConnectionOptions {
   /** A call of the peer's; only in the role of the server. */
   readonly onStream?: OnStream
   /** The peer's first SETTINGS have come. */
-  readonly onGreeted?: () => void
+  readonly onSettingsReceived?: () => void
   /**
    * Nothing comes or goes any more; its streams are told after this.
    *
@@ -53,11 +53,11 @@ export interface ConnectionOptions {
 export class Connection {
   readonly #transport: Duplex
   readonly #options: ConnectionOptions
-  readonly #outbox: Outbox
+  readonly #writer: FrameWriter
   readonly #session: Session
   readonly #inbound: Inbound
   #missingPreface: Buffer
-  #isPeerGoing = false
+  #isPeerDraining = false
   #isClosed = false
   #hasHungUp = false
   #isLeaving = false
@@ -67,22 +67,22 @@ export class Connection {
     this.#options = options
     const { now, queue = new QueuedBytes() } = options
     const idleFrames = options.role === 'server' ? new IdleFrames(now) : undefined
-    this.#outbox = new Outbox(transport, queue)
+    this.#writer = new FrameWriter(transport, queue)
     this.#session = new Session({
       role: options.role,
-      outbox: this.#outbox,
+      writer: this.#writer,
       queue,
       idleFrames,
       onStream: options.onStream,
       onGoAway: () => {
-        this.#isPeerGoing = true
+        this.#isPeerDraining = true
         this.#closeWhenIdle()
       },
       onIdle: () => this.#closeWhenIdle(),
       onFailed: (error) => this.#fail(error),
       onDefect: options.onDefect,
     })
-    this.#inbound = new Inbound(this.#session.heard, {
+    this.#inbound = new Inbound(this.#session.events, {
       maxListBytes: LIMITS.headerListBytes,
       ...(idleFrames !== undefined && { client: { idleFrames, queue } }),
     })
@@ -94,7 +94,7 @@ export class Connection {
         this.#receive(chunk)
         this.#takeTurns(chunk)
       })
-      .on('drain', () => this.#session.goOn())
+      .on('drain', () => this.#session.resume())
       .on('error', (error) => {
         cause = error
       })
@@ -104,7 +104,7 @@ export class Connection {
 
   /** Whether calls can be made here. */
   get isOpen(): boolean {
-    const isLeaving = this.#isClosed || this.#session.isGoing || this.#isPeerGoing
+    const isLeaving = this.#isClosed || this.#session.isDraining || this.#isPeerDraining
     return !isLeaving && !this.#session.isSpent
   }
 
@@ -114,8 +114,8 @@ export class Connection {
   }
 
   /** Whether the peer has said its first words. */
-  get isGreeted(): boolean {
-    return this.#inbound.isGreeted
+  get settingsReceived(): boolean {
+    return this.#inbound.settingsReceived
   }
 
   /** A call of our own, which Stream.begin begins; only in the role of the client. */
@@ -125,7 +125,7 @@ export class Connection {
 
   /** Takes no new calls, and closes when the last one has ended. */
   goAway(): void {
-    if (this.#session.isGoing || this.#isClosed) return
+    if (this.#session.isDraining || this.#isClosed) return
     this.#session.refuseNew()
     // A peer that has not spoken yet wants SETTINGS first.
     if (this.#missingPreface.length === 0) {
@@ -143,15 +143,16 @@ export class Connection {
 
   #receive(chunk: Buffer): void {
     if (this.#isClosed) return
-    const wasGreeted = this.isGreeted
+    const hadSettings = this.settingsReceived
     try {
       const bytes = this.#missingPreface.length === 0 ? chunk : this.#readPreface(chunk)
       if (bytes.length > 0) this.#inbound.push(bytes)
     } catch (error) {
       this.#fail(error)
     }
-    if (this.#outbox.isFlooded) this.#transport.destroy(new Error('it asks and does not read'))
-    if (!wasGreeted && this.isGreeted && !this.#isClosed) this.#options.onGreeted?.()
+    if (this.#writer.isFlooded) this.#transport.destroy(new Error('it asks and does not read'))
+    if (!hadSettings && this.settingsReceived && !this.#isClosed)
+      this.#options.onSettingsReceived?.()
   }
 
   /**
@@ -193,7 +194,7 @@ export class Connection {
   #closeWhenIdle(): void {
     if (this.isOpen || !this.#session.isEmpty || this.#hasHungUp) return
     this.#hasHungUp = true
-    this.#outbox.flush()
+    this.#writer.flush()
     // A slow reader has all the time that it takes to take the last answer off us.
     this.#transport.end(() => this.#leaveSoon())
   }
@@ -203,7 +204,7 @@ export class Connection {
     const isTheirs = error instanceof ConnectionError
     if (!isTheirs) this.#options.onDefect(error)
     const told = isTheirs ? error : new ConnectionError(ERROR_CODE.internalError, 'internal error')
-    this.#outbox.add(goAwayFrame(this.#session.lastHeardId, told.code))
+    this.#writer.add(goAwayFrame(this.#session.lastHeardId, told.code))
     this.#hangUp()
     this.#close(told)
   }
@@ -211,7 +212,7 @@ export class Connection {
   /** What was said before still goes out. */
   #hangUp(): void {
     this.#hasHungUp = true
-    this.#outbox.flush()
+    this.#writer.flush()
     this.#transport.end()
     this.#leaveSoon()
   }

@@ -50,7 +50,7 @@ export class Inbound {
   )
   readonly #blocks = new BlockAssembly()
   readonly #decoder: HpackDecoder
-  #isGreeted = false
+  #settingsReceived = false
   #countedBytes = 0
 
   constructor(events: InboundEvents, { maxListBytes, client }: InboundOptions) {
@@ -60,8 +60,8 @@ export class Inbound {
   }
 
   /** The first SETTINGS have come. */
-  get isGreeted(): boolean {
-    return this.#isGreeted
+  get settingsReceived(): boolean {
+    return this.#settingsReceived
   }
 
   /** @throws ConnectionError */
@@ -70,7 +70,10 @@ export class Inbound {
   }
 
   #read(type: number, flags: number, streamId: number, payload: Buffer): void {
-    if (!this.#isGreeted && (type !== FRAME_TYPE.settings || (flags & FRAME_FLAG.ack) !== 0)) {
+    if (
+      !this.#settingsReceived &&
+      (type !== FRAME_TYPE.settings || (flags & FRAME_FLAG.ack) !== 0)
+    ) {
       throw broken('the first frame is not SETTINGS')
     }
     if (this.#blocks.isBegun && type !== FRAME_TYPE.continuation) {
@@ -156,7 +159,7 @@ export class Inbound {
     if (isAck) {
       sized(payload, 0)
     } else {
-      this.#isGreeted = true
+      this.#settingsReceived = true
       this.#events.onSettings(readSettings(payload))
     }
   }

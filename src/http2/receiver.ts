@@ -18,14 +18,14 @@ export type OnStream = (stream: Stream, list: HeaderList, isEnd: boolean) => Str
 /** What the peer's words have an effect on. */
 export interface Affected {
   /** No new calls of the peer's are taken. */
-  readonly isGoing: boolean
+  readonly isDraining: boolean
   say(bytes: Buffer): void
   /** A call of the peer's, which nobody listens to yet. */
   accept(id: number, isEnd: boolean, listBytes: number): Stream
   endIfDone(stream: Stream): void
   end(stream: Stream, end: StreamEnd): void
   /** The peer broke the rules within one stream (RFC 9113, section 5.4.2). */
-  breach(stream: Stream, code: number): void
+  streamError(stream: Stream, code: number): void
   /** A call of the peer's that nothing was done for. */
   refuse(streamId: number, code: number): void
   /** Too much is queued for the peer: no new calls. */
@@ -93,15 +93,15 @@ export class Receiver implements InboundEvents {
     }
     stream.received(windowBytes)
     if (!stream.hasBegunThere) {
-      session.breach(stream, ERROR_CODE.protocolError)
+      session.streamError(stream, ERROR_CODE.protocolError)
     } else if (stream.hasEndedThere) {
-      session.breach(stream, ERROR_CODE.streamClosed)
+      session.streamError(stream, ERROR_CODE.streamClosed)
     } else if (stream.receiveWindow < 0) {
-      session.breach(stream, ERROR_CODE.flowControlError)
+      session.streamError(stream, ERROR_CODE.flowControlError)
     } else if (session.isFull && bytes.length > 0) {
       session.crowdOut(stream)
     } else if (!isAsAnnounced(stream, bytes.length, isEnd)) {
-      session.breach(stream, ERROR_CODE.protocolError)
+      session.streamError(stream, ERROR_CODE.protocolError)
     } else {
       stream.hasEndedThere = isEnd
       stream.consumed(windowBytes - bytes.length)
@@ -148,9 +148,9 @@ export class Receiver implements InboundEvents {
     }
     const stream = this.#known(streamId)
     if (stream === undefined) return
-    if (bytes === 0) session.breach(stream, ERROR_CODE.protocolError)
+    if (bytes === 0) session.streamError(stream, ERROR_CODE.protocolError)
     else if (!sender.widenStream(stream, bytes)) {
-      session.breach(stream, ERROR_CODE.flowControlError)
+      session.streamError(stream, ERROR_CODE.flowControlError)
     }
   }
 
@@ -181,7 +181,7 @@ export class Receiver implements InboundEvents {
     const stream = session.accept(streamId, isEnd, listBytes)
     if (!isTooLong) announce(stream, list)
     if (!isAsAnnounced(stream, 0, isEnd)) {
-      session.breach(stream, ERROR_CODE.protocolError)
+      session.streamError(stream, ERROR_CODE.protocolError)
     } else if (isTooLong) {
       stream.sendHeaders({ fields: [':status', '431'] }, true)
       stream.resetBehind(ERROR_CODE.noError)
@@ -192,7 +192,7 @@ export class Receiver implements InboundEvents {
 
   #refusal(list: HeaderList, isTooLong: boolean): number | undefined {
     const { session, streams } = this.#options
-    if (session.isGoing || streams.isFull || session.isCrowded) return ERROR_CODE.refusedStream
+    if (session.isDraining || streams.isFull || session.isCrowded) return ERROR_CODE.refusedStream
     return isTooLong || isRequest(list) ? undefined : ERROR_CODE.protocolError
   }
 
@@ -204,9 +204,9 @@ export class Receiver implements InboundEvents {
     if (status.startsWith('1') && !isEnd) return
     const isFit = stream.hasBegunThere ? isEnd && isTrailers(list) : /^[2-9]/.test(status)
     if (stream.hasEndedThere) {
-      session.breach(stream, ERROR_CODE.streamClosed)
+      session.streamError(stream, ERROR_CODE.streamClosed)
     } else if (isTooLong || !isFit || !this.#isWhole(stream, list, isEnd)) {
-      session.breach(stream, ERROR_CODE.protocolError)
+      session.streamError(stream, ERROR_CODE.protocolError)
     } else {
       stream.hasBegunThere = true
       stream.hasEndedThere = isEnd

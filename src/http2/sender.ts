@@ -1,4 +1,5 @@
 import { ConnectionError } from './connection-error.ts'
+import type { FrameWriter } from './frame-writer.ts'
 import {
   DEFAULT_WINDOW_BYTES,
   ERROR_CODE,
@@ -11,7 +12,6 @@ import {
 import type { HeaderList } from './header-list.ts'
 import { encodeHeaders } from './hpack-encoder.ts'
 import type { IdleFrames } from './idle-frames.ts'
-import type { Outbox } from './outbox.ts'
 import type { Stream } from './stream.ts'
 
 /**
@@ -21,7 +21,7 @@ import type { Stream } from './stream.ts'
 const NO_TABLE = Buffer.of(0x20)
 
 export interface SenderOptions {
-  readonly outbox: Outbox
+  readonly writer: FrameWriter
   /** Of a client, which earns them by answers that it takes. */
   readonly idleFrames?: Pick<IdleFrames, 'earn'> | undefined
   /** @returns the number of a stream that has none; undefined: it has to wait for its place */
@@ -64,7 +64,7 @@ export class Sender {
     stream.forget()
   }
 
-  /** What the outbox holds goes out before the event loop goes on. */
+  /** What the writer holds goes out before the event loop goes on. */
   schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -109,14 +109,14 @@ export class Sender {
   }
 
   #run(): void {
-    const { outbox } = this.#options
+    const { writer } = this.#options
     // A stream that has more to say is put back, and so comes again after all others.
     for (const stream of this.#ready) {
-      if (outbox.isFull) break
+      if (writer.isFull) break
       this.#ready.delete(stream)
       if (this.#turn(stream)) this.#ready.add(stream)
     }
-    outbox.flush()
+    writer.flush()
   }
 
   /** @returns whether there is more to send at once */
@@ -156,19 +156,19 @@ export class Sender {
   }
 
   #sendData(stream: Stream, body: Buffer, bytes: number, isLast: boolean): void {
-    const { idleFrames, outbox } = this.#options
+    const { idleFrames, writer } = this.#options
     idleFrames?.earn()
     const isEnd = isLast && bytes === body.length
     stream.sent(bytes)
     stream.sendWindow -= bytes
     this.#window -= bytes
-    outbox.add(frameHeader(bytes, FRAME_TYPE.data, isEnd ? FRAME_FLAG.endStream : 0, stream.id))
-    if (bytes > 0) outbox.add(bytes === body.length ? body : body.subarray(0, bytes))
+    writer.add(frameHeader(bytes, FRAME_TYPE.data, isEnd ? FRAME_FLAG.endStream : 0, stream.id))
+    if (bytes > 0) writer.add(bytes === body.length ? body : body.subarray(0, bytes))
     if (isEnd) this.#options.onEnded(stream)
   }
 
   #sendHeaders(stream: Stream, list: HeaderList, isEnd: boolean): void {
-    const { idleFrames, outbox } = this.#options
+    const { idleFrames, writer } = this.#options
     idleFrames?.earn()
     const encoded = encodeHeaders(list)
     const block = this.#hasEncoded ? encoded : Buffer.concat([NO_TABLE, encoded])
@@ -179,8 +179,8 @@ export class Sender {
     do {
       const end = Math.min(offset + MAX_PAYLOAD_BYTES, block.length)
       if (end === block.length) flags |= FRAME_FLAG.endHeaders
-      outbox.add(frameHeader(end - offset, type, flags, stream.id))
-      outbox.add(block.subarray(offset, end))
+      writer.add(frameHeader(end - offset, type, flags, stream.id))
+      writer.add(block.subarray(offset, end))
       type = FRAME_TYPE.continuation
       flags = 0
       offset = end

@@ -1,8 +1,8 @@
+import type { FrameWriter } from './frame-writer.ts'
 import { ERROR_CODE, FRAME_TYPE, numberFrame } from './frames.ts'
 import type { IdleFrames } from './idle-frames.ts'
 import type { InboundEvents } from './inbound.ts'
 import { LIMITS } from './limits.ts'
-import type { Outbox } from './outbox.ts'
 import type { QueuedBytes } from './queued-bytes.ts'
 import { type Affected, type OnStream, Receiver } from './receiver.ts'
 import { Sender } from './sender.ts'
@@ -11,7 +11,7 @@ import { Streams } from './streams.ts'
 
 export interface SessionOptions {
   readonly role: 'client' | 'server'
-  readonly outbox: Outbox
+  readonly writer: FrameWriter
   readonly queue: QueuedBytes
   /** Of a client; absent: the peer is a server. */
   readonly idleFrames: IdleFrames | undefined
@@ -34,14 +34,14 @@ export class Session implements Affected, StreamOwner {
   readonly #receiver: Receiver
   /** Of the calls under way that the peer has begun. */
   #callBytes = 0
-  #isGoing = false
+  #isDraining = false
   #isOver = false
 
   constructor(options: SessionOptions) {
-    const { idleFrames, onFailed, onStream, outbox, role } = options
+    const { idleFrames, onFailed, onStream, writer, role } = options
     this.#options = options
     this.#sender = new Sender({
-      outbox,
+      writer,
       idleFrames,
       place: (stream) => this.#place(stream),
       onEnded: (stream) => {
@@ -56,7 +56,7 @@ export class Session implements Affected, StreamOwner {
   }
 
   /** Told what the peer says. */
-  get heard(): InboundEvents {
+  get events(): InboundEvents {
     return this.#receiver
   }
 
@@ -76,8 +76,8 @@ export class Session implements Affected, StreamOwner {
     return this.#streams.isSpent
   }
 
-  get isGoing(): boolean {
-    return this.#isGoing
+  get isDraining(): boolean {
+    return this.#isDraining
   }
 
   /** The highest number of a stream of the peer's. */
@@ -104,12 +104,12 @@ export class Session implements Affected, StreamOwner {
   }
 
   say(bytes: Buffer): void {
-    this.#options.outbox.add(bytes)
+    this.#options.writer.add(bytes)
     this.#sender.schedule()
   }
 
   /** There is room again for what waits. */
-  goOn(): void {
+  resume(): void {
     this.#sender.schedule()
   }
 
@@ -118,7 +118,7 @@ export class Session implements Affected, StreamOwner {
   }
 
   refuseNew(): void {
-    this.#isGoing = true
+    this.#isDraining = true
   }
 
   peerGoes(lastStreamId: number): void {
@@ -163,8 +163,8 @@ export class Session implements Affected, StreamOwner {
     this.#reset(stream, code, { how: 'ours' })
   }
 
-  breach(stream: Stream, code: number): void {
-    this.#reset(stream, code, { how: 'breach' })
+  streamError(stream: Stream, code: number): void {
+    this.#reset(stream, code, { how: 'streamError' })
     this.idle()
   }
 

@@ -1,11 +1,11 @@
 import type { HeaderList } from './header-list.ts'
 
 /**
- * How a stream ended. `done`: both sides had said all. `reset`: by the peer. `breach`: the peer broke the
+ * How a stream ended. `done`: both sides had said all. `reset`: by the peer. `streamError`: the peer broke the
  * rules in it. `ours`: we reset it. `gone`: the connection is, or will not serve it any more. `full`: too much is queued for the peer.
  */
 export type StreamEnd =
-  | { readonly how: 'done' | 'breach' | 'ours' | 'gone' | 'full' }
+  | { readonly how: 'done' | 'streamError' | 'ours' | 'gone' | 'full' }
   | { readonly how: 'reset'; readonly code: number }
 
 /** Told what the peer says on a stream. */

@@ -349,10 +349,10 @@ const answers = fc
     ),
     flips: fc.array(fc.tuple(fc.nat(600), fc.integer({ min: 1, max: 255 })), { maxLength: 2 }),
     chunkBytes: fc.constantFrom(1, 9, 100, 65_536),
-    isGreeted: fc.boolean(),
+    settingsReceived: fc.boolean(),
   })
-  .map(({ pieces, flips, chunkBytes, isGreeted }) => {
-    const bytes = Buffer.concat(isGreeted ? [SETTINGS, ...pieces] : pieces)
+  .map(({ pieces, flips, chunkBytes, settingsReceived }) => {
+    const bytes = Buffer.concat(settingsReceived ? [SETTINGS, ...pieces] : pieces)
     for (const [at, by] of flips) {
       if (at < bytes.length) bytes.writeUInt8(bytes.readUInt8(at) ^ by, at)
     }

@@ -252,7 +252,7 @@ test('an answer with headers of more than 128 KiB is refused alone', async (t) =
   )
   const long = ask(ours, '/long')
 
-  assert.deepEqual(await long.ended, { how: 'breach' })
+  assert.deepEqual(await long.ended, { how: 'streamError' })
   assert.deepEqual(await ask(ours, '/small').ended, { how: 'done' })
 })
 
@@ -372,7 +372,7 @@ test('a server that is not there is the cause, and the call is gone', async (t) 
   assert.match(String(await ours.closed), /ENOENT/)
 
   assert.deepEqual(call.ends, [{ how: 'gone' }])
-  assert.deepEqual([ours.connection.isOpen, ours.connection.isGreeted], [false, false])
+  assert.deepEqual([ours.connection.isOpen, ours.connection.settingsReceived], [false, false])
 })
 
 test('a server that hangs up without a word is left, and the call is gone', async (t) => {
@@ -385,7 +385,7 @@ test('a server that hangs up without a word is left, and the call is gone', asyn
   const call = ask(ours)
 
   assert.deepEqual(await call.ended, { how: 'gone' })
-  assert.equal(ours.connection.isGreeted, false)
+  assert.equal(ours.connection.settingsReceived, false)
 })
 
 test('a server that speaks HTTP/1 is left', async (t) => {

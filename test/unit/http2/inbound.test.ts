@@ -49,11 +49,11 @@ test('settings, and not that ours were read', () => {
 
 test('the first SETTINGS are the greeting', () => {
   const inbound = new Inbound({ onSettings() {} } as never, { maxListBytes: 1_024 })
-  assert.equal(inbound.isGreeted, false)
+  assert.equal(inbound.settingsReceived, false)
 
   inbound.push(SETTINGS)
 
-  assert.equal(inbound.isGreeted, true)
+  assert.equal(inbound.settingsReceived, true)
 })
 
 test('PING, and not the answer to one of ours', () => {

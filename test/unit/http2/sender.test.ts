@@ -3,9 +3,9 @@ import { type Duplex, duplexPair } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { ConnectionError } from '../../../src/http2/connection-error.ts'
+import { FrameWriter } from '../../../src/http2/frame-writer.ts'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, MAX_INT31 } from '../../../src/http2/frames.ts'
 import { HpackDecoder } from '../../../src/http2/hpack-decoder.ts'
-import { Outbox } from '../../../src/http2/outbox.ts'
 import { QueuedBytes } from '../../../src/http2/queued-bytes.ts'
 import { Sender } from '../../../src/http2/sender.ts'
 import { Stream } from '../../../src/http2/stream.ts'
@@ -36,7 +36,7 @@ function scene(): Scene {
   const errors: unknown[] = []
   const places: number[] = []
   const sender = new Sender({
-    outbox: new Outbox(here, new QueuedBytes()),
+    writer: new FrameWriter(here, new QueuedBytes()),
     place: () => places.shift(),
     onEnded: (stream) => log.push(`ended ${stream.id}`),
     onReset: (stream, code) => {

@@ -322,7 +322,7 @@ for (const [what, [code, ...frames]] of Object.entries(STREAM_BREACHES)) {
     assert.deepEqual(resets(raw), { 1: code })
     assert.deepEqual(
       calls.map(({ ends }) => ends),
-      [[{ how: 'breach' }], []],
+      [[{ how: 'streamError' }], []],
     )
   })
 }
@@ -573,7 +573,7 @@ test('who breaks the rules in one breath with its first words has not greeted us
   let greetings = 0
   const pair = rawPair(t, {
     role: 'server',
-    onGreeted: () => {
+    onSettingsReceived: () => {
       greetings += 1
     },
   })
@@ -662,7 +662,7 @@ for (const [what, [code, ...frames]] of Object.entries(ANSWER_BREACHES)) {
     assert.deepEqual(resets(raw), { 1: code })
     assert.deepEqual(
       calls.map(({ ends }) => ends),
-      [[{ how: 'breach' }], []],
+      [[{ how: 'streamError' }], []],
     )
   })
 }

@@ -6,7 +6,7 @@ import type { QueuedBytes } from './queued-bytes.ts'
 const JOINED_BYTES = 16 * 1024
 
 /** What is about to be sent. Goes out in one write for all that was added since the last one. */
-export class Outbox {
+export class FrameWriter {
   readonly #transport: Duplex
   readonly #queue: Pick<QueuedBytes, 'add'>
   #frames: Buffer[] = []
