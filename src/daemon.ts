@@ -5,14 +5,13 @@ import { namedFileWarnings, runtimeFileWarnings } from './config/named-files.ts'
 import { ConfigMapReader } from './config/sources/config-map.ts'
 import { ConfigReload } from './service/config-reload.ts'
 import { createCore } from './service/core.ts'
-import { openCriDoor } from './service/cri-door.ts'
+import { openCriServer } from './service/cri-server.ts'
 import { DescriptorWatch } from './service/descriptors.ts'
-import { Doors } from './service/doors.ts'
 import { endSignal } from './service/end-signal.ts'
-import { DoorReadiness } from './service/readiness.ts'
+import { ListenerReadiness, Listeners } from './service/listeners.ts'
+import { StatsLog } from './service/metering.ts'
+import { PauseImage } from './service/pause-image.ts'
 import { checkStateFolder } from './service/state-folder.ts'
-import { StatsLog } from './service/stats-log.ts'
-import { WarmImage } from './service/warm-image.ts'
 import { type HandedDown, takeListenFds } from './systemd/listen-fds.ts'
 import { createNotifier, type Notifier } from './systemd/notify.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
@@ -20,7 +19,7 @@ import { createLogger, type Logger } from './telemetry/logger.ts'
 /** So long the service manager waits with what comes after us, a kubelet, for a runtime to appear. */
 const READY_LIMIT_MS = 30_000
 
-export interface ServeOptions {
+interface ServeOptions {
   readonly version: string
   /** As given on the command line. */
   readonly file: string | undefined
@@ -93,8 +92,8 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   const signals = process
   const reload = new ConfigReload({ started, load, core, announce, clock, logger, signals })
   const config = () => reload.config
-  const doors = new Doors({ clock, logger })
-  const readiness = new DoorReadiness({
+  const doors = new Listeners({ clock, logger })
+  const readiness = new ListenerReadiness({
     doors,
     criExpected,
     runtimeSocket,
@@ -106,7 +105,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   const warmImage =
     pauseImage === undefined
       ? undefined
-      : new WarmImage({
+      : new PauseImage({
           reference: pauseImage,
           answers,
           clock,
@@ -119,10 +118,10 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   void keeper.restore()
   keeper.start()
   doors.keep('http', async () => {
-    const { openHttpDoor } = await import('./service/http-door.ts')
-    return openHttpDoor({ config, core, readiness, fd: handedDown.http, logger })
+    const { openHttpServer } = await import('./service/http-server.ts')
+    return openHttpServer({ config, core, readiness, fd: handedDown.http, logger })
   })
-  doors.keep('cri', () => openCriDoor({ config, core, fd: handedDown.cri, logger }))
+  doors.keep('cri', () => openCriServer({ config, core, fd: handedDown.cri, logger }))
   reload.start()
   statsLog.start()
   descriptors.start()

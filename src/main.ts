@@ -20,6 +20,6 @@ process.exitCode = await run(process.argv.slice(2), {
   names: async (options) => (await import('./service/node-names.ts')).openNodeNames(options),
   registries: async (options) =>
     (await import('./service/registry-access.ts')).openRegistries(options),
-  stats: async (options) => (await import('./service/running-stats.ts')).readStats(options),
+  stats: async (options) => (await import('./service/running-service.ts')).readStats(options),
   answers: async (options) => (await import('./service/answer-source.ts')).openAnswers(options),
 })

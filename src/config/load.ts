@@ -5,7 +5,7 @@ import type { Config } from './config.ts'
 import { type DecodedConfig, decodeConfig } from './decode.ts'
 import { ConfigError, Diagnostics } from './diagnostics.ts'
 import { effectiveConfig, type Surroundings } from './effective.ts'
-import { readConfigFile, socketExists } from './files.ts'
+import { findConfigFile, readConfigFile, socketExists } from './files.ts'
 import type { Environment } from './proxy.ts'
 import type { ConfigMapReader } from './sources/config-map.ts'
 import type { HostsFiles } from './sources/hosts-dir.ts'
@@ -151,4 +151,17 @@ function sharedConfig(
 
 function fingerprintOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
+}
+
+export interface ConfigPlace {
+  /** As given on the command line; undefined: where the service looks. */
+  readonly file: string | undefined
+  /** A portoshim.yaml, from the command line. */
+  readonly portoshim?: string
+}
+
+/** @throws ConfigError */
+export async function readConfig({ file: explicit, portoshim }: ConfigPlace): Promise<Config> {
+  const file = await findConfigFile(explicit === undefined ? {} : { explicit })
+  return (await loadConfig({ file, portoshim })).config
 }

@@ -1,10 +1,10 @@
 import { homedir } from 'node:os'
 import type { Config } from '../config/config.ts'
+import { type ConfigPlace, readConfig } from '../config/load.ts'
 import type { Environment } from '../keychain/environment.ts'
 import { loginFiles } from '../keychain/login-files.ts'
 import { parseNormalized } from '../reference/reference.ts'
 import { silentLogger } from '../telemetry/silent-logger.ts'
-import { type ConfigPlace, readConfig } from './config-place.ts'
 import { type Core, createCore } from './core.ts'
 
 /**

@@ -6,7 +6,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Meters } from '../telemetry/meters.ts'
 import type { SignalSource } from './end-signal.ts'
 
-export interface ConfigReloadOptions {
+interface ConfigReloadOptions {
   /** What the service was started with. */
   readonly started: LoadedConfig
   /** Reads it all again. */

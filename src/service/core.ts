@@ -19,7 +19,7 @@ import type { Keychain } from '../resolver/types.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { Meters } from '../telemetry/meters.ts'
-import { meterRequests, meterResolutions } from './meter.ts'
+import { meterRequests, meterResolutions } from './metering.ts'
 
 const steady = (): number => performance.now()
 

@@ -17,7 +17,7 @@ async function openDescriptors(): Promise<number> {
   return (await readdir('/proc/self/fd')).length
 }
 
-export interface DescriptorWatchOptions {
+interface DescriptorWatchOptions {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn'>
   /** Default: of this process. */

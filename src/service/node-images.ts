@@ -1,4 +1,5 @@
 import type { ImageRecord } from '../../api/v1/images.ts'
+import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { type ErrorCode, ResolveError } from '../errors.ts'
 import { attemptsOf } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError } from '../runtime/call.ts'
@@ -7,7 +8,6 @@ import { type CriClient, createCriClient } from '../runtime/cri-client.ts'
 import { pullImageRequest } from '../runtime/pull-request.ts'
 import type { CriVersion, NodeImage } from '../runtime/types.ts'
 import { unreachable } from '../runtime/unreachable.ts'
-import { type ConfigPlace, readConfig } from './config-place.ts'
 
 export interface NodeImagesOptions {
   /** Path of our own CRI socket. */

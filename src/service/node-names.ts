@@ -1,5 +1,6 @@
 import { detectRuntime } from '../config/addresses.ts'
 import { socketExists } from '../config/files.ts'
+import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { ResolveError } from '../errors.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import { isRuntimeError } from '../runtime/call.ts'
@@ -12,10 +13,9 @@ import { createNameTable } from '../runtime/name-table.ts'
 import type { NodeImage } from '../runtime/types.ts'
 import { unreachable } from '../runtime/unreachable.ts'
 import { silentLogger } from '../telemetry/silent-logger.ts'
-import { type ConfigPlace, readConfig } from './config-place.ts'
 
 /** The names of this node's images, in the runtime itself; the service need not run. */
-export interface NodeNames {
+interface NodeNames {
   readonly registries: readonly RegistryEntry[]
   images(): Promise<readonly NodeImage[]>
   name(existing: string, name: string): Promise<boolean>

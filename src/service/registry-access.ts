@@ -1,16 +1,16 @@
 import type { ImageResolverClient } from '../client.ts'
 import type { Config } from '../config/config.ts'
+import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { toResolveError } from '../errors.ts'
 import { silentLogger } from '../telemetry/silent-logger.ts'
-import { type ConfigPlace, readConfig } from './config-place.ts'
 import { createCore } from './core.ts'
-import { type ListingOptions, RegistryDesk } from './registry-desk.ts'
+import { type ListingOptions, RegistryAdmin } from './registry-admin.ts'
 import { findService, fromService } from './running-service.ts'
 
 /** As long as the service gives itself for one question. */
 const LIMIT_MS = 30_000
 
-export interface RegistryAccessOptions extends ConfigPlace {
+interface RegistryAccessOptions extends ConfigPlace {
   /** Ask the registries from here, whether the service runs or not. */
   readonly alone: boolean
 }
@@ -52,7 +52,7 @@ function throughService(service: ImageResolverClient): RegistryAccess {
 function fromHere(config: Config, alone: string | undefined) {
   const { health, images, keychain, close } = createCore(config, silentLogger())
   const entries = () => config.registries
-  const desk = new RegistryDesk({ entries, health, images, keychain })
+  const desk = new RegistryAdmin({ entries, health, images, keychain })
   const limit = () => AbortSignal.timeout(LIMIT_MS)
   return {
     alone,

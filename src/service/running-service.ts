@@ -1,10 +1,17 @@
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { connect as connectPlain, type Socket } from 'node:net'
+import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { ReadyResponse } from '../../api/v1/health.ts'
+import type { StatsResponse } from '../../api/v1/stats.ts'
 import { ImageResolverClient, ImageResolverError } from '../client.ts'
+import { withTimeout } from '../concurrency/abortable.ts'
+import { type ListenAddress, parseListen } from '../config/addresses.ts'
 import type { HttpConfig } from '../config/config.ts'
-import { ResolveError } from '../errors.ts'
-import { serviceFetch } from './service-fetch.ts'
-import { serviceUrl } from './service-socket.ts'
+import { type ConfigPlace, readConfig } from '../config/load.ts'
+import { ResolveError, toResolveError } from '../errors.ts'
 
 /**
  * A client of the service that runs with this configuration, once it is known that it is there.
@@ -70,4 +77,167 @@ async function readToken({ token, tokenFile }: HttpConfig): Promise<string | und
   if (tokenFile === undefined) return token
   const text = await readFile(tokenFile, 'utf8').catch(() => '')
   return text.trim() || undefined
+}
+
+/** Who can be there answers at once: it is this machine, or close by. */
+const CONNECT_LIMIT_MS = 2_000
+const NOBODY: readonly (string | undefined)[] = ['ECONNREFUSED', 'ENOENT', 'EADDRNOTAVAIL']
+
+/** Where the service of a configuration answers: `http://127.0.0.1:9430`, or `unix:///path`. */
+export function serviceUrl({ listen, tls }: Pick<HttpConfig, 'listen' | 'tls'>): string {
+  const where = parseListen(listen)
+  if (where.kind === 'unix') return `unix://${where.path}`
+  const { host, port } = reachable(where)
+  const scheme = tls === undefined ? 'http' : 'https'
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/**
+ * A connection to that service. With TLS it is made sure that who answers shows the very certificate
+ * that the configuration names, whatever name is in it: the token is for nobody else.
+ *
+ * @throws ResolveError UNAVAILABLE when nobody listens there, DENIED without the right to it or when
+ * somebody else does
+ */
+async function connectToService(http: Pick<HttpConfig, 'listen' | 'tls'>): Promise<Socket> {
+  const where = parseListen(http.listen)
+  const url = serviceUrl(http)
+  if (where.kind === 'tcp' && where.port === 0) {
+    const why = 'it takes any free port, so that nobody can know which'
+    throw new ResolveError('UNAVAILABLE', `http.listen ${http.listen}: ${why}`)
+  }
+  const expected = http.tls === undefined ? undefined : await readCertificate(http.tls.certFile)
+  const target = where.kind === 'unix' ? { path: where.path } : reachable(where)
+  // Compared below: the name of a node is rarely the address it listens on.
+  const tls = { ...target, rejectUnauthorized: false }
+  const socket = expected === undefined ? connectPlain(target) : connectTls(tls)
+  try {
+    const event = expected === undefined ? 'connect' : 'secureConnect'
+    await once(socket, event, { signal: AbortSignal.timeout(CONNECT_LIMIT_MS) })
+    if (expected !== undefined && !shows(socket, expected)) {
+      const why = 'who answers there shows another certificate than http.tls.cert'
+      throw new ResolveError('DENIED', `${url}: ${why}`)
+    }
+    return socket
+  } catch (thrown) {
+    socket.destroy()
+    throw explained(url, thrown)
+  }
+}
+
+/** What listens everywhere listens here too. */
+function reachable({ host, port }: Extract<ListenAddress, { kind: 'tcp' }>) {
+  const here = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return { host: here, port }
+}
+
+async function readCertificate(file: string): Promise<X509Certificate> {
+  try {
+    return new X509Certificate(await readFile(file))
+  } catch (thrown) {
+    throw unreadable(file, thrown)
+  }
+}
+
+function unreadable(file: string, cause: unknown): ResolveError {
+  const message = `http.tls.cert: ${file} cannot be read as a certificate`
+  return new ResolveError('DENIED', message, { cause })
+}
+
+function shows(socket: Socket, { fingerprint256 }: X509Certificate): boolean {
+  if (!(socket instanceof TLSSocket)) return false
+  return socket.getPeerX509Certificate()?.fingerprint256 === fingerprint256
+}
+
+function explained(url: string, thrown: unknown): ResolveError {
+  if (thrown instanceof ResolveError) return thrown
+  const { code, name } = thrown as NodeJS.ErrnoException
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new ResolveError('DENIED', `no right to use ${url}`, { cause: thrown })
+  }
+  const silent = name === 'AbortError' ? `nobody answers at ${url} in time` : undefined
+  const absent = NOBODY.includes(code) ? `no service answers at ${url}` : undefined
+  const message = absent ?? silent ?? `${url} cannot be asked: ${code ?? 'not a connection'}`
+  return new ResolveError('UNAVAILABLE', message, { cause: thrown })
+}
+
+/** Longer than the service takes for any question, so that its own words arrive. */
+const LIMIT_MS = 35_000
+const MAX_BODY_BYTES = 16 * 1024 * 1024
+
+/**
+ * `fetch` that asks the service of a configuration, wherever that listens, whatever host it is given:
+ * on a unix socket, and with TLS nobody but the owner of `http.tls.cert`. At most 16 MiB in 35 s.
+ *
+ * @returns rejects with ResolveError as connectToService, and UNAVAILABLE when the answer breaks off
+ */
+export function serviceFetch(place: Pick<HttpConfig, 'listen' | 'tls'>): typeof fetch {
+  return async (input, init) => {
+    const request = new Request(input, init)
+    const body = Buffer.from(await request.arrayBuffer())
+    const { pathname, search } = new URL(request.url)
+    const socket = await connectToService(place)
+    try {
+      return await withTimeout(request.signal, LIMIT_MS, async (signal) => {
+        const response = await new Promise<IncomingMessage>((resolve, reject) => {
+          const sent = httpRequest({
+            createConnection: () => socket,
+            method: request.method,
+            path: `${pathname}${search}`,
+            headers: {
+              ...Object.fromEntries(request.headers),
+              host: 'localhost',
+              connection: 'close',
+            },
+            signal,
+          })
+          sent.once('response', resolve).once('error', reject).end(body)
+        })
+        const bytes = await readBytes(response)
+        const type = response.headers['content-type']
+        return new Response(bytes.length === 0 ? null : bytes, {
+          status: response.statusCode ?? 0,
+          headers: type === undefined ? {} : { 'content-type': type },
+        })
+      })
+    } catch (thrown) {
+      throw brokenOff(serviceUrl(place), thrown)
+    } finally {
+      socket.destroy()
+    }
+  }
+}
+
+async function readBytes(response: IncomingMessage): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > MAX_BODY_BYTES) throw new Error('too much')
+    chunks.push(chunk)
+  }
+  return new Uint8Array(Buffer.concat(chunks))
+}
+
+function brokenOff(url: string, cause: unknown): ResolveError {
+  const message = `${url} broke off, or did not answer in time`
+  return new ResolveError('UNAVAILABLE', message, { cause })
+}
+
+/**
+ * The numbers of the service that runs with this configuration.
+ *
+ * @throws ResolveError as findService, or with what the service has against it; ConfigError
+ */
+export async function readStats(place: ConfigPlace): Promise<StatsResponse> {
+  const { http } = await readConfig(place)
+  const service = await findService(http).catch((thrown: unknown) => {
+    throw withHint(toResolveError(thrown))
+  })
+  return fromService(service.stats())
+}
+
+function withHint(error: ResolveError): ResolveError {
+  const hint = 'only a running service counts; is it running, and is this its http.listen?'
+  return new ResolveError(error.code, `${error.message}: ${hint}`, { cause: error })
 }

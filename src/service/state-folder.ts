@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '../telemetry/logger.ts'
 
-export interface StateFolderOptions {
+interface StateFolderOptions {
   readonly folder: string
   readonly logger: Pick<Logger, 'warn'>
   /** Writes what shows whether the folder can be written. Default: a file that is gone at once. */

@@ -6,8 +6,8 @@ import { ResolveError } from '../../../src/errors.ts'
 import type { Resolver } from '../../../src/resolver/resolver.ts'
 import type { ResolveOptions } from '../../../src/resolver/types.ts'
 import { createCore } from '../../../src/service/core.ts'
-import { openHttpDoor } from '../../../src/service/http-door.ts'
-import { serviceFetch } from '../../../src/service/service-fetch.ts'
+import { openHttpServer } from '../../../src/service/http-server.ts'
+import { serviceFetch } from '../../../src/service/running-service.ts'
 import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -31,7 +31,7 @@ async function openWithMirror(t: TestContext, listen: string) {
     },
   }
   let address = ''
-  const door = await openHttpDoor({
+  const door = await openHttpServer({
     config: () => config,
     core: { ...core, resolver: resolver as Resolver },
     readiness: { check: async () => [] },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DoorReadiness } from '../../../src/service/readiness.ts'
+import { ListenerReadiness } from '../../../src/service/listeners.ts'
 
 const SOCKET = '/run/containerd/containerd.sock'
 const HTTP = { door: 'http', open: true }
@@ -18,7 +18,7 @@ function readiness({ criExpected = false, socket, isOpen = true, answers = true 
     ? { door: 'cri', open: true }
     : { door: 'cri', open: false, reason: 'starting' }
   const doors = { state: (name: string) => (name === 'http' ? HTTP : cri) }
-  const found = new DoorReadiness({
+  const found = new ListenerReadiness({
     doors,
     criExpected,
     runtimeSocket: () => socket,
@@ -65,7 +65,7 @@ test('what opens, and a runtime that answers again, are told at once', async () 
   let isOpen = false
   let answers = false
   const cri = () => ({ door: 'cri', open: isOpen, ...(isOpen ? {} : { reason: 'starting' }) })
-  const found = new DoorReadiness({
+  const found = new ListenerReadiness({
     doors: { state: (name) => (name === 'http' ? HTTP : cri()) },
     criExpected: true,
     runtimeSocket: () => SOCKET,
@@ -86,7 +86,7 @@ test('what opens, and a runtime that answers again, are told at once', async () 
 test('the runtime is asked once for all who ask within a tenth of a second', async () => {
   let asked = 0
   let now = 0
-  const found = new DoorReadiness({
+  const found = new ListenerReadiness({
     doors: { state: (door) => ({ door, open: true }) },
     criExpected: true,
     runtimeSocket: () => SOCKET,
@@ -110,7 +110,7 @@ test('the runtime is asked once for all who ask within a tenth of a second', asy
 
 test('a runtime that cannot be asked is asked again', async () => {
   let asked = 0
-  const found = new DoorReadiness({
+  const found = new ListenerReadiness({
     doors: { state: (door) => ({ door, open: true }) },
     criExpected: true,
     runtimeSocket: () => SOCKET,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { StatsLog } from '../../../src/service/stats-log.ts'
+import { StatsLog } from '../../../src/service/metering.ts'
 import { Meters } from '../../../src/telemetry/meters.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 

@@ -5,12 +5,12 @@ import type { RuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Core } from './core.ts'
-import type { OpenDoor } from './kept-door.ts'
+import type { OpenServer } from './listeners.ts'
 
 /** What calls under way get when the service is told to end; the unit kills after 90 s. */
 const GRACE = { graceMs: 10_000, pullGraceMs: 60_000 }
 
-export interface CriDoorOptions {
+interface CriServerOptions {
   /** Of now: some of it changes while the door is open. */
   readonly config: () => Config
   readonly core: Core
@@ -25,7 +25,12 @@ export interface CriDoorOptions {
  * @throws ResolveError UNAVAILABLE while there is no runtime, DENIED without the right to its socket;
  * and as listenOnSocket
  */
-export async function openCriDoor({ config, core, fd, logger }: CriDoorOptions): Promise<OpenDoor> {
+export async function openCriServer({
+  config,
+  core,
+  fd,
+  logger,
+}: CriServerOptions): Promise<OpenServer> {
   const runtime = await core.runtime()
   const { force, shim: path, timeoutMs, version } = config()
   const failure = force ? undefined : await runtime.cri.failure()

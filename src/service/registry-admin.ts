@@ -11,7 +11,7 @@ import type { Names } from '../registry/listing.ts'
 import { canonicalDomain, isPublicRegistry, publicMirrorOf } from '../registry/public-registries.ts'
 import type { Keychain } from '../resolver/types.ts'
 
-export interface RegistryDeskOptions {
+interface RegistryAdminOptions {
   /** Those of now, in the order of asking. */
   readonly entries: () => readonly RegistryEntry[]
   readonly health: { report(registry: string): HealthReport }
@@ -30,10 +30,10 @@ export interface ListingOptions {
 const PING_LIMIT_MS = 5_000
 
 /** The configured registries as people ask about them: how they do, and what they say they have. */
-export class RegistryDesk {
-  readonly #options: RegistryDeskOptions
+export class RegistryAdmin {
+  readonly #options: RegistryAdminOptions
 
-  constructor(options: RegistryDeskOptions) {
+  constructor(options: RegistryAdminOptions) {
     this.#options = options
   }
 

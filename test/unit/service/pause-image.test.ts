@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import { WarmImage } from '../../../src/service/warm-image.ts'
+import { PauseImage } from '../../../src/service/pause-image.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 function scene(intervalMs = 48_000) {
   const clock = new FakeClock()
   const state = { asked: 0, down: false, told: [] as string[] }
   const log = (_: object, message?: string): unknown => state.told.push(message ?? '')
-  const warm = new WarmImage({
+  const warm = new PauseImage({
     reference: 'registry.k8s.io/pause:3.9',
     answers: {
       answer: async () => {

@@ -4,7 +4,7 @@ import type { HealthReport } from '../registry/health.ts'
 import type { CacheCounts } from '../resolver/cache/cache.ts'
 import type { Meters, ResolutionSource } from '../telemetry/meters.ts'
 
-export interface SelfOptions {
+interface ServiceInfoOptions {
   readonly config: () => Config
   readonly cache: { counts(): CacheCounts }
   readonly health: { report(registry: string): HealthReport }
@@ -21,11 +21,11 @@ interface Page {
 const SOURCES: readonly ResolutionSource[] = ['cache', 'registry', 'stale', 'failed']
 
 /** What the service says of itself. What is only for its readers is loaded when there is one. */
-export class Self {
-  readonly #options: SelfOptions
+export class ServiceInfo {
+  readonly #options: ServiceInfoOptions
   #page: Promise<Page> | undefined
 
-  constructor(options: SelfOptions) {
+  constructor(options: ServiceInfoOptions) {
     this.#options = options
   }
 

@@ -1,4 +1,7 @@
+import type { ImageRecord } from '../../api/v1/images.ts'
+import { Lazy } from '../concurrency/lazy.ts'
 import type { Config, MirrorConfig } from '../config/config.ts'
+import { ResolveError } from '../errors.ts'
 import { defaultLimits, type Limits } from '../http/limits.ts'
 import type { Readiness } from '../http/types.ts'
 import type { ContentRequest } from '../registry/content.ts'
@@ -8,13 +11,13 @@ import type { ManifestRequest } from '../registry/manifest-fetcher.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Core } from './core.ts'
 import { descriptorLimit } from './descriptors.ts'
-import type { OpenDoor } from './kept-door.ts'
-import { LateNodeImages } from './late-node-images.ts'
-import { meterRequests } from './meter.ts'
-import { RegistryDesk } from './registry-desk.ts'
-import { Self } from './self.ts'
+import type { OpenServer } from './listeners.ts'
+import { meterRequests } from './metering.ts'
+import type { NodeImages, NodeImagesOptions } from './node-images.ts'
+import { RegistryAdmin } from './registry-admin.ts'
+import { ServiceInfo } from './service-info.ts'
 
-export interface HttpDoorOptions {
+interface HttpServerOptions {
   /** Of now: some of it changes while the door is open. */
   readonly config: () => Config
   readonly core: Core
@@ -29,13 +32,13 @@ export interface HttpDoorOptions {
  *
  * @throws ResolveError as listenHttp and buildApp
  */
-export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> {
+export async function openHttpServer(options: HttpServerOptions): Promise<OpenServer> {
   const { config, core, fd, logger, readiness } = options
   const { http, mirror, shim, version } = config()
   const { buildApp } = await import('../http/app.ts')
   const { listenHttp, listenOnDescriptor } = await import('../http/listen.ts')
   const { pageRoutes } = await import('../http/routes/page.ts')
-  const images = new LateNodeImages({
+  const images = new LazyNodeImages({
     shim,
     version,
     runtimeSocket: core.runtimeSocket,
@@ -51,13 +54,13 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<OpenDoor> 
     answers: core.answers,
     readiness,
     images,
-    registries: new RegistryDesk({
+    registries: new RegistryAdmin({
       entries: () => config().registries,
       health: core.health,
       images: core.images,
       keychain: core.keychain,
     }),
-    self: new Self({
+    self: new ServiceInfo({
       config,
       cache: core.cache,
       health: core.health,
@@ -123,5 +126,56 @@ async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }:
       via,
       limits: { blobs, blobsPerClient },
     })
+  }
+}
+
+interface LazyNodeImagesOptions extends NodeImagesOptions {
+  /** The runtime's socket, where there is one by now. */
+  readonly runtimeSocket: () => string | undefined
+}
+
+/** The images of this node for a door that may be open long before anybody asks for them, or for ever. */
+class LazyNodeImages {
+  readonly #images: Lazy<NodeImages>
+  readonly #runtimeSocket: () => string | undefined
+
+  constructor({ runtimeSocket, ...options }: LazyNodeImagesOptions) {
+    this.#runtimeSocket = runtimeSocket
+    this.#images = new Lazy(async () => {
+      const { NodeImages } = await import('./node-images.ts')
+      return new NodeImages(options)
+    })
+  }
+
+  /** @throws ResolveError UNAVAILABLE where there is no runtime */
+  async check(): Promise<void> {
+    if (this.#runtimeSocket() !== undefined) return
+    const hint = 'start one, or set cri: to its socket'
+    throw new ResolveError('UNAVAILABLE', `there is no CRI runtime on this machine; ${hint}`)
+  }
+
+  async list(signal: AbortSignal): Promise<readonly ImageRecord[]> {
+    return (await this.#open()).list(signal)
+  }
+
+  async status(image: string, signal: AbortSignal): Promise<ImageRecord | undefined> {
+    return (await this.#open()).status(image, signal)
+  }
+
+  async remove(image: string, signal: AbortSignal): Promise<void> {
+    return (await this.#open()).remove(image, signal)
+  }
+
+  async pull(reference: string, signal: AbortSignal): Promise<string> {
+    return (await this.#open()).pull(reference, signal)
+  }
+
+  close(): Promise<void> {
+    return this.#images.close()
+  }
+
+  async #open(): Promise<NodeImages> {
+    await this.check()
+    return this.#images.get()
   }
 }

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import { Doors } from '../../../src/service/doors.ts'
+import { Listeners } from '../../../src/service/listeners.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 
 function scene() {
   const clock = new FakeClock()
   const warnings: unknown[] = []
   const closed: string[] = []
-  const doors = new Doors({ clock, logger: { warn: (fields: unknown) => warnings.push(fields) } })
+  const doors = new Listeners({
+    clock,
+    logger: { warn: (fields: unknown) => warnings.push(fields) },
+  })
   const opening = (name: string) => async () => ({ close: async () => closed.push(name) })
   const stuck = async (): Promise<never> => {
     throw new ResolveError('UNAVAILABLE', 'the runtime does not answer yet')

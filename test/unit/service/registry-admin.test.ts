@@ -4,14 +4,14 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
 import type { PingRequest } from '../../../src/registry/ping.ts'
-import { RegistryDesk } from '../../../src/service/registry-desk.ts'
+import { RegistryAdmin } from '../../../src/service/registry-admin.ts'
 
 // Node 20 collects what AbortSignal.any and AbortSignal.timeout make, and then no limit ends anything.
 setFlagsFromString('--expose_gc')
 const collectGarbage: () => void = runInNewContext('gc')
 
 test('the limit of asking a silent registry holds whatever the garbage collector does', async () => {
-  const desk = new RegistryDesk({
+  const desk = new RegistryAdmin({
     entries: () => [
       {
         name: 'hub:5000',

@@ -2,7 +2,7 @@ import type { Clock } from '../concurrency/clock.ts'
 import { toResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
-export interface WarmImageOptions {
+interface PauseImageOptions {
   /** As people write it. */
   readonly reference: string
   readonly answers: { answer(input: string, options: { refresh: boolean }): Promise<unknown> }
@@ -16,13 +16,13 @@ export interface WarmImageOptions {
  * Resolved at the start and again before its answer expires, so that it is known when every registry
  * is down: without its sandbox image a node starts no pod. A failure is told once, until it works again.
  */
-export class WarmImage {
-  readonly #options: WarmImageOptions
+export class PauseImage {
+  readonly #options: PauseImageOptions
   #cancel = (): void => {}
   #closed = false
   #failed = false
 
-  constructor(options: WarmImageOptions) {
+  constructor(options: PauseImageOptions) {
     this.#options = options
   }
 

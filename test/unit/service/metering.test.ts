@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ImageRequest } from '../../../src/registry/image.ts'
-import { meterRequests, meterResolutions } from '../../../src/service/meter.ts'
+import { meterRequests, meterResolutions } from '../../../src/service/metering.ts'
 import { Meters } from '../../../src/telemetry/meters.ts'
 import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
 
