@@ -18,6 +18,9 @@ export interface LoadResult {
   readonly p99Ms: number
 }
 
+/** Of an answer in chunks, what is still to come. */
+const UNKNOWN = Number.POSITIVE_INFINITY
+const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 const HEAD_END = '\r\n\r\n'
 
 /**
@@ -112,7 +115,8 @@ function askOver(socket: Socket, next: Next, ms: number[]): Promise<void> {
     socket.on('close', () => reject(new Error('the server hung up')))
     socket.on('data', (chunk) => {
       try {
-        missingBytes = missingBytes === 0 ? missing(chunk) : missingBytes - chunk.length
+        if (missingBytes === UNKNOWN) missingBytes = isLast(chunk) ? 0 : UNKNOWN
+        else missingBytes = missingBytes === 0 ? missing(chunk) : missingBytes - chunk.length
       } catch (thrown) {
         reject(thrown)
       }
@@ -124,12 +128,19 @@ function askOver(socket: Socket, next: Next, ms: number[]): Promise<void> {
   })
 }
 
+/** An answer in chunks is over with the last of them, of no bytes. */
+function isLast(chunk: Buffer): boolean {
+  return chunk.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK)
+}
+
 /** Bytes of an answer that are still to come after the chunk that its head is in. */
 function missing(chunk: Buffer): number {
   const headBytes = chunk.indexOf(HEAD_END) + HEAD_END.length
   const head = chunk.toString('latin1', 0, headBytes)
   const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
-  if (!head.startsWith('HTTP/1.1 200 ') || length === undefined) throw new Error(`not ok: ${head}`)
+  const isOk = head.startsWith('HTTP/1.1 200 ')
+  if (isOk && /\r\ntransfer-encoding: chunked/i.test(head)) return isLast(chunk) ? 0 : UNKNOWN
+  if (!isOk || length === undefined) throw new Error(`not ok: ${head}`)
   return headBytes + Number(length) - chunk.length
 }
 
