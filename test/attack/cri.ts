@@ -17,6 +17,8 @@ const NOTHING = Buffer.alloc(0)
 const LIST = '/runtime.v1.ImageService/ListImages'
 const STATUS = '/runtime.v1.ImageService/ImageStatus'
 const PULL = '/runtime.v1.ImageService/PullImage'
+/** Without a message, which is refused with UNIMPLEMENTED. */
+const EMPTY_REMOVE = { call: '/runtime.v1.ImageService/RemoveImage', code: 12 } as const
 /** A connection that takes nothing for so long takes no more. */
 const STALLED_MS = 500
 /** What was said is dealt with, or held, by then. */
@@ -30,6 +32,8 @@ interface Flood {
   readonly chunks: (scene: AttackScene) => Iterable<Buffer>
   /** The runtime reads nothing of what the attackers' connections bring. */
   readonly isRuntimeSilent?: boolean
+  /** The good client's call is answered by the service alone: the runtime shares the attackers' process. */
+  readonly isGoodAnsweredHere?: boolean
   readonly reads?: boolean
   /** How often each comes again. */
   readonly rounds?: number
@@ -47,6 +51,7 @@ const FLOODS: readonly Flood[] = [
     name: 'calls with long headers that are cancelled while the runtime says nothing of its version',
     clients: 10,
     isRuntimeSilent: true,
+    isGoodAnsweredHere: true,
     chunks: () =>
       made(1_500, (n) => Buffer.concat([begin(id(n), STATUS, field(50 * KIB)), reset(id(n))])),
   },
@@ -133,7 +138,9 @@ async function run(scene: AttackScene, flood: Flood) {
     )
     silence.isOn = false
   }
-  const good = { kind: 'cri', socketPath: daemon.socketPath, call: STATUS } as const
+  const { isGoodAnsweredHere = false } = flood
+  const call = isGoodAnsweredHere ? EMPTY_REMOVE : { call: STATUS }
+  const good = { kind: 'cri', socketPath: daemon.socketPath, ...call } as const
   return scene.measure({ daemon, good, attack, note: () => `${cutOff} were cut off` })
 }
 
