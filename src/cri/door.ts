@@ -1,11 +1,11 @@
 import { status } from '@grpc/grpc-js'
 import { type Clock, systemClock } from '../concurrency/clock.ts'
+import { listenOnSocket } from '../host/unix-socket.ts'
 import { fromAuthConfig } from '../registry/auth-config.ts'
 import type { ContentStore } from '../runtime/content.ts'
 import { loadService } from '../runtime/protos.ts'
 import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'
 import { forcedVersion } from '../runtime/versions.ts'
-import { listenOnSocket } from '../socket.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Meters } from '../telemetry/meters.ts'
 import { countCalls } from './call-meter.ts'
@@ -59,7 +59,7 @@ export interface CriDoor {
   /** PullImage calls under way. */
   pullsInFlight(): number
   /** As in ListeningSocket. */
-  obstacle(): string | undefined
+  unavailableReason(): string | undefined
   /**
    * Gives the calls under way so long to finish, and serves all but new pulls meanwhile; then ends what
    * is left and removes the socket, for a successor to listen at.
@@ -96,7 +96,7 @@ export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
   })
   return {
     pullsInFlight: () => pulls.inFlight,
-    obstacle: () => socket.obstacle(),
+    unavailableReason: () => socket.unavailableReason(),
     async close(grace) {
       // Until here everything but new pulls is served, and new connections are taken.
       await relay.drain(grace)

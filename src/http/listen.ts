@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { parseListen } from '../config/addresses.ts'
 import { type ErrorCode, ResolveError } from '../errors.ts'
-import { makeRoom } from '../socket.ts'
+import { makeRoom } from '../host/unix-socket.ts'
 
 /** Owner and group: who may connect may ask with the service's credentials. */
 const SOCKET_MODE = 0o660

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, readFileSync, renameSync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { ForeignFileError, openOwnFileSync } from '../own-file.ts'
+import { ForeignFileError, openTrustedFileSync } from '../host/trusted-file.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
 /** Some fifty thousand names; a node has a few hundred. */
@@ -85,7 +85,7 @@ class DamagedError extends Error {
 }
 
 function readText(path: string): string | undefined {
-  const file = openOwnFileSync(path)
+  const file = openTrustedFileSync(path)
   if (file === undefined) return undefined
   try {
     const { size } = fstatSync(file)

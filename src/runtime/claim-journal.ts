@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ForeignFileError, openOwnFile } from '../own-file.ts'
+import { ForeignFileError, openTrustedFile } from '../host/trusted-file.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
 /** Thousands of pulls that all were interrupted; more is none of ours. */
@@ -134,7 +134,7 @@ async function within<T>(
   flags: number,
   work: (file: FileHandle) => Promise<T>,
 ): Promise<T | undefined> {
-  const file = await openOwnFile(path, flags)
+  const file = await openTrustedFile(path, flags)
   try {
     return file === undefined ? undefined : await work(file)
   } finally {

@@ -55,7 +55,7 @@ export async function openCriServer({
     meters: core.meters,
   })
   logger.info({ shim: path, cri: runtime.path }, 'CRI is served')
-  return { obstacle: () => door.obstacle(), close: () => door.close(GRACE) }
+  return { unavailableReason: () => door.unavailableReason(), close: () => door.close(GRACE) }
 }
 
 /** Why a runtime cannot be used: nobody there, nobody there for us, or what it said. */

@@ -59,7 +59,7 @@ const RETRY_MS = 500
 
 export interface OpenServer {
   /** Why nobody can come in after all, at this moment; absent or undefined: they can. */
-  obstacle?(): string | undefined
+  unavailableReason?(): string | undefined
   close(): Promise<unknown>
 }
 
@@ -98,7 +98,7 @@ class RetryingListener {
   }
 
   get state(): ListenerState {
-    const reason = this.#door?.obstacle?.()
+    const reason = this.#door?.unavailableReason?.()
     return reason === undefined ? this.#state : { ...this.#state, open: false, reason }
   }
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { openOwnFile } from '../../own-file.ts'
+import { openTrustedFile } from '../../host/trusted-file.ts'
 import { quote } from '../../reference/quote.ts'
 import type { ConfigMapConfig } from '../config.ts'
 import { ConfigError, formatProblem } from '../diagnostics.ts'
@@ -129,7 +129,7 @@ function reasonOf(thrown: unknown): string {
 
 async function savedText(folder: string): Promise<string | undefined> {
   try {
-    const file = await openOwnFile(posix.join(folder, FILE))
+    const file = await openTrustedFile(posix.join(folder, FILE))
     if (file === undefined) return undefined
     try {
       const { size } = await file.stat()
@@ -145,7 +145,7 @@ async function savedText(folder: string): Promise<string | undefined> {
 
 /** Whole or not at all. */
 async function saveText(folder: string, text: string): Promise<void> {
-  const file = await openOwnFile(
+  const file = await openTrustedFile(
     posix.join(folder, NEW),
     constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC,
   )

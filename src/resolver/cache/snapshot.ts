@@ -4,7 +4,7 @@ import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'nod
 import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../concurrency/clock.ts'
-import { ForeignFileError, openOwnFile } from '../../own-file.ts'
+import { ForeignFileError, openTrustedFile } from '../../host/trusted-file.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { CacheContent, ResolutionCache } from './cache.ts'
 import {
@@ -239,7 +239,7 @@ async function syncFolder(folder: string): Promise<void> {
  */
 export async function loadSnapshot(place: SnapshotPlace): Promise<LoadedSnapshot> {
   try {
-    const handle = await openOwnFile(place.file)
+    const handle = await openTrustedFile(place.file)
     if (handle === undefined) return { state: 'absent' }
     try {
       return await read(handle, place)

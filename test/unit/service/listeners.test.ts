@@ -36,16 +36,19 @@ test('a door that stays closed keeps no other one closed, and says why', async (
 
 test('an open door that nobody can reach says why, for as long as that lasts', async () => {
   const { doors } = scene()
-  let obstacle: string | undefined
-  doors.keep('cri', async () => ({ obstacle: () => obstacle, close: async () => {} }))
+  let unavailableReason: string | undefined
+  doors.keep('cri', async () => ({
+    unavailableReason: () => unavailableReason,
+    close: async () => {},
+  }))
   await settle()
   assert.deepEqual(doors.state('cri'), { door: 'cri', open: true })
 
-  obstacle = 'another instance serves /run/shim.sock'
-  assert.deepEqual(doors.state('cri'), { door: 'cri', open: false, reason: obstacle })
-  assert.equal(doors.status(), `cri: ${obstacle}`)
+  unavailableReason = 'another instance serves /run/shim.sock'
+  assert.deepEqual(doors.state('cri'), { door: 'cri', open: false, reason: unavailableReason })
+  assert.equal(doors.status(), `cri: ${unavailableReason}`)
 
-  obstacle = undefined
+  unavailableReason = undefined
   assert.deepEqual(doors.state('cri'), { door: 'cri', open: true })
   await doors.close()
 })

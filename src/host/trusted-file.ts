@@ -18,7 +18,7 @@ const MODE = 0o600
  * @returns undefined: there is no such file, and none is to be made
  * @throws ForeignFileError; else what the file system says
  */
-export async function openOwnFile(
+export async function openTrustedFile(
   path: string,
   flags: number = constants.O_RDONLY,
 ): Promise<FileHandle | undefined> {
@@ -29,7 +29,7 @@ export async function openOwnFile(
     return refusal(error, flags)
   }
   try {
-    assertOwn(await file.stat())
+    assertTrusted(await file.stat())
     return file
   } catch (error) {
     await file.close()
@@ -37,8 +37,8 @@ export async function openOwnFile(
   }
 }
 
-/** As openOwnFile, at once. @returns a descriptor to read from */
-export function openOwnFileSync(path: string): number | undefined {
+/** As openTrustedFile, at once. @returns a descriptor to read from */
+export function openTrustedFileSync(path: string): number | undefined {
   let file: number
   try {
     file = openSync(path, constants.O_RDONLY | CAREFULLY)
@@ -46,7 +46,7 @@ export function openOwnFileSync(path: string): number | undefined {
     return refusal(error, constants.O_RDONLY)
   }
   try {
-    assertOwn(fstatSync(file))
+    assertTrusted(fstatSync(file))
     return file
   } catch (error) {
     closeSync(file)
@@ -63,7 +63,7 @@ function refusal(error: unknown, flags: number): undefined {
   throw error
 }
 
-function assertOwn(stats: Stats): void {
+function assertTrusted(stats: Stats): void {
   if (!stats.isFile()) throw new ForeignFileError('it is not a file')
   const owners = [0, process.geteuid?.()]
   if (!owners.includes(stats.uid) || (stats.mode & 0o022) !== 0) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { createNotifier } from '../../../src/systemd/notify.ts'
+import { createNotifier } from '../../../src/host/systemd.ts'
 
 const SOCKET = '/run/systemd/notify'
 

@@ -3,17 +3,22 @@ import { chmod, chown, link, mkdir, rename, rm, stat, unlink } from 'node:fs/pro
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
-import { ResolveError } from './errors.ts'
-import { fileAt, isSameFile } from './socket/file.ts'
-import { KeptSocket, type KeptSocketOptions, type MadeSocket } from './socket/kept-socket.ts'
-import type { Logger } from './telemetry/logger.ts'
+import { ResolveError } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import {
+  fileAt,
+  isSameFile,
+  type MadeSocket,
+  SelfHealingSocket,
+  type SelfHealingSocketOptions,
+} from './self-healing-socket.ts'
 
 /** What fits into sockaddr_un on Linux without its closing zero; libuv cuts longer ones silently. */
 const MAX_PATH_BYTES = 107
 const DEFAULT_MODE = 0o660
 const PROBE_TIMEOUT_MS = 2_000
 
-export interface SocketOptions {
+interface SocketOptions {
   readonly path: string
   /** A descriptor that listens already; then nothing is made at `path`, and nothing removed. */
   readonly fd?: number | undefined
@@ -21,14 +26,14 @@ export interface SocketOptions {
   readonly like?: string
   readonly onConnection: (connection: Socket) => void
   readonly logger: Logger
-  /** As in KeptSocketOptions. */
-  readonly after?: KeptSocketOptions['after']
+  /** As in SelfHealingSocketOptions. */
+  readonly after?: SelfHealingSocketOptions['after']
 }
 
 export interface ListeningSocket {
   readonly path: string
   /** Why nobody can connect at the path any more; undefined: they can. */
-  obstacle(): string | undefined
+  unavailableReason(): string | undefined
   /** Accepts no more connections and removes the file if it is still the one made here. */
   close(): Promise<void>
 }
@@ -46,7 +51,7 @@ export async function listenOnSocket(options: SocketOptions): Promise<ListeningS
   const { path, fd, onConnection, logger, after } = options
   if (fd !== undefined) return adopt(fd, path, onConnection)
   const make = (closing: AbortSignal): Promise<MadeSocket> => makeSocket(options, closing)
-  return KeptSocket.open({ path, make, logger, after })
+  return SelfHealingSocket.open({ path, make, logger, after })
 }
 
 async function makeSocket(options: SocketOptions, closing: AbortSignal): Promise<MadeSocket> {
@@ -102,7 +107,7 @@ async function adopt(
   return {
     path,
     // Its file is for whoever made it to look after.
-    obstacle: () => undefined,
+    unavailableReason: () => undefined,
     close: () => new Promise<void>((resolve) => server.close(() => resolve())),
   }
 }

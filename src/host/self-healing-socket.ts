@@ -1,9 +1,8 @@
 import type { Stats } from 'node:fs'
-import { unlink } from 'node:fs/promises'
+import { lstat, unlink } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { toResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { fileAt, isSameFile } from './file.ts'
 
 /** Whoever connects tries for longer than that, and looking at one file costs next to nothing. */
 const LOOK_MS = 2_000
@@ -13,7 +12,7 @@ export interface MadeSocket {
   readonly file: Stats
 }
 
-export interface KeptSocketOptions {
+export interface SelfHealingSocketOptions {
   readonly path: string
   /**
    * Listens at the path, and turns connections away once the signal is given.
@@ -31,22 +30,26 @@ export interface KeptSocketOptions {
  * says nothing. So the place is looked at every 2 s, and the socket made anew where that can be.
  * What others have put there is left alone for as long as it is of use to them.
  */
-export class KeptSocket {
-  readonly #options: KeptSocketOptions
+export class SelfHealingSocket {
+  readonly #options: SelfHealingSocketOptions
   readonly #closing: AbortController
   #made: MadeSocket
-  #obstacle: string | undefined
+  #unavailableReason: string | undefined
   #cancel = (): void => {}
   #looking: Promise<void> = Promise.resolve()
   #ended: Promise<unknown> = Promise.resolve()
 
   /** @throws what `make` throws, the first time */
-  static async open(options: KeptSocketOptions): Promise<KeptSocket> {
+  static async open(options: SelfHealingSocketOptions): Promise<SelfHealingSocket> {
     const closing = new AbortController()
-    return new KeptSocket(options, closing, await options.make(closing.signal))
+    return new SelfHealingSocket(options, closing, await options.make(closing.signal))
   }
 
-  private constructor(options: KeptSocketOptions, closing: AbortController, made: MadeSocket) {
+  private constructor(
+    options: SelfHealingSocketOptions,
+    closing: AbortController,
+    made: MadeSocket,
+  ) {
     this.#options = options
     this.#closing = closing
     this.#made = made
@@ -57,8 +60,8 @@ export class KeptSocket {
     return this.#options.path
   }
 
-  obstacle(): string | undefined {
-    return this.#obstacle
+  unavailableReason(): string | undefined {
+    return this.#unavailableReason
   }
 
   async close(): Promise<void> {
@@ -87,8 +90,10 @@ export class KeptSocket {
     if (found === undefined || !isSameFile(found, this.#made.file)) {
       return this.#makeAnew(found === undefined ? 'removed' : 'replaced')
     }
-    if (this.#obstacle !== undefined) logger.info({ path }, 'the file of the socket is back')
-    this.#obstacle = undefined
+    if (this.#unavailableReason !== undefined) {
+      logger.info({ path }, 'the file of the socket is back')
+    }
+    this.#unavailableReason = undefined
   }
 
   async #makeAnew(was: 'removed' | 'replaced'): Promise<void> {
@@ -100,14 +105,14 @@ export class KeptSocket {
       this.#end(this.#made.server)
       this.#made = made
       if (signal.aborted) return this.#end(made.server)
-      this.#obstacle = undefined
+      this.#unavailableReason = undefined
       logger.warn({ path, was }, 'the file of the socket was lost; it is made anew')
     } catch (thrown) {
       const reason = toResolveError(thrown).message
-      if (reason !== this.#obstacle) {
+      if (reason !== this.#unavailableReason) {
         logger.warn({ path, reason }, 'the file of the socket is lost; trying to make it anew')
       }
-      this.#obstacle = reason
+      this.#unavailableReason = reason
     }
   }
 
@@ -121,4 +126,20 @@ export class KeptSocket {
 function later(ms: number, run: () => void): () => void {
   const timer = setTimeout(run, ms).unref()
   return () => clearTimeout(timer)
+}
+
+/** @returns undefined: there is none, nor perhaps a folder for it */
+export async function fileAt(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw error
+  }
+}
+
+/** A socket that listens holds its inode, so no other file gets its number, also when it is deleted. */
+export function isSameFile(one: Stats, other: Stats): boolean {
+  return one.ino === other.ino && one.dev === other.dev
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { takeListenFds } from '../../../src/systemd/listen-fds.ts'
+import { takeListenFds } from '../../../src/host/systemd.ts'
 
 for (const [what, env, expected] of [
   ['nothing is handed down', {}, { unused: [] }],

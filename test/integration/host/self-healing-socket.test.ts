@@ -5,8 +5,8 @@ import { chmod, link, lstat, mkdir, readdir, rename, rm, stat, writeFile } from 
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
-import { type ListeningSocket, listenOnSocket } from '../../src/socket.ts'
-import { temporaryFolder } from '../support/stack.ts'
+import { type ListeningSocket, listenOnSocket } from '../../../src/host/unix-socket.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 const LOST = 'the file of the socket was lost; it is made anew'
 const IN_THE_WAY = 'the file of the socket is lost; trying to make it anew'
@@ -131,7 +131,7 @@ test('looks at its file every two seconds, and says nothing while it is there', 
 
   assert.equal(looks.plannedMs, 2_000)
   assert.equal((await stat(path)).ino, before.ino)
-  assert.equal(socket.obstacle(), undefined)
+  assert.equal(socket.unavailableReason(), undefined)
   assert.deepEqual(logged, [])
 })
 
@@ -145,7 +145,7 @@ test('listens anew where its file was deleted, and says so once', async (t) => {
   await looks.look()
 
   assert.equal(await greeting(t, socket.path), 'ours')
-  assert.equal(socket.obstacle(), undefined)
+  assert.equal(socket.unavailableReason(), undefined)
   assert.deepEqual(logged, [['warn', LOST, 'removed']])
   assert.deepEqual(await readdir(folder), ['shim.sock'])
 })
@@ -205,7 +205,7 @@ test('leaves alone another program that has taken the place, and takes it back w
   await looks.look()
   await looks.look()
   assert.equal(await greeting(t, socket.path), 'theirs')
-  assert.equal(socket.obstacle(), inUse(socket.path))
+  assert.equal(socket.unavailableReason(), inUse(socket.path))
   assert.deepEqual(logged.splice(0), [['warn', IN_THE_WAY, inUse(socket.path)]])
 
   other.close()
@@ -213,7 +213,7 @@ test('leaves alone another program that has taken the place, and takes it back w
   await looks.look()
 
   assert.equal(await greeting(t, socket.path), 'ours')
-  assert.equal(socket.obstacle(), undefined)
+  assert.equal(socket.unavailableReason(), undefined)
   assert.deepEqual(logged, [['warn', LOST, 'removed']])
   assert.deepEqual(await readdir(folder), ['shim.sock'])
 })
@@ -243,7 +243,7 @@ test('leaves alone a file that is no socket', async (t) => {
 
   assert.equal((await lstat(socket.path)).isFile(), true)
   const reason = `${socket.path} exists and is not a socket; remove it or choose another path in the configuration`
-  assert.equal(socket.obstacle(), reason)
+  assert.equal(socket.unavailableReason(), reason)
   assert.deepEqual(logged, [['warn', IN_THE_WAY, reason]])
 })
 
@@ -259,7 +259,7 @@ test('goes on looking where it cannot be made anew, and says once what is in the
     logged.splice(0).map(([level, message]) => [level, message]),
     [['warn', IN_THE_WAY]],
   )
-  assert.match(socket.obstacle() ?? '', /cannot be opened: /)
+  assert.match(socket.unavailableReason() ?? '', /cannot be opened: /)
 
   await rm(`${folder}/run`)
   await looks.look()
@@ -274,14 +274,14 @@ test('a file that was moved away and back is still its own', async (t) => {
   await rename(socket.path, `${folder}/aside`)
   await mkdir(socket.path)
   await looks.look()
-  assert.notEqual(socket.obstacle(), undefined)
+  assert.notEqual(socket.unavailableReason(), undefined)
 
   await rm(socket.path, { recursive: true })
   await rename(`${folder}/aside`, socket.path)
   await looks.look()
 
   assert.equal((await stat(socket.path)).ino, ino)
-  assert.equal(socket.obstacle(), undefined)
+  assert.equal(socket.unavailableReason(), undefined)
   assert.deepEqual(logged.at(-1), ['info', BACK])
 })
 
@@ -300,9 +300,9 @@ test('two that have lost one path do not fight for it: one serves, the other say
   await Promise.all([first.looks.look(), second.looks.look()])
 
   assert.equal((await stat(path)).ino, ino)
-  const obstacles = [first, second].map(({ socket }) => socket.obstacle())
+  const reasons = [first, second].map(({ socket }) => socket.unavailableReason())
   assert.deepEqual(
-    obstacles.filter((each) => each !== undefined),
+    reasons.filter((each) => each !== undefined),
     [inUse(path)],
   )
   assert.equal(await greeting(t, path), 'ours')

@@ -15,8 +15,8 @@ import {
 import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
-import { type ListeningSocket, listenOnSocket } from '../../src/socket.ts'
-import { temporaryFolder } from '../support/stack.ts'
+import { type ListeningSocket, listenOnSocket } from '../../../src/host/unix-socket.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 const logger = pino({ level: 'silent' })
 

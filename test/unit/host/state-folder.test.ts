@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { checkStateFolder } from '../../../src/service/state-folder.ts'
+import { checkStateFolder } from '../../../src/host/state-folder.ts'
 import { mountDisk } from '../../support/small-disk.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 

@@ -13,8 +13,8 @@ import {
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import { openOwnFile, openOwnFileSync } from '../../src/own-file.ts'
-import { skipLacking, temporaryFolder } from '../support/stack.ts'
+import { openTrustedFile, openTrustedFileSync } from '../../../src/host/trusted-file.ts'
+import { skipLacking, temporaryFolder } from '../../support/stack.ts'
 
 const run = promisify(execFile)
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT
@@ -23,10 +23,10 @@ const NOBODY = 65_534
 /** Opened in each way; what is open is closed again. */
 async function refusals(path: string): Promise<readonly unknown[]> {
   const reason = (error: Error) => [error.name, error.message]
-  const opened = openOwnFile(path).then((file) => file?.close(), reason)
+  const opened = openTrustedFile(path).then((file) => file?.close(), reason)
   const sync = (() => {
     try {
-      return openOwnFileSync(path)
+      return openTrustedFileSync(path)
     } catch (error) {
       return reason(error as Error)
     }
@@ -43,7 +43,7 @@ async function file(t: TestContext): Promise<string> {
 test('a file of ours is read', async (t) => {
   const path = await file(t)
 
-  const opened = await openOwnFile(path)
+  const opened = await openTrustedFile(path)
 
   assert.equal(await opened?.readFile('utf8'), 'text')
   await opened?.close()
@@ -95,9 +95,9 @@ test('a file that is made is for its owner alone, and nothing is written through
   const link = join(path, '..', 'link')
   await symlink(path, link)
 
-  const opened = await openOwnFile(made, APPEND)
+  const opened = await openTrustedFile(made, APPEND)
   await opened?.close()
-  await assert.rejects(openOwnFile(link, APPEND), { name: 'ForeignFileError' })
+  await assert.rejects(openTrustedFile(link, APPEND), { name: 'ForeignFileError' })
 
   assert.equal((await stat(made)).mode & 0o777, 0o600)
   assert.equal(await readFile(path, 'utf8'), 'text')
@@ -106,5 +106,5 @@ test('a file that is made is for its owner alone, and nothing is written through
 test('a file that was to be made and has no folder is a failure', async (t) => {
   const path = join(temporaryFolder(t), 'gone', 'file')
 
-  await assert.rejects(openOwnFile(path, APPEND), { code: 'ENOENT' })
+  await assert.rejects(openTrustedFile(path, APPEND), { code: 'ENOENT' })
 })
