@@ -3,6 +3,10 @@ import { nearestName } from '../config/suggest.ts'
 import type { FileOption } from './context.ts'
 import { visible } from './output.ts'
 
+/**
+ * Every option of every command. Which command takes it says COMMANDS (commands.ts), how its help shows it FLAGS
+ * (help.ts).
+ */
 const OPTIONS = {
   config: { type: 'string', short: 'f' },
   // image-cri-shim's name for it.

@@ -26,7 +26,7 @@ export class RequestError extends Error {
 /**
  * Turns anything thrown into an answer. Never tells the message of an unexpected error.
  *
- * @param explain tell the whole story of the inquiry that failed
+ * @param explain tell the requests to every candidate of the resolution that failed
  */
 export function toFailure(thrown: unknown, explain = false): Failure {
   if (thrown instanceof RequestError) return requestFailure(thrown.code, thrown.message)

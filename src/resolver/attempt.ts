@@ -72,7 +72,7 @@ export function failedAttempt(registry: string, error: ResolveError, ms: number)
 }
 
 /**
- * One error for a walk in which nobody had the image.
+ * One error for a resolution in which no candidate had the image.
  *
  * @param artifact what was found and is no image, where no registry before it can still have the image: that
  * is the answer, whatever befell the registries after it
@@ -101,7 +101,7 @@ export function attemptsText(attempts: readonly Attempt[]): string {
 }
 
 /**
- * For an inquiry that its signal ended.
+ * For a resolution that its signal ended.
  *
  * @param waits where it still waited then, in the words of `waited`
  */

@@ -146,7 +146,7 @@ export interface Resolution extends ImageIdentity {
   /** Of this call; empty when the cache answered. */
   readonly attempts: readonly Attempt[]
   /**
-   * The whole story of the walk that found it, every candidate in order; also when the cache answers.
+   * What became of every candidate, in order, in the resolution that found it; also when the cache answers.
    * Empty after a restart.
    */
   readonly candidates?: readonly CandidateReport[]
@@ -165,7 +165,7 @@ export interface Answer
   readonly node?: { readonly present: boolean; readonly imageId?: string }
 }
 
-/** What became of one candidate in one walk, and why. */
+/** What became of one candidate in one resolution, and why. */
 export interface CandidateReport {
   readonly registry: string
   /** What was, or would have been, asked for there: `harbor.corp/hub/library/nginx:latest`. */
@@ -181,7 +181,7 @@ export interface CandidateReport {
   readonly digest?: string
   /** Its tag points at another digest than the chosen one's; it is never merged. */
   readonly divergent?: boolean
-  /** Since the walk began; absent: not asked. */
+  /** Since the resolution began; absent: not asked. */
   readonly startedMs?: number
   readonly ms?: number
   readonly error?: { readonly code: ErrorCode; readonly message: string }

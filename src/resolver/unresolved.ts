@@ -7,11 +7,11 @@ import {
 } from '../errors.ts'
 import type { CandidateReport, Resolution } from './types.ts'
 
-/** The error of an inquiry, with its whole story. */
+/** The error of a resolution, with what became of every candidate. */
 export class UnresolvedError extends ResolveError {
   readonly candidates: readonly CandidateReport[]
 
-  /** @param details `cause`: what ended the inquiry, whose code, message and attempts it takes over */
+  /** @param details `cause`: what ended the resolution, whose code, message and attempts it takes over */
   constructor(candidates: readonly CandidateReport[], details: { readonly cause: unknown }) {
     const cause = toResolveError(details.cause)
     const { attempts, code, found, message, retryAfterMs, status, step } = cause

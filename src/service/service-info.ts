@@ -88,7 +88,7 @@ export class ServiceInfo {
   }
 }
 
-/** A question is one hit, miss, shared walk, stale or negative answer; revalidating asked a registry. */
+/** A question is one hit, miss, shared resolution, stale or negative answer; revalidating asked a registry. */
 function toCache({ entries, ...counts }: CacheCounts): StatsResponse['cache'] {
   const { hit, miss, coalesced, stale, negative, revalidated, evicted } = counts
   const spared = hit + coalesced + negative

@@ -40,6 +40,10 @@ export interface MirrorOptions {
   readonly limits?: Partial<MirrorLimits>
 }
 
+/**
+ * What bounds a request of `/v2/`, beside the limits of every HTTP client (../limits.ts) and the time that a
+ * registry may be silent (registry/transport/connections.ts). A blob that moves has no limit of size or time.
+ */
 export interface MirrorLimits {
   /** How long a registry may be silent before the next one is asked in its place. Default: the resolver's. */
   readonly probeBudgetMs?: number

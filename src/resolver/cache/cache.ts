@@ -23,7 +23,7 @@ export interface CacheLimits {
 /**
  * What came of a question: `hit` fresh from memory, `miss` a registry was asked and nothing was
  * known, `revalidated` an old answer turned out to be true still, `stale` an old one was given for
- * want of a registry, `negative` a remembered "not there", `coalesced` another caller's walk was shared.
+ * want of a registry, `negative` a remembered "not there", `coalesced` another caller's resolution was shared.
  */
 export type CacheEvent = 'hit' | 'miss' | 'coalesced' | 'stale' | 'negative' | 'revalidated'
 
