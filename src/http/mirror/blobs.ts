@@ -14,7 +14,7 @@ export interface BlobRequest {
   readonly method: 'GET' | 'HEAD'
   /** With the blob's digest. */
   readonly reference: Reference
-  /** As the client sent it. */
+  /** As the client sent it; a HEAD is of the whole, whatever it says (RFC 9110, section 14.2). */
   readonly range: string | undefined
   /** As clientKey tells them apart. */
   readonly client: string
@@ -46,7 +46,8 @@ export class Blobs {
   /** @throws ResolveError MANIFEST_UNKNOWN when no registry has it, BlobsBusy when no slot becomes free */
   async answer({ range: wish, ...request }: BlobRequest): Promise<BlobAnswer> {
     const { client, method, reference, signal } = request
-    const range = wish !== undefined && RANGE.test(wish) ? wish : undefined
+    const isPart = method === 'GET' && wish !== undefined && RANGE.test(wish)
+    const range = isPart ? wish : undefined
     const leave = method === 'GET' ? await this.#slot(client, signal) : () => {}
     try {
       const { candidate, value } = await this.#open(method, reference, range, signal)

@@ -296,6 +296,23 @@ for (const status of [401, 403, 404, 405, 501]) {
   })
 }
 
+test('a HEAD is of the whole blob, whatever `Range` says, where HEAD is refused too', async (t) => {
+  const asked: (string | undefined)[] = []
+  const registry = await stocked(t, (exchange) => {
+    asked.push(exchange.request.headers.range)
+    if (exchange.request.method === 'HEAD') refuseWith(403)(exchange)
+    else ranges(exchange)
+  })
+  const mirror = await startMirror(t, [place(registry)])
+
+  const head = await mirror.ask('HEAD', PATH, { range: 'bytes=1-' })
+
+  assert.equal(head.status, 200)
+  assert.equal(head.headers['content-length'], String(LARGE.bytes.length))
+  assert.equal(head.headers['content-range'], undefined)
+  assert.deepEqual(asked, [undefined, undefined])
+})
+
 test('a blob that gets no slot in time is a 503 that says when to come again', async (t) => {
   const registry = await stocked(t)
   const asked = new Promise<void>((resolve) => {
