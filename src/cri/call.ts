@@ -8,7 +8,7 @@ import type { BodyEdit, CallEdits } from './rewrite-frames.ts'
 import type { Link } from './upstream.ts'
 
 const NOT_RELAYED = 'the answer of the server behind could not be relayed'
-const TOO_MUCH = 'too much is queued for this client of image-resolver'
+export const TOO_MUCH = 'too much is queued for this client of image-resolver'
 
 export interface CallOptions {
   /** What is changed in messages, one by one, on their way. */

@@ -1,6 +1,7 @@
 import { promisify } from 'node:util'
 import { gunzip, inflate } from 'node:zlib'
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import { Semaphore } from '../concurrency/semaphore.ts'
 import { toResolveError } from '../errors.ts'
 import { type HeaderList, headerValue } from '../http2/header-list.ts'
 import type { QueuedBytes } from '../http2/queued-bytes.ts'
@@ -8,7 +9,7 @@ import type { Stream, StreamEnd, StreamHandler } from '../http2/stream.ts'
 import { withAttempts } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { answerWith, withoutAnswer } from './call.ts'
+import { answerWith, TOO_MUCH, withoutAnswer } from './call.ts'
 import { statusAnswer, statusTrailers } from './headers.ts'
 import { RequestMessage } from './request-message.ts'
 import { GrpcError, grpcStatus } from './status.ts'
@@ -47,10 +48,13 @@ const ANSWER_HEADERS: HeaderList = {
     ...['grpc-encoding', 'identity', 'grpc-accept-encoding', 'identity,deflate,gzip'],
   ],
 }
+const inflated = promisify(inflate)
 const DECOMPRESS = new Map([
   ['gzip', promisify(gunzip)],
-  ['deflate', promisify(inflate)],
+  ['deflate', inflated],
 ])
+/** One message at a time in this process: 4 KiB become 4 MiB, which count only once they are there. */
+const decompressing = new Semaphore(1)
 
 /** What a method knows of its caller. */
 export interface Caller {
@@ -83,7 +87,7 @@ interface Status {
 export interface OwnedCallOptions {
   readonly method: OwnedMethod
   /** Counts what is held for the client. */
-  readonly queue: Pick<QueuedBytes, 'add'>
+  readonly queue: Pick<QueuedBytes, 'add' | 'isFull'>
   /** Told of our own faults. */
   readonly log: Pick<Logger, 'error'>
   /** Told once, with the call's gRPC code. */
@@ -191,8 +195,18 @@ export class OwnedCall {
       const details = `Received message compressed with unsupported encoding "${encoding}"`
       throw new GrpcError({ code: status.UNIMPLEMENTED, details })
     }
+    const { signal } = this.#controller
+    return await decompressing.run('', signal, () => this.#decompressed(decompress, bytes))
+  }
+
+  async #decompressed(decompress: typeof inflated, bytes: Buffer): Promise<Buffer> {
+    if (this.#options.queue.isFull) {
+      throw new GrpcError({ code: status.RESOURCE_EXHAUSTED, details: TOO_MUCH })
+    }
     try {
-      return await decompress(bytes, { maxOutputLength: REQUEST_BYTES })
+      const whole = await decompress(bytes, { maxOutputLength: REQUEST_BYTES })
+      if (!this.#client.isClosed) this.#message.replace(whole)
+      return whole
     } catch (cause) {
       throw notDecompressed(cause)
     }

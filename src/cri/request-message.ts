@@ -46,6 +46,13 @@ export class RequestMessage {
     return { bytes: held.subarray(PREFIX_BYTES), isCompressed: held[0] === 1 }
   }
 
+  /** What it decompresses to is held in its place. */
+  replace(bytes: Buffer): void {
+    this.#queue.add(bytes.length - this.#held.length)
+    this.#held = bytes
+    this.#length = bytes.length
+  }
+
   /** The call has ended: nothing is held for it any more. */
   forget(): void {
     this.#queue.add(-this.#held.length)

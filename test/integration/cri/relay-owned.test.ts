@@ -183,6 +183,44 @@ test('takes messages that are compressed, up to the same length, and refuses wha
   assert.equal(answers[0]?.headers['grpc-accept-encoding'], 'identity,deflate,gzip')
 })
 
+test('what messages decompress to is held for their client, and no more than may be', async (t) => {
+  const callers: Caller[] = []
+  const refused: string[] = []
+  let onAll = (): void => {}
+  const seen = (): void => {
+    if (callers.length + refused.length === 16) onAll()
+  }
+  const { client } = await startOwned(t, (request, caller) => {
+    if (request.length === 1) return echo(request)
+    callers.push(caller)
+    seen()
+    return new Promise(() => {})
+  })
+  const body = framed(gzipSync(Buffer.alloc(4 * MIB)))
+  body.writeUInt8(1, 0)
+  const streams = Array.from({ length: 16 }, () => client.open(PULL, { 'grpc-encoding': 'gzip' }))
+  const all = new Promise<void>((resolve) => {
+    onAll = resolve
+  })
+  for (const stream of streams) {
+    void answerOf(stream).then(({ code, message }) => {
+      refused.push(`${code} ${message}`)
+      seen()
+    })
+    stream.end(body)
+  }
+
+  await all
+  const told = new Set(refused)
+  for (const stream of streams) stream.close(8)
+  await Promise.all(callers.map(aborted))
+  const after = await compressed(client, 'gzip', gzipSync('x'))
+
+  assert.equal(callers.length, 6)
+  assert.deepEqual([...told], ['8 too much is queued for this client of image-resolver'])
+  assert.equal(String(after.messages[0]), 'ours: x')
+})
+
 test('a message that comes byte by byte, on many streams at once, is put together', async (t) => {
   const { path } = await startOwned(t, echo)
   const raw = openRawHttp2Client(t, path)
