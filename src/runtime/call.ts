@@ -3,7 +3,7 @@ import { type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 /**
  * What a failed call throws: the status as the runtime sent it. `code` is the gRPC code, `details`
  * the runtime's own text (`message` has the code in front), `metadata` the trailers,
- * `grpc-status-details-bin` among them. A grpc-js server that is handed one sends it on unchanged.
+ * `grpc-status-details-bin` among them. An owned method (cri/owned-call.ts) that throws one ends its call with just these.
  */
 export type RuntimeError = ServiceError
 

@@ -6,8 +6,8 @@ const folder = fileURLToPath(new URL('../../protos', import.meta.url))
 const loaded = new Map<string, PackageDefinition>()
 
 /**
- * A service of one of our proto files, for a grpc-js client or server. Parsed once per file and
- * process.
+ * A service of one of our proto files: its methods with their paths and what reads and writes their messages.
+ * Parsed once per file and process.
  *
  * In JavaScript, messages have camelCase fields; 64-bit integers are decimal strings; absent
  * messages are null, other absent fields their defaults; enums are their names.
