@@ -5,7 +5,7 @@ import { dump } from 'js-yaml'
 import { parseReference } from '../src/reference/reference.ts'
 import type { Resolution, ResolveOptions } from '../src/resolver/types.ts'
 import { type Core, createCore } from '../src/service/core.ts'
-import { silentLogger } from '../src/telemetry/silent-logger.ts'
+import { silentLogger } from '../src/telemetry/log.ts'
 import { loadText } from '../test/support/config.ts'
 import type { Cleanup } from '../test/support/stack.ts'
 

@@ -13,7 +13,7 @@ import { endSignal } from './service/end-signal.ts'
 import { ListenerReadiness, Listeners } from './service/listeners.ts'
 import { StatsLog } from './service/metering.ts'
 import { PauseImage } from './service/pause-image.ts'
-import { createLogger, type Logger } from './telemetry/logger.ts'
+import { createLogger, type Logger } from './telemetry/log.ts'
 
 /** So long the service manager waits with what comes after us, a kubelet, for a runtime to appear. */
 const READY_LIMIT_MS = 30_000
@@ -32,7 +32,7 @@ export async function serve({ version, file: explicit, portoshim }: ServeOptions
   const configMaps = new ConfigMapReader({ save: true })
   const started = await loadConfig({ file, portoshim, configMaps })
   configMaps.takeNews()
-  const logger = createLogger(started.config.debug ? 'debug' : 'info')
+  const logger = await createLogger(started.config.debug ? 'debug' : 'info')
   const load = async (): Promise<LoadedConfig> => {
     const loaded = await loadConfig({ file, portoshim, configMaps })
     for (const problem of configMaps.takeNews()) logger.warn({ file }, problem)
@@ -86,7 +86,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   const { cache, criExpected, image: folder, pauseImage } = started.config
   const clock = systemClock
   const core = createCore(started.config, logger)
-  const { answers, keeper, meters, runtimeSocket } = core
+  const { answers, keeper, metrics, runtimeSocket } = core
   const announce: Notifier['reloading'] = (work) => notifier.reloading(work)
   const signals = process
   const reload = new ConfigReload({ started, load, core, announce, clock, logger, signals })
@@ -100,7 +100,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   })
   const statsIntervalMs = cache.disableStats ? 0 : cache.statsLogIntervalMs
   const descriptors = new DescriptorWatch({ clock, logger })
-  const statsLog = new StatsLog({ meters, clock, intervalMs: statsIntervalMs, logger })
+  const statsLog = new StatsLog({ metrics, clock, intervalMs: statsIntervalMs, logger })
   const warmImage =
     pauseImage === undefined
       ? undefined

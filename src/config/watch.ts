@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import type { Config } from './config.ts'
 import { ConfigError, formatProblem } from './diagnostics.ts'
 import type { LoadedConfig } from './load.ts'

@@ -1,9 +1,9 @@
 import { status } from '@grpc/grpc-js'
-import type { Meters } from '../telemetry/meters.ts'
+import type { Metrics } from '../telemetry/counters.ts'
 import { methodName } from './method-names.ts'
 
 /** Counts calls as they end, by method and by the name of their gRPC code. */
-export function countCalls(calls: Meters['calls']): (path: string, code: number) => void {
+export function countCalls(calls: Metrics['calls']): (path: string, code: number) => void {
   return (path, code) => calls.add(methodName(path), codeName(code))
 }
 

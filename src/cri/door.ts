@@ -6,8 +6,8 @@ import type { ContentStore } from '../runtime/content.ts'
 import { loadService } from '../runtime/protos.ts'
 import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'
 import { forcedVersion } from '../runtime/versions.ts'
-import type { Logger } from '../telemetry/logger.ts'
-import type { Meters } from '../telemetry/meters.ts'
+import type { Metrics } from '../telemetry/counters.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { countCalls } from './call-meter.ts'
 import { requestedImage } from './image-messages.ts'
 import { type ImageResolver, type ImageRuntime, ImageService } from './image-service.ts'
@@ -52,7 +52,7 @@ export interface CriDoorOptions {
   readonly clock?: Clock
   readonly logger: Logger
   /** Where calls and pulls are counted; absent: nowhere. */
-  readonly meters?: Pick<Meters, 'calls' | 'pulls'> | undefined
+  readonly metrics?: Pick<Metrics, 'calls' | 'pulls'> | undefined
 }
 
 export interface CriDoor {
@@ -73,15 +73,15 @@ export interface CriDoor {
  * @throws ResolveError as listenOnSocket
  */
 export async function openCriDoor(options: CriDoorOptions): Promise<CriDoor> {
-  const { aliases, logger, meters, version } = options
-  const pulls = new PullProgress({ log: logger, counts: meters?.pulls })
+  const { aliases, logger, metrics, version } = options
+  const pulls = new PullProgress({ log: logger, counts: metrics?.pulls })
   const relay = createRelay({
     runtimeSocket: options.runtimeSocket,
     owned: ownedMethods(options, pulls),
     settle: (isUp) => options.names.settle(isUp),
     rewrite: aliases === undefined ? undefined : createRewrite(aliases, logger),
     versions: version === undefined ? versionsOn : () => forcedVersion(version),
-    onCall: meters === undefined ? undefined : countCalls(meters.calls),
+    onCall: metrics === undefined ? undefined : countCalls(metrics.calls),
     logger,
   })
   // So that the very first calls are relayed as they should be; a silent runtime is found out later.

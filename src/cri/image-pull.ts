@@ -7,7 +7,7 @@ import type { CallResult } from '../runtime/call.ts'
 import type { ContentStore } from '../runtime/content.ts'
 import type { PullOptions } from '../runtime/cri-client.ts'
 import type { CriVersion, ImageNames } from '../runtime/types.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import type { ImageLookup } from './adopt.ts'
 import {
   type AuthConfig,

@@ -7,7 +7,7 @@ import { isOutOfReach, isUndialled, UnresolvedError } from '../resolver/unresolv
 import { isRuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import { isConnectionLost } from '../runtime/unreachable.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { adopt, isUnreached } from './adopt.ts'
 import { explainedFailure } from './explained-failure.ts'
 import { type AuthConfig, pullResponse, requestedImage } from './image-messages.ts'

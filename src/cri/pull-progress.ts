@@ -1,5 +1,5 @@
-import type { Logger } from '../telemetry/logger.ts'
-import type { Meters } from '../telemetry/meters.ts'
+import type { Metrics } from '../telemetry/counters.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 /** Most pulls take less, and say so by themselves when they end. */
 const LONG_MS = 10_000
@@ -7,7 +7,7 @@ const LONG_MS = 10_000
 export interface PullProgressOptions {
   readonly log: Pick<Logger, 'info'>
   /** Where pulls are counted; absent: here alone. */
-  readonly counts?: Meters['pulls'] | undefined
+  readonly counts?: Metrics['pulls'] | undefined
   /** From when on a pull is told of, in milliseconds. Default 10,000. */
   readonly longMs?: number
   /** Milliseconds of a clock that never jumps. */
@@ -17,7 +17,7 @@ export interface PullProgressOptions {
 /** The pulls under way. One that takes long is told of once while it runs, and when it ends. */
 export class PullProgress {
   readonly #options: PullProgressOptions
-  readonly #counts: Meters['pulls']
+  readonly #counts: Metrics['pulls']
 
   constructor(options: PullProgressOptions) {
     this.#options = options

@@ -1,6 +1,6 @@
 import { ConnectionError } from '../http2/connection-error.ts'
 import { ERROR_CODE } from '../http2/frames.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 /**
  * One line when the runtime goes and one when it comes back, however many calls find out.

@@ -1,4 +1,4 @@
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { MalformedMessageError } from './wire.ts'
 
 /** One byte that says whether it is compressed, four that give the length. */

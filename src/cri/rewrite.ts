@@ -1,5 +1,5 @@
 import type { Aliases } from '../runtime/types.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { containerAnswers, containerRequests } from './rewrite-containers.ts'
 import { bodyEdit, type CallEdits } from './rewrite-frames.ts'
 import { imageListEdit } from './rewrite-images.ts'

@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import { lstat, unlink } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { toResolveError } from '../errors.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 /** Whoever connects tries for longer than that, and looking at one file costs next to nothing. */
 const LOOK_MS = 2_000

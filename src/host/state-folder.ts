@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 interface StateFolderOptions {
   readonly folder: string

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 /** The first descriptor that systemd hands down (sd_listen_fds(3)). */
 const FIRST_FD = 3

@@ -1,6 +1,6 @@
 import type { Server } from 'node:tls'
 import { toResolveError } from '../errors.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { fileVersion } from './file-version.ts'
 import { readTls } from './tls.ts'
 import type { TlsFiles } from './types.ts'

@@ -1,5 +1,5 @@
 import { BoundedMap } from '../registry/bounded-map.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 const MAX_COMPLAINTS = 1_000
 

@@ -2,7 +2,7 @@ import { closeSync, fstatSync, readFileSync, renameSync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ForeignFileError, openTrustedFileSync } from '../host/trusted-file.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 /** Some fifty thousand names; a node has a few hundred. */
 const MAX_BYTES = 16 * 1024 * 1024

@@ -1,5 +1,5 @@
 import { ResolveError } from '../errors.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import type { AliasStore } from './alias-store.ts'
 import { canonicalOf, hasName } from './alias-view.ts'
 import { createSettling } from './settling.ts'

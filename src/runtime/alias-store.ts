@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { type AliasRecords, readAliasFile, writeAliasFile } from './alias-file.ts'
 import type { ListedImage } from './types.ts'
 

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ForeignFileError, openTrustedFile } from '../host/trusted-file.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 /** Thousands of pulls that all were interrupted; more is none of ours. */
 const MAX_BYTES = 4 * 1024 * 1024

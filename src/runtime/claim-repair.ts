@@ -1,4 +1,4 @@
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import type { ClaimJournal } from './claim-journal.ts'
 import type { Claims } from './claims.ts'
 import { isPinned } from './image-labels.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
 import { ResolveError } from '../errors.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { isRuntimeError } from './call.ts'
 import { type ClaimJournal, NO_JOURNAL } from './claim-journal.ts'
 import { createClaimRepair } from './claim-repair.ts'

@@ -1,4 +1,4 @@
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { createAliasNames } from './alias-names.ts'
 import { openAliasStore } from './alias-store.ts'
 import { createAliases } from './aliases.ts'

@@ -4,7 +4,7 @@ import { type ConfigPlace, readConfig } from '../config/load.ts'
 import type { Environment } from '../keychain/environment.ts'
 import { loginFiles } from '../keychain/login-files.ts'
 import { parseNormalized } from '../reference/reference.ts'
-import { silentLogger } from '../telemetry/silent-logger.ts'
+import { silentLogger } from '../telemetry/log.ts'
 import { type Core, createCore } from './core.ts'
 
 /**

@@ -2,8 +2,8 @@ import type { Clock } from '../concurrency/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { type ConfigWatch, fieldsForNextStart, watchConfig } from '../config/watch.ts'
-import type { Logger } from '../telemetry/logger.ts'
-import type { Meters } from '../telemetry/meters.ts'
+import type { Metrics } from '../telemetry/counters.ts'
+import type { Logger } from '../telemetry/log.ts'
 import type { SignalSource } from './end-signal.ts'
 
 interface ConfigReloadOptions {
@@ -11,7 +11,7 @@ interface ConfigReloadOptions {
   readonly started: LoadedConfig
   /** Reads it all again. */
   readonly load: () => Promise<LoadedConfig>
-  readonly core: { readonly meters: Pick<Meters, 'configuration'>; reconfigure(to: Config): void }
+  readonly core: { readonly metrics: Pick<Metrics, 'configuration'>; reconfigure(to: Config): void }
   /** Runs the work, and lets the service manager know of it. */
   readonly announce: (work: () => Promise<void>) => Promise<void>
   readonly clock: Clock
@@ -72,7 +72,7 @@ export class ConfigReload {
       logger,
       after: (ms, run) => clock.after(ms, run),
       onLook: (inForce) => {
-        core.meters.configuration.lastReloadFailed = !inForce
+        core.metrics.configuration.lastReloadFailed = !inForce
       },
       onConfig: ({ config, warnings }) => {
         core.reconfigure(config)

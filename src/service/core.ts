@@ -17,8 +17,8 @@ import { CacheSnapshot } from '../resolver/cache/snapshot.ts'
 import { Resolver } from '../resolver/resolver.ts'
 import type { Keychain } from '../resolver/types.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import type { Logger } from '../telemetry/logger.ts'
-import { Meters } from '../telemetry/meters.ts'
+import { Metrics } from '../telemetry/counters.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { meterRequests, meterResolutions } from './metering.ts'
 
 const steady = (): number => performance.now()
@@ -32,7 +32,7 @@ export interface Core {
   readonly answers: Answers
   readonly cache: ResolutionCache
   readonly health: RegistryHealth
-  readonly meters: Meters
+  readonly metrics: Metrics
   /** How registries are spoken to; another one after a configuration that changes that. */
   images(): Promise<RegistryClient>
   readonly keychain: Keychain
@@ -60,8 +60,8 @@ export function createCore(
   detect: () => string | undefined = () => detectRuntime(socketExists),
 ): Core {
   const platform = hostPlatform()
-  const meters = new Meters()
-  meters.configuration.loadedAt = systemClock.now()
+  const metrics = new Metrics()
+  metrics.configuration.loadedAt = systemClock.now()
   const cache = new ResolutionCache(cacheLimits(initial), systemClock.now, steady)
   const health = new RegistryHealth({ now: systemClock.now, steady })
   const via = `image-resolver-${randomUUID()}`
@@ -73,7 +73,7 @@ export function createCore(
   const keychain: Keychain = {
     credentials: async (...place) => (await secrets.get()).credentials(...place),
   }
-  const metered = meterRequests(meters, logger)
+  const metered = meterRequests(metrics, logger)
   const resolver = new Resolver({
     source: {
       image: async (request, wanted, isAsked) =>
@@ -94,7 +94,7 @@ export function createCore(
     keepsForOthers: () => keepsForOthers(config),
     verifyDigest: () => config.verifyDigest,
     ready: () => Promise.all([images.get(), secrets.get()]),
-    observer: meterResolutions(meters, logger),
+    observer: meterResolutions(metrics, logger),
   })
   const keeper = new CacheSnapshot({
     cache,
@@ -124,7 +124,7 @@ export function createCore(
     answers,
     cache,
     health,
-    meters,
+    metrics,
     images: () => images.get(),
     keychain,
     via,
@@ -140,8 +140,8 @@ export function createCore(
       cache.reconfigure(cacheLimits(next))
       if (differs([previous.proxy, previous.realms], [next.proxy, next.realms])) images.replace()
       if (differs(previous.keychain, next.keychain)) secrets.replace()
-      meters.configuration.generation += 1
-      meters.configuration.loadedAt = systemClock.now()
+      metrics.configuration.generation += 1
+      metrics.configuration.loadedAt = systemClock.now()
     },
     async close() {
       resolver.close()

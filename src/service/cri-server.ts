@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts'
 import { ResolveError } from '../errors.ts'
 import type { RuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import type { Core } from './core.ts'
 import type { OpenServer } from './listeners.ts'
 
@@ -52,7 +52,7 @@ export async function openCriServer({
     onResolveError: () => config().onResolveError,
     timeoutMs,
     logger,
-    meters: core.meters,
+    metrics: core.metrics,
   })
   logger.info({ shim: path, cri: runtime.path }, 'CRI is served')
   return { unavailableReason: () => door.unavailableReason(), close: () => door.close(GRACE) }

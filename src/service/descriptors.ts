@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import type { Clock } from '../concurrency/clock.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 const LOOK_EVERY_MS = 5_000
 /** Of the limit: beyond it the log says so, before connections are dropped. */

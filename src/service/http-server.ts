@@ -8,7 +8,7 @@ import type { ContentRequest } from '../registry/content.ts'
 import type { ImageRequest } from '../registry/image.ts'
 import type { TagsRequest } from '../registry/listing.ts'
 import type { ManifestRequest } from '../registry/manifest-fetcher.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 import type { Core } from './core.ts'
 import { descriptorLimit } from './descriptors.ts'
 import type { OpenServer } from './listeners.ts'
@@ -64,7 +64,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<OpenSe
       config,
       cache: core.cache,
       health: core.health,
-      meters: core.meters,
+      metrics: core.metrics,
       uptimeMs: () => process.uptime() * 1_000,
     }),
     access: http,
@@ -99,8 +99,8 @@ function connectionLimits(descriptors: number): Partial<Limits> {
 async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }: MirrorConfig) {
   const { mirrorRoutes } = await import('../http/mirror/routes.ts')
   const { placeOf } = await import('../http/access/place.ts')
-  const { health, images, meters, resolver, via } = core
-  const metered = meterRequests(meters, logger)
+  const { health, images, metrics, resolver, via } = core
+  const metered = meterRequests(metrics, logger)
   const source = {
     open: async (request: ImageRequest, content: ContentRequest) =>
       (await images()).open(metered(request), content),

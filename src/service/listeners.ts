@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../concurrency/clock.ts'
 import { toResolveError } from '../errors.ts'
 import type { DoorState, Readiness } from '../http/types.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 interface ListenersOptions {
   readonly clock: Clock

@@ -2,22 +2,25 @@ import type { Clock } from '../concurrency/clock.ts'
 import { BoundedMap } from '../registry/bounded-map.ts'
 import type { ImageRequest } from '../registry/image.ts'
 import type { ResolutionObserver } from '../resolver/types.ts'
-import type { Logger } from '../telemetry/logger.ts'
-import type { Meters } from '../telemetry/meters.ts'
+import type { Metrics } from '../telemetry/counters.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 /** Counts resolutions as they end, and logs where registries differ. */
-export function meterResolutions(meters: Meters, logger: Pick<Logger, 'warn'>): ResolutionObserver {
+export function meterResolutions(
+  metrics: Metrics,
+  logger: Pick<Logger, 'warn'>,
+): ResolutionObserver {
   return {
     resolved(source, ms, failover) {
-      meters.resolutions[source].record(ms)
-      if (failover) meters.failovers += 1
+      metrics.resolutions[source].record(ms)
+      if (failover) metrics.failovers += 1
     },
     failed(code, ms) {
-      meters.resolutions.failed.record(ms)
-      meters.failures.add(code)
+      metrics.resolutions.failed.record(ms)
+      metrics.failures.add(code)
     },
     diverged({ reference, chosen, other }) {
-      meters.divergences += 1
+      metrics.divergences += 1
       logger.warn({ reference, chosen, other }, 'registries name different digests by one tag')
     },
   }
@@ -32,7 +35,7 @@ const MAX_WARNINGS = 10
  * configured registry warns of is logged once, ten texts of one registry at most.
  */
 export function meterRequests(
-  meters: Meters,
+  metrics: Metrics,
   logger: Pick<Logger, 'debug' | 'warn'>,
 ): <T extends ImageRequest>(request: T) => T {
   const warned = new BoundedMap<Set<string>>(MAX_REGISTRIES)
@@ -50,7 +53,7 @@ export function meterRequests(
       ...request,
       observe(exchange) {
         const { warning } = exchange
-        meters.exchanges.add(registry, exchange.method, String(exchange.status ?? 'none'))
+        metrics.exchanges.add(registry, exchange.method, String(exchange.status ?? 'none'))
         logger.debug(exchange, 'asked a registry')
         if (configured && warning !== undefined) warn(registry, warning)
         request.observe?.(exchange)
@@ -60,7 +63,7 @@ export function meterRequests(
 }
 
 interface StatsLogOptions {
-  readonly meters: Pick<Meters, 'resolutions'>
+  readonly metrics: Pick<Metrics, 'resolutions'>
   readonly clock: Clock
   /** Between two lines, in milliseconds; 0: none is written. */
   readonly intervalMs: number
@@ -100,7 +103,7 @@ export class StatsLog {
   }
 
   #counts(): Readonly<Record<string, number>> {
-    const { resolutions } = this.#options.meters
+    const { resolutions } = this.#options.metrics
     return Object.fromEntries(
       Object.entries(resolutions).map(([source, { count }]) => [source, count]),
     )

@@ -12,7 +12,7 @@ import { isComplete } from '../runtime/image-content.ts'
 import { createNameTable } from '../runtime/name-table.ts'
 import type { NodeImage } from '../runtime/types.ts'
 import { unreachable } from '../runtime/unreachable.ts'
-import { silentLogger } from '../telemetry/silent-logger.ts'
+import { silentLogger } from '../telemetry/log.ts'
 
 /** The names of this node's images, in the runtime itself; the service need not run. */
 interface NodeNames {

@@ -1,6 +1,6 @@
 import type { Clock } from '../concurrency/clock.ts'
 import { toResolveError } from '../errors.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 interface PauseImageOptions {
   /** As people write it. */

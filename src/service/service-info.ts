@@ -2,13 +2,13 @@ import type { StatsResponse } from '../../api/v1/stats.ts'
 import type { Config } from '../config/config.ts'
 import type { HealthReport } from '../registry/health.ts'
 import type { CacheCounts } from '../resolver/cache/cache.ts'
-import type { Meters, ResolutionSource } from '../telemetry/meters.ts'
+import type { Metrics, ResolutionSource } from '../telemetry/counters.ts'
 
 interface ServiceInfoOptions {
   readonly config: () => Config
   readonly cache: { counts(): CacheCounts }
   readonly health: { report(registry: string): HealthReport }
-  readonly meters: Meters
+  readonly metrics: Metrics
   /** Milliseconds since the start. */
   readonly uptimeMs: () => number
 }
@@ -36,8 +36,8 @@ export class ServiceInfo {
   }
 
   stats(): StatsResponse {
-    const { cache, meters, uptimeMs } = this.#options
-    const { resolutions } = meters
+    const { cache, metrics, uptimeMs } = this.#options
+    const { resolutions } = metrics
     return {
       uptimeSeconds: Math.round(uptimeMs() / 1_000),
       resolutions: {
@@ -53,10 +53,10 @@ export class ServiceInfo {
         p50Ms: resolutions[source].quantileMs(0.5) ?? null,
         p99Ms: resolutions[source].quantileMs(0.99) ?? null,
       })),
-      pulls: { ...meters.pulls },
+      pulls: { ...metrics.pulls },
       configuration: {
-        ...meters.configuration,
-        loadedAt: new Date(meters.configuration.loadedAt).toISOString(),
+        ...metrics.configuration,
+        loadedAt: new Date(metrics.configuration.loadedAt).toISOString(),
       },
     }
   }
@@ -70,9 +70,9 @@ export class ServiceInfo {
 
   async #openPage(): Promise<Page> {
     const { MetricsPage } = await import('../telemetry/metrics.ts')
-    const { cache, config, health, meters } = this.#options
+    const { cache, config, health, metrics } = this.#options
     return new MetricsPage({
-      meters,
+      metrics,
       cacheEvents: () => {
         const { entries: _, ...events } = cache.counts()
         return events

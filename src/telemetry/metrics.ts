@@ -1,10 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
-import type { Histogram } from './histogram.ts'
-import type { Meters } from './meters.ts'
+import type { Histogram, Metrics } from './counters.ts'
 
 /** What is looked up at each scrape, because somebody else keeps it. */
 export interface Readings {
-  readonly meters: Meters
+  readonly metrics: Metrics
   /** Events of the cache by name, since the start. */
   cacheEvents(): Readonly<Record<string, number>>
   /** Entries by kind, now. */
@@ -12,7 +11,7 @@ export interface Readings {
   registries(): readonly RegistryReading[]
 }
 
-export interface RegistryReading {
+interface RegistryReading {
   readonly registry: string
   readonly state: string
   /** Requests it says are left; undefined: it does not say. */
@@ -27,37 +26,37 @@ export class MetricsPage {
   readonly contentType = this.#registry.contentType
 
   constructor(readings: Readings) {
-    const { meters } = readings
+    const { metrics } = readings
     // With a registry of its own: two services in one process, as in tests, must not share one.
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
     this.#counter('image_resolver_resolutions_total', 'Resolutions by source.', ['source'], () =>
-      Object.entries(meters.resolutions).map(([source, { count }]) => [{ source }, count]),
+      Object.entries(metrics.resolutions).map(([source, { count }]) => [{ source }, count]),
     )
     this.#counter(
       'image_resolver_resolution_failures_total',
       'Resolutions without an answer, by error code.',
       ['code'],
-      () => rows(meters.failures),
+      () => rows(metrics.failures),
     )
     this.#registry.registerMetric(
       histogramMetric(
         'image_resolver_resolution_seconds',
         'How long resolutions took, by source.',
-        () => meters.resolutions,
+        () => metrics.resolutions,
       ),
     )
     this.#counter(
       'image_resolver_failovers_total',
       'Resolutions that another registry than the first one answered.',
       [],
-      () => [[{}, meters.failovers]],
+      () => [[{}, metrics.failovers]],
     )
     this.#counter(
       'image_resolver_tag_divergences_total',
       'Registries that named another digest by a tag than the one that answered.',
       [],
-      () => [[{}, meters.divergences]],
+      () => [[{}, metrics.divergences]],
     )
     this.#counter('image_resolver_cache_events_total', 'Events of the cache.', ['event'], () =>
       Object.entries(readings.cacheEvents()).map(([event, count]) => [{ event }, count]),
@@ -66,19 +65,19 @@ export class MetricsPage {
       'image_resolver_registry_requests_total',
       'Requests to registries, by method and status.',
       ['registry', 'method', 'status'],
-      () => rows(meters.exchanges),
+      () => rows(metrics.exchanges),
     )
     this.#counter('image_resolver_cri_calls_total', 'CRI calls.', ['method', 'code'], () =>
-      rows(meters.calls),
+      rows(metrics.calls),
     )
     this.#counter(
       'image_resolver_pulls_total',
       'Pulls that ended, by outcome.',
       ['outcome'],
       () => [
-        [{ outcome: 'pulled' }, meters.pulls.pulled],
-        [{ outcome: 'failed' }, meters.pulls.failed],
-        [{ outcome: 'passed_on' }, meters.pulls.passedOn],
+        [{ outcome: 'pulled' }, metrics.pulls.pulled],
+        [{ outcome: 'failed' }, metrics.pulls.failed],
+        [{ outcome: 'passed_on' }, metrics.pulls.passedOn],
       ],
     )
     const gauge = (
@@ -99,7 +98,7 @@ export class MetricsPage {
       })
     }
     gauge('image_resolver_pulls_in_flight', 'Pulls that run now.', [], () => [
-      [{}, meters.pulls.inFlight],
+      [{}, metrics.pulls.inFlight],
     ])
     gauge('image_resolver_cache_entries', 'Entries of the cache.', ['kind'], () =>
       Object.entries(readings.cacheEntries()).map(([kind, count]) => [{ kind }, count]),
@@ -127,16 +126,16 @@ export class MetricsPage {
           ),
     )
     gauge('image_resolver_config_generation', 'Grows with each configuration.', [], () => [
-      [{}, meters.configuration.generation],
+      [{}, metrics.configuration.generation],
     ])
     gauge('image_resolver_config_loaded_timestamp_seconds', 'When it was loaded.', [], () => [
-      [{}, meters.configuration.loadedAt / 1_000],
+      [{}, metrics.configuration.loadedAt / 1_000],
     ])
     gauge(
       'image_resolver_config_last_reload_failed',
       '1 when the file says something that cannot be used.',
       [],
-      () => [[{}, meters.configuration.lastReloadFailed ? 1 : 0]],
+      () => [[{}, metrics.configuration.lastReloadFailed ? 1 : 0]],
     )
   }
 
@@ -165,14 +164,11 @@ export class MetricsPage {
 
 type Reading = readonly [labels: Readonly<Record<string, string>>, value: number]
 
-function rows(tally: Meters['exchanges'] | Meters['failures'] | Meters['calls']): Reading[] {
-  return tally.rows().map(({ labels, count }) => [labels, count])
+function rows(counter: Metrics['exchanges'] | Metrics['failures'] | Metrics['calls']): Reading[] {
+  return counter.rows().map(({ labels, count }) => [labels, count])
 }
 
-/**
- * A histogram that was kept elsewhere: prom-client's own would have to be told of every duration
- * while an answer is waiting, which costs more than finding it in the cache.
- */
+/** Shows a histogram of counters.ts, which says why it is not one of prom-client's. */
 function histogramMetric(
   name: string,
   help: string,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { load } from 'js-yaml'
 import { ResolutionCache } from '../../src/resolver/cache/cache.ts'
-import { Meters } from '../../src/telemetry/meters.ts'
+import { Metrics } from '../../src/telemetry/counters.ts'
 import { MetricsPage } from '../../src/telemetry/metrics.ts'
 
 interface Rule {
@@ -23,13 +23,13 @@ const LIMITS = { size: 1, tagTtlMs: 1, keepMs: 1 }
 
 /** What `GET /metrics` shows after a little of everything, by name. */
 async function shownMetrics(): Promise<ReadonlyMap<string, Shown>> {
-  const meters = new Meters()
-  meters.failures.add('UNAVAILABLE')
-  meters.exchanges.add('hub:5000', 'GET', '200')
-  meters.calls.add('ImageService/PullImage', 'OK')
+  const metrics = new Metrics()
+  metrics.failures.add('UNAVAILABLE')
+  metrics.exchanges.add('hub:5000', 'GET', '200')
+  metrics.calls.add('ImageService/PullImage', 'OK')
   const { entries, ...events } = new ResolutionCache(LIMITS, () => 0).counts()
   const text = await new MetricsPage({
-    meters,
+    metrics,
     cacheEvents: () => events,
     cacheEntries: () => entries,
     registries: () => [{ registry: 'hub:5000', state: 'closed', remaining: 1 }],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseConfig } from '../../src/config/load.ts'
 import { createCore } from '../../src/service/core.ts'
-import { silentLogger } from '../../src/telemetry/silent-logger.ts'
+import { silentLogger } from '../../src/telemetry/log.ts'
 import { respond, startFakeRuntime } from '../support/fake-runtime.ts'
 import { buildImage } from '../support/images.ts'
 import { startScriptedRegistry } from '../support/scripted-registry.ts'
@@ -58,5 +58,5 @@ test('a new configuration with the same registries keeps what is known; with oth
   core.reconfigure(read('mirrorsOnly: [docker.io]\n').config)
   await core.answers.answer('team/app:1')
   assert.ok(registry.requests.length > before)
-  assert.equal(core.meters.configuration.generation, 3)
+  assert.equal(core.metrics.configuration.generation, 3)
 })

@@ -10,7 +10,7 @@ import type {
   Self,
 } from '../../src/http/types.ts'
 import type { Answer, CandidateReport } from '../../src/resolver/types.ts'
-import { silentLogger } from '../../src/telemetry/silent-logger.ts'
+import { silentLogger } from '../../src/telemetry/log.ts'
 import { OpenApi } from './openapi.ts'
 
 export const INDEX_DIGEST = `sha256:${'a'.repeat(64)}`

@@ -3,7 +3,7 @@ import { unlink } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { createRelay, type Relay } from '../../src/cri/relay.ts'
-import { silentLogger } from '../../src/telemetry/silent-logger.ts'
+import { silentLogger } from '../../src/telemetry/log.ts'
 import { type Cleanup, temporaryFolder } from './stack.ts'
 
 /** A way to a runtime on which one method can be made to hang, to stop the service right there. */

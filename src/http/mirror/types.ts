@@ -6,7 +6,7 @@ import type { ImageRequest } from '../../registry/image.ts'
 import type { Names, TagsRequest } from '../../registry/listing.ts'
 import type { ManifestHead, ManifestRequest, RawManifest } from '../../registry/manifest-fetcher.ts'
 import type { Candidate, Health, Resolution } from '../../resolver/types.ts'
-import type { Logger } from '../../telemetry/logger.ts'
+import type { Logger } from '../../telemetry/log.ts'
 
 /** The resolver as the mirror endpoint sees it. */
 export interface MirrorResolver {

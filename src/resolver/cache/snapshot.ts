@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../concurrency/clock.ts'
 import { ForeignFileError, openTrustedFile } from '../../host/trusted-file.ts'
-import type { Logger } from '../../telemetry/logger.ts'
+import type { Logger } from '../../telemetry/log.ts'
 import type { CacheContent, ResolutionCache } from './cache.ts'
 import {
   ContentReader,

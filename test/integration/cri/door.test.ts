@@ -8,8 +8,8 @@ import { openRuntimeChannel } from '../../../src/runtime/channel.ts'
 import { createCriClient } from '../../../src/runtime/cri-client.ts'
 import { loadService } from '../../../src/runtime/protos.ts'
 import type { Aliases, ImageNames } from '../../../src/runtime/types.ts'
-import { Meters } from '../../../src/telemetry/meters.ts'
-import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
+import { Metrics } from '../../../src/telemetry/counters.ts'
+import { silentLogger } from '../../../src/telemetry/log.ts'
 import { type FakeRuntime, hanging, respond, startFakeRuntime } from '../../support/fake-runtime.ts'
 import { type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
 import { candidate } from '../../support/resolver.ts'
@@ -32,7 +32,7 @@ const noNames: ImageNames = {
 interface Scene {
   readonly runtime: FakeRuntime
   readonly client: GrpcClient
-  readonly meters: Meters
+  readonly metrics: Metrics
 }
 
 /** The whole door before a scripted runtime that lets no names be given: pulls pass through. */
@@ -46,7 +46,7 @@ async function openDoor(
   runtime.handle('/runtime.v1.RuntimeService/Version', ({ stream }) =>
     respond(stream, [Buffer.alloc(0)]),
   )
-  const meters = new Meters()
+  const metrics = new Metrics()
   const channel = openRuntimeChannel(runtime.path)
   t.after(() => channel.close())
   const door = await openCriDoor({
@@ -67,11 +67,11 @@ async function openDoor(
     onResolveError: () => 'passthrough',
     timeoutMs,
     logger: silentLogger(),
-    meters,
+    metrics,
     ...more,
   })
   t.after(() => door.close({ graceMs: 0 }))
-  return { runtime, client: openGrpcClient(t, `${folder}/shim.sock`), meters }
+  return { runtime, client: openGrpcClient(t, `${folder}/shim.sock`), metrics }
 }
 
 test('a pull that is passed on reaches the runtime byte for byte, metadata and all', async (t) => {
@@ -208,7 +208,7 @@ test('an unexpected error of ours is UNKNOWN and keeps its words to the log', as
 })
 
 test('every call is counted once, as it ended: relayed, of ours, refused, left by its client', async (t) => {
-  const { runtime, client, meters } = await openDoor(t)
+  const { runtime, client, metrics } = await openDoor(t)
   const { arrived, hang } = hanging()
   runtime.handle(PULL, ({ stream }) => respond(stream, [Buffer.alloc(0)]))
   runtime.handle(LIST, hang)
@@ -225,7 +225,7 @@ test('every call is counted once, as it ended: relayed, of ours, refused, left b
   await closed
 
   assert.deepEqual(
-    meters.calls.rows().map(({ labels: { method, code }, count }) => [method, code, count]),
+    metrics.calls.rows().map(({ labels: { method, code }, count }) => [method, code, count]),
     [
       ['RuntimeService/Version', 'OK', 1],
       ['RuntimeService/Status', 'UNIMPLEMENTED', 1],
@@ -235,7 +235,7 @@ test('every call is counted once, as it ended: relayed, of ours, refused, left b
       ['ImageService/ListImages', 'CANCELLED', 1],
     ],
   )
-  assert.deepEqual(meters.pulls, { inFlight: 0, pulled: 0, failed: 0, passedOn: 1 })
+  assert.deepEqual(metrics.pulls, { inFlight: 0, pulled: 0, failed: 0, passedOn: 1 })
 })
 
 test('a name of more than 4,096 bytes is refused and goes nowhere, neither on nor into a log', async (t) => {

@@ -10,7 +10,7 @@ import type { FastifyInstance } from 'fastify'
 import { ResolveError } from '../../../src/errors.ts'
 import { buildApp } from '../../../src/http/app.ts'
 import { pageRoutes } from '../../../src/http/routes/page.ts'
-import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
+import { silentLogger } from '../../../src/telemetry/log.ts'
 import { createCertificate } from '../../support/certificate.ts'
 import {
   anAnswer,

@@ -5,7 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
-import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
+import { silentLogger } from '../../../src/telemetry/log.ts'
 import { createCertificate } from '../../support/certificate.ts'
 import {
   AN_IMAGE,

@@ -8,7 +8,7 @@ import type { ResolveOptions } from '../../../src/resolver/types.ts'
 import { createCore } from '../../../src/service/core.ts'
 import { openHttpServer } from '../../../src/service/http-server.ts'
 import { serviceFetch } from '../../../src/service/running-service.ts'
-import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
+import { silentLogger } from '../../../src/telemetry/log.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 /** A door with its mirror; how its resolver is asked is written down. */

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { parseConfig } from '../../../src/config/load.ts'
 import { createCore } from '../../../src/service/core.ts'
 import { openHttpServer } from '../../../src/service/http-server.ts'
-import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
+import { silentLogger } from '../../../src/telemetry/log.ts'
 import { FakeRegistry } from '../../support/fake-registry.ts'
 import { buildImage } from '../../support/images.ts'
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { countCalls } from '../../../src/cri/call-meter.ts'
-import { Meters } from '../../../src/telemetry/meters.ts'
+import { Metrics } from '../../../src/telemetry/counters.ts'
 
 test('a call is counted by its method, whatever the version, and by the name of its code', () => {
-  const { calls } = new Meters()
+  const { calls } = new Metrics()
   const count = countCalls(calls)
 
   count('/runtime.v1.ImageService/PullImage', 0)
@@ -20,7 +20,7 @@ test('a call is counted by its method, whatever the version, and by the name of 
 })
 
 test('names and codes that clients and runtimes make up are kept as one each', () => {
-  const { calls } = new Meters()
+  const { calls } = new Metrics()
   const count = countCalls(calls)
 
   for (let n = 17; n < 2_017; n += 1) count(`/made.Up/Method${n}`, n)

@@ -18,7 +18,7 @@ import { rankReferences } from '../../../src/resolver/ranking.ts'
 import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
 import type { ContentStore } from '../../../src/runtime/content.ts'
 import type { ImageNames } from '../../../src/runtime/types.ts'
-import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
+import { silentLogger } from '../../../src/telemetry/log.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { candidate, digestOf, entry, identity } from '../../support/resolver.ts'
 

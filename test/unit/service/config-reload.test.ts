@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Config } from '../../../src/config/config.ts'
 import { parseConfig } from '../../../src/config/load.ts'
 import { ConfigReload } from '../../../src/service/config-reload.ts'
-import { Meters } from '../../../src/telemetry/meters.ts'
+import { Metrics } from '../../../src/telemetry/counters.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 function parse(text: string, file: string | undefined = '/etc/x.yaml') {
@@ -15,7 +15,7 @@ function parse(text: string, file: string | undefined = '/etc/x.yaml') {
 function scene(start: string, file?: string | null) {
   const clock = new FakeClock()
   const signals = new EventEmitter()
-  const meters = new Meters()
+  const metrics = new Metrics()
   const state = { text: start, announced: 0 }
   const told: string[] = []
   const put: Config[] = []
@@ -28,7 +28,7 @@ function scene(start: string, file?: string | null) {
   const reload = new ConfigReload({
     started,
     load: async () => parse(state.text),
-    core: { meters, reconfigure: (config) => void put.push(config) },
+    core: { metrics, reconfigure: (config) => void put.push(config) },
     announce: async (work) => {
       state.announced += 1
       await work()
@@ -42,7 +42,7 @@ function scene(start: string, file?: string | null) {
     signals.emit('SIGHUP', 'SIGHUP')
     await clock.advance(1_000)
   }
-  return { clock, hangUp, lines, meters, put, reload, signals, state, told }
+  return { clock, hangUp, lines, metrics, put, reload, signals, state, told }
 }
 
 test('a changed file is in force after its interval, or at once on SIGHUP', async () => {
@@ -81,17 +81,17 @@ test('what was opened at the start stays in force, and is told as waiting', asyn
 })
 
 test('a bad file leaves everything as it is, and that is counted until it is good again', async () => {
-  const { hangUp, meters, put, reload, state } = scene('onResolveError: reject\n')
+  const { hangUp, metrics, put, reload, state } = scene('onResolveError: reject\n')
 
   state.text = 'adress: x\n'
   await hangUp()
-  assert.equal(meters.configuration.lastReloadFailed, true)
+  assert.equal(metrics.configuration.lastReloadFailed, true)
   assert.equal(reload.config.onResolveError, 'reject')
   assert.deepEqual(put, [])
   state.text = 'onResolveError: passthrough\n'
   await hangUp()
 
-  assert.equal(meters.configuration.lastReloadFailed, false)
+  assert.equal(metrics.configuration.lastReloadFailed, false)
   assert.equal(reload.config.onResolveError, 'passthrough')
 })
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ImageRequest } from '../../../src/registry/image.ts'
 import { meterRequests, meterResolutions } from '../../../src/service/metering.ts'
-import { Meters } from '../../../src/telemetry/meters.ts'
-import { silentLogger } from '../../../src/telemetry/silent-logger.ts'
+import { Metrics } from '../../../src/telemetry/counters.ts'
+import { silentLogger } from '../../../src/telemetry/log.ts'
 
 const EXCHANGE = { method: 'GET', url: 'https://hub.corp/v2/', status: 200, ms: 3 } as const
 
@@ -19,14 +19,14 @@ function request(configured: boolean, heard: unknown[]): ImageRequest {
 }
 
 test('requests are counted by registry, logged for who debugs, and told to whoever listened before', () => {
-  const meters = new Meters()
+  const metrics = new Metrics()
   const heard: unknown[] = []
   const logged: unknown[] = []
   const logger = { debug: (...line: unknown[]) => logged.push(line) } as never
 
-  meterRequests(meters, logger)(request(true, heard)).observe?.(EXCHANGE)
+  meterRequests(metrics, logger)(request(true, heard)).observe?.(EXCHANGE)
 
-  assert.deepEqual(meters.exchanges.rows(), [
+  assert.deepEqual(metrics.exchanges.rows(), [
     { labels: { registry: 'hub.corp', method: 'GET', status: '200' }, count: 1 },
   ])
   assert.deepEqual(heard, [EXCHANGE])
@@ -36,7 +36,7 @@ test('requests are counted by registry, logged for who debugs, and told to whoev
 test('what a configured registry warns of is logged once, and not without an end', () => {
   const logged: unknown[] = []
   const logger = { debug: () => {}, warn: (...line: unknown[]) => logged.push(line) } as never
-  const metered = meterRequests(new Meters(), logger)
+  const metered = meterRequests(new Metrics(), logger)
   const asked = metered(request(true, []))
 
   asked.observe?.({ ...EXCHANGE, warning: 'it moves' })
@@ -51,13 +51,13 @@ test('what a configured registry warns of is logged once, and not without an end
 })
 
 test('registries that strangers choose are counted together', () => {
-  const meters = new Meters()
+  const metrics = new Metrics()
   const logger = { debug: () => {} } as never
   const { status: _, ...unanswered } = EXCHANGE
 
-  meterRequests(meters, logger)(request(false, [])).observe?.(unanswered)
+  meterRequests(metrics, logger)(request(false, [])).observe?.(unanswered)
 
-  assert.deepEqual(meters.exchanges.rows()[0]?.labels, {
+  assert.deepEqual(metrics.exchanges.rows()[0]?.labels, {
     registry: 'unconfigured',
     method: 'GET',
     status: 'none',
@@ -65,9 +65,9 @@ test('registries that strangers choose are counted together', () => {
 })
 
 test('a tag that leads elsewhere at another registry is counted and logged with both digests', () => {
-  const meters = new Meters()
+  const metrics = new Metrics()
   const logged: unknown[] = []
-  const observer = meterResolutions(meters, { warn: (...line: unknown[]) => logged.push(line) })
+  const observer = meterResolutions(metrics, { warn: (...line: unknown[]) => logged.push(line) })
   const divergence = {
     reference: 'docker.io/library/nginx:1',
     chosen: { registry: 'm1', digest: 'sha256:a' },
@@ -76,20 +76,20 @@ test('a tag that leads elsewhere at another registry is counted and logged with 
 
   observer.diverged?.(divergence)
 
-  assert.equal(meters.divergences, 1)
+  assert.equal(metrics.divergences, 1)
   assert.deepEqual(logged, [[divergence, 'registries name different digests by one tag']])
 })
 
 test('resolutions are counted by their source, failures by their code', () => {
-  const meters = new Meters()
-  const observer = meterResolutions(meters, silentLogger())
+  const metrics = new Metrics()
+  const observer = meterResolutions(metrics, silentLogger())
 
   observer.resolved('registry', 12, true)
   observer.resolved('cache', 0.01, false)
   observer.failed('UNAVAILABLE', 2_000)
 
-  assert.equal(meters.resolutions.registry.count, 1)
-  assert.equal(meters.resolutions.cache.count, 1)
-  assert.equal(meters.failovers, 1)
-  assert.deepEqual(meters.failures.rows(), [{ labels: { code: 'UNAVAILABLE' }, count: 1 }])
+  assert.equal(metrics.resolutions.registry.count, 1)
+  assert.equal(metrics.resolutions.cache.count, 1)
+  assert.equal(metrics.failovers, 1)
+  assert.deepEqual(metrics.failures.rows(), [{ labels: { code: 'UNAVAILABLE' }, count: 1 }])
 })

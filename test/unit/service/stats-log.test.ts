@@ -1,28 +1,28 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { StatsLog } from '../../../src/service/metering.ts'
-import { Meters } from '../../../src/telemetry/meters.ts'
+import { Metrics } from '../../../src/telemetry/counters.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 function scene(intervalMs: number) {
   const clock = new FakeClock()
-  const meters = new Meters()
+  const metrics = new Metrics()
   const lines: unknown[] = []
   const logger = { info: (fields: unknown) => lines.push(fields) }
-  const log = new StatsLog({ meters, clock, intervalMs, logger })
+  const log = new StatsLog({ metrics, clock, intervalMs, logger })
   log.start()
-  return { clock, lines, log, meters }
+  return { clock, lines, log, metrics }
 }
 
 test('what was resolved is logged at each interval in which something was', async () => {
-  const { clock, lines, meters } = scene(60_000)
+  const { clock, lines, metrics } = scene(60_000)
 
   await clock.advance(60_000)
-  meters.resolutions.cache.record(1)
-  meters.resolutions.failed.record(1)
+  metrics.resolutions.cache.record(1)
+  metrics.resolutions.failed.record(1)
   await clock.advance(60_000)
   await clock.advance(600_000)
-  meters.resolutions.cache.record(1)
+  metrics.resolutions.cache.record(1)
   await clock.advance(60_000)
 
   assert.deepEqual(lines, [
@@ -32,9 +32,9 @@ test('what was resolved is logged at each interval in which something was', asyn
 })
 
 test('with an interval of 0 nothing is logged', async () => {
-  const { clock, lines, meters } = scene(0)
+  const { clock, lines, metrics } = scene(0)
 
-  meters.resolutions.cache.record(1)
+  metrics.resolutions.cache.record(1)
   await clock.advance(3_600_000)
 
   assert.deepEqual(lines, [])
@@ -42,8 +42,8 @@ test('with an interval of 0 nothing is logged', async () => {
 })
 
 test('nothing is logged after the end', async () => {
-  const { clock, lines, log, meters } = scene(60_000)
-  meters.resolutions.cache.record(1)
+  const { clock, lines, log, metrics } = scene(60_000)
+  metrics.resolutions.cache.record(1)
 
   log.close()
   await clock.advance(60_000)

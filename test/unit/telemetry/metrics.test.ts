@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Meters } from '../../../src/telemetry/meters.ts'
+import { Metrics } from '../../../src/telemetry/counters.ts'
 import { MetricsPage, type Readings } from '../../../src/telemetry/metrics.ts'
 
-function readings(meters: Meters, fields: Partial<Readings> = {}): Readings {
+function readings(metrics: Metrics, fields: Partial<Readings> = {}): Readings {
   return {
-    meters,
+    metrics,
     cacheEvents: () => ({ hit: 3 }),
     cacheEntries: () => ({ where: 2 }),
     registries: () => [],
@@ -14,11 +14,11 @@ function readings(meters: Meters, fields: Partial<Readings> = {}): Readings {
 }
 
 test('the page counts resolutions by source, and buckets their durations in seconds', async () => {
-  const meters = new Meters()
-  meters.resolutions.cache.record(0.02)
-  meters.resolutions.registry.record(30)
+  const metrics = new Metrics()
+  metrics.resolutions.cache.record(0.02)
+  metrics.resolutions.registry.record(30)
 
-  const text = await new MetricsPage(readings(meters)).text()
+  const text = await new MetricsPage(readings(metrics)).text()
 
   assert.match(text, /^image_resolver_resolutions_total\{source="cache"\} 1$/m)
   assert.match(text, /^# TYPE image_resolver_resolution_seconds histogram$/m)
@@ -36,12 +36,12 @@ test('the page counts resolutions by source, and buckets their durations in seco
 })
 
 test('each scrape says what holds then, and counts nothing twice', async () => {
-  const meters = new Meters()
-  const page = new MetricsPage(readings(meters))
-  meters.calls.add('PullImage', 'OK')
+  const metrics = new Metrics()
+  const page = new MetricsPage(readings(metrics))
+  metrics.calls.add('PullImage', 'OK')
   await page.text()
 
-  meters.calls.add('PullImage', 'OK')
+  metrics.calls.add('PullImage', 'OK')
   const text = await page.text()
 
   assert.match(text, /^image_resolver_cri_calls_total\{method="PullImage",code="OK"\} 2$/m)
@@ -55,7 +55,7 @@ test('the state of a registry is one of four, and what it does not say is absent
     { registry: 'docker.io', state: 'closed', remaining: 98 },
   ]
 
-  const text = await new MetricsPage(readings(new Meters(), { registries })).text()
+  const text = await new MetricsPage(readings(new Metrics(), { registries })).text()
 
   assert.match(
     text,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Histogram } from '../../../src/telemetry/histogram.ts'
+import { Histogram, LabelledCounter } from '../../../src/telemetry/counters.ts'
 
 test('a histogram without records has no quantiles', () => {
   const histogram = new Histogram()
@@ -48,4 +48,30 @@ test('a quantile passes over empty buckets', () => {
 
   assert.ok((histogram.quantileMs(0.5) ?? 0) <= 0.01)
   assert.ok((histogram.quantileMs(0.999) ?? 0) > 500)
+})
+
+test('a labelled counter counts each combination of labels by itself', () => {
+  const counter = new LabelledCounter(['method', 'code'])
+
+  counter.add('PullImage', 'OK')
+  counter.add('PullImage', 'OK')
+  counter.add('PullImage', 'NOT_FOUND')
+
+  assert.deepEqual(counter.rows(), [
+    { labels: { method: 'PullImage', code: 'OK' }, count: 2 },
+    { labels: { method: 'PullImage', code: 'NOT_FOUND' }, count: 1 },
+  ])
+  assert.equal(counter.total, 3)
+})
+
+test('labels beyond the limit are counted together', () => {
+  const counter = new LabelledCounter(['method'], 2)
+
+  for (const method of ['a', 'b', 'c', 'd', 'a']) counter.add(method)
+
+  assert.deepEqual(counter.rows(), [
+    { labels: { method: 'a' }, count: 2 },
+    { labels: { method: 'b' }, count: 1 },
+    { labels: { method: 'other' }, count: 2 },
+  ])
 })

