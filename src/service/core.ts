@@ -198,7 +198,7 @@ async function openImages({ mirror, proxy, realms }: Config, via: string): Promi
 }
 
 async function openSecrets({ keychain: config }: Config, logger: Logger) {
-  const { openKeychain } = await import('../keychain/keychain.ts')
+  const { openKeychain } = await import('../credentials/keychain.ts')
   return openKeychain({ config, logger, now: steady })
 }
 

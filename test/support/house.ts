@@ -14,7 +14,7 @@ const PURE = [...GROUND, 'reference']
 const OUTSIDE = [...PURE, 'registry', 'runtime']
 // Doors see everything below them and never each other.
 const DOOR = [...OUTSIDE, 'resolver', 'config', 'host']
-const CORE = [...DOOR, 'keychain']
+const CORE = [...DOOR, 'credentials']
 
 /** Who may import whom, in src and api; what is not listed is forbidden. */
 export const HOUSE: Readonly<Record<string, Room>> = {
@@ -32,7 +32,7 @@ export const HOUSE: Readonly<Record<string, Room>> = {
     usesTypesOf: ['registry', 'runtime'],
   },
   config: { path: 'src/config/', uses: [...PURE, 'registry', 'host'] },
-  keychain: { path: 'src/keychain/', uses: [...PURE, 'registry', 'config'] },
+  credentials: { path: 'src/credentials/', uses: [...PURE, 'registry', 'config'] },
   http2: { path: 'src/http2/', uses: [] },
   cri: { path: 'src/cri/', uses: [...DOOR, 'http2'] },
   http: { path: 'src/http/', uses: DOOR },

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { Complaints } from '../../src/keychain/complaints.ts'
+import { WarnOnce } from '../../src/credentials/warn-once.ts'
 import { type Cleanup, removeFolder } from './stack.ts'
 
 export interface Warning {
@@ -14,7 +14,7 @@ export interface Warning {
 /** A logger that keeps what it is told. */
 export interface WarningLog {
   readonly warnings: Warning[]
-  readonly complaints: Complaints
+  readonly warnOnce: WarnOnce
   warn(fields: unknown, message?: unknown): void
 }
 
@@ -23,7 +23,7 @@ export function warningLog(): WarningLog {
   const warn = (fields: unknown, message?: unknown) => {
     warnings.push({ message, fields: { ...(fields as object) } })
   }
-  return { warnings, warn, complaints: new Complaints({ warn }) }
+  return { warnings, warn, warnOnce: new WarnOnce({ warn }) }
 }
 
 /** A folder in which programs can be run: shared memory may be mounted without that. */

@@ -2,15 +2,15 @@ import type { KeychainConfig } from '../config/config.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
 import type { CredentialHelperTools } from './credential-helper.ts'
-import { KeptFile } from './kept-file.ts'
 import { type ProviderConfig, parseProviderConfig } from './provider-config.ts'
 import { ProviderPlugin } from './provider-plugin.ts'
+import { WatchedFile } from './watched-file.ts'
 
 const MAX_CONFIG_BYTES = 256 * 1024
 
 /** The kubelet's credential providers, as its own configuration file lists them. */
 export class KubeletProviders {
-  readonly #file: KeptFile<readonly ProviderConfig[]>
+  readonly #file: WatchedFile<readonly ProviderConfig[]>
   readonly #binDir: string
   readonly #tools: CredentialHelperTools
   #configs: readonly ProviderConfig[] | undefined
@@ -20,15 +20,15 @@ export class KubeletProviders {
     { config, binDir }: NonNullable<KeychainConfig['credentialProviders']>,
     tools: CredentialHelperTools,
   ) {
-    const { now, complaints } = tools
+    const { now, warnOnce } = tools
     this.#binDir = binDir
     this.#tools = tools
-    this.#file = new KeptFile({
+    this.#file = new WatchedFile({
       file: config,
       limitBytes: MAX_CONFIG_BYTES,
       parse: parseProviderConfig,
       now,
-      complaints,
+      warnOnce,
     })
   }
 

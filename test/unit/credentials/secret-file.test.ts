@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { SecretFiles } from '../../../src/keychain/secret-file.ts'
+import { SecretFiles } from '../../../src/credentials/secret-file.ts'
 import { folderOfFiles, warningLog, writeText } from '../../support/keychain.ts'
 
 test('a password is what stands before the line break at the end', async (t) => {
@@ -73,7 +73,7 @@ test('the secret of a file that changed is the new one', async (t) => {
 function open(t: TestContext) {
   const log = warningLog()
   let now = 0
-  const files = new SecretFiles({ now: () => now, complaints: log.complaints })
+  const files = new SecretFiles({ now: () => now, warnOnce: log.warnOnce })
   return {
     files,
     folder: folderOfFiles(t),

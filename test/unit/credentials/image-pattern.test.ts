@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { imageAt, matchesImage, parseImagePattern } from '../../../src/keychain/image-pattern.ts'
+import { imageAt, matchesImage, parseImagePattern } from '../../../src/credentials/image-pattern.ts'
 
 // The rules and most hosts are those of kubernetes.io, "Interpretation of config.json" and
 // "Configure a kubelet image credential provider".

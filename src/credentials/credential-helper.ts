@@ -1,18 +1,18 @@
 import { ResolveError, toResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import type { Complaints } from './complaints.ts'
 import { userPassword } from './docker-auths.ts'
 import { type Environment, helperEnvironment } from './environment.ts'
 import { parseJsonObject, textOf } from './json.ts'
 import type { ProgramEnd, Programs } from './program.ts'
 import { Remembered } from './remembered.ts'
+import type { WarnOnce } from './warn-once.ts'
 
 export interface CredentialHelperTools {
   readonly programs: Pick<Programs, 'run'>
   readonly environment: Environment
   readonly now: () => number
-  readonly complaints: Complaints
+  readonly warnOnce: WarnOnce
 }
 
 /** Helpers do not say how long their answers are good; cloud tokens may end within minutes. */
@@ -50,7 +50,7 @@ export class CredentialHelpers {
   }
 
   async #ask(name: string, server: string): Promise<Credentials | undefined> {
-    const { programs, environment, complaints } = this.#tools
+    const { programs, environment, warnOnce } = this.#tools
     try {
       if (!/^[A-Za-z0-9._-]+$/.test(name)) {
         throw new ResolveError('CONFIG_INVALID', 'its name may hold letters, digits, ., _ and -')
@@ -66,7 +66,7 @@ export class CredentialHelpers {
       const { code, message: reason } = toResolveError(thrown)
       const fields = { helper: quote(name).slice(1, -1), reason }
       if (code !== 'CANCELED') {
-        complaints.warn(name, 'a credential helper failed; going on without it', fields)
+        warnOnce.warn(name, 'a credential helper failed; going on without it', fields)
       }
       return undefined
     }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CredentialHelpers } from '../../../src/credentials/credential-helper.ts'
+import type { Program, ProgramEnd } from '../../../src/credentials/program.ts'
 import { ResolveError } from '../../../src/errors.ts'
-import { CredentialHelpers } from '../../../src/keychain/credential-helper.ts'
-import type { Program, ProgramEnd } from '../../../src/keychain/program.ts'
 import { warningLog } from '../../support/keychain.ts'
 
 const ANSWER = { ServerURL: 'a.io', Username: 'user', Secret: 'hunter2' }
@@ -105,7 +105,7 @@ function open(run: () => ProgramEnd) {
     },
     environment: { PATH: '/bin' },
     now: () => now,
-    complaints: log.complaints,
+    warnOnce: log.warnOnce,
   })
   return {
     helpers,

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openKeychain } from '../../../src/keychain/keychain.ts'
+import { openKeychain } from '../../../src/credentials/keychain.ts'
 import {
   folderOfFiles,
   makePipe,

@@ -1,18 +1,18 @@
 import { ResolveError } from '../errors.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { CredentialFiles } from '../registry/entry.ts'
-import type { Complaints } from './complaints.ts'
-import { KeptFile } from './kept-file.ts'
+import type { WarnOnce } from './warn-once.ts'
+import { WatchedFile } from './watched-file.ts'
 
 const MAX_SECRET_BYTES = 64 * 1024
 
 /** The `passwordFile` and `tokenFile` of configured registries. */
 export class SecretFiles {
-  readonly #tools: { readonly now: () => number; readonly complaints: Complaints }
-  readonly #passwords = new Map<string, KeptFile<string>>()
-  readonly #tokens = new Map<string, KeptFile<string>>()
+  readonly #tools: { readonly now: () => number; readonly warnOnce: WarnOnce }
+  readonly #passwords = new Map<string, WatchedFile<string>>()
+  readonly #tokens = new Map<string, WatchedFile<string>>()
 
-  constructor(tools: { readonly now: () => number; readonly complaints: Complaints }) {
+  constructor(tools: { readonly now: () => number; readonly warnOnce: WarnOnce }) {
     this.#tools = tools
   }
 
@@ -29,12 +29,13 @@ export class SecretFiles {
   }
 
   #read(
-    known: Map<string, KeptFile<string>>,
+    known: Map<string, WatchedFile<string>>,
     file: string,
     parse: (text: string) => string,
   ): Promise<string | undefined> {
     const kept =
-      known.get(file) ?? new KeptFile({ file, limitBytes: MAX_SECRET_BYTES, parse, ...this.#tools })
+      known.get(file) ??
+      new WatchedFile({ file, limitBytes: MAX_SECRET_BYTES, parse, ...this.#tools })
     known.set(file, kept)
     return kept.read()
   }

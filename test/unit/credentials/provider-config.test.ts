@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseProviderConfig } from '../../../src/credentials/provider-config.ts'
 import { ResolveError } from '../../../src/errors.ts'
-import { parseProviderConfig } from '../../../src/keychain/provider-config.ts'
 
 const HEAD = ['apiVersion: kubelet.config.k8s.io/v1', 'kind: CredentialProviderConfig']
 

@@ -1,7 +1,7 @@
 import { BoundedMap } from '../registry/bounded-map.ts'
 import type { Logger } from '../telemetry/log.ts'
 
-const MAX_COMPLAINTS = 1_000
+const MAX_WARNINGS = 1_000
 
 interface Fields {
   readonly reason: string
@@ -11,9 +11,9 @@ interface Fields {
 }
 
 /** Warnings, each of which is given once as long as its cause lasts. */
-export class Complaints {
+export class WarnOnce {
   readonly #logger: Pick<Logger, 'warn'>
-  readonly #reasons = new BoundedMap<Set<string>>(MAX_COMPLAINTS)
+  readonly #reasons = new BoundedMap<Set<string>>(MAX_WARNINGS)
 
   constructor(logger: Pick<Logger, 'warn'>) {
     this.#logger = logger
@@ -28,7 +28,7 @@ export class Complaints {
     const reasons = this.#reasons.get(subject) ?? new Set()
     if (reasons.has(key)) return
     // Reasons are of a handful of kinds; a program that invents exit codes starts over.
-    if (reasons.size >= MAX_COMPLAINTS) reasons.clear()
+    if (reasons.size >= MAX_WARNINGS) reasons.clear()
     this.#reasons.set(subject, reasons.add(key))
     this.#logger.warn(fields, message)
   }

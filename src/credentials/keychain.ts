@@ -3,7 +3,6 @@ import type { Credentials } from '../registry/credentials.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import { sameDomain } from '../registry/public-registries.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { Complaints } from './complaints.ts'
 import { CredentialHelpers } from './credential-helper.ts'
 import { DockerConfigFile } from './docker-config.ts'
 import type { Environment } from './environment.ts'
@@ -11,6 +10,7 @@ import { KubeletProviders } from './kubelet-providers.ts'
 import { Programs } from './program.ts'
 import { PullSecrets } from './pull-secrets.ts'
 import { SecretFiles } from './secret-file.ts'
+import { WarnOnce } from './warn-once.ts'
 
 export interface KeychainOptions {
   readonly config: KeychainConfig
@@ -39,17 +39,15 @@ export class OperatorKeychain {
 
   constructor(options: KeychainOptions) {
     const { config, logger, now, environment = process.env } = options
-    const complaints = new Complaints(logger)
+    const warnOnce = new WarnOnce(logger)
     const programs = options.programs ?? new Programs(config.helperTimeoutMs)
-    const tools = { programs, environment, now, complaints }
+    const tools = { programs, environment, now, warnOnce }
     const helpers = new CredentialHelpers(tools)
     this.#programs = programs
-    this.#secretFiles = new SecretFiles({ now, complaints })
+    this.#secretFiles = new SecretFiles({ now, warnOnce })
     this.#sources = [
-      ...config.dockerConfigs.map(
-        (file) => new DockerConfigFile(file, { helpers, now, complaints }),
-      ),
-      new PullSecrets(config.pullSecrets, { now, complaints }),
+      ...config.dockerConfigs.map((file) => new DockerConfigFile(file, { helpers, now, warnOnce })),
+      new PullSecrets(config.pullSecrets, { now, warnOnce }),
       ...(config.credentialProviders === undefined
         ? []
         : [new KubeletProviders(config.credentialProviders, tools)]),

@@ -1,25 +1,25 @@
 import type { Credentials } from '../registry/credentials.ts'
-import type { Complaints } from './complaints.ts'
 import { parseDockerAuths } from './docker-auths.ts'
 import { MAX_AUTHS_BYTES } from './docker-config.ts'
-import { KeptFile } from './kept-file.ts'
 import { Keyring } from './keyring.ts'
+import type { WarnOnce } from './warn-once.ts'
+import { WatchedFile } from './watched-file.ts'
 
 type Pairs = readonly (readonly [key: string, credentials: Credentials])[]
 
 /** Image pull secrets (`.dockerconfigjson`, or the older `.dockercfg`) as files. */
 export class PullSecrets {
-  readonly #files: readonly KeptFile<Pairs>[]
+  readonly #files: readonly WatchedFile<Pairs>[]
   #pairs: readonly (Pairs | undefined)[] = []
   #keyring = new Keyring([])
 
   constructor(
     files: readonly string[],
-    tools: { readonly now: () => number; readonly complaints: Complaints },
+    tools: { readonly now: () => number; readonly warnOnce: WarnOnce },
   ) {
     this.#files = files.map(
       (file) =>
-        new KeptFile({
+        new WatchedFile({
           file,
           limitBytes: MAX_AUTHS_BYTES,
           // The kubelet runs no helper that a secret names.

@@ -3,9 +3,9 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 import { ResolveError } from '../errors.ts'
-import type { Complaints } from './complaints.ts'
+import type { WarnOnce } from './warn-once.ts'
 
-export interface KeptFileOptions<T> {
+export interface WatchedFileOptions<T> {
   readonly file: string
   readonly limitBytes: number
   /**
@@ -14,7 +14,7 @@ export interface KeptFileOptions<T> {
    */
   readonly parse: (text: string, note: (reason: string) => void) => T
   readonly now: () => number
-  readonly complaints: Complaints
+  readonly warnOnce: WarnOnce
 }
 
 const LOOK_INTERVAL_MS = 1_000
@@ -24,14 +24,14 @@ const LOOK_INTERVAL_MS = 1_000
  * when it changed. A file that is gone says nothing; one whose content makes no sense, perhaps half
  * written, leaves what it said before. Both are warned of once.
  */
-export class KeptFile<T> {
-  readonly #options: KeptFileOptions<T>
+export class WatchedFile<T> {
+  readonly #options: WatchedFileOptions<T>
   #lookedAt = Number.NEGATIVE_INFINITY
   #looking: Promise<void> | undefined
   #stamp: string | undefined
   #value: T | undefined
 
-  constructor(options: KeptFileOptions<T>) {
+  constructor(options: WatchedFileOptions<T>) {
     this.#options = options
   }
 
@@ -46,16 +46,16 @@ export class KeptFile<T> {
   }
 
   async #look(): Promise<void> {
-    const { file, limitBytes, parse, complaints } = this.#options
+    const { file, limitBytes, parse, warnOnce } = this.#options
     try {
       const seen = await readChanged(file, limitBytes, this.#stamp)
       if (seen === undefined) return
       this.#stamp = seen.stamp
       const notes = new Set<string>()
       this.#value = parse(textOf(seen.bytes, limitBytes), (reason) => notes.add(reason))
-      complaints.settle(file)
+      warnOnce.settle(file)
       for (const reason of notes) {
-        complaints.warn(file, 'a part of a file of credentials cannot be used', { file, reason })
+        warnOnce.warn(file, 'a part of a file of credentials cannot be used', { file, reason })
       }
     } catch (thrown) {
       if (!(thrown instanceof ResolveError && thrown.code === 'CONFIG_INVALID')) {
@@ -63,7 +63,7 @@ export class KeptFile<T> {
         this.#value = undefined
       }
       const fields = { file, reason: reasonOf(thrown) }
-      complaints.warn(file, 'a file of credentials cannot be used', fields)
+      warnOnce.warn(file, 'a file of credentials cannot be used', fields)
     }
   }
 }

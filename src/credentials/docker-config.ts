@@ -1,14 +1,14 @@
 import type { Credentials } from '../registry/credentials.ts'
 import { canonicalDomain, DOCKER_HUB } from '../registry/public-registries.ts'
-import type { Complaints } from './complaints.ts'
 import type { CredentialHelpers } from './credential-helper.ts'
 import { type DockerAuths, dockerHost, parseDockerAuths } from './docker-auths.ts'
-import { KeptFile } from './kept-file.ts'
+import type { WarnOnce } from './warn-once.ts'
+import { WatchedFile } from './watched-file.ts'
 
 export interface DockerConfigTools {
   readonly helpers: Pick<CredentialHelpers, 'credentials'>
   readonly now: () => number
-  readonly complaints: Complaints
+  readonly warnOnce: WarnOnce
 }
 
 interface ScopedAuth {
@@ -30,16 +30,16 @@ export const MAX_AUTHS_BYTES = 1024 * 1024
 
 /** One config.json of Docker's or auth.json of podman's. */
 export class DockerConfigFile {
-  readonly #file: KeptFile<DockerConfig>
+  readonly #file: WatchedFile<DockerConfig>
   readonly #helpers: DockerConfigTools['helpers']
 
-  constructor(file: string, { helpers, now, complaints }: DockerConfigTools) {
-    this.#file = new KeptFile({
+  constructor(file: string, { helpers, now, warnOnce }: DockerConfigTools) {
+    this.#file = new WatchedFile({
       file,
       limitBytes: MAX_AUTHS_BYTES,
       parse: parseDockerConfig,
       now,
-      complaints,
+      warnOnce,
     })
     this.#helpers = helpers
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseDockerAuths } from '../../../src/credentials/docker-auths.ts'
 import { ResolveError } from '../../../src/errors.ts'
-import { parseDockerAuths } from '../../../src/keychain/docker-auths.ts'
 import { base64 } from '../../support/keychain.ts'
 
 const BASIC = { kind: 'basic', username: 'user', password: 'pa:ss' } as const

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Program, ProgramEnd } from '../../../src/credentials/program.ts'
+import { parseProviderConfig } from '../../../src/credentials/provider-config.ts'
+import { ProviderPlugin } from '../../../src/credentials/provider-plugin.ts'
 import { ResolveError } from '../../../src/errors.ts'
-import type { Program, ProgramEnd } from '../../../src/keychain/program.ts'
-import { parseProviderConfig } from '../../../src/keychain/provider-config.ts'
-import { ProviderPlugin } from '../../../src/keychain/provider-plugin.ts'
 import { warningLog } from '../../support/keychain.ts'
 
 const API_VERSION = 'credentialprovider.kubelet.k8s.io/v1'
@@ -193,7 +193,7 @@ function open(run: () => ProgramEnd) {
     },
     environment: { PATH: '/bin', AWS_REGION: 'here', SECRET: 'hunter2' },
     now: () => now,
-    complaints: log.complaints,
+    warnOnce: log.warnOnce,
   })
   return {
     plugin,

@@ -2,71 +2,71 @@ import assert from 'node:assert/strict'
 import { renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { WatchedFile } from '../../../src/credentials/watched-file.ts'
 import { ResolveError } from '../../../src/errors.ts'
-import { KeptFile } from '../../../src/keychain/kept-file.ts'
 import { folderOfFiles, makePipe, warningLog, writeText } from '../../support/keychain.ts'
 
 const UNUSABLE = 'a file of credentials cannot be used'
 
 test('a file is looked at once a second and read when it changed', async (t) => {
-  const { file, kept, parsed, pass } = open(t)
+  const { file, watched, parsed, pass } = open(t)
   writeText(folderOf(file), 'secret', 'one')
 
-  const first = await kept.read()
+  const first = await watched.read()
   writeText(folderOf(file), 'secret', 'number two')
-  const atOnce = await kept.read()
+  const atOnce = await watched.read()
   pass(1_000)
-  const later = await kept.read()
+  const later = await watched.read()
   pass(1_000)
-  await kept.read()
+  await watched.read()
 
   assert.deepEqual([first, atOnce, later], ['one', 'one', 'number two'])
   assert.deepEqual(parsed, ['one', 'number two'])
 })
 
 test('a file of the same length that takes its place is seen', async (t) => {
-  const { file, kept, pass } = open(t)
+  const { file, watched, pass } = open(t)
   writeText(folderOf(file), 'secret', 'one')
-  await kept.read()
+  await watched.read()
 
   renameSync(writeText(folderOf(file), 'next', 'two'), file)
   pass(1_000)
 
-  assert.equal(await kept.read(), 'two')
+  assert.equal(await watched.read(), 'two')
 })
 
 test('a link that is turned to another folder is followed, as Kubernetes updates secrets', async (t) => {
   const folder = folderOfFiles(t)
   const link = join(folder, 'secret')
-  const { kept, pass } = open(t, link)
+  const { watched, pass } = open(t, link)
   symlinkSync(writeText(folder, 'v1', 'one'), link)
-  await kept.read()
+  await watched.read()
 
   symlinkSync(writeText(folder, 'v2', 'two'), join(folder, 'new'))
   renameSync(join(folder, 'new'), link)
   pass(1_000)
 
-  assert.equal(await kept.read(), 'two')
+  assert.equal(await watched.read(), 'two')
 })
 
 test('who asks while it is being read waits for the same reading', async (t) => {
-  const { file, kept, parsed } = open(t)
+  const { file, watched, parsed } = open(t)
   writeText(folderOf(file), 'secret', 'one')
 
-  const answers = await Promise.all(Array.from({ length: 50 }, () => kept.read()))
+  const answers = await Promise.all(Array.from({ length: 50 }, () => watched.read()))
 
   assert.deepEqual(new Set(answers), new Set(['one']))
   assert.deepEqual(parsed, ['one'])
 })
 
 test('a missing file is warned of once, until it was there', async (t) => {
-  const { file, kept, log, pass } = open(t)
+  const { file, watched, log, pass } = open(t)
   const answers: unknown[] = []
 
   for (const content of [undefined, undefined, 'one', undefined, undefined]) {
     if (content === undefined) rmSync(file, { force: true })
     else writeText(folderOf(file), 'secret', content)
-    answers.push(await kept.read())
+    answers.push(await watched.read())
     pass(1_000)
   }
 
@@ -76,22 +76,22 @@ test('a missing file is warned of once, until it was there', async (t) => {
 })
 
 test('content that makes no sense leaves what it said before, and is warned of', async (t) => {
-  const { file, kept, log, pass } = open(t)
+  const { file, watched, log, pass } = open(t)
   writeText(folderOf(file), 'secret', 'one')
-  await kept.read()
+  await watched.read()
 
   writeText(folderOf(file), 'secret', 'bad')
   pass(1_000)
 
-  assert.equal(await kept.read(), 'one')
+  assert.equal(await watched.read(), 'one')
   assert.deepEqual(log.warnings, [{ message: UNUSABLE, fields: { file, reason: 'it is bad' } }])
 })
 
 test('more than the limit is not read', async (t) => {
-  const { file, kept, log } = open(t)
+  const { file, watched, log } = open(t)
   writeText(folderOf(file), 'secret', 'x'.repeat(1025))
 
-  assert.equal(await kept.read(), undefined)
+  assert.equal(await watched.read(), undefined)
   assert.deepEqual(log.warnings, [
     { message: UNUSABLE, fields: { file, reason: 'larger than 1 KiB' } },
   ])
@@ -102,8 +102,8 @@ test('a pipe, a folder and a device are not waited for', async (t) => {
   const pipe = makePipe(folder)
 
   for (const file of [pipe, folder, '/dev/zero']) {
-    const { kept, log } = open(t, file)
-    assert.equal(await kept.read(), undefined)
+    const { watched, log } = open(t, file)
+    assert.equal(await watched.read(), undefined)
     assert.deepEqual(log.warnings, [
       { message: UNUSABLE, fields: { file, reason: 'not a regular file' } },
     ])
@@ -111,21 +111,21 @@ test('a pipe, a folder and a device are not waited for', async (t) => {
 })
 
 test('a clock that is set back does not make it stand still', async (t) => {
-  const { file, kept, pass } = open(t)
+  const { file, watched, pass } = open(t)
   writeText(folderOf(file), 'secret', 'one')
-  await kept.read()
+  await watched.read()
 
   writeText(folderOf(file), 'secret', 'number two')
   pass(-3_600_000)
 
-  assert.equal(await kept.read(), 'number two')
+  assert.equal(await watched.read(), 'number two')
 })
 
 function open(t: TestContext, file = join(folderOfFiles(t), 'secret')) {
   const log = warningLog()
   const parsed: string[] = []
   let now = 10_000_000
-  const kept = new KeptFile({
+  const watched = new WatchedFile({
     file,
     limitBytes: 1024,
     parse(text) {
@@ -134,11 +134,11 @@ function open(t: TestContext, file = join(folderOfFiles(t), 'secret')) {
       return text
     },
     now: () => now,
-    complaints: log.complaints,
+    warnOnce: log.warnOnce,
   })
   return {
     file,
-    kept,
+    watched,
     log,
     parsed,
     pass(ms: number) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { DockerConfigFile } from '../../../src/keychain/docker-config.ts'
+import { DockerConfigFile } from '../../../src/credentials/docker-config.ts'
 import type { Credentials } from '../../../src/registry/credentials.ts'
 import { folderOfFiles, warningLog, writeText } from '../../support/keychain.ts'
 
@@ -73,7 +73,7 @@ test('a file that is not there has nothing, and that is said once', async (t) =>
   const config = new DockerConfigFile(file, {
     helpers: { credentials: async () => assert.fail() },
     now: () => 0,
-    complaints: log.complaints,
+    warnOnce: log.warnOnce,
   })
 
   assert.equal(await config.credentials('a.io', 'app'), undefined)
@@ -96,7 +96,7 @@ function open(t: TestContext, content: object) {
       },
     },
     now: () => 0,
-    complaints: warningLog().complaints,
+    warnOnce: warningLog().warnOnce,
   })
   return { config, asked }
 }

@@ -57,7 +57,7 @@ export class ProviderPlugin {
 
   async #ask(image: string): Promise<ProviderAnswer> {
     const { name, apiVersion, args, env, defaultCacheMs } = this.#config
-    const { programs, environment, complaints } = this.#tools
+    const { programs, environment, warnOnce } = this.#tools
     try {
       const { code, output } = await programs.run({
         file: join(this.#binDir, name),
@@ -71,7 +71,7 @@ export class ProviderPlugin {
       const { code, message: reason } = toResolveError(thrown)
       if (code !== 'CANCELED') {
         const fields = { provider: name, reason }
-        complaints.warn(name, 'a credential provider failed; going on without it', fields)
+        warnOnce.warn(name, 'a credential provider failed; going on without it', fields)
       }
       return { keyring: new Keyring([]), scope: 'Image', keepMs: FAILURE_KEEP_MS }
     }
