@@ -179,7 +179,11 @@ export class OwnedCall {
       signal: this.#controller.signal,
     }
     this.#request()
-      .then((request) => this.#options.method.answer(request, caller))
+      .then((request) => {
+        // Its client may have left in the same breath.
+        caller.signal.throwIfAborted()
+        return this.#options.method.answer(request, caller)
+      })
       .then(
         (answer) => this.#answer(answer),
         (thrown: unknown) => this.#finish(toStatus(thrown, this.#options.log)),

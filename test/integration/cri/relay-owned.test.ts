@@ -255,6 +255,22 @@ test('tells the method of a deadline and of a cancellation', async (t) => {
   assert.ok(leftMs > 0 && leftMs <= 60_000, `${leftMs} ms left`)
 })
 
+test('a call that is cancelled in the same breath reaches no method', async (t) => {
+  const requests: string[] = []
+  const { path } = await startOwned(t, (request) => {
+    requests.push(String(request))
+    return echo(request)
+  })
+  const raw = openRawHttp2Client(t, path)
+  const leave = frame(RST_STREAM, 0, 1, Buffer.from([0, 0, 0, 8]))
+
+  raw.send(Buffer.concat([OPENING, call(1, PULL, framed(Buffer.from('left'))), leave]))
+  raw.send(call(3, PULL, framed(Buffer.from('stays'))))
+  await raw.body(3)
+
+  assert.deepEqual(requests, ['stays'])
+})
+
 for (const [timeout, code, message] of [
   ['1m', 4, 'Deadline exceeded'],
   ['100n', 4, 'Deadline exceeded'],
