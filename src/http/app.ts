@@ -74,8 +74,8 @@ export function buildApp(options: AppOptions): FastifyInstance {
   })
   // Fastify closes a server that it was given only if it has also told it where to listen.
   app.addHook('onClose', async () => {
-    if (!app.server.listening) return
-    await new Promise((resolve) => app.server.close(resolve))
+    if (app.server.listening) await new Promise((resolve) => app.server.close(resolve))
+    await connections.drained()
   })
   const onUnexpected = ({ unexpected: err }: Failure): void => {
     logger.error({ err }, 'unexpected error')

@@ -50,6 +50,7 @@ export class Connections {
   readonly #toldAt = new Map<string, number>()
   readonly #turns = new Turns<Connection>((connection) => this.#begin(connection))
   #listener: RequestListener = () => {}
+  #drained: () => void = () => {}
   #count = 0
   #idleCount = 0
   #unreadBytes = 0
@@ -76,6 +77,17 @@ export class Connections {
     server.on('error', (err: NodeJS.ErrnoException) => {
       // Before it listens the error is that of listen().
       if (server.listening) this.#tell(`accept: ${err.code ?? err.message}`, 'unknown')
+    })
+  }
+
+  /**
+   * Resolves when none is open. A server that closes waits for those that it has accepted itself, which the ones
+   * of the other address of `localhost` are not.
+   */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#count === 0) resolve()
+      else this.#drained = resolve
     })
   }
 
@@ -232,6 +244,7 @@ export class Connections {
     client.connections.delete(connection)
     this.#reserve.delete(connection)
     this.#count -= 1
+    if (this.#count === 0) this.#drained()
     if (client.connections.size === 0) this.#clients.delete(client.key)
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
@@ -260,6 +260,44 @@ test('closing ends idle connections at once', { timeout: 60_000 }, async (t) => 
   await app.close()
 
   await closed
+})
+
+test('closing waits for what came by the other address of localhost, too', {
+  timeout: 60_000,
+}, async (t) => {
+  let ask = (): void => {}
+  let give = (): void => {}
+  const isAsked = new Promise<void>((resolve) => (ask = resolve))
+  const isGiven = new Promise<void>((resolve) => (give = resolve))
+  const answers = {
+    answer: async () => {
+      ask()
+      await isGiven
+      return anAnswer()
+    },
+  }
+  const app = await openDoor(t, { answers })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const other = createServer((socket) => app.server.emit('connection', socket))
+  t.after(() => other.close())
+  await once(other.listen(0, '127.0.0.1'), 'listening')
+  const socket = connect((other.address() as AddressInfo).port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.write('GET /resolve?ref=nginx HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  await isAsked
+
+  const isDone = app.close().then(() => 'closed')
+  const closed = once(app.server, 'close')
+  await closed
+  // Whatever Fastify has to do once its server is closed has its turns.
+  for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate)
+  const first = await Promise.race([isDone, 'waiting'])
+  const heard = once(socket, 'data')
+  give()
+
+  assert.equal(first, 'waiting')
+  assert.match(String(await heard), /^HTTP\/1\.1 200 OK\r\n/)
+  await isDone
 })
 
 test('closing gives a question in flight its grace, then cuts it off', {
