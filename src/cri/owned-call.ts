@@ -11,6 +11,7 @@ import { isRuntimeError } from '../runtime/call.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { answerWith, TOO_MUCH, withoutAnswer } from './call.ts'
 import { statusAnswer, statusTrailers } from './headers.ts'
+import { fieldsOf, metadataOf } from './metadata.ts'
 import { RequestMessage } from './request-message.ts'
 import { GrpcError, grpcStatus } from './status.ts'
 import { MalformedMessageError } from './wire.ts'
@@ -30,18 +31,6 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   u: 0.001,
   n: 0.000_001,
 }
-/** Of this hop alone; the user agent is this process's own. */
-const NOT_PASSED_ON = new Set([
-  'accept-encoding',
-  'content-length',
-  'content-type',
-  'grpc-accept-encoding',
-  'grpc-encoding',
-  'grpc-timeout',
-  'host',
-  'te',
-  'user-agent',
-])
 const ANSWER_HEADERS: HeaderList = {
   fields: [
     ...[':status', '200', 'content-type', 'application/grpc'],
@@ -257,29 +246,6 @@ function notDecompressed(cause: unknown): GrpcError {
     )
   const details = `Received message that decompresses to a size larger than ${REQUEST_BYTES}`
   return new GrpcError({ code: status.RESOURCE_EXHAUSTED, details }, { cause })
-}
-
-/** Names and values as gRPC lets them be; what is not of that form goes no further. */
-function metadataOf({ fields }: HeaderList): Metadata {
-  const metadata = new Metadata()
-  for (let index = 0; index < fields.length; index += 2) {
-    const name = fields[index] ?? ''
-    const value = fields[index + 1] ?? ''
-    if (name.startsWith(':') || NOT_PASSED_ON.has(name)) continue
-    try {
-      if (!name.endsWith('-bin')) metadata.add(name, value)
-      else for (const part of value.split(',')) metadata.add(name, Buffer.from(part, 'base64'))
-    } catch {
-      // Metadata has its own rules for names and values, and says no other way what breaks them.
-    }
-  }
-  return metadata
-}
-
-function fieldsOf(metadata: Metadata): readonly string[] {
-  return Object.entries(metadata.toHttp2Headers()).flatMap(([name, values]) =>
-    [values ?? []].flat().flatMap((value) => [name, String(value)]),
-  )
 }
 
 function toStatus(thrown: unknown, log: Pick<Logger, 'error'>): Status {

@@ -114,6 +114,20 @@ test('carries metadata, errors with details, and 4 MiB to and 16 MiB from the me
   assert.equal(failure.trailers['x-why'], 'because')
 })
 
+test('passes on no more binary values of a call than take little memory', async (t) => {
+  const seen: unknown[] = []
+  const { client } = await startOwned(t, (request, { metadata }) => {
+    seen.push(metadata.get('a-bin').length, metadata.get('b-bin').length, ...metadata.get('x-one'))
+    return echo(request)
+  })
+  const fields = { 'a-bin': ','.repeat(99), 'b-bin': ','.repeat(50_000), 'x-one': 'a' }
+
+  const { code } = await client.call(PULL, [Buffer.from('x')], fields)
+
+  assert.equal(code, 0)
+  assert.deepEqual(seen, [100, 28, 'a'])
+})
+
 for (const [what, body, code, message] of [
   ['no message', Buffer.alloc(0), 12, 'Received no request message'],
   [
