@@ -25,6 +25,19 @@ for (const path of ['/resolve?ref=nginx', '/registries', '/livez', '/v2/', '/now
   })
 }
 
+for (const path of ['/resolve?ref=nginx', '/livez']) {
+  for (const coding of ['gzip', 'identity', 'chunked, gzip']) {
+    test(`a body for ${path} that ends nowhere, in transfer coding ${coding}, is refused`, async (t) => {
+      const heard = await send(
+        t,
+        `GET ${path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: ${coding}\r\n\r\n`,
+      )
+
+      assert.match(heard, /^HTTP\/1\.1 400 /)
+    })
+  }
+}
+
 for (const coding of ['gzip', 'br', 'deflate, gzip']) {
   test(`a body in ${coding} is refused before it is read`, async (t) => {
     const app = await openDoor(t)
