@@ -53,7 +53,7 @@ const FOLLOWS = [
 
 /**
  * Warns once, at the start, of a state folder that cannot be written: without that nothing would be
- * heard of it before the first pull, or ever. Nothing depends on it: whoever writes tries again each
+ * logged of it before the first pull, or ever. Nothing depends on it: whoever writes tries again each
  * time, so that what is mended is used without a restart. Makes the folder. Never rejects.
  */
 export async function checkStateFolder(options: StateFolderOptions): Promise<void> {

@@ -41,7 +41,7 @@ export interface AppOptions extends RoutesOptions {
 }
 
 /**
- * The HTTP door, not yet listening: see listenHttp. Closing it ends every connection.
+ * The HTTP server, not yet listening: see listenHttp. Closing it ends every connection.
  *
  * @throws ResolveError CONFIG_INVALID for a certificate that cannot be used
  */

@@ -50,7 +50,7 @@ const components = [
 ]
 
 /**
- * The OpenAPI document of this door. It is read off the routes by an application of their own,
+ * The OpenAPI document of this API. It is read off the routes by an application of their own,
  * which answers nobody, so that the one that does need not carry what describes it.
  */
 export async function openapiDocument(format: 'json' | 'yaml'): Promise<string> {
@@ -107,7 +107,7 @@ async function describe(app: FastifyInstance): Promise<void> {
     readiness: nobody,
     images: nobody,
     registries: nobody,
-    self: nobody,
+    service: nobody,
   }
   const context = { document: nobody, isStranger: nobody, onUnexpected: nobody }
   addRoutes(app, ports, { now: Date.now, limits: defaultLimits, ...context })

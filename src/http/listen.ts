@@ -11,7 +11,7 @@ import { makeRoom } from '../host/unix-socket.ts'
 const SOCKET_MODE = 0o660
 
 /**
- * Opens the door.
+ * Starts to listen.
  * @param address `host:port`, `[::1]:port`, or `unix:///path`; port 0 takes a free one
  * @returns where it listens: `http://127.0.0.1:9430` or `unix:///path`
  * @throws ResolveError CONFIG_INVALID for an address that makes no sense on this machine,
@@ -78,7 +78,7 @@ function listenError(address: string, thrown: unknown): ResolveError {
 }
 
 /**
- * Opens the door on a descriptor that listens already, as a socket unit hands it down. Where that is,
+ * Serves on a descriptor that listens already, as a socket unit hands it down. Where that is,
  * who may connect and when it goes is the unit's affair.
  *
  * @throws ResolveError UNAVAILABLE when it is no socket to listen on

@@ -6,7 +6,7 @@ import { readTls } from './tls.ts'
 import type { TlsFiles } from './types.ts'
 
 /**
- * Takes up a new certificate while the door is open: certificates are renewed every few weeks or days,
+ * Takes up a new certificate while the server listens: certificates are renewed every few weeks or days,
  * and nobody should have to think of this service then. Connections that are open keep the old one.
  */
 export class Renewal {

@@ -8,16 +8,16 @@ import { pullRoute } from './routes/pull.ts'
 import { registriesRoutes } from './routes/registries.ts'
 import { resolveRoute } from './routes/resolve.ts'
 import { resolveManyRoute } from './routes/resolve-many.ts'
-import { documentRoute, selfRoutes } from './routes/self.ts'
-import type { Answers, NodeImages, Readiness, RegistryDesk, Self } from './types.ts'
+import { documentRoute, serviceRoutes } from './routes/service.ts'
+import type { Answers, NodeImages, Readiness, RegistryAdmin, ServiceInfo } from './types.ts'
 
 export interface RoutesOptions {
   readonly answers: Answers
   readonly readiness: Readiness
-  /** Each absent: a door without its routes. */
+  /** Each absent: a server without its routes. */
   readonly images?: NodeImages
-  readonly registries?: RegistryDesk
-  readonly self?: Self
+  readonly registries?: RegistryAdmin
+  readonly service?: ServiceInfo
   /** Total limit of one question. Default: 30 seconds. */
   readonly timeoutMs?: number
   /** Total limit of one `POST /resolve`. Default: 5 minutes. */
@@ -41,7 +41,7 @@ export function addRoutes(
   options: RoutesOptions,
   { now, document, isStranger, limits, onUnexpected }: RoutesContext,
 ): void {
-  const { answers, images, readiness, registries, self } = options
+  const { answers, images, readiness, registries, service } = options
   const { manyTimeoutMs = 300_000, timeoutMs = 30_000 } = options
   resolveRoute(app, { answers, timeoutMs, now, isStranger })
   resolveManyRoute(app, {
@@ -57,7 +57,7 @@ export function addRoutes(
     pullRoute(app, { images, now, onUnexpected })
   }
   if (registries !== undefined) registriesRoutes(app, { registries, timeoutMs })
-  if (self !== undefined) selfRoutes(app, self)
+  if (service !== undefined) serviceRoutes(app, service)
   healthRoutes(app, readiness)
   documentRoute(app, document)
 }

@@ -23,7 +23,7 @@ export const httpStatus: Readonly<Record<ErrorCode, number>> = {
   UNKNOWN: 500,
 }
 
-/** Mistakes in the request itself, which only this door can see. */
+/** Mistakes in the request itself, which only the HTTP API can see. */
 export type RequestErrorCode = 'REQUEST_INVALID' | 'ROUTE_UNKNOWN' | 'METHOD_UNSUPPORTED'
 
 export const requestStatus: Readonly<Record<RequestErrorCode, number>> = {

@@ -18,7 +18,7 @@ export interface AnswerOptions {
   readonly signal: AbortSignal
 }
 
-/** The resolver as this door sees it. */
+/** The resolver as the HTTP API uses it. */
 export interface Answers {
   /** `input` is what the caller wrote. Rejects with ResolveError, soon after `signal` aborts. */
   answer(input: string, options: AnswerOptions): Promise<Answer>
@@ -35,7 +35,7 @@ export interface Answers {
 }
 
 /**
- * The images of this node, as the CRI door shows, pulls and removes them. All reject with ResolveError:
+ * The images of this node, as the CRI socket shows, pulls and removes them. All reject with ResolveError:
  * UNAVAILABLE without a runtime, and soon after `signal` aborts.
  */
 export interface NodeImages {
@@ -65,7 +65,7 @@ export interface NamePage {
 }
 
 /** The configured registries. */
-export interface RegistryDesk {
+export interface RegistryAdmin {
   /** In the order of asking. */
   statuses(): readonly RegistryStatus[]
   /** @param name of one of `statuses()`; rejects with ResolveError, DENIED where there is no catalogue */
@@ -75,7 +75,7 @@ export interface RegistryDesk {
 }
 
 /** What the service says of itself. */
-export interface Self {
+export interface ServiceInfo {
   /** The effective configuration as YAML, without a secret. */
   config(): string | Promise<string>
   stats(): StatsResponse
@@ -95,7 +95,7 @@ export interface AccessOptions {
   readonly rateLimit?: number
 }
 
-/** The certificate of this door and its key, as PEM files. */
+/** The certificate of this server and its key, as PEM files. */
 export interface TlsFiles {
   readonly certFile: string
   readonly keyFile: string

@@ -4,7 +4,7 @@ type Part<Type> = Extract<Schema, { readonly type: Type }>
 
 /**
  * What is wrong with a body, by name; undefined when nothing is. Reads as much of JSON Schema as the
- * bodies that are sent to this door are described in, for the reason that `readQuery` gives.
+ * bodies that are sent to this API are described in, for the reason that `readQuery` gives.
  *
  * @param where how to call it: `references[3]`
  */
@@ -67,7 +67,7 @@ export type QueryResult = { readonly value: Record<string, unknown> } | { readon
  * Reads a query by its schema: `true` and `false` become booleans where the schema has one, digits
  * numbers, and everything that is unknown, missing, repeated or not quite a boolean or number is
  * refused by name. Ajv can say no less clearly, but loading it takes longer than all the rest of this
- * door.
+ * API.
  * @param query values are strings, or lists of them where a name is given twice
  */
 export function readQuery(

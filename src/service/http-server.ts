@@ -60,7 +60,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<OpenSe
       images: core.images,
       keychain: core.keychain,
     }),
-    self: new ServiceInfo({
+    service: new ServiceInfo({
       config,
       cache: core.cache,
       health: core.health,

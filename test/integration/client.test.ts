@@ -18,7 +18,7 @@ import {
   ScriptedAnswers,
   someImages,
   someRegistries,
-  someSelf,
+  someService,
   TOKEN,
 } from '../support/http-door.ts'
 import { startServer } from '../support/http-server.ts'
@@ -108,7 +108,7 @@ test('registries, their pages and the numbers of the service are told', async (t
   assert.deepEqual(registry, someRegistries().statuses()[0])
   assert.deepEqual([repositories, next], [['library/nginx', 'team/app'], 'team/app'])
   assert.deepEqual(tags, ['1.27', 'latest'])
-  assert.deepEqual(stats, someSelf().stats())
+  assert.deepEqual(stats, someService().stats())
 })
 
 test('an error has the code, the status, the attempts and the time to wait', async (t) => {

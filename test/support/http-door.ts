@@ -6,8 +6,8 @@ import type {
   AnswerOptions,
   Answers,
   NodeImages,
-  RegistryDesk,
-  Self,
+  RegistryAdmin,
+  ServiceInfo,
 } from '../../src/http/types.ts'
 import type { Answer, CandidateReport } from '../../src/resolver/types.ts'
 import { silentLogger } from '../../src/telemetry/log.ts'
@@ -127,7 +127,7 @@ export function someImages(changes: Partial<NodeImages> = {}): NodeImages {
 }
 
 /** One registry, whose name has a slash in it. */
-export function someRegistries(changes: Partial<RegistryDesk> = {}): RegistryDesk {
+export function someRegistries(changes: Partial<RegistryAdmin> = {}): RegistryAdmin {
   return {
     statuses: () => [
       {
@@ -156,7 +156,7 @@ export function someRegistries(changes: Partial<RegistryDesk> = {}): RegistryDes
   }
 }
 
-export function someSelf(): Self {
+export function someService(): ServiceInfo {
   return {
     config: () => 'shim: /run/image-resolver.sock\n',
     stats: () => ({
@@ -199,7 +199,7 @@ export async function openDoor(
     readiness: { check: async () => [] },
     images: someImages(),
     registries: someRegistries(),
-    self: someSelf(),
+    service: someService(),
     access: { token: TOKEN },
     logger: silentLogger(),
     now: () => NOW,

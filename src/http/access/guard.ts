@@ -31,7 +31,7 @@ export class Guard {
   readonly #address: () => AddressInfo | string | null
   #place: Place | undefined
 
-  /** @param address where the door listens; it is asked for once, at the first request */
+  /** @param address where the server listens; it is asked for once, at the first request */
   constructor(
     options: AccessOptions,
     address: () => AddressInfo | string | null,

@@ -7,7 +7,7 @@ import type { AccessOptions } from '../types.ts'
 const LOOK_EVERY_MS = 1_000
 const MAX_TOKEN_BYTES = 16 * 1024
 
-/** The bearer token of this door (RFC 6750), compared in a time that tells nothing of it. */
+/** The bearer token of this API (RFC 6750), compared in a time that tells nothing of it. */
 export class BearerToken {
   readonly #file: string | undefined
   readonly #now: () => number

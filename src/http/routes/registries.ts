@@ -10,14 +10,14 @@ import { quote } from '../../reference/quote.ts'
 import { withDeadline } from '../deadline.ts'
 import { RequestError } from '../failure.ts'
 import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, withRetryAfter } from '../responses.ts'
-import type { NamePage, PageOptions, RegistryDesk } from '../types.ts'
+import type { NamePage, PageOptions, RegistryAdmin } from '../types.ts'
 
 interface Named {
   readonly name: string
 }
 
 export interface RegistriesRouteOptions {
-  readonly registries: RegistryDesk
+  readonly registries: RegistryAdmin
   readonly timeoutMs: number
 }
 

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import type { Answers } from '../../../src/http/types.ts'
-import { anAnswer, endlessAnswers, openDoor, someSelf } from '../../support/http-door.ts'
+import { anAnswer, endlessAnswers, openDoor, someService } from '../../support/http-door.ts'
 
 const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`
 
@@ -156,7 +156,7 @@ test('of the requests that many connections bring at once a few are begun in a t
 test('a client may not leave more unread than its share, and others are served', async (t) => {
   const app = await openDoor(t, {
     limits: { maxUnreadBytesPerClient: 40_000_000 },
-    self: { ...someSelf(), config: () => 'x'.repeat(30_000_000) },
+    service: { ...someService(), config: () => 'x'.repeat(30_000_000) },
   })
   const first = await call(t, app)
   first.socket.pause()

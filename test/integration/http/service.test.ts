@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openDoor, someSelf, WITH_TOKEN } from '../../support/http-door.ts'
+import { openDoor, someService, WITH_TOKEN } from '../../support/http-door.ts'
 import { ask } from '../../support/openapi.ts'
 
 test('GET /config is a configuration file', async (t) => {
@@ -9,7 +9,7 @@ test('GET /config is a configuration file', async (t) => {
   const response = await ask(app, '/config')
 
   assert.equal(response.headers['content-type'], 'application/yaml; charset=utf-8')
-  assert.equal(response.body, someSelf().config())
+  assert.equal(response.body, someService().config())
 })
 
 test('GET /stats is numbers of now, that nobody may keep', async (t) => {
@@ -17,7 +17,7 @@ test('GET /stats is numbers of now, that nobody may keep', async (t) => {
 
   const response = await ask(app, '/stats')
 
-  assert.deepEqual(response.json(), someSelf().stats())
+  assert.deepEqual(response.json(), someService().stats())
   assert.equal(response.headers['cache-control'], 'no-store')
 })
 
@@ -27,7 +27,7 @@ test('GET /metrics is written once for all who ask in the same turn of the event
     written += 1
     return { contentType: 'text/plain', text: `written ${written}\n` }
   }
-  const app = await openDoor(t, { self: { ...someSelf(), metrics } })
+  const app = await openDoor(t, { service: { ...someService(), metrics } })
   const get = () => app.inject({ url: '/metrics' })
 
   const together = await Promise.all(Array.from({ length: 20 }, get))
@@ -52,8 +52,8 @@ test('a fault of ours is told by its code alone', async (t) => {
   const fail = (): never => {
     throw new TypeError('internals')
   }
-  const self = { config: fail, stats: fail, metrics: async () => fail() }
-  const app = await openDoor(t, { self })
+  const service = { config: fail, stats: fail, metrics: async () => fail() }
+  const app = await openDoor(t, { service })
 
   for (const url of ['/config', '/stats', '/metrics']) {
     const response = await ask(app, url)
@@ -75,7 +75,7 @@ for (const url of ['/images', '/registries', '/config', '/stats', '/metrics', '/
 }
 
 test('a door that is given less has fewer routes', async (t) => {
-  const bare = { images: undefined, registries: undefined, self: undefined }
+  const bare = { images: undefined, registries: undefined, service: undefined }
   const app = await openDoor(t, bare as unknown as object)
 
   for (const url of ['/images', '/registries', '/config']) {

@@ -1,22 +1,22 @@
 import type { FastifyInstance } from 'fastify'
 import { answer, COMMON_PROBLEMS, content, NOT_MODIFIED } from '../responses.ts'
-import type { Self } from '../types.ts'
+import type { ServiceInfo } from '../types.ts'
 
 /** What the service says of itself: `GET /config`, `GET /stats`, `GET /metrics`. */
-export function selfRoutes(app: FastifyInstance, self: Self): void {
+export function serviceRoutes(app: FastifyInstance, service: ServiceInfo): void {
   app.get('/config', { schema: config }, async (_request, reply) => {
     reply.header('cache-control', 'no-cache').type('application/yaml; charset=utf-8')
-    return self.config()
+    return service.config()
   })
   app.get('/stats', { schema: stats }, async (_request, reply) => {
     reply.header('cache-control', 'no-store')
-    return self.stats()
+    return service.stats()
   })
-  let page: ReturnType<Self['metrics']> | undefined
+  let page: ReturnType<ServiceInfo['metrics']> | undefined
   // Writing it takes some 4 ms, and hundreds may ask in one turn of the event loop.
   const written = () => {
     if (page === undefined) {
-      page = self.metrics()
+      page = service.metrics()
       setImmediate(() => {
         page = undefined
       })
