@@ -34,7 +34,7 @@ async function askOne<T>(
   try {
     if (authorized !== undefined) await abortable(authorized, signal)
   } catch (thrown) {
-    if (signal.aborted) trace.abandoned(candidate, 'the walk was ended', false)
+    if (signal.aborted) trace.abandoned(candidate, 'the resolution ended first', false)
     else trace.refused(candidate, toResolveError(thrown))
     return
   }
@@ -62,7 +62,7 @@ async function askOne<T>(
   try {
     trace.answered(candidate, await abortable(ask(candidate, ends, ticket), ends))
   } catch (thrown) {
-    if (signal.aborted) trace.abandoned(candidate, 'the walk was ended', false)
+    if (signal.aborted) trace.abandoned(candidate, 'the resolution ended first', false)
     else trace.failed(candidate, toResolveError(thrown))
   } finally {
     cancelBudget()

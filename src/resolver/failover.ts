@@ -181,7 +181,7 @@ class Failover<T> implements RequestListener<T> {
         this.#cancelHedge = this.#options.clock.after(graceMs, () => this.#conclude())
         return
       }
-      this.#end('the walk was ended', () => false)
+      this.#end('the resolution ended first', () => false)
       this.#reject(this.#options.trace.error(this.#options.what))
     }
   }
@@ -210,7 +210,7 @@ class Failover<T> implements RequestListener<T> {
 
   readonly #abort = (): void => {
     if (this.#isOver) return
-    this.#end('the walk was ended', () => true)
+    this.#end('the resolution ended first', () => true)
     const { signal, trace, what } = this.#options
     this.#reject(trace.ended(what, signal.reason))
   }

@@ -98,20 +98,7 @@ test('requests of one connection are worked on one after the other, and all are 
 })
 
 test('of the requests that wait on connections a few are begun in a turn of the event loop', async (t) => {
-  let begun = 0
-  let most = 0
-  const answers: Answers = {
-    answer: async () => {
-      if (begun === 0) {
-        setImmediate(() => {
-          begun = 0
-        })
-      }
-      begun += 1
-      most = Math.max(most, begun)
-      return anAnswer()
-    },
-  }
+  const { answers, most } = countedInTurns()
   const app = await openDoor(t, { answers })
   const flood = GET('/resolve?ref=nginx').repeat(33)
 
@@ -119,26 +106,11 @@ test('of the requests that wait on connections a few are begun in a turn of the 
   const heard = await Promise.all(callers.map((caller) => answered(caller, 33)))
 
   for (const each of heard) assert.equal(each.match(/HTTP\/1\.1 200 /g)?.length, 33)
-  assert.ok(most <= 66, `${most} were begun`)
+  assert.ok(most() <= 66, `${most()} were begun`)
 })
 
 test('of the requests that many connections bring at once a few are begun in a turn, and those of every client in turn', async (t) => {
-  const order: string[] = []
-  let begun = 0
-  let most = 0
-  const answers: Answers = {
-    answer: async (requested) => {
-      order.push(requested)
-      if (begun === 0) {
-        setImmediate(() => {
-          begun = 0
-        })
-      }
-      begun += 1
-      most = Math.max(most, begun)
-      return anAnswer()
-    },
-  }
+  const { answers, most, order } = countedInTurns()
   const app = await openDoor(t, { answers })
   const many: Caller[] = []
   for (let count = 0; count < 200; count += 1) many.push(await call(t, app))
@@ -149,7 +121,7 @@ test('of the requests that many connections bring at once a few are begun in a t
   await Promise.all([...many, other].map((caller) => answered(caller)))
 
   assert.equal(order.length, 201)
-  assert.ok(most <= 66, `${most} were begun`)
+  assert.ok(most() <= 66, `${most()} were begun`)
   assert.ok(order.indexOf('other') <= 66, `${order.indexOf('other')} were begun before`)
 })
 
@@ -249,3 +221,24 @@ test('what ends connections is one line of the log', async (t) => {
 
   assert.deepEqual(lines, [{ what: 'pipelined requests', client: '127.0.0.1' }])
 })
+
+/** Answers at once: which references were asked for, in order, and how many most in one turn of the event loop. */
+function countedInTurns() {
+  const order: string[] = []
+  let begun = 0
+  let most = 0
+  const answers: Answers = {
+    answer: async (requested) => {
+      order.push(requested)
+      if (begun === 0) {
+        setImmediate(() => {
+          begun = 0
+        })
+      }
+      begun += 1
+      most = Math.max(most, begun)
+      return anAnswer()
+    },
+  }
+  return { answers, order, most: () => most }
+}
