@@ -1,6 +1,6 @@
 import type { Connection } from '../http2/connection.ts'
 import { ERROR_CODE } from '../http2/frames.ts'
-import { headerValue } from '../http2/header-list.ts'
+import { headerValue } from '../http2/headers.ts'
 import { requestHeaders, statusOf } from './headers.ts'
 
 /** @returns the gRPC code of the answer to an empty message; undefined: there was none in time */

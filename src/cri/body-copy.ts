@@ -1,6 +1,6 @@
 import type { QueuedBytes } from '../http2/queued-bytes.ts'
 import type { Stream } from '../http2/stream.ts'
-import type { BodyEdit } from './rewrite-frames.ts'
+import type { BodyEdit } from './rewrite/body-edit.ts'
 
 /**
  * What one direction of a call may have waiting to be sent before its source has to wait, beyond its

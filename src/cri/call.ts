@@ -1,10 +1,10 @@
 import { ERROR_CODE } from '../http2/frames.ts'
-import type { HeaderList } from '../http2/header-list.ts'
+import type { HeaderList } from '../http2/headers.ts'
 import type { QueuedBytes } from '../http2/queued-bytes.ts'
 import type { Stream, StreamEnd, StreamHandler } from '../http2/stream.ts'
 import { BodyCopy } from './body-copy.ts'
 import { GRPC_STATUS, statusAnswer, statusOf, statusTrailers, without } from './headers.ts'
-import type { BodyEdit, CallEdits } from './rewrite-frames.ts'
+import type { BodyEdit, CallEdits } from './rewrite/body-edit.ts'
 import type { Link } from './upstream.ts'
 
 const NOT_RELAYED = 'the answer of the server behind could not be relayed'

@@ -1,4 +1,4 @@
-import { type HeaderList, headerValue } from '../http2/header-list.ts'
+import { type HeaderList, headerValue } from '../http2/headers.ts'
 
 /** gRPC status codes that the relay gives out itself. */
 export const GRPC_STATUS = {

@@ -4,6 +4,7 @@ import type { Credentials } from '../registry/credentials.ts'
 import { needsConsent } from '../resolver/candidates.ts'
 import type { Candidate } from '../resolver/types.ts'
 import type { CallResult } from '../runtime/call.ts'
+import { isRuntimeError } from '../runtime/call.ts'
 import type { ContentStore } from '../runtime/content.ts'
 import type { PullOptions } from '../runtime/cri-client.ts'
 import type { CriVersion, ImageNames } from '../runtime/types.ts'
@@ -11,6 +12,7 @@ import type { Logger } from '../telemetry/log.ts'
 import type { ImageLookup } from './adopt.ts'
 import {
   type AuthConfig,
+  authorize,
   pulledImage,
   requestedAuth,
   withImage,
@@ -18,9 +20,7 @@ import {
 } from './image-messages.ts'
 import { wantedNames } from './names.ts'
 import type { Caller } from './owned-call.ts'
-import { authorize } from './pull-auth.ts'
 import { watchPull } from './pull-watch.ts'
-import { spoiledDownload } from './spoiled-download.ts'
 
 /** The runtime, as far as images are pulled into it. */
 export interface PullingRuntime extends ImageLookup {
@@ -98,7 +98,7 @@ export class ImagePull {
    *
    * @returns the runtime's answer, with its own ID of the image
    * @param wanted the names that it gets
-   * @throws as ImageNames.withClaim; ResolveError DEADLINE_EXCEEDED when it makes no progress
+   * @throws as ImageNames.withLease; ResolveError DEADLINE_EXCEEDED when it makes no progress
    */
   async from(
     candidate: Candidate,
@@ -116,14 +116,14 @@ export class ImagePull {
       await resolver.credentials(candidate),
     )
     let response: Buffer = Buffer.alloc(0)
-    const claimed = pullNames.reduce(
-      (claiming, name) => () => names.withClaim(name, claiming, wanted, { signal }),
+    const pullAndName = pullNames.reduce(
+      (pulling, name) => () => names.withLease(name, pulling, wanted, { signal }),
       async () => {
         response = await this.#watched(request, candidate, image)
         return pulledImage(response)
       },
     )
-    const imageId = await claimed()
+    const imageId = await pullAndName()
     return withPulledImage(response, imageId)
   }
 
@@ -201,4 +201,21 @@ function nameIn(response: Buffer): string | undefined {
   } catch {
     return undefined
   }
+}
+
+const FAILED_COMMIT = /failed commit on ref "([a-z]{1,32}-[a-z0-9]{1,32}:[0-9a-f]{32,128})"/
+/** Of a disk that is full, or a lease that is gone, nothing would be mended by another download. */
+const WRONG_BYTES = /failed size validation|unexpected commit (?:digest|size)/
+
+/**
+ * The download that containerd could not commit since its bytes are wrong. It goes on from them each
+ * time that this digest is pulled, from whichever registry, so that one wrong byte that came once makes
+ * every further pull fail.
+ *
+ * @param thrown by a pull; only its text tells (containerd, content/helpers.go and content/local/writer.go)
+ * @returns the ref of the ingest; undefined: it failed for another reason
+ */
+export function spoiledDownload(thrown: unknown): string | undefined {
+  if (!isRuntimeError(thrown) || !WRONG_BYTES.test(thrown.details)) return undefined
+  return FAILED_COMMIT.exec(thrown.details)?.[1]
 }

@@ -16,7 +16,7 @@ import { canonicalName, isConverted, wantedNames } from './names.ts'
 import type { Caller } from './owned-call.ts'
 import { PullFailures, RuntimeLeft } from './pull-failures.ts'
 
-/** The resolver as this door sees it. */
+/** The resolver as this service uses it. */
 export interface ImageResolver {
   candidates(reference: Reference, credentials?: Credentials): readonly Candidate[]
   /** What is shown at that candidate. */
@@ -24,7 +24,7 @@ export interface ImageResolver {
   resolve(reference: Reference, options: ResolveOptions): Promise<Resolution>
 }
 
-/** The runtime as this door sees it. */
+/** The runtime as this service uses it. */
 export interface ImageRuntime extends PullingRuntime {
   removeImage(image: string, options: { readonly signal?: AbortSignal }): Promise<void>
 }

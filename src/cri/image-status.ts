@@ -1,7 +1,7 @@
 import type { Aliases } from '../runtime/types.ts'
 import { requestedImage, withImage } from './image-messages.ts'
 import type { Caller } from './owned-call.ts'
-import { imageEdit } from './rewrite-images.ts'
+import { imageEdit } from './rewrite/images.ts'
 import { edited } from './wire.ts'
 
 /** ImageStatusResponse.image */

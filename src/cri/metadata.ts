@@ -1,5 +1,5 @@
 import { Metadata } from '@grpc/grpc-js'
-import type { HeaderList } from '../http2/header-list.ts'
+import type { HeaderList } from '../http2/headers.ts'
 
 /** Binary values of one call that are passed on. Each takes a hundred times the byte that it may have come in. */
 const MAX_BINARY_VALUES = 128

@@ -3,7 +3,7 @@ import type { Clock } from '../concurrency/clock.ts'
 import { ResolveError } from '../errors.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { ContentStore, Ingest } from '../runtime/content.ts'
-import { type ImageBlobs, imageBlobs } from '../runtime/image-content.ts'
+import { type ImageBlobs, imageBlobs } from '../runtime/content.ts'
 
 const LOOKS_PER_LIMIT = 10
 const FASTEST_MS = 1_000

@@ -1,4 +1,4 @@
-import { ConnectionError } from '../http2/connection-error.ts'
+import { ConnectionError } from '../http2/errors.ts'
 import { ERROR_CODE } from '../http2/frames.ts'
 import type { Logger } from '../telemetry/log.ts'
 

@@ -1,7 +1,7 @@
 import type { CriVersion } from '../runtime/types.ts'
 import { askedVersions, type SpokenVersions, type VersionAnswer } from '../runtime/versions.ts'
 import type { AskStatus } from './ask.ts'
-import type { MessageEdit } from './rewrite-frames.ts'
+import type { MessageEdit } from './rewrite/body-edit.ts'
 import { withString } from './wire.ts'
 
 const CRI_PATH = /^\/runtime\.(v1|v1alpha2)\./

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { ConnectionError } from './connection-error.ts'
+import { ConnectionError } from './errors.ts'
 import { FrameWriter } from './frame-writer.ts'
 import {
   DEFAULT_WINDOW_BYTES,

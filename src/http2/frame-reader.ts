@@ -1,4 +1,4 @@
-import { ConnectionError } from './connection-error.ts'
+import { ConnectionError } from './errors.ts'
 import { ERROR_CODE, FRAME_HEADER_BYTES, MAX_INT31, MAX_PAYLOAD_BYTES } from './frames.ts'
 
 export type OnFrame = (type: number, flags: number, streamId: number, payload: Buffer) => void

@@ -1,4 +1,4 @@
-import { ConnectionError } from './connection-error.ts'
+import { ConnectionError } from './errors.ts'
 import { ERROR_CODE } from './frames.ts'
 import { LIMITS } from './limits.ts'
 

@@ -1,14 +1,13 @@
-import { ConnectionError } from './connection-error.ts'
+import { ConnectionError } from './errors.ts'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from './frames.ts'
-import { type HeaderList, headerValue } from './header-list.ts'
-import type { Decoded } from './hpack-decoder.ts'
+import { type HeaderList, headerValue, isRequest, isTrailers } from './headers.ts'
+import type { Decoded } from './hpack/decoder.ts'
 import type { InboundEvents } from './inbound.ts'
 import { LIMITS } from './limits.ts'
 import type { Sender } from './sender.ts'
 import type { Settings } from './settings.ts'
 import type { Stream, StreamEnd, StreamHandler } from './stream.ts'
 import type { Streams } from './streams.ts'
-import { isRequest, isTrailers } from './well-formed.ts'
 
 const NOTHING = Buffer.alloc(0)
 

@@ -1,4 +1,4 @@
-import { ConnectionError } from './connection-error.ts'
+import { ConnectionError } from './errors.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import {
   DEFAULT_WINDOW_BYTES,
@@ -9,8 +9,8 @@ import {
   MAX_INT31,
   MAX_PAYLOAD_BYTES,
 } from './frames.ts'
-import type { HeaderList } from './header-list.ts'
-import { encodeHeaders } from './hpack-encoder.ts'
+import type { HeaderList } from './headers.ts'
+import { encodeHeaders } from './hpack/encoder.ts'
 import type { IdleFrames } from './idle-frames.ts'
 import type { Stream } from './stream.ts'
 

@@ -1,4 +1,4 @@
-import { ConnectionError } from './connection-error.ts'
+import { ConnectionError } from './errors.ts'
 import { ERROR_CODE, MAX_INT31, MAX_PAYLOAD_BYTES } from './frames.ts'
 
 /** Names as in RFC 9113, section 6.5.2. Others need not be known, and are passed over. */

@@ -1,4 +1,4 @@
-import type { HeaderList } from './header-list.ts'
+import type { HeaderList } from './headers.ts'
 
 /**
  * How a stream ended. `done`: both sides had said all. `reset`: by the peer. `streamError`: the peer broke the

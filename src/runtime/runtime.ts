@@ -1,15 +1,14 @@
 import type { Logger } from '../telemetry/log.ts'
-import { createAliasNames } from './alias-names.ts'
-import { openAliasStore } from './alias-store.ts'
-import { createAliases } from './aliases.ts'
 import { openRuntimeChannel } from './channel.ts'
-import { openClaimJournal } from './claim-journal.ts'
-import { createContainerdNames } from './containerd-names.ts'
-import { type ContentStore, createContentStore } from './content.ts'
+import { type ContentStore, createContentStore, isComplete } from './content.ts'
 import { type CriClient, createCriClient } from './cri-client.ts'
-import { isComplete } from './image-content.ts'
-import { createNameTable } from './name-table.ts'
-import { createNaming } from './naming.ts'
+import { createAliasNames } from './names/alias-names.ts'
+import { openAliasStore } from './names/alias-store.ts'
+import { createAliases } from './names/aliases.ts'
+import { createContainerdNames } from './names/containerd.ts'
+import { openLeaseJournal } from './names/journal.ts'
+import { createNameTable } from './names/name-table.ts'
+import { createNaming } from './names/naming.ts'
 import type { Aliases, CriVersion, ImageNames } from './types.ts'
 
 /** The runtime below us: what it has, and what it calls it. */
@@ -46,7 +45,7 @@ export function openRuntime({ path, version, stateFolder, logger }: RuntimeOptio
     imageStatus: (image) => cri.imageStatus(image),
     isComplete: (target, id) => isComplete(content, target, id),
     onLost,
-    journal: openClaimJournal(stateFolder, logger),
+    journal: openLeaseJournal(stateFolder, logger),
     log: logger,
   })
   const store = openAliasStore(stateFolder, logger)

@@ -41,7 +41,7 @@ export interface ImageNames {
    *   ResolveError DIGEST_INVALID when a wanted digest is not that of the image, UNAVAILABLE when
    *   the image was removed meanwhile
    */
-  withClaim(
+  withLease(
     mirrorName: string,
     pull: () => Promise<string>,
     wanted: readonly string[],
@@ -54,7 +54,7 @@ export interface ImageNames {
    * some of it: by a name of its own it would be used, and would not start.
    *
    * @returns false when the runtime has no such name, or not the whole image
-   * @throws as withClaim
+   * @throws as withLease
    */
   name(existing: string, wanted: readonly string[], options?: NamingOptions): Promise<boolean>
 

@@ -11,7 +11,7 @@ import type { OpenServer } from './listeners.ts'
 const GRACE = { graceMs: 10_000, pullGraceMs: 60_000 }
 
 interface CriServerOptions {
-  /** Of now: some of it changes while the door is open. */
+  /** Of now: some of it changes while the server runs. */
   readonly config: () => Config
   readonly core: Core
   /** A listening socket that was handed down; undefined: one is made at the configured path. */
@@ -35,8 +35,8 @@ export async function openCriServer({
   const { force, shim: path, timeoutMs, version } = config()
   const failure = force ? undefined : await runtime.cri.failure()
   if (failure !== undefined) throw await absence(runtime.path, failure, version)
-  const cri = await import('../cri/door.ts')
-  const door = await cri.openCriDoor({
+  const cri = await import('../cri/server.ts')
+  const server = await cri.openCriServer({
     path,
     fd,
     runtimeSocket: runtime.path,
@@ -55,7 +55,7 @@ export async function openCriServer({
     metrics: core.metrics,
   })
   logger.info({ shim: path, cri: runtime.path }, 'CRI is served')
-  return { unavailableReason: () => door.unavailableReason(), close: () => door.close(GRACE) }
+  return { unavailableReason: () => server.unavailableReason(), close: () => server.close(GRACE) }
 }
 
 /** Why a runtime cannot be used: nobody there, nobody there for us, or what it said. */

@@ -3,9 +3,9 @@ import { type TestContext, test } from 'node:test'
 import { status } from '@grpc/grpc-js'
 import { isRuntimeError } from '../../src/runtime/call.ts'
 import { openRuntimeChannel } from '../../src/runtime/channel.ts'
-import { createContainerdNames } from '../../src/runtime/containerd-names.ts'
 import { createCriClient } from '../../src/runtime/cri-client.ts'
-import { createNameTable } from '../../src/runtime/name-table.ts'
+import { createContainerdNames } from '../../src/runtime/names/containerd.ts'
+import { createNameTable } from '../../src/runtime/names/name-table.ts'
 import { loadService } from '../../src/runtime/protos.ts'
 import type { CriVersion } from '../../src/runtime/types.ts'
 import { servedVersions, startContainerd } from '../support/containerd.ts'
@@ -144,7 +144,7 @@ test('a name that is labelled as pinned stays, with its label', async (t) => {
   await node.pullAs(before, [tag])
   await node.containerd.ctr('images', 'label', tag, `${PINNED}=pinned`)
 
-  await node.names.withClaim(mirrors, async () => {
+  await node.names.withLease(mirrors, async () => {
     const id = await node.pull(mirrors, 'v1')
     await node.containerd.ctr('images', 'label', mirrors, `${PINNED}=pinned`)
     return id
@@ -295,7 +295,7 @@ async function startNode(t: TestContext, version?: CriVersion) {
     },
     pullAs: async (image: TestImage, wanted: readonly string[]) => {
       const through = mirrorName(image)
-      return names.withClaim(through, async () => pull(through, await cri.version()), wanted)
+      return names.withLease(through, async () => pull(through, await cri.version()), wanted)
     },
   }
 }

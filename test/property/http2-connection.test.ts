@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Connection } from '../../src/http2/connection.ts'
-import { ConnectionError } from '../../src/http2/connection-error.ts'
+import { ConnectionError } from '../../src/http2/errors.ts'
 import {
   ERROR_CODE,
   FRAME_FLAG,
@@ -15,8 +15,8 @@ import {
   numberFrame,
   PREFACE,
 } from '../../src/http2/frames.ts'
-import { headerValue } from '../../src/http2/header-list.ts'
-import { encodeHeaders } from '../../src/http2/hpack-encoder.ts'
+import { headerValue } from '../../src/http2/headers.ts'
+import { encodeHeaders } from '../../src/http2/hpack/encoder.ts'
 import { type Settings, writeSettings } from '../../src/http2/settings.ts'
 import type { Stream } from '../../src/http2/stream.ts'
 import { chunked, conversations } from '../support/hostile-frames.ts'

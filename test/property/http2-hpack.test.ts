@@ -13,10 +13,10 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { FrameReader } from '../../src/http2/frame-reader.ts'
 import { FRAME_FLAG, FRAME_TYPE, frame, PREFACE } from '../../src/http2/frames.ts'
-import type { HeaderList } from '../../src/http2/header-list.ts'
-import { CompressionError, HpackDecoder } from '../../src/http2/hpack-decoder.ts'
-import { encodeHeaders } from '../../src/http2/hpack-encoder.ts'
-import { STATIC_TABLE } from '../../src/http2/static-table.ts'
+import type { HeaderList } from '../../src/http2/headers.ts'
+import { CompressionError, HpackDecoder } from '../../src/http2/hpack/decoder.ts'
+import { encodeHeaders } from '../../src/http2/hpack/encoder.ts'
+import { STATIC_TABLE } from '../../src/http2/hpack/tables.ts'
 
 const LIST_BYTES = 1024 * 1024
 

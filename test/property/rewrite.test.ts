@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { createRewrite } from '../../src/cri/rewrite.ts'
+import { createRewrite } from '../../src/cri/rewrite/rewrite.ts'
 import { readMessage, readString, withBytes, withString } from '../../src/cri/wire.ts'
 import { testAliases } from '../support/aliases.ts'
 import { framed, unframed } from '../support/grpc-frames.ts'

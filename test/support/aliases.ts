@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { createAliasNames } from '../../src/runtime/alias-names.ts'
-import { type AliasStore, openAliasStore } from '../../src/runtime/alias-store.ts'
-import { createAliases } from '../../src/runtime/aliases.ts'
 import type { RuntimeChannel } from '../../src/runtime/channel.ts'
 import type { CriClient } from '../../src/runtime/cri-client.ts'
+import { createAliasNames } from '../../src/runtime/names/alias-names.ts'
+import { type AliasStore, openAliasStore } from '../../src/runtime/names/alias-store.ts'
+import { createAliases } from '../../src/runtime/names/aliases.ts'
 import type { Aliases } from '../../src/runtime/types.ts'
 import { type Cleanup, temporaryFolder } from './stack.ts'
 

@@ -12,7 +12,7 @@ import {
 import { connect, createServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { Connection } from '../../src/http2/connection.ts'
-import type { HeaderList } from '../../src/http2/header-list.ts'
+import type { HeaderList } from '../../src/http2/headers.ts'
 import type { OnStream } from '../../src/http2/receiver.ts'
 import type { Stream } from '../../src/http2/stream.ts'
 import { RecordedStream } from './recorded-stream.ts'

@@ -1,4 +1,4 @@
-import type { HeaderList } from '../../src/http2/header-list.ts'
+import type { HeaderList } from '../../src/http2/headers.ts'
 import type { Stream, StreamEnd, StreamHandler } from '../../src/http2/stream.ts'
 
 /** Writes down what a stream is told. Takes bodies at once, unless `keeps` says not to. */

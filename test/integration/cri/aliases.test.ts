@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openCriDoor } from '../../../src/cri/door.ts'
 import { withImage } from '../../../src/cri/image-messages.ts'
+import { openCriServer } from '../../../src/cri/server.ts'
 import { readString, withBytes, withString } from '../../../src/cri/wire.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import { openRuntime } from '../../../src/runtime/runtime.ts'
@@ -31,7 +31,7 @@ interface Scene {
   readonly client: GrpcClient
 }
 
-/** The door before a scripted CRI-O in which an image of ours was pulled from a mirror. */
+/** The server in front of a scripted CRI-O in which an image of ours was pulled from a mirror. */
 async function openDoor(t: TestContext, isContainerd = false): Promise<Scene> {
   const folder = temporaryFolder(t)
   const images = await startImageRuntime(t, join(folder, 'runtime.sock'), CRI_O)
@@ -42,13 +42,13 @@ async function openDoor(t: TestContext, isContainerd = false): Promise<Scene> {
   const runtime = openRuntime({ path: fake.path, version: undefined, stateFolder, logger })
   t.after(() => runtime.close())
   if (!isContainerd) {
-    await runtime.names.withClaim(MIRROR, async () => {
+    await runtime.names.withLease(MIRROR, async () => {
       images.images.set(ID, { id: ID, names: new Set([MIRROR]), digests: new Set([D]) })
       return ID
     }, [TAG, BY_DIGEST])
   }
   const refused = () => Promise.reject(new ResolveError('UNAVAILABLE', 'nothing is to be asked'))
-  const door = await openCriDoor({
+  const server = await openCriServer({
     path: join(folder, 'shim.sock'),
     runtimeSocket: fake.path,
     resolver: { candidates: () => [], credentials: refused, resolve: refused },
@@ -60,7 +60,7 @@ async function openDoor(t: TestContext, isContainerd = false): Promise<Scene> {
     timeoutMs: 60_000,
     logger,
   })
-  t.after(() => door.close({ graceMs: 0 }))
+  t.after(() => server.close({ graceMs: 0 }))
   return { images, fake, client: openGrpcClient(t, join(folder, 'shim.sock')) }
 }
 

@@ -5,7 +5,7 @@ import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { ERROR_CODE } from '../../../src/http2/frames.ts'
-import { headerValue } from '../../../src/http2/header-list.ts'
+import { headerValue } from '../../../src/http2/headers.ts'
 import { LIMITS } from '../../../src/http2/limits.ts'
 import {
   type DialledNode,

@@ -13,7 +13,7 @@ import {
 import { isRuntimeError } from '../../../src/runtime/call.ts'
 import { openRuntimeChannel } from '../../../src/runtime/channel.ts'
 import { createCriClient } from '../../../src/runtime/cri-client.ts'
-import { createNameTable } from '../../../src/runtime/name-table.ts'
+import { createNameTable } from '../../../src/runtime/names/name-table.ts'
 import { loadService } from '../../../src/runtime/protos.ts'
 import type { CriVersion } from '../../../src/runtime/types.ts'
 import { temporaryFolder } from '../../support/stack.ts'

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  authorize,
   requestedAuth,
   requestedImage,
   withAuth,
   withImage,
   withoutAuth,
 } from '../../../src/cri/image-messages.ts'
-import { authorize } from '../../../src/cri/pull-auth.ts'
 import { readMessage, readString, withBytes, withString } from '../../../src/cri/wire.ts'
 import { candidate } from '../../support/resolver.ts'
 

@@ -47,7 +47,7 @@ function unresolved(...outcomes: readonly Attempt['outcome'][]): ResolveError {
   return new ResolveError('UNAVAILABLE', 'nobody has it', { attempts })
 }
 
-interface Claimed {
+interface Leased {
   readonly mirrorName: string
   readonly wanted: readonly string[]
 }
@@ -72,8 +72,8 @@ class Scene {
   /** What the runtime says to a pull, by image; others succeed. */
   readonly pullErrors = new Map<string, ServiceError>()
   readonly pulled: { readonly image: string; readonly request: Buffer }[] = []
-  readonly claimed: Claimed[] = []
-  readonly named: Claimed[] = []
+  readonly leased: Leased[] = []
+  readonly named: Leased[] = []
   readonly removed: string[] = []
   readonly resolved: unknown[] = []
   readonly controller = new AbortController()
@@ -101,9 +101,9 @@ class Scene {
   readonly #names: ImageNames = {
     available: async () => this.namesOffered,
     settle: () => undefined,
-    withClaim: async (mirrorName, pull, wanted) => {
+    withLease: async (mirrorName, pull, wanted) => {
       const id = await pull()
-      this.claimed.push({ mirrorName, wanted })
+      this.leased.push({ mirrorName, wanted })
       return this.imageId ?? id
     },
     name: async (existing, wanted) => {
@@ -209,7 +209,7 @@ test('the exact digest is pulled from the best registry and named by what was as
   const response = await scene.pull()
 
   assert.deepEqual(scene.images, [`m1:5000/library/nginx@${D}`])
-  assert.deepEqual(scene.claimed, [
+  assert.deepEqual(scene.leased, [
     {
       mirrorName: `m1:5000/library/nginx@${D}`,
       wanted: ['docker.io/library/nginx:latest', `docker.io/library/nginx@${D}`],
@@ -302,7 +302,7 @@ test('a reference with a digest gets no tag, as in containerd', async () => {
 
   await scene.pull(requestFor(`nginx:1.27@${D}`))
 
-  assert.deepEqual(scene.claimed[0]?.wanted, [`docker.io/library/nginx@${D}`])
+  assert.deepEqual(scene.leased[0]?.wanted, [`docker.io/library/nginx@${D}`])
 })
 
 test("the pod's credentials go to the origin alone, a mirror gets its own or none", async () => {
@@ -586,7 +586,7 @@ test('the tag of the reference decides its names, whatever its spelling', async 
 
   await scene.pull(requestFor('index.docker.io/library/nginx:1.27'))
 
-  assert.equal(scene.claimed[0]?.wanted[0], 'docker.io/library/nginx:1.27')
+  assert.equal(scene.leased[0]?.wanted[0], 'docker.io/library/nginx:1.27')
 })
 
 test('a runtime that answers a pull with a name is corrected to its own ID', async () => {
@@ -627,7 +627,7 @@ test('a name in the answer stays where the runtime cannot say what it is called'
   assert.deepEqual([gone, failed].map(pulledImage), [`nginx@${D}`, `nginx@${D}`])
 })
 
-test("where tags are pulled, the mirror's tag and its digest are both claimed", async () => {
+test("where tags are pulled, the mirror's tag and its digest are both leased", async () => {
   const scene = new Scene()
   scene.byDigest = false
 
@@ -636,7 +636,7 @@ test("where tags are pulled, the mirror's tag and its digest are both claimed", 
 
   assert.deepEqual(scene.images, ['m1:5000/library/nginx:1.27', `m1:5000/library/nginx@${D}`])
   assert.deepEqual(
-    scene.claimed.map(({ mirrorName }) => mirrorName),
+    scene.leased.map(({ mirrorName }) => mirrorName),
     ['m1:5000/library/nginx:1.27', `m1:5000/library/nginx@${D}`, `m1:5000/library/nginx@${D}`],
   )
 })
@@ -817,7 +817,7 @@ test('what is no image to us is asked of the registry that has it, by digest, be
     await scene.pull()
 
     assert.deepEqual(scene.images, [`${M2.pullName}@${D}`])
-    assert.deepEqual(scene.claimed[0]?.wanted, [
+    assert.deepEqual(scene.leased[0]?.wanted, [
       'docker.io/library/nginx:latest',
       `docker.io/library/nginx@${D}`,
     ])
@@ -837,7 +837,7 @@ test('what the runtime makes another manifest of is not named by the digest that
 
     await scene.pull()
 
-    assert.deepEqual(scene.claimed[0]?.wanted, ['docker.io/library/nginx:latest'])
+    assert.deepEqual(scene.leased[0]?.wanted, ['docker.io/library/nginx:latest'])
   }
 })
 

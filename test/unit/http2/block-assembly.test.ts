@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BlockAssembly, type HeaderBlock } from '../../../src/http2/block-assembly.ts'
-import { ConnectionError } from '../../../src/http2/connection-error.ts'
+import { ConnectionError } from '../../../src/http2/errors.ts'
 import { ERROR_CODE, FRAME_FLAG } from '../../../src/http2/frames.ts'
 
 const { endHeaders, endStream } = FRAME_FLAG

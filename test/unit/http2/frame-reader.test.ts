@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConnectionError } from '../../../src/http2/connection-error.ts'
+import { ConnectionError } from '../../../src/http2/errors.ts'
 import { FrameReader } from '../../../src/http2/frame-reader.ts'
 import { ERROR_CODE, FRAME_TYPE, frame, MAX_PAYLOAD_BYTES } from '../../../src/http2/frames.ts'
 import { chunked } from '../../support/hostile-frames.ts'

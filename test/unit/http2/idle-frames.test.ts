@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConnectionError } from '../../../src/http2/connection-error.ts'
+import { ConnectionError } from '../../../src/http2/errors.ts'
 import { ERROR_CODE } from '../../../src/http2/frames.ts'
 import { IdleFrames } from '../../../src/http2/idle-frames.ts'
 import { LIMITS } from '../../../src/http2/limits.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConnectionError } from '../../../src/http2/connection-error.ts'
+import { ConnectionError } from '../../../src/http2/errors.ts'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
 import { Inbound } from '../../../src/http2/inbound.ts'
 import { indexed } from '../../support/hpack-fields.ts'

@@ -3,7 +3,7 @@ import { duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Connection } from '../../../src/http2/connection.ts'
-import { ConnectionError } from '../../../src/http2/connection-error.ts'
+import { ConnectionError } from '../../../src/http2/errors.ts'
 import {
   ERROR_CODE,
   FRAME_FLAG,
@@ -14,7 +14,7 @@ import {
   numberFrame,
   PREFACE,
 } from '../../../src/http2/frames.ts'
-import { encodeHeaders } from '../../../src/http2/hpack-encoder.ts'
+import { encodeHeaders } from '../../../src/http2/hpack/encoder.ts'
 import { LIMITS } from '../../../src/http2/limits.ts'
 import { QueuedBytes, QueueTotal } from '../../../src/http2/queued-bytes.ts'
 import { type Settings, writeSettings } from '../../../src/http2/settings.ts'

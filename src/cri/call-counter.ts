@@ -1,0 +1,46 @@
+import { status } from '@grpc/grpc-js'
+import type { Metrics } from '../telemetry/counters.ts'
+
+/** Counts calls as they end, by method and by the name of their gRPC code. */
+export function countCalls(calls: Metrics['calls']): (path: string, code: number) => void {
+  return (path, code) => calls.add(methodName(path), codeName(code))
+}
+
+/** What gRPC has no name for is UNKNOWN to its clients as well. */
+function codeName(code: number): string {
+  return status[code] ?? 'UNKNOWN'
+}
+
+const SERVICES = {
+  ImageService: 'ImageFsInfo ImageStatus ListImages PullImage RemoveImage StreamImages',
+  RuntimeService: `Attach CheckpointContainer ContainerStats ContainerStatus CreateContainer Exec
+    ExecSync GetContainerEvents ListContainerStats ListContainers ListMetricDescriptors
+    ListPodSandbox ListPodSandboxMetrics ListPodSandboxStats PodSandboxStats PodSandboxStatus
+    PortForward RemoveContainer RemovePodSandbox ReopenContainerLog RunPodSandbox RuntimeConfig
+    StartContainer Status StopContainer StopPodSandbox StreamContainerStats StreamContainers
+    StreamPodSandboxMetrics StreamPodSandboxStats StreamPodSandboxes UpdateContainerResources
+    UpdatePodSandboxResources UpdateRuntimeConfig Version`,
+} as const
+
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ['/imageresolver.v1.ImageResolver/ResolveImage', 'ImageResolver/ResolveImage'],
+  ...Object.entries(SERVICES).flatMap(([service, methods]) =>
+    methods.split(/\s+/).flatMap((method): [string, string][] => {
+      const name = `${service}/${method}`
+      return [
+        [`/runtime.v1.${name}`, name],
+        [`/runtime.v1alpha2.${name}`, name],
+      ]
+    }),
+  ),
+])
+
+/**
+ * What a call is counted as: `ImageService/PullImage`, in either version of CRI. Anything else is
+ * `other`, whatever a client makes up: there is no end of it, and each name is kept.
+ *
+ * @param path `/runtime.v1.ImageService/PullImage`
+ */
+export function methodName(path: string): string {
+  return NAMES.get(path) ?? 'other'
+}

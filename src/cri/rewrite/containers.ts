@@ -1,0 +1,71 @@
+import type { Aliases } from '../../runtime/types.ts'
+import { edited, type FieldEdit, readString } from '../wire.ts'
+import type { MessageEdit } from './body-edit.ts'
+import { imageSpecEdit, requestedSpecEdit, textEdit } from './images.ts'
+
+/** Where an image stands in a message about a container; numbers of runtime.v1. */
+interface Places {
+  readonly spec: number
+  readonly imageRef: number
+  readonly imageId: number
+}
+
+/** Container and ContainerStatus. */
+const CONTAINER: Places = { spec: 4, imageRef: 5, imageId: 10 }
+const STATUS: Places = { spec: 8, imageRef: 9, imageId: 17 }
+/** ContainerStatus.mounts, ContainerConfig.mounts, Mount.image. */
+const STATUS_MOUNTS = 14
+const CONFIG_MOUNTS = 7
+const MOUNT_IMAGE = 9
+/** CreateContainerRequest.config, RestorePodRequest.container_configs, ContainerConfig.image. */
+const CREATE_CONFIG = 2
+const RESTORE_CONFIGS = 5
+const CONFIG_IMAGE = 2
+
+/**
+ * What is said of containers, by RPC. `image_id` is never touched, and an ID anywhere stays that ID;
+ * `image_ref`, which pods show as their imageID, is a name with a digest on most runtimes, and gets
+ * the original's name with that very digest.
+ */
+export function containerAnswers(aliases: Aliases): Readonly<Record<string, MessageEdit>> {
+  const container = placesEdit(aliases, CONTAINER)
+  const status = placesEdit(aliases, STATUS)
+  const at =
+    (field: number, edit: FieldEdit): MessageEdit =>
+    (message) =>
+      edited(message, { [field]: edit })
+  return {
+    ListContainers: at(1, container),
+    StreamContainers: at(1, container),
+    ContainerStatus: at(1, status),
+    PodSandboxStatus: at(3, status),
+    GetContainerEvents: at(5, status),
+  }
+}
+
+/** What is asked to be run, by RPC. The kubelet asks by ID, and that stays. */
+export function containerRequests(aliases: Aliases): Readonly<Record<string, MessageEdit>> {
+  const spec = requestedSpecEdit(aliases)
+  const config: FieldEdit = (message) =>
+    edited(message, {
+      [CONFIG_IMAGE]: spec,
+      [CONFIG_MOUNTS]: (mount) => edited(mount, { [MOUNT_IMAGE]: spec }),
+    })
+  return {
+    CreateContainer: (message) => edited(message, { [CREATE_CONFIG]: config }),
+    RestorePod: (message) => edited(message, { [RESTORE_CONFIGS]: config }),
+  }
+}
+
+function placesEdit(aliases: Aliases, { spec, imageRef, imageId }: Places): FieldEdit {
+  return (message) => {
+    // Runtimes of before CRI 0.30 have no image_id; their image_ref may be the ID.
+    const id = readString(message, imageId) || readString(message, imageRef)
+    const mount: FieldEdit = (bytes) => edited(bytes, { [MOUNT_IMAGE]: imageSpecEdit(aliases, '') })
+    return edited(message, {
+      [spec]: imageSpecEdit(aliases, id),
+      [imageRef]: textEdit((name) => aliases.reference(name, id)),
+      ...(imageId === STATUS.imageId ? { [STATUS_MOUNTS]: mount } : {}),
+    })
+  }
+}

@@ -1,0 +1,198 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { status } from '@grpc/grpc-js'
+import { ResolveError } from '../../errors.ts'
+import type { Logger } from '../../telemetry/log.ts'
+import { isRuntimeError } from '../call.ts'
+import type { ImageNames, NamingOptions, NodeImage } from '../types.ts'
+import { type LeaseJournal, NO_JOURNAL } from './journal.ts'
+import { createNameLeases, type LeaseOutcome, type NameLease } from './lease.ts'
+import type { NameTable, NameTarget } from './name-table.ts'
+import { isPinned } from './name-table.ts'
+import { createLeaseRepair } from './repair.ts'
+
+/** Between looks at the runtime, in milliseconds; the last one repeats. */
+const PAUSES_MS = [1, 2, 5, 10]
+/** A name can change under our hands; somebody who changes it over and over is no race any more. */
+const ROUNDS = 5
+
+export interface ContainerdNamesOptions {
+  readonly table: NameTable
+  /** ImageStatus of the runtime. */
+  readonly imageStatus: (image: string) => Promise<NodeImage | undefined>
+  /** Whether all content of an image is there: what its name stands for, and its ID. */
+  readonly isComplete: (target: string, imageId: string) => Promise<boolean>
+  /** Forgets what is known of the runtime when its connection is lost. */
+  readonly onLost: (listener: () => void) => void
+  /** Pulls under way, so that what an interrupted one leaves is found again; default: none. */
+  readonly journal?: LeaseJournal
+  readonly log: Pick<Logger, 'info' | 'warn'>
+  /** How long to wait for the runtime to show the names. Default 5,000. */
+  readonly limitMs?: number
+  /** Milliseconds of a clock that never jumps. */
+  readonly now?: () => number
+  readonly wait?: (ms: number) => Promise<unknown>
+}
+
+/**
+ * Names in containerd's own table: they show everywhere at once, and outlive us and containerd
+ * without any state of ours. CRI has no call for this; the service is containerd's, on the same
+ * socket.
+ */
+export function createContainerdNames(options: ContainerdNamesOptions): ImageNames {
+  const { table, imageStatus, isComplete, journal = NO_JOURNAL, log } = options
+  const { limitMs = 5_000, now = () => performance.now(), wait = sleep } = options
+  const leases = createNameLeases(
+    async (name) => (await table.get(name)) !== undefined && !(await journal.has(name)),
+    async (name) => {
+      try {
+        await table.delete(name)
+        return true
+      } catch (error) {
+        // One name too many is no reason to fail a pull that succeeded.
+        log.warn({ err: error, name }, 'the name of a mirror could not be taken away')
+        return false
+      }
+    },
+  )
+  const repair = createLeaseRepair({
+    journal,
+    leases,
+    table,
+    gone: (name) => settle((image) => !image || !hasAll(image, [name]), [name], undefined),
+    log,
+  })
+  let offered: boolean | undefined
+  options.onLost(() => {
+    offered = undefined
+  })
+
+  async function give(names: readonly string[], target: NameTarget): Promise<void> {
+    for (const name of names) {
+      const digest = name.split('@')[1]
+      if (digest !== undefined && digest !== target.digest) {
+        const problem = `the runtime has ${target.digest} where ${name} was asked for`
+        throw new ResolveError('DIGEST_INVALID', problem)
+      }
+    }
+    for (const name of names) await point(table, name, target)
+  }
+
+  // The CRI part of containerd follows the table by events, some milliseconds behind.
+  async function settle(
+    shown: (image: NodeImage | undefined) => boolean,
+    names: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (names.length === 0) return
+    const started = now()
+    for (let round = 0; ; round += 1) {
+      const image = await imageStatus(names[0] ?? '').catch(() => null)
+      if (image !== null && shown(image)) return
+      if (signal?.aborted || now() - started >= limitMs) {
+        log.warn({ names, limitMs }, 'the runtime does not show the names of an image yet')
+        return
+      }
+      await wait(PAUSES_MS[Math.min(round, PAUSES_MS.length - 1)] ?? 0)
+    }
+  }
+
+  async function withLease(
+    mirrorName: string,
+    pull: () => Promise<string>,
+    wanted: readonly string[],
+    { signal }: NamingOptions = {},
+  ): Promise<string> {
+    const lease = await leases.acquire(mirrorName)
+    let imageId: string
+    let end: LeaseOutcome = 'held'
+    try {
+      if (lease.isOurs && !wanted.includes(mirrorName)) await journal.begin(mirrorName, wanted)
+      // containerd may have named an image that it then could not unpack, which gets no names.
+      imageId = await pull().catch(failed(lease, isVerdict))
+      const image = await table.get(mirrorName)
+      if (image === undefined) {
+        throw new ResolveError(
+          'UNAVAILABLE',
+          `${mirrorName} was pulled, but the runtime does not have it: it was removed meanwhile`,
+        )
+      }
+      await give(wanted, image.target).catch(failed(lease, isOther))
+      if (wanted.length > 0) lease.named()
+      const mustStay = wanted.includes(mirrorName) || isPinned(image)
+      if (mustStay || (await table.holdsOthers(mirrorName))) lease.keep()
+    } finally {
+      end = await lease.release()
+      if (end === 'gone' || end === 'kept') journal.done(mirrorName)
+      else if (end === 'left') repair.needed()
+    }
+    const shown = (image: NodeImage | undefined) =>
+      image !== undefined &&
+      image.id === imageId &&
+      hasAll(image, wanted) &&
+      !(end === 'gone' && hasAll(image, [mirrorName]))
+    await settle(shown, wanted, signal)
+    return imageId
+  }
+
+  return {
+    available: async () => {
+      offered ??= await table.available()
+      if (offered) void repair.settle(false)
+      return offered
+    },
+    settle: repair.settle,
+    withLease,
+    name: async (existing, wanted, { signal } = {}) => {
+      const image = await table.get(existing)
+      const known = image && (await imageStatus(existing))
+      if (image === undefined || known === undefined) return false
+      if (!(await isComplete(image.target.digest, known.id))) return false
+      await give(wanted, image.target)
+      await settle((image) => image !== undefined && hasAll(image, wanted), wanted, signal)
+      return true
+    },
+  }
+}
+
+/** Makes a name stand for a target, whatever it stands for now. */
+async function point(table: NameTable, name: string, target: NameTarget): Promise<void> {
+  for (let round = 0; round < ROUNDS; round += 1) {
+    if (await table.create(name, target)) return
+    if ((await table.get(name))?.target.digest === target.digest) return
+    if (await table.update(name, target)) return
+    // Taken away since: free to be created again.
+  }
+  throw new ResolveError('UNAVAILABLE', `${name} is changed all the time by somebody else`)
+}
+
+/** After these the runtime may have been interrupted, and go on. */
+const INTERRUPTED: ReadonlySet<status> = new Set([
+  status.CANCELLED,
+  status.DEADLINE_EXCEEDED,
+  status.UNAVAILABLE,
+])
+
+/** The runtime itself says that its pull has failed, so that nothing more comes of it. */
+function isVerdict(thrown: unknown): boolean {
+  return isRuntimeError(thrown) && !INTERRUPTED.has(thrown.code)
+}
+
+/** It is another image than the one that was asked for. */
+function isOther(thrown: unknown): boolean {
+  return thrown instanceof ResolveError && thrown.code === 'DIGEST_INVALID'
+}
+
+/** What the pull has brought is to get no names, now or later, where the failure is final. */
+function failed(
+  lease: NameLease,
+  isFinal: (thrown: unknown) => boolean,
+): (thrown: unknown) => never {
+  return (thrown) => {
+    if (isFinal(thrown)) lease.named()
+    throw thrown
+  }
+}
+
+function hasAll(image: NodeImage, names: readonly string[]): boolean {
+  return names.every((name) => image.repoTags.includes(name) || image.repoDigests.includes(name))
+}

@@ -1,0 +1,191 @@
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ForeignFileError, openTrustedFile } from '../../host/trusted-file.ts'
+import type { Logger } from '../../telemetry/log.ts'
+
+/** Thousands of pulls that all were interrupted; more is none of ours. */
+const MAX_BYTES = 4 * 1024 * 1024
+
+/**
+ * The mirrors' names that pulls of ours bring into the runtime, from before the pull until the name is gone
+ * again: what an end in the middle leaves behind is known to the next start. Nothing here throws;
+ * a journal that cannot be written is a warning, and a mirror's name may then stay.
+ */
+export interface LeaseJournal {
+  /**
+   * @param wanted the names that the image is to have
+   * @returns resolves when the disk has it
+   */
+  begin(name: string, wanted: readonly string[]): Promise<void>
+  has(name: string): Promise<boolean>
+  /** Every name that was begun and not done, with all that were wanted for it. */
+  left(): Promise<ReadonlyMap<string, readonly string[]>>
+  done(name: string): void
+}
+
+/** For who pulls nothing. */
+export const NO_JOURNAL: LeaseJournal = {
+  begin: async () => {},
+  has: async () => false,
+  left: async () => new Map(),
+  done: () => {},
+}
+
+/** @param folder where `claims.jsonl` is kept; made when something is to be written */
+export function openLeaseJournal(folder: string, log: Pick<Logger, 'warn'>): LeaseJournal {
+  const path = join(folder, 'claims.jsonl')
+  const entries = new Map<string, readonly string[]>()
+  let lines = ''
+  let mustSync = false
+  let isMade = false
+  // What stands there from before, or from a disk that was full, may lack the end of its last line.
+  let isWhole = false
+  let isBroken = false
+  let last: Promise<void> = Promise.resolve()
+  let next: Promise<void> | undefined
+  let loaded: Promise<void> | undefined
+
+  const load = (): Promise<void> => {
+    loaded ??= quietly(async () => {
+      for (const entry of await believedEntries()) apply(entries, entry)
+    })
+    return loaded
+  }
+
+  /** Those of a file that somebody else may have written are not ours to end. */
+  async function believedEntries(): Promise<readonly Entry[]> {
+    try {
+      return await readEntries(path)
+    } catch (err) {
+      if (!(err instanceof ForeignFileError)) throw err
+      log.warn({ err, path }, 'the journal of pulls is not believed; starting without it')
+      await rename(path, `${path}.damaged`)
+      return []
+    }
+  }
+
+  function quietly(work: () => Promise<void>): Promise<void> {
+    return work().catch((err: unknown) => {
+      if (!isBroken) log.warn({ err, path }, 'the journal of pulls cannot be used')
+      isBroken = true
+    })
+  }
+
+  /** What comes while the disk is busy goes there together. */
+  function write(line: string, isDurable: boolean): Promise<void> {
+    lines += line
+    mustSync ||= isDurable
+    next ??= last.then(() => {
+      const batch = lines
+      const sync = mustSync
+      next = undefined
+      lines = ''
+      mustSync = false
+      return quietly(() => flush(batch, sync))
+    })
+    last = next
+    return next
+  }
+
+  async function flush(batch: string, sync: boolean): Promise<void> {
+    // Nothing is open, so nothing need be remembered.
+    if (entries.size === 0 && !sync) return within(path, WRITE, (file) => file.truncate())
+    if (!isMade) await mkdir(folder, { recursive: true, mode: 0o700 })
+    await within(path, APPEND, async (file) => {
+      const cut = isWhole ? '' : '\n'
+      isWhole = false
+      await file.appendFile(cut + batch)
+      isWhole = true
+      if (sync) await file.datasync()
+    })
+    if (sync && !isMade) await syncFolder(folder)
+    isMade ||= sync
+  }
+
+  return {
+    begin: async (name, wanted) => {
+      await load()
+      const entry = { begin: name, wanted }
+      apply(entries, entry)
+      await write(`${JSON.stringify(entry)}\n`, true)
+    },
+    has: async (name) => {
+      await load()
+      return entries.has(name)
+    },
+    left: async () => {
+      await load()
+      return new Map(entries)
+    },
+    done: (name) => {
+      if (entries.delete(name)) void write(`${JSON.stringify({ done: name })}\n`, false)
+    },
+  }
+}
+
+const { O_APPEND, O_CREAT, O_RDONLY, O_WRONLY } = constants
+const WRITE = O_WRONLY
+const APPEND = O_WRONLY | O_APPEND | O_CREAT
+
+/** undefined: there is no such file. */
+async function within<T>(
+  path: string,
+  flags: number,
+  work: (file: FileHandle) => Promise<T>,
+): Promise<T | undefined> {
+  const file = await openTrustedFile(path, flags)
+  try {
+    return file === undefined ? undefined : await work(file)
+  } finally {
+    await file?.close()
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.datasync()
+  } finally {
+    await folder.close()
+  }
+}
+
+interface Entry {
+  readonly begin?: string
+  readonly wanted?: readonly string[]
+  readonly done?: string
+}
+
+function apply(entries: Map<string, readonly string[]>, { begin, wanted = [], done }: Entry): void {
+  if (done !== undefined) entries.delete(done)
+  if (begin !== undefined) {
+    entries.set(begin, [...new Set([...(entries.get(begin) ?? []), ...wanted])])
+  }
+}
+
+/** A line that was cut short belongs to a pull that never began. */
+async function readEntries(path: string): Promise<readonly Entry[]> {
+  const text = await within(path, O_RDONLY, async (file) => {
+    const { size } = await file.stat()
+    if (size > MAX_BYTES) throw new Error(`${size} bytes, at most ${MAX_BYTES} are read`)
+    return file.readFile('utf8')
+  })
+  return (text ?? '').split('\n').flatMap(parseEntry)
+}
+
+function parseEntry(line: string): readonly Entry[] {
+  try {
+    const entry: unknown = JSON.parse(line)
+    return isEntry(entry) ? [entry] : []
+  } catch {
+    return []
+  }
+}
+
+function isEntry(value: unknown): value is Entry {
+  if (typeof value !== 'object' || value === null) return false
+  const { begin = '', done = '', wanted = [] } = value as Record<string, unknown>
+  const names = [begin, done, ...(Array.isArray(wanted) ? wanted : [undefined])]
+  return names.every((name) => typeof name === 'string')
+}

@@ -1,0 +1,124 @@
+import { Metadata, status } from '@grpc/grpc-js'
+import { callUnary, deadlineIn, isRuntimeError, type Method } from '../call.ts'
+import type { RuntimeChannel } from '../channel.ts'
+import { loadService } from '../protos.ts'
+
+/** One call; they are all local, small and from a database in memory. */
+const LIMIT_MS = 10_000
+
+/** What a name stands for. */
+export interface NameTarget {
+  readonly mediaType: string
+  readonly digest: string
+  /** Bytes, decimal. */
+  readonly size: string
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+export interface ImageName {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly target: NameTarget
+}
+
+/** The runtime's table of image names. Every call throws RuntimeError. */
+export interface NameTable {
+  /** Whether the runtime has such a table. */
+  available(): Promise<boolean>
+  get(name: string): Promise<ImageName | undefined>
+  /**
+   * Without labels, which the CRI part of containerd then gives: that it takes care of the name, and
+   * that it pins the image where its configuration spells out this very name (`sandbox_image`). In a
+   * name that comes with the first of them 1.6 and 1.7 do not look for the second
+   * (containerd/containerd#9732), and the kubelet would collect the pause image.
+   *
+   * @returns false: there is such a name already
+   */
+  create(name: string, target: NameTarget): Promise<boolean>
+  /** Moves a name to another target; its labels stay. False: there is no such name. */
+  update(name: string, target: NameTarget): Promise<boolean>
+  /** False: there was no such name. */
+  delete(name: string): Promise<boolean>
+  /**
+   * Whether other names live only as long as this one: images that were imported with more than one
+   * reference since containerd 2.4 have the label `containerd.io/gc.bref.image` with it.
+   */
+  holdsOthers(name: string): Promise<boolean>
+}
+
+const HELD_BY = 'labels."containerd.io/gc.bref.image"'
+
+/** containerd's, of the images that belong to Kubernetes. */
+export function createNameTable(channel: RuntimeChannel): NameTable {
+  const service = loadService(
+    'containerd/services/images/v1/images.proto',
+    'containerd.services.images.v1.Images',
+  )
+  const metadata = new Metadata()
+  metadata.set('containerd-namespace', 'k8s.io')
+
+  async function call<Response>(rpc: string, request: object): Promise<Response> {
+    const method = service[rpc] as unknown as Method<object, Response>
+    const options = { metadata, deadline: deadlineIn(LIMIT_MS) }
+    return (await callUnary(channel.client, method, request, options)).response
+  }
+
+  const get = (name: string) =>
+    unless(
+      status.NOT_FOUND,
+      undefined,
+      call<{ image: ImageName }>('Get', { name }).then((answer) => answer.image),
+    )
+
+  return {
+    // No image can be called this, so the answer is NOT_FOUND or that there is no table.
+    available: () =>
+      unless(
+        status.UNIMPLEMENTED,
+        false,
+        get('-').then(() => true),
+      ),
+    get,
+    create: (name, target) =>
+      unless(
+        status.ALREADY_EXISTS,
+        false,
+        call('Create', { image: { name, target } }).then(() => true),
+      ),
+    update: (name, target) =>
+      unless(
+        status.NOT_FOUND,
+        false,
+        call('Update', { image: { name, target }, updateMask: { paths: ['target'] } }).then(
+          () => true,
+        ),
+      ),
+    delete: (name) =>
+      unless(
+        status.NOT_FOUND,
+        false,
+        call('Delete', { name }).then(() => true),
+      ),
+    holdsOthers: async (name) => {
+      const filters = [`${HELD_BY}==${JSON.stringify(name)}`]
+      const { images } = await call<{ images: readonly ImageName[] }>('List', { filters })
+      return images.length > 0
+    },
+  }
+}
+
+function unless<T, U>(code: status, instead: U, outcome: Promise<T>): Promise<T | U> {
+  return outcome.catch((error: unknown) => {
+    if (isRuntimeError(error) && error.code === code) return instead
+    throw error
+  })
+}
+
+/**
+ * Whether containerd keeps the image from the kubelet's collection because of this very name, which
+ * its configuration spells out, or somebody has labelled by hand: with the name the protection would
+ * go.
+ */
+export function isPinned({ labels }: ImageName): boolean {
+  return labels['io.cri-containerd.pinned'] === 'pinned'
+}
