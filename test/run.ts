@@ -15,8 +15,9 @@ const ROOT = import.meta.dirname
 /** One process with all its tests. Far above the slowest: only what hangs gets there. */
 const FILE_LIMIT_MS = 600_000
 
-/** Of processes for all pure files. */
+/** Files that share a process, at most and at least. */
 const GROUPS = 8
+const FEWEST_IN_GROUP = 12
 
 const LONGEST = [
   'e2e/page.test.ts',
@@ -24,6 +25,9 @@ const LONGEST = [
   'e2e/soak.test.ts',
   'e2e/failover.test.ts',
 ]
+
+/** Looks at what its whole process has loaded. */
+const LOOKS_AT_PROCESS = ['integration/http/inputs.test.ts']
 
 /** A file whose tests take longer is told of. */
 const SLOW_MS = 2_000
@@ -40,12 +44,16 @@ const tally = new Tally()
 const ending = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
 
-const cores = Math.max(2, availableParallelism())
+/** More than there are processors: many a file waits for a program or a clock for most of its time. */
+const concurrency = Math.ceil(Math.max(2, availableParallelism()) * 1.5)
 const groups = mkdtempSync(join(tmpdir(), 'tests-'))
 process.on('exit', () => rmSync(groups, { recursive: true }))
 
-await runAll([...grouped(files.filter(isPure)), ...files.filter(isAlone)], cores)
-await runAll(files.filter(isEndToEnd).sort(longestFirst), cores)
+await runAll([
+  ...grouped(files.filter(isShared)),
+  ...files.filter(isAlone),
+  ...files.filter(isEndToEnd).sort(longestFirst),
+])
 process.exitCode = report() ? 0 : 1
 
 function testFiles(folder: string): string[] {
@@ -61,13 +69,14 @@ function isEndToEnd(file: string): boolean {
   return ['/attack/', '/conformance/', '/e2e/'].some((folder) => file.includes(folder))
 }
 
-/** Whether it has no process, socket or runtime of its own: such files share a process. */
-function isPure(file: string): boolean {
-  return ['/unit/', '/property/'].some((folder) => file.includes(folder))
+/** Whether it leaves nothing behind that another file would see: such files share a process. */
+function isShared(file: string): boolean {
+  if (LOOKS_AT_PROCESS.some((name) => file.endsWith(name))) return false
+  return ['/unit/', '/property/', '/integration/'].some((folder) => file.includes(folder))
 }
 
 function isAlone(file: string): boolean {
-  return !isPure(file) && !isEndToEnd(file)
+  return !isShared(file) && !isEndToEnd(file)
 }
 
 /**
@@ -75,10 +84,11 @@ function isAlone(file: string): boolean {
  *
  * @returns some files that import all of these, in turn
  */
-function grouped(pure: readonly string[]): readonly string[] {
-  return Array.from({ length: Math.min(GROUPS, pure.length) }, (_, group) => {
-    const imports = pure
-      .filter((_, index) => index % GROUPS === group)
+function grouped(shared: readonly string[]): readonly string[] {
+  const count = Math.min(GROUPS, Math.ceil(shared.length / FEWEST_IN_GROUP))
+  return Array.from({ length: count }, (_, group) => {
+    const imports = shared
+      .filter((_, index) => index % count === group)
       .map((file) => `import ${JSON.stringify(pathToFileURL(file).href)}\n`)
     const path = join(groups, `group-${group + 1}.mjs`)
     writeFileSync(path, imports.join(''))
@@ -86,7 +96,7 @@ function grouped(pure: readonly string[]): readonly string[] {
   })
 }
 
-async function runAll(chosen: readonly string[], concurrency: number): Promise<void> {
+async function runAll(chosen: readonly string[]): Promise<void> {
   if (chosen.length === 0 || ending.signal.aborted) return
   const stream = run({
     files: [...chosen],
@@ -148,7 +158,7 @@ function longestFirst(one: string, other: string): number {
 /** In a group every test is told of by the file that has it. */
 function emptyOfGroups(): readonly string[] {
   if (ending.signal.aborted) return []
-  return files.filter((file) => isPure(file) && !tally.files.has(file))
+  return files.filter((file) => isShared(file) && !tally.files.has(file))
 }
 
 function inTree(file: string): string {

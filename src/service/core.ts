@@ -53,11 +53,15 @@ export interface Core {
   close(): Promise<void>
 }
 
-/** @param detect finds a runtime's socket where the configuration names none */
+/**
+ * @param detect finds a runtime's socket where the configuration names none
+ * @param attemptTimeoutMs of one request to a registry; default RegistryClient's
+ */
 export function createCore(
   initial: Config,
   logger: Logger,
   detect: () => string | undefined = () => detectRuntime(socketExists),
+  attemptTimeoutMs?: number,
 ): Core {
   const platform = hostPlatform()
   const metrics = new Metrics()
@@ -68,7 +72,7 @@ export function createCore(
   let config = initial
   let registries = registriesOf(config, 1)
   const replaceable = { clock: systemClock, graceMs: TOTAL_MS }
-  const images = new Reloadable(() => openImages(config, via), replaceable)
+  const images = new Reloadable(() => openImages(config, via, attemptTimeoutMs), replaceable)
   const secrets = new Reloadable(() => openSecrets(config, logger), replaceable)
   const keychain: Keychain = {
     credentials: async (...place) => (await secrets.get()).credentials(...place),
@@ -192,9 +196,14 @@ function registriesFingerprint({ registries, mirrorsOnly }: Config): string {
     .digest('hex')
 }
 
-async function openImages({ mirror, proxy, realms }: Config, via: string): Promise<RegistryClient> {
+async function openImages(
+  { mirror, proxy, realms }: Config,
+  via: string,
+  attemptTimeoutMs?: number,
+): Promise<RegistryClient> {
   const { RegistryClient } = await import('../registry/client.ts')
-  return new RegistryClient({ proxy, realms, ...(mirror.enabled && { via }) })
+  const options = { proxy, realms, ...(mirror.enabled && { via }) }
+  return new RegistryClient({ ...options, ...(attemptTimeoutMs && { attemptTimeoutMs }) })
 }
 
 async function openSecrets({ keychain: config }: Config, logger: Logger) {

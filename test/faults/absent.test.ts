@@ -25,7 +25,7 @@ test('beside a dead and a silent registry an image that is nowhere costs the sil
     registries,
   })
   const { config } = parseConfig(text, { file: undefined, socketExists: () => false, env: {} })
-  const core = createCore(config, silentLogger(), () => undefined)
+  const core = createCore(config, silentLogger(), () => undefined, 2_000)
   t.after(() => core.close())
   const ask = async (name: string) =>
     toResolveError(await core.resolver.resolve(parseReference(name)).catch((thrown) => thrown))

@@ -6,7 +6,7 @@ import { type Core, createCore } from '../../src/service/core.ts'
 import { silentLogger } from '../../src/telemetry/log.ts'
 import type { Cleanup } from '../support/stack.ts'
 import { type Fault, GOOD } from './fault.ts'
-import { CALLER, type Place, type Scene, startScene } from './scene.ts'
+import { CALLER, isSilent, type Place, type Scene, startScene } from './scene.ts'
 
 /** What was seen of one fault at one place. */
 export interface Row {
@@ -38,6 +38,8 @@ const [username = '', password = ''] = CALLER.split(':')
 const OPTIONS: ResolveOptions = {
   credentials: { kind: 'basic', username, password },
 }
+/** After which a silent registry is given up where no times are looked at. */
+const SILENCE_MS = 3_000
 /** What a registry that is known to fail may cost, ms. */
 export const REMEMBERED_MS = 5
 /** Any of them may be held up by something else on this machine. */
@@ -61,7 +63,8 @@ export async function measureRow(
 async function measured(t: Cleanup, fault: Fault, place: Place, isTimed: boolean): Promise<Row> {
   const scene = await startScene(t, fault, place, isTimed)
   const healthy = await startHealthy(t, scene)
-  const core = startCore(t, scene.config)
+  const attemptTimeoutMs = isTimed || !isSilent(fault) ? undefined : SILENCE_MS
+  const core = startCore(t, scene.config, attemptTimeoutMs)
   const { asks = 'tag' } = fault
   const asked = `${scene.repository}${asks === 'digest' ? `@${GOOD.digest}` : ':1'}`
   if (asks === 'known') await ask(core, asked)
@@ -144,8 +147,8 @@ function ask(
     .catch(toResolveError)
 }
 
-function startCore(t: Cleanup, config: Config): Core {
-  const core = createCore(config, silentLogger(), () => undefined)
+function startCore(t: Cleanup, config: Config, attemptTimeoutMs?: number): Core {
+  const core = createCore(config, silentLogger(), () => undefined, attemptTimeoutMs)
   t.after(() => core.close())
   return core
 }

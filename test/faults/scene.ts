@@ -64,7 +64,7 @@ const UNHEDGED = { hedgeDelay: 0 }
 const PATIENT = { ...UNHEDGED, probeBudget: '20s' }
 
 /** Has to be passed over for its silence. */
-function isSilent({ code, slow }: Fault): boolean {
+export function isSilent({ code, slow }: Fault): boolean {
   return slow === true && code !== undefined
 }
 

@@ -205,7 +205,11 @@ export async function openDoor(
     now: () => NOW,
     ...options,
   })
-  t.after(() => app.close())
+  t.after(() => {
+    // What the test left open would be given its grace.
+    app.server.closeAllConnections()
+    return app.close()
+  })
   await app.ready()
   return app
 }

@@ -297,6 +297,7 @@ test('closing waits for what came by the other address of localhost, too', {
 
   assert.equal(first, 'waiting')
   assert.match(String(await heard), /^HTTP\/1\.1 200 OK\r\n/)
+  socket.destroy()
   await isDone
 })
 
