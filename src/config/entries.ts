@@ -1,5 +1,5 @@
 import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
-import { parseUserPassword } from '../registry/auth-config.ts'
+import { parseUserPassword } from '../registry/credentials.ts'
 import {
   type Endpoint,
   type EndpointTls,

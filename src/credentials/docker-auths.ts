@@ -1,7 +1,6 @@
 import { ResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
-import { TOKEN_USERNAME } from '../registry/auth-config.ts'
-import type { Credentials } from '../registry/credentials.ts'
+import { type Credentials, TOKEN_USERNAME } from '../registry/credentials.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
 import { isObject, type JsonObject, parseJsonObject, textOf } from './json.ts'
 

@@ -1,14 +1,14 @@
-import { BoundedMap } from '../registry/bounded-map.ts'
+import { LRUCache } from 'lru-cache'
 
 /** Answers that are kept for a while, and made once for all who want one at the same time. */
 export class Remembered<T> {
   readonly #now: () => number
-  readonly #kept: BoundedMap<{ readonly value: T; readonly until: number }>
+  readonly #kept: LRUCache<string, { readonly value: T; readonly until: number }>
   readonly #making = new Map<string, Promise<T>>()
 
   constructor(now: () => number, limit: number) {
     this.#now = now
-    this.#kept = new BoundedMap(limit)
+    this.#kept = new LRUCache({ max: limit })
   }
 
   find(key: string): { readonly value: T } | undefined {

@@ -1,4 +1,4 @@
-import { BoundedMap } from '../registry/bounded-map.ts'
+import { LRUCache } from 'lru-cache'
 import type { Logger } from '../telemetry/log.ts'
 
 const MAX_WARNINGS = 1_000
@@ -13,7 +13,7 @@ interface Fields {
 /** Warnings, each of which is given once as long as its cause lasts. */
 export class WarnOnce {
   readonly #logger: Pick<Logger, 'warn'>
-  readonly #reasons = new BoundedMap<Set<string>>(MAX_WARNINGS)
+  readonly #reasons = new LRUCache<string, Set<string>>({ max: MAX_WARNINGS })
 
   constructor(logger: Pick<Logger, 'warn'>) {
     this.#logger = logger

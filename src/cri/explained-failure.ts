@@ -1,6 +1,6 @@
 import type { Metadata } from '@grpc/grpc-js'
 import { type Attempt, PULL_EXPLANATION, ResolveError } from '../errors.ts'
-import { oneLine } from '../registry/one-line.ts'
+import { oneLine } from '../reference/quote.ts'
 import { withAttempts } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError, type RuntimeError } from '../runtime/call.ts'
 import { MalformedMessageError, withString } from './wire.ts'

@@ -1,6 +1,5 @@
 import { ResolveError } from '../errors.ts'
-import type { AuthConfig as WrittenAuthConfig } from '../registry/auth-config.ts'
-import type { Credentials } from '../registry/credentials.ts'
+import type { Credentials, AuthConfig as WrittenAuthConfig } from '../registry/credentials.ts'
 import { endpointUrl } from '../registry/endpoint.ts'
 import type { Candidate } from '../resolver/types.ts'
 import { readMessage, readString, withBytes, without, withString } from './wire.ts'

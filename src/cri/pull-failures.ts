@@ -1,5 +1,5 @@
+import { LRUCache } from 'lru-cache'
 import { ResolveError } from '../errors.ts'
-import { BoundedMap } from '../registry/bounded-map.ts'
 
 /** About as long as it takes somebody to mend a mirror. */
 const REST_MS = 5 * 60_000
@@ -31,8 +31,8 @@ interface Streak {
  */
 export class PullFailures {
   readonly #now: () => number
-  readonly #failures = new BoundedMap<number>(LIMIT)
-  readonly #streaks = new BoundedMap<Streak>(LIMIT)
+  readonly #failures = new LRUCache<string, number>({ max: LIMIT })
+  readonly #streaks = new LRUCache<string, Streak>({ max: LIMIT })
 
   /** @param now milliseconds of a clock that nobody sets */
   constructor(now: () => number) {

@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js'
 import { type Clock, systemClock } from '../concurrency/clock.ts'
 import { listenOnSocket } from '../host/unix-socket.ts'
-import { fromAuthConfig } from '../registry/auth-config.ts'
+import { fromAuthConfig } from '../registry/credentials.ts'
 import type { ContentStore } from '../runtime/content.ts'
 import { loadService } from '../runtime/protos.ts'
 import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'

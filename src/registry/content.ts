@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { ResolveError, toResolveError } from '../errors.ts'
-import { pullScope } from './auth/scope.ts'
-import type { Question } from './failure.ts'
+import { departure } from '../concurrency/abortable.ts'
+import { ResolveError } from '../errors.ts'
+import { pullScope } from './auth/challenge.ts'
 import type { ImageRequest } from './image.ts'
-import { MANIFEST_TYPES, OCI_INDEX } from './media-types.ts'
+import { MANIFEST_TYPES, OCI_INDEX } from './manifest.ts'
 import type { RegistrySession } from './session.ts'
 
 export interface ContentRequest {
@@ -18,7 +18,7 @@ export interface ContentRequest {
   readonly query?: string
 }
 
-/** Whatever the registry answered, 404 and 429 included. */
+/** The registry's response, whatever its status, 404 and 429 included. */
 export interface Content {
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -33,47 +33,45 @@ const ACCEPT = {
 } as const
 
 /**
- * Opens a manifest, a blob, or the list of what refers to a manifest (`reference`: tag or digest). Redirects are followed, without
- * credentials where they leave the registry. Nothing is buffered, and nothing verified: that is for
- * whom the bytes go to.
+ * Opens a manifest, a blob, or the list of what refers to a manifest (`reference`: tag or digest). Redirects
+ * are followed, without credentials where they leave the registry. Nothing is buffered and nothing is
+ * verified: the reader of the body does that.
  *
- * @param headTimeoutMs limit until the answer's head; after that only silence and the caller end it
- * @throws ResolveError when no answer came
+ * @param headTimeoutMs limit until the head of the response; after that only silence and the caller end it
+ * @throws ResolveError when there is no response
  */
-export function openContent(
+export async function openContent(
   session: RegistrySession,
   request: ImageRequest,
   content: ContentRequest,
   headTimeoutMs: number,
 ): Promise<Content> {
-  const { endpoint, repository, reference } = request
-  const question: Question = {
-    host: endpoint.host,
-    subject: `${repository}@${reference}`,
-    step: 'manifest',
-  }
-  const line = openLine(request.signal, headTimeoutMs)
-  const party = { ...request, signal: line.signal }
-  return session
-    .ask(party, question, async () => {
-      const reply = await session.reply({
-        party,
+  const { repository, reference } = request
+  const limit = limitHead(request.signal, headTimeoutMs)
+  try {
+    return await session.request(
+      {
+        context: { ...request, signal: limit.signal },
         method: content.method,
         path: `${repository}/${content.kind}/${reference}${queryOf(content, request)}`,
+        subject: `${repository}@${reference}`,
         headers: headersOf(content),
         scope: pullScope(repository),
-      })
-      line.established()
-      reply.body.once('close', () => {
-        reply.ended()
-        line.hangUp()
-      })
-      return { status: reply.status, headers: reply.headers, body: reply.body }
-    })
-    .catch((error: unknown) => {
-      line.hangUp()
-      throw error
-    })
+        accepts: () => true,
+      },
+      async (response) => {
+        limit.reached()
+        response.body.once('close', () => {
+          response.ended()
+          limit.end()
+        })
+        return { status: response.status, headers: response.headers, body: response.body }
+      },
+    )
+  } catch (error) {
+    limit.end()
+    throw error
+  }
 }
 
 function queryOf({ query = '' }: ContentRequest, { namespace }: ImageRequest): string {
@@ -83,32 +81,24 @@ function queryOf({ query = '' }: ContentRequest, { namespace }: ImageRequest): s
 }
 
 function headersOf({ kind, accept = ACCEPT[kind], range }: ContentRequest) {
-  return { accept, ...(range === undefined ? {} : { range }) }
+  return { accept, ...(range !== undefined && { range }) }
 }
 
-/** Like `withTimeout`, but the caller's signal goes on to hold while the body is read. */
-function openLine(caller: AbortSignal, ms: number) {
+/** As `withTimeout` until the head is there; the caller's signal holds for the body as well. */
+function limitHead(caller: AbortSignal, ms: number) {
   const controller = new AbortController()
-  const leave = () => {
-    const { code } = toResolveError(caller.reason)
-    const late = code === 'DEADLINE_EXCEEDED'
-    controller.abort(
-      new ResolveError(late ? code : 'CANCELED', late ? 'out of time' : 'the caller went away', {
-        cause: caller.reason,
-      }),
-    )
-  }
+  const leave = () => controller.abort(departure(caller.reason))
   const timer = setTimeout(() => {
     controller.abort(new ResolveError('DEADLINE_EXCEEDED', `no answer within ${ms} ms`))
   }, ms)
   if (caller.aborted) leave()
   else caller.addEventListener('abort', leave, { once: true })
-  const established = () => clearTimeout(timer)
+  const reached = () => clearTimeout(timer)
   return {
     signal: controller.signal,
-    established,
-    hangUp: () => {
-      established()
+    reached,
+    end: () => {
+      reached()
       caller.removeEventListener('abort', leave)
     },
   }

@@ -1,5 +1,86 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import { ResolveError } from '../errors.ts'
+import { sameDomain } from './public-registries.ts'
+
 /** What one registry is told about who asks. Absent means anonymous. */
 export type Credentials =
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }
   | { readonly kind: 'identityToken'; readonly token: string }
   | { readonly kind: 'registryToken'; readonly token: string }
+
+/** CRI's AuthConfig, as kubelet and crictl fill it; '' and absent mean the same. */
+export interface AuthConfig {
+  readonly username?: string
+  readonly password?: string
+  /** base64 of `user:password`. */
+  readonly auth?: string
+  /** A host, or a URL of one; the credentials are for that host alone. */
+  readonly serverAddress?: string
+  readonly identityToken?: string
+  readonly registryToken?: string
+}
+
+/** Docker's name for "the password is an identity token". */
+export const TOKEN_USERNAME = '<token>'
+
+/** Fingerprints of one process mean nothing in another. */
+const FINGERPRINT_KEY = randomBytes(32)
+
+/**
+ * Parses `user:password`, cut at the first colon: a password may hold more of them.
+ *
+ * @throws ResolveError CONFIG_INVALID; its message does not repeat the text
+ */
+export function parseUserPassword(text: string): Credentials {
+  const colon = text.indexOf(':')
+  if (colon < 1) {
+    throw new ResolveError(
+      'CONFIG_INVALID',
+      '`auth` is not user:password: write both, with a colon',
+    )
+  }
+  return { kind: 'basic', username: text.slice(0, colon), password: text.slice(colon + 1) }
+}
+
+/**
+ * The credentials that an AuthConfig holds for a host, in containerd's order: user and password,
+ * identity token, `auth`; then a registry token, which containerd ignores. undefined: none, or none
+ * for this host.
+ */
+export function fromAuthConfig(
+  auth: AuthConfig | undefined,
+  host: string,
+): Credentials | undefined {
+  if (auth === undefined) return undefined
+  if (auth.serverAddress && !sameDomain(hostOf(auth.serverAddress), host)) return undefined
+  if (auth.username) return basic(auth.username, auth.password ?? '')
+  if (auth.identityToken) return { kind: 'identityToken', token: auth.identityToken }
+  if (auth.auth) {
+    // Some tools pad what they encode with NUL; containerd cuts it off too.
+    const decoded = Buffer.from(auth.auth, 'base64').toString().replace(/\0+$/, '')
+    const colon = decoded.indexOf(':')
+    if (colon > 0) return basic(decoded.slice(0, colon), decoded.slice(colon + 1))
+  }
+  return auth.registryToken ? { kind: 'registryToken', token: auth.registryToken } : undefined
+}
+
+/** A short name for credentials that is the same for the same ones and reveals nothing of them. */
+export function credentialsFingerprint(credentials: Credentials | undefined): string {
+  if (credentials === undefined) return 'anonymous'
+  const parts =
+    credentials.kind === 'basic'
+      ? [credentials.kind, credentials.username, credentials.password]
+      : [credentials.kind, credentials.token]
+  const hmac = createHmac('sha256', FINGERPRINT_KEY).update(JSON.stringify(parts))
+  return hmac.digest('hex').slice(0, 16)
+}
+
+function basic(username: string, password: string): Credentials {
+  return username === TOKEN_USERNAME
+    ? { kind: 'identityToken', token: password }
+    : { kind: 'basic', username, password }
+}
+
+function hostOf(serverAddress: string): string {
+  return serverAddress.replace(/^[a-z]+:\/\//i, '').replace(/\/.*$/, '')
+}

@@ -1,12 +1,11 @@
 import { type AttemptStep, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
-import { oneLine } from './one-line.ts'
+import { oneLine } from '../reference/quote.ts'
 import { DOCKER_HUB_HOST } from './public-registries.ts'
-import { type RegistryResponse, readBody } from './response.ts'
-import { retryAfterMs } from './response-headers.ts'
+import { type RegistryResponse, readBody, retryAfterMs } from './response.ts'
 import { AddressRefused } from './transport/address-policy.ts'
 
-/** What was asked of whom, for error texts. */
-export interface Question {
+/** What was asked for, and where; for error texts. */
+export interface FailureContext {
   /** `host:port`. */
   readonly host: string
   /** `repository:tag` or `repository@digest`. */
@@ -14,10 +13,10 @@ export interface Question {
   readonly step: AttemptStep
 }
 
-/** Wraps what went wrong before a connection stood. */
+/** Wraps an error from before the connection was established. */
 export class ConnectFailure extends Error {
   override readonly name = 'ConnectFailure'
-  /** Who was connected to in between, with a colon; '' for nobody. */
+  /** `the proxy HOST: ` where the connection goes through one, else ''. */
   readonly hop: string
 
   constructor(cause: Error, hop = '') {
@@ -26,14 +25,14 @@ export class ConnectFailure extends Error {
   }
 }
 
-/** Of our own clock, with the code that the system gives its own. */
+/** A time-out of our own, with the code of one by the system. */
 export function timedOut(message: string): Error {
   return Object.assign(new Error(message), { code: TIMED_OUT })
 }
 
 const MAX_ERROR_BYTES = 64 * 1024
 
-/** Everything that is not listed is UNAVAILABLE: the registry is not in order. */
+/** A status that is not listed is UNAVAILABLE. */
 export const MANIFEST_CODES: ReadonlyMap<number, ErrorCode> = new Map([
   [400, 'UNSUPPORTED'],
   [401, 'UNAUTHORIZED'],
@@ -48,7 +47,7 @@ export const MANIFEST_CODES: ReadonlyMap<number, ErrorCode> = new Map([
   [451, 'DENIED'],
 ])
 
-/** Token services say 400 to credentials that they cannot read. */
+/** Some token services answer 400 to credentials that they cannot read. */
 const TOKEN_CODES: ReadonlyMap<number, ErrorCode> = new Map([
   [400, 'UNAUTHORIZED'],
   [401, 'UNAUTHORIZED'],
@@ -93,39 +92,39 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its certificate authority is not trusted on this machine'],
 ])
 
-/** The error for an answer that is no success. Reads or discards its body. */
+/** The error for a response with an unexpected status. Reads or discards its body. */
 export async function statusFailure(
-  reply: RegistryResponse,
-  question: Question,
+  response: RegistryResponse,
+  context: FailureContext,
   now: number,
 ): Promise<ResolveError> {
-  const { host, subject, step } = question
-  const { status } = reply
+  const { host, subject, step } = context
+  const { status } = response
   const codes = step === 'token' ? TOKEN_CODES : MANIFEST_CODES
   const code = codes.get(status) ?? 'UNAVAILABLE'
-  const told = await registryMessage(reply)
+  const told = await registryMessage(response)
   const phrase =
-    hubPhrase(question, status) ?? PHRASES[code] ?? 'cannot be had: the registry is not in order'
+    hubPhrase(context, status) ?? PHRASES[code] ?? 'cannot be had: the registry is not in order'
   const where = step === 'token' ? `${host} (token service)` : host
   const message = `${where}: ${subject} ${phrase} (${status}${told === '' ? '' : `: ${told}`})`
   const wait =
-    code === 'TOOMANYREQUESTS' ? { retryAfterMs: retryAfterMs(reply.headers, now, told) } : {}
+    code === 'TOOMANYREQUESTS' ? { retryAfterMs: retryAfterMs(response.headers, now, told) } : {}
   return new ResolveError(code, message, { step, status, ...wait })
 }
 
-/** Docker Hub says 401 to repositories that do not exist: who may not see one shall not learn that it is there. */
-function hubPhrase({ host, step }: Question, status: number): string | undefined {
+/** Docker Hub answers 401 for repositories that do not exist, so as not to reveal which ones do. */
+function hubPhrase({ host, step }: FailureContext, status: number): string | undefined {
   const hub = host === DOCKER_HUB_HOST && step !== 'token' && status === 401
   return hub ? 'does not exist, or needs credentials that are accepted there' : undefined
 }
 
-/** The error for a conversation that broke off, or never began. */
+/** The error for a request without a complete response. A ResolveError with a step is returned as it is. */
 export function networkFailure(
   thrown: unknown,
-  question: Question,
+  context: FailureContext,
   signal: AbortSignal,
 ): ResolveError {
-  const { host, subject, step } = question
+  const { host, subject, step } = context
   const reason: unknown = signal.aborted ? signal.reason : thrown
   if (reason instanceof ResolveError) {
     if (reason.step !== undefined) return reason
@@ -145,19 +144,19 @@ export function networkFailure(
   return new ResolveError(code === TIMED_OUT ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE', text, details)
 }
 
-/** Where a name has several addresses, each one's failure is a member and the whole says nothing. */
+/** For a name with several addresses Node throws an AggregateError; the first member has the code. */
 function describe(cause: unknown): { readonly code: string; readonly message: string } {
   const first: unknown = cause instanceof AggregateError ? (cause.errors[0] ?? cause) : cause
   const code = first instanceof Error && 'code' in first ? String(first.code) : ''
-  // The text of OpenSSL goes over lines and names places in its source.
+  // OpenSSL's text has several lines and names places in its source.
   const message = /:SSL routines:[^:]*:([^:]+):/.exec(String(first))?.[1]
   return { code, message: oneLine(message ?? toResolveError(first).message) }
 }
 
-/** The `message` of an OCI error envelope; other bodies (HTML, text) say nothing worth repeating. */
-async function registryMessage(reply: RegistryResponse): Promise<string> {
+/** The `message` of an OCI error body; '' for any other body (HTML, text). */
+async function registryMessage(response: RegistryResponse): Promise<string> {
   try {
-    const body = await readBody(reply, MAX_ERROR_BYTES)
+    const body = await readBody(response, MAX_ERROR_BYTES)
     if (body === undefined) return ''
     const { errors } = JSON.parse(body.toString()) as { errors?: unknown }
     const [first] = Array.isArray(errors) ? (errors as { code?: unknown; message?: unknown }[]) : []

@@ -1,12 +1,12 @@
+import { LRUCache } from 'lru-cache'
 import type { ErrorCode } from '../errors.ts'
-import { BoundedMap } from './bounded-map.ts'
 import { Breaker, type BreakerState } from './breaker.ts'
 import type { RateLimit } from './image.ts'
 
 export interface RegistryHealthOptions {
-  /** Milliseconds since the epoch; what reports tell times in. */
+  /** Milliseconds since the epoch, for the times in reports. */
   readonly now: () => number
-  /** Milliseconds of a clock that nobody sets; what pauses are measured with. */
+  /** Milliseconds of a monotonic clock, for pauses. */
   readonly steady: () => number
   /** 0 to 1; spreads the probes of many nodes. Default Math.random. */
   readonly random?: () => number
@@ -18,9 +18,9 @@ export interface HealthReport {
   readonly state: BreakerState
   /** In a row. */
   readonly failures: number
-  /** It failed, and is not asked before this. */
+  /** It failed, and gets no request before this. */
   readonly openUntil?: number
-  /** It asked for a pause (429), and is not asked before this. */
+  /** It answered 429, and gets no request before this. */
   readonly parkedUntil?: number
   /** Moving average over successes, of which the last one counts a fifth. */
   readonly latencyMs?: number
@@ -28,7 +28,7 @@ export interface HealthReport {
   readonly lastFailureAt?: number
   /** Of the last failure, also after a success. */
   readonly lastError?: { readonly code: ErrorCode; readonly message: string }
-  /** As the registry said last, while its window lasts. */
+  /** From its last response with one, while the window lasts. */
   readonly rateLimit?: RateLimit
 }
 
@@ -38,19 +38,19 @@ export interface FailureDetails {
   readonly code?: ErrorCode
   /** One line without secrets. */
   readonly message?: string
-  /** What was asked for: it may be at fault alone. Absent: the registry is, if it cannot be reached. */
+  /** The cause may be this repository alone. Absent: it is the registry, which cannot be reached. */
   readonly repository?: string
 }
 
 export interface SuccessDetails {
-  /** How long the whole answer took. */
+  /** Duration of the whole attempt. */
   readonly ms?: number
   readonly repository?: string
 }
 
-/** What is kept of a registry beside its breaker. */
+/** What reports tell of a registry beside its breaker. */
 interface Vitals {
-  /** Repositories that failed in a row since the registry answered for anything; no more than are enough. */
+  /** Repositories that failed since the registry last answered; no more than FAILING_REPOSITORIES. */
   readonly failing: Set<string>
   latencyMs?: number
   lastSuccessAt?: number
@@ -63,54 +63,53 @@ interface Vitals {
 
 const MAX_REGISTRIES = 1_000
 const MAX_MESSAGE = 300
-/** So many repositories failed in a row: it is not about one of them. */
-const ENOUGH_FAILING = 3
+/** So many failing repositories open the breaker of the registry. */
+const FAILING_REPOSITORIES = 3
 const NEWEST_SHARE = 0.2
 
 /**
- * The one memory of failures: a breaker for each registry and one for each repository, and what reports tell.
+ * The memory of failures: a breaker for each registry and each repository, and what reports tell.
  *
- * A registry that cannot be reached is left alone at once, for everything. Errors and silence may be due to
- * what was asked, and any caller can ask for what breaks a registry; so that repository rests alone, and the
- * registry is on trial: asked beside others, until it answers for something. Three repositories that fail in
- * a row open the registry's breaker as well.
+ * A registry that cannot be reached opens its own breaker at once. Errors and silence may be due to the
+ * repository, and any caller can name one that provokes them: they open the breaker for that repository
+ * first. Other repositories keep using the registry, beside the next candidate, until it answers for one of
+ * them. Three failing repositories in a row open the breaker of the registry.
  */
 export class RegistryHealth {
   readonly #now: () => number
   readonly #steady: () => number
+  /** Of registries by their names, of repositories by `nameOf`. */
   readonly #breaker: Breaker
-  readonly #repositories: Breaker
-  readonly #vitals = new BoundedMap<Vitals>(MAX_REGISTRIES)
+  readonly #vitals = new LRUCache<string, Vitals>({ max: MAX_REGISTRIES })
 
   constructor({ now, steady, random = Math.random }: RegistryHealthOptions) {
     this.#now = now
     this.#steady = steady
     this.#breaker = new Breaker({ now: steady, random })
-    this.#repositories = new Breaker({ now: steady, random })
   }
 
-  /** @param repository below `/v2/` there; absent: anything */
+  /** @param repository below `/v2/` there; absent: any */
   admit(registry: string, repository = ''): boolean {
     const name = nameOf(registry, repository)
-    // Asked first without taking its place: the registry itself may say no.
-    if (this.#repositories.restMs(name) > 0 || !this.#breaker.admit(registry)) return false
-    return this.#repositories.admit(name)
+    // Without taking the place of its probe: the breaker of the registry may refuse.
+    if (this.#breaker.restMs(name) > 0 || !this.#breaker.admit(registry)) return false
+    return this.#breaker.admit(name)
   }
 
-  /** Whether it is asked to see if it works, after it had failed. */
+  /** Whether a request to it is a probe after a failure. */
   onTrial(registry: string, repository = ''): boolean {
     if (this.#failing(registry) > 0 || this.#breaker.onTrial(registry)) return true
-    return this.#repositories.onTrial(nameOf(registry, repository))
+    return this.#breaker.onTrial(nameOf(registry, repository))
   }
 
-  /** Whether it has failed, and nobody is to see yet whether it works again. */
+  /** Whether it failed, and no probe has been admitted yet. */
   isResting(registry: string, repository = ''): boolean {
     const name = nameOf(registry, repository)
-    const states = [this.#breaker.state(registry), this.#repositories.state(name)]
+    const states = [this.#breaker.state(registry), this.#breaker.state(name)]
     return states.some((state) => state === 'open' || state === 'parked')
   }
 
-  /** Whether its last failure was that it did not answer in time; said of one that has not recovered since. */
+  /** Whether its last failure was a time-out; only meaningful until it recovers. */
   isSilent(registry: string): boolean {
     return this.#vitals.get(registry)?.lastError?.code === 'DEADLINE_EXCEEDED'
   }
@@ -121,7 +120,7 @@ export class RegistryHealth {
 
   success(registry: string, { ms, repository = '' }: SuccessDetails = {}): void {
     this.#breaker.success(registry)
-    this.#repositories.success(nameOf(registry, repository))
+    this.#breaker.success(nameOf(registry, repository))
     const vitals = this.#of(registry)
     vitals.failing.clear()
     vitals.lastSuccessAt = this.#now()
@@ -141,8 +140,8 @@ export class RegistryHealth {
   }
 
   /**
-   * Told and no more. Docker Hub counts GETs of manifests, not HEADs: with nothing left, most of what
-   * we ask is answered still, and it says by 429 when it is not.
+   * Only for reports. Docker Hub counts GETs of manifests, not HEADs: with nothing left most requests are
+   * still answered, and 429 says when they are not.
    */
   remaining(registry: string, rateLimit: RateLimit): void {
     const { windowSeconds } = rateLimit
@@ -154,7 +153,7 @@ export class RegistryHealth {
         : this.#steady() + windowSeconds * 1_000
   }
 
-  /** @returns for one that was never asked: closed, and nothing else */
+  /** @returns for an unknown registry: closed, and nothing else */
   report(registry: string): HealthReport {
     const state = this.#stateOf(registry)
     const until = this.#now() + Math.ceil(this.#breaker.restMs(registry))
@@ -172,17 +171,17 @@ export class RegistryHealth {
     }
   }
 
-  /** Every registry that was heard of lately, origins of references included; 1000 at most, by name. */
+  /** Every registry with recent requests, origins of references included; 1000 at most, by name. */
   reports(): readonly HealthReport[] {
     return [...this.#vitals.keys()].sort().map((registry) => this.report(registry))
   }
 
   #failedFor(registry: string, repository: string): void {
-    this.#repositories.failure(nameOf(registry, repository))
+    this.#breaker.failure(nameOf(registry, repository))
     const { failing } = this.#of(registry)
-    if (failing.size < ENOUGH_FAILING) failing.add(repository)
-    if (failing.size >= ENOUGH_FAILING) this.#breaker.failure(registry)
-    // It can be reached again: what asks for this alone must not keep it closed for the others.
+    if (failing.size < FAILING_REPOSITORIES) failing.add(repository)
+    if (failing.size >= FAILING_REPOSITORIES) this.#breaker.failure(registry)
+    // It can be reached again: this repository must not keep it closed for the others.
     else if (this.#breaker.state(registry) === 'half-open') this.#breaker.success(registry)
   }
 
@@ -195,7 +194,6 @@ export class RegistryHealth {
     return this.#vitals.get(registry)?.failing.size ?? 0
   }
 
-  /** Heard of now, so the last to be forgotten. */
   #of(registry: string): Vitals {
     const vitals = this.#vitals.get(registry) ?? { failing: new Set() }
     this.#vitals.set(registry, vitals)
@@ -203,7 +201,7 @@ export class RegistryHealth {
   }
 }
 
-/** A space is in no repository, and in no name of a registry that could be mistaken for another. */
+/** The breaker of a repository. Neither names of registries nor repositories contain a space. */
 function nameOf(registry: string, repository: string): string {
   return `${registry} ${repository}`
 }

@@ -3,26 +3,30 @@ import type { Platform } from '../reference/platform.ts'
 import type { Credentials } from './credentials.ts'
 import type { Endpoint } from './endpoint.ts'
 
-/** What one registry is asked. */
-export interface ImageRequest {
+/** Which registry is asked, with which credentials, and for how long. */
+export interface RequestContext {
   readonly endpoint: Endpoint
-  /** Below `/v2/`, the endpoint's prefix included. */
-  readonly repository: string
-  /** A tag or a digest. */
-  readonly reference: string
-  /** Named by the operator; a host that is not must not lead to a private address. */
+  /** The operator named this host. Any other host must not lead to a private address. */
   readonly configured: boolean
-  /** The registry that the image is named after, for a mirror that serves several (containerd's `?ns=`). */
-  readonly namespace?: string
   readonly credentials?: Credentials
   readonly signal: AbortSignal
   /** The same object for all requests of one attempt. */
   readonly ticket?: Ticket
-  /** Hears of every request that was sent, tokens and redirects included, when it ended. */
+  /** Called at the end of every request that was sent, for tokens and redirects too. */
   readonly observe?: (exchange: Exchange) => void
 }
 
-/** One HTTP request of a conversation with a registry, as it may be shown to anybody: no secrets. */
+/** A manifest or blob of one registry. */
+export interface ImageRequest extends RequestContext {
+  /** Below `/v2/`, the endpoint's prefix included. */
+  readonly repository: string
+  /** A tag or a digest. */
+  readonly reference: string
+  /** The registry that the image is named after, for a mirror that serves several (containerd's `?ns=`). */
+  readonly namespace?: string
+}
+
+/** One HTTP request to a registry or token service, without secrets. */
 export interface Exchange {
   readonly method: 'GET' | 'HEAD' | 'POST'
   /** Without user, password, query and fragment. */
@@ -59,8 +63,8 @@ export interface ImageIdentity extends Descriptor {
   readonly platform: ImagePlatform
 }
 
-/** What an index or the image's own config says that it is for; or what is hoped. */
+/** The platform that an index or the image's config names, or the one that is assumed. */
 export interface ImagePlatform extends Platform {
-  /** Neither says so: it is the platform that was meant. */
+  /** Neither names one: this is the platform that was asked for. */
   readonly assumed?: true
 }

@@ -1,20 +1,18 @@
 import { ResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
-import type { Party } from './auth/authorizer.ts'
-import { CATALOG_SCOPE, pullScope } from './auth/scope.ts'
-import { type Question, statusFailure } from './failure.ts'
-import { readBody } from './response.ts'
-import { nextPage } from './response-headers.ts'
+import { CATALOG_SCOPE, pullScope } from './auth/challenge.ts'
+import type { RequestContext } from './image.ts'
+import { nextPage, readBody } from './response.ts'
 import type { RegistrySession } from './session.ts'
 
 export interface ListOptions {
-  /** At most so many names: 1 to 10000, default 1000. */
+  /** How many names at most: 1 to 10000, default 1000. */
   readonly n?: number
-  /** Those behind this one. */
+  /** Only names after this one. */
   readonly last?: string
 }
 
-export interface CatalogRequest extends Party, ListOptions {}
+export interface CatalogRequest extends RequestContext, ListOptions {}
 
 export interface TagsRequest extends CatalogRequest {
   /** Below `/v2/`, the endpoint's prefix included. */
@@ -24,16 +22,17 @@ export interface TagsRequest extends CatalogRequest {
 export interface Names {
   /** In the registry's order. */
   readonly names: readonly string[]
-  /** There may be more: what `last` of the next question is. Absent: these were all. */
+  /** There may be more: `last` of the next request. Absent: these were all. */
   readonly last?: string
 }
 
 interface Listing {
-  readonly party: Party & ListOptions
+  readonly request: RequestContext & ListOptions
   readonly path: string
   readonly member: 'tags' | 'repositories'
   readonly scope: string
-  readonly question: Question
+  /** For error texts. */
+  readonly subject: string
 }
 
 const DEFAULT_NAMES = 1_000
@@ -43,7 +42,7 @@ const MAX_PAGE = 1_000
 const MAX_PAGES = 100
 const MAX_PAGE_BYTES = 4 * 1024 * 1024
 const MAX_NAME_CHARACTERS = 255
-/** Where registries without the referrers API keep signatures and the like: no images. */
+/** The tags of signatures and the like in registries without the referrers API: no images. */
 const REFERRERS_TAG = /^sha(?:256|512)-[0-9a-f]{64}/
 
 /**
@@ -52,18 +51,14 @@ const REFERRERS_TAG = /^sha(?:256|512)-[0-9a-f]{64}/
  *
  * @throws ResolveError MANIFEST_UNKNOWN for no such repository
  */
-export async function listTags(
-  session: RegistrySession,
-  request: TagsRequest,
-  now: () => number,
-): Promise<Names> {
-  const { endpoint, repository } = request
-  const { names, ...rest } = await list(session, now, {
-    party: request,
+export async function listTags(session: RegistrySession, request: TagsRequest): Promise<Names> {
+  const { repository } = request
+  const { names, ...rest } = await list(session, {
+    request,
     path: `${repository}/tags/list`,
     member: 'tags',
     scope: pullScope(repository),
-    question: { host: endpoint.host, subject: `the tags of ${repository}`, step: 'manifest' },
+    subject: `the tags of ${repository}`,
   })
   return { names: names.filter((name) => !REFERRERS_TAG.test(name)), ...rest }
 }
@@ -72,38 +67,34 @@ export async function listTags(
 export function listRepositories(
   session: RegistrySession,
   request: CatalogRequest,
-  now: () => number,
 ): Promise<Names> {
-  const { endpoint } = request
-  return list(session, now, {
-    party: request,
+  return list(session, {
+    request,
     path: '_catalog',
     member: 'repositories',
     scope: CATALOG_SCOPE,
-    question: { host: endpoint.host, subject: 'its list of repositories', step: 'manifest' },
+    subject: 'its list of repositories',
   })
 }
 
-function list(session: RegistrySession, now: () => number, listing: Listing): Promise<Names> {
-  const { party, question } = listing
-  return session.ask(party, question, async () => {
-    const wanted = Math.min(Math.max(party.n ?? DEFAULT_NAMES, 1), MAX_NAMES)
-    const names: string[] = []
-    const asked = new Set<string>()
-    let query: string | undefined = firstQuery(wanted, party.last)
-    // Asked for the same page again, a registry would go on for ever.
-    while (query !== undefined && !asked.has(query)) {
-      if (asked.size === MAX_PAGES || names.length >= wanted) break
-      asked.add(query)
-      const page = await readPage(session, now, listing, query)
-      names.push(...page.names)
-      query = page.next
-    }
-    const more = names.length > wanted || (query !== undefined && !asked.has(query))
-    const given = names.slice(0, wanted)
-    const last = more ? given.at(-1) : undefined
-    return { names: given, ...(last === undefined ? {} : { last }) }
-  })
+async function list(session: RegistrySession, listing: Listing): Promise<Names> {
+  const { n = DEFAULT_NAMES, last } = listing.request
+  const wanted = Math.min(Math.max(n, 1), MAX_NAMES)
+  const names: string[] = []
+  const asked = new Set<string>()
+  let query: string | undefined = firstQuery(wanted, last)
+  // A registry that leads back to a page that was read would be asked for ever.
+  while (query !== undefined && !asked.has(query)) {
+    if (asked.size === MAX_PAGES || names.length >= wanted) break
+    asked.add(query)
+    const page = await readPage(session, listing, query)
+    names.push(...page.names)
+    query = page.next
+  }
+  const more = names.length > wanted || (query !== undefined && !asked.has(query))
+  const given = names.slice(0, wanted)
+  const lastGiven = more ? given.at(-1) : undefined
+  return { names: given, ...(lastGiven !== undefined && { last: lastGiven }) }
 }
 
 function firstQuery(wanted: number, last: string | undefined): string {
@@ -112,27 +103,28 @@ function firstQuery(wanted: number, last: string | undefined): string {
   return query.toString()
 }
 
-async function readPage(
+function readPage(
   session: RegistrySession,
-  now: () => number,
-  { party, path, member, scope, question }: Listing,
+  { request, path, member, scope, subject }: Listing,
   query: string,
 ): Promise<{ readonly names: readonly string[]; readonly next: string | undefined }> {
-  const reply = await session.reply({
-    party,
+  const asked = {
+    context: request,
     method: 'GET',
     path: `${path}?${query}`,
+    subject,
     headers: { accept: 'application/json' },
     scope,
+  } as const
+  return session.request(asked, async (response) => {
+    const names = parseNames(await readBody(response, MAX_PAGE_BYTES), member)
+    if (names !== undefined) return { names, next: nextPage(response.headers['link']) }
+    throw new ResolveError(
+      'MANIFEST_INVALID',
+      `${request.endpoint.host}: ${subject}: an answer without ${quote(member)}, or of more than 4 MiB`,
+      { step: 'manifest', status: response.status },
+    )
   })
-  if (reply.status !== 200) throw await statusFailure(reply, question, now())
-  const names = parseNames(await readBody(reply, MAX_PAGE_BYTES), member)
-  if (names !== undefined) return { names, next: nextPage(reply.headers['link']) }
-  throw new ResolveError(
-    'MANIFEST_INVALID',
-    `${question.host}: ${question.subject}: an answer without ${quote(member)}, or of more than 4 MiB`,
-    { step: 'manifest', status: reply.status },
-  )
 }
 
 /** A repository without tags may have `null` there. */

@@ -1,11 +1,19 @@
+import { LRUCache } from 'lru-cache'
 import { ResolveError } from '../errors.ts'
-import { isDigest } from '../reference/digest.ts'
-import { pullScope } from './auth/scope.ts'
-import { BoundedMap } from './bounded-map.ts'
-import { type Endpoint, endpointKey } from './endpoint.ts'
-import { type Question, statusFailure } from './failure.ts'
-import type { ImageRequest } from './image.ts'
-import { MANIFEST_TYPES } from './media-types.ts'
+import { hashOf, isDigest, verifyDigest } from '../reference/digest.ts'
+import type { Platform } from '../reference/platform.ts'
+import { pullScope } from './auth/challenge.ts'
+import { endpointKey } from './endpoint.ts'
+import type { Descriptor, ImageRequest } from './image.ts'
+import {
+  bareType,
+  type IndexChild,
+  MANIFEST_TYPES,
+  type Manifest,
+  parseManifest,
+  platformIn,
+  signedPayload,
+} from './manifest.ts'
 import { discard, type RegistryResponse, readBody } from './response.ts'
 import type { RegistrySession } from './session.ts'
 
@@ -14,7 +22,7 @@ export interface ManifestRequest extends ImageRequest {
   readonly accept?: string
 }
 
-/** A manifest as it came, not yet believed. */
+/** A manifest as it came, not yet verified. */
 export interface RawManifest {
   readonly bytes: Buffer
   /** As the registry wrote it; '' when it did not. */
@@ -28,113 +36,18 @@ export interface ManifestHead {
   readonly size: number | undefined
 }
 
+/** A manifest whose bytes match its digest. */
+export interface VerifiedManifest {
+  readonly descriptor: Descriptor
+  readonly manifest: Manifest
+}
+
 const ACCEPT = MANIFEST_TYPES.join(', ')
-const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+const MAX_BYTES = 4 * 1024 * 1024
 /** How long a registry that refuses HEAD is asked by GET alone. */
-const KEEP_MS = 3_600_000
+const GET_ONLY_MS = 3_600_000
 const MAX_REGISTRIES = 1_000
-
-/**
- * Fetches manifests and the documents they name (distribution-spec, "Pulling manifests", "Content
- * discovery"). All methods throw ResolveError.
- */
-export class ManifestFetcher {
-  readonly #session: RegistrySession
-  readonly #heads: HeadSupport
-  readonly #now: () => number
-
-  constructor(session: RegistrySession, now: () => number) {
-    this.#session = session
-    this.#heads = new HeadSupport(now)
-    this.#now = now
-  }
-
-  /** GET; bodies of more than 4 MiB are refused with MANIFEST_INVALID. */
-  get(request: ManifestRequest): Promise<RawManifest> {
-    const question = questionOf(request)
-    return this.#session.ask(request, question, async () => {
-      const reply = await this.#send('GET', 'manifests', request)
-      if (reply.status !== 200) throw await statusFailure(reply, question, this.#now())
-      const bytes = await readBody(reply, MAX_MANIFEST_BYTES)
-      if (bytes !== undefined) return { bytes, contentType: reply.headers['content-type'] ?? '' }
-      throw tooLarge(question)
-    })
-  }
-
-  /** GET of a blob that is a document, as the config of an image; of more than 4 MiB: MANIFEST_INVALID. */
-  blob(request: ImageRequest): Promise<Buffer> {
-    const question = questionOf(request)
-    return this.#session.ask(request, question, async () => {
-      const reply = await this.#send('GET', 'blobs', request)
-      if (reply.status !== 200) throw await statusFailure(reply, question, this.#now())
-      return (await readBody(reply, MAX_MANIFEST_BYTES)) ?? Promise.reject(tooLarge(question))
-    })
-  }
-
-  /**
-   * HEAD, one request mostly. A refusal of it counts once a GET is refused too. A registry that refuses
-   * HEAD for what it gives by GET is asked by GET alone for an hour.
-   *
-   * @returns the manifest itself where a GET was needed
-   */
-  head(request: ManifestRequest): Promise<ManifestHead | RawManifest> {
-    if (!this.#heads.has(request.endpoint)) return this.get(request)
-    const question = questionOf(request)
-    return this.#session.ask(request, question, async () => {
-      const reply = await this.#send('HEAD', 'manifests', request)
-      const { status } = reply
-      if (isDoubtful(status)) {
-        await discard(reply)
-        const manifest = await this.get(request)
-        this.#heads.refused(request.endpoint)
-        return manifest
-      }
-      if (status !== 200) throw await statusFailure(reply, question, this.#now())
-      await discard(reply)
-      const digest = reply.headers['docker-content-digest']
-      const length = reply.headers['content-length']
-      return {
-        contentType: reply.headers['content-type'] ?? '',
-        digest: typeof digest === 'string' && isDigest(digest) ? digest : undefined,
-        size: length === undefined ? undefined : Number(length),
-      }
-    })
-  }
-
-  #send(
-    method: 'GET' | 'HEAD',
-    kind: 'manifests' | 'blobs',
-    request: ManifestRequest,
-  ): Promise<RegistryResponse> {
-    const { namespace, repository, reference } = request
-    const accept = request.accept === undefined ? ACCEPT : `${ACCEPT}, ${request.accept}`
-    const query = namespace === undefined ? '' : `?ns=${encodeURIComponent(namespace)}`
-    return this.#session.reply({
-      party: request,
-      method,
-      path: `${repository}/${kind}/${reference}${query}`,
-      headers: { accept: kind === 'manifests' ? accept : '*/*' },
-      scope: pullScope(repository),
-    })
-  }
-}
-
-function questionOf({ endpoint, repository, reference }: ImageRequest): Question {
-  const separator = reference.includes(':') ? '@' : ':'
-  return {
-    host: endpoint.host,
-    subject: `${repository}${separator}${reference}`,
-    step: 'manifest',
-  }
-}
-
-function tooLarge({ host, subject, step }: Question): ResolveError {
-  return new ResolveError(
-    'MANIFEST_INVALID',
-    `${host}: ${subject} is larger than 4 MiB, which no registry should store`,
-    { step, status: 200 },
-  )
-}
+const MAX_PLATFORMS = 10_000
 
 /**
  * Statuses that some registries answer to HEAD for manifests that they give by GET: Nexus 404
@@ -144,38 +57,173 @@ function tooLarge({ host, subject, step }: Question): ResolveError {
 const DOUBTFUL: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 406, 500, 501])
 
 /**
- * Whether what a HEAD was refused with needs a GET before it counts. That the GET is refused as well
- * shows nothing for the next time: the image, or the right to it, may be there by then, and a proxy may
- * refuse the HEAD of what it has not fetched yet.
+ * Fetches manifests and image configs (distribution-spec, "Pulling manifests", "Content discovery"), and
+ * verifies each against its digest. All methods throw ResolveError.
+ */
+export class ManifestFetcher {
+  readonly #session: RegistrySession
+  /** Registries that refused HEAD for what they gave by GET, and when. */
+  readonly #getOnly = new LRUCache<string, number>({ max: MAX_REGISTRIES })
+  /** By digest of the config. */
+  readonly #platforms = new LRUCache<string, { readonly platform: Platform | undefined }>({
+    max: MAX_PLATFORMS,
+  })
+  readonly #now: () => number
+
+  constructor(session: RegistrySession, now: () => number) {
+    this.#session = session
+    this.#now = now
+  }
+
+  /** GET. @throws DIGEST_INVALID for other bytes than a digest names, and as parseManifest */
+  async get(request: ManifestRequest): Promise<VerifiedManifest> {
+    return verify(request, await this.#raw(request))
+  }
+
+  /**
+   * HEAD, mostly one request. A refusal counts once the GET is refused as well. A registry that refuses HEAD
+   * for what it gives by GET is asked by GET alone for an hour.
+   *
+   * @returns unverified; the manifest itself where a GET was needed
+   */
+  head(request: ManifestRequest): Promise<ManifestHead | RawManifest> {
+    if (!this.#supportsHead(request)) return this.#raw(request)
+    const accepts = (status: number): boolean => status === 200 || isDoubtful(status)
+    return this.#session.request(
+      { ...this.#toRequest('HEAD', 'manifests', request), accepts },
+      async (response) => {
+        await discard(response)
+        if (response.status === 200) return headOf(response)
+        const manifest = await this.#raw(request)
+        this.#getOnly.set(endpointKey(request.endpoint), this.#now())
+        return manifest
+      },
+    )
+  }
+
+  /** What the registry says that a tag points at. A GET where a HEAD leaves that out or is refused. */
+  async descriptor(request: ImageRequest): Promise<Descriptor> {
+    const head = await this.head(request)
+    if ('bytes' in head) return verify(request, head).descriptor
+    const mediaType = bareType(head.contentType)
+    if (!head.digest || head.size === undefined || !MANIFEST_TYPES.includes(mediaType)) {
+      return (await this.get(request)).descriptor
+    }
+    if (isDigest(request.reference) && head.digest !== request.reference) throw mismatch(request)
+    return { digest: head.digest, mediaType, size: head.size }
+  }
+
+  /** A child of an index, which the index may carry within itself. */
+  async child(request: ImageRequest, child: IndexChild): Promise<Manifest> {
+    const own = { ...request, reference: child.digest }
+    if (child.data !== undefined && verifyDigest(child.digest, child.data)) {
+      return verify(own, { bytes: child.data, contentType: '' }).manifest
+    }
+    return (await this.get(own)).manifest
+  }
+
+  /** The platform that an image's config names. Read once for each config. */
+  async platform(request: ImageRequest, configDigest: string): Promise<Platform | undefined> {
+    const known = this.#platforms.get(configDigest)
+    if (known !== undefined) return known.platform
+    const config = { ...request, reference: configDigest }
+    const asked = this.#toRequest('GET', 'blobs', config)
+    const bytes = await this.#session.request(asked, (response) => bounded(response, config))
+    if (!verifyDigest(configDigest, bytes)) throw mismatch(config)
+    const platform = platformIn(bytes)
+    this.#platforms.set(configDigest, { platform })
+    return platform
+  }
+
+  #raw(request: ManifestRequest): Promise<RawManifest> {
+    return this.#session.request(
+      this.#toRequest('GET', 'manifests', request),
+      async (response) => ({
+        bytes: await bounded(response, request),
+        contentType: response.headers['content-type'] ?? '',
+      }),
+    )
+  }
+
+  #supportsHead({ endpoint }: ManifestRequest): boolean {
+    const refusedAt = this.#getOnly.get(endpointKey(endpoint))
+    if (refusedAt === undefined) return true
+    const ageMs = this.#now() - refusedAt
+    // The age is negative after the clock was set back.
+    return ageMs < 0 || ageMs >= GET_ONLY_MS
+  }
+
+  #toRequest(method: 'GET' | 'HEAD', kind: 'manifests' | 'blobs', request: ManifestRequest) {
+    const { namespace, repository, reference } = request
+    const accept = request.accept === undefined ? ACCEPT : `${ACCEPT}, ${request.accept}`
+    const query = namespace === undefined ? '' : `?ns=${encodeURIComponent(namespace)}`
+    return {
+      context: request,
+      method,
+      path: `${repository}/${kind}/${reference}${query}`,
+      subject: subjectOf(request),
+      headers: { accept: kind === 'manifests' ? accept : '*/*' },
+      scope: pullScope(repository),
+    }
+  }
+}
+
+/**
+ * Whether a GET has to confirm the refusal of a HEAD. A GET that is refused as well shows nothing for the
+ * next time: the image, or the right to it, may be there by then, and a proxy may refuse the HEAD of what it
+ * has not fetched yet.
  *
- * @param status of the answer to the HEAD
+ * @param status of the response to the HEAD
  */
 export function isDoubtful(status: number): boolean {
   return DOUBTFUL.has(status)
 }
 
-/** Which registries refuse HEAD for manifests that they give by GET. Kept for an hour. */
-class HeadSupport {
-  readonly #now: () => number
-  /** When a GET worked where the HEAD had not. */
-  readonly #refusedAt = new BoundedMap<number>(MAX_REGISTRIES)
+/** `registry/repository:tag` or `registry/repository@digest`, for error texts. */
+export function nameOf(request: ImageRequest): string {
+  return `${request.endpoint.host}/${subjectOf(request)}`
+}
 
-  /** @param now milliseconds */
-  constructor(now: () => number) {
-    this.#now = now
-  }
+function subjectOf({ repository, reference }: ImageRequest): string {
+  return `${repository}${reference.includes(':') ? '@' : ':'}${reference}`
+}
 
-  /** Whether asking by HEAD is worth it. */
-  has(endpoint: Endpoint): boolean {
-    const refusedAt = this.#refusedAt.get(endpointKey(endpoint))
-    if (refusedAt === undefined) return true
-    const ageMs = this.#now() - refusedAt
-    // A clock that was set back makes ages negative.
-    return ageMs < 0 || ageMs >= KEEP_MS
-  }
+/** Docker-Content-Digest is not used: only the bytes count. */
+function verify(request: ImageRequest, { bytes, contentType }: RawManifest): VerifiedManifest {
+  const { reference } = request
+  const hashed = signedPayload(bytes, contentType) ?? bytes
+  if (isDigest(reference) && !verifyDigest(reference, hashed)) throw mismatch(request)
+  const digest = isDigest(reference) ? reference : hashOf('sha256', hashed)
+  const subject = { name: nameOf(request), digest, size: bytes.length }
+  const manifest = parseManifest(bytes, contentType, subject)
+  const { mediaType } = manifest
+  return { descriptor: { digest, mediaType, size: bytes.length }, manifest }
+}
 
-  /** A GET worked where the HEAD had not. */
-  refused(endpoint: Endpoint): void {
-    this.#refusedAt.set(endpointKey(endpoint), this.#now())
+function headOf({ headers }: RegistryResponse): ManifestHead {
+  const digest = headers['docker-content-digest']
+  const length = headers['content-length']
+  return {
+    contentType: headers['content-type'] ?? '',
+    digest: typeof digest === 'string' && isDigest(digest) ? digest : undefined,
+    size: length === undefined ? undefined : Number(length),
   }
+}
+
+async function bounded(response: RegistryResponse, request: ImageRequest): Promise<Buffer> {
+  const bytes = await readBody(response, MAX_BYTES)
+  if (bytes !== undefined) return bytes
+  throw new ResolveError(
+    'MANIFEST_INVALID',
+    `${request.endpoint.host}: ${subjectOf(request)} is larger than 4 MiB, which no registry should store`,
+    { step: 'manifest', status: 200 },
+  )
+}
+
+function mismatch(request: ImageRequest): ResolveError {
+  return new ResolveError(
+    'DIGEST_INVALID',
+    `${nameOf(request)}: the registry answered with something else than this digest`,
+    { step: 'manifest', status: 200 },
+  )
 }

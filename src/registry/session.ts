@@ -1,17 +1,10 @@
 import { ResolveError } from '../errors.ts'
-import {
-  type Access,
-  Authorizer,
-  challengeOf,
-  type Party,
-  scopeFor,
-  wantsMore,
-} from './auth/authorizer.ts'
-import type { Challenge } from './auth/challenge.ts'
-import { pullScope } from './auth/scope.ts'
+import { type Access, Authorizer, challengeOf, scopeFor, wantsMore } from './auth/authorizer.ts'
+import { type Challenge, pullScope } from './auth/challenge.ts'
 import { TokenCache } from './auth/token.ts'
 import { type Endpoint, endpointUrl, foreignEndpoint } from './endpoint.ts'
-import { networkFailure, type Question } from './failure.ts'
+import { type FailureContext, networkFailure, statusFailure } from './failure.ts'
+import type { RequestContext } from './image.ts'
 import { isRedirect, isUpgrade, nextHop, upgraded } from './redirect.ts'
 import { discard, type RegistryResponse } from './response.ts'
 import { policyFor } from './transport/address-policy.ts'
@@ -24,61 +17,82 @@ export interface SessionOptions extends TransportOptions {
   readonly realms?: readonly string[]
 }
 
-/** Something to be had below the root of a registry's API. */
 export interface SessionRequest {
-  readonly party: Party
+  readonly context: RequestContext
   readonly method: 'GET' | 'HEAD'
-  /** `library/nginx/manifests/1`, with its query. */
+  /** Below the root of the API, with its query: `library/nginx/manifests/1`. */
   readonly path: string
+  /** For error texts: `library/nginx:1`. */
+  readonly subject: string
   readonly headers: Readonly<Record<string, string>>
-  /** Of the token, should one be wanted. */
+  /** Of the token, should the registry want one. */
   readonly scope: string | undefined
   /** false: a challenge is an answer like any other. */
   readonly authorize?: boolean
+  /** Which statuses are read; any other one is an error. Default: 200. */
+  readonly accepts?: (status: number) => boolean
 }
 
 const MAX_REDIRECTS = 5
-/** One for who we are, one more for a scope that turned out to be too small. */
-const MAX_ANSWERS = 2
+/** The first challenge, and one more for a scope that turned out to be too small. */
+const MAX_CHALLENGES = 2
 const REPOSITORY_PATH = /^(?<repository>.+)\/(?:manifests|blobs|tags|referrers)\/[^/]+$/
 
-/** Asks registries: answers challenges, follows redirects, each under its guards. */
+/** Sends requests to registries: answers challenges and follows redirects, within the address policy. */
 export class RegistrySession {
   readonly #transport: Transport
   readonly #authorizer: Authorizer
+  readonly #now: () => number
 
   constructor(options: SessionOptions) {
     const { now, exchangeTimeoutMs, realms = [] } = options
+    this.#now = now
     this.#transport = new Transport(options)
     const tokens = new TokenCache({ transport: this.#transport, now, exchangeTimeoutMs })
     this.#authorizer = new Authorizer(tokens, realms)
   }
 
   /**
-   * Runs what may take several errands to one registry.
+   * Sends a request and reads its response.
    *
+   * @param read has to read or discard the body
    * @throws ResolveError, whatever was thrown
    */
-  async ask<T>({ signal }: Party, question: Question, work: () => Promise<T>): Promise<T> {
+  async request<T>(
+    request: SessionRequest,
+    read: (response: RegistryResponse) => Promise<T>,
+  ): Promise<T> {
+    const { accepts = isOk, context, subject } = request
+    const failure: FailureContext = { host: context.endpoint.host, subject, step: 'manifest' }
     try {
-      return await work()
+      const response = await this.#follow(request)
+      if (!accepts(response.status)) throw await statusFailure(response, failure, this.#now())
+      return await read(response)
     } catch (error) {
-      throw networkFailure(error, question, signal)
+      throw networkFailure(error, failure, context.signal)
     }
   }
 
-  /** The answer that is no redirect, and no challenge that could be met. To be called within `ask`. */
-  async reply(request: SessionRequest): Promise<RegistryResponse> {
-    let { endpoint } = request.party
+  /** Keeps no idle connection from now on. @returns when the last request has ended */
+  retire(): Promise<void> {
+    return this.#transport.retire()
+  }
+
+  /** Ends every connection. */
+  close(): Promise<void> {
+    return this.#transport.close()
+  }
+
+  /** @returns the response that is no redirect, and no challenge that can be met */
+  async #follow(request: SessionRequest): Promise<RegistryResponse> {
+    let { endpoint } = request.context
     let url = apiUrl(endpoint, request.path)
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-      const reply = await this.#authorized(url, {
-        ...request,
-        party: { ...request.party, endpoint },
-      })
-      if (!isRedirect(reply.status)) return reply
-      await discard(reply)
-      const next = nextHop(reply.headers.location, url)
+      const context = { ...request.context, endpoint }
+      const response = await this.#authorized(url, { ...request, context })
+      if (!isRedirect(response.status)) return response
+      await discard(response)
+      const next = nextHop(response.headers.location, url)
       if (isOwn(url, endpoint) && isUpgrade(url, next)) endpoint = upgraded(endpoint, next)
       url = next
     }
@@ -89,70 +103,61 @@ export class RegistrySession {
     )
   }
 
-  retire(): Promise<void> {
-    return this.#transport.retire()
-  }
-
-  /** Ends every connection. */
-  close(): Promise<void> {
-    return this.#transport.close()
-  }
-
   async #authorized(
     url: URL,
-    { party, method, headers, ...request }: SessionRequest,
+    { context, method, headers, ...request }: SessionRequest,
   ): Promise<RegistryResponse> {
-    const { endpoint, configured, signal, observe } = party
+    const { endpoint, configured, signal, observe } = context
     const reach = policyFor(url, endpoint, configured)
     const send = (authorization?: string) => {
-      const all = { ...headers, ...(authorization === undefined ? {} : { authorization }) }
+      const all = { ...headers, ...(authorization !== undefined && { authorization }) }
       return this.#transport.send({ url, method, headers: all, endpoint, reach, signal, observe })
     }
     if (request.authorize === false) return send()
     if (!isOwn(url, endpoint)) {
-      // Credentials are for the registry alone; what another host gives to everybody may be fetched.
+      // Credentials are for the registry alone. Of another host only what is public is fetched.
       const foreign = foreignEndpoint(url, endpoint)
-      const { credentials: _, ...anonymous } = party
+      const { credentials: _, ...anonymous } = context
       const scope = scopeAt(url, foreign)
       return this.#anonymously({ ...anonymous, endpoint: foreign, scope, foreign: reach }, send)
     }
-    const access: Access = { ...party, scope: scopeAt(url, endpoint) ?? request.scope }
+    const access: Access = { ...context, scope: scopeAt(url, endpoint) ?? request.scope }
     let header = await this.#authorizer.header(access)
-    let reply = await send(header)
+    let response = await send(header)
     let answered: Challenge | undefined
-    for (let answers = 0; answers < MAX_ANSWERS; answers += 1) {
-      const challenge = challengeOf(reply)
-      if (challenge === undefined || !isNews(challenge, answered, access)) return reply
-      // All that counts of it has come; told of now, it stands before what is asked because of it.
-      reply.ended()
-      const answer = await this.#answer(access, challenge, header, reply)
-      if (answer === undefined) return reply
+    for (let challenges = 0; challenges < MAX_CHALLENGES; challenges += 1) {
+      const challenge = challengeOf(response)
+      if (challenge === undefined || !isNews(challenge, answered, access)) return response
+      // Reported now, the exchange stands before those that the challenge leads to.
+      response.ended()
+      const answer = await this.#answer(access, challenge, header, response)
+      if (answer === undefined) return response
       header = answer
       answered = challenge
-      reply = await send(header)
+      response = await send(header)
     }
-    return reply
+    return response
   }
 
-  /** With the token that everybody may have, where one is wanted. */
+  /** With an anonymous token, where one is wanted. */
   async #anonymously(
     access: Access,
     send: (authorization?: string) => Promise<RegistryResponse>,
   ): Promise<RegistryResponse> {
-    const reply = await send()
-    const challenge = challengeOf(reply)
-    if (challenge?.scheme !== 'bearer') return reply
-    reply.ended()
-    const answer = await this.#answer(access, challenge, undefined, reply)
-    return answer === undefined ? reply : send(answer)
+    const response = await send()
+    const challenge = challengeOf(response)
+    if (challenge?.scheme !== 'bearer') return response
+    response.ended()
+    const answer = await this.#answer(access, challenge, undefined, response)
+    return answer === undefined ? response : send(answer)
   }
 
-  /** Keeps the reply if it is the last word: then its body may say why. */
+  /** Discards the response, unless the challenge cannot be met: then its body may hold the reason. */
   async #answer(
     access: Access,
     challenge: Challenge,
     refused: string | undefined,
-    reply: RegistryResponse,
+    response: RegistryResponse,
   ): Promise<string | undefined> {
     let answer: string | undefined
     let failed = true
@@ -160,13 +165,17 @@ export class RegistrySession {
       answer = await this.#authorizer.answer(access, challenge, refused)
       failed = false
     } finally {
-      if (failed || answer !== undefined) await discard(reply)
+      if (failed || answer !== undefined) await discard(response)
     }
     return answer
   }
 }
 
-/** After one answer only a scope that is larger than the one before is worth another. */
+function isOk(status: number): boolean {
+  return status === 200
+}
+
+/** After one answer only a larger scope is worth another. */
 function isNews(challenge: Challenge, answered: Challenge | undefined, access: Access): boolean {
   if (answered === undefined) return true
   return wantsMore(challenge) && scopeFor(challenge, access) !== scopeFor(answered, access)

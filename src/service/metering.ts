@@ -1,5 +1,5 @@
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../concurrency/clock.ts'
-import { BoundedMap } from '../registry/bounded-map.ts'
 import type { ImageRequest } from '../registry/image.ts'
 import type { ResolutionObserver } from '../resolver/types.ts'
 import type { Metrics } from '../telemetry/counters.ts'
@@ -38,7 +38,7 @@ export function meterRequests(
   metrics: Metrics,
   logger: Pick<Logger, 'debug' | 'warn'>,
 ): <T extends ImageRequest>(request: T) => T {
-  const warned = new BoundedMap<Set<string>>(MAX_REGISTRIES)
+  const warned = new LRUCache<string, Set<string>>({ max: MAX_REGISTRIES })
   const warn = (registry: string, warning: string): void => {
     const texts = warned.get(registry) ?? new Set()
     if (texts.has(warning) || texts.size === MAX_WARNINGS) return

@@ -56,7 +56,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@grpc/proto-loader': ['cri', 'runtime'],
   fastify: ['http'],
   'js-yaml': ['config'],
-  'lru-cache': ['resolver', 'registry'],
+  'lru-cache': ['resolver', 'registry', 'credentials', 'cri', 'http', 'service'],
   pino: ['telemetry'],
   re2js: ['config'],
   'prom-client': ['telemetry'],

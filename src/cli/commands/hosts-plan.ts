@@ -3,8 +3,7 @@ import { OWN_HOSTS_MARK } from '../../config/sources/own-hosts.ts'
 import { type Endpoint, endpointUrl, isLoopbackHost } from '../../registry/endpoint.ts'
 import type { RegistryEntry } from '../../registry/entry.ts'
 import { canonicalDomain, isPublicRegistry } from '../../registry/public-registries.ts'
-import { ConfiguredRegistries } from '../../registry/registries.ts'
-import { upstreamPattern } from '../../registry/upstream-pattern.ts'
+import { ConfiguredRegistries, upstreamPattern } from '../../registry/registries.ts'
 
 /** A folder below containerd's `config_path`, with its hosts.toml. */
 export interface HostsFolder {

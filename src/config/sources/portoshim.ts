@@ -1,7 +1,6 @@
 import { posix } from 'node:path'
 import { parseReference } from '../../reference/reference.ts'
-import { parseUserPassword } from '../../registry/auth-config.ts'
-import type { Credentials } from '../../registry/credentials.ts'
+import { type Credentials, parseUserPassword } from '../../registry/credentials.ts'
 import { endpointName, parseAddress } from '../../registry/endpoint.ts'
 import type { RegistryEntry } from '../../registry/entry.ts'
 import { canonicalDomain } from '../../registry/public-registries.ts'

@@ -1,6 +1,6 @@
+import { LRUCache } from 'lru-cache'
 import { ResolveError } from '../../errors.ts'
 import { type Reference, repositoryName } from '../../reference/reference.ts'
-import { BoundedMap } from '../../registry/bounded-map.ts'
 import { isPullable, needsConsent } from '../../resolver/candidates.ts'
 import type { Candidate } from '../../resolver/types.ts'
 import type { MirrorResolver } from './types.ts'
@@ -15,9 +15,9 @@ export class Places {
   readonly #resolver: Pick<MirrorResolver, 'candidates'>
   readonly #now: () => number
   /** Who served the last manifest of a repository. */
-  readonly #served = new BoundedMap<string>(MAX_REPOSITORIES)
+  readonly #served = new LRUCache<string, string>({ max: MAX_REPOSITORIES })
   /** Until when a registry comes last for a digest. */
-  readonly #broken = new BoundedMap<number>(MAX_BROKEN)
+  readonly #broken = new LRUCache<string, number>({ max: MAX_BROKEN })
 
   constructor(resolver: Pick<MirrorResolver, 'candidates'>, now: () => number) {
     this.#resolver = resolver

@@ -1,35 +1,30 @@
+import { LRUCache } from 'lru-cache'
 import { ResolveError } from '../../errors.ts'
-import { BoundedMap } from '../bounded-map.ts'
 import { type Endpoint, endpointKey, endpointUrl } from '../endpoint.ts'
-import type { ImageRequest } from '../image.ts'
+import type { RequestContext } from '../image.ts'
 import type { RegistryResponse } from '../response.ts'
-import type { AddressPolicy } from '../transport/address-policy.ts'
-import { foreignRealmPolicyFor, realmPolicyFor } from '../transport/address-policy.ts'
-import { type Challenge, parseChallenges, pickChallenge } from './challenge.ts'
-import { mergedScope } from './scope.ts'
-import type { TokenCache } from './token.ts'
-import { basicAuthorization, type TokenRequest } from './token-exchange.ts'
+import {
+  type AddressPolicy,
+  foreignRealmPolicyFor,
+  realmPolicyFor,
+} from '../transport/address-policy.ts'
+import { type Challenge, mergedScope, parseChallenges, pickChallenge } from './challenge.ts'
+import { basicAuthorization, type TokenCache, type TokenRequest } from './token.ts'
 
-/** Who asks which registry. */
-export type Party = Pick<
-  ImageRequest,
-  'endpoint' | 'configured' | 'credentials' | 'signal' | 'ticket' | 'observe'
->
-
-/** What a party wants to do there: the scope of its token; undefined: nothing in particular. */
-export interface Access extends Party {
+export interface Access extends RequestContext {
+  /** Of the token; undefined: none in particular. */
   readonly scope: string | undefined
-  /** Set for a host to which a registry redirects: how far it took to get there. */
+  /** Set for a host to which a registry redirects: the policy of the connection to it. */
   readonly foreign?: AddressPolicy
 }
 
 const MAX_REGISTRIES = 1_000
 
-/** Finds the Authorization header that a registry wants, and remembers which kind that was. */
+/** Makes the Authorization header that a registry wants, and remembers the challenge. */
 export class Authorizer {
   readonly #tokens: TokenCache
   readonly #realms: ReadonlySet<string>
-  readonly #challenges = new BoundedMap<Challenge>(MAX_REGISTRIES)
+  readonly #challenges = new LRUCache<string, Challenge>({ max: MAX_REGISTRIES })
 
   /** @param realms token services that may be at any address, as `realmPolicyFor` takes them */
   constructor(tokens: TokenCache, realms: readonly string[]) {
@@ -37,7 +32,7 @@ export class Authorizer {
     this.#realms = new Set(realms)
   }
 
-  /** The header by what is known so far; undefined: nothing is known to be needed, or nothing is there to send. */
+  /** The header by the last challenge; undefined: there was none, or there are no credentials for it. */
   async header(access: Access): Promise<string | undefined> {
     if (access.credentials?.kind === 'registryToken') return `Bearer ${access.credentials.token}`
     const registry = endpointKey(access.endpoint)
@@ -46,7 +41,7 @@ export class Authorizer {
     try {
       return await this.#headerFor(challenge, access)
     } catch (error) {
-      // The token service may have moved; the registry will say where to.
+      // The token service may have moved; the next challenge names the new one.
       this.#challenges.delete(registry)
       throw error
     }
@@ -68,7 +63,7 @@ export class Authorizer {
       this.#tokens.drop(this.#tokenRequest(challenge, access), refused.slice('Bearer '.length))
     }
     const header = await this.#headerFor(challenge, access)
-    // What storage somewhere wants for one URL, it may not want for the next.
+    // A storage service may challenge for one URL and not for the next.
     if (access.foreign === undefined) {
       this.#challenges.set(endpointKey(access.endpoint), challenge)
     }
@@ -123,7 +118,7 @@ function secured(realm: URL, endpoint: Endpoint): URL {
   return new URL(`${own.origin}${realm.pathname}${realm.search}`)
 }
 
-/** The challenge that an answer makes; undefined: it makes none that anybody could meet. */
+/** The challenge of a response; undefined: it has none, or none of a known scheme. */
 export function challengeOf({ status, headers }: RegistryResponse): Challenge | undefined {
   const header = headers['www-authenticate']
   if (header === undefined || (status !== 401 && status !== 403)) return undefined
@@ -136,7 +131,7 @@ export function wantsMore({ params }: Challenge): boolean {
   return params.get('error') === 'insufficient_scope'
 }
 
-/** What a token for this has to allow: what we know is needed, and what the challenge adds to it. */
+/** The scope of a token: our own, and what the challenge adds to it. */
 export function scopeFor({ params }: Challenge, { scope }: Access): string | undefined {
   return scope === undefined ? undefined : mergedScope(scope, params.get('scope'))
 }

@@ -1,9 +1,14 @@
+import { LRUCache } from 'lru-cache'
 import { abortable, withTimeout } from '../../concurrency/abortable.ts'
-import { credentialsFingerprint } from '../auth-config.ts'
-import { BoundedMap } from '../bounded-map.ts'
-import { endpointKey } from '../endpoint.ts'
-import type { Transport } from '../transport/transport.ts'
-import { exchangeToken, type TokenRequest } from './token-exchange.ts'
+import { ResolveError } from '../../errors.ts'
+import { type Credentials, credentialsFingerprint, TOKEN_USERNAME } from '../credentials.ts'
+import { type Endpoint, endpointKey } from '../endpoint.ts'
+import { type FailureContext, networkFailure, statusFailure } from '../failure.ts'
+import type { Exchange } from '../image.ts'
+import { isRedirect, isUpgrade, nextHop, upgraded } from '../redirect.ts'
+import { discard, type RegistryResponse, readBody } from '../response.ts'
+import type { AddressPolicy } from '../transport/address-policy.ts'
+import { type Call, isOwn, type Transport } from '../transport/transport.ts'
 
 export interface TokenCacheOptions {
   readonly transport: Transport
@@ -19,26 +24,26 @@ interface Held {
 }
 
 const MAX_TOKENS = 1_000
-/** What the token specification lets a service mean by saying nothing. */
+/** The default of the token specification. */
 const DEFAULT_LIFETIME_SECONDS = 60
 const MAX_LIFETIME_SECONDS = 24 * 3_600
-/** The part of its life in which a token is used: a request must not arrive with a dead one. */
+/** The part of its lifetime in which a token is used, so that it has not expired when a request arrives. */
 const USED_PART = 0.9
 
 /**
- * Bearer tokens, by service, scope and who asks. Callers that need the same one at the same time
- * share one exchange; a failure is never kept.
+ * Bearer tokens, by service, scope and credentials. Callers that need the same one at the same time share
+ * one exchange. Failures are not kept.
  */
 export class TokenCache {
   readonly #options: TokenCacheOptions
-  readonly #held = new BoundedMap<Held>(MAX_TOKENS)
+  readonly #held = new LRUCache<string, Held>({ max: MAX_TOKENS })
   readonly #pending = new Map<string, Promise<string>>()
 
   constructor(options: TokenCacheOptions) {
     this.#options = options
   }
 
-  /** @throws ResolveError with step `token`; the signal's reason when that ends the waiting */
+  /** @throws ResolveError with step `token`; the signal's reason when it ends first */
   async token(request: TokenRequest, signal: AbortSignal): Promise<string> {
     const key = keyOf(request)
     const held = this.#held.get(key)
@@ -55,7 +60,7 @@ export class TokenCache {
 
   #exchange(key: string, request: TokenRequest): Promise<string> {
     const { transport, now, exchangeTimeoutMs } = this.#options
-    // Counted from the asking and by our own clock: `issued_at` is by a clock that may be wrong.
+    // Counted from the request, by our own clock: `issued_at` is by one that may be wrong.
     const askedAt = now()
     const exchange = withTimeout(
       new AbortController().signal,
@@ -72,8 +77,173 @@ export class TokenCache {
   }
 }
 
-/** The registry belongs to it: with another one's TLS settings a token may have come from anybody. */
+/** Includes the registry: its TLS settings decide whether the token service's word can be trusted. */
 function keyOf({ endpoint, realm, service, scope, credentials, reach }: TokenRequest): string {
   const who = credentialsFingerprint(credentials)
   return JSON.stringify([endpointKey(endpoint), realm.href, service, scope, who, reach])
+}
+
+export interface TokenRequest {
+  /** The registry whose challenge names the token service. */
+  readonly endpoint: Endpoint
+  readonly realm: URL
+  readonly service: string | undefined
+  /** `repository:library/nginx:pull`; undefined: none in particular. */
+  readonly scope: string | undefined
+  readonly credentials: Credentials | undefined
+  readonly reach: AddressPolicy
+  readonly observe?: ((exchange: Exchange) => void) | undefined
+}
+
+export interface Token {
+  readonly value: string
+  /** undefined: the response does not say. */
+  readonly lifetimeSeconds: number | undefined
+}
+
+const CLIENT_ID = 'image-resolver'
+const MAX_TOKEN_BYTES = 64 * 1024
+const MAX_REDIRECTS = 3
+
+/** How services without the POST form refuse it: GCR 404, Artifactory 401, ACR 400, others 405. */
+const NO_POST_FORM: ReadonlySet<number> = new Set([400, 401, 404, 405])
+
+/**
+ * Asks a token service once: GET with Basic, or the OAuth2 POST form for an identity token, each
+ * falling back to the other where a service does not know it (distribution docs, "Token
+ * Authentication"). A redirect is followed, with all that was sent, where it stays with that service.
+ *
+ * @throws ResolveError with step `token`
+ */
+export async function exchangeToken(
+  transport: Transport,
+  request: TokenRequest,
+  signal: AbortSignal,
+  now: () => number,
+): Promise<Token> {
+  const failure: FailureContext = {
+    host: request.realm.host,
+    subject: request.scope ?? 'a token',
+    step: 'token',
+  }
+  try {
+    const response = await ask(transport, request, signal)
+    if (isRedirect(response.status)) throw await strayed(response, failure)
+    if (response.status !== 200) throw await statusFailure(response, failure, now())
+    return readToken(await readBody(response, MAX_TOKEN_BYTES), failure)
+  } catch (error) {
+    throw networkFailure(error, failure, signal)
+  }
+}
+
+async function ask(
+  transport: Transport,
+  request: TokenRequest,
+  signal: AbortSignal,
+): Promise<RegistryResponse> {
+  const { realm: url, endpoint, reach, observe, credentials } = request
+  const common = { url, endpoint, reach, observe, signal }
+  if (credentials?.kind === 'identityToken') {
+    const grant = { grant_type: 'refresh_token', refresh_token: credentials.token }
+    const response = await send(transport, { ...common, ...postForm(request, grant) })
+    if (!NO_POST_FORM.has(response.status)) return response
+    await discard(response)
+  }
+  const response = await send(transport, { ...common, ...getForm(request) })
+  if (credentials?.kind !== 'basic' || response.status !== 405) return response
+  await discard(response)
+  const { username, password } = credentials
+  const grant = { grant_type: 'password', username, password }
+  return send(transport, { ...common, ...postForm(request, grant) })
+}
+
+/** Follows redirects within the origin. @returns any other redirect as it is: the credentials are for this service alone */
+async function send(transport: Transport, call: Call): Promise<RegistryResponse> {
+  let { endpoint, url } = call
+  for (let redirects = 0; ; redirects += 1) {
+    const response = await transport.send({ ...call, endpoint, url })
+    const { location } = response.headers
+    const isLast = location === undefined || redirects === MAX_REDIRECTS
+    if (!isRedirect(response.status) || isLast) return response
+    const next = nextHop(location, url, 'token')
+    if (isUpgrade(url, next)) {
+      if (isOwn(url, endpoint)) endpoint = upgraded(endpoint, next)
+    } else if (next.origin !== url.origin) return response
+    await discard(response)
+    url = next
+  }
+}
+
+async function strayed(
+  response: RegistryResponse,
+  { host }: FailureContext,
+): Promise<ResolveError> {
+  await discard(response)
+  return new ResolveError(
+    'UNAVAILABLE',
+    `${host} (token service) redirects (${response.status}) to another host, or nowhere: a token is asked for only where the registry's challenge says, so have that name the right address`,
+    { step: 'token', status: response.status },
+  )
+}
+
+function getForm({ realm, service, scope, credentials }: TokenRequest) {
+  const url = new URL(realm)
+  if (service !== undefined) url.searchParams.set('service', service)
+  if (scope !== undefined) url.searchParams.set('scope', scope)
+  const authorization = basicAuthorization(credentials)
+  const headers = {
+    accept: 'application/json',
+    ...(authorization === undefined ? {} : { authorization }),
+  }
+  return { url, method: 'GET', headers } satisfies Partial<Call>
+}
+
+function postForm({ service, scope }: TokenRequest, grant: Readonly<Record<string, string>>) {
+  const form = new URLSearchParams({
+    ...grant,
+    client_id: CLIENT_ID,
+    ...(scope === undefined ? {} : { scope }),
+    ...(service === undefined ? {} : { service }),
+  })
+  const headers = {
+    accept: 'application/json',
+    'content-type': 'application/x-www-form-urlencoded',
+  }
+  return { method: 'POST', headers, body: form.toString() } satisfies Partial<Call>
+}
+
+/** The Authorization header for credentials that can be sent as user and password; undefined for others. */
+export function basicAuthorization(credentials: Credentials | undefined): string | undefined {
+  if (credentials === undefined || credentials.kind === 'registryToken') return undefined
+  const pair =
+    credentials.kind === 'basic'
+      ? `${credentials.username}:${credentials.password}`
+      : `${TOKEN_USERNAME}:${credentials.token}`
+  return `Basic ${Buffer.from(pair).toString('base64')}`
+}
+
+function readToken(body: Buffer | undefined, failure: FailureContext): Token {
+  const answer = parseObject(body)
+  const value = [answer['token'], answer['access_token']].find(isHeaderValue)
+  if (value === undefined) {
+    throw new ResolveError('UNAVAILABLE', `${failure.host} (token service) gave no token`, {
+      step: 'token',
+      status: 200,
+    })
+  }
+  const lifetime = answer['expires_in']
+  return { value, lifetimeSeconds: typeof lifetime === 'number' ? lifetime : undefined }
+}
+
+function parseObject(body: Buffer | undefined): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(body?.toString() ?? '')
+    return typeof value === 'object' && value !== null ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}
+
+function isHeaderValue(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)
 }

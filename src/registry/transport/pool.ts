@@ -7,7 +7,7 @@ import {
 } from 'node:http'
 import { request as requestTls } from 'node:https'
 import type { Socket } from 'node:net'
-import { BoundedMap } from '../bounded-map.ts'
+import { LRUCache } from 'lru-cache'
 import { ConnectFailure, timedOut } from '../failure.ts'
 import { type AddressPolicy, literalRefusal } from './address-policy.ts'
 import { bareHost, proxyAuthorization } from './proxy.ts'
@@ -62,7 +62,7 @@ export class Pool {
   readonly #options: PoolOptions
   readonly #underWay = new Set<Stop>()
   /** Since when the answers of a host are read leniently. */
-  readonly #lenient = new BoundedMap<number>(MAX_LENIENT_HOSTS)
+  readonly #lenient = new LRUCache<string, number>({ max: MAX_LENIENT_HOSTS })
   #emptied: (() => void) | undefined
   #retired: Promise<void> | undefined
   #destroyed = false

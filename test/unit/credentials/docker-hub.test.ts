@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { KeychainConfig } from '../../../src/config/config.ts'
 import { imageAt, matchesImage, parseImagePattern } from '../../../src/credentials/image-pattern.ts'
 import { openKeychain } from '../../../src/credentials/keychain.ts'
-import { fromAuthConfig } from '../../../src/registry/auth-config.ts'
+import { fromAuthConfig } from '../../../src/registry/credentials.ts'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
 import { base64, folderOfFiles, warningLog, writeText } from '../../support/keychain.ts'
 

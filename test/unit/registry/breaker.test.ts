@@ -179,10 +179,10 @@ test('a broken registry is not a parked one', () => {
   assert.equal(breaker.parkedMs('a'), 0)
 })
 
-test('only the last thousand registries in trouble are remembered', () => {
+test('only the last two thousand failures are remembered', () => {
   const { breaker } = clocked()
 
-  for (let index = 0; index <= 1_000; index += 1) breaker.failure(`registry-${index}`)
+  for (let index = 0; index <= 2_000; index += 1) breaker.failure(`registry-${index}`)
 
   assert.ok(breaker.admit('registry-0'))
   assert.ok(!breaker.admit('registry-1'))

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
-import type { PingRequest } from '../../../src/registry/ping.ts'
+import type { RequestContext } from '../../../src/registry/image.ts'
 import { RegistryAdmin } from '../../../src/service/registry-admin.ts'
 
 // Node 20 collects what AbortSignal.any and AbortSignal.timeout make, and then no limit ends anything.
@@ -25,7 +25,7 @@ test('the limit of asking a silent registry holds whatever the garbage collector
     images: async () => ({
       repositories: async () => assert.fail('nobody asks for names'),
       tags: async () => assert.fail('nobody asks for tags'),
-      ping: ({ signal }: PingRequest) =>
+      ping: ({ signal }: RequestContext) =>
         new Promise<never>((_, reject) => {
           signal.addEventListener('abort', () => reject(signal.reason))
           setImmediate(collectGarbage)

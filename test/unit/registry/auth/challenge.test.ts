@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { parseChallenges, pickChallenge } from '../../../../src/registry/auth/challenge.ts'
+import {
+  CATALOG_SCOPE,
+  mergedScope,
+  parseChallenges,
+  pickChallenge,
+  pullScope,
+} from '../../../../src/registry/auth/challenge.ts'
 
 type Expected = readonly [scheme: string, params: Readonly<Record<string, string>>]
 
@@ -85,4 +91,42 @@ test('the challenges that another client collected in the wild are read as it re
     const read = picked?.scheme === 'bearer' ? Object.fromEntries(picked.params) : {}
     assert.deepEqual(read, params, name)
   }
+})
+
+const OWN = pullScope('library/app')
+
+const ROWS: readonly [why: string, challenged: string | undefined, merged: string][] = [
+  ['nothing is challenged', undefined, OWN],
+  ['the same is challenged', 'repository:library/app:pull', OWN],
+  [
+    'more is asked for the same repository',
+    'repository:library/app:metadata_read,pull',
+    'repository:library/app:pull,metadata_read',
+  ],
+  ['it may write', 'repository:library/app:pull,push,delete,*', OWN],
+  ['it is of another repository', 'repository:library/other:pull,metadata_read', OWN],
+  ['it is GHCR’s placeholder', 'repository:user/image:pull', OWN],
+  ['it is of another kind', 'registry:library/app:metadata_read', OWN],
+  ['it is no scope', 'pull ::: *', OWN],
+  [
+    'there are several',
+    'repository:library/other:pull repository:library/app:metadata_read',
+    'repository:library/app:pull,metadata_read',
+  ],
+]
+
+for (const [why, challenged, merged] of ROWS) {
+  test(`the scope that is asked for is ${merged} where ${why}`, () => {
+    assert.equal(mergedScope(OWN, challenged), merged)
+  })
+}
+
+test('listing repositories needs all of the catalogue, whatever is challenged', () => {
+  assert.equal(mergedScope(CATALOG_SCOPE, 'registry:catalog:*'), 'registry:catalog:*')
+})
+
+test('a repository may have a port in its name', () => {
+  const own = pullScope('host:5000/app')
+
+  assert.equal(mergedScope(own, `${own},metadata_read`), `${own},metadata_read`)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { credentialsFingerprint } from '../../../../src/registry/auth-config.ts'
+import { credentialsFingerprint } from '../../../../src/registry/credentials.ts'
 import { ResolutionCache } from '../../../../src/resolver/cache/cache.ts'
 import {
   CacheSnapshot,

@@ -6,7 +6,7 @@ import {
   credentialsFingerprint,
   fromAuthConfig,
   parseUserPassword,
-} from '../../../src/registry/auth-config.ts'
+} from '../../../src/registry/credentials.ts'
 
 const BASIC = { kind: 'basic', username: 'user', password: 'pa:ss' } as const
 const ENCODED = Buffer.from('user:pa:ss').toString('base64')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { PemFiles } from '../../../../src/registry/transport/pem-files.ts'
+import { PemFiles } from '../../../../src/registry/transport/tls.ts'
 import { temporaryFolder } from '../../../support/stack.ts'
 
 test('a file that did not change is the same, and not read again', async (t) => {
