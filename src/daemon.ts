@@ -1,19 +1,18 @@
-import { systemClock } from './concurrency/clock.ts'
+import { type Clock, systemClock } from './concurrency/clock.ts'
 import { findConfigFile } from './config/files.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
 import { namedFileWarnings, runtimeFileWarnings } from './config/named-files.ts'
-import { ConfigMapReader } from './config/sources/config-map.ts'
+import { ConfigMapReader } from './config/sources/image-cri-shim.ts'
+import { ConfigWatch } from './config/watch.ts'
+import { toResolveError } from './errors.ts'
+import { DescriptorWatch } from './host/descriptors.ts'
 import { checkStateFolder } from './host/state-folder.ts'
 import { createNotifier, type HandedDown, type Notifier, takeListenFds } from './host/systemd.ts'
-import { ConfigReload } from './service/config-reload.ts'
 import { createCore } from './service/core.ts'
-import { openCriServer } from './service/cri-server.ts'
-import { DescriptorWatch } from './service/descriptors.ts'
-import { endSignal } from './service/end-signal.ts'
 import { ListenerReadiness, Listeners } from './service/listeners.ts'
-import { StatsLog } from './service/metering.ts'
-import { PauseImage } from './service/pause-image.ts'
+import { openCriServer } from './service/servers.ts'
 import { createLogger, type Logger } from './telemetry/log.ts'
+import { StatsLog } from './telemetry/metering.ts'
 
 /** So long the service manager waits with what comes after us, a kubelet, for a runtime to appear. */
 const READY_LIMIT_MS = 30_000
@@ -89,7 +88,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   const { answers, keeper, metrics, runtimeSocket } = core
   const announce: Notifier['reloading'] = (work) => notifier.reloading(work)
   const signals = process
-  const reload = new ConfigReload({ started, load, core, announce, clock, logger, signals })
+  const reload = new ConfigWatch({ started, load, core, announce, clock, logger, signals })
   const config = () => reload.config
   const doors = new Listeners({ clock, logger })
   const readiness = new ListenerReadiness({
@@ -117,7 +116,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   void keeper.restore()
   keeper.start()
   doors.keep('http', async () => {
-    const { openHttpServer } = await import('./service/http-server.ts')
+    const { openHttpServer } = await import('./service/servers.ts')
     return openHttpServer({ config, core, readiness, fd: handedDown.http, logger })
   })
   doors.keep('cri', () => openCriServer({ config, core, fd: handedDown.cri, logger }))
@@ -137,5 +136,75 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
       await keeper.close()
       await core.close()
     },
+  }
+}
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+
+/** As a process gives them. */
+export interface SignalSource {
+  on(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown
+  off(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown
+}
+
+/**
+ * The signal that tells the service to end. The second one, whichever it is, ends the process as if
+ * we did not know it: at once.
+ */
+export function endSignal(signals: SignalSource): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    const end = (signal: NodeJS.Signals): void => {
+      for (const each of SIGNALS) signals.off(each, end)
+      resolve(signal)
+    }
+    for (const each of SIGNALS) signals.on(each, end)
+  })
+}
+
+interface PauseImageOptions {
+  /** As people write it. */
+  readonly reference: string
+  readonly answers: { answer(input: string, options: { refresh: boolean }): Promise<unknown> }
+  readonly clock: Clock
+  /** Between two questions, in milliseconds; 0: asked once. */
+  readonly intervalMs: number
+  readonly logger: Pick<Logger, 'info' | 'warn'>
+}
+
+/**
+ * Resolved at the start and again before its answer expires, so that it is known when every registry
+ * is down: without its sandbox image a node starts no pod. A failure is told once, until it works again.
+ */
+export class PauseImage {
+  readonly #options: PauseImageOptions
+  #cancel = (): void => {}
+  #closed = false
+  #failed = false
+
+  constructor(options: PauseImageOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when it was asked for once. Never rejects. */
+  async start(): Promise<void> {
+    const { answers, clock, intervalMs, logger, reference } = this.#options
+    try {
+      await answers.answer(reference, { refresh: true })
+      if (this.#failed) logger.info({ reference }, 'the sandbox image is resolved again')
+      this.#failed = false
+    } catch (thrown) {
+      const { code, message } = toResolveError(thrown)
+      if (!this.#failed) {
+        logger.warn({ reference, code, reason: message }, 'could not resolve the sandbox image')
+      }
+      this.#failed = true
+    }
+    if (this.#closed || intervalMs === 0) return
+    this.#cancel = clock.after(intervalMs, () => void this.start())
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#cancel()
   }
 }

@@ -9,17 +9,18 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1)
 })
 
+/** Loaded only when it is needed: `parse` and `--help` should answer at once. */
+const commands = () => import('./service/commands.ts')
+
 process.exitCode = await run(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   environment: process.env,
-  // Loaded only when they are needed: `parse` and `--help` should answer at once.
   serve: async (options) => (await import('./daemon.ts')).serve({ ...options, version: VERSION }),
-  node: async (options) => (await import('./service/node-images.ts')).openNodeImages(options),
-  names: async (options) => (await import('./service/node-names.ts')).openNodeNames(options),
-  registries: async (options) =>
-    (await import('./service/registry-access.ts')).openRegistries(options),
-  stats: async (options) => (await import('./service/running-service.ts')).readStats(options),
-  answers: async (options) => (await import('./service/answer-source.ts')).openAnswers(options),
+  node: async (options) => (await commands()).openNodeImages(options),
+  names: async (options) => (await commands()).openNodeNames(options),
+  registries: async (options) => (await commands()).openRegistries(options),
+  stats: async (options) => (await commands()).readStats(options),
+  answers: async (options) => (await commands()).openAnswers(options),
 })

@@ -1,6 +1,10 @@
 import { isIPv6 } from 'node:net'
 import { posix } from 'node:path'
+import { ResolveError } from '../errors.ts'
+import { splitDomain } from '../reference/domain.ts'
+import { COMPONENT, DOMAIN, PATH_MAX_LENGTH } from '../reference/grammar.ts'
 import { quote } from '../reference/quote.ts'
+import { canonicalDomain } from '../registry/public-registries.ts'
 import { refusal } from './diagnostics.ts'
 
 /** Where the HTTP API is served; IPv6 without brackets, port 0 means any free one. */
@@ -76,4 +80,105 @@ export function isSameSocket(one: string, other: string): boolean {
 
 function canonical(path: string): string {
   return posix.normalize(path).replace(/^\/var\/run\//, '/run/')
+}
+
+/**
+ * Reads an upstream: the domain of references (`quay.io`, `hub.corp:5000`, and `docker.io` for
+ * every name of Docker Hub), the subdomains of one (`*.corp`), or a domain with the beginning of a
+ * repository's path (`quay.io/team`).
+ *
+ * @returns lower case, Docker Hub's names as docker.io
+ * @throws ResolveError CONFIG_INVALID for anything else: a URL, a lone `*`, a tag, and a name that
+ *   no reference can have as its domain
+ */
+export function parseUpstream(text: string): string {
+  if (text.startsWith('*.')) return subdomains(text)
+  const slash = text.indexOf('/')
+  const domain = canonicalDomain(slash < 0 ? text : text.slice(0, slash))
+  const path = slash < 0 ? '' : text.slice(slash)
+  if (!DOMAIN.test(domain) || splitDomain(`${domain}/x`).domain !== domain || !isPrefix(path)) {
+    throw notUpstream(text)
+  }
+  return `${domain}${path}`
+}
+
+function subdomains(text: string): string {
+  const domain = text.slice(2).toLowerCase()
+  // An IPv6 address has no subdomains.
+  if (!DOMAIN.test(domain) || domain.startsWith('[')) throw notUpstream(text)
+  return `*.${domain}`
+}
+
+/** `''` or `/team/app`. */
+function isPrefix(path: string): boolean {
+  if (path.length > PATH_MAX_LENGTH) return false
+  return (
+    path === '' ||
+    path
+      .slice(1)
+      .split('/')
+      .every((component) => COMPONENT.test(component))
+  )
+}
+
+function notUpstream(text: string): ResolveError {
+  return new ResolveError(
+    'CONFIG_INVALID',
+    `${quote(text)} is not what images are named by; write a domain as references do, without a scheme (docker.io, hub.corp:5000), *.corp for its subdomains, or quay.io/team for one path`,
+  )
+}
+
+/**
+ * Reads where a registry keeps what it serves: `{domain}/{path}` of the reference, with whatever
+ * else may stand in a repository's name between them.
+ *
+ * @returns the text as it is
+ * @throws ResolveError CONFIG_INVALID without `{path}`, and when no repository could be called so
+ */
+export function parsePathTemplate(text: string): string {
+  const hint = 'write it of {domain}, {path} and a-z, 0-9, -, _, . and /, as in {domain}/{path}'
+  if (!text.includes('{path}')) {
+    throw refusal(`${quote(text)} has no {path}, so every image would be the same one; ${hint}`)
+  }
+  const example = text.replace(/\{(?:domain|path)\}/g, 'x')
+  const isLegal =
+    text.length <= PATH_MAX_LENGTH &&
+    example.split('/').every((component) => COMPONENT.test(component))
+  if (!isLegal) throw refusal(`${quote(text)} makes no name of a repository; ${hint}`)
+  return text
+}
+
+/**
+ * Reads `http://host:port` of a proxy, with `user:password@` before the host where it asks for
+ * one; without a scheme it is http, as curl and Go have it.
+ *
+ * @throws ResolveError CONFIG_INVALID; its message does not repeat the text, which may hold a password
+ */
+export function parseProxy(text: string): string {
+  const spelled = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
+  const url = URL.canParse(spelled) ? new URL(spelled) : undefined
+  const isProxy =
+    url !== undefined &&
+    /^https?:$/.test(url.protocol) &&
+    url.pathname === '/' &&
+    url.search === '' &&
+    url.hash === ''
+  if (isProxy) return url.href.slice(0, -1)
+  throw refusal(
+    'not a proxy; write http://host:port or https://host:port, with user:password@ before the host where it asks for them',
+  )
+}
+
+/**
+ * Reads the host of a token service: `auth.corp`, `auth.corp:8443`, `[fd00::7]:8443`.
+ *
+ * @returns lower case
+ * @throws ResolveError CONFIG_INVALID for a URL, a path, and what no host can be
+ */
+export function parseRealm(text: string): string {
+  const host = text.toLowerCase()
+  if (DOMAIN.test(host) && URL.canParse(`https://${host}`)) return host
+  throw refusal(
+    `${quote(text)} is not the host of a token service; write host or host:port, without scheme and path`,
+  )
 }

@@ -1,5 +1,8 @@
 import type { RegistryEntry } from '../registry/entry.ts'
 
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
 /** The effective configuration: every default filled in, every unit in its name. */
 export interface Config {
   /** The file it was read from; undefined when there is none and the defaults hold. */

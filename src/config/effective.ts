@@ -1,6 +1,4 @@
 import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
-import { ResolveError } from '../errors.ts'
-import { DOMAIN } from '../reference/grammar.ts'
 import { quote } from '../reference/quote.ts'
 import {
   detectRuntime,
@@ -8,10 +6,20 @@ import {
   isSameSocket,
   parseAbsolutePath,
   parseListen,
+  parseProxy,
+  parseRealm,
   parseSocketPath,
+  parseUpstream,
 } from './addresses.ts'
-import type { Config, ConfigMapConfig, HttpConfig, KeychainConfig, MirrorConfig } from './config.ts'
-import type { DecodedConfig } from './decode.ts'
+import type {
+  Config,
+  ConfigMapConfig,
+  Environment,
+  HttpConfig,
+  KeychainConfig,
+  MirrorConfig,
+  ProxyConfig,
+} from './config.ts'
 import { type Diagnostics, refusal } from './diagnostics.ts'
 import {
   HELPER,
@@ -23,8 +31,7 @@ import {
   TIMER,
 } from './duration.ts'
 import { parseToken, registryEntries } from './entries.ts'
-import { type Environment, proxyConfig } from './proxy.ts'
-import { parseUpstream } from './upstream.ts'
+import type { DecodedConfig } from './schema.ts'
 
 /** What a configuration depends on beside what is written in it. */
 export interface Surroundings {
@@ -227,16 +234,44 @@ function effectiveMirror(
 }
 
 /**
- * Reads the host of a token service: `auth.corp`, `auth.corp:8443`, `[fd00::7]:8443`.
- *
- * @returns lower case
- * @throws ResolveError CONFIG_INVALID for a URL, a path, and what no host can be
+ * The proxies of `proxy:`, or where there is no such section, of the environment: HTTP_PROXY,
+ * HTTPS_PROXY and NO_PROXY, then their lower-case names, as in containerd. An empty section is how
+ * a file says "none".
  */
-export function parseRealm(text: string): string {
-  const host = text.toLowerCase()
-  if (DOMAIN.test(host) && URL.canParse(`https://${host}`)) return host
-  throw new ResolveError(
-    'CONFIG_INVALID',
-    `${quote(text)} is not the host of a token service; write host or host:port, without scheme and path`,
-  )
+function proxyConfig(
+  decoded: DecodedConfig['proxy'],
+  env: Environment,
+  diagnostics: Diagnostics,
+): ProxyConfig {
+  if (decoded === undefined) return fromEnvironment(env, diagnostics)
+  return {
+    http: diagnostics.parse('proxy.http', decoded.http, parseProxy),
+    https: diagnostics.parse('proxy.https', decoded.https, parseProxy),
+    no: decoded.no,
+  }
+}
+
+/** Nobody wrote the environment for us, so what is wrong there stops nothing. */
+function fromEnvironment(env: Environment, diagnostics: Diagnostics): ProxyConfig {
+  const proxyOf = (name: string): string | undefined => {
+    const text = variable(env, name)
+    try {
+      return text === undefined ? undefined : parseProxy(text)
+    } catch (thrown) {
+      diagnostics.warning(
+        `${name} of the environment`,
+        thrown instanceof Error ? thrown.message : '',
+      )
+      return undefined
+    }
+  }
+  return {
+    http: proxyOf('HTTP_PROXY'),
+    https: proxyOf('HTTPS_PROXY'),
+    no: variable(env, 'NO_PROXY'),
+  }
+}
+
+function variable(env: Environment, name: string): string | undefined {
+  return env[name] || env[name.toLowerCase()] || undefined
 }

@@ -8,11 +8,10 @@ import {
 } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import { isPublicRegistry, publicMirrorOf } from '../registry/public-registries.ts'
-import { parseAbsolutePath } from './addresses.ts'
+import { parseAbsolutePath, parsePathTemplate, parseUpstream } from './addresses.ts'
 import { inAskingOrder, servesKey } from './asking-order.ts'
-import type { DecodedConfig, DecodedRegistry } from './decode.ts'
 import { type Diagnostics, joinPath, refusal } from './diagnostics.ts'
-import { parsePathTemplate, parseUpstream } from './upstream.ts'
+import type { DecodedConfig, DecodedRegistry } from './schema.ts'
 
 const MAX_PRIORITY = 10_000
 /** What stands beside the top-level address, and is for it alone. */

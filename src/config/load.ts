@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
-import { scopeNotes } from './asking-order.ts'
-import type { Config } from './config.ts'
-import { type DecodedConfig, decodeConfig } from './decode.ts'
-import { ConfigError, Diagnostics } from './diagnostics.ts'
-import { effectiveConfig, type Surroundings } from './effective.ts'
+import type { RegistryEntry } from '../registry/entry.ts'
+import { canonicalDomain } from '../registry/public-registries.ts'
+import { inAskingOrder, scopeNotes, servesKey } from './asking-order.ts'
+import type { Config, Environment } from './config.ts'
+import { ConfigError, type ConfigProblem, Diagnostics } from './diagnostics.ts'
+import { effectiveConfig } from './effective.ts'
 import { findConfigFile, readConfigFile, socketExists } from './files.ts'
-import type { Environment } from './proxy.ts'
-import type { ConfigMapReader } from './sources/config-map.ts'
+import { type DecodedConfig, decodeConfig } from './schema.ts'
 import type { HostsFiles } from './sources/hosts-dir.ts'
-import { guarded, merged, readShared } from './sources/shared-config.ts'
+import type { ConfigMapReader } from './sources/image-cri-shim.ts'
 import { parseYaml } from './yaml.ts'
 
 export interface LoadedConfig {
@@ -43,7 +43,8 @@ export interface LoadOptions {
 }
 
 /**
- * The effective configuration of a file, or of none, with what it names: `hostsDir` and `portoshim`.
+ * The effective configuration of a file, or of none, with what it names: `configMap`, `hostsDir` and
+ * `portoshim`.
  *
  * @throws ConfigError with every mistake in a file, or the reason why it cannot be read
  */
@@ -51,23 +52,61 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const { file, portoshim, read = readConfigFile, hosts } = options
   const text = file === undefined ? '' : await read(file)
   const own = parseConfig(text, options)
-  const parsed = own.config.configMap === undefined ? own : await withConfigMap(own, text, options)
-  const named =
-    portoshim === undefined ? parsed.config : { ...parsed.config, portoshim: resolve(portoshim) }
-  if (named.hostsDir === undefined && named.portoshim === undefined) {
-    return { ...parsed, notes: [...parsed.notes, ...scopeNotes(parsed.config)] }
-  }
-  // What reads TOML is not worth loading where there is none.
-  const { readIncludes } = await import('./includes.ts')
-  const includes = await readIncludes(named, read, hosts)
+  const loaded = own.config.configMap === undefined ? own : await withConfigMap(own, text, options)
+  const config =
+    portoshim === undefined ? loaded.config : { ...loaded.config, portoshim: resolve(portoshim) }
+  const included = await withIncludes({ ...loaded, config }, read, hosts)
+  return { ...included, notes: [...included.notes, ...scopeNotes(included.config)] }
+}
+
+/**
+ * The effective configuration of a file's text; image-cri-shim's files are understood as they are.
+ * No other file is read.
+ *
+ * @throws ConfigError with every mistake in it
+ */
+export function parseConfig(
+  text: string,
+  options: Pick<LoadOptions, 'file' | 'socketExists' | 'env'>,
+): LoadedConfig {
+  const { file } = options
+  const { root, problems } = parseYaml(text)
+  const diagnostics = new Diagnostics()
+  const decoded = decodeConfig(root, diagnostics)
+  const config = evaluate(
+    decoded,
+    { problems, diagnostics, name: file ?? 'configuration' },
+    options,
+  )
   return {
-    config: includes.config,
-    warnings: [...parsed.warnings, ...includes.warnings],
-    notes: [...parsed.notes, ...scopeNotes(includes.config)],
-    broken: includes.broken,
-    blank: parsed.blank,
-    fingerprint: fingerprintOf(`${parsed.fingerprint}\n${includes.content}`),
+    config,
+    warnings: diagnostics.warnings,
+    notes: diagnostics.notes,
+    broken: [],
+    blank: root === undefined,
+    fingerprint: file === undefined ? '' : fingerprintOf(text),
   }
+}
+
+interface Source {
+  /** How messages call it. */
+  readonly name: string
+  /** What is wrong with its YAML. */
+  readonly problems: readonly ConfigProblem[]
+  readonly diagnostics: Diagnostics
+}
+
+/** @throws ConfigError with every mistake in it */
+function evaluate(
+  decoded: DecodedConfig,
+  { name, problems, diagnostics }: Source,
+  options: Pick<LoadOptions, 'file' | 'socketExists' | 'env'>,
+): Config {
+  const { file, socketExists: exists = socketExists, env = process.env } = options
+  const config = effectiveConfig(decoded, { file, socketExists: exists, env }, diagnostics)
+  const all = [...problems, ...diagnostics.problems]
+  if (all.length > 0) throw new ConfigError(name, all)
+  return config
 }
 
 /** The file together with the ConfigMap that it names; what is wrong with that one is a warning. */
@@ -78,10 +117,30 @@ async function withConfigMap(
 ): Promise<LoadedConfig> {
   const { configMap, image: folder } = own.config
   if (configMap === undefined) return own
-  const { ConfigMapReader: Reader } = await import('./sources/config-map.ts')
+  const {
+    ConfigMapReader: Reader,
+    guarded,
+    merged,
+    readShared,
+  } = await import('./sources/image-cri-shim.ts')
   const { configMaps = new Reader() } = options
   const read = await configMaps.read(configMap, folder)
-  const parsedWith = (shared: string): LoadedConfig => parseConfig(text, options, shared)
+  const parsedWith = (shared: string): LoadedConfig => {
+    const { root, problems } = parseYaml(shared)
+    const diagnostics = new Diagnostics()
+    const file = decodeConfig(parseYaml(text).root, new Diagnostics())
+    const decoded = merged(file, readShared(root, diagnostics))
+    const source = { name: 'registries.yaml', problems, diagnostics }
+    const config = evaluate(decoded, source, options)
+    return {
+      ...own,
+      config: { ...config, registries: guarded(config.registries, own.config.registries) },
+      // Those of the file are of entries that may not be there any more.
+      warnings: diagnostics.warnings,
+      notes: diagnostics.notes,
+      fingerprint: fingerprintOf(`${text}${shared}`),
+    }
+  }
   try {
     const loaded = read.text === undefined ? own : parsedWith(read.text)
     if (read.problem === undefined && read.text !== undefined) {
@@ -99,54 +158,72 @@ function warned(loaded: LoadedConfig, problem: string | undefined): LoadedConfig
 }
 
 /**
- * The effective configuration of a file's text; image-cri-shim's files are understood as they are.
- * No other file is read.
+ * Adds what `hostsDir` and `portoshim` say. Registries written in the configuration itself win over
+ * those of the same address from there, then hosts.toml files over Portoshim.
  *
- * @param shared what a ConfigMap says, which goes before the file
- * @throws ConfigError with every mistake in it
+ * @throws ConfigError when the portoshim.yaml is not usable
  */
-export function parseConfig(
-  text: string,
-  options: Pick<LoadOptions, 'file' | 'socketExists' | 'env'>,
-  shared?: string,
-): LoadedConfig {
-  const { file, socketExists: exists = socketExists, env = process.env } = options
-  const { root, problems } = parseYaml(text)
-  const diagnostics = new Diagnostics()
-  const decoded = decodeConfig(root, diagnostics)
-  const surroundings = { file, socketExists: exists, env }
-  const own = effectiveConfig(decoded, surroundings, diagnostics)
-  const all = [...problems, ...diagnostics.problems]
-  if (all.length > 0) throw new ConfigError(file ?? 'configuration', all)
-  const config =
-    shared === undefined ? own : sharedConfig(decoded, own, shared, surroundings, diagnostics)
+async function withIncludes(
+  loaded: LoadedConfig,
+  read: (file: string) => Promise<string>,
+  files: HostsFiles | undefined,
+): Promise<LoadedConfig> {
+  const { config } = loaded
+  const { hostsDir, portoshim } = config
+  if (hostsDir === undefined && portoshim === undefined) return loaded
+  // What reads TOML is not worth loading where there is none.
+  const hosts =
+    hostsDir === undefined
+      ? undefined
+      : await (await import('./sources/hosts-dir.ts')).readHostsDir(hostsDir, files)
+  const shim =
+    portoshim === undefined
+      ? undefined
+      : (await import('./sources/portoshim.ts')).parsePortoshim(await read(portoshim), portoshim)
+  const { entries, warnings } = joined(config.registries, [
+    ...(hosts?.entries ?? []).map((entry) => ({ ...entry, source: 'hostsDir' as const })),
+    ...(shim?.entries ?? []).map((entry) => ({ ...entry, source: 'portoshim' as const })),
+  ])
   return {
-    config,
-    warnings: diagnostics.warnings,
-    notes: diagnostics.notes,
-    broken: [],
-    blank: root === undefined,
-    fingerprint: file === undefined ? '' : fingerprintOf(`${text}${shared ?? ''}`),
+    ...loaded,
+    config: {
+      ...config,
+      registries: inAskingOrder(entries),
+      mirrorsOnly: [...new Set([...config.mirrorsOnly, ...(hosts?.mirrorsOnly ?? [])])],
+      pauseImage: shim?.pauseImage,
+    },
+    warnings: [
+      ...loaded.warnings,
+      ...(hosts?.warnings ?? []),
+      ...(shim?.warnings ?? []).map((warning) => `${portoshim}: ${warning}`),
+      ...warnings,
+    ],
+    broken: hosts?.broken ?? [],
+    fingerprint: fingerprintOf(`${loaded.fingerprint}\n${JSON.stringify([hosts, shim])}`),
   }
 }
 
-/** @throws ConfigError with the mistakes in what is shared */
-function sharedConfig(
-  decoded: DecodedConfig,
-  own: Config,
-  text: string,
-  surroundings: Surroundings,
-  diagnostics: Diagnostics,
-): Config {
-  const { root, problems } = parseYaml(text)
-  const found = new Diagnostics()
-  const config = effectiveConfig(merged(decoded, readShared(root, found)), surroundings, found)
-  const all = [...problems, ...found.problems]
-  if (all.length > 0) throw new ConfigError('registries.yaml', all)
-  // The warnings and notes of the file are of entries that may not be there any more.
-  diagnostics.warnings.splice(0, Number.POSITIVE_INFINITY, ...found.warnings)
-  diagnostics.notes.splice(0, Number.POSITIVE_INFINITY, ...found.notes)
-  return { ...config, registries: guarded(config.registries, own.registries) }
+/** The same registry written twice is one: the first one counts, and `own` come before the others. */
+function joined(
+  own: readonly RegistryEntry[],
+  others: readonly RegistryEntry[],
+): { readonly entries: readonly RegistryEntry[]; readonly warnings: readonly string[] } {
+  const addressKey = ({ endpoint }: RegistryEntry): string =>
+    `${canonicalDomain(endpoint.host)}/${endpoint.prefix}`
+  const written = new Set(own.map(addressKey))
+  const known = new Set<string>()
+  const warnings: string[] = []
+  const kept = others.filter((entry) => {
+    const isWritten = written.has(addressKey(entry))
+    if (isWritten || known.has(servesKey(entry))) {
+      const why = isWritten ? 'this configuration has that registry' : 'hostsDir has that registry'
+      warnings.push(`${entry.source}: ${entry.name} is left out: ${why}`)
+      return false
+    }
+    known.add(servesKey(entry))
+    return true
+  })
+  return { entries: [...own, ...kept], warnings }
 }
 
 function fingerprintOf(text: string): string {

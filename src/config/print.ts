@@ -3,7 +3,6 @@ import { endpointUrl } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { Config, HttpConfig, KeychainConfig, ProxyConfig } from './config.ts'
 import { formatDuration } from './duration.ts'
-import { hideProxySecrets } from './proxy.ts'
 
 /** Stands for users too: some registries take a token as the user. */
 const HIDDEN = '***'
@@ -140,4 +139,12 @@ function elsewhereComment({ registries, pauseImage }: Config): string {
     })
   if (pauseImage !== undefined) lines.push(`of portoshim: the pause image ${pauseImage}`)
   return lines.map((line) => `# ${line}\n`).join('')
+}
+
+/** The URL of a proxy with `***` for its user and password. */
+function hideProxySecrets(proxy: string): string {
+  const url = new URL(proxy)
+  if (url.username !== '') url.username = '***'
+  if (url.password !== '') url.password = '***'
+  return url.href.slice(0, -1)
 }

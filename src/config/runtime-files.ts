@@ -6,7 +6,7 @@ import { isSameSocket } from './addresses.ts'
 import type { Config } from './config.ts'
 import { readConfigFile } from './files.ts'
 import { diskHostsFiles, type HostsFiles } from './sources/hosts-dir.ts'
-import { parseHostsFile } from './sources/hosts-file.ts'
+import { parseHostsFile } from './sources/hosts-toml.ts'
 
 type Table = Readonly<Record<string, unknown>>
 

@@ -1,64 +1,141 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '../concurrency/clock.ts'
+import type { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Config } from './config.ts'
 import { ConfigError, formatProblem } from './diagnostics.ts'
 import type { LoadedConfig } from './load.ts'
 
 interface WatchOptions {
-  /** How the log calls what is watched. */
-  readonly file: string
-  /** What is in force; its interval and fingerprint are where the watch starts from. */
-  readonly current: LoadedConfig
-  readonly logger: Pick<Logger, 'info' | 'error'>
-  /** Puts a good configuration into force; when it throws, the former one stays. */
-  readonly onConfig: (next: LoadedConfig) => void | Promise<void>
-  /** Hears after each change whether what the files say now is in force. */
-  readonly onLook?: (inForce: boolean) => void
+  /** What the service was started with; its interval and fingerprint are where the watch starts from. */
+  readonly started: LoadedConfig
   /** Reads it all again. */
   readonly load: () => Promise<LoadedConfig>
-  /** Runs something once, later; returns what calls it off. */
-  readonly after: (ms: number, run: () => void) => () => void
+  readonly core: {
+    readonly metrics: Pick<Metrics, 'configuration'>
+    /** Puts a good configuration into force; when it throws, the former one stays. */
+    reconfigure(to: Config): void
+  }
+  /** Runs a reload that SIGHUP asked for, and tells the service manager about it. */
+  readonly announce: (work: () => Promise<void>) => Promise<void>
+  readonly clock: Pick<Clock, 'after'>
+  readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** Emits SIGHUP. */
+  readonly signals: Pick<NodeJS.EventEmitter, 'on' | 'off'>
 }
 
-export interface ConfigWatch {
-  /** Looks at the files now, whatever the interval is, and logs what it saw, be it as before. */
-  look(): Promise<void>
-  stop(): void
-}
-
-/** A file that is being written is read half: it counts once it says the same twice, so far apart. */
+/** A file that is being written is read half: it counts once it says the same twice, this far apart. */
 const SETTLE_MS = 200
-/** Who writes on and on is not waited for. */
+/** After so many reads a file that keeps changing counts as it is. */
 const MAX_LOOKS = 10
 
 /**
- * Reads the configuration again every `reloadInterval` (0: never), with the files that it names,
- * and hands over what changed. What is bad or missing changes nothing; its problems are logged once
- * for as long as they are the same.
+ * The configuration in force: what the service was started with, and what was changed in its files since,
+ * as far as a running service can take it over. The files are read every `reloadInterval` (0: never), and
+ * at once on SIGHUP, which by itself would end the process. A bad or missing file changes nothing; its
+ * problems are logged once for as long as they are the same.
  */
-export function watchConfig(options: WatchOptions): ConfigWatch {
-  const { file, logger, onConfig, onLook, load, after } = options
-  let current = options.current
-  let lastSeen = current.fingerprint
-  let stopped = false
-  let cancel: (() => void) | undefined
-  let wake: (() => void) | undefined
+export class ConfigWatch {
+  readonly #options: WatchOptions
+  readonly #onSignal = (): void => void this.#reload()
+  #config: Config
+  /** The last good one that was read. */
+  #current: LoadedConfig
+  #lastSeen: string
+  #stopped = false
+  #cancel: (() => void) | undefined
+  #wake: (() => void) | undefined
 
-  function schedule(): void {
-    const { reloadIntervalMs } = current.config
-    if (!stopped && reloadIntervalMs > 0) cancel = after(reloadIntervalMs, () => void poll())
+  constructor(options: WatchOptions) {
+    this.#options = options
+    this.#config = options.started.config
+    this.#current = options.started
+    this.#lastSeen = options.started.fingerprint
   }
 
-  async function poll(): Promise<void> {
-    await look(false)
-    schedule()
+  get config(): Config {
+    return this.#config
   }
 
-  async function settled(): Promise<Seen> {
+  start(): void {
+    this.#schedule()
+    this.#options.signals.on('SIGHUP', this.#onSignal)
+  }
+
+  close(): void {
+    this.#options.signals.off('SIGHUP', this.#onSignal)
+    this.#stopped = true
+    this.#cancel?.()
+    this.#wake?.()
+  }
+
+  async #reload(): Promise<void> {
+    const { announce, logger } = this.#options
+    if (this.#config.file === undefined) {
+      logger.warn('SIGHUP: there is no configuration file to read')
+      return
+    }
+    await announce(() =>
+      this.#look(true).catch((err: unknown) => logger.error({ err }, 'unexpected error')),
+    )
+  }
+
+  #schedule(): void {
+    const { file } = this.#config
+    const { reloadIntervalMs } = this.#current.config
+    if (this.#stopped || file === undefined || reloadIntervalMs === 0) return
+    this.#cancel = this.#options.clock.after(reloadIntervalMs, () => {
+      void this.#look(false).then(() => this.#schedule())
+    })
+  }
+
+  /** @param isAsked also log that nothing has changed: after SIGHUP silence would pass for success */
+  async #look(isAsked: boolean): Promise<void> {
+    const { core, logger } = this.#options
+    const { file } = this.#config
+    const seen = await this.#settled()
+    const isNew = seen.key !== this.#lastSeen
+    if (this.#stopped || !(isNew || isAsked)) return
+    this.#lastSeen = seen.key
+    if (seen.key === this.#current.fingerprint) {
+      if (isNew) logger.info({ file }, 'the configuration file is again the one in force')
+      else logger.info({ file }, 'configuration unchanged')
+      core.metrics.configuration.lastReloadFailed = false
+      return
+    }
+    try {
+      const next = seen.config()
+      assertSafe(file ?? '', this.#current, next)
+      this.#take(next)
+      logger.info({ file }, 'configuration reloaded')
+      core.metrics.configuration.lastReloadFailed = false
+    } catch (thrown) {
+      logger.error(
+        { file, problems: problemsOf(thrown) },
+        'configuration not reloaded; the last good one stays',
+      )
+      core.metrics.configuration.lastReloadFailed = true
+    }
+  }
+
+  #take(next: LoadedConfig): void {
+    const { core, logger, started } = this.#options
+    const { file } = this.#config
+    const { config, warnings } = next
+    core.reconfigure(config)
+    this.#current = next
+    for (const warning of warnings) logger.warn({ file }, warning)
+    const fields = fieldsForNextStart(started.config, config)
+    if (fields.length > 0) logger.warn({ file, fields }, 'these fields wait for a restart')
+    this.#config = takenOver(this.#config, config)
+  }
+
+  async #settled(): Promise<Seen> {
+    const { load } = this.#options
     let seen = await readSeen(load)
-    for (let looks = 1; seen.key !== lastSeen && looks < MAX_LOOKS; looks += 1) {
-      if (!stopped) await pause()
-      if (stopped) return seen
+    for (let looks = 1; seen.key !== this.#lastSeen && looks < MAX_LOOKS; looks += 1) {
+      if (!this.#stopped) await this.#pause()
+      if (this.#stopped) return seen
       const before = seen.key
       seen = await readSeen(load)
       if (seen.key === before) return seen
@@ -66,58 +143,29 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     return seen
   }
 
-  function pause(): Promise<void> {
+  #pause(): Promise<void> {
     return new Promise((resolve) => {
-      const call = after(SETTLE_MS, resolve)
-      wake = () => {
-        call()
+      const cancel = this.#options.clock.after(SETTLE_MS, resolve)
+      this.#wake = () => {
+        cancel()
         resolve()
       }
     })
   }
+}
 
-  async function look(isAsked: boolean): Promise<void> {
-    const seen = await settled()
-    const isNew = seen.key !== lastSeen
-    if (stopped || !(isNew || isAsked)) return
-    lastSeen = seen.key
-    if (seen.key === current.fingerprint) {
-      if (isNew) logger.info({ file }, 'the configuration file is again the one in force')
-      else logger.info({ file }, 'configuration unchanged')
-      onLook?.(true)
-      return
-    }
-    try {
-      const next = seen.config()
-      assertSafe(file, current, next)
-      await onConfig(next)
-      current = next
-      logger.info({ file }, 'configuration reloaded')
-      onLook?.(true)
-    } catch (thrown) {
-      logger.error(
-        { file, problems: problemsOf(thrown) },
-        'configuration not reloaded; the last good one stays',
-      )
-      onLook?.(false)
-    }
-  }
-
-  schedule()
-  return {
-    // Whoever sends SIGHUP waits for a word: silence would pass for consent.
-    look: () => look(true),
-    stop() {
-      stopped = true
-      cancel?.()
-      wake?.()
-    },
-  }
+/** Sockets, the runtime and the state folder stay what they were until the next start. */
+function takenOver(current: Config, next: Config): Config {
+  const { cache, hostsDir, keychain, mirrorsOnly, onResolveError, proxy, pull, realms } = next
+  const { hedgeDelayMs, probeBudgetMs, registries, reloadIntervalMs, verifyDigest } = next
+  const pace = { hedgeDelayMs, probeBudgetMs, reloadIntervalMs }
+  const asked = { hostsDir, mirrorsOnly, registries, verifyDigest, ...pace }
+  return { ...current, ...asked, cache, keychain, onResolveError, proxy, pull, realms }
 }
 
 /**
- * What a start would make the best of takes registries away from a service that runs, and its images
- * would come from where `mirrorsOnly` forbade it.
+ * A start leaves out what cannot be read. In a running service that would take registries away, and its
+ * images would come from where `mirrorsOnly` forbade it.
  */
 function assertSafe(file: string, current: LoadedConfig, next: LoadedConfig): void {
   const known = new Set(current.broken)

@@ -10,6 +10,7 @@ import { hostPlatform } from '../reference/platform.ts'
 import type { RegistryClient } from '../registry/client.ts'
 import { credentialsFingerprint } from '../registry/credentials.ts'
 import { RegistryHealth } from '../registry/health.ts'
+import type { ImageRequest } from '../registry/image.ts'
 import { ConfiguredRegistries } from '../registry/registries.ts'
 import { Answers, type Node } from '../resolver/answers.ts'
 import { type CacheLimits, ResolutionCache, resolutionKey } from '../resolver/cache/cache.ts'
@@ -19,14 +20,14 @@ import type { Keychain } from '../resolver/types.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { meterRequests, meterResolutions } from './metering.ts'
+import { meterExchanges, meterResolutions } from '../telemetry/metering.ts'
 
 const steady = (): number => performance.now()
 
 /** Of one whole resolution: a kubelet waits two minutes for most calls; a person at a terminal less. */
 const TOTAL_MS = 20_000
 
-/** Everything that answers, put together from a configuration; the doors are built around it. */
+/** Everything that answers, put together from a configuration; the servers are built around it. */
 export interface Core {
   readonly resolver: Resolver
   readonly answers: Answers
@@ -35,6 +36,8 @@ export interface Core {
   readonly metrics: Metrics
   /** How registries are spoken to; another one after a configuration that changes that. */
   images(): Promise<RegistryClient>
+  /** The request, of which all that is sent is counted and logged. */
+  metered<T extends ImageRequest>(request: T): T
   readonly keychain: Keychain
   /** What registries see in `Via`, where we may be one of them: nobody else is called so. */
   readonly via: string
@@ -77,7 +80,14 @@ export function createCore(
   const keychain: Keychain = {
     credentials: async (...place) => (await secrets.get()).credentials(...place),
   }
-  const metered = meterRequests(metrics, logger)
+  const meter = meterExchanges(metrics, logger)
+  const metered = <T extends ImageRequest>(request: T): T => ({
+    ...request,
+    observe(exchange) {
+      meter(exchange, request.configured ? request.endpoint.host : undefined)
+      request.observe?.(exchange)
+    },
+  })
   const resolver = new Resolver({
     source: {
       image: async (request, wanted, isAsked) =>
@@ -130,6 +140,7 @@ export function createCore(
     health,
     metrics,
     images: () => images.get(),
+    metered,
     keychain,
     via,
     runtimeSocket,
@@ -211,17 +222,20 @@ async function openSecrets({ keychain: config }: Config, logger: Logger) {
   return openKeychain({ config, logger, now: steady })
 }
 
+/** @throws ResolveError UNAVAILABLE where there is none */
+export function requireSocket(path: string | undefined): string {
+  if (path !== undefined) return path
+  const hint = 'start one, or set cri: to its socket'
+  throw new ResolveError('UNAVAILABLE', `there is no CRI runtime on this machine; ${hint}`)
+}
+
 async function openNode(
-  path: string | undefined,
+  socket: string | undefined,
   { version, image: stateFolder }: Config,
   logger: Logger,
 ): Promise<Runtime> {
-  if (path === undefined) {
-    const hint = 'start one, or set cri: to its socket'
-    throw new ResolveError('UNAVAILABLE', `there is no CRI runtime on this machine; ${hint}`)
-  }
   const { openRuntime } = await import('../runtime/runtime.ts')
-  return openRuntime({ path, version, stateFolder, logger })
+  return openRuntime({ path: requireSocket(socket), version, stateFolder, logger })
 }
 
 function nodeOf(runtime: Lazy<Runtime>): Node {

@@ -5,13 +5,11 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { ReadyResponse } from '../../api/v1/health.ts'
-import type { StatsResponse } from '../../api/v1/stats.ts'
 import { ImageResolverClient, ImageResolverError } from '../client.ts'
 import { withTimeout } from '../concurrency/abortable.ts'
 import { type ListenAddress, parseListen } from '../config/addresses.ts'
 import type { HttpConfig } from '../config/config.ts'
-import { type ConfigPlace, readConfig } from '../config/load.ts'
-import { ResolveError, toResolveError } from '../errors.ts'
+import { ResolveError } from '../errors.ts'
 
 /**
  * A client of the service that runs with this configuration, once it is known that it is there.
@@ -222,22 +220,4 @@ async function readBytes(response: IncomingMessage): Promise<Uint8Array<ArrayBuf
 function brokenOff(url: string, cause: unknown): ResolveError {
   const message = `${url} broke off, or did not answer in time`
   return new ResolveError('UNAVAILABLE', message, { cause })
-}
-
-/**
- * The numbers of the service that runs with this configuration.
- *
- * @throws ResolveError as findService, or with what the service has against it; ConfigError
- */
-export async function readStats(place: ConfigPlace): Promise<StatsResponse> {
-  const { http } = await readConfig(place)
-  const service = await findService(http).catch((thrown: unknown) => {
-    throw withHint(toResolveError(thrown))
-  })
-  return fromService(service.stats())
-}
-
-function withHint(error: ResolveError): ResolveError {
-  const hint = 'only a running service counts; is it running, and is this its http.listen?'
-  return new ResolveError(error.code, `${error.message}: ${hint}`, { cause: error })
 }

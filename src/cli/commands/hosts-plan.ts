@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts'
-import { OWN_HOSTS_MARK } from '../../config/sources/own-hosts.ts'
+import { OWN_HOSTS_MARK } from '../../config/sources/hosts-toml.ts'
 import { type Endpoint, endpointUrl, isLoopbackHost } from '../../registry/endpoint.ts'
 import type { RegistryEntry } from '../../registry/entry.ts'
 import { canonicalDomain, isPublicRegistry } from '../../registry/public-registries.ts'

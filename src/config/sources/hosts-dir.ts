@@ -8,9 +8,8 @@ import type { RegistryEntry } from '../../registry/entry.ts'
 import { canonicalDomain } from '../../registry/public-registries.ts'
 import { ConfigError } from '../diagnostics.ts'
 import { readConfigFile } from '../files.ts'
-import { type HostsFile, parseHostsFile } from './hosts-file.ts'
 import { entriesOf, type HostsList, hostsOf, needsOwnFolder } from './hosts-order.ts'
-import { isOwnHosts } from './own-hosts.ts'
+import { type HostsFile, isOwnHosts, parseHostsFile } from './hosts-toml.ts'
 
 /** What a folder like /etc/containerd/certs.d says. */
 export interface HostsDir {

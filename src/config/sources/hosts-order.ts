@@ -7,7 +7,7 @@ import {
 import type { Capability, RegistryEntry, RepositoryRewrite } from '../../registry/entry.ts'
 import { canonicalDomain, isPublicRegistry } from '../../registry/public-registries.ts'
 import { inAskingOrder } from '../asking-order.ts'
-import { type HostRule, type HostsFile, isRegistryOf, type ServerRule } from './hosts-file.ts'
+import { type HostRule, type HostsFile, isRegistryOf, type ServerRule } from './hosts-toml.ts'
 
 /** Whom the images of one domain are asked of, the first one first. */
 export interface HostsList {

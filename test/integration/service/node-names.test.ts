@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { openNodeNames } from '../../../src/service/node-names.ts'
+import { openNodeNames } from '../../../src/service/commands.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 test('a runtime that is not there is told of by its socket, with what to do', async (t) => {

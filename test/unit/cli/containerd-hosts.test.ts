@@ -7,7 +7,7 @@ import {
   containerdHostsCommand,
 } from '../../../src/cli/commands/containerd-hosts.ts'
 import { readHostsDir } from '../../../src/config/sources/hosts-dir.ts'
-import { parseHostsFile } from '../../../src/config/sources/hosts-file.ts'
+import { parseHostsFile } from '../../../src/config/sources/hosts-toml.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const CONFIG = `

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { planDirectHosts, planHosts } from '../../../src/cli/commands/hosts-plan.ts'
-import { parseHostsFile } from '../../../src/config/sources/hosts-file.ts'
-import { isOwnHosts } from '../../../src/config/sources/own-hosts.ts'
+import { isOwnHosts, parseHostsFile } from '../../../src/config/sources/hosts-toml.ts'
 import { entry } from '../../support/resolver.ts'
 
 const MIRROR = 'http://127.0.0.1:9430'

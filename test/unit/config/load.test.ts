@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigError } from '../../../src/config/diagnostics.ts'
-import { loadConfig, parseConfig } from '../../../src/config/load.ts'
+import { loadConfig } from '../../../src/config/load.ts'
+import { ConfigMapReader } from '../../../src/config/sources/image-cri-shim.ts'
 import { loadText, problemsIn } from '../../support/config.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 const DEFAULTS = {
   shim: '/var/run/image-cri-shim.sock',
@@ -456,7 +458,7 @@ test('configMap asks for the one of image-cri-shim, or names another', () => {
   }
 })
 
-test('a registry that a ConfigMap has asked without protection gets nothing of the keychain', () => {
+test('a registry that a ConfigMap has asked without protection gets nothing of the keychain', async (t) => {
   const file = 'registries:\n- address: http://known.corp\n- address: https://other.corp\n'
   const shared = `registries:
 - address: http://known.corp
@@ -467,7 +469,13 @@ test('a registry that a ConfigMap has asked without protection gets nothing of t
 - address: http://127.0.0.1:5000
 sealos: {address: "http://sealos.hub:5000"}
 `
-  const { config } = parseConfig(file, { file: undefined, env: {} }, shared)
+  const data = { 'registries.yaml': shared }
+  const { config } = await loadConfig({
+    file: '/etc/x.yaml',
+    read: async () => `image: ${temporaryFolder(t)}\nconfigMap: {}\n${file}`,
+    configMaps: new ConfigMapReader({ get: async () => ({ kind: 'ConfigMap', data }) }),
+    env: {},
+  })
 
   assert.deepEqual(
     config.registries

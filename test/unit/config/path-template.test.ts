@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parsePathTemplate } from '../../../src/config/upstream.ts'
+import { parsePathTemplate } from '../../../src/config/addresses.ts'
 
 for (const text of [
   '{path}',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseRealm } from '../../../src/config/effective.ts'
+import { parseRealm } from '../../../src/config/addresses.ts'
 
 test('a token service is named by its host, in lower case, and perhaps its port', () => {
   const written = ['auth.corp', 'Auth.Corp:8443', 'auth', '10.0.0.7', '[FD00::7]:8443']

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseUpstream } from '../../../src/config/upstream.ts'
+import { parseUpstream } from '../../../src/config/addresses.ts'
 
 const GOOD: readonly (readonly [string, string])[] = [
   ['docker.io', 'docker.io'],

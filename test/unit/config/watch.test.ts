@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
+import type { Config } from '../../../src/config/config.ts'
 import { ConfigError } from '../../../src/config/diagnostics.ts'
-import { type LoadedConfig, parseConfig } from '../../../src/config/load.ts'
-import { watchConfig } from '../../../src/config/watch.ts'
+import { parseConfig } from '../../../src/config/load.ts'
+import { ConfigWatch } from '../../../src/config/watch.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const FILE = '/etc/x.yaml'
@@ -10,6 +12,7 @@ const FILE = '/etc/x.yaml'
 /** A watch over a text that the test changes. */
 function watched(start: string) {
   const clock = new FakeClock()
+  const signals = new EventEmitter()
   const parse = (text: string) =>
     parseConfig(text, { file: FILE, socketExists: () => false, env: {} })
   const state = {
@@ -19,31 +22,44 @@ function watched(start: string) {
     reads: 0,
     duringRead: undefined as (() => void) | undefined,
     refuse: undefined as Error | undefined,
-    applied: [] as LoadedConfig[],
+    applied: [] as Config[],
     errors: [] as { readonly problems: readonly string[] }[],
+    warnings: [] as string[],
     infos: [] as string[],
     looks: [] as boolean[],
   }
-  const watch = watchConfig({
-    file: FILE,
-    current: parse(start),
-    logger: {
-      info: (_: object, message?: string) => state.infos.push(message ?? ''),
-      error: (found: { readonly problems: readonly string[] }) => state.errors.push(found),
-    } as unknown as Parameters<typeof watchConfig>[0]['logger'],
-    onConfig: (next) => {
-      if (state.refuse !== undefined) throw state.refuse
-      state.applied.push(next)
+  const configuration = {
+    generation: 1,
+    loadedAt: 0,
+    set lastReloadFailed(failed: boolean) {
+      state.looks.push(!failed)
     },
-    onLook: (inForce) => state.looks.push(inForce),
+  }
+  const watch = new ConfigWatch({
+    started: parse(start),
     load: async () => {
       state.reads++
       state.duringRead?.()
       if (state.text instanceof Error) throw state.text
       return { ...parse(state.text), broken: state.broken }
     },
-    after: (ms, run) => clock.after(ms, run),
+    core: {
+      metrics: { configuration },
+      reconfigure: (config) => {
+        if (state.refuse !== undefined) throw state.refuse
+        state.applied.push(config)
+      },
+    },
+    announce: (work) => work(),
+    clock,
+    logger: {
+      info: (_: object, message?: string) => state.infos.push(message ?? ''),
+      warn: (_: object, message?: string) => state.warnings.push(message ?? ''),
+      error: (found: { readonly problems: readonly string[] }) => state.errors.push(found),
+    } as unknown as ConstructorParameters<typeof ConfigWatch>[0]['logger'],
+    signals,
   })
+  watch.start()
   /** Each text for so many milliseconds. */
   const says = async (...texts: readonly (readonly [string | Error, number])[]): Promise<void> => {
     for (const [text, ms] of texts) {
@@ -51,7 +67,11 @@ function watched(start: string) {
       await clock.advance(ms)
     }
   }
-  return { ...watch, says, state }
+  const look = async (): Promise<void> => {
+    signals.emit('SIGHUP')
+    await clock.advance(1_000)
+  }
+  return { stop: () => watch.close(), look, says, state }
 }
 
 test('a changed file is handed over once, an unchanged one never', async () => {
@@ -63,10 +83,10 @@ test('a changed file is handed over once, an unchanged one never', async () => {
 
   assert.equal(state.reads, 5)
   assert.deepEqual(
-    state.applied.map(({ config }) => config.debug),
+    state.applied.map(({ debug }) => debug),
     [true],
   )
-  assert.equal(state.applied[0]?.warnings.length, 1)
+  assert.equal(state.warnings.length, 2)
   assert.deepEqual(state.infos, ['configuration reloaded'])
 })
 
@@ -83,7 +103,7 @@ test('a bad file changes nothing, and its problems are logged once for as long a
     ],
   )
   assert.deepEqual(
-    state.applied.map(({ config }) => config.debug),
+    state.applied.map(({ debug }) => debug),
     [true],
   )
 })
@@ -125,7 +145,7 @@ test('a configuration that cannot be put into force leaves the former one', asyn
     [['no such folder']],
   )
   assert.deepEqual(
-    state.applied.map(({ config }) => config.force),
+    state.applied.map(({ force }) => force),
     [true],
   )
 })
@@ -148,7 +168,7 @@ test('a file that is being written is not taken half', async () => {
   await says(['', 15_050], ['debug: true\n', 200], ['debug: true\nforce: true\n', 1_000])
 
   assert.deepEqual(
-    state.applied.map(({ config }) => config.force),
+    state.applied.map(({ force }) => force),
     [true],
   )
   assert.deepEqual(state.errors, [])
@@ -173,7 +193,7 @@ test('a file that was emptied changes nothing; one that says so does', async () 
     [['/etc/x.yaml: it is empty; restart the service if it is to run without a configuration']],
   )
   assert.deepEqual(
-    state.applied.map(({ config }) => config.mirrorsOnly),
+    state.applied.map(({ mirrorsOnly }) => mirrorsOnly),
     [[]],
   )
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
-import { endSignal } from '../../../src/service/end-signal.ts'
+import { endSignal } from '../../../src/daemon.ts'
 
 test('either signal tells to end, and the next one, whichever it is, is left to the system', async () => {
   for (const signal of ['SIGTERM', 'SIGINT']) {

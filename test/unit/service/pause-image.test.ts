@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PauseImage } from '../../../src/daemon.ts'
 import { ResolveError } from '../../../src/errors.ts'
-import { PauseImage } from '../../../src/service/pause-image.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 function scene(intervalMs = 48_000) {

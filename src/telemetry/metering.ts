@@ -1,64 +1,63 @@
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../concurrency/clock.ts'
-import type { ImageRequest } from '../registry/image.ts'
-import type { ResolutionObserver } from '../resolver/types.ts'
-import type { Metrics } from '../telemetry/counters.ts'
-import type { Logger } from '../telemetry/log.ts'
+import type { Metrics, ResolutionSource } from './counters.ts'
+import type { Logger } from './log.ts'
+
+interface Divergence {
+  readonly reference: string
+  readonly chosen: object
+  readonly other: object
+}
 
 /** Counts resolutions as they end, and logs where registries differ. */
-export function meterResolutions(
-  metrics: Metrics,
-  logger: Pick<Logger, 'warn'>,
-): ResolutionObserver {
+export function meterResolutions(metrics: Metrics, logger: Pick<Logger, 'warn'>) {
   return {
-    resolved(source, ms, failover) {
+    resolved(source: Exclude<ResolutionSource, 'failed'>, ms: number, failover: boolean): void {
       metrics.resolutions[source].record(ms)
       if (failover) metrics.failovers += 1
     },
-    failed(code, ms) {
+    failed(code: string, ms: number): void {
       metrics.resolutions.failed.record(ms)
       metrics.failures.add(code)
     },
-    diverged({ reference, chosen, other }) {
+    diverged({ reference, chosen, other }: Divergence): void {
       metrics.divergences += 1
       logger.warn({ reference, chosen, other }, 'registries name different digests by one tag')
     },
   }
 }
 
-const MAX_REGISTRIES = 1_000
+interface Exchange {
+  readonly method: string
+  readonly status?: number
+  /** Of the registry, in its answer. */
+  readonly warning?: string
+}
+
 /** Of one registry: texts with a time of day in them have no end. */
 const MAX_WARNINGS = 10
 
 /**
- * Counts the requests that a question to a registry takes, and with `debug: true` logs each. What a
- * configured registry warns of is logged once, ten texts of one registry at most.
+ * Counts requests to registries, and with `debug: true` logs each. Warnings of configured registries are
+ * logged once, at most ten of one registry.
+ *
+ * @returns to be called with each request, and the host of the registry where that is configured
  */
-export function meterRequests(
-  metrics: Metrics,
+export function meterExchanges(
+  metrics: Pick<Metrics, 'exchanges'>,
   logger: Pick<Logger, 'debug' | 'warn'>,
-): <T extends ImageRequest>(request: T) => T {
-  const warned = new LRUCache<string, Set<string>>({ max: MAX_REGISTRIES })
-  const warn = (registry: string, warning: string): void => {
-    const texts = warned.get(registry) ?? new Set()
+): (exchange: Exchange, configured: string | undefined) => void {
+  // By host; only the configuration adds to them.
+  const warned = new Map<string, Set<string>>()
+  return (exchange, configured) => {
+    const { method, status = 'none', warning } = exchange
+    // Callers choose the hosts that are not configured: there is no end of them.
+    metrics.exchanges.add(configured ?? 'unconfigured', method, String(status))
+    logger.debug(exchange, 'asked a registry')
+    if (configured === undefined || warning === undefined) return
+    const texts = warned.get(configured) ?? new Set()
     if (texts.has(warning) || texts.size === MAX_WARNINGS) return
-    warned.set(registry, texts.add(warning))
-    logger.warn({ registry, warning }, 'a registry has a warning')
-  }
-  return (request) => {
-    const { configured, endpoint } = request
-    // Hosts that are not configured are chosen by strangers; there is no end of them.
-    const registry = configured ? endpoint.host : 'unconfigured'
-    return {
-      ...request,
-      observe(exchange) {
-        const { warning } = exchange
-        metrics.exchanges.add(registry, exchange.method, String(exchange.status ?? 'none'))
-        logger.debug(exchange, 'asked a registry')
-        if (configured && warning !== undefined) warn(registry, warning)
-        request.observe?.(exchange)
-      },
-    }
+    warned.set(configured, texts.add(warning))
+    logger.warn({ registry: configured, warning }, 'a registry has a warning')
   }
 }
 

@@ -1,33 +1,19 @@
 import type { ImageRecord } from '../../api/v1/images.ts'
-import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { type ErrorCode, ResolveError } from '../errors.ts'
-import { attemptsOf } from '../runtime/attempts-trailer.ts'
-import { isRuntimeError } from '../runtime/call.ts'
-import { openRuntimeChannel } from '../runtime/channel.ts'
-import { type CriClient, createCriClient } from '../runtime/cri-client.ts'
-import { pullImageRequest } from '../runtime/pull-request.ts'
-import type { CriVersion, NodeImage } from '../runtime/types.ts'
-import { unreachable } from '../runtime/unreachable.ts'
+import { attemptsOf } from './attempts-trailer.ts'
+import { isRuntimeError } from './call.ts'
+import { openRuntimeChannel } from './channel.ts'
+import { type CriClient, createCriClient } from './cri-client.ts'
+import { pullImageRequest } from './pull-request.ts'
+import type { CriVersion, NodeImage } from './types.ts'
+import { unreachable } from './unreachable.ts'
 
 export interface NodeImagesOptions {
   /** Path of our own CRI socket. */
   readonly shim: string
   readonly version: CriVersion | undefined
-  /** Why the service that runs does not serve that socket; undefined: it does, or no service runs. */
+  /** Why the running service does not serve that socket; undefined: it does, or no service runs. */
   readonly whyClosed: () => Promise<string | undefined>
-}
-
-/** Through the socket of the service that runs with this configuration. */
-export async function openNodeImages(place: ConfigPlace): Promise<NodeImages> {
-  const { http, shim, version } = await readConfig(place)
-  return new NodeImages({
-    shim,
-    version,
-    whyClosed: async () => {
-      const { whyNotServed } = await import('./running-service.ts')
-      return whyNotServed(http, 'cri')
-    },
-  })
 }
 
 /** Of the gRPC codes that a runtime answers with, and our own socket (docs/errors.md). */
@@ -41,9 +27,9 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 }
 
 /**
- * The images of this node as the CRI door shows, pulls and removes them: asked through its socket, so
- * that whoever asks in another way gets the very same answers. Every call throws ResolveError:
- * UNAVAILABLE when nobody serves it, else with the runtime's own text.
+ * The images of this node as our CRI socket shows, pulls and removes them. The calls go through that
+ * socket, so that HTTP and the command line give the answers that kubelet gets. Every call throws
+ * ResolveError: UNAVAILABLE when the socket is not served, else with the runtime's own text.
  */
 export class NodeImages {
   readonly #shim: string

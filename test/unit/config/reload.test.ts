@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
 import type { Config } from '../../../src/config/config.ts'
 import { parseConfig } from '../../../src/config/load.ts'
-import { ConfigReload } from '../../../src/service/config-reload.ts'
+import { ConfigWatch } from '../../../src/config/watch.ts'
 import { Metrics } from '../../../src/telemetry/counters.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
@@ -25,7 +25,7 @@ function scene(start: string, file?: string | null) {
     if (typeof fields === 'object') lines.push(fields)
   }
   const started = file === null ? parseConfig('', { file: undefined }) : parse(start)
-  const reload = new ConfigReload({
+  const reload = new ConfigWatch({
     started,
     load: async () => parse(state.text),
     core: { metrics, reconfigure: (config) => void put.push(config) },

@@ -1,61 +1,46 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ImageRequest } from '../../../src/registry/image.ts'
-import { meterRequests, meterResolutions } from '../../../src/service/metering.ts'
 import { Metrics } from '../../../src/telemetry/counters.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
+import { meterExchanges, meterResolutions } from '../../../src/telemetry/metering.ts'
 
 const EXCHANGE = { method: 'GET', url: 'https://hub.corp/v2/', status: 200, ms: 3 } as const
 
-function request(configured: boolean, heard: unknown[]): ImageRequest {
-  return {
-    endpoint: { scheme: 'https', host: 'hub.corp', prefix: '' },
-    repository: 'app',
-    reference: '1',
-    configured,
-    signal: new AbortController().signal,
-    observe: (exchange) => heard.push(exchange),
-  }
-}
-
-test('requests are counted by registry, logged for who debugs, and told to whoever listened before', () => {
+test('requests are counted by registry, and logged with `debug`', () => {
   const metrics = new Metrics()
-  const heard: unknown[] = []
   const logged: unknown[] = []
   const logger = { debug: (...line: unknown[]) => logged.push(line) } as never
 
-  meterRequests(metrics, logger)(request(true, heard)).observe?.(EXCHANGE)
+  meterExchanges(metrics, logger)(EXCHANGE, 'hub.corp')
 
   assert.deepEqual(metrics.exchanges.rows(), [
     { labels: { registry: 'hub.corp', method: 'GET', status: '200' }, count: 1 },
   ])
-  assert.deepEqual(heard, [EXCHANGE])
   assert.deepEqual(logged, [[EXCHANGE, 'asked a registry']])
 })
 
-test('what a configured registry warns of is logged once, and not without an end', () => {
+test('warnings of a configured registry are logged once, and ten of them at most', () => {
   const logged: unknown[] = []
   const logger = { debug: () => {}, warn: (...line: unknown[]) => logged.push(line) } as never
-  const metered = meterRequests(new Metrics(), logger)
-  const asked = metered(request(true, []))
+  const meter = meterExchanges(new Metrics(), logger)
 
-  asked.observe?.({ ...EXCHANGE, warning: 'it moves' })
-  metered(request(true, [])).observe?.({ ...EXCHANGE, warning: 'it moves' })
-  metered(request(false, [])).observe?.({ ...EXCHANGE, warning: 'from a stranger' })
+  meter({ ...EXCHANGE, warning: 'it moves' }, 'hub.corp')
+  meter({ ...EXCHANGE, warning: 'it moves' }, 'hub.corp')
+  meter({ ...EXCHANGE, warning: 'not configured' }, undefined)
   assert.deepEqual(logged, [
     [{ registry: 'hub.corp', warning: 'it moves' }, 'a registry has a warning'],
   ])
 
-  for (let at = 0; at < 100; at += 1) asked.observe?.({ ...EXCHANGE, warning: `at ${at}` })
+  for (let at = 0; at < 100; at += 1) meter({ ...EXCHANGE, warning: `at ${at}` }, 'hub.corp')
   assert.equal(logged.length, 10)
 })
 
-test('registries that strangers choose are counted together', () => {
+test('registries that are not configured are counted together', () => {
   const metrics = new Metrics()
   const logger = { debug: () => {} } as never
   const { status: _, ...unanswered } = EXCHANGE
 
-  meterRequests(metrics, logger)(request(false, [])).observe?.(unanswered)
+  meterExchanges(metrics, logger)(unanswered, undefined)
 
   assert.deepEqual(metrics.exchanges.rows()[0]?.labels, {
     registry: 'unconfigured',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DescriptorWatch, descriptorLimit } from '../../../src/service/descriptors.ts'
+import { DescriptorWatch, descriptorLimit } from '../../../src/host/descriptors.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 test('says once when descriptors run out, and once when that is over', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { StatsLog } from '../../../src/service/metering.ts'
 import { Metrics } from '../../../src/telemetry/counters.ts'
+import { StatsLog } from '../../../src/telemetry/metering.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 function scene(intervalMs: number) {

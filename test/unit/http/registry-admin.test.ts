@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { RegistryAdmin } from '../../../src/http/registry-admin.ts'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
 import type { RequestContext } from '../../../src/registry/image.ts'
-import { RegistryAdmin } from '../../../src/service/registry-admin.ts'
 
 // Node 20 collects what AbortSignal.any and AbortSignal.timeout make, and then no limit ends anything.
 setFlagsFromString('--expose_gc')

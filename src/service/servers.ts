@@ -1,30 +1,91 @@
-import type { ImageRecord } from '../../api/v1/images.ts'
+import { access, constants } from 'node:fs/promises'
 import { Lazy } from '../concurrency/lazy.ts'
 import type { Config, MirrorConfig } from '../config/config.ts'
 import { ResolveError } from '../errors.ts'
+import { descriptorLimit } from '../host/descriptors.ts'
 import { defaultLimits, type Limits } from '../http/limits.ts'
+import { RegistryAdmin } from '../http/registry-admin.ts'
+import { ServiceInfo } from '../http/service-info.ts'
 import type { Readiness } from '../http/types.ts'
 import type { ContentRequest } from '../registry/content.ts'
 import type { ImageRequest } from '../registry/image.ts'
 import type { TagsRequest } from '../registry/listing.ts'
 import type { ManifestRequest } from '../registry/manifest-fetcher.ts'
+import type { RuntimeError } from '../runtime/call.ts'
+import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/log.ts'
-import type { Core } from './core.ts'
-import { descriptorLimit } from './descriptors.ts'
+import { type Core, requireSocket } from './core.ts'
 import type { OpenServer } from './listeners.ts'
-import { meterRequests } from './metering.ts'
-import type { NodeImages, NodeImagesOptions } from './node-images.ts'
-import { RegistryAdmin } from './registry-admin.ts'
-import { ServiceInfo } from './service-info.ts'
 
-interface HttpServerOptions {
-  /** Of now: some of it changes while the door is open. */
+/** What calls under way get when the service is told to end; the unit kills after 90 s. */
+const GRACE = { graceMs: 10_000, pullGraceMs: 60_000 }
+
+interface ServerOptions {
+  /** Of now: some of it changes while the server is open. */
   readonly config: () => Config
   readonly core: Core
-  readonly readiness: Readiness
-  /** A listening socket that was handed down; undefined: the configured address. */
+  /** A listening socket that was handed down; undefined: the configured path or address. */
   readonly fd: number | undefined
   readonly logger: Logger
+}
+
+/**
+ * Our CRI socket, in front of the runtime's. With `force` it is opened before the runtime answers.
+ *
+ * @throws ResolveError UNAVAILABLE while there is no runtime, DENIED without the right to its socket;
+ * and as listenOnSocket
+ */
+export async function openCriServer({
+  config,
+  core,
+  fd,
+  logger,
+}: ServerOptions): Promise<OpenServer> {
+  const runtime = await core.runtime()
+  const { force, shim: path, timeoutMs, version } = config()
+  const failure = force ? undefined : await runtime.cri.failure()
+  if (failure !== undefined) throw await absence(runtime.path, failure, version)
+  const cri = await import('../cri/server.ts')
+  const server = await cri.openCriServer({
+    path,
+    fd,
+    runtimeSocket: runtime.path,
+    force,
+    version,
+    resolver: core.resolver,
+    answers: core.answers,
+    runtime: runtime.cri,
+    names: runtime.names,
+    aliases: runtime.aliases,
+    content: runtime.content,
+    byDigest: () => config().pull.byDigest,
+    onResolveError: () => config().onResolveError,
+    timeoutMs,
+    logger,
+    metrics: core.metrics,
+  })
+  logger.info({ shim: path, cri: runtime.path }, 'CRI is served')
+  return { unavailableReason: () => server.unavailableReason(), close: () => server.close(GRACE) }
+}
+
+/** Why a runtime cannot be used: nobody there, nobody there for us, or what it said. */
+async function absence(
+  socket: string,
+  failure: RuntimeError,
+  version: CriVersion | undefined,
+): Promise<ResolveError> {
+  try {
+    await access(socket, constants.R_OK | constants.W_OK)
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException
+    if (code === 'EACCES' || code === 'EPERM') {
+      const how = 'run as root, or as a member of its group'
+      return new ResolveError('DENIED', `no right to use the runtime's socket ${socket}: ${how}`)
+    }
+  }
+  const { answered } = await import('../runtime/unreachable.ts')
+  const said = answered(failure, version) ?? 'does not answer yet'
+  return new ResolveError('UNAVAILABLE', `the runtime at ${socket} ${said}`)
 }
 
 /**
@@ -32,28 +93,44 @@ interface HttpServerOptions {
  *
  * @throws ResolveError as listenHttp and buildApp
  */
-export async function openHttpServer(options: HttpServerOptions): Promise<OpenServer> {
+export async function openHttpServer(
+  options: ServerOptions & { readonly readiness: Readiness },
+): Promise<OpenServer> {
   const { config, core, fd, logger, readiness } = options
   const { http, mirror, shim, version } = config()
   const { buildApp } = await import('../http/app.ts')
   const { listenHttp, listenOnDescriptor } = await import('../http/listen.ts')
   const { pageRoutes } = await import('../http/routes/page.ts')
-  const images = new LazyNodeImages({
-    shim,
-    version,
-    runtimeSocket: core.runtimeSocket,
-    whyClosed: async () => {
-      const servers = await readiness.check()
-      return servers.find(({ door, open }) => door === 'cri' && !open)?.reason
-    },
+  // Not loaded before somebody asks for images.
+  const node = new Lazy(async () => {
+    const { NodeImages } = await import('../runtime/node-images.ts')
+    return new NodeImages({
+      shim,
+      version,
+      whyClosed: async () => {
+        const servers = await readiness.check()
+        return servers.find(({ door, open }) => door === 'cri' && !open)?.reason
+      },
+    })
   })
+  const check = async (): Promise<void> => void requireSocket(core.runtimeSocket())
+  const checked = async () => {
+    await check()
+    return node.get()
+  }
   const mirrorRoutes = mirror.enabled ? await openMirror(core, logger, mirror) : undefined
   const descriptors = await descriptorLimit()
   const app = buildApp({
     limits: connectionLimits(descriptors),
     answers: core.answers,
     readiness,
-    images,
+    images: {
+      check,
+      list: async (signal) => (await checked()).list(signal),
+      status: async (image, signal) => (await checked()).status(image, signal),
+      remove: async (image, signal) => (await checked()).remove(image, signal),
+      pull: async (reference, signal) => (await checked()).pull(reference, signal),
+    },
     registries: new RegistryAdmin({
       entries: () => config().registries,
       health: core.health,
@@ -75,7 +152,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<OpenSe
   })
   const close = async (): Promise<void> => {
     await app.close()
-    await images.close()
+    await node.close()
   }
   try {
     const address =
@@ -99,8 +176,7 @@ function connectionLimits(descriptors: number): Partial<Limits> {
 async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }: MirrorConfig) {
   const { mirrorRoutes } = await import('../http/mirror/routes.ts')
   const { placeOf } = await import('../http/access/place.ts')
-  const { health, images, metrics, resolver, via } = core
-  const metered = meterRequests(metrics, logger)
+  const { health, images, metered, resolver, via } = core
   const source = {
     open: async (request: ImageRequest, content: ContentRequest) =>
       (await images()).open(metered(request), content),
@@ -126,56 +202,5 @@ async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }:
       via,
       limits: { blobs, blobsPerClient },
     })
-  }
-}
-
-interface LazyNodeImagesOptions extends NodeImagesOptions {
-  /** The runtime's socket, where there is one by now. */
-  readonly runtimeSocket: () => string | undefined
-}
-
-/** The images of this node for a door that may be open long before anybody asks for them, or for ever. */
-class LazyNodeImages {
-  readonly #images: Lazy<NodeImages>
-  readonly #runtimeSocket: () => string | undefined
-
-  constructor({ runtimeSocket, ...options }: LazyNodeImagesOptions) {
-    this.#runtimeSocket = runtimeSocket
-    this.#images = new Lazy(async () => {
-      const { NodeImages } = await import('./node-images.ts')
-      return new NodeImages(options)
-    })
-  }
-
-  /** @throws ResolveError UNAVAILABLE where there is no runtime */
-  async check(): Promise<void> {
-    if (this.#runtimeSocket() !== undefined) return
-    const hint = 'start one, or set cri: to its socket'
-    throw new ResolveError('UNAVAILABLE', `there is no CRI runtime on this machine; ${hint}`)
-  }
-
-  async list(signal: AbortSignal): Promise<readonly ImageRecord[]> {
-    return (await this.#open()).list(signal)
-  }
-
-  async status(image: string, signal: AbortSignal): Promise<ImageRecord | undefined> {
-    return (await this.#open()).status(image, signal)
-  }
-
-  async remove(image: string, signal: AbortSignal): Promise<void> {
-    return (await this.#open()).remove(image, signal)
-  }
-
-  async pull(reference: string, signal: AbortSignal): Promise<string> {
-    return (await this.#open()).pull(reference, signal)
-  }
-
-  close(): Promise<void> {
-    return this.#images.close()
-  }
-
-  async #open(): Promise<NodeImages> {
-    await this.check()
-    return this.#images.get()
   }
 }

@@ -251,7 +251,9 @@ const PATH = /^(?:\/[\w.~!$&'()*+,;=:@%-]+)*$/
  * @throws ResolveError CONFIG_INVALID
  */
 function parseHostUrl(text: string, overridePath: boolean, place: string): HostUrl {
-  if (text.length > MAX_LENGTH) throw invalid(place, `longer than ${MAX_LENGTH} characters`)
+  if (text.length > MAX_LENGTH) {
+    throw invalid(place, `longer than ${MAX_LENGTH} characters`)
+  }
   const { site = text, path = '' } = FORM.exec(text)?.groups ?? {}
   const { scheme, host } = parseSite(site, place)
   const clean = path === '' ? '' : posix.normalize(path).replace(/\/$/, '')
@@ -279,4 +281,13 @@ function parseSite(site: string, place: string): Endpoint {
   } catch (thrown) {
     throw invalid(place, thrown instanceof Error ? thrown.message : String(thrown))
   }
+}
+
+/** The first line of every hosts.toml that leads to ourselves. */
+export const OWN_HOSTS_MARK =
+  '# Written by `image-resolver containerd-hosts`, which may replace it. Take this line out to keep changes.'
+
+/** Whether a hosts.toml leads to ourselves: read as mirrors, we would be asking ourselves. */
+export function isOwnHosts(text: string): boolean {
+  return text.startsWith(OWN_HOSTS_MARK)
 }

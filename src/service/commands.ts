@@ -1,0 +1,160 @@
+import { homedir } from 'node:os'
+import type { StatsResponse } from '../../api/v1/stats.ts'
+import { detectRuntime } from '../config/addresses.ts'
+import type { Config, Environment } from '../config/config.ts'
+import { socketExists } from '../config/files.ts'
+import { type ConfigPlace, readConfig } from '../config/load.ts'
+import { ResolveError, toResolveError } from '../errors.ts'
+import { parseNormalized } from '../reference/reference.ts'
+import { silentLogger } from '../telemetry/log.ts'
+
+// What each command of the command line opens. Everything else is loaded by the function that needs it.
+
+/**
+ * A resolver for `resolve`, from the service's configuration and without its servers. Without a file it
+ * asks as crane and skopeo do: with the logins of the user, and registries on loopback when a reference
+ * names one.
+ *
+ * @param environment where logins are looked for; default: this process's
+ * @throws ConfigError
+ */
+export async function openAnswers(place: ConfigPlace, environment: Environment = process.env) {
+  const config = await readConfig(place)
+  const { createCore } = await import('./core.ts')
+  const isWritten = config.file !== undefined
+  const { answers, resolver, close } = createCore(
+    isWritten ? config : await forUser(config, environment),
+    silentLogger(),
+  )
+  return {
+    /** The registries that may have it, in the order of asking; none for what is no reference. */
+    askedFor(input: string): readonly string[] {
+      try {
+        return resolver.candidates(parseNormalized(input)).map(({ registry }) => registry)
+      } catch {
+        return []
+      }
+    },
+    answer: answers.answer.bind(answers),
+    close,
+  }
+}
+
+async function forUser(config: Config, environment: Environment): Promise<Config> {
+  const { loginFiles } = await import('../credentials/login-files.ts')
+  const dockerConfigs = loginFiles(environment, environment['HOME'] || homedir())
+  return { ...config, keychain: { ...config.keychain, dockerConfigs }, loopbackOrigins: true }
+}
+
+/**
+ * The images of this node, through the socket of the service that runs with this configuration.
+ *
+ * @throws ConfigError
+ */
+export async function openNodeImages(place: ConfigPlace) {
+  const { http, shim, version } = await readConfig(place)
+  const { NodeImages } = await import('../runtime/node-images.ts')
+  return new NodeImages({
+    shim,
+    version,
+    whyClosed: async () => (await import('./running-service.ts')).whyNotServed(http, 'cri'),
+  })
+}
+
+/**
+ * The names of this node's images, in the runtime itself, and the configured registries.
+ *
+ * @throws ConfigError; ResolveError as openNodeNames of the runtime, and UNAVAILABLE where there is none
+ */
+export async function openNodeNames(place: ConfigPlace) {
+  const { cri, registries, version } = await readConfig(place)
+  const path = cri ?? detectRuntime(socketExists)
+  if (path === undefined) {
+    throw new ResolveError('UNAVAILABLE', 'there is no CRI runtime on this machine; set cri:')
+  }
+  const runtime = await import('../runtime/node-names.ts')
+  return { ...(await runtime.openNodeNames(path, version)), registries }
+}
+
+/**
+ * The numbers of the service that runs with this configuration.
+ *
+ * @throws ResolveError as findService, or what the service answers with; ConfigError
+ */
+export async function readStats(place: ConfigPlace): Promise<StatsResponse> {
+  const { http } = await readConfig(place)
+  const { findService, fromService } = await import('./running-service.ts')
+  const service = await findService(http).catch((thrown: unknown) => {
+    const { code, message } = toResolveError(thrown)
+    const hint = 'only a running service counts; is it running, and is this its http.listen?'
+    throw new ResolveError(code, `${message}: ${hint}`, { cause: thrown })
+  })
+  return fromService(service.stats())
+}
+
+/** As long as the service gives itself for one request. */
+const LIMIT_MS = 30_000
+
+interface Page {
+  readonly n: number
+  readonly last?: string
+}
+
+/** The configured registries, as the HTTP API shows them. Rejects as `openRegistries` says. */
+type RegistryAccess = Awaited<ReturnType<typeof fromHere>>
+
+/**
+ * The configured registries, through the service that runs with this configuration; without one, they are
+ * asked by this process.
+ *
+ * @param options `alone`: ask the registries from this process, also where the service runs
+ * @returns `alone`: why no running service is asked; undefined: one is, or none was to be. Every call
+ * rejects with ResolveError
+ * @throws ConfigError
+ */
+export async function openRegistries(
+  options: ConfigPlace & { readonly alone: boolean },
+): Promise<RegistryAccess> {
+  const config = await readConfig(options)
+  if (options.alone) return fromHere(config, undefined)
+  const { findService, fromService } = await import('./running-service.ts')
+  try {
+    const service = await findService(config.http)
+    return {
+      alone: undefined,
+      statuses: async () => ({ registries: [...(await fromService(service.registries()))] }),
+      names: async () => (await fromService(service.registries())).map(({ name }) => name),
+      repositories: (name, page) => fromService(service.repositories(name, page)),
+      tags: (name, repository, page) => fromService(service.tags(name, repository, page)),
+      close: async () => {},
+    }
+  } catch (thrown) {
+    return fromHere(config, toResolveError(thrown).message)
+  }
+}
+
+/** Every registry is asked for what is wanted of it, now. */
+async function fromHere(config: Config, alone: string | undefined) {
+  const { createCore } = await import('./core.ts')
+  const { RegistryAdmin } = await import('../http/registry-admin.ts')
+  const { health, images, keychain, close } = createCore(config, silentLogger())
+  const entries = () => config.registries
+  const admin = new RegistryAdmin({ entries, health, images, keychain })
+  const within = (page: Page) => ({ ...page, signal: AbortSignal.timeout(LIMIT_MS) })
+  return {
+    alone,
+    statuses: async () => ({
+      registries: [...(await admin.check(AbortSignal.timeout(LIMIT_MS)))],
+    }),
+    names: async () => entries().map(({ name }) => name),
+    repositories: async (name: string, page: Page) => {
+      const { names, last: next = null } = await admin.repositories(name, within(page))
+      return { registry: name, repositories: [...names], next }
+    },
+    tags: async (name: string, repository: string, page: Page) => {
+      const { names, last: next = null } = await admin.tags(name, repository, within(page))
+      return { registry: name, repository, tags: [...names], next }
+    },
+    close,
+  }
+}
