@@ -4,7 +4,7 @@ import type { Exchange } from '../registry/image.ts'
 import { attemptsText } from '../resolver/attempt.ts'
 import { toAttemptBody, toCandidateBody, toFoundBody } from '../resolver/bodies.ts'
 import type { Answer, CandidateReport } from '../resolver/types.ts'
-import { storyOf } from '../resolver/unresolved.ts'
+import { candidatesOf } from '../resolver/unresolved.ts'
 import { formatMs, visible } from './output.ts'
 
 /** @param explain with the whole story of every candidate */
@@ -46,7 +46,7 @@ function row(name: string, value: string): string {
  * @param explain with the whole story of every candidate
  */
 export function failureText(error: ResolveError, explain: boolean): string {
-  const told = tellAll(explain ? storyOf(error) : [], error.attempts)
+  const told = tellAll(explain ? candidatesOf(error) : [], error.attempts)
   return `${[`image-resolver: ${visible(headline(error))} [${error.code}]`, ...told].join('\n')}\n`
 }
 
@@ -100,7 +100,7 @@ function withoutName(message: string, registry: string): string {
 /** The body of the HTTP API. */
 export function failureBody(error: ResolveError, explain: boolean): object {
   const { code, found, message, attempts } = error
-  const candidates = explain ? storyOf(error) : []
+  const candidates = explain ? candidatesOf(error) : []
   const detail = {
     ...(found !== undefined && { found: toFoundBody(found) }),
     ...(attempts.length > 0 && { attempts: attempts.map(toAttemptBody) }),

@@ -90,3 +90,13 @@ async function queue(waiting: Queue, ticket: Ticket, signal: AbortSignal): Promi
     if (waiting.delete(enter)) throw reason
   })
 }
+
+/** Waits for work that has to be done before a request, and reports the wait: it is not the registry's time. */
+export async function waitBefore<T>(ticket: Ticket, what: Wait, work: Promise<T>): Promise<T> {
+  ticket.waiting?.(what)
+  try {
+    return await work
+  } finally {
+    ticket.entered?.()
+  }
+}

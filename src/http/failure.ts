@@ -1,7 +1,7 @@
 import type { ErrorResponse } from '../../api/v1/error.ts'
 import { DEFAULT_WAIT_MS, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import { toAttemptBody, toCandidateBody, toFoundBody } from '../resolver/bodies.ts'
-import { storyOf } from '../resolver/unresolved.ts'
+import { candidatesOf } from '../resolver/unresolved.ts'
 import { httpStatus, type RequestErrorCode, requestStatus } from './status.ts'
 
 /** An error as it goes over the wire. */
@@ -34,7 +34,7 @@ export function toFailure(thrown: unknown, explain = false): Failure {
   if (rejected !== undefined) return rejected
 
   const error = toResolveError(thrown)
-  const candidates = explain ? storyOf(error) : []
+  const candidates = explain ? candidatesOf(error) : []
   const { found } = error
   const detail = {
     ...(found !== undefined && { found: toFoundBody(found) }),

@@ -9,7 +9,7 @@ import {
 import type { Credentials } from '../registry/credentials.ts'
 import type { NodeImage } from '../runtime/types.ts'
 import type { Answer, RankedReference, Resolution, ResolveOptions } from './types.ts'
-import { isOutOfReach, storyOf } from './unresolved.ts'
+import { candidatesOf, isOutOfReach } from './unresolved.ts'
 
 /** What the doors need of the resolver. */
 export interface Resolves {
@@ -244,7 +244,7 @@ function answerOfNode(
     expiresAt: undefined,
     node: { present: true, imageId: image.id },
     attempts: error.attempts,
-    candidates: storyOf(error),
+    candidates: candidatesOf(error),
   }
 }
 

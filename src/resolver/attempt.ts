@@ -4,9 +4,7 @@ import {
   type AttemptOutcome,
   DEFAULT_WAIT_MS,
   type ErrorCode,
-  type FoundManifest,
   ResolveError,
-  toResolveError,
 } from '../errors.ts'
 import type { Candidate, Health } from './types.ts'
 
@@ -29,35 +27,26 @@ const OUTCOMES: Record<ErrorCode, AttemptOutcome> = {
   UNKNOWN: 'server_error',
 }
 
-/** After these the registry itself is in doubt, not only this image. */
-export const UNHEALTHY: ReadonlySet<AttemptOutcome> = new Set([
+/** After these the registry itself may be at fault, and not only the image. */
+const UNHEALTHY: ReadonlySet<AttemptOutcome> = new Set([
   'unreachable',
   'server_error',
   'timeout',
   'rate_limited',
 ])
 
-/**
- * Most telling first: what passes by itself and says when, then what may pass, then what an
- * operator must mend, last what is simply not there. "Not found" is the answer only when every
- * registry said so; one broken registry may be the one that has the image.
- */
-const TELLING: readonly ErrorCode[] = [
-  'TOOMANYREQUESTS',
-  'DEADLINE_EXCEEDED',
-  'UNAVAILABLE',
-  'UNKNOWN',
-  'DIGEST_INVALID',
-  'MANIFEST_INVALID',
-  'UNSUPPORTED',
-  'NOT_AN_IMAGE',
-  'DENIED',
-  'UNAUTHORIZED',
-  'PLATFORM_UNKNOWN',
-  'MANIFEST_UNKNOWN',
-]
+/** After these nothing is known of the image at the registry. */
+const NO_ANSWER: ReadonlySet<AttemptOutcome> = new Set([
+  'unreachable',
+  'server_error',
+  'timeout',
+  'rate_limited',
+  'canceled',
+  'skipped',
+])
 
-const BUSY = 'so many questions were put at once; ask again, or fewer at a time'
+/** With these a registry refuses the image, or does not have it. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'DENIED', 'MANIFEST_UNKNOWN'])
 
 export function failedAttempt(registry: string, error: ResolveError, ms: number): Attempt {
   const outcome = OUTCOMES[error.code]
@@ -71,78 +60,43 @@ export function failedAttempt(registry: string, error: ResolveError, ms: number)
   }
 }
 
-/**
- * One error for a resolution in which no candidate had the image.
- *
- * @param artifact what was found and is no image, where no registry before it can still have the image: that
- * is the answer, whatever befell the registries after it
- */
-export function walkError(
-  what: string,
-  errors: readonly unknown[],
-  attempts: readonly Attempt[],
-  found?: FoundManifest,
-  artifact?: ResolveError,
-): ResolveError {
-  const failures = artifact === undefined ? errors.map(toResolveError) : [artifact]
-  const code = TELLING.find((telling) => failures.some((error) => error.code === telling))
-  const waits = failures.flatMap((error) => error.retryAfterMs ?? [])
-  return new ResolveError(code ?? 'UNAVAILABLE', `${what}: ${attemptsText(attempts)}`, {
-    attempts,
-    cause: failures.find((error) => error.code === code),
-    ...(found !== undefined && { found }),
-    ...(waits.length === 0 ? {} : { retryAfterMs: Math.min(...waits) }),
-  })
-}
-
 /** What each registry said, as the message of a failed resolution ends. */
 export function attemptsText(attempts: readonly Attempt[]): string {
   return attempts.map(tell).join('; ')
 }
 
-/**
- * For a resolution that its signal ended.
- *
- * @param waits where it still waited then, in the words of `waited`
- */
-export function endedError(
-  what: string,
-  reason: unknown,
-  attempts: readonly Attempt[],
-  waits: readonly string[],
-  found?: FoundManifest,
-): ResolveError {
-  const ending = toResolveError(reason)
-  const code = ending.code === 'DEADLINE_EXCEEDED' ? ending.code : 'CANCELED'
-  const why = code === 'CANCELED' ? 'the caller went away' : 'out of time'
-  const busy = waits.some((wait) => wait.endsWith(' in line')) ? [BUSY] : []
-  const line = code === 'CANCELED' ? '' : [...waits, ...busy].map((each) => `; ${each}`).join('')
-  return new ResolveError(code, `${what}: ${why}${line}`, {
-    cause: ending,
-    attempts,
-    ...(found !== undefined && { found }),
-  })
-}
-
-/** For one that was not asked in time. */
+/** How long a candidate has waited without being asked. */
 export function waited(ms: number, what: Wait = 'in line'): string {
   return `waited ${(ms / 1_000).toFixed(1)} s ${what}`
 }
 
-/** For a registry that did not answer within its budget. */
+/** The error of a registry that used up its budget. */
 export function lateError(budgetMs: number): ResolveError {
   return new ResolveError('DEADLINE_EXCEEDED', `no answer within ${budgetMs} ms`)
 }
 
-/** The registry client begins with the host by itself, which mostly is the name. */
-function tell({ registry, message, outcome }: Attempt): string {
-  if (message?.startsWith(`${registry}:`)) return message
-  return `${registry}: ${message ?? outcome}`
+/**
+ * Whether nothing is known of the image at a registry.
+ *
+ * @param error of one that was not asked: a refusal by its origin is an answer
+ */
+export function hasNoAnswer(attempt: Attempt, error?: ResolveError): boolean {
+  if (attempt.outcome === 'skipped' && isRefusal(error?.code)) return false
+  return NO_ANSWER.has(attempt.outcome) || isNotDialled(attempt)
+}
+
+/** Whether the address policy forbade the connection, so that the registry was not asked. */
+export function isNotDialled({ outcome, status, step }: Attempt): boolean {
+  return outcome === 'denied' && step === 'connect' && status === undefined
+}
+
+export function isRefusal(code: ErrorCode | undefined): boolean {
+  return code !== undefined && REFUSALS.has(code)
 }
 
 /**
- * Tells what an error means for the registry it came from. A refusal shows one that works; one that
- * cannot be reached is at fault itself; whatever else went wrong may be for this repository alone.
+ * Reports an error to the health of its registry. A refusal shows that the registry works; one that cannot be
+ * reached is at fault itself; for any other failure the repository alone may be.
  */
 export function reportHealth(
   health: Health,
@@ -160,4 +114,10 @@ export function reportHealth(
     ...(outcome === 'rate_limited' && { retryAfterMs }),
     ...(step !== 'connect' && { repository }),
   })
+}
+
+/** Most messages of the registry client begin with the host, which mostly is the name. */
+function tell({ registry, message, outcome }: Attempt): string {
+  if (message?.startsWith(`${registry}:`)) return message
+  return `${registry}: ${message ?? outcome}`
 }

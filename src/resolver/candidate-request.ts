@@ -1,14 +1,15 @@
+import { abortable } from '../concurrency/abortable.ts'
 import type { Clock } from '../concurrency/clock.ts'
 import type { Ticket, Wait } from '../concurrency/semaphore.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
 import { lateError } from './attempt.ts'
-import type { ResolveTrace } from './trace.ts'
+import type { CandidateTrace, ResolveTrace } from './trace.ts'
 import type { Candidate } from './types.ts'
 
 export interface FailoverLimits {
   /**
-   * A configured private registry is asked beside the one before it, by HEAD, when that is silent for this
-   * long, in milliseconds; absent or 0: never.
+   * How long a candidate may be silent before a configured private registry is asked beside it, by HEAD, in
+   * milliseconds; absent or 0: never.
    */
   readonly hedgeDelayMs?: number
   /** How long a candidate may be silent before the next one is asked in its place, in milliseconds. */
@@ -16,9 +17,9 @@ export interface FailoverLimits {
 }
 
 /**
- * @param ticket hears when this has to wait: in the queue of a busy registry, or for credentials
- * @param promoted present for a hedge, which waits for it before it asks for more than a HEAD: the
- * candidates before it have failed or are late
+ * @param ticket told when the request has to wait: in the queue of a busy registry, or for credentials
+ * @param promoted present for a hedge, which asks for more than a HEAD only after it: the candidates
+ * before it have failed or are late
  */
 export type Ask<T> = (
   candidate: Candidate,
@@ -28,14 +29,14 @@ export type Ask<T> = (
 ) => Promise<T>
 
 /**
- * What has to be settled before a candidate may be asked; undefined: nothing. It rejects with a
- * ResolveError for one that may not be asked at all, and has to settle by itself.
+ * What has to be settled before a candidate may be asked; undefined: nothing. Rejects with a ResolveError for
+ * one that may not be asked at all. Has a time limit of its own.
  */
 export type Authorize = (candidate: Candidate) => Promise<unknown> | undefined
 
 export interface AskOptions<T> {
   readonly limits: FailoverLimits
-  /** Of these candidates, and maybe others; what becomes of them is written there. */
+  /** Of these candidates, and maybe others. */
   readonly trace: ResolveTrace<T>
   readonly authorize?: Authorize
   readonly clock: Clock
@@ -43,13 +44,12 @@ export interface AskOptions<T> {
 }
 
 /**
- * What happens when a budget is over. `ordinary`: its answer is still welcome, if it is the first one.
- * `lastResort`: no other candidate is left, and this one is in doubt. `trial`: it failed lately, and others
- * are asked at the same time; nothing waits for it, but its outcome is reported to the health of registries.
+ * What happens at the end of a budget. `ordinary`: others are asked, and its answer is used if it is the first
+ * one. `lastResort`: it fails; it was in doubt before, and no other candidate is left. `trial`: it fails; it
+ * failed lately, and others are asked at the same time. `every`: it fails; all candidates are asked.
  */
-export type Patience = 'ordinary' | 'lastResort' | 'trial'
+export type Patience = 'ordinary' | 'lastResort' | 'trial' | 'every'
 
-/** Which of the candidates is asked, and how. */
 export interface RequestPlace {
   /** In the order of candidates; 0 is the best. */
   readonly index: number
@@ -61,25 +61,26 @@ export interface RequestPlace {
 
 export interface RequestListener<T> {
   answered(request: CandidateRequest<T>, value: T): void
-  /** It has failed, is late, or is a hedge that is ready: something else may have to be done. */
-  changed(): void
-  /** It waited in the queue, and is asked now. */
-  entered(request: CandidateRequest<T>): void
-  /** Its registry failed while it waited in the queue: it was not asked. */
-  turnedAway(request: CandidateRequest<T>): void
+  /** It failed, is late, or is a hedge that is ready. */
+  changed(request: CandidateRequest<T>): void
+  /** It left the queue, and is asked now. */
+  entered?(request: CandidateRequest<T>): void
+  /** It left the queue unasked, because its registry failed meanwhile. */
+  turnedAway?(request: CandidateRequest<T>): void
 }
 
 /**
- * `held`: it is not authorized yet. `queued`: its registry is busy, or credentials are looked up. `ready`: a
- * hedge that has its HEAD, and waits to be promoted.
+ * `held`: not authorized yet. `queued`: its registry is busy, or credentials are looked up. `ready`: a hedge
+ * that has its HEAD, and waits to be promoted.
  */
 type State = 'held' | 'running' | 'queued' | 'ready' | 'late' | 'done'
 
 const AWAITED: ReadonlySet<State> = new Set(['running', 'held', 'ready'])
 
-/** One candidate that is asked during a failover: has it authorized, keeps its budget, writes the trace. */
+/** One candidate that is asked: waits for its authorization, keeps its budget, records its trace. */
 export class CandidateRequest<T> {
   readonly place: RequestPlace
+  readonly trace: CandidateTrace<T>
   readonly #options: AskOptions<T>
   readonly #listener: RequestListener<T>
   readonly #controller = new AbortController()
@@ -87,11 +88,12 @@ export class CandidateRequest<T> {
   #cancelBudget: () => void = () => {}
   #isPromoted: boolean
   #resume: () => void = () => {}
-  /** The failover ended without it. */
+  /** The resolution ended without it. */
   #isAbandoned = false
 
   constructor(place: RequestPlace, options: AskOptions<T>, listener: RequestListener<T>) {
     this.place = place
+    this.trace = options.trace.of(place.candidate)
     this.#options = options
     this.#listener = listener
     this.#isPromoted = !place.isHedge
@@ -105,7 +107,7 @@ export class CandidateRequest<T> {
     return this.#state === 'queued'
   }
 
-  /** A hedge that has found it, so that no other one is needed. */
+  /** Whether it is a hedge that has an answer, so that no further one is needed. */
   get isReady(): boolean {
     return this.#state === 'ready'
   }
@@ -114,16 +116,14 @@ export class CandidateRequest<T> {
     return this.place.patience === 'trial'
   }
 
-  /** Whether its answer is worth waiting for, where worse ones are there. */
+  /** Whether worse answers wait for its own. */
   get isAwaited(): boolean {
     return !this.isTrial && AWAITED.has(this.#state)
   }
 
   begin(ask: Ask<T>): void {
-    const { authorize, trace } = this.#options
-    const { candidate } = this.place
-    const authorized = authorize?.(candidate)
-    trace.begun(candidate)
+    const authorized = this.#options.authorize?.(this.place.candidate)
+    this.trace.begin()
     if (authorized === undefined) {
       this.#ask(ask)
       return
@@ -131,34 +131,33 @@ export class CandidateRequest<T> {
     authorized.then(
       () => {
         if (this.isDone) return
-        trace.begun(candidate)
+        // The time before was the origin's, which authorized it.
+        this.trace.begin()
         this.#ask(ask)
       },
       (thrown: unknown) => this.#refused(toResolveError(thrown)),
     )
   }
 
-  /** It is a hedge no more: the best one that is still waited for. */
+  /** It is the best one that is still awaited, and no hedge any more. */
   promote(): void {
     this.#isPromoted = true
     if (this.#state !== 'ready') return
-    this.#options.trace.progressed(this.place.candidate)
+    this.trace.progress()
     this.#run()
     this.#resume()
   }
 
   /**
-   * The failover is over. A trial under way ends by itself, within its budget.
+   * The resolution is over. A pending trial ends by itself, within its budget.
    *
    * @param counts whether it counts against the registry if it was late
    */
   abandon(message: string, counts: boolean): void {
     if (this.isDone) return
-    const { candidate } = this.place
-    const { trace } = this.#options
     this.#isAbandoned = true
-    if (this.isTrial) trace.abandoned(candidate, 'not waited for: it failed lately', false)
-    else trace.abandoned(candidate, message, counts && this.#state === 'late')
+    if (this.isTrial) this.trace.abandon('not waited for: it failed lately', false)
+    else this.trace.abandon(message, counts && this.#state === 'late')
     if (this.isTrial && this.#state === 'running') return
     this.#end()
   }
@@ -177,7 +176,7 @@ export class CandidateRequest<T> {
     )
   }
 
-  /** Settles when it is promoted; never where the failover ends before that. */
+  /** Resolves when it is promoted; never where the resolution ends before that. */
   #promotion(): Promise<void> {
     if (this.isDone) return new Promise(() => {})
     if (this.#isPromoted) return Promise.resolve()
@@ -186,7 +185,7 @@ export class CandidateRequest<T> {
     const promotion = new Promise<void>((resolve) => {
       this.#resume = resolve
     })
-    this.#listener.changed()
+    this.#listener.changed(this)
     return promotion
   }
 
@@ -196,14 +195,13 @@ export class CandidateRequest<T> {
   }
 
   #leftMs(): number {
-    const { limits, trace } = this.#options
-    return limits.probeBudgetMs - trace.silentMs(this.place.candidate)
+    return this.#options.limits.probeBudgetMs - this.trace.silentMs
   }
 
   #watch(ms: number): void {
     this.#cancelBudget()
     this.#cancelBudget = this.#options.clock.after(ms, () => {
-      // Progress made meanwhile is counted when the time seems to be up.
+      // Progress since then prolongs the budget.
       const leftMs = this.#state === 'running' ? this.#leftMs() : 0
       if (leftMs > 0) this.#watch(leftMs)
       else this.#spent()
@@ -211,77 +209,71 @@ export class CandidateRequest<T> {
   }
 
   #spent(): void {
-    const { limits, trace } = this.#options
-    const { candidate, patience } = this.place
-    if (patience === 'ordinary') {
+    const { probeBudgetMs } = this.#options.limits
+    if (this.place.patience === 'ordinary') {
       if (this.#state === 'running') this.#state = 'late'
-      this.#listener.changed()
+      this.#listener.changed(this)
     } else if (this.#state === 'queued') {
-      trace.abandoned(candidate, 'given up: it failed a moment ago', false)
+      this.trace.abandon('given up: it failed a moment ago', false)
       this.#end()
-      this.#listener.changed()
+      this.#listener.changed(this)
     } else {
-      this.#failed(lateError(limits.probeBudgetMs))
+      this.#failed(lateError(probeBudgetMs))
       this.#controller.abort()
     }
   }
 
   #waiting(what?: Wait): void {
-    const { limits, trace } = this.#options
-    trace.waiting(this.place.candidate, what)
+    this.trace.enqueue(what)
     if (this.#state !== 'running') return
     if (this.#isAbandoned) {
       this.#end()
       return
     }
     this.#state = 'queued'
-    if (this.isTrial) this.#cancelBudget()
-    else this.#watch(limits.probeBudgetMs)
+    const { patience } = this.place
+    if (patience === 'trial' || patience === 'every') this.#cancelBudget()
+    else this.#watch(this.#options.limits.probeBudgetMs)
   }
 
   #entered(): void {
-    const { trace } = this.#options
-    const { candidate, patience } = this.place
-    trace.entered(candidate)
+    this.trace.admitted()
     if (this.#state !== 'queued') return
-    if (patience === 'ordinary' && trace.isResting(candidate)) {
+    if (this.place.patience === 'ordinary' && this.trace.isResting) {
       this.#end()
-      this.#listener.turnedAway(this)
+      this.#listener.turnedAway?.(this)
       return
     }
     this.#run()
-    this.#listener.entered(this)
+    this.#listener.entered?.(this)
   }
 
   #succeeded(value: T): void {
     if (this.isDone) return
-    const { trace } = this.#options
-    const { candidate } = this.place
     this.#finish()
-    if (this.#isAbandoned) trace.trialEnded(candidate)
+    if (this.#isAbandoned) this.trace.probed()
     else {
-      trace.answered(candidate, value)
+      this.trace.answered(value)
       this.#listener.answered(this, value)
     }
   }
 
   #failed(error: ResolveError): void {
     if (this.isDone) return
-    const { trace } = this.#options
-    const { candidate, patience } = this.place
+    const { patience } = this.place
     this.#finish()
-    if (this.#isAbandoned) trace.trialEnded(candidate, error)
+    if (this.#isAbandoned) this.trace.probed(error)
     else {
-      trace.failed(candidate, error, patience !== 'ordinary')
-      this.#listener.changed()
+      this.trace.failed(error, patience === 'lastResort' || patience === 'trial')
+      this.#listener.changed(this)
     }
   }
 
   #refused(error: ResolveError): void {
     if (this.isDone) return
-    this.#options.trace.refused(this.place.candidate, error)
+    this.trace.refuse(error)
     this.#finish()
-    this.#listener.changed()
+    this.#listener.changed(this)
   }
 
   #end(): void {
@@ -296,14 +288,42 @@ export class CandidateRequest<T> {
 }
 
 /**
- * Waits for what has to be there before a registry can be asked: the time of a credential helper is not the
- * registry's, and says nothing of it.
+ * Asks one candidate. Never rejects: what became of it stands in its trace. Ends early when the signal does.
+ *
+ * @param patience `every` or `lastResort`
  */
-export async function waitBefore<T>(ticket: Ticket, what: Wait, work: Promise<T>): Promise<T> {
-  ticket.waiting?.(what)
-  try {
-    return await work
-  } finally {
-    ticket.entered?.()
-  }
+export async function askOne<T>(
+  candidate: Candidate,
+  patience: Patience,
+  ask: Ask<T>,
+  options: AskOptions<T>,
+): Promise<void> {
+  const place = { index: 0, candidate, patience, isHedge: false }
+  let end = (): void => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const request = new CandidateRequest(place, options, { answered: end, changed: end })
+  request.begin(ask)
+  await abortable(ended, options.signal).catch(() => {
+    request.abandon('the resolution ended first', false)
+  })
+}
+
+/**
+ * Asks all candidates at once, each within its probe budget, and waits for every one, as askOne.
+ *
+ * @param options `resting`: also ask those whose breaker is open, unless they answered 429
+ */
+export async function askAll<T>(
+  candidates: readonly Candidate[],
+  ask: Ask<T>,
+  options: AskOptions<T> & { readonly resting: boolean },
+): Promise<void> {
+  const admitted = candidates.filter((candidate) => {
+    if (options.signal.aborted) return false
+    const trace = options.trace.of(candidate)
+    return trace.admit() || (trace.passOver() && options.resting)
+  })
+  await Promise.all(admitted.map((candidate) => askOne(candidate, 'every', ask, options)))
 }

@@ -1,8 +1,7 @@
 import type { AttemptOutcome } from '../errors.ts'
 import type { Reference } from '../reference/reference.ts'
-import type { CandidateTrace } from './candidate-trace.ts'
 import { needsConsent, resolvesTags } from './candidates.ts'
-import type { ResolveTrace } from './trace.ts'
+import type { CandidateTrace, ResolveTrace } from './trace.ts'
 import type { Candidate, CandidateReport, Divergence, Resolution } from './types.ts'
 
 /** What was found, and where. */
@@ -40,8 +39,8 @@ export function explain(
 ): readonly CandidateReport[] {
   return trace.traces.map((one, index) => {
     const { attempt, candidate, error, exchanges } = one
-    const startedMs = trace.startedMs(one)
-    const answered = trace.answers.get(candidate)?.digest ?? one.named
+    const { startedMs } = one
+    const answered = one.answer?.digest ?? one.named
     const digest = answered ?? (candidate.origin ? consented : undefined)
     const divergent = digest !== undefined && ending !== undefined && digest !== ending.digest
     return {
@@ -79,7 +78,7 @@ function askedFor(
 }
 
 function why(
-  { attempt, candidate }: CandidateTrace,
+  { attempt, candidate }: CandidateTrace<unknown>,
   index: number,
   digest: string | undefined,
   ending: Ending | undefined,

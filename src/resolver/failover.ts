@@ -142,19 +142,18 @@ class Failover<T> implements RequestListener<T> {
   }
 
   #patienceWith(candidate: Candidate): Patience {
-    const isOnTrial = this.#options.trace.isOnTrial(candidate)
+    const { isOnTrial } = this.#options.trace.of(candidate)
     return isOnTrial && this.#queue.hasMore ? 'trial' : 'ordinary'
   }
 
   /** Has the next one asked beside it, should it be silent. */
   #hedge(request: CandidateRequest<T>): void {
-    const { clock, limits, trace } = this.#options
+    const { clock, limits } = this.#options
     const { hedgeDelayMs = 0 } = limits
     this.#cancelHedge()
     this.#hedged = request
     if (hedgeDelayMs === 0) return
-    const leftMs = (): number =>
-      request.isQueued ? 0 : hedgeDelayMs - trace.silentMs(request.place.candidate)
+    const leftMs = (): number => (request.isQueued ? 0 : hedgeDelayMs - request.trace.silentMs)
     const watch = (ms: number): void => {
       this.#cancelHedge = clock.after(ms, () => {
         if (this.#best !== undefined || request.isReady) return
@@ -200,10 +199,10 @@ class Failover<T> implements RequestListener<T> {
     const { limits, trace } = this.#options
     const graces = this.#requests
       .filter(({ isDone }) => !isDone)
-      .map(({ place: { candidate } }) => {
-        const isSilent = trace.isDenied && trace.isSilent(candidate)
+      .map((request) => {
+        const isSilent = trace.isDenied && request.trace.isSilent
         const graceMs = isSilent ? TRIAL_GRACE_MS : limits.probeBudgetMs
-        return graceMs - trace.silentMs(candidate)
+        return graceMs - request.trace.silentMs
       })
     return Math.max(0, ...graces)
   }
@@ -251,7 +250,7 @@ class CandidateQueue {
       const candidate = this.candidate(index)
       if (!isWanted(candidate)) return undefined
       this.#waiting.shift()
-      if (this.#trace.admits(candidate)) return index
+      if (this.#trace.of(candidate).admit()) return index
       this.passOver(index)
     }
     return undefined
@@ -259,7 +258,7 @@ class CandidateQueue {
 
   /** It rests after a failure, and is kept for when no other one has an answer. */
   passOver(index: number): void {
-    if (this.#trace.passedOver(this.candidate(index))) this.#resting.push(index)
+    if (this.#trace.of(this.candidate(index)).passOver()) this.#resting.push(index)
   }
 
   /**
@@ -270,7 +269,7 @@ class CandidateQueue {
    */
   lastResort(isDenied: boolean): number | undefined {
     const isWanted = (index: number): boolean =>
-      !isDenied || !this.#trace.isSilent(this.candidate(index))
+      !isDenied || !this.#trace.of(this.candidate(index)).isSilent
     const position = this.#resting.findIndex(isWanted)
     return position < 0 ? undefined : this.#resting.splice(position, 1)[0]
   }

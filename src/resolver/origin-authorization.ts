@@ -1,10 +1,11 @@
-import { abortable } from '../concurrency/abortable.ts'
 import type { Clock } from '../concurrency/clock.ts'
 import type { Ticket } from '../concurrency/semaphore.ts'
 import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
-import { failedAttempt, lateError, reportHealth, waited } from './attempt.ts'
+import { isRefusal } from './attempt.ts'
+import { askOne } from './candidate-request.ts'
 import { needsConsent } from './candidates.ts'
+import { ResolveTrace } from './trace.ts'
 import type { Candidate, Health } from './types.ts'
 
 export interface OriginAuthorizationOptions {
@@ -20,7 +21,7 @@ export interface OriginAuthorizationOptions {
     signal: AbortSignal,
     ticket: Ticket,
     observe: (exchange: Exchange) => void,
-  ) => Promise<{ readonly digest: string }>
+  ) => Promise<Descriptor>
   readonly observer: (candidate: Candidate, registry: string) => (exchange: Exchange) => void
   readonly health: Health
   readonly clock: Clock
@@ -28,8 +29,7 @@ export interface OriginAuthorizationOptions {
   readonly signal: AbortSignal
 }
 
-/** With these the origin has judged; with others it was not to be had. */
-const REFUSED: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'DENIED', 'MANIFEST_UNKNOWN'])
+type Descriptor = { readonly digest: string }
 
 /**
  * Whether the origin gives its image to this caller, and which one that is: a mirror that is not trusted
@@ -63,72 +63,47 @@ export class OriginAuthorization {
   }
 
   async #ask(candidate: Candidate): Promise<string> {
-    const { budgetMs, clock, health, observer, origin, signal } = this.#options
+    const { ask, budgetMs, clock, health, observer, origin, signal } = this.#options
     if (origin === undefined) {
       throw barred('UNAVAILABLE', '`mirrorsOnly` forbids asking its origin, which has to agree')
     }
-    const { registry, repository } = origin
-    if (!health.admit(registry, repository)) {
+    const trace = new ResolveTrace<Descriptor>([origin], health, clock)
+    const own = trace.of(origin)
+    if (!own.admit()) {
       throw barred('UNAVAILABLE', 'its origin, which has to agree, failed a moment ago')
     }
-    let begunAt = clock.now()
-    let isQueued = false
-    let cancel = (): void => {}
-    const late = new AbortController()
-    const count = (): void => {
-      cancel()
-      if (!ends.aborted) cancel = clock.after(budgetMs, () => late.abort(lateError(budgetMs)))
-    }
-    const ends = AbortSignal.any([signal, late.signal])
-    const begin = (): void => {
-      begunAt = clock.now()
-      count()
-    }
-    const observed = observer(candidate, registry)
+    const observed = observer(candidate, origin.registry)
     const observe = (exchange: Exchange): void => {
-      if (exchange.status !== undefined) count()
+      if (exchange.status !== undefined) own.progress()
       observed(exchange)
     }
-    const ticket: Ticket = {
-      waiting: () => {
-        isQueued = true
-      },
-      entered: () => {
-        isQueued = false
-        begin()
-      },
+    const limits = { probeBudgetMs: budgetMs }
+    await askOne(
+      origin,
+      'lastResort',
+      (_, ends, ticket) => ask(origin, ends, ticket, observe).catch(digestOfAny),
+      { trace, limits, clock, signal },
+    )
+    if (own.answer !== undefined) {
+      this.#digest = own.answer.digest
+      return own.answer.digest
     }
-    begin()
-    try {
-      const asking = this.#options.ask(origin, ends, ticket, observe)
-      const { digest } = await abortable(asking.catch(digestOfAny), ends)
-      health.success(registry, { ms: clock.now() - begunAt, repository })
-      this.#digest = digest
-      return digest
-    } catch (thrown) {
-      const error = toResolveError(thrown)
-      if (signal.aborted) throw error
-      // In line no longer than that: whoever needs no consent may have answered long since.
-      if (isQueued) {
-        const why = `its origin, which has to agree, is asked by many: ${waited(clock.now() - begunAt)}`
-        throw barred('DEADLINE_EXCEEDED', why)
-      }
-      reportHealth(health, origin, failedAttempt(registry, error, clock.now() - begunAt), error)
-      throw refusal(error, origin)
-    } finally {
-      cancel()
-    }
+    if (signal.aborted) throw toResolveError(signal.reason)
+    if (own.error !== undefined) throw refusal(own.error, origin)
+    // Candidates that need no authorization may have answered long since.
+    const why = `its origin, which has to agree, is asked by many: ${own.unasked}`
+    throw barred('DEADLINE_EXCEEDED', why)
   }
 }
 
 /** Consent to what is no image is consent all the same; that a mirror has nothing else is for it to say. */
-function digestOfAny(thrown: unknown): { readonly digest: string } {
+function digestOfAny(thrown: unknown): Descriptor {
   if (thrown instanceof ResolveError && thrown.found !== undefined) return thrown.found
   throw thrown
 }
 
 function refusal(error: ResolveError, origin: Candidate): ResolveError {
-  if (!REFUSED.has(error.code)) {
+  if (!isRefusal(error.code)) {
     return barred(error.code, `its origin, which has to agree, did not answer: ${error.message}`)
   }
   const who = origin.credentials === undefined ? 'anybody without credentials' : 'these credentials'

@@ -1,12 +1,11 @@
 import type { Clock } from '../concurrency/clock.ts'
-import type { Ticket } from '../concurrency/semaphore.ts'
+import { type Ticket, waitBefore } from '../concurrency/semaphore.ts'
 import { type AttemptOutcome, ResolveError, toResolveError } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Descriptor, Exchange, ImageIdentity, ImageRequest } from '../registry/image.ts'
-import { askAll } from './ask-all.ts'
-import { type Ask, type Authorize, type FailoverLimits, waitBefore } from './candidate-request.ts'
+import { type Ask, type Authorize, askAll, type FailoverLimits } from './candidate-request.ts'
 import { needsConsent, resolvesTags } from './candidates.ts'
 import { type Ending, explain } from './explain.ts'
 import { askInOrder } from './failover.ts'
@@ -82,7 +81,7 @@ export class ResolveRun {
           ),
         )
       },
-      observer: (candidate, registry) => this.#trace.observer(candidate, registry),
+      observer: (candidate, registry) => this.#trace.of(candidate).observer(registry),
       health,
       clock,
       budgetMs: limits.probeBudgetMs,
@@ -99,13 +98,12 @@ export class ResolveRun {
       const ending = await (all ? this.#askAll() : this.#askInOrder())
       await this.#confirm(ending)
       const { candidate: winner, digest } = ending
-      const { answers, attempts } = this.#trace
       const standing = (candidate: Candidate) => this.#standing(candidate, digest)
       return {
-        identity: answers.get(winner) as ImageIdentity,
+        identity: this.#answer(winner),
         registry: winner.registry,
         references: rankReferences(this.#question.reference, digest, this.#candidates, standing),
-        attempts,
+        attempts: this.#trace.attempts,
         candidates: this.#explain(ending),
       }
     } catch (thrown) {
@@ -128,14 +126,13 @@ export class ResolveRun {
   async #askAll(): Promise<Ending> {
     const candidates = this.#askable()
     await askAll(candidates, this.#ask, { ...this.#shared(), resting: true })
-    const { answers } = this.#trace
-    const candidate = candidates.find((each) => answers.has(each))
+    const candidate = candidates.find((each) => this.#trace.of(each).answer !== undefined)
     const what = formatReference(this.#question.reference)
     if (candidate === undefined) {
       const { signal } = this.#options
       throw signal.aborted ? this.#trace.ended(what, signal.reason) : this.#trace.error(what)
     }
-    return { candidate, digest: (answers.get(candidate) as ImageIdentity).digest }
+    return { candidate, digest: this.#answer(candidate).digest }
   }
 
   /** Those that are asked by digest alone, once somebody else has said what the tag points at. */
@@ -143,7 +140,7 @@ export class ResolveRun {
     const askable = new Set(this.#askable())
     const others = this.#candidates.filter((candidate) => !askable.has(candidate))
     const { source } = this.#options
-    const known = this.#trace.answers.get(winner) as ImageIdentity
+    const known = this.#answer(winner)
     await askAll(
       others,
       async (candidate, signal, ticket) => {
@@ -159,7 +156,7 @@ export class ResolveRun {
     const question = this.#questionFor(candidate)
     if (promoted === undefined) return identify(this.#options.source, question, probe)
     return identify(this.#options.source, question, probe, (digest) => {
-      this.#trace.named(candidate, digest)
+      this.#trace.of(candidate).named = digest
       return promoted()
     })
   }
@@ -188,8 +185,12 @@ export class ResolveRun {
       credentials: await waitBefore(line, 'for credentials', credentials),
       signal,
       ticket: this.#urgent(line),
-      observe: this.#trace.observer(candidate),
+      observe: this.#trace.of(candidate).observer(),
     }
+  }
+
+  #answer(winner: Candidate): ImageIdentity {
+    return this.#trace.of(winner).answer as ImageIdentity
   }
 
   #urgent(ticket: Ticket): Ticket {
@@ -211,11 +212,11 @@ export class ResolveRun {
    * sent to one that needs the origin's consent and may not have it.
    */
   #standing(candidate: Candidate, digest: string): Standing {
-    const { answers } = this.#trace
-    const named = answers.get(candidate)?.digest ?? this.#trace.namedBy(candidate)
+    const { answer, attempt, named: told } = this.#trace.of(candidate)
+    const named = answer?.digest ?? told
     if (named !== undefined) return named === digest ? 'verified' : 'refuted'
     if (needsConsent(candidate)) return 'refuted'
-    return UNDECIDED.has(this.#trace.outcome(candidate)) ? 'assumed' : 'refuted'
+    return UNDECIDED.has(attempt?.outcome) ? 'assumed' : 'refuted'
   }
 }
 

@@ -21,7 +21,7 @@ import type {
   ResolutionObserver,
   ResolveOptions,
 } from './types.ts'
-import { allowsStale, storyOf } from './unresolved.ts'
+import { allowsStale, candidatesOf } from './unresolved.ts'
 
 export interface ResolverOptions {
   readonly source: ImageSource
@@ -126,7 +126,11 @@ export class Resolver {
       return { ...known, source: 'cache', attempts: [] }
     }
     try {
-      if (!all && !refresh) this.#throwKnownFailure(key, isPlatformAsked)
+      const failure = all || refresh ? undefined : cache.failure(key, isPlatformAsked)
+      if (failure !== undefined) {
+        cache.counted('negative')
+        throw failure
+      }
       const how = `${isPlatformAsked ? ' exactly' : ''}${all ? ' all' : ''}`
       const flight = this.#flightFor(`${key}${how}`, urgent)
       if (this.#flights.has(flight)) cache.counted('coalesced')
@@ -212,14 +216,6 @@ export class Resolver {
     this.#fly(asked.key, signal, asked).then(done, done)
   }
 
-  #throwKnownFailure(key: string, isExact: boolean): void {
-    const { cache } = this.#options
-    const failure = cache.failure(key, isExact)
-    if (failure === undefined) return
-    cache.counted('negative')
-    throw failure
-  }
-
   #key(
     reference: Reference,
     platform: Platform,
@@ -283,7 +279,12 @@ export class Resolver {
       if (known === undefined || all) throw error
       if (!cache.staleAllowed(known) || !allowsStale(error, known)) throw error
       cache.counted('stale')
-      return { ...known, source: 'stale', attempts: error.attempts, candidates: storyOf(error) }
+      return {
+        ...known,
+        source: 'stale',
+        attempts: error.attempts,
+        candidates: candidatesOf(error),
+      }
     } finally {
       cancelDeadline()
     }

@@ -8,43 +8,220 @@ import {
   toResolveError,
 } from '../errors.ts'
 import type { Exchange } from '../registry/image.ts'
-import { endedError, failedAttempt, reportHealth, waited, walkError } from './attempt.ts'
-import { CandidateTrace } from './candidate-trace.ts'
+import { failedAttempt, hasNoAnswer, isNotDialled, reportHealth, waited } from './attempt.ts'
 import type { Candidate, Health } from './types.ts'
-import { hasNoAnswer, isNotDialled } from './unresolved.ts'
+import { endedError, unresolvedError } from './unresolved.ts'
 
-/** With these a registry has answered that there is nothing to be had. */
+/** Outcomes of a registry that works and does not give the image. */
 const NO: ReadonlySet<AttemptOutcome> = new Set(['not_found', 'unauthorized', 'denied'])
 
-/** A registry that leads us through more requests than these has them counted, not told. */
+/** Further requests for one candidate are counted by the registry's limits, and not told. */
 const MAX_EXCHANGES = 20
 
-/** What became of each candidate of one run; the health of registries hears of it as it happens. */
-export class ResolveTrace<T> {
-  readonly #traces: ReadonlyMap<Candidate, CandidateTrace>
+/**
+ * What became of one candidate so far, and how long that took. Every outcome is reported to the health of
+ * registries as it happens.
+ */
+export class CandidateTrace<T> {
+  readonly candidate: Candidate
+  readonly exchanges: Exchange[] = []
+  /** undefined: it was neither asked nor passed over. */
+  attempt: Attempt | undefined
+  answer: T | undefined
+  error: ResolveError | undefined
+  /** The digest that it names, where it was asked for no more than that. */
+  named: string | undefined
+  /** It was asked although it had failed before. */
+  isDoubted = false
   readonly #health: Health
   readonly #clock: Clock
+  /** Of the resolution. */
   readonly #begunAt: number
-  readonly #isByDigest: boolean
-  readonly #answers = new Map<Candidate, T>()
+  #startedAt: number | undefined
+  #queuedAt: number | undefined
+  #waitsFor: Wait = 'in line'
+  /** Time in queues since it started. */
+  #queuedMs = 0
+  /** Of the last request or response, moved on by the time in queues since. */
+  #progressAt = 0
 
-  /** @param isByDigest what is asked for is the same at every candidate */
-  constructor(candidates: readonly Candidate[], health: Health, clock: Clock, isByDigest = false) {
-    this.#isByDigest = isByDigest
-    this.#traces = new Map(
-      candidates.map((candidate) => [candidate, new CandidateTrace(candidate)] as const),
-    )
+  constructor(candidate: Candidate, health: Health, clock: Clock, begunAt: number) {
+    this.candidate = candidate
     this.#health = health
     this.#clock = clock
-    this.#begunAt = clock.now()
+    this.#begunAt = begunAt
   }
 
-  get answers(): ReadonlyMap<Candidate, T> {
-    return this.#answers
+  /** From the beginning of the resolution, in milliseconds; undefined: not asked. */
+  get startedMs(): number | undefined {
+    return this.#startedAt === undefined ? undefined : this.#startedAt - this.#begunAt
+  }
+
+  /** How long it was asked, in milliseconds, without the time in queues. */
+  get spentMs(): number {
+    if (this.#startedAt === undefined) return 0
+    return (this.#queuedAt ?? this.#clock.now()) - this.#startedAt - this.#queuedMs
+  }
+
+  /** Milliseconds without progress, without the time in queues: what hedge delay and budget limit. */
+  get silentMs(): number {
+    return (this.#queuedAt ?? this.#clock.now()) - this.#progressAt
+  }
+
+  /** What it waits for before its first request, and how long it has; undefined: it does not. */
+  get unasked(): string | undefined {
+    if (this.#queuedAt === undefined || this.exchanges.length > 0) return undefined
+    return waited(this.#clock.now() - this.#queuedAt, this.#waitsFor)
+  }
+
+  /** Whether its breakers let a request pass now. */
+  admit(): boolean {
+    return this.#health.admit(this.candidate.registry, this.candidate.repository)
+  }
+
+  /** Whether the admitted request is a probe after a failure. */
+  get isOnTrial(): boolean {
+    const { registry, repository } = this.candidate
+    return this.#health.onTrial?.(registry, repository) ?? false
+  }
+
+  /** Whether it has failed since it was admitted, for another caller. */
+  get isResting(): boolean {
+    const { registry, repository } = this.candidate
+    return this.#health.isResting?.(registry, repository) ?? false
+  }
+
+  /** Whether its last failure was a time-out. */
+  get isSilent(): boolean {
+    return this.#health.isSilent?.(this.candidate.registry) ?? false
+  }
+
+  /** @returns whether it may be asked as a last resort: it failed, and did not answer 429 */
+  passOver(): boolean {
+    const retryAfterMs = this.#health.parkedMs(this.candidate.registry)
+    const parked = retryAfterMs > 0
+    const message = parked ? 'not asked: it asked for a pause' : 'not asked: it failed a moment ago'
+    this.#skip(message)
+    if (parked) this.error = new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs })
+    return !parked
+  }
+
+  /** @param error why it may not be asked; says nothing of the registry's health */
+  refuse(error: ResolveError): void {
+    this.#skip(error.message)
+    this.error = error
+  }
+
+  begin(): void {
+    const now = this.#clock.now()
+    this.#startedAt = now
+    this.#progressAt = now
+    this.#queuedAt = undefined
+    this.#queuedMs = 0
+    this.attempt = undefined
+    this.error = undefined
+    this.isDoubted = false
+  }
+
+  /** It waits for its turn at a busy registry, or for credentials. */
+  enqueue(what: Wait = 'in line'): void {
+    this.#waitsFor = what
+    this.#queuedAt = this.#clock.now()
+  }
+
+  /** A wait before the first request moves the start; a later one is subtracted. */
+  admitted(): void {
+    if (this.#queuedAt === undefined) return
+    const now = this.#clock.now()
+    const waitedMs = now - this.#queuedAt
+    if (this.exchanges.length === 0) this.#startedAt = now
+    else this.#queuedMs += waitedMs
+    this.#progressAt += waitedMs
+    this.#queuedAt = undefined
+  }
+
+  /** Its budget counts from now. */
+  progress(): void {
+    this.#progressAt = this.#clock.now()
+  }
+
+  /**
+   * Records every request for its sake; each response is progress.
+   *
+   * @param registry the one that is asked, where it is another one
+   */
+  observer(registry = this.candidate.registry): (exchange: Exchange) => void {
+    return (exchange) => {
+      if (exchange.status !== undefined) this.progress()
+      if (exchange.rateLimit !== undefined) this.#health.remaining?.(registry, exchange.rateLimit)
+      if (this.exchanges.length < MAX_EXCHANGES) this.exchanges.push(exchange)
+    }
+  }
+
+  answered(value: T): void {
+    const { registry, repository } = this.candidate
+    const ms = this.spentMs
+    this.#health.success(registry, { ms, repository })
+    this.answer = value
+    this.attempt = { registry, step: 'manifest', outcome: 'ok', ms }
+  }
+
+  /** @param isDoubted it was asked although it had failed before */
+  failed(error: ResolveError, isDoubted = false): void {
+    this.isDoubted = isDoubted
+    this.attempt = failedAttempt(this.candidate.registry, error, this.spentMs)
+    this.error = error
+    reportHealth(this.#health, this.candidate, this.attempt, error)
+  }
+
+  /** The outcome of a probe after the resolution ended: only the health of the registry learns of it. */
+  probed(error?: ResolveError): void {
+    const { registry, repository } = this.candidate
+    const ms = this.spentMs
+    if (error === undefined) this.#health.success(registry, { ms, repository })
+    else reportHealth(this.#health, this.candidate, failedAttempt(registry, error, ms), error)
+  }
+
+  /** @param isLate it used up its budget, which counts as a failure */
+  abandon(message: string, isLate: boolean): void {
+    const { registry, repository } = this.candidate
+    const { unasked } = this
+    if (unasked !== undefined) {
+      this.#skip(`not asked: ${unasked}, then ${message}`)
+      return
+    }
+    if (isLate) this.#health.failure(registry, { code: 'DEADLINE_EXCEEDED', message, repository })
+    const outcome = isLate ? 'timeout' : 'canceled'
+    this.attempt = { registry, step: 'manifest', outcome, ms: this.spentMs, message }
+  }
+
+  #skip(message: string): void {
+    const { registry } = this.candidate
+    this.#startedAt = undefined
+    this.attempt = { registry, step: 'connect', outcome: 'skipped', ms: 0, message }
+  }
+}
+
+/** What became of each candidate of one resolution. */
+export class ResolveTrace<T> {
+  readonly #traces: ReadonlyMap<Candidate, CandidateTrace<T>>
+  readonly #isByDigest: boolean
+
+  /** @param isByDigest every candidate is asked for the same digest */
+  constructor(candidates: readonly Candidate[], health: Health, clock: Clock, isByDigest = false) {
+    const begunAt = clock.now()
+    this.#isByDigest = isByDigest
+    this.#traces = new Map(
+      candidates.map((each) => [each, new CandidateTrace<T>(each, health, clock, begunAt)]),
+    )
+  }
+
+  of(candidate: Candidate): CandidateTrace<T> {
+    return this.#traces.get(candidate) as CandidateTrace<T>
   }
 
   /** In the order of the candidates. */
-  get traces(): readonly CandidateTrace[] {
+  get traces(): readonly CandidateTrace<T>[] {
     return [...this.#traces.values()]
   }
 
@@ -53,181 +230,41 @@ export class ResolveTrace<T> {
     return this.traces.flatMap(({ attempt }) => attempt ?? [])
   }
 
-  /** undefined: not asked, and not passed over either. */
-  outcome(candidate: Candidate): AttemptOutcome | undefined {
-    return this.#of(candidate).attempt?.outcome
-  }
-
-  /** Milliseconds since the beginning; undefined: not asked. */
-  startedMs({ startedAt }: CandidateTrace): number | undefined {
-    return startedAt === undefined ? undefined : startedAt - this.#begunAt
-  }
-
-  admits({ registry, repository }: Candidate): boolean {
-    return this.#health.admit(registry, repository)
-  }
-
-  /** Whether it is asked to see whether it works, after it had failed. */
-  isOnTrial({ registry, repository }: Candidate): boolean {
-    return this.#health.onTrial?.(registry, repository) ?? false
-  }
-
-  /** Whether it has failed since it was admitted, for another caller. */
-  isResting({ registry, repository }: Candidate): boolean {
-    return this.#health.isResting?.(registry, repository) ?? false
-  }
-
-  /** Whether silence was what it failed by. */
-  isSilent({ registry }: Candidate): boolean {
-    return this.#health.isSilent?.(registry) ?? false
-  }
-
-  /** Whether a registry answered and said no. */
+  /** Whether a registry answered and does not give the image. */
   get isDenied(): boolean {
     return this.traces.some(
       ({ attempt }) => attempt !== undefined && NO.has(attempt.outcome) && !isNotDialled(attempt),
     )
   }
 
-  /** How a trial went that was not waited for: the attempts stay as they are. */
-  trialEnded(candidate: Candidate, error?: ResolveError): void {
-    const { registry, repository } = candidate
-    const ms = this.spentMs(candidate)
-    if (error === undefined) this.#health.success(registry, { ms, repository })
-    else reportHealth(this.#health, candidate, failedAttempt(registry, error, ms), error)
-  }
-
-  /** @returns whether it may be asked as a last resort: it rests, and did not ask for quiet */
-  passedOver(candidate: Candidate): boolean {
-    const retryAfterMs = this.#health.parkedMs(candidate.registry)
-    const parked = retryAfterMs > 0
-    const message = parked ? 'not asked: it asked for a pause' : 'not asked: it failed a moment ago'
-    const trace = this.#of(candidate)
-    trace.skip(message)
-    if (parked) trace.error = new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs })
-    return !parked
-  }
-
-  /** @param error why it may not be asked at all; nothing is said of the registry itself */
-  refused(candidate: Candidate, error: ResolveError): void {
-    const trace = this.#of(candidate)
-    trace.skip(error.message)
-    trace.error = error
-  }
-
-  begun(candidate: Candidate): void {
-    this.#of(candidate).begin(this.#clock.now())
-  }
-
-  /** It waits in the queue of a busy registry: that does not count against it. */
-  waiting(candidate: Candidate, what?: Wait): void {
-    this.#of(candidate).wait(this.#clock.now(), what)
-  }
-
-  entered(candidate: Candidate): void {
-    this.#of(candidate).enter(this.#clock.now())
-  }
-
-  /** Milliseconds of asking it. */
-  spentMs(candidate: Candidate): number {
-    return this.#of(candidate).spentMs(this.#clock.now())
-  }
-
-  /** Milliseconds without progress: what hedge delay and budget are about. */
-  silentMs(candidate: Candidate): number {
-    return this.#of(candidate).silentMs(this.#clock.now())
-  }
-
-  /** Its time counts from now, as after an answer. */
-  progressed(candidate: Candidate): void {
-    this.#of(candidate).progress(this.#clock.now())
-  }
-
   /**
-   * Writes down every request that was made for its sake; each that was answered is progress.
+   * The error of a resolution in which no registry had the image. Where one denied it, a registry that is
+   * known to fail does not make the error one that may pass.
    *
-   * @param registry which one is asked, where that is another one
-   */
-  observer(candidate: Candidate, registry = candidate.registry): (exchange: Exchange) => void {
-    const { exchanges } = this.#of(candidate)
-    return (exchange) => {
-      if (exchange.status !== undefined) this.progressed(candidate)
-      if (exchange.rateLimit !== undefined) this.#health.remaining?.(registry, exchange.rateLimit)
-      if (exchanges.length < MAX_EXCHANGES) exchanges.push(exchange)
-    }
-  }
-
-  /** It says what the reference points at, and was asked for nothing else. */
-  named(candidate: Candidate, digest: string): void {
-    this.#of(candidate).named = digest
-  }
-
-  namedBy(candidate: Candidate): string | undefined {
-    return this.#of(candidate).named
-  }
-
-  answered(candidate: Candidate, value: T): void {
-    const { registry, repository } = candidate
-    const ms = this.spentMs(candidate)
-    this.#health.success(registry, { ms, repository })
-    this.#answers.set(candidate, value)
-    this.#of(candidate).attempt = { registry, step: 'manifest', outcome: 'ok', ms }
-  }
-
-  /** @param isDoubted it was asked although it had failed before, so that this is no news */
-  failed(candidate: Candidate, error: ResolveError, isDoubted = false): void {
-    const trace = this.#of(candidate)
-    trace.isDoubted = isDoubted
-    trace.attempt = failedAttempt(candidate.registry, error, this.spentMs(candidate))
-    trace.error = error
-    reportHealth(this.#health, candidate, trace.attempt, error)
-  }
-
-  /** @param tooSlow it let its whole budget pass, and must not cost it again next time */
-  abandoned(candidate: Candidate, message: string, tooSlow: boolean): void {
-    const { registry, repository } = candidate
-    const trace = this.#of(candidate)
-    const unaskedMs = trace.unaskedMs(this.#clock.now())
-    if (unaskedMs !== undefined) {
-      trace.skip(`not asked: ${waited(unaskedMs, trace.waits)}, then ${message}`)
-      return
-    }
-    if (tooSlow) this.#health.failure(registry, { code: 'DEADLINE_EXCEEDED', message, repository })
-    const outcome = tooSlow ? 'timeout' : 'canceled'
-    const ms = this.spentMs(candidate)
-    trace.attempt = { registry, step: 'manifest', outcome, ms, message }
-  }
-
-  /**
-   * One error for a run in which no registry had the image. That a registry which is known to fail still does
-   * is told, but does not make of the no of another one a failure that could pass.
+   * @param what the reference, for the text
    */
   error(what: string): ResolveError {
-    const isDenied = this.isDenied
-    return walkError(
-      what,
-      this.traces.flatMap(({ error, isDoubted }) => (isDenied && isDoubted ? [] : (error ?? []))),
-      this.attempts,
-      this.#found(),
-      this.#artifact(),
+    const { isDenied } = this
+    const errors = this.traces.flatMap(({ error, isDoubted }) =>
+      isDenied && isDoubted ? [] : (error ?? []),
     )
+    const artifact = this.#artifact()
+    return unresolvedError(what, artifact ? [artifact] : errors, this.attempts, this.#found())
   }
 
-  /** For a run that its signal ended. What was found before a deadline is an answer, as in `error`. */
+  /** The error of a resolution that its signal ended. An artifact found before a deadline is an answer. */
   ended(what: string, reason: unknown): ResolveError {
     const artifact = this.#artifact()
     if (artifact !== undefined && toResolveError(reason).code === 'DEADLINE_EXCEEDED') {
-      return walkError(what, [], this.attempts, this.#found(), artifact)
+      return unresolvedError(what, [artifact], this.attempts, this.#found())
     }
-    const now = this.#clock.now()
-    const waits = this.traces.flatMap((trace) => {
-      const ms = trace.unaskedMs(now)
-      return ms === undefined ? [] : `${trace.candidate.registry}: ${waited(ms, trace.waits)}`
-    })
+    const waits = this.traces.flatMap(({ candidate, unasked }) =>
+      unasked === undefined ? [] : `${candidate.registry}: ${unasked}`,
+    )
     return endedError(what, reason, this.attempts, waits, this.#found())
   }
 
-  /** Of the first that has something, though no image. */
+  /** What the first registry has that has something, though no image. */
   #found(): FoundManifest | undefined {
     for (const { candidate, error } of this.traces) {
       if (error?.found !== undefined) return { ...error.found, registry: candidate.registry }
@@ -235,10 +272,7 @@ export class ResolveTrace<T> {
     return undefined
   }
 
-  /**
-   * What the first registry has that has something, though no image; undefined: there is none, or one before
-   * it did not say what it has, and it is not by digest that was asked.
-   */
+  /** Of the same registry, unless one before it may still have the image under the same tag. */
   #artifact(): ResolveError | undefined {
     for (const { attempt, error } of this.traces) {
       if (error?.found !== undefined) return error
@@ -246,9 +280,5 @@ export class ResolveTrace<T> {
       if (isOpen && !this.#isByDigest) return undefined
     }
     return undefined
-  }
-
-  #of(candidate: Candidate): CandidateTrace {
-    return this.#traces.get(candidate) as CandidateTrace
   }
 }

@@ -1,11 +1,34 @@
 import {
   type Attempt,
-  type AttemptOutcome,
   type ErrorCode,
+  type FoundManifest,
   ResolveError,
   toResolveError,
 } from '../errors.ts'
+import { attemptsText, hasNoAnswer, isNotDialled, isRefusal } from './attempt.ts'
 import type { CandidateReport, Resolution } from './types.ts'
+
+/**
+ * The most telling code first: failures that pass and say when, failures that may pass, failures that an
+ * operator has to mend, and last that the image is not there. "Not found" is the answer only when every
+ * registry said so: a broken registry may be the one that has the image.
+ */
+const TELLING: readonly ErrorCode[] = [
+  'TOOMANYREQUESTS',
+  'DEADLINE_EXCEEDED',
+  'UNAVAILABLE',
+  'UNKNOWN',
+  'DIGEST_INVALID',
+  'MANIFEST_INVALID',
+  'UNSUPPORTED',
+  'NOT_AN_IMAGE',
+  'DENIED',
+  'UNAUTHORIZED',
+  'PLATFORM_UNKNOWN',
+  'MANIFEST_UNKNOWN',
+]
+
+const BUSY = 'so many questions were put at once; ask again, or fewer at a time'
 
 /** The error of a resolution, with what became of every candidate. */
 export class UnresolvedError extends ResolveError {
@@ -27,34 +50,67 @@ export class UnresolvedError extends ResolveError {
   }
 }
 
-/** The whole story of what ended in an error; empty where no registry was asked by that very call. */
-export function storyOf(error: ResolveError): readonly CandidateReport[] {
+/** What became of every candidate; empty where this call asked no registry. */
+export function candidatesOf(error: ResolveError): readonly CandidateReport[] {
   return error instanceof UnresolvedError ? error.candidates : []
 }
 
-/** After these nothing is known of the image there. */
-const NO_ANSWER: ReadonlySet<AttemptOutcome> = new Set([
-  'unreachable',
-  'server_error',
-  'timeout',
-  'rate_limited',
-  'canceled',
-  'skipped',
-])
+/**
+ * One error for a resolution in which no candidate had the image.
+ *
+ * @param errors of the candidates that count; the most telling code is the code of the whole
+ * @param found what a registry has although it is no image
+ */
+export function unresolvedError(
+  what: string,
+  errors: readonly ResolveError[],
+  attempts: readonly Attempt[],
+  found?: FoundManifest,
+): ResolveError {
+  const code = TELLING.find((telling) => errors.some((error) => error.code === telling))
+  const waits = errors.flatMap((error) => error.retryAfterMs ?? [])
+  return new ResolveError(code ?? 'UNAVAILABLE', `${what}: ${attemptsText(attempts)}`, {
+    attempts,
+    cause: errors.find((error) => error.code === code),
+    ...(found !== undefined && { found }),
+    ...(waits.length > 0 && { retryAfterMs: Math.min(...waits) }),
+  })
+}
 
-/** What kept a registry from being asked may itself be an answer: the origin refused its consent. */
-const REFUSED: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'DENIED', 'MANIFEST_UNKNOWN'])
+/**
+ * The error of a resolution that its signal ended.
+ *
+ * @param waits registries that it still waited for, each in the words of `waited`
+ */
+export function endedError(
+  what: string,
+  reason: unknown,
+  attempts: readonly Attempt[],
+  waits: readonly string[],
+  found?: FoundManifest,
+): ResolveError {
+  const ending = toResolveError(reason)
+  const code = ending.code === 'DEADLINE_EXCEEDED' ? ending.code : 'CANCELED'
+  const why = code === 'CANCELED' ? 'the caller went away' : 'out of time'
+  const busy = waits.some((wait) => wait.endsWith(' in line')) ? [BUSY] : []
+  const line = code === 'CANCELED' ? '' : [...waits, ...busy].map((each) => `; ${each}`).join('')
+  return new ResolveError(code, `${what}: ${why}${line}`, {
+    cause: ending,
+    attempts,
+    ...(found !== undefined && { found }),
+  })
+}
 
 /**
  * Whether registries were asked and every one of them was out of reach. One that refused the image
- * (401, 403), does not have it (404), or has something else has answered, and what lies on the node is
- * then no answer instead.
+ * (401, 403), does not have it (404), or has something else has answered: what lies on the node is then
+ * no answer instead.
  *
- * @param reports default: those that the error itself brings
+ * @param reports default: those of the error itself
  */
 export function isOutOfReach(
   error: ResolveError,
-  reports: readonly Pick<CandidateReport, 'error' | 'outcome'>[] = storyOf(error),
+  reports: readonly Pick<CandidateReport, 'error' | 'outcome'>[] = candidatesOf(error),
 ): boolean {
   const { attempts } = error
   return (
@@ -62,7 +118,7 @@ export function isOutOfReach(
   )
 }
 
-/** With these a registry may well have the image; what was known before is then worth giving. */
+/** With these a registry may well have the image; an older answer is then worth giving. */
 const PASSING: ReadonlySet<ErrorCode> = new Set([
   'TOOMANYREQUESTS',
   'DEADLINE_EXCEEDED',
@@ -80,34 +136,15 @@ export function allowsStale(error: ResolveError, { references, registry }: Resol
     name === registry || references.some((each) => each.registry === name)
   const isOld = (attempt: Attempt): boolean =>
     hasNoAnswer(attempt) || (attempt.outcome === 'not_found' && !leadsTo(attempt.registry))
-  return PASSING.has(error.code) && error.attempts.every(isOld) && !isBarred(storyOf(error))
+  return PASSING.has(error.code) && error.attempts.every(isOld) && !isBarred(candidatesOf(error))
 }
 
-/** Whether a registry was not asked since its origin refused the image. */
+/** Whether a registry was not asked because its origin refused the image. */
 function isBarred(reports: readonly Pick<CandidateReport, 'error' | 'outcome'>[]): boolean {
   return reports.some(({ error, outcome }) => outcome === 'skipped' && isRefusal(error?.code))
 }
 
-/** Whether a registry was not asked because its address is never dialled from here. */
+/** Whether the address policy forbade the connection to a registry. */
 export function isUndialled({ attempts }: ResolveError): boolean {
   return attempts.some(isNotDialled)
-}
-
-/**
- * Whether nothing is known of the image at a registry.
- *
- * @param error of one that was not asked: a refusal by its origin is an answer
- */
-export function hasNoAnswer(attempt: Attempt, error?: ResolveError): boolean {
-  if (attempt.outcome === 'skipped' && isRefusal(error?.code)) return false
-  return NO_ANSWER.has(attempt.outcome) || isNotDialled(attempt)
-}
-
-/** Whether its address is never dialled from here, so that the registry was not asked. */
-export function isNotDialled({ outcome, status, step }: Attempt): boolean {
-  return outcome === 'denied' && step === 'connect' && status === undefined
-}
-
-function isRefusal(code: ErrorCode | undefined): boolean {
-  return code !== undefined && REFUSED.has(code)
 }

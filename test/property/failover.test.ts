@@ -76,7 +76,7 @@ async function run(cast: readonly Play[]): Promise<Course> {
             reject(new ResolveError('CANCELED', 'aborted'))
           })
         })
-        trace.observer(candidates[index] as Candidate)({
+        trace.of(candidates[index] as Candidate).observer()({
           method: 'HEAD',
           url: `https://${registry}/`,
           status: 200,

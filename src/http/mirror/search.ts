@@ -1,7 +1,8 @@
 import type { Clock } from '../../concurrency/clock.ts'
+import { waitBefore } from '../../concurrency/semaphore.ts'
 import { ResolveError } from '../../errors.ts'
 import type { ImageRequest } from '../../registry/image.ts'
-import { type Ask as Put, waitBefore } from '../../resolver/candidate-request.ts'
+import type { Ask as Put } from '../../resolver/candidate-request.ts'
 import { askInOrder, type Found } from '../../resolver/failover.ts'
 import { ResolveTrace } from '../../resolver/trace.ts'
 import type { Candidate } from '../../resolver/types.ts'
@@ -52,7 +53,7 @@ export class Search {
         'for credentials',
         resolver.credentials(candidate),
       )
-      const observe = trace.observer(candidate)
+      const observe = trace.of(candidate).observer()
       const request = {
         configured,
         endpoint,

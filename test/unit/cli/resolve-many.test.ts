@@ -5,8 +5,8 @@ import { parseTemplate } from '../../../src/cli/commands/format.ts'
 import type { CliContext } from '../../../src/cli/context.ts'
 import { type Attempt, type ErrorCode, ResolveError } from '../../../src/errors.ts'
 import { parseReference } from '../../../src/reference/reference.ts'
-import { walkError } from '../../../src/resolver/attempt.ts'
 import type { Answer } from '../../../src/resolver/types.ts'
+import { unresolvedError } from '../../../src/resolver/unresolved.ts'
 import { runCli } from '../../support/cli.ts'
 import { digestOf, identity } from '../../support/resolver.ts'
 
@@ -173,7 +173,7 @@ test('what each registry said is told once', async () => {
       message: 'quay.io: no such host',
     },
   ]
-  const error = walkError('quay.io/a/b:1', [new ResolveError('UNAVAILABLE', '')], attempts)
+  const error = unresolvedError('quay.io/a/b:1', [new ResolveError('UNAVAILABLE', '')], attempts)
   const answers: CliContext['answers'] = async () => ({
     askedFor: () => [],
     answer: async () => {

@@ -29,18 +29,18 @@ function scene(...names: string[]) {
 
 test('each candidate is told in order, with when it was asked, what came back, and why', async () => {
   const { clock, trace, of, tell } = scene('m1', 'm2', 'm3', 'm4', 'pull-only', 'm5')
-  trace.begun(of('m1'))
+  trace.of(of('m1')).begin()
   await clock.advance(20)
-  trace.failed(of('m1'), new ResolveError('DENIED', 'm1: no', { status: 403 }))
-  trace.begun(of('m2'))
-  trace.begun(of('m3'))
+  trace.of(of('m1')).failed(new ResolveError('DENIED', 'm1: no', { status: 403 }))
+  trace.of(of('m2')).begin()
+  trace.of(of('m3')).begin()
   await clock.advance(30)
-  trace.answered(of('m3'), { digest: digestOf('other') })
-  trace.answered(of('m2'), { digest: D })
-  trace.begun(of('m4'))
-  trace.abandoned(of('m4'), 'a better answer was there', false)
-  trace.begun(of('pull-only'))
-  trace.answered(of('pull-only'), { digest: D })
+  trace.of(of('m3')).answered({ digest: digestOf('other') })
+  trace.of(of('m2')).answered({ digest: D })
+  trace.of(of('m4')).begin()
+  trace.of(of('m4')).abandon('a better answer was there', false)
+  trace.of(of('pull-only')).begin()
+  trace.of(of('pull-only')).answered({ digest: D })
 
   const reports = tell('m2')
 
@@ -112,7 +112,7 @@ test('each candidate is told in order, with when it was asked, what came back, a
 test('without an answer it says who was not asked, and why not', () => {
   const { health, trace, of, tell } = scene('m1', 'm2', 'pull-only')
   health.quiet.add('m1')
-  trace.passedOver(of('m1'))
+  trace.of(of('m1')).passOver()
 
   assert.deepEqual(
     tell().map(({ why, reference }) => `${reference} ${why}`),
@@ -126,8 +126,8 @@ test('without an answer it says who was not asked, and why not', () => {
 
 test('of a registry that leads through many requests the first twenty are told', () => {
   const { trace, of, tell } = scene('m1')
-  trace.begun(of('m1'))
-  const observe = trace.observer(of('m1'))
+  trace.of(of('m1')).begin()
+  const observe = trace.of(of('m1')).observer()
 
   for (let ms = 0; ms < 100; ms += 1) observe({ method: 'GET', url: 'https://m1/', ms })
 

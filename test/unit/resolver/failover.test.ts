@@ -137,7 +137,10 @@ test('a better candidate is preferred while it is inside its probe budget', asyn
 
   const found = await scene.result
   assert.equal(found.value, 'here')
-  assert.deepEqual([...scene.trace.answers.values()], ['there', 'here'])
+  assert.deepEqual(
+    scene.trace.traces.map(({ answer }) => answer),
+    ['here', 'there'],
+  )
 })
 
 test('a better candidate that lets its budget pass loses, and is remembered as failed', async () => {
@@ -417,7 +420,7 @@ test('a hedge goes on when the one before it fails, and the next is not asked wh
 
 test('hedge delay and budget count from the last progress', async () => {
   const scene = new Scene().begin('m1', 'm2')
-  const observe = scene.trace.observer(scene.trace.traces[0]?.candidate ?? candidate('?'))
+  const observe = scene.trace.of(scene.trace.traces[0]?.candidate ?? candidate('?')).observer()
   for (let requests = 0; requests < 20; requests += 1) {
     await scene.clock.advance(299)
     observe({ method: 'GET', url: 'https://m1/', status: 200, ms: 299 })
@@ -437,7 +440,7 @@ test('a request that was not answered is no progress', async () => {
   const scene = new Scene().begin('m1', 'm2')
   await scene.clock.advance(200)
 
-  const observe = scene.trace.observer(scene.trace.traces[0]?.candidate ?? candidate('?'))
+  const observe = scene.trace.of(scene.trace.traces[0]?.candidate ?? candidate('?')).observer()
   observe({ method: 'GET', url: 'https://m1/', ms: 200 })
   await scene.clock.advance(100)
 
@@ -671,7 +674,7 @@ test('who was let in and lets the budget pass is late as anybody', async () => {
 
 test('an attempt that has to stand in line once more goes on with the budget that it had', async () => {
   const scene = new Scene().begin('m1', 'm2')
-  scene.trace.observer(scene.trace.traces[0]?.candidate ?? candidate('?'))({
+  scene.trace.of(scene.trace.traces[0]?.candidate ?? candidate('?')).observer()({
     method: 'HEAD',
     url: 'https://m1/',
     ms: 1_500,
