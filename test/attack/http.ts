@@ -49,7 +49,7 @@ function batches(): Attack {
       const good = { kind: 'http', url: `${daemon.httpUrl()}/livez`, from: OTHER } as const
       const statuses = new Map<string, number>()
       const attack = async (): Promise<void> => {
-        const ends = AbortSignal.timeout(scene.isShort ? 4_000 : 30_000)
+        const lastsMs = scene.isShort ? 4_000 : 30_000
         const post = async (batch: number): Promise<void> => {
           const references = Array.from(
             { length: BATCH },
@@ -59,7 +59,7 @@ function batches(): Attack {
             method: 'POST',
             headers: { 'content-type': 'application/json' },
             body: JSON.stringify({ references }),
-            signal: ends,
+            signal: AbortSignal.timeout(lastsMs),
           })
             .then(async (response) => {
               await response.arrayBuffer()

@@ -131,7 +131,11 @@ test('each repository and each asker has a token of its own', async (t) => {
 test('callers that need the same token at once share one exchange', async (t) => {
   const { tokens, images, request } = await startBearer(t)
 
-  await Promise.all(Array.from({ length: 50 }, () => images.image(request, AMD64)))
+  const callers = Array.from({ length: 50 }, () => {
+    const { signal } = new AbortController()
+    return images.image({ ...request, signal }, AMD64)
+  })
+  await Promise.all(callers)
 
   assert.equal(tokens.questions.length, 1)
 })
