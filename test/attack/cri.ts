@@ -1,11 +1,12 @@
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FRAME_FLAG, frame } from '../../src/http2/frames.ts'
 import type { Daemon } from '../support/daemon.ts'
 import { respond } from '../support/fake-runtime.ts'
 import { callBlock, FRAME, number32, OPENING, SETTINGS } from '../support/hostile-frames.ts'
 import { literal, plain } from '../support/hpack-fields.ts'
+import { startRawServer } from '../support/listen.ts'
 import { type RecordingRuntime, startRecordingRuntime } from '../support/recording-runtime.ts'
 import type { Attack, AttackScene } from './attack.ts'
 
@@ -179,21 +180,14 @@ async function start(scene: AttackScene): Promise<Started> {
     respond(stream, [Buffer.alloc(MIB)])
   })
   const silence = { isOn: false }
-  const sockets = new Set<Socket>()
-  const front = createServer((socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {}).on('close', () => sockets.delete(socket))
+  const front = (socket: Socket): void => {
     if (silence.isOn) return void socket.pause()
     const there = connect(behind)
     there.on('error', () => socket.destroy()).on('close', () => socket.destroy())
     socket.on('close', () => there.destroy())
     socket.pipe(there).pipe(socket)
-  }).listen(path)
-  await once(front, 'listening')
-  scene.after(() => {
-    for (const socket of sockets) socket.destroy()
-    front.close()
-  })
+  }
+  await startRawServer(scene, front, { path })
   return { daemon: await scene.start({ cri: path }), runtime, silence }
 }
 

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createCertificate } from '../support/certificate.ts'
+import { startRawServer } from '../support/listen.ts'
 import { type Step, startScriptedRegistry } from '../support/scripted-registry.ts'
 import { type Cleanup, temporaryFolder } from '../support/stack.ts'
 import { type Fault, GOOD, type Secret, serving, WHO } from './fault.ts'
@@ -160,12 +161,8 @@ export function withCertificate(
 
 /** Takes connections, and cuts them at the first byte of a handshake. */
 export async function cuttingTls(t: Cleanup) {
-  const server = createServer((socket) => {
-    socket.on('error', () => {})
+  const { host } = await startRawServer(t, (socket) => {
     socket.once('data', () => socket.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => new Promise((resolve) => server.close(resolve)))
-  const { port } = server.address() as AddressInfo
-  return { address: `https://127.0.0.1:${port}`, hearers: [] }
+  return { address: `https://${host}`, hearers: [] }
 }

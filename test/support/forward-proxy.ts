@@ -1,6 +1,7 @@
 import { createServer, request as forward, type IncomingMessage } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { listen } from './listen.ts'
 import type { Cleanup } from './stack.ts'
 
 export interface ForwardProxy {
@@ -26,7 +27,6 @@ export async function startForwardProxy(
 ): Promise<ForwardProxy> {
   const log: string[] = []
   const authorizations: (string | undefined)[] = []
-  const sockets = new Set<Socket>()
   const port = Number(target.split(':')[1])
   const record = ({ method, url, headers }: IncomingMessage) => {
     log.push(`${method} ${url}`)
@@ -54,22 +54,9 @@ export async function startForwardProxy(
       client.write('HTTP/1.1 200 OK\r\n\r\n')
       client.pipe(upstream).pipe(client)
     })
-    sockets.add(upstream)
     for (const each of [client, upstream]) each.on('error', () => {})
     client.once('close', () => upstream.destroy())
   })
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(
-    () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        for (const socket of sockets) socket.destroy()
-      }),
-  )
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { host, url: `http://${host}`, log, authorizations }
+  const { host, url } = await listen(t, server)
+  return { host, url, log, authorizations }
 }

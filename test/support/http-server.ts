@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
 import type { Certificate } from './certificate.ts'
+import { listen, type TestServer } from './listen.ts'
 import type { Cleanup } from './stack.ts'
+
+export type { TestServer } from './listen.ts'
 
 /** What a server was sent. */
 export interface ReceivedRequest {
@@ -12,44 +14,14 @@ export interface ReceivedRequest {
   readonly headers: IncomingMessage['headers']
 }
 
-export interface TestServer {
-  /** `127.0.0.1:port`. */
-  readonly host: string
-  readonly url: string
-  /** Connections that were ever accepted. */
-  accepted(): number
-  /** From now on its port refuses connections. */
-  stop(): Promise<void>
-}
-
-/** A server on a free loopback port, gone after the test. */
-export async function startServer(
+/** An HTTP server on a free loopback port, gone after the test. */
+export function startServer(
   t: Cleanup,
   listener: RequestListener,
   certificate?: Certificate,
 ): Promise<TestServer> {
-  const server = certificate ? createTlsServer(certificate, listener) : createServer(listener)
-  const sockets = new Set<Socket>()
-  let accepted = 0
-  server.on('connection', (socket: Socket) => {
-    accepted += 1
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  const stop = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve())
-      for (const socket of sockets) socket.destroy()
-    })
-  t.after(stop)
-  return {
-    host,
-    url: `${certificate ? 'https' : 'http'}://${host}`,
-    accepted: () => accepted,
-    stop,
-  }
+  if (certificate === undefined) return listen(t, createServer(listener))
+  return listen(t, createTlsServer(certificate, listener), { scheme: 'https' })
 }
 
 export function received({ method = '', url = '', headers }: IncomingMessage): ReceivedRequest {

@@ -1,21 +1,9 @@
-import { once } from 'node:events'
-import {
-  createServer,
-  request as forward,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type ServerResponse,
-} from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { request as forward, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type ReceivedRequest, received, startServer } from './http-server.ts'
 import type { Cleanup } from './stack.ts'
 
-/** One request that reached the proxy, in the order of arrival. */
-export interface RecordedRequest {
-  readonly method: string
-  /** Path and query: `/v2/library/nginx/manifests/latest`. */
-  readonly path: string
-  readonly headers: IncomingHttpHeaders
-}
+/** One request that reached the proxy: `/v2/library/nginx/manifests/latest`. */
+export type RecordedRequest = ReceivedRequest
 
 /** What becomes of a request. */
 export type ProxyAction =
@@ -53,41 +41,15 @@ export interface RegistryProxy {
 /** @param target of the real registry: `http://127.0.0.1:port` */
 export async function startRegistryProxy(t: Cleanup, target: string): Promise<RegistryProxy> {
   const requests: RecordedRequest[] = []
-  const sockets = new Set<Socket>()
   let decide: (request: RecordedRequest) => ProxyAction = () => ({ kind: 'forward' })
-  const server = createServer((incoming, outgoing) => {
-    const recorded = {
-      method: incoming.method ?? '',
-      path: incoming.url ?? '',
-      headers: incoming.headers,
-    }
-    requests.push(recorded)
-    act(decide(recorded), target, incoming, outgoing)
+  const { host, start, stop, url } = await startServer(t, (incoming, outgoing) => {
+    const request = received(incoming)
+    requests.push(request)
+    act(decide(request), target, incoming, outgoing)
   })
-  server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-
-  async function accept(port: number): Promise<void> {
-    if (server.listening) return
-    server.listen(port, '127.0.0.1')
-    await once(server, 'listening')
-  }
-  async function refuse(): Promise<void> {
-    if (!server.listening) return
-    const closed = once(server, 'close')
-    server.close()
-    for (const socket of sockets) socket.destroy()
-    await closed
-  }
-
-  t.after(refuse)
-  await accept(0)
-  const { port } = server.address() as AddressInfo
   return {
-    host: `127.0.0.1:${port}`,
-    url: `http://127.0.0.1:${port}`,
+    host,
+    url,
     requests,
     clear: () => {
       requests.length = 0
@@ -95,8 +57,8 @@ export async function startRegistryProxy(t: Cleanup, target: string): Promise<Re
     behave: (action) => {
       decide = typeof action === 'function' ? action : () => action
     },
-    refuse,
-    accept: () => accept(port),
+    refuse: stop,
+    accept: start,
   }
 }
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { versionsOn } from '../../../src/cri/version-bridge.ts'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
@@ -9,6 +8,7 @@ import { hanging, respond } from '../../support/fake-runtime.ts'
 import { openGrpcClient } from '../../support/grpc-client.ts'
 import { call, callBlock, OPENING } from '../../support/hostile-frames.ts'
 import { literal, plain } from '../../support/hpack-fields.ts'
+import { startRawServer } from '../../support/listen.ts'
 import { openRawHttp2Client, type RawHttp2Client } from '../../support/raw-http2-client.ts'
 import { startRelay } from '../../support/relay.ts'
 import { temporaryFolder } from '../../support/stack.ts'
@@ -24,15 +24,7 @@ const idOf = (n: number): number => 2 * n + 1
 /** Takes connections and reads nothing. */
 async function silentRuntime(t: TestContext): Promise<string> {
   const path = `${temporaryFolder(t)}/silent.sock`
-  const sockets: Socket[] = []
-  const server = createServer((socket) => {
-    sockets.push(socket.pause())
-  }).listen(path)
-  await once(server, 'listening')
-  t.after(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
+  await startRawServer(t, (socket) => socket.pause(), { path })
   return path
 }
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame, PREFACE } from '../../../src/http2/frames.ts'
 import { hanging, respond } from '../../support/fake-runtime.ts'
@@ -8,6 +7,7 @@ import { openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
 import { callBlock, OPENING } from '../../support/hostile-frames.ts'
 import { indexed, literal, plain } from '../../support/hpack-fields.ts'
+import { startRawServer } from '../../support/listen.ts'
 import { openRawHttp2Client, SETTINGS } from '../../support/raw-http2-client.ts'
 import { startRelay } from '../../support/relay.ts'
 import { temporaryFolder } from '../../support/stack.ts'
@@ -133,16 +133,12 @@ test('trailers of a request end it, and are not carried over', async (t) => {
 
 test('a body ahead of its headers is never passed on', async (t) => {
   const folder = temporaryFolder(t)
-  const wild = createServer((socket) => {
-    socket.on('error', () => {})
-    socket.once('data', () => {
-      socket.write(Buffer.concat([SETTINGS, frame(FRAME_TYPE.data, 0, 1, Buffer.from('too soon'))]))
-    })
+  const wild = `${folder}/wild.sock`
+  const early = Buffer.concat([SETTINGS, frame(FRAME_TYPE.data, 0, 1, Buffer.from('too soon'))])
+  await startRawServer(t, (socket) => socket.once('data', () => socket.write(early)), {
+    path: wild,
   })
-  wild.listen(`${folder}/wild.sock`)
-  await once(wild, 'listening')
-  t.after(() => wild.close())
-  const { path } = await startRelay(t, { runtimeSocket: `${folder}/wild.sock` })
+  const { path } = await startRelay(t, { runtimeSocket: wild })
 
   const { code, messages } = await openGrpcClient(t, path).call(EVENTS)
 

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { constants } from 'node:http2'
-import { connect, createServer } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
 import { hanging, respond } from '../../support/fake-runtime.ts'
 import { answerOf, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
 import { literal, plain } from '../../support/hpack-fields.ts'
+import { startRawServer } from '../../support/listen.ts'
 import { SETTINGS } from '../../support/raw-http2-client.ts'
 import { startRelay } from '../../support/relay.ts'
 
@@ -208,21 +209,19 @@ test('says Internal to an answer that is none: there is no status in it', async 
   const { runtime, path } = await startRelay(t)
   await runtime.stop()
   const noStatus = literal('without', plain('x-status'), plain('200'))
-  const rawRuntime = createServer((socket) => {
-    socket.on('error', () => {})
+  const answer = (socket: Socket): void => {
     socket.write(SETTINGS)
     socket.once('data', () => {
       const flags = FRAME_FLAG.endHeaders | FRAME_FLAG.endStream
       socket.write(frame(FRAME_TYPE.headers, flags, 1, noStatus))
     })
-  })
-  rawRuntime.listen(runtime.path)
-  t.after(() => rawRuntime.close())
+  }
+  await startRawServer(t, answer, { path: runtime.path })
 
-  const answer = await openGrpcClient(t, path).call(PULL)
+  const { code, message } = await openGrpcClient(t, path).call(PULL)
 
-  assert.equal(answer.code, 13)
-  assert.equal(answer.message, 'the answer of the server behind could not be relayed')
+  assert.equal(code, 13)
+  assert.equal(message, 'the answer of the server behind could not be relayed')
 })
 
 test('closes a connection that does not speak HTTP/2', async (t) => {

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
-import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { ERROR_CODE } from '../../../src/http2/frames.ts'
 import { headerValue } from '../../../src/http2/headers.ts'
@@ -16,6 +14,7 @@ import {
   openCall,
   requestTo,
 } from '../../support/http2-ends.ts'
+import { startRawServer } from '../../support/listen.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const MIB = 1024 * 1024
@@ -377,10 +376,7 @@ test('a server that is not there is the cause, and the call is gone', async (t) 
 
 test('a server that hangs up without a word is left, and the call is gone', async (t) => {
   const path = `${temporaryFolder(t)}/mute.sock`
-  const server = createServer((socket) => socket.on('error', () => {}).end())
-  server.listen(path)
-  await once(server, 'listening')
-  t.after(() => server.close())
+  await startRawServer(t, (socket) => socket.end(), { path })
   const ours = dialPath(t, path)
   const call = ask(ours)
 
@@ -390,12 +386,8 @@ test('a server that hangs up without a word is left, and the call is gone', asyn
 
 test('a server that speaks HTTP/1 is left', async (t) => {
   const path = `${temporaryFolder(t)}/old.sock`
-  const server = createServer((socket) => {
-    socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
-  })
-  server.listen(path)
-  await once(server, 'listening')
-  t.after(() => server.close())
+  const refusal = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'
+  await startRawServer(t, (socket) => socket.end(refusal), { path })
   const ours = dialPath(t, path)
   const call = ask(ours)
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Credentials } from '../../../src/registry/credentials.ts'
 import { buildImage, OCI_MANIFEST } from '../../support/images.ts'
+import { startRawServer } from '../../support/listen.ts'
 import { place, startMirror } from '../../support/mirror.ts'
 import { AMD64, ask, startImages } from '../../support/registry-images.ts'
 import type { Cleanup } from '../../support/stack.ts'
@@ -17,22 +17,17 @@ const SIZE = BODY.length.toString(16)
 /** Says these very bytes to each request, and tells on which connection it came. */
 async function startRaw(t: Cleanup, answer: (nth: number, head: string) => string | Buffer) {
   const asked: { readonly connection: number; readonly head: string }[] = []
-  const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
-    const connection = sockets.add(socket).size
-    socket.on('error', () => {})
+  let connections = 0
+  const { url } = await startRawServer(t, (socket) => {
+    connections += 1
+    const connection = connections
     socket.on('data', (data) => {
       const head = data.toString()
       asked.push({ connection, head })
       socket.write(answer(asked.length, head))
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => {
-    for (const socket of sockets) socket.destroy()
-    return new Promise((resolve) => server.close(resolve))
-  })
-  return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { asked, url }
 }
 
 function lines(...all: readonly string[]): Buffer {

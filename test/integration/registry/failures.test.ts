@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import type { RegistryClient } from '../../../src/registry/client.ts'
@@ -18,6 +16,7 @@ import {
   withHeaders,
 } from '../../support/fake-registry.ts'
 import { buildImage } from '../../support/images.ts'
+import { startRawServer } from '../../support/listen.ts'
 import { AMD64, ask, startImages } from '../../support/registry-images.ts'
 import { startScriptedRegistry } from '../../support/scripted-registry.ts'
 
@@ -194,13 +193,10 @@ test('a registry that stalls within its answer is out of time', async (t) => {
 })
 
 test('a host that accepts and never begins TLS is out of time', async (t) => {
-  const server = createServer(() => {}).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  const { port } = server.address() as { port: number }
+  const { host } = await startRawServer(t, () => {})
   const images = startImages(t, { attemptTimeoutMs: 50 })
 
-  const error = await failure(images, ask({ url: `https://127.0.0.1:${port}` }, 'library/app', '1'))
+  const error = await failure(images, ask({ url: `https://${host}` }, 'library/app', '1'))
 
   assert.equal(error.code, 'DEADLINE_EXCEEDED')
 })
@@ -247,13 +243,10 @@ test('an answer that breaks off is UNAVAILABLE', async (t) => {
 })
 
 test('what is no HTTP is UNAVAILABLE', async (t) => {
-  const server = createServer((socket) => socket.end('SSH-2.0-OpenSSH\r\n')).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  const { port } = server.address() as { port: number }
+  const { url } = await startRawServer(t, (socket) => socket.end('SSH-2.0-OpenSSH\r\n'))
   const images = startImages(t)
 
-  const error = await failure(images, ask({ url: `http://127.0.0.1:${port}` }, 'library/app', '1'))
+  const error = await failure(images, ask({ url }, 'library/app', '1'))
 
   assert.equal(error.code, 'UNAVAILABLE')
 })

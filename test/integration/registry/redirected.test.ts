@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { createConnection } from 'node:net'
 import { test } from 'node:test'
 import { type Certificate, createCertificate } from '../../support/certificate.ts'
 import { FakeRegistry } from '../../support/fake-registry.ts'
 import { buildImage } from '../../support/images.ts'
+import { startRawServer } from '../../support/listen.ts'
 import { AMD64, ask, startImages } from '../../support/registry-images.ts'
 import { type Step, startScriptedRegistry } from '../../support/scripted-registry.ts'
 import type { Cleanup } from '../../support/stack.ts'
@@ -54,10 +55,7 @@ async function startSelfGiving(
 /** One port that speaks http and https, as a proxy in front of a registry does: http is sent on. */
 async function startBothWays(t: Cleanup, secure: { readonly host: string }) {
   const plain: string[] = []
-  const sockets = new Set<Socket>()
-  const server: Server = createServer((socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
+  const { host } = await startRawServer(t, (socket) => {
     socket.once('data', (head) => {
       if (head[0] === 0x16) {
         const onward = createConnection(Number(secure.host.split(':')[1]), '127.0.0.1')
@@ -71,18 +69,11 @@ async function startBothWays(t: Cleanup, secure: { readonly host: string }) {
       const text = head.toString()
       plain.push(text)
       const path = text.split(' ')[1] ?? ''
-      const { port } = server.address() as { port: number }
-      const location = `https://127.0.0.1:${port}${path}`
+      const location = `https://${host}${path}`
       socket.end(`HTTP/1.1 301 Moved\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`)
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => {
-    for (const socket of sockets) socket.destroy()
-    return new Promise((resolve) => server.close(resolve))
-  })
-  const { port } = server.address() as { port: number }
-  return { plain, host: `127.0.0.1:${port}` }
+  return { plain, host }
 }
 
 for (const status of [301, 302, 307, 308]) {
