@@ -1,21 +1,20 @@
-import type { KeychainConfig } from '../config/config.ts'
+import type { Environment, KeychainConfig } from '../config/config.ts'
+import { ResolveError } from '../errors.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import type { RegistryEntry } from '../registry/entry.ts'
+import type { CredentialFiles, RegistryEntry } from '../registry/entry.ts'
 import { sameDomain } from '../registry/public-registries.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { CredentialHelpers } from './credential-helper.ts'
-import { DockerConfigFile } from './docker-config.ts'
-import type { Environment } from './environment.ts'
-import { KubeletProviders } from './kubelet-providers.ts'
+import { DockerConfigFile } from './docker.ts'
+import { CredentialHelpers } from './helpers.ts'
+import { KubeletProviders } from './kubelet.ts'
 import { Programs } from './program.ts'
 import { PullSecrets } from './pull-secrets.ts'
-import { SecretFiles } from './secret-file.ts'
-import { WarnOnce } from './warn-once.ts'
+import { WarnOnce, WatchedFile } from './watched-file.ts'
 
 export interface KeychainOptions {
   readonly config: KeychainConfig
   readonly logger: Pick<Logger, 'warn'>
-  /** Milliseconds of a clock that nobody sets: what is kept for minutes must not be kept for hours. */
+  /** Milliseconds of a monotonic clock: what is kept for minutes must not be kept for hours. */
   readonly now: () => number
   /** Of which helpers and providers are given a part; default: the process's. */
   readonly environment?: Environment
@@ -55,7 +54,7 @@ export class OperatorKeychain {
   }
 
   /**
-   * What to show to a host: the entry's own, and then nobody else is asked; else the first of Docker
+   * What to show to a host: the entry's own, and then no other source is asked; else the first of Docker
    * configurations, pull secrets and credential providers that has something for it.
    *
    * @param host `host[:port]` that will be contacted
@@ -87,6 +86,56 @@ export class OperatorKeychain {
   }
 }
 
-export function openKeychain(options: KeychainOptions): OperatorKeychain {
-  return new OperatorKeychain(options)
+const MAX_SECRET_BYTES = 64 * 1024
+
+/** The `passwordFile` and `tokenFile` of configured registries. */
+export class SecretFiles {
+  readonly #tools: { readonly now: () => number; readonly warnOnce: WarnOnce }
+  readonly #passwords = new Map<string, WatchedFile<string>>()
+  readonly #tokens = new Map<string, WatchedFile<string>>()
+
+  constructor(tools: { readonly now: () => number; readonly warnOnce: WarnOnce }) {
+    this.#tools = tools
+  }
+
+  /** undefined: a file is not there, or holds nothing. */
+  async credentials(files: CredentialFiles): Promise<Credentials | undefined> {
+    const { username, passwordFile, tokenFile, tokenKind = 'identityToken' } = files
+    if (username !== undefined && passwordFile !== undefined) {
+      const password = await this.#read(this.#passwords, passwordFile, parsePassword)
+      return password === undefined ? undefined : { kind: 'basic', username, password }
+    }
+    if (tokenFile === undefined) return undefined
+    const token = await this.#read(this.#tokens, tokenFile, parseToken)
+    return token === undefined ? undefined : { kind: tokenKind, token }
+  }
+
+  #read(
+    known: Map<string, WatchedFile<string>>,
+    file: string,
+    parse: (text: string) => string,
+  ): Promise<string | undefined> {
+    const kept =
+      known.get(file) ??
+      new WatchedFile({ file, limitBytes: MAX_SECRET_BYTES, parse, ...this.#tools })
+    known.set(file, kept)
+    return kept.read()
+  }
+}
+
+/** Editors and `echo` end a file with a line break; no password does. */
+function parsePassword(text: string): string {
+  const password = text.replace(/[\r\n]+$/, '')
+  if (password === '') throw new ResolveError('CONFIG_INVALID', 'it is empty')
+  return password
+}
+
+/** A token goes into a header, where only this can stand. */
+function parseToken(text: string): string {
+  const token = text.trim()
+  if (token === '') throw new ResolveError('CONFIG_INVALID', 'it is empty')
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new ResolveError('CONFIG_INVALID', 'not a token: write it on one line, without spaces')
+  }
+  return token
 }

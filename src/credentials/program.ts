@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { setMaxListeners } from 'node:events'
 import { withTimeout } from '../concurrency/abortable.ts'
+import { Semaphore } from '../concurrency/semaphore.ts'
+import type { Environment } from '../config/config.ts'
 import { ResolveError } from '../errors.ts'
 
 /** A program that answers one question: what it reads from standard input, it answers on output. */
@@ -35,8 +37,7 @@ export class Programs {
   readonly #limitMs: number
   readonly #closing = new AbortController()
   readonly #running = new Set<Promise<unknown>>()
-  readonly #waiting = new Set<() => void>()
-  #free = MAX_AT_A_TIME
+  readonly #slots = new Semaphore(MAX_AT_A_TIME)
 
   /** @param limitMs of one run, waiting for its turn included */
   constructor(limitMs: number) {
@@ -47,16 +48,9 @@ export class Programs {
 
   /** @throws ResolveError whose message says, without secrets, why there is no answer */
   async run(program: Program): Promise<ProgramEnd> {
-    const running = withTimeout(this.#closing.signal, this.#limitMs, async (signal) => {
-      await this.#turn(signal)
-      try {
-        return await execute(program, signal)
-      } finally {
-        this.#free += 1
-        const [next] = this.#waiting
-        next?.()
-      }
-    })
+    const running = withTimeout(this.#closing.signal, this.#limitMs, (signal) =>
+      this.#slots.run('', signal, () => execute(program, signal)),
+    )
     this.#running.add(running)
     try {
       return await running
@@ -69,27 +63,6 @@ export class Programs {
   async close(): Promise<void> {
     this.#closing.abort(new ResolveError('CANCELED', 'the service is ending'))
     await Promise.allSettled(this.#running)
-  }
-
-  async #turn(signal: AbortSignal): Promise<void> {
-    while (this.#free === 0) {
-      signal.throwIfAborted()
-      await this.#somebodyLeft(signal)
-    }
-    signal.throwIfAborted()
-    this.#free -= 1
-  }
-
-  #somebodyLeft(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.#waiting.delete(wake)
-        signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      this.#waiting.add(wake)
-      signal.addEventListener('abort', wake, { once: true })
-    })
   }
 }
 
@@ -108,7 +81,7 @@ function execute(program: Program, signal: AbortSignal): Promise<ProgramEnd> {
       failure ??= reason
       // Once it was waited for, its number may be another's.
       if (child.exitCode === null && child.signalCode === null) endGroup(child)
-      // Somebody who left the group may hold the other end for ever.
+      // A process that left the group may hold the other end for ever.
       child.stdout.destroy()
     }
     const leave = () => stop(signal.reason)
@@ -148,7 +121,7 @@ function endGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid, 'SIGKILL')
   } catch {
-    // Nobody is left in it.
+    // The group is empty.
   }
 }
 
@@ -156,4 +129,51 @@ function startFailure(cause: unknown): ResolveError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
   const message = START_PROBLEMS[code] ?? `it cannot be started (${code})`
   return new ResolveError('UNAVAILABLE', message, { cause })
+}
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** Where a program finds itself, its user's files and the network; in lower case too (http_proxy). */
+const NAMES: ReadonlySet<string> = new Set([
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'LANG',
+  'TZ',
+  'TMPDIR',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'ALL_PROXY',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'DOCKER_CONFIG',
+  'REGISTRY_AUTH_FILE',
+  'DBUS_SESSION_BUS_ADDRESS',
+])
+
+/** What the helpers of clouds and password stores are set up with. */
+const PREFIXES: readonly string[] = [
+  'LC_',
+  'XDG_',
+  'AWS_',
+  'ECR_',
+  'AZURE_',
+  'GOOGLE_',
+  'CLOUDSDK_',
+  'GCE_',
+  'PASSWORD_STORE_',
+  'GNUPG',
+]
+
+/** The part of our environment that a credential helper or provider is given. */
+export function helperEnvironment(environment: Environment): Record<string, string> {
+  const given: Record<string, string> = { PATH: DEFAULT_PATH }
+  for (const [name, value] of Object.entries(environment)) {
+    if (value === undefined) continue
+    const known = NAMES.has(name.toUpperCase()) || PREFIXES.some((each) => name.startsWith(each))
+    if (known) given[name] = value
+  }
+  return given
 }

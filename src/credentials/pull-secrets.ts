@@ -1,9 +1,7 @@
 import type { Credentials } from '../registry/credentials.ts'
-import { parseDockerAuths } from './docker-auths.ts'
-import { MAX_AUTHS_BYTES } from './docker-config.ts'
-import { Keyring } from './keyring.ts'
-import type { WarnOnce } from './warn-once.ts'
-import { WatchedFile } from './watched-file.ts'
+import { MAX_AUTHS_BYTES, parseDockerAuths } from './docker.ts'
+import { Keyring } from './image-pattern.ts'
+import { type WarnOnce, WatchedFile } from './watched-file.ts'
 
 type Pairs = readonly (readonly [key: string, credentials: Credentials])[]
 

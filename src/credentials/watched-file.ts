@@ -2,8 +2,9 @@ import { isUtf8 } from 'node:buffer'
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
+import { LRUCache } from 'lru-cache'
 import { ResolveError } from '../errors.ts'
-import type { WarnOnce } from './warn-once.ts'
+import type { Logger } from '../telemetry/log.ts'
 
 export interface WatchedFileOptions<T> {
   readonly file: string
@@ -20,9 +21,9 @@ export interface WatchedFileOptions<T> {
 const LOOK_INTERVAL_MS = 1_000
 
 /**
- * What a file says now. It is looked at when somebody asks, at most once a second, and read again
- * when it changed. A file that is gone says nothing; one whose content makes no sense, perhaps half
- * written, leaves what it said before. Both are warned of once.
+ * The content of a file now. `read` looks at the file at most once a second, and reads it again when it
+ * has changed. A missing file counts as empty. Invalid content, perhaps half written, leaves the last
+ * good one in force. Each is logged once.
  */
 export class WatchedFile<T> {
   readonly #options: WatchedFileOptions<T>
@@ -102,11 +103,49 @@ function textOf(bytes: Buffer, limitBytes: number): string {
   return bytes.toString()
 }
 
-/** Messages of others may repeat what stands in the file. */
+/** Other messages may repeat the content of the file. */
 function reasonOf(thrown: unknown): string {
   if (thrown instanceof ResolveError) return thrown.message
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
   if (code === 'ENOENT') return 'there is no such file'
   if (code === 'EACCES' || code === 'EPERM') return 'no permission to read it'
   return typeof code === 'string' ? `cannot be read (${code})` : 'cannot be read'
+}
+
+const MAX_WARNINGS = 1_000
+
+interface Fields {
+  readonly reason: string
+  readonly file?: string
+  readonly helper?: string
+  readonly provider?: string
+}
+
+/** Warnings, each of which is given once as long as its cause lasts. */
+export class WarnOnce {
+  readonly #logger: Pick<Logger, 'warn'>
+  readonly #reasons = new LRUCache<string, Set<string>>({ max: MAX_WARNINGS })
+
+  constructor(logger: Pick<Logger, 'warn'>) {
+    this.#logger = logger
+  }
+
+  /**
+   * @param subject what it is about: a path, a program's name
+   * @param fields without secrets
+   */
+  warn(subject: string, message: string, fields: Fields): void {
+    const key = `${message} ${fields.reason}`
+    const reasons = this.#reasons.get(subject) ?? new Set()
+    if (reasons.has(key)) return
+    // Reasons are of a handful of kinds; a program that invents exit codes starts over.
+    if (reasons.size >= MAX_WARNINGS) reasons.clear()
+    this.#reasons.set(subject, reasons.add(key))
+    this.#logger.warn(fields, message)
+  }
+
+  /** All is well with it; what happens next is news again. */
+  settle(subject: string): void {
+    this.#reasons.delete(subject)
+  }
 }

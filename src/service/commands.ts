@@ -41,7 +41,7 @@ export async function openAnswers(place: ConfigPlace, environment: Environment =
 }
 
 async function forUser(config: Config, environment: Environment): Promise<Config> {
-  const { loginFiles } = await import('../credentials/login-files.ts')
+  const { loginFiles } = await import('../credentials/docker.ts')
   const dockerConfigs = loginFiles(environment, environment['HOME'] || homedir())
   return { ...config, keychain: { ...config.keychain, dockerConfigs }, loopbackOrigins: true }
 }

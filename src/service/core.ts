@@ -218,8 +218,8 @@ async function openImages(
 }
 
 async function openSecrets({ keychain: config }: Config, logger: Logger) {
-  const { openKeychain } = await import('../credentials/keychain.ts')
-  return openKeychain({ config, logger, now: steady })
+  const { OperatorKeychain } = await import('../credentials/keychain.ts')
+  return new OperatorKeychain({ config, logger, now: steady })
 }
 
 /** @throws ResolveError UNAVAILABLE where there is none */

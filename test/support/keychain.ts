@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { WarnOnce } from '../../src/credentials/warn-once.ts'
+import { WarnOnce } from '../../src/credentials/watched-file.ts'
 import { type Cleanup, removeFolder } from './stack.ts'
 
 export interface Warning {

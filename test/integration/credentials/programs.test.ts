@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openKeychain } from '../../../src/credentials/keychain.ts'
+import { OperatorKeychain } from '../../../src/credentials/keychain.ts'
 import {
   folderOfFiles,
   makePipe,
@@ -210,7 +210,7 @@ test('no failure of any source puts a secret into the log', async (t) => {
     kind: 'CredentialProviderConfig',
     providers: [provider, { ...provider, env: [{ name: 'SECRET', value: 'hunter2\0' }] }],
   }
-  const keychain = openKeychain({
+  const keychain = new OperatorKeychain({
     config: {
       dockerConfigs: [
         writeText(folder, 'broken', '{"auths":{"a.io":{"auth":"hunter2'),
@@ -261,7 +261,7 @@ function openHelper(t: TestContext, lines: readonly string[], limitMs?: number) 
 
 function openDocker(t: TestContext, folder: string, content: object, limitMs = 60_000) {
   const log = warningLog()
-  const keychain = openKeychain({
+  const keychain = new OperatorKeychain({
     config: {
       dockerConfigs: [writeText(folder, 'config.json', content)],
       pullSecrets: [],
@@ -296,7 +296,7 @@ function openProviders(
       env: [{ name: 'LOG', value: join(folder, 'log') }],
     })),
   })
-  const keychain = openKeychain({
+  const keychain = new OperatorKeychain({
     config: {
       dockerConfigs: [],
       pullSecrets: [],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseDockerAuths } from '../../../src/credentials/docker-auths.ts'
+import { parseDockerAuths } from '../../../src/credentials/docker.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import { base64 } from '../../support/keychain.ts'
 

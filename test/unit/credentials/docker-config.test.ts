@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { DockerConfigFile } from '../../../src/credentials/docker-config.ts'
+import { DockerConfigFile } from '../../../src/credentials/docker.ts'
 import type { Credentials } from '../../../src/registry/credentials.ts'
 import { folderOfFiles, warningLog, writeText } from '../../support/keychain.ts'
 

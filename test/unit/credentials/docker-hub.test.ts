@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KeychainConfig } from '../../../src/config/config.ts'
 import { imageAt, matchesImage, parseImagePattern } from '../../../src/credentials/image-pattern.ts'
-import { openKeychain } from '../../../src/credentials/keychain.ts'
+import { OperatorKeychain } from '../../../src/credentials/keychain.ts'
 import { fromAuthConfig } from '../../../src/registry/credentials.ts'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
 import { base64, folderOfFiles, warningLog, writeText } from '../../support/keychain.ts'
@@ -37,7 +37,7 @@ for (const name of NAMES) {
         { ...NONE, dockerConfigs: [file] },
         { ...NONE, pullSecrets: [file] },
       ]) {
-        const keychain = openKeychain({ ...options, config })
+        const keychain = new OperatorKeychain({ ...options, config })
         assert.deepEqual(await keychain.credentials(HUB, 'library/nginx', undefined), USER)
         assert.equal(await keychain.credentials('quay.io', 'library/nginx', undefined), undefined)
       }
@@ -47,7 +47,7 @@ for (const name of NAMES) {
   test(`a helper that is named for ${name} is asked for Docker Hub by its oldest name`, async (t) => {
     const file = writeText(folderOfFiles(t), 'config.json', { credHelpers: { [name]: 'hub' } })
     const asked: string[] = []
-    const keychain = openKeychain({
+    const keychain = new OperatorKeychain({
       config: { ...NONE, dockerConfigs: [file] },
       logger: warningLog(),
       now: () => 0,
@@ -65,7 +65,7 @@ for (const name of NAMES) {
   })
 
   test(`an entry with the address ${name} has its own credentials for Docker Hub`, async () => {
-    const keychain = openKeychain({ config: NONE, logger: warningLog(), now: () => 0 })
+    const keychain = new OperatorKeychain({ config: NONE, logger: warningLog(), now: () => 0 })
     const endpoint = parseAddress(name)
     const entry = { name, endpoint, priority: 500, offline: false, credentials: USER }
 
@@ -86,7 +86,7 @@ test('a name that only looks like one of Docker Hub gets nothing of it', async (
     auths: Object.fromEntries(NAMES.map((name) => [name, { auth: base64('user:pass') }])),
   })
   const config = { ...NONE, dockerConfigs: [file], pullSecrets: [file] }
-  const keychain = openKeychain({ config, logger: warningLog(), now: () => 0 })
+  const keychain = new OperatorKeychain({ config, logger: warningLog(), now: () => 0 })
 
   for (const host of [
     'docker.io.evil.com',

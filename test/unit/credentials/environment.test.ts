@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { helperEnvironment } from '../../../src/credentials/environment.ts'
+import { helperEnvironment } from '../../../src/credentials/program.ts'
 
 test('helpers get what they are set up with and nothing else', () => {
   const given = helperEnvironment({

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { matchesGlob, parseGlob } from '../../../src/credentials/glob.ts'
+import { matchesGlob, parseGlob } from '../../../src/credentials/image-pattern.ts'
 import { cpuMs } from '../../support/cpu-time.ts'
 
 const MATCHES: readonly [pattern: string, text: string, expected: boolean][] = [

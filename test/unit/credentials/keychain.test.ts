@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { KeychainConfig } from '../../../src/config/config.ts'
-import { openKeychain } from '../../../src/credentials/keychain.ts'
+import { OperatorKeychain } from '../../../src/credentials/keychain.ts'
 import type { Program } from '../../../src/credentials/program.ts'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
 import type { RegistryEntry } from '../../../src/registry/entry.ts'
@@ -112,7 +112,7 @@ test('Docker Hub is one registry to every source', async (t) => {
 test('with nothing configured everybody is anonymous', async () => {
   const { warn, warnings } = warningLog()
   const config = { dockerConfigs: [], pullSecrets: [], helperTimeoutMs: 1, ...NO_PROVIDERS }
-  const keychain = openKeychain({ config, logger: { warn }, now: () => 0 })
+  const keychain = new OperatorKeychain({ config, logger: { warn }, now: () => 0 })
 
   assert.equal(await keychain.credentials('a.io', 'app', undefined), undefined)
   await keychain.close()
@@ -149,7 +149,7 @@ function open(t: TestContext, keys: Readonly<Record<string, readonly string[]>>)
     helperTimeoutMs: 1_000,
   }
   const asked: Program[] = []
-  const keychain: Keychain = openKeychain({
+  const keychain: Keychain = new OperatorKeychain({
     config,
     logger: warningLog(),
     now: () => 0,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Keyring } from '../../../src/credentials/keyring.ts'
+import { Keyring } from '../../../src/credentials/image-pattern.ts'
 
 function keyringOf(...keys: readonly string[]): Keyring {
   return new Keyring(

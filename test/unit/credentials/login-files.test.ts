@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { loginFiles } from '../../../src/credentials/login-files.ts'
+import { loginFiles } from '../../../src/credentials/docker.ts'
 
 test('logins are looked for where docker, podman and skopeo leave them', () => {
   assert.deepEqual(loginFiles({}, '/home/u'), [

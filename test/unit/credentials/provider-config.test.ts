@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseProviderConfig } from '../../../src/credentials/provider-config.ts'
+import { parseProviderConfig } from '../../../src/credentials/kubelet.ts'
 import { ResolveError } from '../../../src/errors.ts'
 
 const HEAD = ['apiVersion: kubelet.config.k8s.io/v1', 'kind: CredentialProviderConfig']

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ProviderPlugin, parseProviderConfig } from '../../../src/credentials/kubelet.ts'
 import type { Program, ProgramEnd } from '../../../src/credentials/program.ts'
-import { parseProviderConfig } from '../../../src/credentials/provider-config.ts'
-import { ProviderPlugin } from '../../../src/credentials/provider-plugin.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import { warningLog } from '../../support/keychain.ts'
 
@@ -66,7 +65,7 @@ for (const [cacheDuration, keptMs] of DURATIONS) {
     const { plugin, runs, pass } = open(() => answer({ cacheDuration }))
     await plugin.credentials('a.io', 'app')
 
-    pass(Math.max(0, keptMs - 1))
+    pass(keptMs)
     await plugin.credentials('a.io', 'app')
     const before = runs.length
     pass(1)
@@ -138,7 +137,7 @@ for (const [name, run, reason] of FAILURES) {
       await plugin.credentials('a.io', 'app'),
       await plugin.credentials('a.io', 'app'),
     ]
-    pass(30_000)
+    pass(30_001)
     answers.push(await plugin.credentials('a.io', 'app'))
 
     assert.deepEqual(answers, [undefined, undefined, undefined])
@@ -183,7 +182,8 @@ function open(run: () => ProgramEnd) {
   )
   const log = warningLog()
   const runs: Program[] = []
-  let now = 0
+  // A clock that never stood at 0: lru-cache takes that for no time at all.
+  let now = 1
   const plugin = new ProviderPlugin(config ?? assert.fail(), '/providers', {
     programs: {
       run: async (program) => {

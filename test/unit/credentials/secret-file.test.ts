@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { SecretFiles } from '../../../src/credentials/secret-file.ts'
+import { SecretFiles } from '../../../src/credentials/keychain.ts'
 import { folderOfFiles, warningLog, writeText } from '../../support/keychain.ts'
 
 test('a password is what stands before the line break at the end', async (t) => {

@@ -1,12 +1,12 @@
+import { LRUCache } from 'lru-cache'
+import { SingleFlight } from '../concurrency/single-flight.ts'
+import type { Environment } from '../config/config.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import { userPassword } from './docker-auths.ts'
-import { type Environment, helperEnvironment } from './environment.ts'
-import { parseJsonObject, textOf } from './json.ts'
-import type { ProgramEnd, Programs } from './program.ts'
-import { Remembered } from './remembered.ts'
-import type { WarnOnce } from './warn-once.ts'
+import { parseJsonObject, textOf, userPassword } from './docker.ts'
+import { helperEnvironment, type ProgramEnd, type Programs } from './program.ts'
+import type { WarnOnce } from './watched-file.ts'
 
 export interface CredentialHelperTools {
   readonly programs: Pick<Programs, 'run'>
@@ -26,11 +26,12 @@ const NOT_FOUND = /^credentials not found in native keychain/
 /** Docker's `docker-credential-*` programs (github.com/docker/docker-credential-helpers). */
 export class CredentialHelpers {
   readonly #tools: CredentialHelperTools
-  readonly #answers: Remembered<Credentials | undefined>
+  readonly #answers: LRUCache<string, { readonly credentials: Credentials | undefined }>
+  readonly #asking = new SingleFlight<Credentials | undefined>()
 
   constructor(tools: CredentialHelperTools) {
     this.#tools = tools
-    this.#answers = new Remembered(tools.now, MAX_ANSWERS)
+    this.#answers = answerCache(tools.now, KEEP_MS)
   }
 
   /**
@@ -40,12 +41,12 @@ export class CredentialHelpers {
    */
   async credentials(name: string, server: string): Promise<Credentials | undefined> {
     const key = `${name} ${server}`
-    const found = this.#answers.find(key)
-    if (found !== undefined) return found.value
-    return this.#answers.share(key, async () => {
-      const answer = await this.#ask(name, server)
-      this.#answers.keep(key, answer, KEEP_MS)
-      return answer
+    const found = this.#answers.get(key)
+    if (found !== undefined) return found.credentials
+    return this.#asking.run(key, undefined, async () => {
+      const credentials = await this.#ask(name, server)
+      this.#answers.set(key, { credentials })
+      return credentials
     })
   }
 
@@ -84,6 +85,16 @@ function readAnswer({ code, output }: ProgramEnd): Credentials | undefined {
   // Some stores keep an empty entry where they once had one.
   if (username === undefined || secret === undefined) return undefined
   return userPassword(username, secret)
+}
+
+/**
+ * At most 1,000 answers of programs.
+ *
+ * @param now milliseconds of a monotonic clock
+ * @param ttl in milliseconds; `set` may bring another
+ */
+export function answerCache<T extends object>(now: () => number, ttl: number): LRUCache<string, T> {
+  return new LRUCache({ max: MAX_ANSWERS, ttl, ttlResolution: 0, perf: { now } })
 }
 
 /** How a program ended that should not have. */
