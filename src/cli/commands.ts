@@ -1,4 +1,5 @@
 import type { NodeCommandOptions } from './commands/images.ts'
+import type { PinMode } from './commands/pin-report.ts'
 import type { CliContext } from './context.ts'
 import { fileOf, filesOf, limitOf, type OptionName, UsageError, type Values } from './options.ts'
 
@@ -138,9 +139,44 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     words: nothingAfter('containerd-hosts'),
     run: async (_words, values, { stdout, stderr }) => {
       const { containerdHostsCommand } = await import('./commands/containerd-hosts.ts')
-      const { direct = false, force = false, server, write } = values
+      const { direct = false, force = false, server } = values
+      const write = typeof values.write === 'string' ? values.write : undefined
       const options = { direct, force, server, write }
       return containerdHostsCommand({ ...filesOf(values), ...options, stdout, stderr })
+    },
+  },
+  pin: {
+    options: [
+      'config',
+      'file',
+      'portoshim',
+      'write',
+      'check',
+      'diff',
+      'update',
+      'lock',
+      'offline',
+      'platform',
+      'path',
+      'arg',
+      'json',
+    ],
+    words: { min: 1, max: MANY, problem: 'pin takes files or folders, or - for standard input' },
+    run: async (names, values, context) => {
+      onlyOne(values, ['write', 'check', 'diff'])
+      const { check, diff, write } = values
+      const mode = write ? 'write' : check ? 'check' : diff ? 'diff' : 'print'
+      return pin(names, mode, values, context)
+    },
+  },
+  drift: {
+    options: ['config', 'file', 'portoshim', 'lock', 'platform', 'path', 'arg', 'json'],
+    words: { min: 0, max: MANY, problem: '' },
+    run: async (names, values, context) => {
+      if (names.length === 0 && values.lock === undefined) {
+        throw new UsageError('drift takes files or folders, - for standard input, or --lock FILE')
+      }
+      return pin(names, 'drift', values, context)
     },
   },
   parse: {
@@ -159,6 +195,33 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       return configCheckCommand({ ...filesOf(values), stdout, stderr })
     },
   },
+}
+
+async function pin(
+  names: readonly string[],
+  mode: PinMode,
+  values: Values,
+  context: CliContext,
+): Promise<number> {
+  const { arg = [], json = false, lock, offline = false, path = [], platform } = values
+  if (offline && lock === undefined) {
+    throw new UsageError('--offline needs --lock FILE: what is in it is all that is known')
+  }
+  const { pinCommand } = await import('./commands/pin.ts')
+  return pinCommand({
+    names,
+    mode,
+    lock,
+    offline,
+    update: values.update ?? false,
+    platform,
+    paths: path,
+    args: arg.map((name) => name.replace(/^-+/, '')),
+    json,
+    open: () => context.answers(filesOf(values)),
+    now: () => new Date().toISOString(),
+    context,
+  })
 }
 
 function nodeOptions(values: Values, context: CliContext): NodeCommandOptions {

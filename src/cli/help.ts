@@ -1,5 +1,6 @@
 import { COMMANDS } from './commands.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
+import { CONFIG, FLAGS } from './flags.ts'
 import type { OptionName } from './options.ts'
 
 /** What the help of a command says beside its options, which are those of the table of commands. */
@@ -9,42 +10,11 @@ interface HelpText {
   readonly about: string
   /** What an option means for this command, where that is not what it means for every one. */
   readonly options?: Partial<Readonly<Record<OptionName, string>>>
+  /** How an option is written for this command, where that differs. */
+  readonly flags?: Partial<Readonly<Record<OptionName, string>>>
   /** Of codes that mean the same for many commands, `same` is the text. */
   readonly exitCodes: Partial<Readonly<Record<ExitCode, string>>>
   readonly examples: readonly string[]
-}
-
-const CONFIG = `the service's configuration; default: /etc/image-resolver.yaml, else
-/etc/image-cri-shim.yaml, else the built-in defaults`
-const PORTOSHIM = `a portoshim.yaml whose registries count too; default: the one that
-the configuration names`
-
-/** How options are written, and what they mean for every command. */
-const FLAGS: Partial<Readonly<Record<OptionName, readonly [flag: string, text?: string]>>> = {
-  config: ['-f, --config FILE', CONFIG],
-  portoshim: ['    --portoshim FILE', PORTOSHIM],
-  json: ['    --json'],
-  platform: [
-    '    --platform OS/ARCH',
-    "for example linux/arm64 or linux/arm/v7; default: this machine's",
-  ],
-  explain: [
-    '    --explain',
-    `show the whole story: who was asked what, what came back, how long it
-took, and why one was chosen and the others passed over`,
-  ],
-  all: ['    --all', 'ask every registry, also after one answered, and show what each says'],
-  node: ['    --node', 'also say whether the container runtime here has the image'],
-  quiet: ['-q, --quiet'],
-  format: ['    --format TEMPLATE'],
-  check: ['    --check', 'do not ask the service, only the registries'],
-  limit: ['    --limit N', 'at most so many; default: 10000'],
-  'dry-run': ['    --dry-run', 'print what would be done'],
-  domain: ['    --domain DOMAIN'],
-  write: ['    --write DIR'],
-  server: ['    --server URL'],
-  force: ['    --force', 'also replace files that somebody else wrote'],
-  direct: ['    --direct', 'no file leads to this service'],
 }
 
 const WRONG_USE = { [EXIT.usage]: 'wrong use, or a configuration that cannot be used' }
@@ -85,6 +55,10 @@ Set up a node:
   image-resolver config check                 print the effective configuration, or its mistakes
   image-resolver containerd-hosts             containerd's hosts.toml files, to pull through /v2/
   image-resolver adopt [--dry-run]            name what another shim left under mirrors' names
+
+Pin what you deploy:
+  image-resolver pin FILE ...                 write tags with the digests they point at
+  image-resolver drift FILE ...               which pinned tags have moved since?
 
 Ask nobody:
   image-resolver parse [REF ...]              take references apart
@@ -308,6 +282,48 @@ default: print them`,
     },
     examples: ['containerd-hosts --write /etc/containerd/certs.d'],
   },
+  pin: {
+    usage: 'pin FILE ... [--write | --diff | --check] [options]',
+    about: `Writes the images of files as name:tag@sha256:..., and changes nothing else: comments, order,
+quotes and line ends stay. Without --write, --diff or --check it prints one file, pinned.
+
+Read are Kubernetes objects of every kind (containers, init and ephemeral containers, image volumes,
+also in custom resources), kustomizations, values of Helm charts (repository, tag, digest), compose
+files, Dockerfiles, and plain lists. Of a folder: YAML and Dockerfiles. Templates and variables are
+passed over, with their place. A file with a mistake, or with an image that cannot be found, is not
+written.`,
+    flags: { write: '    --write' },
+    options: {
+      write: 'write the files, each in one step',
+      check: 'change nothing; fail where an image is not pinned, or its tag has moved',
+      platform: 'pin the image of one platform; default: the index of all',
+      json: 'every place with its file, line, state and digest',
+    },
+    exitCodes: {
+      [EXIT.done]: 'all are pinned',
+      [EXIT.failed]: '--check found something, a file is no YAML, or failures differ',
+      ...OF_REGISTRIES,
+    },
+    examples: [
+      'pin deploy/ --write                 once, and whenever tags were changed',
+      'pin deploy/ --check                 in CI; annotates pull requests on GitHub',
+      'pin deploy/ --write --update        move on to what the tags point at now',
+      'pin app.yaml --diff --lock images.lock.yaml',
+      'pin - <rendered.yaml | kubectl apply -f -',
+    ],
+  },
+  drift: {
+    usage: 'drift [FILE ...] [options]',
+    about: `Says which pinned images have another digest by their tag today. Files are read as pin reads
+them; without any, what the lock file has is looked up.`,
+    options: { lock: 'a lock file of pin, where no files are given; default: none' },
+    exitCodes: {
+      [EXIT.done]: 'none has moved',
+      [EXIT.failed]: 'some have moved, or failures differ',
+      ...OF_REGISTRIES,
+    },
+    examples: ['drift deploy/', 'drift --lock images.lock.yaml'],
+  },
   parse: {
     usage: 'parse [REF ...] [--json]',
     about: `Takes references apart by the distribution grammar, asking nobody. Without REF it reads one
@@ -367,20 +383,20 @@ ${examples.map((each) => `  image-resolver ${each}`).join('\n')}
 `
 }
 
-function optionsOf(command: string, { options = {} }: HelpText): string {
+function optionsOf(command: string, { flags = {}, options = {} }: HelpText): string {
   const known = COMMANDS[command]
   if (known === undefined) {
     const members = Object.keys(COMMANDS).filter((name) => name.startsWith(`${command} `))
     return `  --help after ${members.length === 1 ? 'it shows its' : 'one of them shows its'} own.`
   }
   const shown = known.options.filter((name) => FLAGS[name] !== undefined)
-  return shown.map((name) => option(name, options[name])).join('\n')
+  return shown.map((name) => option(name, options[name], flags[name])).join('\n')
 }
 
-function option(name: OptionName, text?: string): string {
-  const [flag = '', everywhere = ''] = FLAGS[name] ?? []
+function option(name: OptionName, text?: string, flag?: string): string {
+  const [usual = '', everywhere = ''] = FLAGS[name] ?? []
   const lines = (text ?? everywhere).split('\n')
-  return `  ${flag.padEnd(24)}${lines.join(`\n${' '.repeat(26)}`)}`
+  return `  ${(flag ?? usual).padEnd(24)}${lines.join(`\n${' '.repeat(26)}`)}`
 }
 
 function exitCodes(codes: HelpText['exitCodes']): string {

@@ -27,9 +27,18 @@ const OPTIONS = {
   server: { type: 'string' },
   force: { type: 'boolean' },
   direct: { type: 'boolean' },
+  diff: { type: 'boolean' },
+  lock: { type: 'string' },
+  offline: { type: 'boolean' },
+  update: { type: 'boolean' },
+  path: { type: 'string', multiple: true },
+  arg: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
+
+/** Its files are written where they are: `--write` takes no folder. */
+const OPTIONS_OF_PIN = { ...OPTIONS, write: { type: 'boolean' } } as const
 
 export type OptionName = keyof typeof OPTIONS
 export type Values = ReturnType<typeof readArguments>['values']
@@ -41,8 +50,9 @@ export class UsageError extends Error {
 
 /** @throws UsageError for an option that no command has, or one without its value */
 export function readArguments(args: readonly string[]) {
+  const options = wordsOf(args)[0] === 'pin' ? OPTIONS_OF_PIN : OPTIONS
   try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
   } catch (thrown) {
     const { code, message } = thrown as NodeJS.ErrnoException
     const unknown = code === UNKNOWN_OPTION ? /'(-[^']*)'/.exec(message)?.[1] : undefined

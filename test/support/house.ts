@@ -36,7 +36,8 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   http2: { path: 'src/http2/', uses: [] },
   cri: { path: 'src/cri/', uses: [...DOOR, 'http2'] },
   http: { path: 'src/http/', uses: DOOR },
-  cli: { path: 'src/cli/', uses: DOOR },
+  workloads: { path: 'src/workloads/', uses: PURE },
+  cli: { path: 'src/cli/', uses: [...DOOR, 'workloads'] },
   daemon: {
     path: 'src/daemon.ts',
     uses: [...CORE, 'client', 'cri', 'http', 'service'],
@@ -62,6 +63,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['telemetry'],
   'smol-toml': ['config'],
   typebox: ['api'],
+  yaml: ['workloads'],
 }
 
 /** The room that a file of src or api belongs to. */

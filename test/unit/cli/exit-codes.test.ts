@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { test } from 'node:test'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
 import { COMMANDS } from '../../../src/cli/commands.ts'
 import type { CliContext } from '../../../src/cli/context.ts'
 import { EXIT } from '../../../src/cli/exit-codes.ts'
@@ -17,12 +19,21 @@ function failing(error: Error): Partial<CliContext> {
   return { serve: fail, answers: fail, node: fail, names: fail, registries: fail, stats: fail }
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'exit-codes-'))
+after(() => rmSync(folder, { recursive: true }))
+const IMAGES = join(folder, 'images.txt')
+writeFileSync(IMAGES, 'nginx:1.27\n')
+const LOCK = join(folder, 'images.lock.yaml')
+writeFileSync(LOCK, 'version: 1\nimages: {}\n')
+
 /** Words that make each command go on to ask somebody. */
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   resolve: ['nginx'],
   'registry tags': ['hub', 'a'],
   pull: ['nginx'],
   rmi: ['nginx'],
+  pin: [IMAGES],
+  drift: ['--lock', LOCK],
 }
 /** These ask nobody of the context. */
 const ALONE = ['parse', 'config check', 'containerd-hosts']

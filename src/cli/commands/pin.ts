@@ -1,0 +1,231 @@
+import { readFile } from 'node:fs/promises'
+import { toResolveError } from '../../errors.ts'
+import { unifiedDiff } from '../../workloads/diff.ts'
+import { applyEdits, type FileProblem, type ImageMention } from '../../workloads/image-mention.ts'
+import { ImageLock, parseLock } from '../../workloads/lock-file.ts'
+import { parsePathPattern } from '../../workloads/path-pattern.ts'
+import {
+  checkReference,
+  type LocatedImage,
+  type PinOptions,
+  type PinOutcome,
+  pinReference,
+} from '../../workloads/pin.ts'
+import { readFiles, type WorkloadFile, writeNew } from '../../workloads/read-files.ts'
+import { findImages } from '../../workloads/workload-file.ts'
+import { platformText } from '../answer-text.ts'
+import type { AnswerSource, CliContext } from '../context.ts'
+import { commonExitCode, EXIT, type ExitCode } from '../exit-codes.ts'
+import { UsageError } from '../options.ts'
+import { withProgress } from '../output.ts'
+import { detail, isFinding, type PinMode, type Row, tell } from './pin-report.ts'
+import { inTurn } from './resolve.ts'
+
+export interface PinCommandOptions {
+  /** Files, folders, `-` for standard input. */
+  readonly names: readonly string[]
+  /** `print`: the text of one file, pinned. `drift`: what is pinned, and has moved. */
+  readonly mode: PinMode
+  /** The lock file; undefined: none. */
+  readonly lock: string | undefined
+  readonly offline: boolean
+  readonly update: boolean
+  readonly platform: string | undefined
+  /** More places of images in YAML. */
+  readonly paths: readonly string[]
+  /** Arguments of containers whose value is an image. */
+  readonly args: readonly string[]
+  readonly json: boolean
+  readonly open: () => Promise<AnswerSource>
+  /** RFC 3339. */
+  readonly now: () => string
+  readonly context: Pick<CliContext, 'stdin' | 'stdout' | 'stderr' | 'environment' | 'every'>
+}
+
+/** As `resolve` asks for several. */
+const AT_ONCE = 8
+
+interface Found {
+  readonly file: WorkloadFile
+  readonly mentions: readonly ImageMention[]
+  readonly problems: readonly FileProblem[]
+}
+
+/**
+ * Pins the images that files name to digests, or says which are not pinned, or have moved.
+ *
+ * @returns the code that all failures share, 1 where they differ, or where a check finds something
+ * @throws UsageError; ResolveError CONFIG_INVALID for a file or lock file that cannot be read
+ */
+export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> {
+  const { context, lock: lockName, mode } = options
+  const patterns = options.paths.map(pathPattern)
+  const lock = lockName === undefined ? undefined : await readLock(lockName)
+  const found: Found[] = []
+  for await (const file of readFiles(options.names, context.stdin)) {
+    found.push({
+      file,
+      ...findImages(file.text, file.name, { paths: patterns, args: options.args }),
+    })
+  }
+  if (options.names.length === 0 && lock !== undefined && lockName !== undefined) {
+    found.push(lockedImages(lock, lockName))
+  }
+  if (mode === 'print' && found.length !== 1) {
+    throw new UsageError(`these are ${found.length} files: say --write, --diff or --check`)
+  }
+  const references = new Set(found.flatMap((each) => each.mentions.map((one) => one.reference)))
+  const outcomes = await withAnswers(references, lock, options)
+  const rows = found.flatMap((each) => rowsOf(each, outcomes, mode))
+  const changed = found.map((each) => ({ file: each.file, edits: editsOf(each, outcomes) }))
+  const code = commonExitCode(rows.map((row) => row.code))
+  // Behind a pipe there may be kubectl: it gets a pinned text or none.
+  if (mode === 'print' && code === EXIT.done) context.stdout.write(changed.map(newText).join(''))
+  if (mode === 'diff') {
+    for (const { file, edits } of changed) {
+      context.stdout.write(unifiedDiff(file.name, file.text, edits))
+    }
+  }
+  if (mode === 'write') {
+    for (const each of changed) if (each.edits.length > 0) await each.file.replace(newText(each))
+  }
+  if (!isFinding(mode) && lock?.isChanged === true && lockName !== undefined) {
+    await writeNew(lockName, lock.toString())
+  }
+  tell(rows, options)
+  return code
+}
+
+function pathPattern(path: string) {
+  const pattern = parsePathPattern(path)
+  if (pattern === undefined) {
+    throw new UsageError(`--path takes keys with dots between, as in spec.image; not ${path}`)
+  }
+  return pattern
+}
+
+async function readLock(name: string): Promise<ImageLock> {
+  const text = await readFile(name, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === 'ENOENT') return undefined
+    throw toResolveError(thrown)
+  })
+  return text === undefined ? new ImageLock() : parseLock(text, name)
+}
+
+/** What a lock file alone names. */
+function lockedImages(lock: ImageLock, name: string): Found {
+  const mentions = lock.references().map((reference) => ({
+    reference: `${reference}@${lock.digest(reference)}`,
+    line: 1,
+    column: 1,
+    path: 'images',
+    pin: () => [],
+  }))
+  const replace = () => Promise.resolve()
+  return { file: { name, text: '', replace }, mentions, problems: [] }
+}
+
+async function withAnswers(
+  references: ReadonlySet<string>,
+  lock: ImageLock | undefined,
+  options: PinCommandOptions,
+): Promise<ReadonlyMap<string, PinOutcome>> {
+  const { context, mode, now, offline, platform, update } = options
+  const decide = isFinding(mode) ? checkReference : pinReference
+  const answers = offline ? undefined : await options.open()
+  const asked = new Map<string, Promise<LocatedImage>>()
+  const lookup = (reference: string): Promise<LocatedImage> => {
+    const running = asked.get(reference)
+    if (running !== undefined) return running
+    const located = locate(answers, reference, platform).then((image) => {
+      if (!reference.includes('@')) lock?.add(reference, image, now())
+      return image
+    })
+    asked.set(reference, located)
+    return located
+  }
+  const pinOptions: PinOptions = {
+    lookup,
+    offline,
+    update,
+    locked: lock === undefined ? undefined : (reference) => lock.digest(reference),
+  }
+  const outcomes = new Map<string, PinOutcome>()
+  const ask = async (): Promise<void> => {
+    const decided = async (reference: string) =>
+      [reference, await decide(reference, pinOptions)] as const
+    for await (const [reference, outcome] of inTurn(each(references), AT_ONCE, decided)) {
+      outcomes.set(reference, outcome)
+    }
+  }
+  try {
+    await withProgress(`${references.size} images`, ask(), context)
+  } finally {
+    await answers?.close()
+  }
+  return outcomes
+}
+
+async function* each<T>(things: Iterable<T>): AsyncGenerator<T> {
+  yield* things
+}
+
+async function locate(
+  answers: AnswerSource | undefined,
+  reference: string,
+  platform: string | undefined,
+): Promise<LocatedImage> {
+  if (answers === undefined) throw new Error('no registry is asked offline')
+  const answer = await answers.answer(reference, platform === undefined ? {} : { platform })
+  const digest = platform === undefined ? answer.digest : answer.manifestDigest
+  if (digest === undefined) throw new Error(`a registry answered without a digest: ${reference}`)
+  const { imageId, registry } = answer
+  return { digest, imageId, registry, platform: platformText(answer) }
+}
+
+/** Nothing of a file is changed where one of its images is not known. */
+function editsOf({ mentions }: Found, outcomes: ReadonlyMap<string, PinOutcome>) {
+  const all = mentions.map(({ reference }) => outcomes.get(reference))
+  if (all.some((outcome) => outcome?.state === 'failed')) return []
+  return mentions.flatMap((mention) => {
+    const outcome = outcomes.get(mention.reference)
+    return outcome?.state === 'changed' ? mention.pin(outcome.pin) : []
+  })
+}
+
+function newText({
+  file,
+  edits,
+}: {
+  file: WorkloadFile
+  edits: ReturnType<typeof editsOf>
+}): string {
+  return applyEdits(file.text, edits)
+}
+
+function rowsOf(
+  { file, mentions, problems }: Found,
+  outcomes: ReadonlyMap<string, PinOutcome>,
+  mode: PinMode,
+): readonly Row[] {
+  const skipped = problems.map(({ isBroken, line, column, message }): Row => {
+    const state = isBroken ? 'broken' : 'skipped'
+    return {
+      file: file.name,
+      line,
+      column,
+      state,
+      message,
+      code: isBroken ? EXIT.failed : EXIT.done,
+    }
+  })
+  const told = mentions.flatMap((mention): Row[] => {
+    const outcome = outcomes.get(mention.reference)
+    if (outcome === undefined || (mode === 'drift' && outcome.state === 'unpinned')) return []
+    const { line, column, path, reference } = mention
+    return [{ file: file.name, line, column, path, reference, ...detail(outcome, mode) }]
+  })
+  return [...told, ...skipped].sort(
+    (one, other) => one.line - other.line || one.column - other.column,
+  )
+}

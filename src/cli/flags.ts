@@ -1,0 +1,53 @@
+import type { OptionName } from './options.ts'
+
+export const CONFIG = `the service's configuration; default: /etc/image-resolver.yaml, else
+/etc/image-cri-shim.yaml, else the built-in defaults`
+const PORTOSHIM = `a portoshim.yaml whose registries count too; default: the one that
+the configuration names`
+
+/** How options are written, and what they mean for every command. */
+export const FLAGS: Partial<Readonly<Record<OptionName, readonly [flag: string, text?: string]>>> =
+  {
+    config: ['-f, --config FILE', CONFIG],
+    portoshim: ['    --portoshim FILE', PORTOSHIM],
+    json: ['    --json'],
+    platform: [
+      '    --platform OS/ARCH',
+      "for example linux/arm64 or linux/arm/v7; default: this machine's",
+    ],
+    explain: [
+      '    --explain',
+      `show the whole story: who was asked what, what came back, how long it
+took, and why one was chosen and the others passed over`,
+    ],
+    all: ['    --all', 'ask every registry, also after one answered, and show what each says'],
+    node: ['    --node', 'also say whether the container runtime here has the image'],
+    quiet: ['-q, --quiet'],
+    format: ['    --format TEMPLATE'],
+    check: ['    --check', 'do not ask the service, only the registries'],
+    limit: ['    --limit N', 'at most so many; default: 10000'],
+    'dry-run': ['    --dry-run', 'print what would be done'],
+    domain: ['    --domain DOMAIN'],
+    write: ['    --write DIR'],
+    server: ['    --server URL'],
+    force: ['    --force', 'also replace files that somebody else wrote'],
+    direct: ['    --direct', 'no file leads to this service'],
+    diff: ['    --diff', 'print what would change, for patch and git apply'],
+    lock: [
+      '    --lock FILE',
+      `take digests from this file, and add to it what it has not: the next
+run writes the same, whatever tags point at by then; default: none`,
+    ],
+    offline: ['    --offline', 'ask no registry, only the lock file'],
+    update: ['    --update', 'move what is pinned on to what its tag points at now'],
+    path: [
+      '    --path PATH',
+      `one more place of an image in YAML: spec.image, spec.*.image, **.image;
+may be given several times; default: none`,
+    ],
+    arg: [
+      '    --arg NAME',
+      `a container's argument that is an image: --NAME=IMAGE or --NAME IMAGE;
+may be given several times; default: none`,
+    ],
+  }

@@ -1,0 +1,51 @@
+import { basename } from 'node:path'
+import { dockerfileImages } from './dockerfile.ts'
+import { listImages } from './image-list.ts'
+import type { FileImages } from './image-mention.ts'
+import type { PathPattern } from './path-pattern.ts'
+import { yamlImages } from './yaml-images.ts'
+
+export interface FindOptions {
+  /** More places in YAML whose text is an image. */
+  readonly paths: readonly PathPattern[]
+  /** Arguments of containers whose value is an image, without their dashes. */
+  readonly args: readonly string[]
+}
+
+type Format = 'yaml' | 'dockerfile' | 'list'
+
+/** Names of files that are read when a folder is given. */
+const IN_FOLDERS = /^(?:.*\.ya?ml|(?:.*\.)?(?:Dockerfile|Containerfile)(?:\..*)?|.*\.dockerfile)$/i
+
+export function isWorkloadFile(name: string): boolean {
+  return IN_FOLDERS.test(name)
+}
+
+/**
+ * The images that a file names.
+ *
+ * @param name its path, which tells most formats; `-` and other names are told by what the text begins with
+ */
+export function findImages(text: string, name: string, options: FindOptions): FileImages {
+  const file = basename(name)
+  const isKustomization = /^kustomization\.ya?ml$/i.test(file)
+  switch (formatOf(text, file)) {
+    case 'dockerfile':
+      return dockerfileImages(text)
+    case 'list':
+      return listImages(text)
+    default:
+      return yamlImages(text, { ...options, isKustomization })
+  }
+}
+
+function formatOf(text: string, file: string): Format {
+  if (/\.(ya?ml|json)$/i.test(file)) return 'yaml'
+  if (isWorkloadFile(file)) return 'dockerfile'
+  if (/\.(txt|list|lst)$/i.test(file)) return 'list'
+  const lines = text.split('\n', 200).filter((line) => !/^\s*(#|$)/.test(line))
+  if (/^\s*(FROM|ARG)\s+\S/i.test(lines[0] ?? '')) return 'dockerfile'
+  return lines.length > 0 && lines.every((line) => /^\s*[^\s:]\S*[^\s:]\s*(#.*)?$/.test(line))
+    ? 'list'
+    : 'yaml'
+}

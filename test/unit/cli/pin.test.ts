@@ -1,0 +1,269 @@
+import assert from 'node:assert/strict'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { CliContext } from '../../../src/cli/context.ts'
+import { ResolveError } from '../../../src/errors.ts'
+import { formatReference, parseReference } from '../../../src/reference/reference.ts'
+import { runCli } from '../../support/cli.ts'
+import { identity } from '../../support/resolver.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pin-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+function file(name: string, text: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+
+const read = (path: string): string => readFileSync(path, 'utf8')
+
+/** What a registry says of each tag; of a digest, that it is there. */
+function registry(tags: Readonly<Record<string, string>> = {}) {
+  const asked: string[] = []
+  const context: Partial<CliContext> = {
+    answers: async () => ({
+      askedFor: () => ['hub:5000'],
+      answer: async (input) => {
+        asked.push(input)
+        const reference = parseReference(input)
+        const written = formatReference(reference)
+        const known = reference.digest ?? tags[written]
+        if (known === undefined) {
+          throw new ResolveError('MANIFEST_UNKNOWN', `${written} is not there`)
+        }
+        return {
+          ...identity(written),
+          requested: input,
+          reference: written,
+          digest: known,
+          references: [],
+          registry: 'hub:5000',
+          source: 'registry',
+          resolvedAt: 0,
+          expiresAt: undefined,
+          attempts: [],
+        }
+      },
+      close: async () => {},
+    }),
+  }
+  return { context, asked }
+}
+
+const ONE = `sha256:${'1'.repeat(64)}`
+const TWO = `sha256:${'2'.repeat(64)}`
+const NGINX = 'docker.io/library/nginx:1.27'
+const POD = 'apiVersion: v1\nkind: Pod\nspec:\n  containers:\n    - image: nginx:1.27 # web\n'
+const PINNED = POD.replace('nginx:1.27', `nginx:1.27@${ONE}`)
+
+describe('pin', () => {
+  it('prints one file, pinned, and nothing else', async () => {
+    const path = file('pod.yaml', POD)
+    const { code, out, err } = await runCli(['pin', path], registry({ [NGINX]: ONE }).context)
+    assert.deepEqual([code, out], [0, PINNED])
+    assert.equal(err, '')
+    assert.equal(read(path), POD)
+  })
+
+  it('reads standard input', async () => {
+    const { context } = registry({ [NGINX]: ONE })
+    const stdin = Readable.from([Buffer.from(POD)])
+    const { code, out } = await runCli(['pin', '-'], { ...context, stdin })
+    assert.deepEqual([code, out], [0, PINNED])
+  })
+
+  it('prints nothing where an image is not found, or the text is no YAML', async () => {
+    for (const text of [`${POD}    - image: gone:1\n`, `${POD}{{- if x }}\n`]) {
+      const { context } = registry({ [NGINX]: ONE })
+      const { code, out, err } = await runCli(['pin', file('pod.yaml', text)], context)
+      assert.notEqual(code, 0)
+      assert.equal(out, '')
+      assert.match(err, /pod\.yaml:6:/)
+    }
+  })
+
+  it('takes several files only where it is said what becomes of them', async () => {
+    const names = [file('a.yaml', POD), file('b.yaml', POD)]
+    const { code, err } = await runCli(['pin', ...names], registry().context)
+    assert.equal(code, 2)
+    assert.match(err, /--write, --diff or --check/)
+  })
+
+  it('--write writes files, with mode and link as they were, and leaves nothing beside them', async () => {
+    const path = file('pod.yaml', POD)
+    chmodSync(path, 0o640)
+    symlinkSync('pod.yaml', join(folder, 'link.yaml'))
+    const link = join(folder, 'link.yaml')
+    const { code } = await runCli(['pin', link, '--write'], registry({ [NGINX]: ONE }).context)
+    assert.equal(code, 0)
+    assert.equal(read(path), PINNED)
+    assert.equal(statSync(path).mode & 0o777, 0o640)
+    assert.deepEqual(readdirSync(folder), ['link.yaml', 'pod.yaml'])
+  })
+
+  it('changes nothing the second time, and asks whether the digests are there', async () => {
+    const path = file('pod.yaml', PINNED)
+    const { context, asked } = registry({ [NGINX]: TWO })
+    const { code, out } = await runCli(['pin', path, '--write'], context)
+    assert.deepEqual([code, out, read(path)], [0, '', PINNED])
+    assert.deepEqual(asked, [`docker.io/library/nginx@${ONE}`])
+  })
+
+  it('--update moves what is pinned on', async () => {
+    const path = file('pod.yaml', PINNED)
+    const { context } = registry({ [NGINX]: TWO })
+    const { code } = await runCli(['pin', path, '--write', '--update'], context)
+    assert.deepEqual([code, read(path)], [0, PINNED.replace(ONE, TWO)])
+  })
+
+  it('reads the YAML and Dockerfiles of folders, and asks once for each image', async () => {
+    mkdirSync(join(folder, 'sub', '.git'), { recursive: true })
+    const names = ['a.yaml', 'sub/b.yml', 'sub/.git/c.yaml', 'd.txt'].map((name) => file(name, POD))
+    const docker = file('sub/Dockerfile', 'FROM nginx:1.27\n')
+    const { context, asked } = registry({ [NGINX]: ONE })
+    const { code } = await runCli(['pin', folder, '--write'], context)
+    assert.equal(code, 0)
+    assert.deepEqual(asked, [NGINX])
+    assert.deepEqual(names.map(read), [PINNED, PINNED, POD, POD])
+    assert.equal(read(docker), `FROM nginx:1.27@${ONE}\n`)
+  })
+
+  it('leaves a file alone that has an image which is not found, and writes the others', async () => {
+    const bad = file('bad.yaml', `${POD}    - image: gone:1\n`)
+    const good = file('good.yaml', POD)
+    const { context } = registry({ [NGINX]: ONE })
+    const { code, err } = await runCli(['pin', bad, good, '--write'], context)
+    assert.equal(code, 4)
+    assert.match(err, /bad\.yaml:6:14: gone:1: MANIFEST_UNKNOWN: .* is not there/)
+    assert.deepEqual([read(bad), read(good)], [`${POD}    - image: gone:1\n`, PINNED])
+  })
+
+  it('does not write a file that is no YAML, and says where', async () => {
+    const broken = `${POD}{{- if x }}\n`
+    const path = file('broken.yaml', broken)
+    const { code, err } = await runCli(['pin', path, '--write'], registry({ [NGINX]: ONE }).context)
+    assert.equal(code, 1)
+    assert.match(err, /broken\.yaml:6:1: no valid YAML: /)
+    assert.equal(read(path), broken)
+  })
+
+  it('--diff prints what would change', async () => {
+    const path = file('pod.yaml', POD)
+    const { code, out } = await runCli(['pin', path, '--diff'], registry({ [NGINX]: ONE }).context)
+    assert.equal(code, 0)
+    assert.match(
+      out,
+      /^- {4}- image: nginx:1\.27 # web\n\+ {4}- image: nginx:1\.27@sha256:1+ # web$/m,
+    )
+    assert.equal(read(path), POD)
+  })
+
+  it('--check fails for what is not pinned or has moved, and annotates it on GitHub', async () => {
+    const unpinned = file('a.yaml', POD)
+    const moved = file('b.yaml', PINNED)
+    const fine = file('c.yaml', PINNED.replace(ONE, TWO))
+    const { context } = registry({ [NGINX]: TWO })
+    const environment = { GITHUB_ACTIONS: 'true' }
+    const args = ['pin', '--check', unpinned, moved, fine]
+    const { code, out } = await runCli(args, { ...context, environment })
+    assert.equal(code, 1)
+    assert.deepEqual(out.split('\n'), [
+      `${unpinned}:5:14: nginx:1.27 is not pinned to a digest`,
+      `::error file=${unpinned},line=5,col=14::nginx:1.27 is not pinned to a digest`,
+      `${moved}:5:14: nginx:1.27@${ONE} has moved: it is ${TWO} now`,
+      `::error file=${moved},line=5,col=14::nginx:1.27@${ONE} has moved: it is ${TWO} now`,
+      '',
+    ])
+  })
+
+  it('--json tells each place with its state', async () => {
+    const path = file('pod.yaml', PINNED)
+    const { context } = registry({ [NGINX]: TWO })
+    const { out } = await runCli(['pin', '--check', '--json', path], context)
+    assert.deepEqual(JSON.parse(out), {
+      images: [
+        {
+          file: path,
+          line: 5,
+          column: 14,
+          path: 'spec.containers[0].image',
+          reference: `nginx:1.27@${ONE}`,
+          state: 'changed',
+          digest: TWO,
+          from: ONE,
+        },
+      ],
+    })
+  })
+
+  it('--lock keeps what was pinned, so that the next run writes the same and asks nobody', async () => {
+    const path = file('pod.yaml', POD)
+    const lock = join(folder, 'images.lock.yaml')
+    await runCli(['pin', path, '--lock', lock], registry({ [NGINX]: ONE }).context)
+    const first = read(lock)
+    assert.match(first, /docker\.io\/library\/nginx:1\.27:\n {4}digest: sha256:1+\n/)
+
+    const later = registry({ [NGINX]: TWO })
+    const again = await runCli(['pin', path, '--lock', lock], later.context)
+    const offline = await runCli(['pin', path, '--lock', lock, '--offline'])
+
+    assert.deepEqual([again.out, offline.out], [PINNED, PINNED])
+    assert.deepEqual([later.asked, read(lock)], [[], first])
+  })
+
+  it('--offline fails for what the lock file does not have', async () => {
+    const path = file('pod.yaml', POD)
+    const lock = file('images.lock.yaml', 'version: 1\nimages: {}\n')
+    const { code, err } = await runCli(['pin', path, '--lock', lock, '--offline', '--write'])
+    assert.equal(code, 6)
+    assert.match(err, /the lock file has no docker\.io\/library\/nginx:1\.27/)
+    assert.equal((await runCli(['pin', path, '--offline'])).code, 2)
+  })
+
+  it('refuses a file that is not there, not in UTF-8, or no lock file', async () => {
+    const latin = join(folder, 'latin.yaml')
+    writeFileSync(latin, Buffer.from([0x61, 0xe9]))
+    const notThere = await runCli(['pin', join(folder, 'none.yaml')])
+    const notText = await runCli(['pin', latin])
+    const noLock = await runCli(['pin', file('a.yaml', POD), '--lock', file('l.yaml', 'a: b\n')])
+    assert.deepEqual([notThere.code, notText.code, noLock.code], [2, 2, 2])
+    assert.match(notThere.err, /none\.yaml is not there/)
+    assert.match(notText.err, /latin\.yaml is not written in UTF-8/)
+    assert.match(noLock.err, /l\.yaml is no lock file/)
+  })
+})
+
+describe('drift', () => {
+  it('tells which pinned tags have moved, of files or of a lock file', async () => {
+    const path = file('pod.yaml', `${PINNED}    - image: unpinned:1\n`)
+    const lock = file('l.yaml', `version: 1\nimages:\n  ${NGINX}:\n    digest: ${ONE}\n`)
+    for (const args of [[path], ['--lock', lock]]) {
+      const { context } = registry({ [NGINX]: TWO })
+      const { code, out } = await runCli(['drift', ...args], context)
+      assert.equal(code, 1)
+      assert.match(
+        out,
+        /^\S+: (docker\.io\/library\/)?nginx:1\.27@sha256:1+ has moved: it is sha256:2+ now\n$/,
+      )
+    }
+    const still = await runCli(['drift', '--lock', lock], registry({ [NGINX]: ONE }).context)
+    assert.deepEqual([still.code, still.out], [0, ''])
+  })
+})
