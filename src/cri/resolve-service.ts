@@ -19,7 +19,7 @@ export interface Answers {
   ): Promise<Answer>
 }
 
-/** imageresolver.v1.ResolveImageRequest, as proto-loader gives it. */
+/** imageresolver.v1.ResolveImageRequest. */
 export interface ResolveImageRequest {
   readonly reference: string
   readonly platform: string

@@ -7,7 +7,7 @@ export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error'>
  * the call, since commands import this file for `silentLogger` and need no pino.
  */
 export async function createLogger(level: 'debug' | 'info'): Promise<Logger> {
-  const { pino } = await import('pino')
+  const { default: pino } = await import('pino')
   const target = pino.destination({ dest: 2, sync: true })
   const logger: Logger = pino({ name: 'image-resolver', level }, target)
   return logger

@@ -54,7 +54,6 @@ export const HOUSE: Readonly<Record<string, Room>> = {
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/swagger': ['http'],
   '@grpc/grpc-js': ['cri', 'runtime'],
-  '@grpc/proto-loader': ['cri', 'runtime'],
   fastify: ['http'],
   'js-yaml': ['config'],
   'lru-cache': ['resolver', 'registry', 'credentials', 'cri', 'http'],
