@@ -50,3 +50,24 @@ export interface ObjectSchema extends Described {
   readonly required?: readonly string[]
   readonly additionalProperties?: false
 }
+
+/** What may be written as T: the same members, at every level, that nothing changes. */
+export type Written<T> = { readonly [K in keyof T]: Written<T[K]> }
+
+/**
+ * A copy of a value with nothing but what its schema names, at every level: what a value carries beside that is
+ * never written.
+ */
+export function onlyNamed<T>(schema: Schema, value: Written<T>): T {
+  return copy(schema, value) as T
+}
+
+function copy(schema: Schema, value: unknown): unknown {
+  if (schema.type === 'array') {
+    return Array.isArray(value) ? value.map((each) => copy(schema.items, each)) : value
+  }
+  if (schema.type !== 'object' || typeof value !== 'object' || value === null) return value
+  const given = value as Readonly<Record<string, unknown>>
+  const named = Object.entries(schema.properties).filter(([name]) => given[name] !== undefined)
+  return Object.fromEntries(named.map(([name, member]) => [name, copy(member, given[name])]))
+}

@@ -1,8 +1,9 @@
+import { ErrorResponse } from '../../api/v1/error.ts'
+import { onlyNamed } from '../../api/v1/schema.ts'
 import { type Attempt, type ErrorCode, PULL_EXPLANATION, type ResolveError } from '../errors.ts'
 import { formatPlatform } from '../reference/platform.ts'
 import type { Exchange } from '../registry/image.ts'
 import { attemptsText } from '../resolver/attempt.ts'
-import { toAttemptBody, toCandidateBody, toFoundBody } from '../resolver/bodies.ts'
 import type { Answer, CandidateReport } from '../resolver/types.ts'
 import { candidatesOf } from '../resolver/unresolved.ts'
 import { formatMs, visible } from './output.ts'
@@ -98,15 +99,15 @@ function withoutName(message: string, registry: string): string {
 }
 
 /** The body of the HTTP API. */
-export function failureBody(error: ResolveError, explain: boolean): object {
+export function failureBody(error: ResolveError, explain: boolean): ErrorResponse {
   const { code, found, message, attempts } = error
   const candidates = explain ? candidatesOf(error) : []
   const detail = {
-    ...(found !== undefined && { found: toFoundBody(found) }),
-    ...(attempts.length > 0 && { attempts: attempts.map(toAttemptBody) }),
-    ...(candidates.length > 0 && { candidates: candidates.map(toCandidateBody) }),
+    ...(found !== undefined && { found }),
+    ...(attempts.length > 0 && { attempts }),
+    ...(candidates.length > 0 && { candidates }),
   }
-  return { errors: [{ code, message, detail }] }
+  return onlyNamed<ErrorResponse>(ErrorResponse, { errors: [{ code, message, detail }] })
 }
 
 interface Row {
@@ -147,10 +148,10 @@ function below({ digest, error, exchanges, why }: CandidateReport): readonly Row
   }))
 }
 
-function exchangeRow({ method, url, status, ms, rateLimit, warning }: Exchange): Row {
+function exchangeRow({ method, url, status, ms, remaining, warning }: Exchange): Row {
   const notes = [
     String(status ?? 'no answer'),
-    ...(rateLimit === undefined ? [] : [`${rateLimit.remaining} requests left`]),
+    ...(remaining === undefined ? [] : [`${remaining} requests left`]),
     ...(warning === undefined ? [] : [`warning: ${warning}`]),
   ]
   return { text: `${method} ${url}: ${notes.join(', ')}`, ms }

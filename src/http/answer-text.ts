@@ -1,4 +1,4 @@
-import { toResolveResponse } from '../resolver/bodies.ts'
+import { toResolveResponse } from '../resolver/answers.ts'
 import type { Answer } from '../resolver/types.ts'
 import { entityTag } from './etag.ts'
 

@@ -1,6 +1,6 @@
-import type { ErrorResponse } from '../../api/v1/error.ts'
+import { ErrorResponse } from '../../api/v1/error.ts'
+import { onlyNamed, type Written } from '../../api/v1/schema.ts'
 import { DEFAULT_WAIT_MS, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
-import { toAttemptBody, toCandidateBody, toFoundBody } from '../resolver/bodies.ts'
 import { candidatesOf } from '../resolver/unresolved.ts'
 import { httpStatus, type RequestErrorCode, requestStatus } from './status.ts'
 
@@ -37,9 +37,9 @@ export function toFailure(thrown: unknown, explain = false): Failure {
   const candidates = explain ? candidatesOf(error) : []
   const { found } = error
   const detail = {
-    ...(found !== undefined && { found: toFoundBody(found) }),
-    ...(error.attempts.length > 0 && { attempts: error.attempts.map(toAttemptBody) }),
-    ...(candidates.length > 0 && { candidates: candidates.map(toCandidateBody) }),
+    ...(found !== undefined && { found }),
+    ...(error.attempts.length > 0 && { attempts: error.attempts }),
+    ...(candidates.length > 0 && { candidates }),
   }
   const headers = { 'cache-control': 'no-store', ...retryAfter(error) }
   if (error.code === 'UNKNOWN') {
@@ -63,9 +63,9 @@ export function requestFailure(
 function envelope(
   code: ErrorCode | RequestErrorCode,
   message: string,
-  detail: ErrorResponse['errors'][number]['detail'],
+  detail: Written<ErrorResponse['errors'][number]['detail']>,
 ): ErrorResponse {
-  return { errors: [{ code, message, detail }] }
+  return onlyNamed<ErrorResponse>(ErrorResponse, { errors: [{ code, message, detail }] })
 }
 
 /** Where the framework's own words do not say what to do. */

@@ -13,7 +13,7 @@ export interface RequestContext {
   /** The same object for all requests of one attempt. */
   readonly ticket?: Ticket
   /** Called at the end of every request that was sent, for tokens and redirects too. */
-  readonly observe?: (exchange: Exchange) => void
+  readonly observe?: ObserveExchange
 }
 
 /** A manifest or blob of one registry. */
@@ -26,6 +26,9 @@ export interface ImageRequest extends RequestContext {
   readonly namespace?: string
 }
 
+/** @param rateLimit what the response says of it */
+export type ObserveExchange = (exchange: Exchange, rateLimit?: RateLimit) => void
+
 /** One HTTP request to a registry or token service, without secrets. */
 export interface Exchange {
   readonly method: 'GET' | 'HEAD' | 'POST'
@@ -34,8 +37,8 @@ export interface Exchange {
   /** Absent: no answer came. */
   readonly status?: number
   readonly ms: number
-  /** What the answer said of the requests that are left (Docker Hub: `ratelimit-remaining`). */
-  readonly rateLimit?: RateLimit
+  /** How many requests are left by the response (Docker Hub: `ratelimit-remaining`). */
+  readonly remaining?: number
   /** The text of a `Warning: 299` header, one line of at most 200 characters. */
   readonly warning?: string
 }

@@ -1,3 +1,5 @@
+import { ResolveResponse } from '../../api/v1/resolve.ts'
+import { onlyNamed } from '../../api/v1/schema.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
 import { formatPlatform, type Platform, parsePlatform } from '../reference/platform.ts'
 import {
@@ -79,7 +81,7 @@ export class Answers {
         urgent,
         signal,
       })
-      const answer = toAnswer(input, resolution)
+      const answer = { requested: input, ...resolution }
       const node = options.node && (await this.#node?.presence(resolution.reference, signal))
       return node ? { ...answer, node } : answer
     } catch (thrown) {
@@ -112,7 +114,7 @@ export class Answers {
       if (found === undefined) return undefined
       if (answer === undefined || found !== resolution) {
         resolution = found
-        answer = toAnswer(input, found)
+        answer = { requested: input, ...found }
       }
       return answer
     }
@@ -144,24 +146,28 @@ export class Answers {
   }
 }
 
-/** Field by field: spreading so large an object takes longer than the cache and HTTP. */
-function toAnswer(requested: string, resolution: Resolution): Answer {
-  return {
-    requested,
-    reference: resolution.reference,
-    imageId: resolution.imageId,
-    digest: resolution.digest,
-    manifestDigest: resolution.manifestDigest,
-    mediaType: resolution.mediaType,
-    platform: resolution.platform,
-    references: resolution.references,
-    registry: resolution.registry,
-    source: resolution.source,
-    resolvedAt: resolution.resolvedAt,
-    expiresAt: resolution.expiresAt,
-    attempts: resolution.attempts,
-    candidates: resolution.candidates ?? [],
-  }
+/**
+ * An answer as the HTTP API and the command line write it.
+ *
+ * @param explain with the attempts
+ * @param candidates with what became of every candidate; default: as `explain`
+ */
+export function toResolveResponse(
+  answer: Answer,
+  explain: boolean,
+  candidates = explain,
+): ResolveResponse {
+  const { attempts, candidates: reports = [], expiresAt, resolvedAt, ...rest } = answer
+  return onlyNamed<ResolveResponse>(ResolveResponse, {
+    ...rest,
+    digest: answer.digest ?? null,
+    manifestDigest: answer.manifestDigest ?? null,
+    mediaType: answer.mediaType ?? null,
+    resolvedAt: new Date(resolvedAt).toISOString(),
+    expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+    ...(explain && { attempts }),
+    ...(candidates && { candidates: reports }),
+  })
 }
 
 /** What the doors need of the runtime: its image of that name or ID, if it has one. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../concurrency/clock.ts'
 import type { Ticket } from '../concurrency/semaphore.ts'
 import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
-import type { Exchange } from '../registry/image.ts'
+import type { ObserveExchange } from '../registry/image.ts'
 import { isRefusal } from './attempt.ts'
 import { askOne } from './candidate-request.ts'
 import { needsConsent } from './candidates.ts'
@@ -20,9 +20,9 @@ export interface OriginAuthorizationOptions {
     origin: Candidate,
     signal: AbortSignal,
     ticket: Ticket,
-    observe: (exchange: Exchange) => void,
+    observe: ObserveExchange,
   ) => Promise<Descriptor>
-  readonly observer: (candidate: Candidate, registry: string) => (exchange: Exchange) => void
+  readonly observer: (candidate: Candidate, registry: string) => ObserveExchange
   readonly health: Health
   readonly clock: Clock
   readonly budgetMs: number
@@ -73,9 +73,9 @@ export class OriginAuthorization {
       throw barred('UNAVAILABLE', 'its origin, which has to agree, failed a moment ago')
     }
     const observed = observer(candidate, origin.registry)
-    const observe = (exchange: Exchange): void => {
+    const observe: ObserveExchange = (exchange, rateLimit) => {
       if (exchange.status !== undefined) own.progress()
-      observed(exchange)
+      observed(exchange, rateLimit)
     }
     const limits = { probeBudgetMs: budgetMs }
     await askOne(

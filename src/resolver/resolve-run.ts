@@ -4,7 +4,7 @@ import { type AttemptOutcome, ResolveError, toResolveError } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import type { Descriptor, Exchange, ImageIdentity, ImageRequest } from '../registry/image.ts'
+import type { Descriptor, ImageIdentity, ImageRequest, ObserveExchange } from '../registry/image.ts'
 import { type Ask, type Authorize, askAll, type FailoverLimits } from './candidate-request.ts'
 import { needsConsent, resolvesTags } from './candidates.ts'
 import { type Ending, explain } from './explain.ts'
@@ -226,7 +226,7 @@ interface Probe {
   readonly credentials: Credentials | undefined
   readonly signal: AbortSignal
   readonly ticket: Ticket
-  readonly observe: (exchange: Exchange) => void
+  readonly observe: ObserveExchange
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   ResolveError,
   toResolveError,
 } from '../errors.ts'
-import type { Exchange } from '../registry/image.ts'
+import type { Exchange, ObserveExchange } from '../registry/image.ts'
 import { failedAttempt, hasNoAnswer, isNotDialled, reportHealth, waited } from './attempt.ts'
 import type { Candidate, Health } from './types.ts'
 import { endedError, unresolvedError } from './unresolved.ts'
@@ -150,10 +150,10 @@ export class CandidateTrace<T> {
    *
    * @param registry the one that is asked, where it is another one
    */
-  observer(registry = this.candidate.registry): (exchange: Exchange) => void {
-    return (exchange) => {
+  observer(registry = this.candidate.registry): ObserveExchange {
+    return (exchange, rateLimit) => {
       if (exchange.status !== undefined) this.progress()
-      if (exchange.rateLimit !== undefined) this.#health.remaining?.(registry, exchange.rateLimit)
+      if (rateLimit !== undefined) this.#health.remaining?.(registry, rateLimit)
       if (this.exchanges.length < MAX_EXCHANGES) this.exchanges.push(exchange)
     }
   }

@@ -83,9 +83,9 @@ export function createCore(
   const meter = meterExchanges(metrics, logger)
   const metered = <T extends ImageRequest>(request: T): T => ({
     ...request,
-    observe(exchange) {
+    observe(exchange, rateLimit) {
       meter(exchange, request.configured ? request.endpoint.host : undefined)
-      request.observe?.(exchange)
+      request.observe?.(exchange, rateLimit)
     },
   })
   const resolver = new Resolver({

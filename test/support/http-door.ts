@@ -74,7 +74,7 @@ function aReport(): CandidateReport {
         url: 'https://harbor.corp/v2/library/nginx/manifests/latest',
         status: 200,
         ms: 3,
-        rateLimit: { remaining: 99 },
+        remaining: 99,
       },
     ],
   }

@@ -1,5 +1,5 @@
 import { toResolveError } from '../../errors.ts'
-import { toResolveResponse } from '../../resolver/bodies.ts'
+import { toResolveResponse } from '../../resolver/answers.ts'
 import type { Answer } from '../../resolver/types.ts'
 import { answerText, failureBody, failureText } from '../answer-text.ts'
 import type { AnswerSource, CliContext } from '../context.ts'

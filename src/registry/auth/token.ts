@@ -4,7 +4,7 @@ import { ResolveError } from '../../errors.ts'
 import { type Credentials, credentialsFingerprint, TOKEN_USERNAME } from '../credentials.ts'
 import { type Endpoint, endpointKey } from '../endpoint.ts'
 import { type FailureContext, networkFailure, statusFailure } from '../failure.ts'
-import type { Exchange } from '../image.ts'
+import type { ObserveExchange } from '../image.ts'
 import { isRedirect, isUpgrade, nextHop, upgraded } from '../redirect.ts'
 import { discard, type RegistryResponse, readBody } from '../response.ts'
 import type { AddressPolicy } from '../transport/address-policy.ts'
@@ -92,7 +92,7 @@ export interface TokenRequest {
   readonly scope: string | undefined
   readonly credentials: Credentials | undefined
   readonly reach: AddressPolicy
-  readonly observe?: ((exchange: Exchange) => void) | undefined
+  readonly observe?: ObserveExchange | undefined
 }
 
 export interface Token {

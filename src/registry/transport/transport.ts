@@ -1,5 +1,5 @@
 import { type Endpoint, endpointUrl } from '../endpoint.ts'
-import type { Exchange } from '../image.ts'
+import type { Exchange, ObserveExchange } from '../image.ts'
 import { upgradeAdvice } from '../redirect.ts'
 import { type RegistryResponse, rateLimitOf, warningOf } from '../response.ts'
 import type { AddressPolicy } from './address-policy.ts'
@@ -26,7 +26,7 @@ export interface Call {
   readonly endpoint: Endpoint
   readonly reach: AddressPolicy
   readonly signal: AbortSignal
-  readonly observe?: ((exchange: Exchange) => void) | undefined
+  readonly observe?: ObserveExchange | undefined
 }
 
 const MAX_URL_CHARACTERS = 500
@@ -93,14 +93,15 @@ export class Transport {
       told = true
       const rateLimit = reply && rateLimitOf(reply.headers)
       const warning = reply && (warningOf(reply.headers) ?? upgradeAdvice(url, reply))
-      observe?.({
+      const exchange: Exchange = {
         method,
         url: `${url.origin}${url.pathname}`.slice(0, MAX_URL_CHARACTERS),
         ms: this.#now() - startedAt,
         ...(reply === undefined ? {} : { status: reply.status }),
-        ...(rateLimit === undefined ? {} : { rateLimit }),
+        ...(rateLimit === undefined ? {} : { remaining: rateLimit.remaining }),
         ...(warning === undefined ? {} : { warning }),
-      })
+      }
+      observe?.(exchange, rateLimit)
     }
   }
 }

@@ -37,7 +37,7 @@ test('a story is told as a tree with aligned times', () => {
           url: 'https://d/v2/',
           status: 200,
           ms: 40,
-          rateLimit: { remaining: 99 },
+          remaining: 99,
           warning: 'soon',
         },
       ],

@@ -377,7 +377,7 @@ test('the health of registries hears how long they took, and how many requests t
   )
   source.replies['m1'] = down
   source.replies['m2'] = ({ observe }) => {
-    observe?.({ method: 'GET', url: 'https://m2/', ms: 1, rateLimit: { remaining: 7 } })
+    observe?.({ method: 'GET', url: 'https://m2/', ms: 1, remaining: 7 }, { remaining: 7 })
     return new Promise((resolve) => clock.after(50, () => resolve(identity('a'))))
   }
 
