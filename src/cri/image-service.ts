@@ -1,6 +1,7 @@
 import { type Attempt, ResolveError, toResolveError } from '../errors.ts'
 import { isImageId, parseReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
+import { fromAuthConfig } from '../registry/credentials.ts'
 import { isPullable, needsConsent } from '../resolver/candidates.ts'
 import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
 import { isOutOfReach, isUndialled, UnresolvedError } from '../resolver/unresolved.ts'
@@ -10,7 +11,7 @@ import { isConnectionLost } from '../runtime/unreachable.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { adopt, isUnreached } from './adopt.ts'
 import { explainedFailure } from './explained-failure.ts'
-import { type AuthConfig, pullResponse, requestedImage } from './image-messages.ts'
+import { pullResponse, requestedImage } from './image-messages.ts'
 import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } from './image-pull.ts'
 import { canonicalName, isConverted, wantedNames } from './names.ts'
 import type { Caller } from './owned-call.ts'
@@ -32,8 +33,6 @@ export interface ImageRuntime extends PullingRuntime {
 export interface ImageServiceOptions extends ImagePullOptions {
   readonly resolver: ImageResolver
   readonly runtime: ImageRuntime
-  /** The credentials in a request, when they are meant for that domain. */
-  readonly credentialsFor: (auth: AuthConfig | undefined, domain: string) => Credentials | undefined
   readonly onResolveError: () => 'passthrough' | 'reject'
   readonly log: Logger
   /** Milliseconds of a clock that nobody sets. Default: this process's. */
@@ -95,7 +94,7 @@ export class ImageService {
     }
     const reference = namedBy(requestedImage(request))
     if (reference === undefined) return passthrough()
-    const credentials = this.#options.credentialsFor(pull.auth, reference.domain)
+    const credentials = fromAuthConfig(pull.auth, reference.domain)
     const candidates = this.#options.resolver.candidates(reference, credentials)
     const confined = !candidates.some(({ origin }) => origin)
     const said: Attempt[] = []

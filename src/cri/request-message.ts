@@ -1,35 +1,54 @@
+import { promisify } from 'node:util'
+import { gunzip, inflate } from 'node:zlib'
 import { status } from '@grpc/grpc-js'
-import type { QueuedBytes } from '../http2/queued-bytes.ts'
-import { GrpcError } from './status.ts'
+import { Semaphore } from '../concurrency/semaphore.ts'
+import type { QueuedBytes } from '../http2/limits.ts'
+import { GrpcError, PREFIX_BYTES } from './grpc.ts'
 
-/** One byte that says whether it is compressed, four that give the length. */
-const PREFIX_BYTES = 5
+export const TOO_MUCH = 'too much is queued for this client of image-resolver'
+const NOTHING = Buffer.alloc(0)
+const inflated = promisify(inflate)
+const DECOMPRESS = new Map([
+  ['gzip', promisify(gunzip)],
+  ['deflate', inflated],
+])
+/** One message at a time in this process: 4 KiB become 4 MiB, which count only once they are there. */
+const decompressing = new Semaphore(1)
 
-/** The one message of a request, as it comes in; what is held of it is counted as queued. */
+export interface RequestMessageOptions {
+  /** Counts what is held for the client. */
+  readonly queue: Pick<QueuedBytes, 'add' | 'isFull'>
+  /** Of the message, before and after decompression. */
+  readonly maxBytes: number
+  /** The `grpc-encoding` of the request. */
+  readonly encoding: string
+}
+
+/** The one message of a unary request. */
 export class RequestMessage {
-  readonly #queue: Pick<QueuedBytes, 'add'>
-  readonly #maxBytes: number
-  #held: Buffer = Buffer.alloc(0)
+  readonly #options: RequestMessageOptions
+  #held: Buffer = NOTHING
   #length = 0
+  #isReleased = false
 
-  constructor(queue: Pick<QueuedBytes, 'add'>, maxBytes: number) {
-    this.#queue = queue
-    this.#maxBytes = maxBytes
+  constructor(options: RequestMessageOptions) {
+    this.#options = options
   }
 
-  /** @throws GrpcError RESOURCE_EXHAUSTED of a message that is too long, UNIMPLEMENTED of a second one */
+  /** @throws GrpcError RESOURCE_EXHAUSTED for a message that is too long, UNIMPLEMENTED for a second one */
   push(bytes: Buffer): void {
     if (bytes.length === 0) return
-    this.#makeRoom(this.#length + bytes.length)
+    this.#reserve(this.#length + bytes.length)
     bytes.copy(this.#held, this.#length)
     this.#length += bytes.length
     if (this.#length < PREFIX_BYTES) return
-    const claimed = this.#held.readUInt32BE(1)
-    if (claimed > this.#maxBytes) {
-      const details = `Received message larger than max (${claimed} vs ${this.#maxBytes})`
+    const announced = this.#held.readUInt32BE(1)
+    const { maxBytes } = this.#options
+    if (announced > maxBytes) {
+      const details = `Received message larger than max (${announced} vs ${maxBytes})`
       throw new GrpcError({ code: status.RESOURCE_EXHAUSTED, details })
     }
-    if (this.#length > PREFIX_BYTES + claimed) {
+    if (this.#length > PREFIX_BYTES + announced) {
       throw new GrpcError({
         code: status.UNIMPLEMENTED,
         details: 'Received a second request message',
@@ -37,37 +56,68 @@ export class RequestMessage {
     }
   }
 
-  /** @throws GrpcError UNIMPLEMENTED where it is not whole */
-  whole(): { readonly bytes: Buffer; readonly isCompressed: boolean } {
-    const held = this.#held.subarray(0, this.#length)
-    if (this.#length < PREFIX_BYTES || this.#length < PREFIX_BYTES + held.readUInt32BE(1)) {
+  /**
+   * The message, once the request has ended.
+   *
+   * @throws GrpcError UNIMPLEMENTED for an incomplete message or an unknown encoding, RESOURCE_EXHAUSTED
+   *   when it decompresses to more than `maxBytes`, INTERNAL when it does not decompress
+   */
+  async read(signal: AbortSignal): Promise<Buffer> {
+    const whole = this.#held.subarray(0, this.#length)
+    if (whole.length < PREFIX_BYTES || whole.length < PREFIX_BYTES + whole.readUInt32BE(1)) {
       throw new GrpcError({ code: status.UNIMPLEMENTED, details: 'Received no request message' })
     }
-    return { bytes: held.subarray(PREFIX_BYTES), isCompressed: held[0] === 1 }
-  }
-
-  /** What it decompresses to is held in its place. */
-  replace(bytes: Buffer): void {
-    this.#queue.add(bytes.length - this.#held.length)
-    this.#held = bytes
-    this.#length = bytes.length
+    const bytes = whole.subarray(PREFIX_BYTES)
+    const { encoding } = this.#options
+    if (whole[0] !== 1 || encoding === 'identity') return bytes
+    const decompress = DECOMPRESS.get(encoding)
+    if (decompress === undefined) {
+      const name = encoding.slice(0, 32)
+      const details = `Received message compressed with unsupported encoding "${name}"`
+      throw new GrpcError({ code: status.UNIMPLEMENTED, details })
+    }
+    return await decompressing.run('', signal, () => this.#decompress(decompress, bytes))
   }
 
   /** The call has ended: nothing is held for it any more. */
-  forget(): void {
-    this.#queue.add(-this.#held.length)
-    this.#held = Buffer.alloc(0)
-    this.#length = 0
+  release(): void {
+    this.#isReleased = true
+    this.#hold(NOTHING)
   }
 
-  /** Twice as much each time: a message that comes byte by byte is not copied at each of them. */
-  #makeRoom(bytes: number): void {
+  async #decompress(decompress: typeof inflated, bytes: Buffer): Promise<Buffer> {
+    const { maxBytes, queue } = this.#options
+    if (queue.isFull) throw new GrpcError({ code: status.RESOURCE_EXHAUSTED, details: TOO_MUCH })
+    try {
+      const whole = await decompress(bytes, { maxOutputLength: maxBytes })
+      if (!this.#isReleased) this.#hold(whole)
+      return whole
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') {
+        throw new GrpcError(
+          { code: status.INTERNAL, details: 'Failed to decompress message' },
+          { cause },
+        )
+      }
+      const details = `Received message that decompresses to a size larger than ${maxBytes}`
+      throw new GrpcError({ code: status.RESOURCE_EXHAUSTED, details }, { cause })
+    }
+  }
+
+  /** Doubles the buffer, so that a message in many small pieces is not copied for each. */
+  #reserve(bytes: number): void {
     if (bytes <= this.#held.length) return
-    const most = PREFIX_BYTES + this.#maxBytes
-    const capacity = Math.max(bytes, Math.min(2 * this.#held.length, most))
-    const grown = Buffer.alloc(capacity)
+    const most = PREFIX_BYTES + this.#options.maxBytes
+    const grown = Buffer.alloc(Math.max(bytes, Math.min(2 * this.#held.length, most)))
     this.#held.copy(grown, 0, 0, this.#length)
-    this.#queue.add(capacity - this.#held.length)
-    this.#held = grown
+    const length = this.#length
+    this.#hold(grown)
+    this.#length = length
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#options.queue.add(bytes.length - this.#held.length)
+    this.#held = bytes
+    this.#length = bytes.length
   }
 }

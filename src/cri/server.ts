@@ -1,39 +1,37 @@
-import { status } from '@grpc/grpc-js'
 import { type Clock, systemClock } from '../concurrency/clock.ts'
 import { listenOnSocket } from '../host/unix-socket.ts'
-import { fromAuthConfig } from '../registry/credentials.ts'
 import type { ContentStore } from '../runtime/content.ts'
-import { loadService } from '../runtime/protos.ts'
 import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'
 import { forcedVersion } from '../runtime/versions.ts'
 import type { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { countCalls } from './call-counter.ts'
-import { requestedImage } from './image-messages.ts'
+import { requestedImage, withImage } from './image-messages.ts'
 import { type ImageResolver, type ImageRuntime, ImageService } from './image-service.ts'
-import { ImageStatusService } from './image-status.ts'
-import type { Caller, OwnedMethod } from './owned-call.ts'
+import type { OwnedMethod } from './owned-call.ts'
 import { PullProgress } from './pull-progress.ts'
 import { createRelay, type Grace } from './relay.ts'
-import { type Answers, type ResolveImageRequest, ResolveService } from './resolve-service.ts'
+import { type Answers, resolveImage } from './resolve-image.ts'
+import { imageEdit } from './rewrite/images.ts'
 import { createRewrite } from './rewrite/rewrite.ts'
-import { GrpcError } from './status.ts'
 import { versionsOn } from './version-bridge.ts'
+import { edited } from './wire.ts'
 
-/** For calls that came while others were drained. */
+/** For calls that arrived while others were drained. */
 const LAST_CALLS_MS = 2_000
 const VERSIONS: readonly CriVersion[] = ['v1', 'v1alpha2']
-const IMAGE_STATUS = /^\/runtime\.v1(?:alpha2)?\.ImageService\/ImageStatus$/
+/** ImageStatusResponse.image */
+const STATUS_IMAGE = 1
 
 export interface CriServerOptions {
   /** Our socket. */
   readonly path: string
-  /** A descriptor that listens already, handed down by systemd; absent: one is made at `path`. */
+  /** A listening descriptor of systemd; absent: one is made at `path`. */
   readonly fd?: number | undefined
   readonly runtimeSocket: string
   /** Opens the socket before the runtime has answered. */
   readonly force?: boolean
-  /** The version of CRI spoken to the runtime; absent: found out. */
+  /** The version of CRI spoken to the runtime; absent: the runtime is asked. */
   readonly version?: CriVersion | undefined
   readonly resolver: ImageResolver
   readonly answers: Answers
@@ -46,12 +44,12 @@ export interface CriServerOptions {
   readonly byDigest?: (() => boolean) | undefined
   /** As in ImagePullOptions. */
   readonly content?: ContentStore | undefined
-  /** Limit of one call that brings no deadline of its own; of a pull as in ImagePullOptions. */
+  /** Limit of a call without a deadline; of a pull as in ImagePullOptions. */
   readonly timeoutMs: number
   /** Default: the system's. */
   readonly clock?: Clock
   readonly logger: Logger
-  /** Where calls and pulls are counted; absent: nowhere. */
+  /** Counts calls and pulls; absent: nothing. */
   readonly metrics?: Pick<Metrics, 'calls' | 'pulls'> | undefined
 }
 
@@ -61,14 +59,14 @@ export interface CriServer {
   /** As in ListeningSocket. */
   unavailableReason(): string | undefined
   /**
-   * Gives the calls under way so long to finish, and serves all but new pulls meanwhile; then ends what
-   * is left and removes the socket, for a successor to listen at.
+   * Waits up to the grace for the calls under way, and serves everything but new pulls meanwhile; then
+   * ends the rest and removes the socket, so that a successor can listen there.
    */
   close(options: Grace): Promise<void>
 }
 
 /**
- * The CRI socket: our own calls are answered in this process, all others relayed to the runtime.
+ * The CRI socket: some calls are answered in this process, all others relayed to the runtime.
  *
  * @throws ResolveError as listenOnSocket
  */
@@ -84,7 +82,7 @@ export async function openCriServer(options: CriServerOptions): Promise<CriServe
     onCall: metrics === undefined ? undefined : countCalls(metrics.calls),
     logger,
   })
-  // So that the very first calls are relayed as they should be; a silent runtime is found out later.
+  // The first calls need the route; without `force` the runtime has answered already.
   const route = aliases?.route().catch(() => {})
   if (options.force !== true) await route
   const socket = await listenOnSocket({
@@ -98,70 +96,62 @@ export async function openCriServer(options: CriServerOptions): Promise<CriServe
     pullsInFlight: () => pulls.inFlight,
     unavailableReason: () => socket.unavailableReason(),
     async close(grace) {
-      // Until here everything but new pulls is served, and new connections are taken.
       await relay.drain(grace)
       const graceMs = Math.min(grace.graceMs, LAST_CALLS_MS)
-      // Connections that exist outlive the listener's end, so these two go side by side.
+      // Connections outlive the listener, so both close at the same time.
       await Promise.all([relay.close({ graceMs }), socket.close()])
     },
   }
 }
 
-/** What is answered here at this moment, by path; messages stay bytes, unknown fields and all. */
+/** The calls that are answered here, by path. Messages stay bytes, so that unknown fields survive. */
 function ownedMethods(
   options: CriServerOptions,
   pulls: PullProgress,
 ): Pick<ReadonlyMap<string, OwnedMethod>, 'get'> {
-  const { aliases, clock = systemClock, logger: log, names, timeoutMs: limitMs } = options
-  const images = new ImageService({ ...options, clock, credentialsFor: fromAuthConfig, log })
-  const methods = new Map<string, OwnedMethod>([resolveImage(options)])
+  const { aliases, answers, clock = systemClock, logger: log, names, timeoutMs: limitMs } = options
+  const images = new ImageService({ ...options, clock, log })
+  const methods = new Map<string, OwnedMethod>([resolveImage(answers, limitMs)])
+  const statuses = new Map<string, OwnedMethod>()
   for (const version of VERSIONS) {
-    methods.set(`/runtime.${version}.ImageService/PullImage`, {
+    const service = `/runtime.${version}.ImageService`
+    methods.set(`${service}/PullImage`, {
       answer: async (request, caller) =>
         pulls.watch(requestedImage(request), (passOn) =>
           images.pull(request, caller, version, passOn),
         ),
     })
-    methods.set(`/runtime.${version}.ImageService/RemoveImage`, {
+    methods.set(`${service}/RemoveImage`, {
       answer: (request, caller) => images.remove(request, caller),
       limitMs,
     })
-  }
-  if (aliases === undefined) return methods
-  const statuses = new ImageStatusService(aliases, () => names.settle(false))
-  const imageStatus: OwnedMethod = {
-    answer: (request, caller) => statuses.status(request, caller),
-    limitMs,
-  }
-  // While nobody knows what runs below, names that were given must be found all the same.
-  const isAliased = (): boolean =>
-    (aliases.lastRoute() ?? (aliases.isEmpty() ? 'runtime' : 'aliases')) === 'aliases'
-  const ofStatus = (path: string): OwnedMethod | undefined =>
-    IMAGE_STATUS.test(path) && isAliased() ? imageStatus : undefined
-  return { get: (path) => methods.get(path) ?? ofStatus(path) }
-}
-
-function resolveImage({
-  answers,
-  timeoutMs: limitMs,
-}: CriServerOptions): readonly [string, OwnedMethod] {
-  const service = new ResolveService({ answers, credentialsFor: fromAuthConfig })
-  const { ResolveImage: method } = loadService(
-    'imageresolver/v1/imageresolver.proto',
-    'imageresolver.v1.ImageResolver',
-  )
-  if (method === undefined) throw new Error('the service has no ResolveImage')
-  const read = (request: Buffer): ResolveImageRequest => {
-    try {
-      return method.requestDeserialize(request) as ResolveImageRequest
-    } catch (cause) {
-      throw new GrpcError(
-        { code: status.INTERNAL, details: 'Error deserializing request' },
-        { cause },
-      )
+    if (aliases !== undefined) {
+      const answer = imageStatus(aliases, () => names.settle(false))
+      statuses.set(`${service}/ImageStatus`, { answer, limitMs })
     }
   }
-  const answer = async (request: Buffer, caller: Caller): Promise<Buffer> =>
-    method.responseSerialize(await service.resolve(read(request), caller))
-  return [method.path, { answer, limitMs }]
+  // Before the runtime is known, names that were given earlier have to be found, too.
+  const isAliased = (): boolean =>
+    (aliases?.lastRoute() ?? (aliases?.isEmpty() === false ? 'aliases' : 'runtime')) === 'aliases'
+  return {
+    get: (path) => methods.get(path) ?? (isAliased() ? statuses.get(path) : undefined),
+  }
+}
+
+/** ImageStatus in front of a runtime that does not keep the names of images: by ID for a known name. */
+function imageStatus(
+  aliases: Aliases,
+  settle: () => Promise<void> | undefined,
+): OwnedMethod['answer'] {
+  return async (request, { metadata, deadline, signal }) => {
+    const image = requestedImage(request)
+    await settle()
+    const located = await aliases.locate(image, { signal })
+    if (located.kind === 'absent') return Buffer.alloc(0)
+    const asked = located.kind === 'image' ? withImage(request, located.id) : request
+    const options = { metadata, signal, ...(deadline !== undefined && { deadline }) }
+    const response = await aliases.imageStatus(asked, options)
+    if ((await aliases.route()) === 'runtime') return response
+    return Buffer.from(edited(response, { [STATUS_IMAGE]: imageEdit(aliases) }))
+  }
 }

@@ -1,86 +1,134 @@
 import type { Duplex } from 'node:stream'
 import { getSystemErrorMap } from 'node:util'
 import { Connection } from '../http2/connection.ts'
-import type { QueuedBytes } from '../http2/queued-bytes.ts'
+import type { QueuedBytes } from '../http2/limits.ts'
 import type { Stream, StreamHandler } from '../http2/stream.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { SpokenVersions } from '../runtime/versions.ts'
-import { type AskStatus, askOn } from './ask.ts'
+import type { Logger } from '../telemetry/log.ts'
+import { type AskStatus, askOn } from './version-bridge.ts'
+
+const SHOWS_IMAGES = /\.ImageService\/(?:ListImages|ImageStatus|StreamImages)$/
+
+/**
+ * Repairs the names of images that an interrupted pull has left, so that no call shows them.
+ *
+ * @param isUp whether the runtime answers, so that waiting makes sense
+ * @returns undefined: nothing to repair; never rejects
+ */
+export type Settle = (isUp: boolean) => Promise<void> | undefined
 
 export interface UpstreamOptions {
-  /** Where it is, for messages. */
+  /** For messages. */
   readonly name: string
   readonly connect: () => Duplex
-  /** What the server at the other end speaks, which it can be asked. */
+  /** Which versions of CRI the runtime at the end of a connection serves; absent: all. */
   readonly versions?: ((ask: AskStatus) => SpokenVersions) | undefined
+  /** Calls that show images wait for this; absent: nothing. */
+  readonly settle?: Settle | undefined
   /** Counts what is held for the client. */
   readonly queue: QueuedBytes
   readonly onDefect: (error: unknown) => void
-  readonly onUp?: () => void
-  readonly onDown?: (message: string) => void
+  /** Shared by all clients. */
+  readonly log: RuntimeLog
 }
 
-/** One connection to a server behind us. */
+/** One connection to the runtime. */
 export interface Link {
   open(handler: StreamHandler): Stream
-  /** Why calls on it came to nothing. */
+  /** Why its calls failed, in the words of grpc-go, which kubelet's users know. */
   brokenBy(): string
-  /** Whether the server has answered on it, and it is open still. */
-  isUp(): boolean
-  /** In which version of CRI the server is to be spoken to, for a client of that one. */
-  spoken(asked: CriVersion): CriVersion | Promise<CriVersion>
+  /**
+   * The version of CRI in which a call goes to the runtime, once it may go.
+   *
+   * @param asked the version of the client
+   */
+  version(path: string, asked: CriVersion): CriVersion | Promise<CriVersion>
 }
 
 /**
- * The server behind one client: at most one connection, made when a call needs it and made anew
- * after it died or was told to go away. Calls on an older connection finish there.
+ * The runtime for one client: at most one connection, made when a call needs it and again after it
+ * died or refused new calls. Calls on an older connection finish there.
  */
-export interface Upstream {
-  link(): Link
-  /** Cancels what is not cancelled yet; a server that does not listen is not waited for long. */
-  close(): void
-}
+export class Upstream {
+  readonly #options: UpstreamOptions
+  #connection: Connection | undefined
+  #link: Link | undefined
 
-export function createUpstream(options: UpstreamOptions): Upstream {
-  let connection: Connection | undefined
-  let link: Link | undefined
-  return {
-    link: () => {
-      if (connection === undefined || link === undefined || !connection.isOpen) {
-        ;({ connection, link } = dial(options))
-      }
-      return link
-    },
-    close: () => connection?.destroy(),
+  constructor(options: UpstreamOptions) {
+    this.#options = options
+  }
+
+  link(): Link {
+    if (this.#link === undefined || this.#connection?.isOpen !== true) this.#link = this.#dial()
+    return this.#link
+  }
+
+  /** Cancels every call and closes. */
+  close(): void {
+    this.#connection?.destroy()
+  }
+
+  #dial(): Link {
+    const { name, connect, queue, versions, settle, onDefect, log } = this.#options
+    let broken: string | undefined
+    const connection = new Connection(connect(), {
+      role: 'client',
+      queue,
+      onSettingsReceived: () => {
+        log.up()
+        void settle?.(true)
+      },
+      onDefect,
+      onClosed: (cause) => {
+        broken = connection.settingsReceived ? readFailure(name, cause) : dialFailure(name, cause)
+        if (!connection.settingsReceived) log.down(broken)
+      },
+    })
+    this.#connection = connection
+    const spoken = versions?.(askOn(connection))
+    const settled = (): Promise<void> | undefined =>
+      settle?.(connection.settingsReceived && connection.isOpen)
+    return {
+      open: (handler) => connection.open(handler),
+      brokenBy: () => broken ?? 'the connection is draining',
+      version: (path, asked) => {
+        const found = spoken?.of(asked) ?? asked
+        if (!SHOWS_IMAGES.test(path)) return found
+        if (!(found instanceof Promise)) return settled()?.then(() => found) ?? found
+        return found.then(async (version) => {
+          await settled()
+          return version
+        })
+      },
+    }
   }
 }
 
-function dial({ name, connect, queue, versions, onDefect, onUp, onDown }: UpstreamOptions): {
-  readonly connection: Connection
-  readonly link: Link
-} {
-  let broken: string | undefined
-  const connection = new Connection(connect(), {
-    role: 'client',
-    queue,
-    onSettingsReceived: () => onUp?.(),
-    onDefect,
-    onClosed: (cause) => {
-      broken = connection.settingsReceived ? readFailure(name, cause) : dialFailure(name, cause)
-      if (!connection.settingsReceived) onDown?.(broken)
-    },
-  })
-  const spoken = versions?.(askOn(connection))
-  const link: Link = {
-    open: (handler) => connection.open(handler),
-    brokenBy: () => broken ?? 'the connection is draining',
-    isUp: () => connection.settingsReceived && connection.isOpen,
-    spoken: (asked) => spoken?.of(asked) ?? asked,
-  }
-  return { connection, link }
-}
+/** Logs once when the runtime goes away and once when it is back. */
+export class RuntimeLog {
+  readonly #socket: string
+  readonly #logger: Pick<Logger, 'info' | 'warn'>
+  #isDown = false
 
-// The words of grpc-go, which the people and the tools around kubelet know.
+  constructor(socket: string, logger: Pick<Logger, 'info' | 'warn'>) {
+    this.#socket = socket
+    this.#logger = logger
+  }
+
+  up(): void {
+    if (this.#isDown) this.#logger.info({ socket: this.#socket }, 'the runtime answers again')
+    this.#isDown = false
+  }
+
+  down(message: string): void {
+    const fields = { socket: this.#socket, message }
+    if (!this.#isDown) {
+      this.#logger.warn(fields, 'the runtime does not answer')
+    }
+    this.#isDown = true
+  }
+}
 
 function dialFailure(name: string, cause: Error | undefined): string {
   const dialled = `dial unix ${name}: connect: ${reason(cause)}`

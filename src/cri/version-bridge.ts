@@ -1,42 +1,79 @@
+import type { Connection } from '../http2/connection.ts'
+import { ERROR_CODE } from '../http2/frames.ts'
+import { type HeaderList, headerValue } from '../http2/headers.ts'
 import type { CriVersion } from '../runtime/types.ts'
-import { askedVersions, type SpokenVersions, type VersionAnswer } from '../runtime/versions.ts'
-import type { AskStatus } from './ask.ts'
-import type { MessageEdit } from './rewrite/body-edit.ts'
+import { askedVersions, type SpokenVersions } from '../runtime/versions.ts'
+import type { Logger } from '../telemetry/log.ts'
+import { PREFIX_BYTES, requestHeaders, statusOf } from './grpc.ts'
+import { type BodyEdit, bodyEdit } from './rewrite/body-edit.ts'
 import { withString } from './wire.ts'
 
 const CRI_PATH = /^\/runtime\.(v1|v1alpha2)\./
 const VERSION_PATH = /\.RuntimeService\/Version$/
 const RUNTIME_API_VERSION = 4
 const UNIMPLEMENTED = 12
-/** A runtime that is too busy to say its version in that time is asked by the next call again. */
+/** A runtime that does not answer in this time is asked again by the next call. */
 const ASK_LIMIT_MS = 1_000
 
-/** The version of CRI that a path belongs to; undefined: it is none of CRI. */
+/** @returns the gRPC code of the answer to an empty message; undefined: none within the limit */
+export type AskStatus = (path: string, limitMs: number) => Promise<number | undefined>
+
+/** The version of CRI of a path; undefined: not CRI. */
 export function versionOf(path: string): CriVersion | undefined {
   return CRI_PATH.exec(path)?.[1] as CriVersion | undefined
 }
 
-/** The same method in another version. Messages of both are the same on the wire. */
-export function inVersion(path: string, version: CriVersion): string {
-  return path.replace(CRI_PATH, `/runtime.${version}.`)
-}
-
 /**
- * What makes an answer fit for a caller of another version: `runtime_api_version` in that of
- * Version, by which clients know that they were understood.
+ * A request in the version that the runtime serves. Messages of both versions are the same on the wire,
+ * except `runtime_api_version` in the answer of Version, which clients compare with their own.
  *
- * @returns undefined for methods whose answers are fit as they are
+ * @param version undefined: the one of the path
  */
-export function answerFor(path: string, version: CriVersion): MessageEdit | undefined {
-  if (!VERSION_PATH.test(path)) return undefined
-  return (message) => withString(message, RUNTIME_API_VERSION, version)
+export function bridged(
+  list: HeaderList,
+  path: string,
+  version: CriVersion | undefined,
+  log: Pick<Logger, 'warn' | 'error'>,
+): { readonly request: HeaderList; readonly edit?: BodyEdit } {
+  const asked = versionOf(path)
+  if (asked === undefined || version === undefined || asked === version) {
+    return { request: requestHeaders(list) }
+  }
+  const request = requestHeaders(list, path.replace(CRI_PATH, `/runtime.${version}.`))
+  if (!VERSION_PATH.test(path)) return { request }
+  const edit = bodyEdit((message) => withString(message, RUNTIME_API_VERSION, asked), log)
+  return { request, edit }
 }
 
-/** Asks the runtime at the other end of a connection; what holds there ends with it. */
+/** Asks the runtime at the end of a connection; the answers are valid as long as the connection. */
 export function versionsOn(ask: AskStatus): SpokenVersions {
-  return askedVersions(async (version): Promise<VersionAnswer> => {
+  return askedVersions(async (version) => {
     const status = await ask(`/runtime.${version}.RuntimeService/Version`, ASK_LIMIT_MS)
     if (status === 0) return 'served'
     return status === UNIMPLEMENTED ? 'unimplemented' : 'unknown'
   })
+}
+
+/** Makes calls of this process on a connection to a runtime, beside those of its client. */
+export function askOn(connection: Pick<Connection, 'open'>): AskStatus {
+  return (path, limitMs) =>
+    new Promise((resolve) => {
+      let status: number | undefined
+      const limit = setTimeout(() => stream.reset(ERROR_CODE.cancel), limitMs)
+      const stream = connection.open({
+        onHeaders: (list) => {
+          if (headerValue(list, 'grpc-status') !== undefined) status = statusOf(list)
+        },
+        onData: (bytes) => stream.consumed(bytes.length),
+        onDrain: () => {},
+        onEnd: () => {
+          clearTimeout(limit)
+          resolve(status)
+        },
+      })
+      const pseudo = [':method', 'POST', ':scheme', 'http', ':path', path]
+      const fields = [...pseudo, 'content-type', 'application/grpc', 'te', 'trailers']
+      stream.begin(requestHeaders({ fields }), false)
+      stream.sendData(Buffer.alloc(PREFIX_BYTES), true)
+    })
 }

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
-import { ConnectionError } from './errors.ts'
 import { FrameWriter } from './frame-writer.ts'
 import {
+  ConnectionError,
   DEFAULT_WINDOW_BYTES,
   ERROR_CODE,
   FRAME_TYPE,
@@ -10,10 +10,8 @@ import {
   numberFrame,
   PREFACE,
 } from './frames.ts'
-import { IdleFrames } from './idle-frames.ts'
 import { Inbound } from './inbound.ts'
-import { LIMITS } from './limits.ts'
-import { QueuedBytes } from './queued-bytes.ts'
+import { IdleFrames, LIMITS, QueuedBytes } from './limits.ts'
 import type { OnStream } from './receiver.ts'
 import { Session } from './session.ts'
 import { writeSettings } from './settings.ts'
@@ -23,32 +21,29 @@ const NOTHING = Buffer.alloc(0)
 
 export interface ConnectionOptions {
   readonly role: 'client' | 'server'
-  /** A call of the peer's; only in the role of the server. */
+  /** Called for each call of the peer; only in the server role. */
   readonly onStream?: OnStream
-  /** The peer's first SETTINGS have come. */
+  /** The peer's first SETTINGS have arrived. */
   readonly onSettingsReceived?: () => void
   /**
-   * Nothing comes or goes any more; its streams are told after this.
+   * The connection has ended; the handlers of its streams are called after this.
    *
-   * @param cause a ConnectionError where the peer broke the rules, or we cannot go on; else the error of
-   *   the transport; absent: the peer has left
+   * @param cause a ConnectionError for a mistake of the peer or a fault here; otherwise the error of the
+   *   transport; absent: the peer closed
    */
   readonly onClosed: (cause: Error | undefined) => void
-  /** Something of ours went wrong that nobody has thought of. */
+  /** A fault of this process. */
   readonly onDefect: (error: unknown) => void
-  /** Counts what is held for the peer; by default this connection stands alone. */
+  /** Counts what is held for the peer. Default: one for this connection alone. */
   readonly queue?: QueuedBytes
   /** Milliseconds of a monotonic clock. Default: this process's. */
   readonly now?: () => number
 }
 
 /**
- * One end of an HTTP/2 connection (RFC 9113), with what gRPC needs of it: no push, no priorities. It
- * speaks HTTP/2 from its first byte on (section 3.3).
- *
- * The peer's rules are kept towards it, and ours are seen to: frames and header blocks of bounded
- * size, streams of bounded number, each with a window. Who breaks them gets GOAWAY or RST_STREAM with
- * the code that RFC 9113 says.
+ * One end of an HTTP/2 connection with prior knowledge (RFC 9113, section 3.3), as far as gRPC needs
+ * it: no push, no priorities. A peer that exceeds a bound of LIMITS or violates the protocol gets GOAWAY
+ * or RST_STREAM with the code of RFC 9113.
  */
 export class Connection {
   readonly #transport: Duplex
@@ -59,8 +54,8 @@ export class Connection {
   #missingPreface: Buffer
   #isPeerDraining = false
   #isClosed = false
-  #hasHungUp = false
-  #isLeaving = false
+  #hasEnded = false
+  #isDestroying = false
 
   constructor(transport: Duplex, options: ConnectionOptions) {
     this.#transport = transport
@@ -87,12 +82,12 @@ export class Connection {
       ...(idleFrames !== undefined && { client: { idleFrames, queue } }),
     })
     this.#missingPreface = options.role === 'server' ? PREFACE : NOTHING
-    if (options.role === 'client') this.#greet(PREFACE)
+    if (options.role === 'client') this.#sendPreface(PREFACE)
     let cause: Error | undefined
     transport
       .on('data', (chunk: Buffer) => {
         this.#receive(chunk)
-        this.#takeTurns(chunk)
+        this.#yieldAfter(chunk)
       })
       .on('drain', () => this.#session.resume())
       .on('error', (error) => {
@@ -102,10 +97,10 @@ export class Connection {
       .on('close', () => this.#close(cause))
   }
 
-  /** Whether calls can be made here. */
+  /** Whether new calls can be made. */
   get isOpen(): boolean {
-    const isLeaving = this.#isClosed || this.#session.isDraining || this.#isPeerDraining
-    return !isLeaving && !this.#session.isSpent
+    const isClosing = this.#isClosed || this.#session.isDraining || this.#isPeerDraining
+    return !isClosing && !this.#session.isExhausted
   }
 
   /** Whether no call is under way. */
@@ -113,32 +108,32 @@ export class Connection {
     return this.#session.isEmpty
   }
 
-  /** Whether the peer has said its first words. */
+  /** Whether the peer's first SETTINGS have arrived. */
   get settingsReceived(): boolean {
     return this.#inbound.settingsReceived
   }
 
-  /** A call of our own, which Stream.begin begins; only in the role of the client. */
+  /** A new call, which Stream.begin starts; only in the client role. */
   open(handler: StreamHandler): Stream {
     return this.#session.open(handler)
   }
 
-  /** Takes no new calls, and closes when the last one has ended. */
+  /** Refuses new calls, and closes when the last one has ended. */
   goAway(): void {
     if (this.#session.isDraining || this.#isClosed) return
-    this.#session.refuseNew()
-    // A peer that has not spoken yet wants SETTINGS first.
+    this.#session.drain()
+    // The first frame to a peer has to be SETTINGS.
     if (this.#missingPreface.length === 0) {
-      this.#session.say(goAwayFrame(this.#session.lastHeardId, ERROR_CODE.noError))
+      this.#session.write(goAwayFrame(this.#session.lastPeerStreamId, ERROR_CODE.noError))
     }
     this.#closeWhenIdle()
   }
 
-  /** Closes now; who is there hears that what is under way is cancelled. */
+  /** Cancels every call and closes; the peer gets the resets. */
   destroy(): void {
     this.#session.cancelAll()
     this.goAway()
-    this.#hangUp()
+    this.#endTransport()
   }
 
   #receive(chunk: Buffer): void {
@@ -150,35 +145,36 @@ export class Connection {
     } catch (error) {
       this.#fail(error)
     }
-    if (this.#writer.isFlooded) this.#transport.destroy(new Error('it asks and does not read'))
+    if (this.#writer.isOverfull)
+      this.#transport.destroy(new Error('the client sends requests and does not read'))
     if (!hadSettings && this.settingsReceived && !this.#isClosed)
       this.#options.onSettingsReceived?.()
   }
 
   /**
-   * While whole chunks come, libuv goes on reading from one client, up to 2 MiB, before it looks at the
-   * others: after each it is their turn.
+   * libuv reads up to 2 MiB from one client before it serves the next. Pausing after each full chunk
+   * gives the other clients their turn.
    */
-  #takeTurns(chunk: Buffer): void {
+  #yieldAfter(chunk: Buffer): void {
     if (chunk.length < LIMITS.chunkBytes || this.#options.role === 'client') return
     this.#transport.pause()
     setImmediate(() => this.#transport.resume())
   }
 
-  /** @returns what comes behind it */
+  /** @returns the bytes after the preface */
   #readPreface(chunk: Buffer): Buffer {
     const missing = this.#missingPreface
     const bytes = Math.min(missing.length, chunk.length)
     if (chunk.compare(missing, 0, bytes, 0, bytes) !== 0) {
-      this.#transport.destroy(new Error('it does not speak HTTP/2'))
+      this.#transport.destroy(new Error('the client does not speak HTTP/2'))
       return NOTHING
     }
     this.#missingPreface = missing.subarray(bytes)
-    if (this.#missingPreface.length === 0) this.#greet(NOTHING)
+    if (this.#missingPreface.length === 0) this.#sendPreface(NOTHING)
     return chunk.subarray(bytes)
   }
 
-  #greet(preface: Buffer): void {
+  #sendPreface(preface: Buffer): void {
     const settings = writeSettings({
       ...(this.#options.role === 'client' ? { enablePush: 0 } : {}),
       maxConcurrentStreams: LIMITS.streams,
@@ -188,46 +184,48 @@ export class Connection {
     const more = LIMITS.connectionWindowBytes[this.#options.role] - DEFAULT_WINDOW_BYTES
     const first = frame(FRAME_TYPE.settings, 0, 0, settings)
     const window = numberFrame(FRAME_TYPE.windowUpdate, 0, more)
-    this.#session.say(Buffer.concat([preface, first, window]))
+    this.#session.write(Buffer.concat([preface, first, window]))
   }
 
   #closeWhenIdle(): void {
-    if (this.isOpen || !this.#session.isEmpty || this.#hasHungUp) return
-    this.#hasHungUp = true
+    if (this.isOpen || !this.#session.isEmpty || this.#hasEnded) return
+    this.#hasEnded = true
     this.#writer.flush()
-    // A slow reader has all the time that it takes to take the last answer off us.
-    this.#transport.end(() => this.#leaveSoon())
+    // A slow client gets all the time it needs to read the last answer.
+    this.#transport.end(() => this.#destroySoon())
   }
 
   #fail(error: unknown): void {
     if (this.#isClosed) return
     const isTheirs = error instanceof ConnectionError
     if (!isTheirs) this.#options.onDefect(error)
-    const told = isTheirs ? error : new ConnectionError(ERROR_CODE.internalError, 'internal error')
-    this.#writer.add(goAwayFrame(this.#session.lastHeardId, told.code))
-    this.#hangUp()
-    this.#close(told)
+    const reported = isTheirs
+      ? error
+      : new ConnectionError(ERROR_CODE.internalError, 'internal error')
+    this.#writer.add(goAwayFrame(this.#session.lastPeerStreamId, reported.code))
+    this.#endTransport()
+    this.#close(reported)
   }
 
-  /** What was said before still goes out. */
-  #hangUp(): void {
-    this.#hasHungUp = true
+  /** Everything that was written before is still sent. */
+  #endTransport(): void {
+    this.#hasEnded = true
     this.#writer.flush()
     this.#transport.end()
-    this.#leaveSoon()
+    this.#destroySoon()
   }
 
-  #leaveSoon(): void {
-    if (this.#isLeaving) return
-    this.#isLeaving = true
-    setTimeout(() => this.#transport.destroy(), LIMITS.farewellMs).unref()
+  #destroySoon(): void {
+    if (this.#isDestroying) return
+    this.#isDestroying = true
+    setTimeout(() => this.#transport.destroy(), LIMITS.lingerMs).unref()
   }
 
   #close(cause: Error | undefined): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#options.onClosed(cause)
-    this.#session.endAll()
-    this.#hangUp()
+    this.#session.connectionLost()
+    this.#endTransport()
   }
 }

@@ -1,31 +1,31 @@
 import type { Duplex } from 'node:stream'
+import type { QueuedBytes } from './limits.ts'
 import { LIMITS } from './limits.ts'
-import type { QueuedBytes } from './queued-bytes.ts'
 
-/** Up to here copying costs less than several buffers do. */
+/** Below this size one copy costs less than several buffers. */
 const JOINED_BYTES = 16 * 1024
 
-/** What is about to be sent. Goes out in one write for all that was added since the last one. */
+/** Collects frames and sends them in one write. */
 export class FrameWriter {
   readonly #transport: Duplex
   readonly #queue: Pick<QueuedBytes, 'add'>
   #frames: Buffer[] = []
   #bytes = 0
-  /** What the queue has of what the transport holds. */
+  /** Bytes of the transport that the queue counts. */
   #countedBytes = 0
 
-  /** @param queue counts what the transport has not taken */
+  /** @param queue counts what the transport has not sent */
   constructor(transport: Duplex, queue: Pick<QueuedBytes, 'add'>) {
     this.#transport = transport
     this.#queue = queue
   }
 
-  /** No more bodies are handed over until 'drain' of the transport: they wait where flow control sees them. */
+  /** Bodies have to wait in their streams, where flow control counts them, until the transport emits 'drain'. */
   get isFull(): boolean {
     return this.#bytes + this.#transport.writableLength > LIMITS.unsentBytes
   }
 
-  get isFlooded(): boolean {
+  get isOverfull(): boolean {
     return this.#bytes + this.#transport.writableLength > LIMITS.unreadBytes
   }
 
@@ -39,7 +39,7 @@ export class FrameWriter {
     this.#count()
   }
 
-  /** Up to its high-water mark a transport does not say when it has sent what it holds. */
+  /** A transport emits no 'drain' for bytes below its high-water mark. */
   #count(): void {
     const { destroyed, writableHighWaterMark, writableLength } = this.#transport
     const bytes = destroyed ? 0 : Math.max(0, writableLength - writableHighWaterMark)

@@ -1,14 +1,14 @@
 /** The framing of HTTP/2 (RFC 9113, section 4). */
 
-/** What every client says first (RFC 9113, section 3.4). */
+/** The first bytes of every client (RFC 9113, section 3.4). */
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 
 export const FRAME_HEADER_BYTES = 9
-/** SETTINGS_MAX_FRAME_SIZE as it is until somebody announces another one; we never do. */
+/** The default of SETTINGS_MAX_FRAME_SIZE. This implementation never announces another value. */
 export const MAX_PAYLOAD_BYTES = 16_384
-/** SETTINGS_INITIAL_WINDOW_SIZE as it is until announced, and always that of a new connection. */
+/** The default of SETTINGS_INITIAL_WINDOW_SIZE, and always the first window of a connection. */
 export const DEFAULT_WINDOW_BYTES = 65_535
-/** The highest number of a stream, and of a window. */
+/** The highest stream number, and the largest window. */
 export const MAX_INT31 = 0x7fffffff
 
 /** RFC 9113, section 6. */
@@ -47,6 +47,22 @@ export const ERROR_CODE = {
   enhanceYourCalm: 11,
 } as const
 
+/** A mistake of the peer that ends the connection (RFC 9113, section 5.4.1). */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError'
+  /** For GOAWAY (RFC 9113, section 7). */
+  readonly code: number
+
+  constructor(code: number, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+export function protocolError(message: string): ConnectionError {
+  return new ConnectionError(ERROR_CODE.protocolError, message)
+}
+
 /** The nine bytes before a payload. */
 export function frameHeader(
   payloadBytes: number,
@@ -62,12 +78,12 @@ export function frameHeader(
   return header
 }
 
-/** One whole frame; the payload must not be longer than MAX_PAYLOAD_BYTES. */
+/** A whole frame. @param payload at most MAX_PAYLOAD_BYTES */
 export function frame(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
   return Buffer.concat([frameHeader(payload.length, type, flags, streamId), payload])
 }
 
-/** A frame whose payload is one number of 32 bits: RST_STREAM and WINDOW_UPDATE. */
+/** A frame whose payload is one 32-bit number: RST_STREAM and WINDOW_UPDATE. */
 export function numberFrame(type: number, streamId: number, value: number): Buffer {
   const payload = Buffer.allocUnsafe(4)
   payload.writeUInt32BE(value)
@@ -79,4 +95,64 @@ export function goAwayFrame(lastStreamId: number, code: number): Buffer {
   payload.writeUInt32BE(lastStreamId, 0)
   payload.writeUInt32BE(code, 4)
   return frame(FRAME_TYPE.goAway, 0, 0, payload)
+}
+
+export type OnFrame = (type: number, flags: number, streamId: number, payload: Buffer) => void
+
+const NOTHING = Buffer.alloc(0)
+
+/** Splits the bytes of a connection into frames. Holds at most one incomplete frame. */
+export class FrameReader {
+  readonly #onFrame: OnFrame
+  #held: Buffer = NOTHING
+
+  /** @param onFrame its payload is part of the chunk: keep a copy, or the whole chunk stays in memory */
+  constructor(onFrame: OnFrame) {
+    this.#onFrame = onFrame
+  }
+
+  /** @throws ConnectionError FRAME_SIZE_ERROR; any error of `onFrame` */
+  push(chunk: Buffer): void {
+    let offset = 0
+    while (this.#held.length > 0 && offset < chunk.length) offset = this.#complete(chunk, offset)
+    while (chunk.length - offset >= FRAME_HEADER_BYTES) {
+      const end = offset + frameBytes(chunk, offset)
+      if (end > chunk.length) break
+      this.#emit(chunk, offset, end)
+      offset = end
+    }
+    // A copy, because a slice would keep the whole chunk in memory.
+    if (offset < chunk.length) this.#held = Buffer.from(chunk.subarray(offset))
+  }
+
+  /** Copies only the bytes that the held frame needs. */
+  #complete(chunk: Buffer, offset: number): number {
+    const held = this.#held
+    const needed = held.length < FRAME_HEADER_BYTES ? FRAME_HEADER_BYTES : frameBytes(held, 0)
+    const end = Math.min(offset + needed - held.length, chunk.length)
+    const whole = Buffer.concat([held, chunk.subarray(offset, end)])
+    if (whole.length >= FRAME_HEADER_BYTES && whole.length === frameBytes(whole, 0)) {
+      this.#held = NOTHING
+      this.#emit(whole, 0, whole.length)
+    } else {
+      this.#held = whole
+    }
+    return end
+  }
+
+  #emit(bytes: Buffer, offset: number, end: number): void {
+    const type = bytes[offset + 3] ?? 0
+    const flags = bytes[offset + 4] ?? 0
+    const streamId = bytes.readUInt32BE(offset + 5) & MAX_INT31
+    this.#onFrame(type, flags, streamId, bytes.subarray(offset + FRAME_HEADER_BYTES, end))
+  }
+}
+
+function frameBytes(bytes: Buffer, offset: number): number {
+  const payloadBytes = bytes.readUIntBE(offset, 3)
+  if (payloadBytes <= MAX_PAYLOAD_BYTES) return FRAME_HEADER_BYTES + payloadBytes
+  throw new ConnectionError(
+    ERROR_CODE.frameSizeError,
+    `a frame of ${payloadBytes} bytes, and ${MAX_PAYLOAD_BYTES} are allowed`,
+  )
 }

@@ -1,57 +1,68 @@
-import { BlockAssembly, type HeaderBlock } from './block-assembly.ts'
-import { ConnectionError } from './errors.ts'
-import { FrameReader } from './frame-reader.ts'
-import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, MAX_INT31 } from './frames.ts'
+import {
+  ConnectionError,
+  ERROR_CODE,
+  FRAME_FLAG,
+  FRAME_TYPE,
+  FrameReader,
+  MAX_INT31,
+  protocolError,
+} from './frames.ts'
 import { type Decoded, HpackDecoder } from './hpack/decoder.ts'
-import type { IdleFrames } from './idle-frames.ts'
-import type { QueuedBytes } from './queued-bytes.ts'
+import { type IdleFrames, LIMITS, type QueuedBytes } from './limits.ts'
 import { readSettings, type Settings } from './settings.ts'
 
 const PRIORITY_BYTES = 5
-const OF_STREAMS = new Set<number>([
+const STREAM_FRAMES = new Set<number>([
   FRAME_TYPE.data,
   FRAME_TYPE.headers,
   FRAME_TYPE.priority,
   FRAME_TYPE.rstStream,
   FRAME_TYPE.continuation,
 ])
-const OF_CONNECTION = new Set<number>([FRAME_TYPE.settings, FRAME_TYPE.ping, FRAME_TYPE.goAway])
+const CONNECTION_FRAMES = new Set<number>([FRAME_TYPE.settings, FRAME_TYPE.ping, FRAME_TYPE.goAway])
 
-/** What a peer says, frame by frame, each in a form that can be. */
+/** The frames of the peer, each checked by itself. */
 export interface InboundEvents {
   onHeaders(streamId: number, decoded: Decoded, isEnd: boolean): void
-  /** @param windowBytes what it takes of the windows, padding and all */
+  /** @param windowBytes taken from the windows: the payload with its padding */
   onData(streamId: number, bytes: Buffer, windowBytes: number, isEnd: boolean): void
   onReset(streamId: number, code: number): void
-  /** Not of the acknowledgement of our own. */
+  /** Not for an acknowledgement. */
   onSettings(settings: Settings): void
   onPing(payload: Buffer): void
-  /** Streams beyond `lastStreamId` were not looked at. */
+  /** The peer has not processed streams above `lastStreamId`. */
   onGoAway(lastStreamId: number): void
   onWindowUpdate(streamId: number, bytes: number): void
 }
 
 export interface InboundOptions {
-  /** As SETTINGS_MAX_HEADER_LIST_SIZE. */
+  /** SETTINGS_MAX_HEADER_LIST_SIZE. */
   readonly maxListBytes: number
-  /** Of a client, which is not trusted; absent: the peer is a server that we chose to ask. */
+  /** For a connection from a client, which is not trusted; absent: the peer is the runtime. */
   readonly client?: {
     readonly idleFrames: Pick<IdleFrames, 'spend'>
     readonly queue: Pick<QueuedBytes, 'add' | 'isFull'>
   }
 }
 
-/** Reads what comes over a connection, behind the preface. */
+/** A header block whose CONTINUATION frames have not all arrived. */
+interface OpenBlock {
+  readonly streamId: number
+  readonly isEndOfStream: boolean
+  readonly fragments: Buffer[]
+  bytes: number
+}
+
+/** Reads the bytes of a connection after the preface. */
 export class Inbound {
   readonly #events: InboundEvents
   readonly #client: InboundOptions['client']
   readonly #reader = new FrameReader((type, flags, streamId, payload) =>
     this.#read(type, flags, streamId, payload),
   )
-  readonly #blocks = new BlockAssembly()
   readonly #decoder: HpackDecoder
+  #block: OpenBlock | undefined
   #settingsReceived = false
-  #countedBytes = 0
 
   constructor(events: InboundEvents, { maxListBytes, client }: InboundOptions) {
     this.#events = events
@@ -59,7 +70,7 @@ export class Inbound {
     this.#decoder = new HpackDecoder(maxListBytes)
   }
 
-  /** The first SETTINGS have come. */
+  /** Whether the peer's first SETTINGS have arrived. */
   get settingsReceived(): boolean {
     return this.#settingsReceived
   }
@@ -70,102 +81,108 @@ export class Inbound {
   }
 
   #read(type: number, flags: number, streamId: number, payload: Buffer): void {
-    if (
-      !this.#settingsReceived &&
-      (type !== FRAME_TYPE.settings || (flags & FRAME_FLAG.ack) !== 0)
-    ) {
-      throw broken('the first frame is not SETTINGS')
+    const isAck = (flags & FRAME_FLAG.ack) !== 0
+    if (!this.#settingsReceived && (type !== FRAME_TYPE.settings || isAck)) {
+      throw protocolError('the first frame is not SETTINGS')
     }
-    if (this.#blocks.isBegun && type !== FRAME_TYPE.continuation) {
-      throw broken('a header block is interrupted')
+    if (this.#block !== undefined && type !== FRAME_TYPE.continuation) {
+      throw protocolError('a header block is interrupted')
     }
     if (isIdle(type, flags, payload)) this.#client?.idleFrames.spend()
-    if (OF_STREAMS.has(type)) this.#readOfStream(type, flags, streamId, payload)
-    else this.#readOfConnection(type, flags, streamId, payload)
-  }
-
-  /** A header block that is not whole is held for its client, too. */
-  #countBlock(): void {
-    const { heldBytes } = this.#blocks
-    this.#client?.queue.add(heldBytes - this.#countedBytes)
-    this.#countedBytes = heldBytes
-    if (heldBytes === 0 || this.#client?.queue.isFull !== true) return
-    throw new ConnectionError(ERROR_CODE.enhanceYourCalm, 'too much is queued for this client')
+    if (STREAM_FRAMES.has(type)) this.#readOfStream(type, flags, streamId, payload)
+    else this.#readOfConnection(type, isAck, streamId, payload)
   }
 
   #readOfStream(type: number, flags: number, streamId: number, payload: Buffer): void {
-    if (streamId === 0) throw broken('a frame of a stream, without its number')
-    if (type === FRAME_TYPE.data) this.#data(flags, streamId, payload)
-    else if (type === FRAME_TYPE.headers) this.#headers(flags, streamId, payload)
-    else if (type === FRAME_TYPE.continuation) {
-      this.#block(this.#blocks.continuation(flags, streamId, payload))
+    if (streamId === 0) throw protocolError('a frame of a stream without a stream number')
+    if (type === FRAME_TYPE.data) {
+      const bytes = unpadded(flags, payload, 0)
+      const isEnd = (flags & FRAME_FLAG.endStream) !== 0
+      this.#events.onData(streamId, bytes, payload.length, isEnd)
+    } else if (type === FRAME_TYPE.headers) {
+      this.#headers(flags, streamId, payload)
+    } else if (type === FRAME_TYPE.continuation) {
+      this.#continuation(flags, streamId, payload)
     } else if (type === FRAME_TYPE.rstStream) {
       this.#events.onReset(streamId, sized(payload, 4).readUInt32BE())
     } else {
-      independent(streamId, sized(payload, PRIORITY_BYTES), 0)
+      checkDependency(streamId, sized(payload, PRIORITY_BYTES), 0)
     }
   }
 
-  /** What nobody knows yet is passed over (RFC 9113, section 5.5). */
-  #readOfConnection(type: number, flags: number, streamId: number, payload: Buffer): void {
+  /** Unknown frames are ignored (RFC 9113, section 5.5). */
+  #readOfConnection(type: number, isAck: boolean, streamId: number, payload: Buffer): void {
     if (type === FRAME_TYPE.windowUpdate) {
       this.#events.onWindowUpdate(streamId, sized(payload, 4).readUInt32BE() & MAX_INT31)
       return
     }
-    if (OF_CONNECTION.has(type) && streamId !== 0) {
-      throw broken('a frame of the connection, with the number of a stream')
+    if (CONNECTION_FRAMES.has(type) && streamId !== 0) {
+      throw protocolError('a frame of the connection with a stream number')
     }
-    const isAck = (flags & FRAME_FLAG.ack) !== 0
-    if (type === FRAME_TYPE.settings) this.#settings(isAck, payload)
-    else if (type === FRAME_TYPE.ping) {
+    if (type === FRAME_TYPE.settings) {
+      if (isAck) return void sized(payload, 0)
+      this.#settingsReceived = true
+      this.#events.onSettings(readSettings(payload))
+    } else if (type === FRAME_TYPE.ping) {
       sized(payload, 8)
       if (!isAck) this.#events.onPing(payload)
     } else if (type === FRAME_TYPE.goAway) {
-      if (payload.length < 8) throw ofSize(payload)
+      if (payload.length < 8) throw wrongSize(payload)
       this.#goAway(payload.readUInt32BE(), payload.readUInt32BE(4))
     } else if (type === FRAME_TYPE.pushPromise) {
-      throw broken('PUSH_PROMISE, which was not to come')
+      throw protocolError('PUSH_PROMISE, although push is disabled')
     }
-  }
-
-  #data(flags: number, streamId: number, payload: Buffer): void {
-    const bytes = unpadded(flags, payload, 0)
-    const isEnd = (flags & FRAME_FLAG.endStream) !== 0
-    this.#events.onData(streamId, bytes, payload.length, isEnd)
   }
 
   #headers(flags: number, streamId: number, payload: Buffer): void {
     const priorityBytes = (flags & FRAME_FLAG.priority) === 0 ? 0 : PRIORITY_BYTES
     const fragment = unpadded(flags, payload, priorityBytes)
-    if (priorityBytes > 0) independent(streamId, payload, (flags & FRAME_FLAG.padded) === 0 ? 0 : 1)
-    this.#block(this.#blocks.headers(flags, streamId, fragment))
+    if (priorityBytes > 0) {
+      checkDependency(streamId, payload, (flags & FRAME_FLAG.padded) === 0 ? 0 : 1)
+    }
+    const isEndOfStream = (flags & FRAME_FLAG.endStream) !== 0
+    if ((flags & FRAME_FLAG.endHeaders) !== 0) {
+      this.#events.onHeaders(streamId, this.#decoder.decode(fragment), isEndOfStream)
+      return
+    }
+    this.#block = { streamId, isEndOfStream, fragments: [], bytes: 0 }
+    this.#hold(this.#block, fragment)
   }
 
-  #block(block: HeaderBlock | undefined): void {
-    this.#countBlock()
-    if (block === undefined) return
-    const { endStream, fields, streamId } = block
-    this.#events.onHeaders(streamId, this.#decoder.decode(fields), endStream)
+  #continuation(flags: number, streamId: number, fragment: Buffer): void {
+    const block = this.#block
+    if (block?.streamId !== streamId) throw protocolError('CONTINUATION without HEADERS before it')
+    this.#hold(block, fragment)
+    if ((flags & FRAME_FLAG.endHeaders) === 0) return
+    this.#block = undefined
+    this.#client?.queue.add(-block.bytes)
+    const decoded = this.#decoder.decode(Buffer.concat(block.fragments))
+    this.#events.onHeaders(streamId, decoded, block.isEndOfStream)
   }
 
-  /** Who says goodbye with an error has to close, and some forget to (RFC 9113, section 5.4.1). */
+  /** @throws ConnectionError ENHANCE_YOUR_CALM */
+  #hold(block: OpenBlock, fragment: Buffer): void {
+    // A copy, because a slice would keep the whole chunk in memory.
+    block.fragments.push(Buffer.from(fragment))
+    block.bytes += fragment.length
+    this.#client?.queue.add(fragment.length)
+    const { headerBlockBytes, headerBlockFrames } = LIMITS
+    if (block.bytes > headerBlockBytes || block.fragments.length > headerBlockFrames) {
+      throw new ConnectionError(ERROR_CODE.enhanceYourCalm, 'a header block without an end')
+    }
+    if (this.#client?.queue.isFull !== true) return
+    throw new ConnectionError(ERROR_CODE.enhanceYourCalm, 'too much is queued for this client')
+  }
+
+  /** A peer that reports an error has to close, and some do not (RFC 9113, section 5.4.1). */
   #goAway(lastStreamId: number, code: number): void {
     this.#events.onGoAway(lastStreamId & MAX_INT31)
     if (code === ERROR_CODE.noError) return
     throw new ConnectionError(ERROR_CODE.noError, `GOAWAY with error ${code}`)
   }
-
-  #settings(isAck: boolean, payload: Buffer): void {
-    if (isAck) {
-      sized(payload, 0)
-    } else {
-      this.#settingsReceived = true
-      this.#events.onSettings(readSettings(payload))
-    }
-  }
 }
 
-/** Whether the frame brings no call forward. */
+/** Whether the frame makes no progress in any call. */
 function isIdle(type: number, flags: number, payload: Buffer): boolean {
   if (type === FRAME_TYPE.headers) return false
   if (type !== FRAME_TYPE.data) return true
@@ -174,30 +191,26 @@ function isIdle(type: number, flags: number, payload: Buffer): boolean {
   return isEmpty && (flags & FRAME_FLAG.endStream) === 0
 }
 
-/** @param skippedBytes fields between the length of the padding and what is asked for */
+/** @param skippedBytes fields between the padding length and the content */
 function unpadded(flags: number, payload: Buffer, skippedBytes: number): Buffer {
   const isPadded = (flags & FRAME_FLAG.padded) !== 0
   const start = (isPadded ? 1 : 0) + skippedBytes
   const end = payload.length - (isPadded ? (payload[0] ?? 0) : 0)
   if (start <= end) return start === 0 ? payload : payload.subarray(start, end)
-  throw isPadded ? broken('more padding than frame') : ofSize(payload)
+  throw isPadded ? protocolError('more padding than payload') : wrongSize(payload)
 }
 
-/** Priorities are not kept; this one is an error all the same (RFC 7540, section 5.3.1). */
-function independent(streamId: number, payload: Buffer, offset: number): void {
+/** Priorities are ignored, but a stream that depends on itself is an error (RFC 7540, section 5.3.1). */
+function checkDependency(streamId: number, payload: Buffer, offset: number): void {
   if ((payload.readUInt32BE(offset) & MAX_INT31) !== streamId) return
-  throw broken('a stream that depends on itself')
+  throw protocolError('a stream that depends on itself')
 }
 
 function sized(payload: Buffer, bytes: number): Buffer {
   if (payload.length === bytes) return payload
-  throw ofSize(payload)
+  throw wrongSize(payload)
 }
 
-function ofSize({ length }: Buffer): ConnectionError {
+function wrongSize({ length }: Buffer): ConnectionError {
   return new ConnectionError(ERROR_CODE.frameSizeError, `a frame that cannot have ${length} bytes`)
-}
-
-function broken(message: string): ConnectionError {
-  return new ConnectionError(ERROR_CODE.protocolError, message)
 }

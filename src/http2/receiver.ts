@@ -1,5 +1,11 @@
-import { ConnectionError } from './errors.ts'
-import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from './frames.ts'
+import {
+  ConnectionError,
+  ERROR_CODE,
+  FRAME_FLAG,
+  FRAME_TYPE,
+  frame,
+  protocolError,
+} from './frames.ts'
 import { type HeaderList, headerValue, isRequest, isTrailers } from './headers.ts'
 import type { Decoded } from './hpack/decoder.ts'
 import type { InboundEvents } from './inbound.ts'
@@ -11,56 +17,53 @@ import type { Streams } from './streams.ts'
 
 const NOTHING = Buffer.alloc(0)
 
-/** @returns who is told what else the peer says on the stream */
+/** @returns the handler of everything else on the stream */
 export type OnStream = (stream: Stream, list: HeaderList, isEnd: boolean) => StreamHandler
 
-/** What the peer's words have an effect on. */
-export interface Affected {
-  /** No new calls of the peer's are taken. */
+/** The session, as far as received frames change it. */
+export interface ReceiverSession {
+  /** Calls of the peer are refused. */
   readonly isDraining: boolean
-  say(bytes: Buffer): void
-  /** A call of the peer's, which nobody listens to yet. */
+  write(bytes: Buffer): void
+  /** Registers a call of the peer, without a handler yet. */
   accept(id: number, isEnd: boolean, listBytes: number): Stream
   endIfDone(stream: Stream): void
   end(stream: Stream, end: StreamEnd): void
-  /** The peer broke the rules within one stream (RFC 9113, section 5.4.2). */
+  /** A mistake of the peer within one stream (RFC 9113, section 5.4.2). */
   streamError(stream: Stream, code: number): void
-  /** A call of the peer's that nothing was done for. */
+  /** Resets a call of the peer that was not processed. */
   refuse(streamId: number, code: number): void
-  /** Too much is queued for the peer: no new calls. */
-  readonly isCrowded: boolean
-  /** Too much is queued for the peer: no more bodies either. */
+  /** Too much is queued for new calls. */
+  readonly refusesCalls: boolean
+  /** Too much is queued for bodies, too. */
   readonly isFull: boolean
-  /** Ends a stream for that. */
-  crowdOut(stream: Stream): void
-  /**
-   * The peer sent something that brings no call forward.
-   * @throws ConnectionError ENHANCE_YOUR_CALM
-   */
+  /** Ends a stream because too much is queued. */
+  endOverloaded(stream: Stream): void
+  /** Counts a frame that makes no progress in any call. @throws ConnectionError ENHANCE_YOUR_CALM */
   idle(): void
-  /** So many bytes that came need no more memory. */
+  /** Gives window of the connection back. */
   consumed(bytes: number): void
-  /** The peer takes no new calls, and has not looked at those beyond a number. */
-  peerGoes(lastStreamId: number): void
-  /** There may be places for calls that wait for one. */
-  fillPlaces(): void
+  /** The peer refuses new calls, and has not processed those above a number. */
+  peerGoesAway(lastStreamId: number): void
+  /** The limit of open streams may have changed. */
+  placeWaiting(): void
 }
 
 export interface ReceiverOptions {
   readonly role: 'client' | 'server'
-  readonly session: Affected
+  readonly session: ReceiverSession
   readonly streams: Streams
   readonly sender: Pick<Sender, 'setInitialWindow' | 'widen' | 'widenStream'>
-  /** A call of the peer's; only in the role of the server. */
+  /** Called for each call of the peer; only in the server role. */
   readonly onStream: OnStream | undefined
 }
 
-/** What the peer says on one connection, by the rules of RFC 9113, sections 5 to 8. */
+/** Applies the frames of the peer by the rules of RFC 9113, sections 5 to 8. */
 export class Receiver implements InboundEvents {
   readonly #options: ReceiverOptions
   /** Bytes that the peer may send on the connection. */
   #window: number
-  /** Bytes by which it has not been widened yet. */
+  /** Consumed bytes that were not given back yet. */
   #owedBytes = 0
 
   constructor(options: ReceiverOptions) {
@@ -98,7 +101,7 @@ export class Receiver implements InboundEvents {
     } else if (stream.receiveWindow < 0) {
       session.streamError(stream, ERROR_CODE.flowControlError)
     } else if (session.isFull && bytes.length > 0) {
-      session.crowdOut(stream)
+      session.endOverloaded(stream)
     } else if (!isAsAnnounced(stream, bytes.length, isEnd)) {
       session.streamError(stream, ERROR_CODE.protocolError)
     } else {
@@ -109,7 +112,7 @@ export class Receiver implements InboundEvents {
     }
   }
 
-  /** Behind our own reset it was on its way, otherwise the client ended or reset the stream itself. */
+  /** After a reset from here the frame was under way; otherwise the client had ended the stream itself. */
   #lateData(streamId: number): void {
     const { role, session, streams } = this.#options
     if (role === 'client' || streams.wasResetHere(streamId)) session.idle()
@@ -123,25 +126,25 @@ export class Receiver implements InboundEvents {
 
   onSettings({ initialWindowSize, maxConcurrentStreams }: Settings): void {
     const { role, sender, session, streams } = this.#options
-    session.say(frame(FRAME_TYPE.settings, FRAME_FLAG.ack, 0, NOTHING))
+    session.write(frame(FRAME_TYPE.settings, FRAME_FLAG.ack, 0, NOTHING))
     if (initialWindowSize !== undefined) sender.setInitialWindow(initialWindowSize, streams.open())
     if (maxConcurrentStreams === undefined || role === 'server') return
     streams.limit(maxConcurrentStreams)
-    session.fillPlaces()
+    session.placeWaiting()
   }
 
   onPing(payload: Buffer): void {
-    this.#options.session.say(frame(FRAME_TYPE.ping, FRAME_FLAG.ack, 0, payload))
+    this.#options.session.write(frame(FRAME_TYPE.ping, FRAME_FLAG.ack, 0, payload))
   }
 
   onGoAway(lastStreamId: number): void {
-    this.#options.session.peerGoes(lastStreamId)
+    this.#options.session.peerGoesAway(lastStreamId)
   }
 
   onWindowUpdate(streamId: number, bytes: number): void {
     const { sender, session } = this.#options
     if (streamId === 0) {
-      if (bytes === 0) throw broken('a window is widened by nothing')
+      if (bytes === 0) throw protocolError('a window is widened by nothing')
       sender.widen(bytes)
       return
     }
@@ -153,7 +156,7 @@ export class Receiver implements InboundEvents {
     }
   }
 
-  /** @returns by how much the peer's window is to be widened now; 0: not yet */
+  /** @returns the bytes to give back to the peer now; 0: not yet */
   widen(bytes: number): number {
     this.#owedBytes += bytes
     if (this.#owedBytes < LIMITS.connectionWindowBytes[this.#options.role] / 4) return 0
@@ -165,9 +168,9 @@ export class Receiver implements InboundEvents {
 
   #begin(streamId: number, { isTooLong, list, listBytes }: Decoded, isEnd: boolean): void {
     const { onStream, session, streams } = this.#options
-    if (streamId % 2 === 0) throw broken('a client begins a stream of even number')
+    if (streamId % 2 === 0) throw protocolError('a client begins a stream of even number')
     if (streamId <= streams.lastId) {
-      // Trailers that were on their way when we reset the stream.
+      // Trailers that were under way when the stream was reset here.
       if (isEnd && headerValue(list, ':method') === undefined) return
       throw new ConnectionError(ERROR_CODE.streamClosed, 'a stream that has ended begins anew')
     }
@@ -191,7 +194,8 @@ export class Receiver implements InboundEvents {
 
   #refusal(list: HeaderList, isTooLong: boolean): number | undefined {
     const { session, streams } = this.#options
-    if (session.isDraining || streams.isFull || session.isCrowded) return ERROR_CODE.refusedStream
+    if (session.isDraining || streams.isFull || session.refusesCalls)
+      return ERROR_CODE.refusedStream
     return isTooLong || isRequest(list) ? undefined : ERROR_CODE.protocolError
   }
 
@@ -199,7 +203,7 @@ export class Receiver implements InboundEvents {
     if (stream === undefined) return
     const { session } = this.#options
     const status = stream.hasBegunThere ? '' : (headerValue(list, ':status') ?? '')
-    // Nobody is waiting for "more to come" (RFC 9113, section 8.1).
+    // Interim responses are not relayed (RFC 9113, section 8.1).
     if (status.startsWith('1') && !isEnd) return
     const isFit = stream.hasBegunThere ? isEnd && isTrailers(list) : /^[2-9]/.test(status)
     if (stream.hasEndedThere) {
@@ -219,31 +223,26 @@ export class Receiver implements InboundEvents {
     return isAsAnnounced(stream, 0, isEnd)
   }
 
-  /**
-   * @returns undefined: it has ended, while the frame was on its way
-   * @throws ConnectionError PROTOCOL_ERROR: it never was
-   */
+  /** @returns undefined: the stream has ended. @throws ConnectionError PROTOCOL_ERROR for an idle stream */
   #known(streamId: number): Stream | undefined {
     const { streams } = this.#options
     const stream = streams.get(streamId)
     const hasBeen = streamId % 2 === 1 && streamId <= streams.lastId
-    if (stream === undefined && !hasBeen) throw broken('a frame of a stream that never was')
+    if (stream === undefined && !hasBeen) throw protocolError('a frame of an idle stream')
     return stream
   }
 }
 
 function announce(stream: Stream, list: HeaderList): void {
+  // Their content-length is that of another answer (RFC 9110, section 8.6).
+  if (stream.isHead || headerValue(list, ':status') === '304') return
   const length = headerValue(list, 'content-length')
   if (length !== undefined) stream.announcedBytes = /^\d{1,15}$/.test(length) ? Number(length) : -1
 }
 
-/** Counts bytes of a body. A message of another length than it says is malformed (RFC 9113, 8.1.1). */
+/** Counts body bytes; a message whose length is not its `content-length` is malformed (RFC 9113, 8.1.1). */
 function isAsAnnounced(stream: Stream, bytes: number, isEnd: boolean): boolean {
   if (stream.announcedBytes === undefined) return true
   stream.announcedBytes -= bytes
   return isEnd ? stream.announcedBytes === 0 : stream.announcedBytes >= 0
-}
-
-function broken(message: string): ConnectionError {
-  return new ConnectionError(ERROR_CODE.protocolError, message)
 }

@@ -1,6 +1,6 @@
-import { ConnectionError } from './errors.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import {
+  ConnectionError,
   DEFAULT_WINDOW_BYTES,
   ERROR_CODE,
   FRAME_FLAG,
@@ -11,32 +11,32 @@ import {
 } from './frames.ts'
 import type { HeaderList } from './headers.ts'
 import { encodeHeaders } from './hpack/encoder.ts'
-import type { IdleFrames } from './idle-frames.ts'
+import type { IdleFrames } from './limits.ts'
 import type { Stream } from './stream.ts'
 
 /**
- * Dynamic table size update to nothing (RFC 7541, section 6.3): the peer may make its table smaller at
- * any time and would then wait to be told that we have seen it.
+ * A dynamic table size update to 0 (RFC 7541, section 6.3): the peer may reduce its table at any time
+ * and then requires this acknowledgement.
  */
 const NO_TABLE = Buffer.of(0x20)
 
 export interface SenderOptions {
   readonly writer: FrameWriter
-  /** Of a client, which earns them by answers that it takes. */
+  /** Of a client, which earns them by reading answers. */
   readonly idleFrames?: Pick<IdleFrames, 'earn'> | undefined
-  /** @returns the number of a stream that has none; undefined: it has to wait for its place */
+  /** @returns a number for an outgoing stream; undefined: it has to wait */
   readonly place: (stream: Stream) => number | undefined
-  /** We have said all on it. */
+  /** END_STREAM was sent. */
   readonly onEnded: (stream: Stream) => void
-  /** It is to be reset now, behind what we had to say. */
+  /** The stream is to be reset now; everything before it was sent. */
   readonly onReset: (stream: Stream, code: number) => void
-  /** Something went wrong that nobody has thought of. */
+  /** Sending threw. */
   readonly onFailed: (error: unknown) => void
 }
 
 /**
- * Sends what waits on the streams of one connection as far as the peer's windows let it, one frame of
- * each stream in turn. What is given within one turn of the event loop goes out together.
+ * Sends what waits on the streams of one connection, within the peer's windows and round-robin by
+ * frame. Everything that is added in one turn of the event loop goes out in one write.
  */
 export class Sender {
   readonly #options: SenderOptions
@@ -64,7 +64,7 @@ export class Sender {
     stream.forget()
   }
 
-  /** What the writer holds goes out before the event loop goes on. */
+  /** Sends before the event loop continues. */
   schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -85,7 +85,7 @@ export class Sender {
     this.#starved.clear()
   }
 
-  /** @returns false: that was too much (RFC 9113, section 6.9.1) */
+  /** @returns false: the window would be too large (RFC 9113, section 6.9.1) */
   widenStream(stream: Stream, bytes: number): boolean {
     if (stream.sendWindow + bytes > MAX_INT31) return false
     stream.sendWindow += bytes
@@ -93,7 +93,7 @@ export class Sender {
     return true
   }
 
-  /** As RFC 9113, section 6.9.2: it counts for streams that are open, too. */
+  /** Also changes the windows of open streams (RFC 9113, section 6.9.2). */
   setInitialWindow(bytes: number, streams: Iterable<Stream>): void {
     const more = bytes - this.#initialWindow
     this.#initialWindow = bytes
@@ -103,24 +103,24 @@ export class Sender {
     }
   }
 
-  /** A stream that has got its number. */
+  /** The stream has its number. */
   opened(stream: Stream): void {
     stream.sendWindow = this.#initialWindow
   }
 
   #run(): void {
     const { writer } = this.#options
-    // A stream that has more to say is put back, and so comes again after all others.
+    // A stream with more to send goes to the end of the set.
     for (const stream of this.#ready) {
       if (writer.isFull) break
       this.#ready.delete(stream)
-      if (this.#turn(stream)) this.#ready.add(stream)
+      if (this.#sendSome(stream)) this.#ready.add(stream)
     }
     writer.flush()
   }
 
-  /** @returns whether there is more to send at once */
-  #turn(stream: Stream): boolean {
+  /** @returns whether the stream can send more at once */
+  #sendSome(stream: Stream): boolean {
     const { place } = this.#options
     for (let next = stream.next(); next !== undefined; next = stream.next()) {
       if (stream.id === 0) {
@@ -133,7 +133,7 @@ export class Sender {
         const bytes = this.#room(stream, next.bytes.length)
         if (bytes === undefined) return false
         this.#sendData(stream, next.bytes, bytes, next.isEnd)
-        // Others come first.
+        // Other streams send before its next body.
         if (stream.next()?.kind === 'data') return true
         if (!stream.isClosed) stream.handler.onDrain()
       } else {
@@ -146,7 +146,7 @@ export class Sender {
     return false
   }
 
-  /** @returns how many bytes of a body can be sent now; undefined: it has to wait */
+  /** @returns how many bytes of a body fit now; undefined: it has to wait */
   #room(stream: Stream, bytes: number): number | undefined {
     if (bytes === 0) return 0
     const room = Math.min(bytes, stream.sendWindow, this.#window, MAX_PAYLOAD_BYTES)

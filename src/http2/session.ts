@@ -1,10 +1,9 @@
 import type { FrameWriter } from './frame-writer.ts'
 import { ERROR_CODE, FRAME_TYPE, numberFrame } from './frames.ts'
-import type { IdleFrames } from './idle-frames.ts'
 import type { InboundEvents } from './inbound.ts'
+import type { IdleFrames, QueuedBytes } from './limits.ts'
 import { LIMITS } from './limits.ts'
-import type { QueuedBytes } from './queued-bytes.ts'
-import { type Affected, type OnStream, Receiver } from './receiver.ts'
+import { type OnStream, Receiver, type ReceiverSession } from './receiver.ts'
 import { Sender } from './sender.ts'
 import { Stream, type StreamEnd, type StreamHandler, type StreamOwner } from './stream.ts'
 import { Streams } from './streams.ts'
@@ -13,26 +12,26 @@ export interface SessionOptions {
   readonly role: 'client' | 'server'
   readonly writer: FrameWriter
   readonly queue: QueuedBytes
-  /** Of a client; absent: the peer is a server. */
+  /** For the connection of a client; absent: the peer is a server. */
   readonly idleFrames: IdleFrames | undefined
-  /** A call of the peer's; only in the role of the server. */
+  /** Called for each call of the peer; only in the server role. */
   readonly onStream: OnStream | undefined
   readonly onGoAway: () => void
   /** The last stream has ended. */
   readonly onIdle: () => void
-  /** What was to be sent cannot be. */
+  /** Sending failed, and the connection cannot go on. */
   readonly onFailed: (error: unknown) => void
-  /** Something of ours went wrong when a stream ended. */
+  /** A handler threw when its stream ended. */
   readonly onDefect: (error: unknown) => void
 }
 
-/** The streams of one connection, from their beginning to their end. */
-export class Session implements Affected, StreamOwner {
+/** The streams of one connection: how they begin, and how they end. */
+export class Session implements ReceiverSession, StreamOwner {
   readonly #options: SessionOptions
   readonly #streams = new Streams(LIMITS.streams)
   readonly #sender: Sender
   readonly #receiver: Receiver
-  /** Of the calls under way that the peer has begun. */
+  /** Headers and objects of the peer's open calls. */
   #callBytes = 0
   #isDraining = false
   #isOver = false
@@ -55,7 +54,7 @@ export class Session implements Affected, StreamOwner {
     this.#receiver = new Receiver({ role, session: this, streams, sender, onStream })
   }
 
-  /** Told what the peer says. */
+  /** Receives the frames of the peer. */
   get events(): InboundEvents {
     return this.#receiver
   }
@@ -64,7 +63,7 @@ export class Session implements Affected, StreamOwner {
     return this.#streams.isEmpty
   }
 
-  get isCrowded(): boolean {
+  get refusesCalls(): boolean {
     return this.#callBytes > LIMITS.callBytes || this.isFull
   }
 
@@ -72,20 +71,20 @@ export class Session implements Affected, StreamOwner {
     return this.#options.queue.isFull
   }
 
-  get isSpent(): boolean {
-    return this.#streams.isSpent
+  get isExhausted(): boolean {
+    return this.#streams.isExhausted
   }
 
   get isDraining(): boolean {
     return this.#isDraining
   }
 
-  /** The highest number of a stream of the peer's. */
-  get lastHeardId(): number {
+  /** For GOAWAY. */
+  get lastPeerStreamId(): number {
     return this.#options.role === 'server' ? this.#streams.lastId : 0
   }
 
-  /** A call of our own, which Stream.begin begins; only in the role of the client. */
+  /** A new call, which Stream.begin starts; only in the client role. */
   open(handler: StreamHandler): Stream {
     const stream = new Stream(this, 0, LIMITS.streamWindowBytes, handler)
     this.#streams.wait(stream)
@@ -95,7 +94,7 @@ export class Session implements Affected, StreamOwner {
   accept(id: number, isEnd: boolean, listBytes: number): Stream {
     const cost = LIMITS.streamCostBytes + listBytes
     this.#callBytes += cost
-    const stream = new Stream(this, id, LIMITS.streamWindowBytes, UNHEARD, cost)
+    const stream = new Stream(this, id, LIMITS.streamWindowBytes, NO_HANDLER, cost)
     this.#streams.add(stream)
     this.#sender.opened(stream)
     stream.hasBegunThere = true
@@ -103,31 +102,31 @@ export class Session implements Affected, StreamOwner {
     return stream
   }
 
-  say(bytes: Buffer): void {
+  write(bytes: Buffer): void {
     this.#options.writer.add(bytes)
     this.#sender.schedule()
   }
 
-  /** There is room again for what waits. */
+  /** The transport has room again. */
   resume(): void {
     this.#sender.schedule()
   }
 
-  fillPlaces(): void {
+  placeWaiting(): void {
     for (const stream of this.#streams.placeable()) this.#sender.ready(stream)
   }
 
-  refuseNew(): void {
+  drain(): void {
     this.#isDraining = true
   }
 
-  peerGoes(lastStreamId: number): void {
+  peerGoesAway(lastStreamId: number): void {
     this.#options.onGoAway()
     if (this.#options.role === 'server') return
     this.#isOver = true
     for (const stream of this.#all()) {
       if (stream.id !== 0 && stream.id <= lastStreamId) continue
-      // Nobody has looked at it: clients try it again by themselves (RFC 9113, section 8.7).
+      // Not processed by the peer, so that clients may retry (RFC 9113, section 8.7).
       this.end(stream, { how: 'reset', code: ERROR_CODE.refusedStream })
     }
   }
@@ -136,9 +135,9 @@ export class Session implements Affected, StreamOwner {
     for (const stream of this.#all()) stream.reset(ERROR_CODE.cancel)
   }
 
-  endAll(): void {
+  connectionLost(): void {
     this.#isOver = true
-    for (const stream of this.#all()) this.end(stream, { how: 'gone' })
+    for (const stream of this.#all()) this.end(stream, { how: 'lost' })
   }
 
   ready(stream: Stream): void {
@@ -147,12 +146,12 @@ export class Session implements Affected, StreamOwner {
 
   credit(stream: Stream, bytes: number): void {
     stream.receiveWindow += bytes
-    this.say(numberFrame(FRAME_TYPE.windowUpdate, stream.id, bytes))
+    this.write(numberFrame(FRAME_TYPE.windowUpdate, stream.id, bytes))
   }
 
   consumed(bytes: number): void {
     const more = this.#receiver.widen(bytes)
-    if (more > 0) this.say(numberFrame(FRAME_TYPE.windowUpdate, 0, more))
+    if (more > 0) this.write(numberFrame(FRAME_TYPE.windowUpdate, 0, more))
   }
 
   queued(bytes: number): void {
@@ -160,7 +159,7 @@ export class Session implements Affected, StreamOwner {
   }
 
   reset(stream: Stream, code: number): void {
-    this.#reset(stream, code, { how: 'ours' })
+    this.#reset(stream, code, { how: 'local' })
   }
 
   streamError(stream: Stream, code: number): void {
@@ -168,8 +167,8 @@ export class Session implements Affected, StreamOwner {
     this.idle()
   }
 
-  crowdOut(stream: Stream): void {
-    this.#reset(stream, ERROR_CODE.enhanceYourCalm, { how: 'full' })
+  endOverloaded(stream: Stream): void {
+    this.#reset(stream, ERROR_CODE.enhanceYourCalm, { how: 'overload' })
     this.idle()
   }
 
@@ -178,7 +177,7 @@ export class Session implements Affected, StreamOwner {
   }
 
   refuse(streamId: number, code: number): void {
-    this.say(numberFrame(FRAME_TYPE.rstStream, streamId, code))
+    this.write(numberFrame(FRAME_TYPE.rstStream, streamId, code))
     this.#streams.remember(streamId)
     this.idle()
   }
@@ -198,7 +197,7 @@ export class Session implements Affected, StreamOwner {
     } catch (error) {
       this.#options.onDefect(error)
     }
-    if (!this.#isOver) this.fillPlaces()
+    if (!this.#isOver) this.placeWaiting()
     if (this.#streams.isEmpty) this.#options.onIdle()
   }
 
@@ -207,19 +206,19 @@ export class Session implements Affected, StreamOwner {
   }
 
   #place(stream: Stream): number | undefined {
-    if (!this.#isOver && !this.#streams.isSpent) return this.#streams.place(stream)
-    this.end(stream, { how: 'gone' })
+    if (!this.#isOver && !this.#streams.isExhausted) return this.#streams.place(stream)
+    this.end(stream, { how: 'lost' })
     return undefined
   }
 
   #reset(stream: Stream, code: number, end: StreamEnd): void {
     if (stream.id !== 0) {
-      this.say(numberFrame(FRAME_TYPE.rstStream, stream.id, code))
+      this.write(numberFrame(FRAME_TYPE.rstStream, stream.id, code))
       this.#streams.remember(stream.id)
     }
     this.end(stream, end)
   }
 }
 
-/** Nobody is told what happens on a stream that is answered here. */
-const UNHEARD: StreamHandler = { onHeaders() {}, onData() {}, onDrain() {}, onEnd() {} }
+/** For streams that the session answers by itself. */
+const NO_HANDLER: StreamHandler = { onHeaders() {}, onData() {}, onDrain() {}, onEnd() {} }

@@ -1,7 +1,12 @@
-import { ConnectionError } from './errors.ts'
-import { ERROR_CODE, MAX_INT31, MAX_PAYLOAD_BYTES } from './frames.ts'
+import {
+  ConnectionError,
+  ERROR_CODE,
+  MAX_INT31,
+  MAX_PAYLOAD_BYTES,
+  protocolError,
+} from './frames.ts'
 
-/** Names as in RFC 9113, section 6.5.2. Others need not be known, and are passed over. */
+/** Names of RFC 9113, section 6.5.2. Other settings are ignored. */
 export interface Settings {
   readonly enablePush?: number
   readonly maxConcurrentStreams?: number
@@ -33,9 +38,9 @@ export function writeSettings(settings: Settings): Buffer {
 }
 
 /**
- * Of a setting that comes twice, the last one.
+ * The last value wins where a setting occurs twice.
  *
- * @throws ConnectionError FRAME_SIZE_ERROR, and as section 6.5.2 says for values that cannot be
+ * @throws ConnectionError FRAME_SIZE_ERROR; for invalid values the code of section 6.5.2
  */
 export function readSettings(payload: Buffer): Settings {
   if (payload.length % ENTRY_BYTES !== 0) {
@@ -52,7 +57,7 @@ export function readSettings(payload: Buffer): Settings {
     throw new ConnectionError(ERROR_CODE.flowControlError, message)
   }
   if (enablePush > 1 || maxFrameSize < MAX_PAYLOAD_BYTES || maxFrameSize > MAX_FRAME_SIZE) {
-    throw new ConnectionError(ERROR_CODE.protocolError, 'SETTINGS that cannot be')
+    throw protocolError('SETTINGS with an invalid value')
   }
   return settings
 }

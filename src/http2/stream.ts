@@ -1,26 +1,27 @@
-import type { HeaderList } from './headers.ts'
+import { type HeaderList, headerValue } from './headers.ts'
 
 /**
- * How a stream ended. `done`: both sides had said all. `reset`: by the peer. `streamError`: the peer broke the
- * rules in it. `ours`: we reset it. `gone`: the connection is, or will not serve it any more. `full`: too much is queued for the peer.
+ * How a stream ended. `done`: both sides sent END_STREAM. `reset`: the peer reset it. `streamError`: it
+ * was reset here for a mistake of the peer. `local`: it was reset here by a call of `reset`. `lost`: the
+ * connection closed or does not serve it. `overload`: too much is queued for the peer.
  */
 export type StreamEnd =
-  | { readonly how: 'done' | 'streamError' | 'ours' | 'gone' | 'full' }
+  | { readonly how: 'done' | 'streamError' | 'local' | 'lost' | 'overload' }
   | { readonly how: 'reset'; readonly code: number }
 
-/** Told what the peer says on a stream. */
+/** Receives what the peer sends on a stream. */
 export interface StreamHandler {
   /** The headers of an answer, or trailers. */
   onHeaders(list: HeaderList, isEnd: boolean): void
-  /** Its bytes count until Stream.consumed says that they are dealt with. */
+  /** The bytes take window until Stream.consumed gives them back. */
   onData(bytes: Buffer, isEnd: boolean): void
-  /** All that was waiting to be sent is on its way. */
+  /** Everything that waited has been handed to the transport. */
   onDrain(): void
-  /** The last word, and said once. */
+  /** Called once; nothing follows. */
   onEnd(end: StreamEnd): void
 }
 
-/** Up to here bodies that wait are joined: a frame of one byte takes more than its byte. */
+/** Waiting bodies are joined up to this size, because each one costs an object and a frame header. */
 const JOINED_BYTES = 2_048
 
 /** What waits to be sent on a stream. */
@@ -29,35 +30,37 @@ export type Waiting =
   | { readonly kind: 'data'; readonly bytes: Buffer; readonly isEnd: boolean }
   | { readonly kind: 'reset'; readonly code: number }
 
-/** The connection, as its streams see it. */
+/** What a stream needs of its connection. */
 export interface StreamOwner {
-  /** Something waits to be sent. */
+  /** The stream has something to send. */
   ready(stream: Stream): void
   reset(stream: Stream, code: number): void
-  /** The peer may send so much more on this stream. */
+  /** Gives the peer window on this stream. */
   credit(stream: Stream, bytes: number): void
-  /** So many bytes that came need no more memory: the peer may send as many again on the connection. */
+  /** Gives the peer window on the connection. */
   consumed(bytes: number): void
-  /** So many bytes more are held on a stream; negative: less. */
+  /** Counts bytes that are held for the stream; negative: released. */
   queued(bytes: number): void
 }
 
 /**
- * One call. What is sent waits its turn here, in order, for as long as the peer has no room for it. Its
- * fields are for the session, the sender and the receiver to write; whoever makes calls only reads them.
+ * One call. What is sent waits here, in order, while the peer's windows are full. Session, Sender and
+ * Receiver write the fields; callers only read them.
  */
 export class Stream {
   readonly #owner: StreamOwner
-  /** 0 until the connection has a place for it. */
+  /** 0 while an outgoing stream waits for MAX_CONCURRENT_STREAMS. */
   id: number
   handler: StreamHandler
-  /** Bytes that the peer takes. */
+  /** Bytes that the peer accepts. */
   sendWindow = 0
   /** Bytes that the peer may send. */
   receiveWindow: number
-  /** The peer's first headers have come. */
+  /** The peer's first headers have arrived. */
   hasBegunThere = false
-  /** What the peer's `content-length` leaves of its body; undefined: it announced none. */
+  /** The request was HEAD, whose answer has no body. */
+  isHead = false
+  /** Bytes of the peer's `content-length` that are missing; undefined: nothing announced. */
   announcedBytes: number | undefined
   hasEndedHere = false
   hasEndedThere = false
@@ -67,10 +70,10 @@ export class Stream {
   #waitingHeaderBytes = 0
   #unconsumedBytes = 0
   #owedBytes = 0
-  /** For its objects, and the headers that it began with. */
+  /** Of its objects and its first headers. */
   readonly costBytes: number
 
-  /** @param costBytes counted as queued until the stream ends */
+  /** @param costBytes counts as queued until the stream ends */
   constructor(
     owner: StreamOwner,
     id: number,
@@ -86,14 +89,15 @@ export class Stream {
     this.handler = handler
   }
 
-  /** Bytes of bodies that wait. */
+  /** Bytes of bodies that wait to be sent. */
   get waitingBytes(): number {
     return this.#waitingBytes
   }
 
-  /** A stream of our own begins with this; bodies that were given before wait for it. */
+  /** Sends the headers of an outgoing stream, before any body that was given earlier. */
   begin(list: HeaderList, isEnd: boolean): void {
     if (this.isClosed) return
+    this.isHead = headerValue(list, ':method') === 'HEAD'
     this.#waiting.unshift({ kind: 'headers', list, isEnd })
     this.#owner.ready(this)
   }
@@ -108,7 +112,7 @@ export class Stream {
 
   sendData(given: Buffer, isEnd: boolean): void {
     if (this.isClosed) return
-    // A piece of what came in one read would hold all of it.
+    // A small slice would keep the whole buffer of one read in memory.
     const isPiece = given.length < given.buffer.byteLength / 2
     const bytes = isPiece ? Buffer.from(given) : given
     this.#waitingBytes += bytes.length
@@ -122,42 +126,42 @@ export class Stream {
     }
   }
 
-  /** Ends the stream behind what waits; does nothing where that ends it already. */
+  /** Resets the stream after everything that waits; no effect where that ends it. */
   resetBehind(code: number): void {
     this.#send({ kind: 'reset', code })
   }
 
-  /** Ends the stream at once, and forgets what waits. */
+  /** Resets the stream at once and drops what waits. */
   reset(code: number): void {
     if (!this.isClosed) this.#owner.reset(this, code)
   }
 
-  /** Bytes came, padding and all. */
+  /** @param windowBytes of a DATA frame, with padding */
   received(windowBytes: number): void {
     this.receiveWindow -= windowBytes
     this.#unconsumedBytes += windowBytes
   }
 
-  /** So many bytes of those that came need no more memory; the peer may send as many again. */
+  /** Gives the window of received bytes back to the peer. */
   consumed(bytes: number): void {
-    // What was not consumed at the end of the stream is given back then.
+    // forget() gives back what was not consumed.
     const freed = Math.min(bytes, this.#unconsumedBytes)
     if (freed === 0) return
     this.#unconsumedBytes -= freed
     this.#owner.consumed(freed)
     this.#owedBytes += freed
-    // Not for each frame: many small updates cost more than they bring.
+    // Not for each frame: many small updates cost more than they gain.
     if (this.hasEndedThere || this.isClosed || this.#owedBytes < this.receiveWindow / 2) return
     this.#owner.credit(this, this.#owedBytes)
     this.#owedBytes = 0
   }
 
-  /** What is to be sent next, if there is something. */
+  /** The next thing to send. */
   next(): Waiting | undefined {
     return this.#waiting[0]
   }
 
-  /** The next one is on its way; of a body, so many bytes. */
+  /** The next thing was handed to the transport. @param bytes of a body; otherwise 0 */
   sent(bytes: number): void {
     const next = this.#waiting[0]
     if (next?.kind !== 'data' || bytes === next.bytes.length) this.#waiting.shift()
@@ -167,7 +171,7 @@ export class Stream {
     if (this.#waiting.length === 0) this.#forgetHeaders()
   }
 
-  /** The stream has ended: nothing is held for it any more. */
+  /** Releases everything; the stream has ended. */
   forget(): void {
     this.#owner.queued(-this.#waitingBytes - this.costBytes)
     this.#forgetHeaders()

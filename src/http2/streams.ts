@@ -2,7 +2,7 @@ import { MAX_INT31 } from './frames.ts'
 import { LIMITS } from './limits.ts'
 import type { Stream } from './stream.ts'
 
-/** The streams of one connection by number, and those of our own that wait for their place. */
+/** The open streams of one connection by number, and outgoing streams that wait for a number. */
 export class Streams {
   readonly #open = new Map<number, Stream>()
   readonly #waiting = new Set<Stream>()
@@ -14,7 +14,7 @@ export class Streams {
     this.#maxOpen = maxOpen
   }
 
-  /** The highest number that there was. */
+  /** The highest number that was used. */
   get lastId(): number {
     return this.#lastId
   }
@@ -27,8 +27,8 @@ export class Streams {
     return this.#open.size === 0 && this.#waiting.size === 0
   }
 
-  /** No number is left for a stream of our own. */
-  get isSpent(): boolean {
+  /** No number is left for an outgoing stream. */
+  get isExhausted(): boolean {
     return this.#lastId > MAX_INT31 - 2
   }
 
@@ -44,7 +44,7 @@ export class Streams {
     return [...this.#waiting]
   }
 
-  /** Those that wait with something to say and would find a place, in order. */
+  /** Waiting streams that have their headers and fit below the limit, in order. */
   placeable(): readonly Stream[] {
     const first: Stream[] = []
     for (const stream of this.#waiting) {
@@ -58,13 +58,13 @@ export class Streams {
     this.#maxOpen = maxOpen
   }
 
-  /** Takes in one of the peer's; its number is higher than all before. */
+  /** Adds a stream of the peer; its number is higher than all before. */
   add(stream: Stream): void {
     this.#lastId = stream.id
     this.#open.set(stream.id, stream)
   }
 
-  /** A number was used, and its stream is none. */
+  /** The peer used a number whose stream was refused. */
   pass(id: number): void {
     this.#lastId = id
   }
@@ -73,16 +73,16 @@ export class Streams {
     this.#waiting.add(stream)
   }
 
-  /** @returns a number for one of our own; undefined: there is no place */
+  /** @returns a number for an outgoing stream; undefined: the limit is reached */
   place(stream: Stream): number | undefined {
-    if (this.isFull || this.isSpent) return undefined
+    if (this.isFull || this.isExhausted) return undefined
     this.#lastId += this.#lastId === 0 ? 1 : 2
     this.#waiting.delete(stream)
     this.#open.set(this.#lastId, stream)
     return this.#lastId
   }
 
-  /** We have reset the stream: frames of it that are on their way are no mistake of the peer's. */
+  /** After a reset from here, frames that were under way are no mistake of the peer. */
   remember(id: number): void {
     this.#resetHere.add(id)
     if (this.#resetHere.size <= LIMITS.rememberedResets) return

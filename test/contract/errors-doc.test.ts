@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { status } from '@grpc/grpc-js'
-import { grpcStatus } from '../../src/cri/status.ts'
+import { grpcStatus } from '../../src/cri/grpc.ts'
 import { httpStatus, requestStatus } from '../../src/http/status.ts'
 import { tableRows } from '../support/http-door.ts'
 

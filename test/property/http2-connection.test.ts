@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Connection } from '../../src/http2/connection.ts'
-import { ConnectionError } from '../../src/http2/errors.ts'
 import {
+  ConnectionError,
   ERROR_CODE,
   FRAME_FLAG,
   FRAME_TYPE,

@@ -1,5 +1,4 @@
-import { ConnectionError } from '../errors.ts'
-import { ERROR_CODE } from '../frames.ts'
+import { ConnectionError, ERROR_CODE } from '../frames.ts'
 import type { HeaderList } from '../headers.ts'
 import { decodeHuffman } from './huffman.ts'
 import {

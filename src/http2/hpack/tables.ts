@@ -69,7 +69,7 @@ export const STATIC_TABLE: readonly TableEntry[] = [
   { name: 'www-authenticate', value: '' },
 ]
 
-/** What SETTINGS_HEADER_TABLE_SIZE is when nobody sets it (RFC 9113, 6.5.2). */
+/** The default of SETTINGS_HEADER_TABLE_SIZE (RFC 9113, 6.5.2). */
 export const TABLE_LIMIT_BYTES = 4_096
 /** What an entry counts beside its name and value (RFC 7541, 4.1). */
 export const FIELD_OVERHEAD_BYTES = 32

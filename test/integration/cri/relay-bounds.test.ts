@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { versionsOn } from '../../../src/cri/version-bridge.ts'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
@@ -158,6 +159,25 @@ test('above the number of clients the oldest idle one has to go, and busy ones n
   respond(pulling.stream, [])
   assert.equal((await pull).code, 0)
   assert.equal((await other.call(STATUS)).code, 0)
+})
+
+test('an evicted client keeps no descriptor, even if it does not close its end', async (t) => {
+  const { path } = await startRelay(t, { maxClients: 1 })
+  const client = connect({ path, allowHalfOpen: true })
+  client.write(OPENING)
+  await once(client, 'data')
+  // So that nothing closes it later than at once.
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  client.resume()
+  const ended = once(client, 'end')
+
+  openRawHttp2Client(t, path).send(OPENING)
+  await ended
+  const broken = once(client, 'error')
+  client.write(OPENING)
+  const [error] = await broken
+
+  assert.match(error.code, /EPIPE|ECONNRESET/)
 })
 
 test('clients that only listen to events make room, the oldest first, and never for good', async (t) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { respond } from '../../support/fake-runtime.ts'
 import { answerOf, openGrpcClient } from '../../support/grpc-client.ts'
@@ -243,6 +244,27 @@ test('gives each client connections of its own behind, and takes them away with 
   assert.equal((await other.call(STATUS)).code, 0)
   assert.equal(runtime.connections, 2)
 })
+
+for (const [what, method, status] of [
+  ['the answer to HEAD', 'HEAD', '200'],
+  ['an answer with status 304', 'GET', '304'],
+] as const) {
+  test(`${what} has a content-length and no body`, async (t) => {
+    const { runtime, path } = await startRelay(t)
+    const { session } = openGrpcClient(t, path)
+    runtime.handle('/healthz', ({ stream }) => {
+      const headers = { ':status': status, 'content-length': '5' }
+      stream.respond(headers, { endStream: true })
+    })
+
+    const stream = session.request({ ':method': method, ':path': '/healthz' })
+    const [headers] = await once(stream, 'response')
+
+    assert.equal(String(headers[':status']), status)
+    assert.equal(headers['content-length'], '5')
+    assert.equal(headers['grpc-status'], undefined)
+  })
+}
 
 test('tells how each call ended', async (t) => {
   const ended: [string, number][] = []

@@ -114,6 +114,23 @@ test('carries metadata, errors with details, and 4 MiB to and 16 MiB from the me
   assert.equal(failure.trailers['x-why'], 'because')
 })
 
+test('the text and the trailers of an error are cut at a bound', async (t) => {
+  const { client } = await startOwned(t, async () => {
+    const trailers = new Metadata()
+    trailers.set('x-first', 'short')
+    for (let n = 0; n < 100; n += 1) trailers.set(`x-long-${n}`, 'v'.repeat(1_000))
+    const details = `down: ${'x'.repeat(MIB)}`
+    throw Object.assign(new Error(), { code: status.NOT_FOUND, details, metadata: trailers })
+  })
+
+  const failure = await client.call(PULL, [Buffer.alloc(0)])
+
+  assert.equal(failure.code, 5)
+  assert.match(failure.message, /^down: x+…$/)
+  assert.equal(failure.trailers['x-first'], 'short')
+  assert.ok(failure.rawHeaders.join('').length < 64 * 1024)
+})
+
 test('passes on no more binary values of a call than take little memory', async (t) => {
   const seen: unknown[] = []
   const { client } = await startOwned(t, (request, { metadata }) => {

@@ -36,7 +36,7 @@ interface Scene {
 }
 
 /** The whole server in front of a scripted runtime that lets no names be given: pulls pass through. */
-async function openDoor(
+async function openServer(
   t: TestContext,
   timeoutMs = 60_000,
   more: Partial<CriServerOptions> = {},
@@ -75,7 +75,7 @@ async function openDoor(
 }
 
 test('a pull that is passed on reaches the runtime byte for byte, metadata and all', async (t) => {
-  const { runtime, client } = await openDoor(t)
+  const { runtime, client } = await openServer(t)
   const response = Buffer.from(
     withString(Buffer.from(withString(new Uint8Array(), 1, 'id')), 77, 'new'),
   )
@@ -103,7 +103,7 @@ test('a pull that is passed on reaches the runtime byte for byte, metadata and a
 })
 
 test("the runtime's error comes back with its code, text, trailers and details", async (t) => {
-  const { runtime, client } = await openDoor(t)
+  const { runtime, client } = await openServer(t)
   runtime.handle(PULL, ({ stream }) =>
     respond(stream, [], {
       trailers: {
@@ -125,7 +125,7 @@ test("the runtime's error comes back with its code, text, trailers and details",
 })
 
 test("a caller's deadline reaches the runtime, and without one there is none", async (t) => {
-  const { runtime, client } = await openDoor(t)
+  const { runtime, client } = await openServer(t)
   runtime.handle(PULL, ({ stream }) => respond(stream, [Buffer.alloc(0)]))
   const request = Buffer.from(withImage(new Uint8Array(), 'nginx'))
 
@@ -138,7 +138,7 @@ test("a caller's deadline reaches the runtime, and without one there is none", a
 })
 
 test('a call without a deadline ends at the limit of the configuration, also in the runtime; a pull does not', async (t) => {
-  const { runtime, client } = await openDoor(t, 100)
+  const { runtime, client } = await openServer(t, 100)
   const nginx = Buffer.from(withImage(new Uint8Array(), 'nginx'))
   let answerPull = (): void => {}
   const pulling = new Promise<void>((resolve) => {
@@ -163,7 +163,7 @@ test('a call without a deadline ends at the limit of the configuration, also in 
 })
 
 test('an image is removed by the ID that the runtime gives it', async (t) => {
-  const { runtime, client } = await openDoor(t)
+  const { runtime, client } = await openServer(t)
   const image = Buffer.from(withString(new Uint8Array(), 1, 'opaque'))
   runtime.handle(STATUS, ({ stream }) =>
     respond(stream, [Buffer.concat([Buffer.from([10, image.length]), image])]),
@@ -182,7 +182,7 @@ test('an image is removed by the ID that the runtime gives it', async (t) => {
 })
 
 test('a request that is no protobuf is refused, and nothing reaches the runtime', async (t) => {
-  const { runtime, client } = await openDoor(t)
+  const { runtime, client } = await openServer(t)
 
   for (const path of [PULL, REMOVE]) {
     const answer = await client.call(path, [Buffer.from([10, 200, 1])])
@@ -193,7 +193,7 @@ test('a request that is no protobuf is refused, and nothing reaches the runtime'
 })
 
 test('an unexpected error of ours is UNKNOWN and keeps its words to the log', async (t) => {
-  const { client } = await openDoor(t)
+  const { client } = await openServer(t)
   const service = loadService(
     'imageresolver/v1/imageresolver.proto',
     'imageresolver.v1.ImageResolver',
@@ -207,8 +207,23 @@ test('an unexpected error of ours is UNKNOWN and keeps its words to the log', as
   assert.ok(!answer.message.includes('secret'))
 })
 
+test('a ResolveImage request of more than 64 KiB is refused before it is decoded', async (t) => {
+  const { client } = await openServer(t)
+  const token = withString(new Uint8Array(), 6, 't'.repeat(50_000))
+  const largest = Buffer.concat([withString(new Uint8Array(), 1, 'nginx'), Buffer.from(token)])
+
+  const taken = await client.call(RESOLVE, [largest])
+  const fields = await client.call(RESOLVE, [Buffer.alloc(2 * 1024 * 1024, Buffer.from([32, 1]))])
+
+  assert.equal(taken.code, 2)
+  assert.deepEqual(
+    [fields.code, fields.message],
+    [8, 'Received message larger than max (2097152 vs 65536)'],
+  )
+})
+
 test('every call is counted once, as it ended: relayed, of ours, refused, left by its client', async (t) => {
-  const { runtime, client, metrics } = await openDoor(t)
+  const { runtime, client, metrics } = await openServer(t)
   const { arrived, hang } = hanging()
   runtime.handle(PULL, ({ stream }) => respond(stream, [Buffer.alloc(0)]))
   runtime.handle(LIST, hang)
@@ -239,7 +254,7 @@ test('every call is counted once, as it ended: relayed, of ours, refused, left b
 })
 
 test('a name of more than 4,096 bytes is refused and goes nowhere, neither on nor into a log', async (t) => {
-  const { runtime, client } = await openDoor(t)
+  const { runtime, client } = await openServer(t)
   const longest = Buffer.from(withImage(new Uint8Array(), 'a'.repeat(4_096)))
   const tooLong = Buffer.from(withImage(new Uint8Array(), 'a'.repeat(1024 * 1024)))
   for (const path of [PULL, STATUS])
@@ -266,7 +281,7 @@ test('with force the socket opens while the runtime is silent', async (t) => {
     lastRoute: () => undefined,
     isEmpty: () => true,
   } as unknown as Aliases
-  const { client } = await openDoor(t, 60_000, { force: true, aliases })
+  const { client } = await openServer(t, 60_000, { force: true, aliases })
 
   assert.equal((await client.call('/runtime.v1.RuntimeService/Version')).code, 0)
 })

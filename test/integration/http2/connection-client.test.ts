@@ -180,7 +180,7 @@ for (const limit of [1, 5]) {
 
     assert.deepEqual(
       ends.map(({ how }) => how),
-      calls.map((_, n) => (isCancelled(n) ? 'ours' : 'done')),
+      calls.map((_, n) => (isCancelled(n) ? 'local' : 'done')),
     )
     const served = [...calls.keys()].filter((n) => !isCancelled(n))
     assert.deepEqual(
@@ -290,7 +290,7 @@ test('a reset of ours reaches the server, in whichever state', async (t) => {
     call.stream.reset(ERROR_CODE.cancel)
 
     assert.equal(await closed(index), ERROR_CODE.cancel)
-    assert.deepEqual(call.ends, [{ how: 'ours' }])
+    assert.deepEqual(call.ends, [{ how: 'local' }])
   }
   await goesAtOnce(dialled)
 })
@@ -309,7 +309,7 @@ test('a call that is reset while it is queued never reaches the server', async (
   await ask(dialled.ours, '/last').ended
 
   assert.deepEqual(paths, ['/last'])
-  assert.deepEqual([queued.ends, unbegun.ends], [[{ how: 'ours' }], [{ how: 'ours' }]])
+  assert.deepEqual([queued.ends, unbegun.ends], [[{ how: 'local' }], [{ how: 'local' }]])
   await goesAtOnce(dialled)
 })
 
@@ -370,7 +370,7 @@ test('a server that is not there is the cause, and the call is gone', async (t) 
 
   assert.match(String(await ours.closed), /ENOENT/)
 
-  assert.deepEqual(call.ends, [{ how: 'gone' }])
+  assert.deepEqual(call.ends, [{ how: 'lost' }])
   assert.deepEqual([ours.connection.isOpen, ours.connection.settingsReceived], [false, false])
 })
 
@@ -380,7 +380,7 @@ test('a server that hangs up without a word is left, and the call is gone', asyn
   const ours = dialPath(t, path)
   const call = ask(ours)
 
-  assert.deepEqual(await call.ended, { how: 'gone' })
+  assert.deepEqual(await call.ended, { how: 'lost' })
   assert.equal(ours.connection.settingsReceived, false)
 })
 
@@ -392,5 +392,5 @@ test('a server that speaks HTTP/1 is left', async (t) => {
   const call = ask(ours)
 
   assert.equal((await ours.closed)?.name, 'ConnectionError')
-  assert.deepEqual(call.ends, [{ how: 'gone' }])
+  assert.deepEqual(call.ends, [{ how: 'lost' }])
 })

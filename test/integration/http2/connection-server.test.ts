@@ -303,7 +303,7 @@ test('a reset of ours reaches the client with its code, and is behind the answer
   await closed
 
   assert.deepEqual([stream.rstCode, bytes], [ERROR_CODE.internalError, MIB])
-  assert.deepEqual(received.ends, [{ how: 'ours' }])
+  assert.deepEqual(received.ends, [{ how: 'local' }])
   await goesAtOnce(served)
 })
 
@@ -370,7 +370,7 @@ test('a transport that breaks is the cause', async (t) => {
   ours.socket.destroy(broken)
 
   assert.equal(await ours.closed, broken)
-  assert.deepEqual(received.ends, [{ how: 'gone' }])
+  assert.deepEqual(received.ends, [{ how: 'lost' }])
 })
 
 test('destroy() cancels what is under way, on both sides', async (t) => {
@@ -382,7 +382,7 @@ test('destroy() cancels what is under way, on both sides', async (t) => {
 
   ours.connection.destroy()
 
-  assert.deepEqual(received.ends, [{ how: 'ours' }])
+  assert.deepEqual(received.ends, [{ how: 'local' }])
   await closed
   assert.equal(stream.rstCode, ERROR_CODE.cancel)
   assert.equal(await ours.closed, undefined)

@@ -3,8 +3,13 @@ import { PassThrough } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { Connection } from '../../../src/http2/connection.ts'
-import { ConnectionError } from '../../../src/http2/errors.ts'
-import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
+import {
+  ConnectionError,
+  ERROR_CODE,
+  FRAME_FLAG,
+  FRAME_TYPE,
+  frame,
+} from '../../../src/http2/frames.ts'
 import { LIMITS } from '../../../src/http2/limits.ts'
 import type { Stream } from '../../../src/http2/stream.ts'
 import { callBlock, OPENING } from '../../support/hostile-frames.ts'

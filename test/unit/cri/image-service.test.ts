@@ -13,7 +13,6 @@ import { type ImageResolver, ImageService } from '../../../src/cri/image-service
 import type { Caller } from '../../../src/cri/owned-call.ts'
 import { withString } from '../../../src/cri/wire.ts'
 import { type Attempt, ResolveError } from '../../../src/errors.ts'
-import { fromAuthConfig } from '../../../src/registry/credentials.ts'
 import { rankReferences } from '../../../src/resolver/ranking.ts'
 import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
 import type { ContentStore } from '../../../src/runtime/content.ts'
@@ -172,7 +171,6 @@ class Scene {
           this.removed.push(image)
         },
       },
-      credentialsFor: fromAuthConfig,
       onResolveError: () => this.onResolveError,
       byDigest: () => this.byDigest,
       log: silentLogger(),

@@ -3,8 +3,7 @@ import { once } from 'node:events'
 import { type Duplex, duplexPair } from 'node:stream'
 import { test } from 'node:test'
 import { FrameWriter } from '../../../src/http2/frame-writer.ts'
-import { LIMITS } from '../../../src/http2/limits.ts'
-import { QueuedBytes } from '../../../src/http2/queued-bytes.ts'
+import { LIMITS, QueuedBytes } from '../../../src/http2/limits.ts'
 
 const { unsentBytes: FULL_BYTES, unreadBytes: FLOODED_BYTES } = LIMITS
 
@@ -104,11 +103,11 @@ test('it is full with more than 256 KiB that the transport has not taken, flushe
 test('it is flooded with more than 1 MiB', () => {
   const { writer } = scene()
   writer.add(Buffer.alloc(FLOODED_BYTES))
-  assert.equal(writer.isFlooded, false)
+  assert.equal(writer.isOverfull, false)
 
   writer.add(Buffer.alloc(1))
 
-  assert.equal(writer.isFlooded, true)
+  assert.equal(writer.isOverfull, true)
 })
 
 test('what the transport has not taken is counted, until it has', async () => {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConnectionError } from '../../../src/http2/errors.ts'
-import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
+import {
+  ConnectionError,
+  ERROR_CODE,
+  FRAME_FLAG,
+  FRAME_TYPE,
+  frame,
+} from '../../../src/http2/frames.ts'
 import { Inbound } from '../../../src/http2/inbound.ts'
 import { indexed } from '../../support/hpack-fields.ts'
 import { EMPTY, SETTINGS, SETTINGS_ACK } from '../../support/raw-http2-client.ts'
@@ -11,7 +16,7 @@ const { ping, goAway, windowUpdate, continuation } = FRAME_TYPE
 const { endHeaders, endStream, padded, ack } = FRAME_FLAG
 const GET = indexed(2)
 
-function heard(...frames: readonly Buffer[]): unknown[] {
+function eventsOf(...frames: readonly Buffer[]): unknown[] {
   const events: unknown[] = []
   const inbound = new Inbound(
     {
@@ -30,9 +35,9 @@ function heard(...frames: readonly Buffer[]): unknown[] {
   return events
 }
 
-/** What is heard behind the first SETTINGS. */
-function heardLater(...frames: readonly Buffer[]): unknown[] {
-  return heard(SETTINGS, ...frames).slice(1)
+/** The events after the first SETTINGS. */
+function eventsAfterSettings(...frames: readonly Buffer[]): unknown[] {
+  return eventsOf(SETTINGS, ...frames).slice(1)
 }
 
 function bytes(...values: readonly number[]): Buffer {
@@ -42,7 +47,7 @@ function bytes(...values: readonly number[]): Buffer {
 test('settings, and not that ours were read', () => {
   const table = bytes(0, 3, 0, 0, 0, 5)
 
-  assert.deepEqual(heard(frame(settings, 0, 0, table), SETTINGS_ACK), [
+  assert.deepEqual(eventsOf(frame(settings, 0, 0, table), SETTINGS_ACK), [
     ['settings', { maxConcurrentStreams: 5 }],
   ])
 })
@@ -59,7 +64,7 @@ test('the first SETTINGS are the greeting', () => {
 test('PING, and not the answer to one of ours', () => {
   const payload = Buffer.from('12345678')
 
-  assert.deepEqual(heardLater(frame(ping, 0, 0, payload), frame(ping, ack, 0, payload)), [
+  assert.deepEqual(eventsAfterSettings(frame(ping, 0, 0, payload), frame(ping, ack, 0, payload)), [
     ['ping', '12345678'],
   ])
 })
@@ -67,14 +72,14 @@ test('PING, and not the answer to one of ours', () => {
 test('GOAWAY, whatever it says beside', () => {
   const payload = Buffer.concat([bytes(0x80, 0, 0, 9, 0, 0, 0, 0), Buffer.from('why')])
 
-  assert.deepEqual(heardLater(frame(goAway, 0, 0, payload)), [['goAway', 9]])
+  assert.deepEqual(eventsAfterSettings(frame(goAway, 0, 0, payload)), [['goAway', 9]])
 })
 
 test('WINDOW_UPDATE without its first bit, of the connection and of a stream', () => {
   const payload = bytes(0x80, 0, 0, 9)
 
   assert.deepEqual(
-    heardLater(frame(windowUpdate, 0, 0, payload), frame(windowUpdate, 0, 3, payload)),
+    eventsAfterSettings(frame(windowUpdate, 0, 0, payload), frame(windowUpdate, 0, 3, payload)),
     [
       ['window', 0, 9],
       ['window', 3, 9],
@@ -83,20 +88,22 @@ test('WINDOW_UPDATE without its first bit, of the connection and of a stream', (
 })
 
 test('RST_STREAM', () => {
-  assert.deepEqual(heardLater(frame(rstStream, 0, 5, bytes(0, 0, 0, 8))), [['reset', 5, 8]])
+  assert.deepEqual(eventsAfterSettings(frame(rstStream, 0, 5, bytes(0, 0, 0, 8))), [
+    ['reset', 5, 8],
+  ])
 })
 
 test('PRIORITY and what nobody knows yet are passed over, on streams and beside', () => {
   const unknown = [frame(10, 255, 0, Buffer.from('x')), frame(0xfa, 0, 77, EMPTY)]
 
-  assert.deepEqual(heardLater(frame(priority, 0, 9, Buffer.alloc(5)), ...unknown), [])
+  assert.deepEqual(eventsAfterSettings(frame(priority, 0, 9, Buffer.alloc(5)), ...unknown), [])
 })
 
 test('DATA takes of the windows what its payload has, padding and all', () => {
   const payload = Buffer.concat([bytes(3), Buffer.from('body'), Buffer.alloc(3)])
 
   assert.deepEqual(
-    heardLater(
+    eventsAfterSettings(
       frame(data, 0, 1, Buffer.from('body')),
       frame(data, padded | endStream, 1, payload),
       frame(data, padded, 1, bytes(0)),
@@ -118,7 +125,7 @@ test('HEADERS with padding and priority', () => {
   const payload = Buffer.concat([bytes(2), Buffer.alloc(5), GET, Buffer.alloc(2)])
 
   assert.deepEqual(
-    heardLater(
+    eventsAfterSettings(
       frame(headers, flags, 1, payload),
       frame(headers, endHeaders | FRAME_FLAG.priority, 3, Buffer.concat([Buffer.alloc(5), GET])),
       frame(headers, endHeaders | endStream, 5, GET),
@@ -133,13 +140,48 @@ test('HEADERS with padding and priority', () => {
 
 test('HEADERS that go on in CONTINUATION, from which the padding does not count', () => {
   assert.deepEqual(
-    heardLater(
+    eventsAfterSettings(
       frame(headers, endStream | padded, 1, Buffer.concat([bytes(1), GET, bytes(0)])),
       frame(continuation, 0, 1, EMPTY),
       frame(continuation, endHeaders, 1, GET),
     ),
     [['headers', 1, [':method', 'GET', ':method', 'GET'], true]],
   )
+})
+
+test('a flag of CONTINUATION that looks like the end of the stream is not', () => {
+  const frames = [frame(headers, 0, 1, GET), frame(continuation, endHeaders | endStream, 1, EMPTY)]
+
+  assert.deepEqual(eventsAfterSettings(...frames), [['headers', 1, [':method', 'GET'], false]])
+})
+
+test('a block contains nothing of the one before', () => {
+  const first = [frame(headers, 0, 1, GET), frame(continuation, endHeaders, 1, EMPTY)]
+  const second = [frame(headers, 0, 3, indexed(3)), frame(continuation, endHeaders, 3, EMPTY)]
+
+  assert.deepEqual(eventsAfterSettings(...first, ...second), [
+    ['headers', 1, [':method', 'GET'], false],
+    ['headers', 3, [':method', 'POST'], false],
+  ])
+})
+
+/** A block in so many full frames before its last one. */
+function blockOf(full: Buffer, frames: number, last: Buffer): Buffer[] {
+  const middle = Array.from({ length: frames - 1 }, () => frame(continuation, 0, 1, full))
+  return [frame(headers, 0, 1, full), ...middle, frame(continuation, endHeaders, 1, last)]
+}
+
+test('a block of 256 KiB is accepted, and one more byte is not', () => {
+  const full = Buffer.alloc(16_384, GET)
+
+  assert.equal(eventsAfterSettings(...blockOf(full, 15, full)).length, 1)
+  const tooLong = [...blockOf(full, 15, full).slice(0, -1), frame(continuation, 0, 1, full)]
+  fails(ERROR_CODE.enhanceYourCalm, SETTINGS, ...tooLong, frame(continuation, endHeaders, 1, GET))
+})
+
+test('a block of 64 frames is accepted, and one more frame is not', () => {
+  assert.equal(eventsAfterSettings(...blockOf(EMPTY, 63, GET)).length, 1)
+  fails(ERROR_CODE.enhanceYourCalm, SETTINGS, ...blockOf(EMPTY, 64, GET))
 })
 
 const BROKEN: Readonly<Record<string, readonly Buffer[]>> = {
@@ -149,6 +191,10 @@ const BROKEN: Readonly<Record<string, readonly Buffer[]>> = {
   'RST_STREAM of no stream': [frame(rstStream, 0, 0, Buffer.alloc(4))],
   'CONTINUATION of no stream': [frame(continuation, 0, 0, EMPTY)],
   'CONTINUATION of nothing': [frame(continuation, 0, 1, EMPTY)],
+  'CONTINUATION of another stream': [
+    frame(headers, 0, 1, GET),
+    frame(continuation, endHeaders, 3, EMPTY),
+  ],
   'SETTINGS of a stream': [frame(settings, 0, 1, EMPTY)],
   'PING of a stream': [frame(ping, 0, 1, Buffer.alloc(8))],
   'GOAWAY of a stream': [frame(goAway, 0, 1, Buffer.alloc(8))],
@@ -186,7 +232,7 @@ const OF_WRONG_SIZE: Readonly<Record<string, Buffer>> = {
 
 function fails(code: number, ...frames: readonly Buffer[]): void {
   assert.throws(
-    () => heard(...frames),
+    () => eventsOf(...frames),
     (error) => error instanceof ConnectionError && error.code === code,
   )
 }

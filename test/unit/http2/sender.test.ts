@@ -2,11 +2,16 @@ import assert from 'node:assert/strict'
 import { type Duplex, duplexPair } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { ConnectionError } from '../../../src/http2/errors.ts'
 import { FrameWriter } from '../../../src/http2/frame-writer.ts'
-import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, MAX_INT31 } from '../../../src/http2/frames.ts'
+import {
+  ConnectionError,
+  ERROR_CODE,
+  FRAME_FLAG,
+  FRAME_TYPE,
+  MAX_INT31,
+} from '../../../src/http2/frames.ts'
 import { HpackDecoder } from '../../../src/http2/hpack/decoder.ts'
-import { QueuedBytes } from '../../../src/http2/queued-bytes.ts'
+import { QueuedBytes } from '../../../src/http2/limits.ts'
 import { Sender } from '../../../src/http2/sender.ts'
 import { Stream } from '../../../src/http2/stream.ts'
 import { RawHttp2End } from '../../support/raw-http2-end.ts'

@@ -3,8 +3,8 @@ import { duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Connection } from '../../../src/http2/connection.ts'
-import { ConnectionError } from '../../../src/http2/errors.ts'
 import {
+  ConnectionError,
   ERROR_CODE,
   FRAME_FLAG,
   FRAME_TYPE,
@@ -15,8 +15,7 @@ import {
   PREFACE,
 } from '../../../src/http2/frames.ts'
 import { encodeHeaders } from '../../../src/http2/hpack/encoder.ts'
-import { LIMITS } from '../../../src/http2/limits.ts'
-import { QueuedBytes, QueueTotal } from '../../../src/http2/queued-bytes.ts'
+import { LIMITS, QueuedBytes, QueueTotal } from '../../../src/http2/limits.ts'
 import { type Settings, writeSettings } from '../../../src/http2/settings.ts'
 import type { Stream } from '../../../src/http2/stream.ts'
 import { callBlock, OPENING } from '../../support/hostile-frames.ts'
@@ -154,7 +153,7 @@ test('what comes on a stream that was reset is passed over', async (t) => {
   await raw.settled()
 
   assert.deepEqual(resets(raw), { 1: ERROR_CODE.cancel })
-  assert.deepEqual([calls.length, calls[0]?.bytes, calls[0]?.ends], [2, 0, [{ how: 'ours' }]])
+  assert.deepEqual([calls.length, calls[0]?.bytes, calls[0]?.ends], [2, 0, [{ how: 'local' }]])
 })
 
 test('an answer ahead of the end of a call ends it, and asks for no more', async (t) => {
@@ -165,7 +164,7 @@ test('an answer ahead of the end of a call ends it, and asks for no more', async
   call?.stream?.sendHeaders(ANSWER, true)
   call?.stream?.resetBehind(ERROR_CODE.noError)
 
-  assert.deepEqual(await call?.ended, { how: 'ours' })
+  assert.deepEqual(await call?.ended, { how: 'local' })
   await raw.settled()
   assert.deepEqual(resets(raw), { 1: ERROR_CODE.noError })
 })
@@ -290,7 +289,7 @@ for (const [what, [code, ...frames]] of Object.entries(SERVER_BREACHES)) {
 
     await closedWith(served, code)
 
-    for (const call of served.calls) assert.deepEqual(call.ends, [{ how: 'gone' }])
+    for (const call of served.calls) assert.deepEqual(call.ends, [{ how: 'lost' }])
   })
 }
 
@@ -456,7 +455,7 @@ test('while too much is queued for a client new calls are refused and bodies end
   assert.deepEqual(resets(raw), { 1: ERROR_CODE.enhanceYourCalm, 3: ERROR_CODE.refusedStream })
   assert.deepEqual(
     calls.map(({ ends }) => ends),
-    [[{ how: 'full' }]],
+    [[{ how: 'overload' }]],
   )
 })
 
@@ -679,7 +678,7 @@ for (const [what, bytes] of Object.entries({
 
     await closedWith(pair, ERROR_CODE.protocolError)
 
-    assert.deepEqual(call.ends, [{ how: 'gone' }])
+    assert.deepEqual(call.ends, [{ how: 'lost' }])
   })
 }
 
@@ -694,7 +693,7 @@ test('a call that ends before it is sent never reaches the server', async (t) =>
   const last = begin(connection, true)
   await raw.settled()
 
-  assert.deepEqual(late.ends, [{ how: 'ours' }])
+  assert.deepEqual(late.ends, [{ how: 'local' }])
   assert.equal(last.stream.id, 1)
   assert.deepEqual(resets(raw), {})
 })
@@ -708,7 +707,7 @@ test('a call that is reset half closed is reset at the server, and once', async 
   await raw.settled()
 
   assert.deepEqual(resets(raw), { 1: ERROR_CODE.cancel })
-  assert.deepEqual(call.ends, [{ how: 'ours' }])
+  assert.deepEqual(call.ends, [{ how: 'local' }])
 })
 
 test('calls beyond what the server takes at a time wait, in order', async (t) => {
@@ -780,7 +779,7 @@ test('a call that begins after GOAWAY of the server is gone, and never sent', as
 
   const late = begin(connection, true)
 
-  assert.deepEqual(await late.ended, { how: 'gone' })
+  assert.deepEqual(await late.ended, { how: 'lost' })
   await raw.settled()
   assert.equal(raw.of(headers).length, 1)
   assert.deepEqual(first.ends, [])
@@ -791,7 +790,7 @@ test('a call that begins when the connection has closed is gone', async (t) => {
   connection.destroy()
   await closed
 
-  assert.deepEqual(await begin(connection, true).ended, { how: 'gone' })
+  assert.deepEqual(await begin(connection, true).ended, { how: 'lost' })
 })
 
 test('settings that come first hold for the first call', async (t) => {
@@ -828,7 +827,7 @@ test('GOAWAY with an error ends what is under way, for who says it has to close'
   assert.match(String(await closed), /GOAWAY with error 9/)
   assert.deepEqual(
     calls.map(({ ends }) => ends),
-    [[{ how: 'gone' }], [{ how: 'reset', code: ERROR_CODE.refusedStream }]],
+    [[{ how: 'lost' }], [{ how: 'reset', code: ERROR_CODE.refusedStream }]],
   )
 })
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { getPackedSettings } from 'node:http2'
 import { test } from 'node:test'
-import { ConnectionError } from '../../../src/http2/errors.ts'
-import { ERROR_CODE } from '../../../src/http2/frames.ts'
+import { ConnectionError, ERROR_CODE } from '../../../src/http2/frames.ts'
 import { readSettings, writeSettings } from '../../../src/http2/settings.ts'
 
 function entry(id: number, value: number): Buffer {

@@ -107,10 +107,10 @@ test('it is empty when all have gone, those that wait too', () => {
 test('the last number can be used, and then none is left', () => {
   const streams = new Streams(10)
   streams.pass(MAX_INT31 - 2)
-  assert.equal(streams.isSpent, false)
+  assert.equal(streams.isExhausted, false)
 
   assert.equal(placed(streams).id, MAX_INT31)
 
-  assert.equal(streams.isSpent, true)
+  assert.equal(streams.isExhausted, true)
   assert.equal(placed(streams).id, 0)
 })

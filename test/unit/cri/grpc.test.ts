@@ -7,7 +7,7 @@ import {
   statusOf,
   statusTrailers,
   without,
-} from '../../../src/cri/headers.ts'
+} from '../../../src/cri/grpc.ts'
 
 const REQUEST = [':method', 'POST', ':path', '/a', ':authority', '/run/x.sock']
 

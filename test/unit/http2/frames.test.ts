@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConnectionError } from '../../../src/http2/errors.ts'
-import { FrameReader } from '../../../src/http2/frame-reader.ts'
-import { ERROR_CODE, FRAME_TYPE, frame, MAX_PAYLOAD_BYTES } from '../../../src/http2/frames.ts'
+import {
+  ConnectionError,
+  ERROR_CODE,
+  FRAME_TYPE,
+  FrameReader,
+  frame,
+  MAX_PAYLOAD_BYTES,
+} from '../../../src/http2/frames.ts'
 import { chunked } from '../../support/hostile-frames.ts'
 
 type Seen = readonly [type: number, flags: number, streamId: number, payload: string]
