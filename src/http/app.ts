@@ -85,7 +85,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     limits,
     document: loadDocument,
     onUnexpected,
-    isStranger: ({ raw }) => guard.isStranger(raw),
+    isUnauthenticated: ({ raw }) => guard.isUnauthenticated(raw),
   })
   for (const routes of [options.mirror, options.page]) {
     if (routes === undefined) continue

@@ -109,7 +109,7 @@ async function describe(app: FastifyInstance): Promise<void> {
     registries: nobody,
     service: nobody,
   }
-  const context = { document: nobody, isStranger: nobody, onUnexpected: nobody }
+  const context = { document: nobody, isUnauthenticated: nobody, onUnexpected: nobody }
   addRoutes(app, ports, { now: Date.now, limits: defaultLimits, ...context })
 }
 

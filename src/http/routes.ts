@@ -27,8 +27,8 @@ export interface RoutesOptions {
 export interface RoutesContext {
   readonly now: () => number
   readonly limits: Limits
-  /** As Guard.isStranger. */
-  readonly isStranger: (request: FastifyRequest) => boolean
+  /** As Guard.isUnauthenticated. */
+  readonly isUnauthenticated: (request: FastifyRequest) => boolean
   /** Loads the OpenAPI document. */
   readonly document: () => Promise<string>
   /** Hears of what is nobody's mistake but ours and goes into an answer that is not itself a failure. */
@@ -39,17 +39,17 @@ export interface RoutesContext {
 export function addRoutes(
   app: FastifyInstance,
   options: RoutesOptions,
-  { now, document, isStranger, limits, onUnexpected }: RoutesContext,
+  { now, document, isUnauthenticated, limits, onUnexpected }: RoutesContext,
 ): void {
   const { answers, images, readiness, registries, service } = options
   const { manyTimeoutMs = 300_000, timeoutMs = 30_000 } = options
-  resolveRoute(app, { answers, timeoutMs, now, isStranger })
+  resolveRoute(app, { answers, timeoutMs, now, isUnauthenticated })
   resolveManyRoute(app, {
     answers,
     batches: new Batches(limits),
     maxResultsAhead: limits.maxResultsAhead,
     timeoutMs: manyTimeoutMs,
-    isStranger,
+    isUnauthenticated,
     onUnexpected,
   })
   if (images !== undefined) {

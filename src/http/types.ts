@@ -12,8 +12,8 @@ export interface AnswerOptions {
   readonly all?: boolean
   /** Also ask the runtime whether it has the image. */
   readonly node?: boolean
-  /** Not known to be one whom the operator's secrets serve: only configured registries see them. */
-  readonly stranger?: boolean
+  /** The caller has shown neither token nor access to a unix socket: see ResolveOptions. */
+  readonly unauthenticated?: boolean
   /** Aborted when the caller leaves (AbortError) or its time is up (TimeoutError). */
   readonly signal: AbortSignal
 }
@@ -30,7 +30,7 @@ export interface Answers {
   prepare?(
     input: string,
     platform: string | undefined,
-    stranger: boolean,
+    unauthenticated: boolean,
   ): (() => Answer | undefined) | undefined
 }
 

@@ -13,15 +13,24 @@ import type { NodeImage } from '../runtime/types.ts'
 import type { Answer, RankedReference, Resolution, ResolveOptions } from './types.ts'
 import { candidatesOf, isOutOfReach } from './unresolved.ts'
 
-/** What the doors need of the resolver. */
+/** What is needed of the resolver. */
 export interface Resolves {
   resolve(reference: Reference, options: ResolveOptions): Promise<Resolution>
-  /** As Resolver.prepare; absent: nothing is known at once. */
+  /** As Resolver.prepare; absent: there is no fast path. */
   prepare?(
     reference: Reference,
     platform: Platform | undefined,
-    stranger: boolean,
+    unauthenticated: boolean,
   ): () => Resolution | undefined
+}
+
+/** What is needed of the container runtime. */
+export interface Node {
+  /** @param image a name or an ID. @returns undefined: it has no such image */
+  imageStatus(
+    image: string,
+    options: { readonly signal?: AbortSignal },
+  ): Promise<NodeImage | undefined>
 }
 
 export interface AnswersOptions {
@@ -32,32 +41,22 @@ export interface AnswersOptions {
   readonly now: () => number
 }
 
-export interface AnswerOptions {
+export interface AnswerOptions
+  extends Pick<ResolveOptions, 'refresh' | 'all' | 'unauthenticated' | 'urgent' | 'signal'> {
   /** `os/architecture[/variant]`; default: this machine's. */
   readonly platform?: string
-  readonly refresh?: boolean
-  /** Ask every registry, also after one answered. */
-  readonly all?: boolean
-  /** Also say whether the node has the image; nothing is said of it while no runtime answers. */
+  /** Also say whether the node has the image; absent from the answer while no runtime answers. */
   readonly node?: boolean
-  /** The caller's own for the domain of the reference, which alone gets them. */
+  /** The caller's own for the domain of the reference; no other registry gets them. */
   readonly credentials?: (domain: string) => Credentials | undefined
-  /** As in ResolveOptions. */
-  readonly stranger?: boolean
-  /** As in ResolveOptions. */
-  readonly urgent?: boolean
-  readonly signal?: AbortSignal
 }
 
-/** One question, one answer, for every door: the text is parsed, the registries are asked, at last the node. */
+/** Answers references as text, for every server: parses them, asks the resolver, and last the node. */
 export class Answers {
   readonly #options: AnswersOptions
-  readonly #node: NodeView | undefined
 
   constructor(options: AnswersOptions) {
-    const { node, now } = options
     this.#options = options
-    this.#node = node && new NodeView(node, now)
   }
 
   /**
@@ -68,49 +67,41 @@ export class Answers {
    */
   async answer(input: string, options: AnswerOptions = {}): Promise<Answer> {
     const reference = parseReference(input)
-    const asked = options.platform === undefined ? undefined : parsePlatform(options.platform)
-    const { all, refresh, signal, stranger, urgent } = options
-    const credentials = options.credentials?.(reference.domain)
+    const { credentials, node: isNodeAsked, platform: written, ...asked } = options
+    const platform = written === undefined ? undefined : parsePlatform(written)
     try {
       const resolution = await this.#options.resolver.resolve(reference, {
-        platform: asked,
-        credentials,
-        refresh,
-        all,
-        stranger,
-        urgent,
-        signal,
+        ...asked,
+        platform,
+        credentials: credentials?.(reference.domain),
       })
-      const answer = { requested: input, ...resolution }
-      const node = options.node && (await this.#node?.presence(resolution.reference, signal))
-      return node ? { ...answer, node } : answer
+      const node = isNodeAsked && (await this.#presence(resolution.reference, asked.signal))
+      return { requested: input, ...resolution, ...(node && { node }) }
     } catch (thrown) {
       const error = toResolveError(thrown)
-      const platform = asked ?? this.#options.platform
-      const answer = await this.#lastResort({ input, reference, platform, error }, signal)
-      if (answer === undefined) throw error
-      return answer
+      const onNode = await this.#lastResort(reference, platform, error, asked.signal)
+      if (onNode === undefined) throw error
+      return { requested: input, ...onNode }
     }
   }
 
   /**
-   * Reads a question once that will be asked again and again, by callers without credentials.
+   * Prepares a question that will be asked many times, by callers without credentials.
    *
-   * @param stranger as in ResolveOptions
-   * @returns what gives the cache's answer while that is fresh, the same object as long as nothing
-   * changes; undefined where the question itself is wrong, which answer() says better
+   * @param unauthenticated as in ResolveOptions
+   * @returns as Resolver.prepare; undefined where the question is malformed, for which answer() has the error
    */
   prepare(
     input: string,
     platform: string | undefined,
-    stranger = false,
+    unauthenticated = false,
   ): (() => Answer | undefined) | undefined {
-    const known = this.#prepared(input, platform, stranger)
-    if (known === undefined) return undefined
+    const cached = this.#prepared(input, platform, unauthenticated)
+    if (cached === undefined) return undefined
     let resolution: Resolution | undefined
     let answer: Answer | undefined
     return () => {
-      const found = known()
+      const found = cached()
       if (found === undefined) return undefined
       if (answer === undefined || found !== resolution) {
         resolution = found
@@ -123,27 +114,89 @@ export class Answers {
   #prepared(
     input: string,
     platform: string | undefined,
-    stranger: boolean,
+    unauthenticated: boolean,
   ): (() => Resolution | undefined) | undefined {
     const { resolver } = this.#options
     try {
       const wanted = platform === undefined ? undefined : parsePlatform(platform)
-      return resolver.prepare?.(parseReference(input), wanted, stranger)
+      return resolver.prepare?.(parseReference(input), wanted, unauthenticated)
     } catch {
       return undefined
     }
   }
 
-  /** What the node has is for its own platform. */
-  async #lastResort(
-    unanswered: Unanswered,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer | undefined> {
-    const own = formatPlatform(unanswered.platform) === formatPlatform(this.#options.platform)
-    const { error } = unanswered
-    if (!own || error.code === 'CANCELED' || !isOutOfReach(error)) return undefined
-    return this.#node?.answer(unanswered, signal)
+  /** @returns undefined: no runtime answers */
+  async #presence(name: string, signal: AbortSignal | undefined): Promise<Answer['node']> {
+    if (this.#options.node === undefined) return undefined
+    try {
+      const image = await this.#image(name, signal)
+      return image === undefined ? { present: false } : { present: true, imageId: image.id }
+    } catch {
+      return undefined
+    }
   }
+
+  /**
+   * What the node has by that name, which is for its own platform.
+   *
+   * @returns undefined: nothing, a registry has answered, or the runtime does not
+   */
+  async #lastResort(
+    reference: Reference,
+    wanted: Platform | undefined,
+    error: ResolveError,
+    signal: AbortSignal | undefined,
+  ): Promise<Omit<Answer, 'requested'> | undefined> {
+    const { now, platform } = this.#options
+    const isOwn = wanted === undefined || formatPlatform(wanted) === formatPlatform(platform)
+    if (!isOwn || error.code === 'CANCELED' || !isOutOfReach(error)) return undefined
+    try {
+      const image = await this.#image(formatReference(reference), signal)
+      return image && answerOfNode(reference, wanted ?? platform, error, image, now())
+    } catch {
+      return undefined
+    }
+  }
+
+  async #image(name: string, signal: AbortSignal | undefined): Promise<NodeImage | undefined> {
+    return this.#options.node?.imageStatus(name, signal === undefined ? {} : { signal })
+  }
+}
+
+function answerOfNode(
+  reference: Reference,
+  platform: Platform,
+  error: ResolveError,
+  image: NodeImage,
+  now: number,
+): Omit<Answer, 'requested'> {
+  const repository = repositoryName(reference)
+  const own = image.repoDigests.find((name) => name.startsWith(`${repository}@`))
+  return {
+    reference: formatReference(reference),
+    imageId: image.id,
+    digest: own?.slice(repository.length + 1),
+    manifestDigest: undefined,
+    mediaType: undefined,
+    platform: { ...platform, assumed: true },
+    references: [
+      ...image.repoDigests.map((name) => onNode(name, 'digest')),
+      ...image.repoTags.map((name) => onNode(name, 'tag')),
+    ],
+    registry: 'node',
+    source: 'node',
+    resolvedAt: now,
+    expiresAt: undefined,
+    node: { present: true, imageId: image.id },
+    attempts: error.attempts,
+    candidates: candidatesOf(error),
+  }
+}
+
+/** A name that the node has; its registry did not confirm it. */
+function onNode(name: string, kind: 'digest' | 'tag'): RankedReference {
+  const registry = name.slice(0, name.indexOf('/'))
+  return { reference: name, kind, registry, priority: 0, verified: false }
 }
 
 /**
@@ -168,94 +221,4 @@ export function toResolveResponse(
     ...(explain && { attempts }),
     ...(candidates && { candidates: reports }),
   })
-}
-
-/** What the doors need of the runtime: its image of that name or ID, if it has one. */
-export interface Node {
-  imageStatus(
-    image: string,
-    options: { readonly signal?: AbortSignal },
-  ): Promise<NodeImage | undefined>
-}
-
-/** What registries were asked, without an answer. */
-interface Unanswered {
-  /** As the caller wrote it. */
-  readonly input: string
-  readonly reference: Reference
-  readonly platform: Platform
-  readonly error: ResolveError
-}
-
-/** What the node itself knows of an image. A runtime in trouble hides nothing of what registries said. */
-class NodeView {
-  readonly #node: Node
-  readonly #now: () => number
-
-  constructor(node: Node, now: () => number) {
-    this.#node = node
-    this.#now = now
-  }
-
-  /** @returns undefined: it does not answer */
-  async presence(reference: string, signal: AbortSignal | undefined): Promise<Answer['node']> {
-    try {
-      const image = await this.#image(reference, signal)
-      return image === undefined ? { present: false } : { present: true, imageId: image.id }
-    } catch {
-      return undefined
-    }
-  }
-
-  /** @returns what it has by that name; undefined: nothing, or it does not answer */
-  async answer(
-    unanswered: Unanswered,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer | undefined> {
-    try {
-      const image = await this.#image(formatReference(unanswered.reference), signal)
-      return image === undefined ? undefined : answerOfNode(unanswered, image, this.#now())
-    } catch {
-      return undefined
-    }
-  }
-
-  #image(name: string, signal: AbortSignal | undefined): Promise<NodeImage | undefined> {
-    return this.#node.imageStatus(name, signal === undefined ? {} : { signal })
-  }
-}
-
-function answerOfNode(
-  { input, reference, platform, error }: Unanswered,
-  image: NodeImage,
-  now: number,
-): Answer {
-  const repository = repositoryName(reference)
-  const own = image.repoDigests.find((name) => name.startsWith(`${repository}@`))
-  return {
-    requested: input,
-    reference: formatReference(reference),
-    imageId: image.id,
-    digest: own?.slice(repository.length + 1),
-    manifestDigest: undefined,
-    mediaType: undefined,
-    platform: { ...platform, assumed: true },
-    references: [
-      ...image.repoDigests.map((name) => onNode(name, 'digest')),
-      ...image.repoTags.map((name) => onNode(name, 'tag')),
-    ],
-    registry: 'node',
-    source: 'node',
-    resolvedAt: now,
-    expiresAt: undefined,
-    node: { present: true, imageId: image.id },
-    attempts: error.attempts,
-    candidates: candidatesOf(error),
-  }
-}
-
-/** Names that the node remembers; no registry stands behind them now. */
-function onNode(name: string, kind: 'digest' | 'tag'): RankedReference {
-  const registry = name.slice(0, name.indexOf('/'))
-  return { reference: name, kind, registry, priority: 0, verified: false }
 }

@@ -5,7 +5,14 @@ import type { Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Descriptor, ImageIdentity, ImageRequest, ObserveExchange } from '../registry/image.ts'
-import { type Ask, type Authorize, askAll, type FailoverLimits } from './candidate-request.ts'
+import type { ResolutionCache } from './cache/cache.ts'
+import {
+  type Ask,
+  type AskOptions,
+  type Authorize,
+  askAll,
+  type FailoverLimits,
+} from './candidate-request.ts'
 import { needsConsent, resolvesTags } from './candidates.ts'
 import { type Ending, explain } from './explain.ts'
 import { askInOrder } from './failover.ts'
@@ -15,37 +22,41 @@ import { ResolveTrace } from './trace.ts'
 import type { Candidate, CandidateReport, Health, ImageSource, Resolution } from './types.ts'
 import { UnresolvedError } from './unresolved.ts'
 
+/** What one caller asks, and on what terms. */
 export interface Question {
   readonly reference: Reference
   readonly platform: Platform
-  /** The caller named it. */
+  /** The caller named the platform. */
   readonly isPlatformAsked: boolean
-  /** Which image a digest is, where that is known; absent: nothing that is known counts. */
-  readonly known?: (digest: string) => ImageIdentity | undefined
-  /** Something is known, so that a HEAD probably does. */
-  readonly expected: boolean
-  /** Ask by digest once more where a tag was asked for. */
-  readonly verifyDigest: boolean
+  /** The caller's own, for the origin. */
+  readonly credentials: Credentials | undefined
+  /** As in ResolveOptions, as are the next two. */
+  readonly unauthenticated: boolean
+  readonly all: boolean
+  readonly urgent: boolean
+  /** Of the cache. */
+  readonly key: string
 }
 
 export interface ResolveRunOptions {
   readonly source: ImageSource
+  readonly cache: Pick<ResolutionCache, 'identity'>
   readonly health: Health
   readonly clock: Clock
   readonly limits: FailoverLimits
   readonly credentials: (candidate: Candidate) => Promise<Credentials | undefined>
-  /** Whether it goes first where many stand in line. */
-  readonly urgent: boolean
+  /** An older answer is known, so that a HEAD is probably enough. */
+  readonly expected: boolean
+  readonly verifyDigest: boolean
   readonly signal: AbortSignal
 }
 
-/** What came of it. */
 export interface RunResult
   extends Required<Pick<Resolution, 'registry' | 'references' | 'attempts' | 'candidates'>> {
   readonly identity: ImageIdentity
 }
 
-/** Of these registries nothing is known; they may be able to serve the digest later. */
+/** After these nothing is known of a registry; it may be able to serve the digest later. */
 const UNDECIDED: ReadonlySet<AttemptOutcome | undefined> = new Set([
   undefined,
   'canceled',
@@ -54,32 +65,47 @@ const UNDECIDED: ReadonlySet<AttemptOutcome | undefined> = new Set([
   'unreachable',
 ])
 
-/** One question, put to its candidates once. */
-export class ResolveRun {
+/**
+ * Asks the candidates for an image, once.
+ *
+ * @param candidates in order; with `all` every one is asked at once and awaited, else as askInOrder() does
+ * @throws UnresolvedError
+ */
+export function resolveOnce(
+  question: Question,
+  candidates: readonly Candidate[],
+  options: ResolveRunOptions,
+): Promise<RunResult> {
+  return new ResolveRun(question, candidates, options).run()
+}
+
+class ResolveRun {
   readonly #question: Question
   readonly #candidates: readonly Candidate[]
+  /** Candidates that may say what the reference points at; the others are asked by digest alone. */
+  readonly #askable: readonly Candidate[]
   readonly #options: ResolveRunOptions
   readonly #trace: ResolveTrace<ImageIdentity>
   readonly #authorization: OriginAuthorization
+  /** For error texts. */
+  readonly #name: string
 
   constructor(question: Question, candidates: readonly Candidate[], options: ResolveRunOptions) {
     const { clock, health, limits, signal, source } = options
+    const { reference } = question
+    const isByDigest = reference.digest !== undefined
     this.#question = question
     this.#candidates = candidates
+    this.#askable = candidates.filter((candidate) => isByDigest || resolvesTags(candidate))
     this.#options = options
-    const isByDigest = question.reference.digest !== undefined
+    this.#name = formatReference(reference)
     this.#trace = new ResolveTrace(candidates, health, clock, isByDigest)
     this.#authorization = new OriginAuthorization({
       origin: candidates.find(({ origin }) => origin),
-      ask: (candidate, asked, line, observe) => {
+      ask: (candidate, ends, line, observe) => {
         const { credentials } = candidate
-        const ticket = this.#urgent(line)
-        return source.digest(
-          requestFor(
-            { candidate, credentials, signal: asked, ticket, observe },
-            wanted(question.reference),
-          ),
-        )
+        const probe = { candidate, credentials, signal: ends, ticket: this.#urgent(line), observe }
+        return source.digest(requestFor(probe, wanted(reference)))
       },
       observer: (candidate, registry) => this.#trace.of(candidate).observer(registry),
       health,
@@ -89,20 +115,21 @@ export class ResolveRun {
     })
   }
 
-  /**
-   * @param all ask every candidate at once and wait for all of them; else as askInOrder() does
-   * @throws UnresolvedError
-   */
-  async run(all: boolean): Promise<RunResult> {
+  async run(): Promise<RunResult> {
     try {
-      const ending = await (all ? this.#askAll() : this.#askInOrder())
-      await this.#confirm(ending)
-      const { candidate: winner, digest } = ending
-      const standing = (candidate: Candidate) => this.#standing(candidate, digest)
+      const { candidate, value } = await (this.#question.all ? this.#askAll() : this.#askInOrder())
+      const ending: Ending = { candidate, digest: value.digest }
+      await this.#confirmByDigest(value)
+      const standing = (each: Candidate) => this.#standing(each, value.digest)
       return {
-        identity: this.#answer(winner),
-        registry: winner.registry,
-        references: rankReferences(this.#question.reference, digest, this.#candidates, standing),
+        identity: value,
+        registry: candidate.registry,
+        references: rankReferences(
+          this.#question.reference,
+          value.digest,
+          this.#candidates,
+          standing,
+        ),
         attempts: this.#trace.attempts,
         candidates: this.#explain(ending),
       }
@@ -115,66 +142,100 @@ export class ResolveRun {
     return explain(this.#question.reference, this.#trace, ending, this.#authorization.digest)
   }
 
-  async #askInOrder(): Promise<Ending> {
-    const found = await askInOrder(this.#askable(), this.#ask, {
-      ...this.#shared(),
-      what: formatReference(this.#question.reference),
-    })
-    return { candidate: found.candidate, digest: found.value.digest }
+  #askInOrder() {
+    return askInOrder(this.#askable, this.#ask, { ...this.#shared(), what: this.#name })
   }
 
-  async #askAll(): Promise<Ending> {
-    const candidates = this.#askable()
-    await askAll(candidates, this.#ask, { ...this.#shared(), resting: true })
-    const candidate = candidates.find((each) => this.#trace.of(each).answer !== undefined)
-    const what = formatReference(this.#question.reference)
-    if (candidate === undefined) {
-      const { signal } = this.#options
-      throw signal.aborted ? this.#trace.ended(what, signal.reason) : this.#trace.error(what)
+  async #askAll() {
+    await askAll(this.#askable, this.#ask, { ...this.#shared(), resting: true })
+    for (const candidate of this.#askable) {
+      const { answer } = this.#trace.of(candidate)
+      if (answer !== undefined) return { candidate, value: answer }
     }
-    return { candidate, digest: this.#answer(candidate).digest }
+    const { signal } = this.#options
+    throw signal.aborted
+      ? this.#trace.ended(this.#name, signal.reason)
+      : this.#trace.error(this.#name)
   }
 
-  /** Those that are asked by digest alone, once somebody else has said what the tag points at. */
-  async #confirm({ candidate: winner, digest }: Ending): Promise<void> {
-    const askable = new Set(this.#askable())
-    const others = this.#candidates.filter((candidate) => !askable.has(candidate))
-    const { source } = this.#options
-    const known = this.#answer(winner)
-    await askAll(
-      others,
-      async (candidate, signal, ticket) => {
-        await source.digest(requestFor(await this.#probe(candidate, signal, ticket), digest))
-        return known
-      },
-      { ...this.#shared(), authorize: this.#authorizeFor(digest), resting: false },
-    )
+  /** Asks those that are asked by digest alone, now that the digest is known. */
+  async #confirmByDigest(image: ImageIdentity): Promise<void> {
+    const others = this.#candidates.filter((candidate) => !this.#askable.includes(candidate))
+    const confirm: Ask<ImageIdentity> = async (candidate, signal, ticket) => {
+      const probe = await this.#probe(candidate, signal, ticket)
+      await this.#options.source.digest(requestFor(probe, image.digest))
+      return image
+    }
+    const authorize = this.#authorizeFor(image.digest)
+    await askAll(others, confirm, { ...this.#shared(), authorize, resting: false })
   }
 
   readonly #ask: Ask<ImageIdentity> = async (candidate, signal, ticket, promoted) => {
     const probe = await this.#probe(candidate, signal, ticket)
-    const question = this.#questionFor(candidate)
-    if (promoted === undefined) return identify(this.#options.source, question, probe)
-    return identify(this.#options.source, question, probe, (digest) => {
+    if (promoted === undefined) return this.#identify(probe)
+    return this.#identify(probe, (digest) => {
       this.#trace.of(candidate).named = digest
       return promoted()
     })
   }
 
-  /** One that is not trusted is asked for the very digest that its origin names. */
-  #questionFor(candidate: Candidate): Question {
-    const { digest } = this.#authorization
-    if (!needsConsent(candidate) || digest === undefined) return this.#question
-    const { reference } = this.#question
-    return { ...this.#question, reference: { ...reference, digest }, expected: false }
+  /**
+   * Which image the reference is at one candidate. One GET when nothing is known; one HEAD when what the
+   * registry names is already known; one more with `verifyDigest`, since there are registries that still
+   * know a tag whose manifest is gone (harbor#16429).
+   *
+   * @param promoted as in Ask, with what the HEAD said
+   * @throws ResolveError as ImageSource; MANIFEST_UNKNOWN for such a tag
+   */
+  async #identify(
+    probe: Probe,
+    promoted?: (digest: string) => Promise<void>,
+  ): Promise<ImageIdentity> {
+    const { source } = this.#options
+    const { isPlatformAsked, platform, reference } = this.#question
+    // A registry that is not trusted is asked for the very digest that the origin names.
+    const authorized = needsConsent(probe.candidate) ? this.#authorization.digest : undefined
+    const name = authorized ?? wanted(reference)
+    const request = requestFor(probe, name)
+    const isExpected = this.#options.expected && authorized === undefined
+    if (promoted === undefined && !isExpected && this.#known(name) === undefined) {
+      const image = await source.image(request, platform, isPlatformAsked)
+      await this.#verify(probe, name, image)
+      return image
+    }
+    const now = await source.digest(request)
+    const image = this.#known(now.digest)
+    if (image === undefined) {
+      await promoted?.(now.digest)
+      return source.image({ ...request, reference: now.digest }, platform, isPlatformAsked)
+    }
+    await this.#verify(probe, name, now)
+    return image
   }
 
-  /** Consent to one digest is none to another. */
+  #known(digest: string): ImageIdentity | undefined {
+    const { all, isPlatformAsked, platform } = this.#question
+    const identity = all ? undefined : this.#options.cache.identity(digest, platform)
+    return isPlatformAsked && identity?.platform.assumed ? undefined : identity
+  }
+
+  /** @param name what was asked for: a digest is confirmed thereby */
+  async #verify(probe: Probe, name: string, { digest }: Descriptor): Promise<void> {
+    if (!this.#options.verifyDigest || name.includes(':')) return
+    try {
+      await this.#options.source.digest(requestFor(probe, digest))
+    } catch (thrown) {
+      const error = toResolveError(thrown)
+      throw error.code === 'MANIFEST_UNKNOWN' ? gone(probe.candidate, digest, error) : error
+    }
+  }
+
+  /** The origin authorizes one digest, and no other. */
   #authorizeFor(digest: string): Authorize {
     return (candidate) =>
-      this.#authorization.authorize(candidate)?.then((consented) => {
-        if (consented === digest) return
-        throw barred('DENIED', `its origin names another digest by this tag, ${consented}`)
+      this.#authorization.authorize(candidate)?.then((authorized) => {
+        if (authorized === digest) return
+        throw barred('DENIED', `its origin names another digest by this tag, ${authorized}`)
       })
   }
 
@@ -189,27 +250,18 @@ export class ResolveRun {
     }
   }
 
-  #answer(winner: Candidate): ImageIdentity {
-    return this.#trace.of(winner).answer as ImageIdentity
-  }
-
   #urgent(ticket: Ticket): Ticket {
-    return { ...ticket, urgent: this.#options.urgent }
+    return { ...ticket, urgent: this.#question.urgent }
   }
 
-  #askable(): readonly Candidate[] {
-    const byDigest = this.#question.reference.digest !== undefined
-    return this.#candidates.filter((candidate) => byDigest || resolvesTags(candidate))
-  }
-
-  #shared() {
+  #shared(): AskOptions<ImageIdentity> {
     const { clock, limits, signal } = this.#options
     return { clock, limits, signal, trace: this.#trace, authorize: this.#authorization.authorize }
   }
 
   /**
-   * A tag that leads elsewhere at another registry is as good as absent there: never merged. Nobody is
-   * sent to one that needs the origin's consent and may not have it.
+   * A registry whose tag points at another digest counts as one without the image: never merged. So does one
+   * that needs the consent of the origin and may not have it.
    */
   #standing(candidate: Candidate, digest: string): Standing {
     const { answer, attempt, named: told } = this.#trace.of(candidate)
@@ -229,41 +281,7 @@ interface Probe {
   readonly observe: ObserveExchange
 }
 
-/**
- * Which image the reference is at one candidate. One GET when nothing is known; one HEAD when what the
- * registry names is already known; one HEAD more with `verifyDigest`, since there are registries
- * that still know a tag whose manifest is gone (harbor#16429).
- *
- * @param promoted as in Ask; hears what the HEAD said
- * @throws ResolveError as ImageSource; MANIFEST_UNKNOWN for such a tag
- */
-async function identify(
-  source: ImageSource,
-  question: Question,
-  probe: Probe,
-  promoted?: (digest: string) => Promise<void>,
-): Promise<ImageIdentity> {
-  const { isPlatformAsked, known, platform, reference } = question
-  const name = wanted(reference)
-  const request = requestFor(probe, name)
-  const expected = promoted !== undefined || question.expected || known?.(name) !== undefined
-  if (!expected) {
-    const image = await source.image(request, platform, isPlatformAsked)
-    await confirm(source, question, probe, image)
-    return image
-  }
-  const now = await source.digest(request)
-  const image = known?.(now.digest)
-  // Asked for by its digest it is confirmed thereby.
-  if (image === undefined) {
-    await promoted?.(now.digest)
-    return source.image({ ...request, reference: now.digest }, platform, isPlatformAsked)
-  }
-  await confirm(source, question, probe, now)
-  return image
-}
-
-/** What a registry is asked for: a tag or a digest. */
+/** What a registry is asked for: a digest, else a tag. */
 function wanted({ digest, tag }: Reference): string {
   return digest ?? tag ?? 'latest'
 }
@@ -283,21 +301,6 @@ function requestFor(
     signal,
     ticket,
     observe,
-  }
-}
-
-async function confirm(
-  source: ImageSource,
-  { reference, verifyDigest }: Question,
-  probe: Probe,
-  { digest }: Descriptor,
-): Promise<void> {
-  if (!verifyDigest || reference.digest !== undefined) return
-  try {
-    await source.digest(requestFor(probe, digest))
-  } catch (thrown) {
-    const error = toResolveError(thrown)
-    throw error.code === 'MANIFEST_UNKNOWN' ? gone(probe.candidate, digest, error) : error
   }
 }
 

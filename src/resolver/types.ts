@@ -12,7 +12,7 @@ import type {
   RateLimit,
 } from '../registry/image.ts'
 
-/** One place where a reference may be found. */
+/** A place where a reference may be found. */
 export interface Candidate {
   /** Name of the entry, or the reference's domain for its origin. */
   readonly registry: string
@@ -22,28 +22,28 @@ export interface Candidate {
   /** What a runtime pulls, without tag or digest: `harbor.corp/proxy-docker/library/nginx`. */
   readonly pullName: string
   readonly priority: number
-  /** The registry that the reference itself names. */
+  /** It is the registry that the reference names. */
   readonly origin: boolean
-  /** Its host is named by the operator. */
+  /** The operator named its host. */
   readonly configured: boolean
   /**
-   * It is configured, and none of the well-known public registries, which count requests: it may be asked
-   * beside another one. Default: no.
+   * It is configured, and none of the well-known public registries, which count requests: it may be used to
+   * hedge. Default: no.
    */
   readonly isPrivate?: boolean
-  /** Told to a mirror that serves several registries: the one that the image is named after. */
+  /** The registry that the image is named after, for a mirror that serves several. */
   readonly namespace?: string
-  /** The configured registry it is of; absent for an origin that nobody configured. */
+  /** Absent for an origin that is not configured. */
   readonly entry?: RegistryEntry
-  /** The caller's own, at the origin alone. What the operator keeps for it is the keychain's to say. */
+  /** The caller's own, at the origin alone. Those of the operator are in the keychain. */
   readonly credentials?: Credentials
 }
 
-/** The operator's secrets. Never rejects: what cannot be had is logged once, and goes on anonymously. */
+/** The operator's credentials. Never rejects: a failure is logged once, and means none. */
 export interface Keychain {
   /**
    * @param host `host[:port]` that will be contacted
-   * @param repository below `/v2/` there; some keychains hold secrets for paths
+   * @param repository below `/v2/` there; some credentials are for paths
    */
   credentials(
     host: string,
@@ -57,20 +57,20 @@ export interface ImageSource {
   /**
    * Everything about an image, with as few GETs as the protocol allows.
    *
-   * @param isAsked the caller named that platform: what no index says is looked up, not assumed
+   * @param isAsked the caller named the platform: it is looked up where no index names it, and not assumed
    */
   image(request: ImageRequest, platform: Platform, isAsked: boolean): Promise<ImageIdentity>
   /** One HEAD: what the tag points at now. */
   digest(request: ImageRequest): Promise<Descriptor>
 }
 
-/** Who may be asked for what. A new configuration brings a new one. */
+/** Which registries may be asked for what, by one configuration. */
 export interface Registries {
-  /** Part of every cache key: answers of an older configuration must not be found by it. */
+  /** Part of every cache key: answers of an older configuration are not found. */
   readonly generation: number
   /** Configured registries that serve this repository, in the order of asking. */
   serving(repository: Repository): readonly RegistryEntry[]
-  /** The registry that the domain itself names. */
+  /** The registry that the domain names. */
   origin(domain: string): Origin
   /** Whether a host is one of the well-known public registries. */
   isPublic(host: string): boolean
@@ -78,29 +78,25 @@ export interface Registries {
   mirrorsOnly(repository: Repository): string | undefined
 }
 
-/** Repositories are served, whatever the tag. */
 export type Repository = Pick<Reference, 'domain' | 'path'>
 
 export interface Origin {
   readonly endpoint: Endpoint
-  /** Set when the operator configured that very registry. */
+  /** Set where the operator configured that registry. */
   readonly entry?: RegistryEntry
-  /** The operator named its host, if only for a prefix of it. */
+  /** The operator named its host, maybe for a prefix only. */
   readonly configured: boolean
 }
 
-/**
- * The resolver's view of registry health. A name is a registry's, not an image's; with a repository
- * it is about what is below `/v2/` there.
- */
+/** The resolver's view of registry health: of a registry by name, and of a repository below `/v2/` there. */
 export interface Health {
-  /** May it be asked for that now? A half-open registry admits one caller at a time. */
+  /** Whether a request may pass now. A half-open breaker admits one at a time. */
   admit(registry: string, repository?: string): boolean
-  /** Whether it is asked to see if it works, after it had failed. */
+  /** Whether the admitted request is a probe after a failure. */
   onTrial?(registry: string, repository?: string): boolean
-  /** Whether it would not be admitted now; unlike `admit` it takes nobody's place. */
+  /** Whether it failed, and no probe has been admitted; unlike `admit` it changes nothing. */
   isResting?(registry: string, repository?: string): boolean
-  /** Whether its last failure was that it did not answer. */
+  /** Whether its last failure was a time-out. */
   isSilent?(registry: string): boolean
   success(registry: string, details?: { readonly ms?: number; readonly repository?: string }): void
   failure(
@@ -110,15 +106,15 @@ export interface Health {
       readonly code?: ErrorCode
       /** One line without secrets. */
       readonly message?: string
-      /** What was asked for; absent: it is the registry itself that is at fault. */
+      /** Absent: the registry itself is at fault. */
       readonly repository?: string
     },
   ): void
-  /** How many requests a registry says are left. */
+  /** What a registry says of its rate limit. */
   remaining?(registry: string, rateLimit: RateLimit): void
   /**
-   * Milliseconds for which it asked to be left alone (429), 0 when it did not. Unlike a broken one it
-   * is not asked even as a last resort.
+   * Milliseconds left of the wait that it asked for (429), 0 without one. It is not asked even as a last
+   * resort.
    */
   parkedMs(registry: string): number
 }
@@ -128,10 +124,11 @@ export interface RankedReference {
   readonly kind: 'digest' | 'tag'
   readonly registry: string
   readonly priority: number
-  /** That registry itself confirmed it, in this resolution or the one that was cached. */
+  /** That registry confirmed it, in this resolution or the one that was cached. */
   readonly verified: boolean
 }
 
+/** Which image a reference is, and where it can be pulled from. */
 export interface Resolution extends ImageIdentity {
   /** The normalised reference, tag and digest both kept. */
   readonly reference: string
@@ -141,23 +138,23 @@ export interface Resolution extends ImageIdentity {
   readonly source: 'registry' | 'cache' | 'stale'
   /** Milliseconds since the epoch. */
   readonly resolvedAt: number
-  /** undefined: a digest, which never expires. */
+  /** undefined: never, as of a digest. */
   readonly expiresAt: number | undefined
-  /** Of this call; empty when the cache answered. */
+  /** Of this call; empty for an answer of the cache. */
   readonly attempts: readonly Attempt[]
   /**
-   * What became of every candidate, in order, in the resolution that found it; also when the cache answers.
-   * Empty after a restart.
+   * What became of every candidate, in order, in the resolution that found the image, also for an answer of
+   * the cache. Empty after a restart.
    */
   readonly candidates?: readonly CandidateReport[]
 }
 
-/** What HTTP, CRI and the command line answer: a resolution, or what the node alone knows. */
+/** What HTTP, CRI and the command line answer: a resolution, or what only the node knows. */
 export interface Answer
   extends Omit<Resolution, 'size' | 'digest' | 'manifestDigest' | 'mediaType' | 'source'> {
   /** As the caller wrote it. */
   readonly requested: string
-  /** These three are unknown when only the node could answer and lists no digest. */
+  /** These three are unknown where only the node could answer and lists no digest. */
   readonly digest: string | undefined
   readonly manifestDigest: string | undefined
   readonly mediaType: string | undefined
@@ -168,7 +165,7 @@ export interface Answer
 /** What became of one candidate in one resolution, and why. */
 export interface CandidateReport {
   readonly registry: string
-  /** What was, or would have been, asked for there: `harbor.corp/hub/library/nginx:latest`. */
+  /** What is asked for there: `harbor.corp/hub/library/nginx:latest`. */
   readonly reference: string
   readonly priority: number
   readonly origin: boolean
@@ -177,9 +174,9 @@ export interface CandidateReport {
   readonly outcome: AttemptOutcome
   /** One sentence: why it was chosen or passed over. */
   readonly why: string
-  /** What it says the reference points at. */
+  /** What the reference points at by its word. */
   readonly digest?: string
-  /** Its tag points at another digest than the chosen one's; it is never merged. */
+  /** Its tag points at another digest than that of the answer; never merged. */
   readonly divergent?: boolean
   /** Since the resolution began; absent: not asked. */
   readonly startedMs?: number
@@ -190,27 +187,29 @@ export interface CandidateReport {
 
 export interface ResolveOptions {
   /**
-   * Default: this machine's, which an answer may assume an image without an index to be for. One that is
-   * named is looked up.
+   * Default: this machine's, which is assumed for an image without an index. A platform that is named is
+   * looked up.
    */
   readonly platform?: Platform | undefined
   /** The caller's own, for the origin alone. */
   readonly credentials?: Credentials | undefined
-  /** Ask again even though the cache has an answer: one HEAD when nothing changed. */
+  /** Ask registries although the cache has an answer: one HEAD when nothing changed. */
   readonly refresh?: boolean | undefined
-  /** Ask every candidate, also after one answered, and nobody's cache. */
+  /** Ask every candidate, also after one answered, and no cache. */
   readonly all?: boolean | undefined
   /**
-   * Of somebody who is not known: what the operator keeps is shown to configured registries alone, and
-   * what it brought to light elsewhere is not told. Default: no.
+   * The caller may be any process of this machine: it showed neither the token of the HTTP API nor access to a
+   * unix socket. The operator's credentials are then for configured registries alone, and answers that
+   * needed them elsewhere are not given. Not to be confused with an anonymous request to a registry, which
+   * has no credentials at all. Default: no.
    */
-  readonly stranger?: boolean | undefined
-  /** Where many stand in line at a registry, go first: a pod waits for it. Default: no. */
+  readonly unauthenticated?: boolean | undefined
+  /** Admitted first at a busy registry: a pod waits for it. Default: no. */
   readonly urgent?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** Two places name different digests by one tag. */
+/** Two registries name different digests by one tag. */
 export interface Divergence {
   /** The normalised reference. */
   readonly reference: string
@@ -219,11 +218,11 @@ export interface Divergence {
   readonly other: { readonly registry: string; readonly digest: string }
 }
 
-/** Hears how resolutions end; what it does must cost next to nothing. */
+/** Told how resolutions end. It is on the path of every cached answer, and has to be cheap. */
 export interface ResolutionObserver {
-  /** @param failover another registry answered than the one that would have been asked first */
+  /** @param failover another registry answered than the first in order */
   resolved(source: Resolution['source'], ms: number, failover: boolean): void
   failed(code: ErrorCode, ms: number): void
-  /** Once for each place that differs from the answer, where one resolution asked both. */
+  /** Once for each registry that differs from the answer, where one resolution asked both. */
   diverged?(divergence: Divergence): void
 }

@@ -184,7 +184,7 @@ async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }:
     tags: async (request: TagsRequest) => (await images()).tags(request),
   }
   return (app: Parameters<typeof mirrorRoutes>[0]): void => {
-    // Runtimes bring no token to loopback, so that there all who come are strangers.
+    // Runtimes send no token to loopback: all callers there are unauthenticated.
     const isOpen = (): boolean => placeOf(app.server.address()) === 'loopback'
     mirrorRoutes(app, {
       resolver: {
@@ -194,7 +194,7 @@ async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }:
           return resolver.probeBudgetMs
         },
         resolve: (reference, asked) =>
-          resolver.resolve(reference, { ...asked, stranger: isOpen() }),
+          resolver.resolve(reference, { ...asked, unauthenticated: isOpen() }),
       },
       source,
       health,

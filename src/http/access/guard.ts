@@ -57,10 +57,10 @@ export class Guard {
   }
 
   /**
-   * Whether somebody who was let in may be anyone who can connect: over TCP, without the token. Who may
-   * use a unix socket, its owner has said.
+   * Whether a caller that was admitted may be any process of this machine: over TCP, without the token. A unix
+   * socket authenticates by its file mode.
    */
-  isStranger(request: IncomingMessage): boolean {
+  isUnauthenticated(request: IncomingMessage): boolean {
     const place = this.#where()
     if (place === 'socket' || place === 'network') return false
     const { authorization } = request.headers

@@ -21,7 +21,7 @@ export interface ResolveManyOptions {
   readonly maxResultsAhead: number
   /** For all of them together. */
   readonly timeoutMs: number
-  readonly isStranger: (request: FastifyRequest) => boolean
+  readonly isUnauthenticated: (request: FastifyRequest) => boolean
   /** Hears of what is nobody's mistake but ours. */
   readonly onUnexpected: (failure: Failure) => void
 }
@@ -31,7 +31,7 @@ export interface ResolveManyOptions {
  * are sent as they come, so that no more of them are held than the reader is behind.
  */
 export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptions): void {
-  const { answers, batches, isStranger, maxResultsAhead, timeoutMs, onUnexpected } = options
+  const { answers, batches, isUnauthenticated, maxResultsAhead, timeoutMs, onUnexpected } = options
   const route: RouteShorthandOptions = {
     schema,
     bodyLimit: MAX_BATCH_BODY_BYTES,
@@ -46,8 +46,8 @@ export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptio
     const { signal } = deadline
     // All that are begun and wait their turn hear of it.
     setMaxListeners(0, signal)
-    const stranger = isStranger(request)
-    const asked = { signal, stranger, ...(platform !== undefined && { platform }) }
+    const unauthenticated = isUnauthenticated(request)
+    const asked = { signal, unauthenticated, ...(platform !== undefined && { platform }) }
     const run = batches.runner()
     const results = inOrder(references, maxResultsAhead, async (requested): Promise<string> => {
       try {

@@ -15,7 +15,7 @@ export interface ResolveRouteOptions {
   readonly answers: Answers
   readonly timeoutMs: number
   readonly now: () => number
-  readonly isStranger: (request: FastifyRequest) => boolean
+  readonly isUnauthenticated: (request: FastifyRequest) => boolean
 }
 
 interface ResolveRoute {
@@ -24,13 +24,13 @@ interface ResolveRoute {
 
 /** `GET /resolve`. */
 export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions): void {
-  const { answers, isStranger, timeoutMs, now } = options
+  const { answers, isUnauthenticated, timeoutMs, now } = options
   const questions = new KnownQuestions(answers)
   const config = { access: accessFor }
   app.get<ResolveRoute>('/resolve', { schema, config }, (request, reply) => {
-    const stranger = isStranger(request)
-    const known = questions.answer(request, stranger, now())
-    if (known === undefined) return ask(request, reply, stranger)
+    const unauthenticated = isUnauthenticated(request)
+    const known = questions.answer(request, unauthenticated, now())
+    if (known === undefined) return ask(request, reply, unauthenticated)
     reply.headers(known.headers).send(known.text)
     // The reply itself is a promise, which would be waited for.
     return undefined
@@ -39,13 +39,13 @@ export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions)
   async function ask(
     request: FastifyRequest<ResolveRoute>,
     reply: FastifyReply,
-    stranger: boolean,
+    unauthenticated: boolean,
   ): Promise<string> {
     const { ref, platform } = request.query
     const { all = false, explain = false, node = false, refresh = false } = request.query
     const deadline = startDeadline(request.raw, timeoutMs)
     try {
-      const asked = { refresh, node, stranger, ...(all && { all }), signal: deadline.signal }
+      const asked = { refresh, node, unauthenticated, ...(all && { all }), signal: deadline.signal }
       const answer = await answers.answer(
         ref,
         platform === undefined ? asked : { ...asked, platform },
@@ -89,9 +89,9 @@ interface Question {
 /** Questions that come again and again. Reading one and writing its answer takes longer than finding it. */
 class KnownQuestions {
   readonly #answers: Answers
-  /** Of strangers and of others, by the URL that says them. */
+  /** Of unauthenticated callers and of others, by URL. */
   readonly #questions = {
-    stranger: new Map<string, Question>(),
+    unauthenticated: new Map<string, Question>(),
     other: new Map<string, Question>(),
   }
 
@@ -102,12 +102,12 @@ class KnownQuestions {
   /** @returns what the cache has at once; undefined: ask `answer` */
   answer(
     { query, url }: FastifyRequest<ResolveRoute>,
-    stranger: boolean,
+    unauthenticated: boolean,
     now: number,
   ): KnownAnswer | undefined {
     const { all, explain, node, refresh } = query
     if (all || explain || node || refresh) return undefined
-    const question = this.#question(url, query, stranger)
+    const question = this.#question(url, query, unauthenticated)
     const answer = question?.find()
     if (question === undefined || answer === undefined) return undefined
     const second = Math.floor(now / 1_000)
@@ -119,11 +119,15 @@ class KnownQuestions {
     return question.known
   }
 
-  #question(url: string, { ref, platform }: ResolveQuery, stranger: boolean): Question | undefined {
-    const questions = this.#questions[stranger ? 'stranger' : 'other']
+  #question(
+    url: string,
+    { ref, platform }: ResolveQuery,
+    unauthenticated: boolean,
+  ): Question | undefined {
+    const questions = this.#questions[unauthenticated ? 'unauthenticated' : 'other']
     const known = questions.get(url)
     if (known !== undefined) return known
-    const find = this.#answers.prepare?.(ref, platform, stranger)
+    const find = this.#answers.prepare?.(ref, platform, unauthenticated)
     if (find === undefined) return undefined
     const question = { find }
     if (url.length > MAX_URL_CHARACTERS) return question

@@ -51,8 +51,8 @@ test('the answerer gets the reference and the options as they were asked', async
     return { input, ...rest }
   })
   const asked = { platform: 'linux/arm64', refresh: true, node: true }
-  assert.deepEqual(full, { input: 'a/b:1', ...asked, stranger: false })
-  assert.deepEqual(bare, { input: 'nginx', refresh: false, node: false, stranger: true })
+  assert.deepEqual(full, { input: 'a/b:1', ...asked, unauthenticated: false })
+  assert.deepEqual(bare, { input: 'nginx', refresh: false, node: false, unauthenticated: true })
 })
 
 test('explain=true adds the attempts and the candidates, and only then', async (t) => {

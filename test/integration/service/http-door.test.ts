@@ -21,12 +21,12 @@ async function openWithMirror(t: TestContext, listen: string) {
   const seen: (boolean | undefined)[] = []
   const resolver: Pick<Resolver, 'candidates' | 'credentials' | 'resolve'> = {
     candidates: (...asked) => core.resolver.candidates(...asked),
-    credentials: async (_candidate, stranger) => {
-      seen.push(stranger)
+    credentials: async (_candidate, unauthenticated) => {
+      seen.push(unauthenticated)
       throw new ResolveError('UNAVAILABLE', 'nobody is asked here')
     },
-    resolve: async (_reference, { stranger }: ResolveOptions = {}) => {
-      seen.push(stranger)
+    resolve: async (_reference, { unauthenticated }: ResolveOptions = {}) => {
+      seen.push(unauthenticated)
       throw new ResolveError('MANIFEST_UNKNOWN', 'nothing is known here')
     },
   }

@@ -227,8 +227,8 @@ function preparing() {
   const answers = new Answers({
     resolver: {
       resolve: () => Promise.reject(new Error('only the cache is asked')),
-      prepare(reference, platform, stranger) {
-        state.asked.push([reference.path, platform?.architecture, stranger])
+      prepare(reference, platform, unauthenticated) {
+        state.asked.push([reference.path, platform?.architecture, unauthenticated])
         return () => state.known
       },
     },

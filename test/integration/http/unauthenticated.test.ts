@@ -13,27 +13,32 @@ import { temporaryFolder } from '../../support/stack.ts'
 class Visitors implements Answers {
   readonly seen: string[] = []
 
-  prepare(input: string, _platform: string | undefined, stranger: boolean) {
+  prepare(input: string, _platform: string | undefined, unauthenticated: boolean) {
     return () => {
       if (input !== 'cached') return undefined
-      this.seen.push(`quick ${stranger ? 'stranger' : 'known'}`)
+      this.seen.push(`quick ${unauthenticated ? 'unauthenticated' : 'known'}`)
       return anAnswer({ source: 'cache' })
     }
   }
 
-  async answer(_input: string, { stranger }: { readonly stranger?: boolean }) {
-    this.seen.push(stranger === false ? 'known' : 'stranger')
+  async answer(_input: string, { unauthenticated }: { readonly unauthenticated?: boolean }) {
+    this.seen.push(unauthenticated === false ? 'known' : 'unauthenticated')
     return anAnswer()
   }
 }
 
 const ways: readonly (readonly [string, string, object, readonly string[]])[] = [
-  ['without the token on loopback', '127.0.0.1:0', {}, ['quick stranger', 'stranger', 'stranger']],
+  [
+    'without the token on loopback',
+    '127.0.0.1:0',
+    {},
+    ['quick unauthenticated', 'unauthenticated', 'unauthenticated'],
+  ],
   [
     'with a wrong token on loopback',
     '127.0.0.1:0',
     { authorization: 'Bearer nope' },
-    ['quick stranger', 'stranger', 'stranger'],
+    ['quick unauthenticated', 'unauthenticated', 'unauthenticated'],
   ],
   ['with the token on loopback', '127.0.0.1:0', WITH_TOKEN, ['quick known', 'known', 'known']],
   ['with the token over the network', '0.0.0.0:0', WITH_TOKEN, ['quick known', 'known', 'known']],

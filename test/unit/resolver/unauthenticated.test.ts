@@ -17,10 +17,12 @@ function scene(options: Parameters<typeof resolverScene>[1] = {}) {
   return made
 }
 
-test('to a registry that nobody configured a stranger comes without what the operator keeps', async () => {
+test("for an unauthenticated caller a registry that is not configured gets none of the operator's credentials", async () => {
   const { resolver, source } = scene()
 
-  await assert.rejects(resolver.resolve(secret, { stranger: true }), { code: 'UNAUTHORIZED' })
+  await assert.rejects(resolver.resolve(secret, { unauthenticated: true }), {
+    code: 'UNAUTHORIZED',
+  })
   const own = await resolver.resolve(secret)
 
   assert.equal(own.imageId, identity('secret').imageId)
@@ -30,52 +32,54 @@ test('to a registry that nobody configured a stranger comes without what the ope
   )
 })
 
-test('at a configured registry everybody asks with what the operator keeps', async () => {
+test("a configured registry gets the operator's credentials for every caller", async () => {
   const { resolver, source, state } = resolverScene({ m1: has(identity('a')) }, { keychain })
   state.registries = registriesOf([entry('m1')])
 
-  await resolver.resolve(nginx(), { stranger: true })
+  await resolver.resolve(nginx(), { unauthenticated: true })
 
   assert.deepEqual(source.requests[0]?.credentials, robot)
 })
 
-test('a stranger is not told what is known because of what the operator keeps', async () => {
+test("an unauthenticated caller does not get a cached answer that needed the operator's credentials", async () => {
   const { resolver } = scene()
   const prepared = resolver.prepare(secret, undefined, true)
   await resolver.resolve(secret)
 
   assert.equal(prepared(), undefined)
-  await assert.rejects(resolver.resolve(secret, { stranger: true }), { code: 'UNAUTHORIZED' })
+  await assert.rejects(resolver.resolve(secret, { unauthenticated: true }), {
+    code: 'UNAUTHORIZED',
+  })
 })
 
-test('a stranger that is refused keeps the answer from nobody', async () => {
+test('the refusal of an unauthenticated caller does not affect others', async () => {
   const { resolver } = scene()
-  const [stranger, own] = await Promise.allSettled([
-    resolver.resolve(secret, { stranger: true }),
+  const [refused, own] = await Promise.allSettled([
+    resolver.resolve(secret, { unauthenticated: true }),
     resolver.resolve(secret),
   ])
 
-  assert.equal(stranger.status, 'rejected')
+  assert.equal(refused.status, 'rejected')
   assert.equal(own.status, 'fulfilled')
 })
 
-test("a stranger's own credentials go to the origin all the same", async () => {
+test("an unauthenticated caller's own credentials go to the origin", async () => {
   const { resolver, source } = scene()
   const credentials = { kind: 'basic', username: 'me', password: 'mine' } as const
 
-  await resolver.resolve(secret, { stranger: true, credentials })
+  await resolver.resolve(secret, { unauthenticated: true, credentials })
 
   assert.deepEqual(source.requests[0]?.credentials, credentials)
 })
 
-test('where nothing is kept but for configured registries, all share what is known', async () => {
+test('all callers share the cache where the operator has credentials for configured registries alone', async () => {
   const { resolver, source } = resolverScene(
     { m1: has(identity('a')) },
     { keepsForOthers: () => false },
   )
   await resolver.resolve(nginx())
 
-  const told = await resolver.resolve(nginx(), { stranger: true })
+  const told = await resolver.resolve(nginx(), { unauthenticated: true })
 
   assert.equal(told.source, 'cache')
   assert.equal(source.asked.length, 1)
