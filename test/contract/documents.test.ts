@@ -20,6 +20,16 @@ test('every link between the documents leads somewhere', () => {
   assert.deepEqual(broken, [])
 })
 
+test('the index lists every page', () => {
+  const index = read('docs/README.md')
+
+  const missing = readdirSync(join(ROOT, 'docs'))
+    .filter((name) => name.endsWith('.md') && name !== 'README.md')
+    .filter((name) => !index.includes(`](${name})`))
+
+  assert.deepEqual(missing, [])
+})
+
 test('every file and folder of this repository that a document names is there', () => {
   const named = ['CONTRIBUTING.md', 'SECURITY.md', 'README.md', 'docs/architecture.md'].flatMap(
     (document) =>
@@ -49,6 +59,20 @@ test('every message of the log that operations.md explains is in the source', ()
 
   assert.ok(messages.length >= 10, `only ${messages.length} messages were seen`)
   assert.deepEqual(missing, [])
+})
+
+test('versions.md names the versions of containerd and crictl that are built for the tests', () => {
+  const page = read('docs/versions.md')
+
+  for (const [module, path] of [
+    ['containerd-1.7', 'github.com/containerd/containerd'],
+    ['containerd-2.3', 'github.com/containerd/containerd/v2'],
+    ['crictl', 'sigs.k8s.io/cri-tools'],
+  ] as const) {
+    const [, version = assert.fail(module)] =
+      new RegExp(`\\b${path} v([\\d.]+)`).exec(read(`test/runtimes/${module}/go.mod`)) ?? []
+    assert.ok(page.includes(version), `${module} ${version}`)
+  }
 })
 
 test('the unit starts what the package names as its program', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { load } from 'js-yaml'
@@ -9,6 +9,7 @@ import { startDaemon } from '../support/daemon.ts'
 import { REGISTRY_USER, startDockerRegistry } from '../support/docker-registry.ts'
 import { checkExamples, replaceAll, yamlOf } from '../support/examples.ts'
 import { buildImage, buildIndex, pushImage } from '../support/images.ts'
+import { writeSkopeoSettings } from '../support/skopeo.ts'
 import { RUNTIME_PROGRAMS, requireStack, temporaryFolder } from '../support/stack.ts'
 
 const DOCUMENT = new URL('../../docs/private-registry.md', import.meta.url)
@@ -23,14 +24,7 @@ test('an image crosses the gap and is deployed by its own name, as docs/private-
   await pushImage(internet.url, 'library/nginx', '1.27', index)
   const home = temporaryFolder(t)
   mkdirSync(join(home, 'usb'))
-  mkdirSync(join(home, '.config', 'containers'), { recursive: true })
-  const anything = { default: [{ type: 'insecureAcceptAnything' }] }
-  writeFileSync(join(home, '.config', 'containers', 'policy.json'), JSON.stringify(anything))
-  const toInternet = ['[[registry]]', 'prefix="docker.io"', `location="${internet.host}"`]
-  writeFileSync(
-    join(home, '.config', 'containers', 'registries.conf'),
-    [...toInternet, 'insecure=true', ''].join('\n'),
-  )
+  writeSkopeoSettings(home, internet.host)
   const standsFor = {
     'hub.corp:5000': hub.host,
     'admin:passw0rd': `${REGISTRY_USER.username}:${REGISTRY_USER.password}`,
