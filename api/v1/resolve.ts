@@ -170,7 +170,7 @@ export const ResolveResponse = {
       type: 'string',
       enum: ['registry', 'cache', 'stale', 'node'],
       description:
-        '`stale`: the registries are down and an expired answer is given. `node`: every registry failed and the runtime has the image.',
+        '`stale`: the registries are down and an expired answer is given. `node`: every registry was out of reach, and the runtime has the image; an origin at an address that this service never dials (private, and not configured) counts as out of reach, also where it is the only place.',
     },
     resolvedAt: {
       type: 'string',

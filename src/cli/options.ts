@@ -50,7 +50,7 @@ export class UsageError extends Error {
 
 /** @throws UsageError for an option that no command has, or one without its value */
 export function readArguments(args: readonly string[]) {
-  const options = wordsOf(args)[0] === 'pin' ? OPTIONS_OF_PIN : OPTIONS
+  const options = readLoosely(args).words[0] === 'pin' ? OPTIONS_OF_PIN : OPTIONS
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
   } catch (thrown) {
@@ -61,10 +61,18 @@ export function readArguments(args: readonly string[]) {
   }
 }
 
-/** The words among arguments of which some are wrong; what follows an unknown option is one. */
-export function wordsOf(args: readonly string[]): readonly string[] {
-  return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: false })
-    .positionals
+/** What can be read of arguments of which some are wrong; what follows an unknown option is a word. */
+export function readLoosely(args: readonly string[]): {
+  readonly words: readonly string[]
+  readonly json: boolean
+} {
+  const { positionals: words, values } = parseArgs({
+    args: [...args],
+    options: OPTIONS,
+    allowPositionals: true,
+    strict: false,
+  })
+  return { words, json: values['json'] === true }
 }
 
 const UNKNOWN_OPTION = 'ERR_PARSE_ARGS_UNKNOWN_OPTION'

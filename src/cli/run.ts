@@ -4,7 +4,7 @@ import { COMMANDS } from './commands.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { helpFor, usageOf } from './help.ts'
-import { didYouMean, type OptionName, readArguments, UsageError, wordsOf } from './options.ts'
+import { didYouMean, type OptionName, readArguments, readLoosely, UsageError } from './options.ts'
 import { visible } from './output.ts'
 
 /** The first words of commands of two. */
@@ -25,21 +25,25 @@ export async function run(args: readonly string[], context: CliContext): Promise
   try {
     return await runCommand(args, context)
   } catch (thrown) {
+    const { json, words } = readLoosely(args)
     if (thrown instanceof UsageError) {
-      return usage(context, thrown.message, nameCommand(wordsOf(args)).name)
+      const { message } = thrown
+      const named = words[0] === 'help' ? words.slice(1) : words
+      if (json) printJson(context, { errors: [{ code: 'REQUEST_INVALID', message, detail: {} }] })
+      else context.stderr.write(usage(message, nameCommand(named).name))
+      return EXIT.usage
     }
     const error = toResolveError(thrown)
-    if (isAskedForJson(args)) {
+    if (json) {
       const { failureBody } = await import('./answer-text.ts')
-      print(context, `${JSON.stringify(failureBody(error, false), null, 2)}\n`)
+      printJson(context, failureBody(error, false))
     } else context.stderr.write(await failure(error))
     return exitCodeOf(error.code)
   }
 }
 
-/** What is no failure of the command line was read before. */
-function isAskedForJson(args: readonly string[]): boolean {
-  return readArguments(args).values.json === true
+function printJson({ stdout }: CliContext, body: object): void {
+  stdout.write(`${JSON.stringify(body, null, 2)}\n`)
 }
 
 async function failure(error: ResolveError): Promise<string> {
@@ -54,7 +58,7 @@ async function runCommand(args: readonly string[], context: CliContext): Promise
   if (values.help) return help(context, positionals.length === 0 ? '' : name)
   if (positionals[0] === 'help') return help(context, words.join(' '))
   const command = COMMANDS[name]
-  if (command === undefined) return noCommand(context, name)
+  if (command === undefined) throw noCommand(name)
   const given = Object.keys(values) as OptionName[]
   const foreign = given.find((option) => !command.options.includes(option))
   if (foreign !== undefined) {
@@ -84,22 +88,23 @@ function print(context: CliContext, text: string): 0 {
 
 function help(context: CliContext, command: string): number {
   const text = helpFor(command)
-  return text === undefined ? noCommand(context, command) : print(context, text)
+  if (text === undefined) throw noCommand(command)
+  return print(context, text)
 }
 
-function noCommand(context: CliContext, name: string): number {
-  const problem = GROUPS.has(name)
-    ? `${name} needs a word after it`
-    : `there is no command ${visible(name)}${didYouMean(name, KNOWN)}`
-  return usage(context, problem, name)
+function noCommand(name: string): UsageError {
+  return new UsageError(
+    GROUPS.has(name)
+      ? `${name} needs a word after it`
+      : `there is no command ${name}${didYouMean(name, KNOWN)}`,
+  )
 }
 
-/** What is wrong, how it is written, and where more stands: no more, or nobody sees what is wrong. */
-function usage(context: CliContext, problem: string, name: string): number {
+/** What is wrong, how the command is written, and where to read more: a longer text would hide the first. */
+function usage(problem: string, name: string): string {
   const [group = ''] = name.split(' ')
   const command = [name, group].find((each) => helpFor(each) !== undefined) ?? ''
   const written = command === '' ? '' : `${usageOf(command)}\n`
   const more = ['image-resolver', ...(command === '' ? [] : [command]), '--help'].join(' ')
-  context.stderr.write(`image-resolver: ${visible(problem)}\n${written}${more} says more\n`)
-  return EXIT.usage
+  return `image-resolver: ${visible(problem)}\n${written}${more} says more\n`
 }

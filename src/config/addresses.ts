@@ -7,6 +7,11 @@ import { quote } from '../reference/quote.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
 import { refusal } from './diagnostics.ts'
 
+/** An address, or what is written in place of one, for a message: without a query, which may be a secret. */
+export function quoteAddress(text: string): string {
+  return quote(text.replace(/([?#]).*$/s, '$1…'))
+}
+
 /** Where the HTTP API is served; IPv6 without brackets, port 0 means any free one. */
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -25,7 +30,7 @@ export function parseListen(text: string): ListenAddress {
   const port = Number(digits)
   if (host === undefined || (bracketed !== undefined && !isIPv6(bracketed))) {
     throw refusal(
-      `${quote(text)} is not host:port or unix:///path; write 127.0.0.1:9430, [::1]:9430 or, for every network, 0.0.0.0:9430`,
+      `${quoteAddress(text)} is not host:port or unix:///path; write 127.0.0.1:9430, [::1]:9430 or, for every network, 0.0.0.0:9430`,
     )
   }
   if (port > 65535) throw refusal(`port ${port} is above 65535`)
@@ -124,7 +129,7 @@ function isPrefix(path: string): boolean {
 function notUpstream(text: string): ResolveError {
   return new ResolveError(
     'CONFIG_INVALID',
-    `${quote(text)} is not what images are named by; write a domain as references do, without a scheme (docker.io, hub.corp:5000), *.corp for its subdomains, or quay.io/team for one path`,
+    `${quoteAddress(text)} is not what images are named by; write a domain as references do, without a scheme (docker.io, hub.corp:5000), *.corp for its subdomains, or quay.io/team for one path`,
   )
 }
 
@@ -138,13 +143,15 @@ function notUpstream(text: string): ResolveError {
 export function parsePathTemplate(text: string): string {
   const hint = 'write it of {domain}, {path} and a-z, 0-9, -, _, . and /, as in {domain}/{path}'
   if (!text.includes('{path}')) {
-    throw refusal(`${quote(text)} has no {path}, so every image would be the same one; ${hint}`)
+    throw refusal(
+      `${quoteAddress(text)} has no {path}, so every image would be the same one; ${hint}`,
+    )
   }
   const example = text.replace(/\{(?:domain|path)\}/g, 'x')
   const isLegal =
     text.length <= PATH_MAX_LENGTH &&
     example.split('/').every((component) => COMPONENT.test(component))
-  if (!isLegal) throw refusal(`${quote(text)} makes no name of a repository; ${hint}`)
+  if (!isLegal) throw refusal(`${quoteAddress(text)} makes no name of a repository; ${hint}`)
   return text
 }
 
@@ -179,6 +186,6 @@ export function parseRealm(text: string): string {
   const host = text.toLowerCase()
   if (DOMAIN.test(host) && URL.canParse(`https://${host}`)) return host
   throw refusal(
-    `${quote(text)} is not the host of a token service; write host or host:port, without scheme and path`,
+    `${quoteAddress(text)} is not the host of a token service; write host or host:port, without scheme and path`,
   )
 }

@@ -116,8 +116,8 @@ const SHOWN: ReadonlySet<string> = new Set(namesIn(ConfigFile).filter((each) => 
 const FIRST_NAME = /^[\s\-?{["']*([A-Za-z][\w.-]*)["']?\s*:/
 const FURTHER_NAME = /([A-Za-z][\w.-]*)["']?\s*:(?=\s|$)/g
 const SECRET_NAME = new RegExp(`\\b(?:${[...SECRETS].join('|')})["']?\\s*:`)
-/** `user:password@` of an address, and of a proxy. */
-const USER = /[^\s"'/]+@/
+/** `user:password@` of an address, and of a proxy; a query. */
+const USER = /[^\s"'/]+@|\?\S/
 const COMMENT = /(?:^|\s)#/
 const MAX_SHOWN = 100
 /** Above a line without a name: a file may be a million of them. */

@@ -45,12 +45,13 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/
 export function parseAddress(text: string): Endpoint {
   const address = text.trim()
   const { scheme, host = '', path = '' } = ADDRESS.exec(address)?.groups ?? {}
-  // What stands before an @ may be a password: no message repeats an address that has one.
+  // What stands before an @ or in a query may be a secret: no message repeats it.
   if (address.includes('@')) {
     throw invalid('a registry address', 'holds credentials: move them to `auth`')
   }
-  const named = `registry address ${quote(address)}`
-  if (/[?#]/.test(address)) throw invalid(named, 'has a query or fragment: leave it out')
+  const shown = address.replace(/([?#]).*$/s, '$1…')
+  const named = `registry address ${quote(shown)}`
+  if (shown !== address) throw invalid(named, 'has a query or fragment: leave it out')
   const protocol = scheme?.toLowerCase()
   if (protocol !== undefined && protocol !== 'http' && protocol !== 'https') {
     throw invalid(named, `has the scheme ${protocol}: write http:// or https://`)

@@ -6,6 +6,7 @@ import { quote } from '../../reference/quote.ts'
 import { type Endpoint, type EndpointTls, parseAddress } from '../../registry/endpoint.ts'
 import type { Capability, RepositoryRewrite } from '../../registry/entry.ts'
 import { canonicalDomain, DOCKER_HUB, DOCKER_HUB_HOST } from '../../registry/public-registries.ts'
+import { quoteAddress } from '../addresses.ts'
 import { joinPath } from '../diagnostics.ts'
 import { parseRewrite } from './hosts-rewrite.ts'
 
@@ -79,7 +80,7 @@ export async function parseHostsFile(text: string, folder: string): Promise<Host
   if (written.length > MAX_HOSTS) throw invalid('host', `more than ${MAX_HOSTS} hosts`)
   const hosts: HostRule[] = []
   for (const [name, table] of written) {
-    const path = `host.${quote(name)}`
+    const path = `host.${quoteAddress(name)}`
     if (!isTable(table)) throw invalid(path, 'expected a table')
     const url = parseHostUrl(name, table['override_path'] === true, path)
     const rule = readRule(table, path, folder, notes)

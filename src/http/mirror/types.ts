@@ -1,3 +1,4 @@
+import { CONFIG_DEFAULTS } from '../../../api/v1/config-defaults.ts'
 import type { Clock } from '../../concurrency/clock.ts'
 import type { Reference } from '../../reference/reference.ts'
 import type { Content, ContentRequest } from '../../registry/content.ts'
@@ -51,9 +52,9 @@ export interface MirrorLimits {
   readonly totalMs: number
   /** How long a client may leave what it was sent unread, or a registry be silent. Default 60000. */
   readonly silenceMs: number
-  /** Blobs under way at once, the others waiting in line; default 96. */
+  /** Blobs under way at once, the others waiting in line. Default: as configured without a file. */
   readonly blobs: number
-  /** Of these to one client, as clientKey tells them apart; default 24. */
+  /** Of these to one client, as clientKey tells them apart. Default: as configured without a file. */
   readonly blobsPerClient: number
   /** How long one may wait in line. Default 120000: containerd ends a pull after 5 minutes without a byte. */
   readonly blobWaitMs: number
@@ -62,7 +63,7 @@ export interface MirrorLimits {
 export const DEFAULT_LIMITS: MirrorLimits = {
   totalMs: 20_000,
   silenceMs: 60_000,
-  blobs: 96,
-  blobsPerClient: 24,
+  blobs: CONFIG_DEFAULTS.mirrorBlobs,
+  blobsPerClient: CONFIG_DEFAULTS.mirrorBlobsPerClient,
   blobWaitMs: 120_000,
 }

@@ -39,7 +39,9 @@ function manifest({ digest, manifestDigest }) {
 
 /** @param {ResolveResponse} answer */
 function origin({ source, registry, resolvedAt, expiresAt }) {
-  if (source === 'node') return 'Every registry failed; the runtime of this node has the image.'
+  if (source === 'node') {
+    return 'Every registry was out of reach, or at an address that is never dialled from here; the runtime of this node has the image.'
+  }
   if (source === 'stale') {
     return `No registry answers; ${registry} said this on ${clock(resolvedAt)}.`
   }

@@ -316,7 +316,10 @@ test('wrong use ends with 2, says what is meant, and where more stands', async (
     'resolve takes a reference, as in nginx:latest, or several, or - for standard input'
   const mistakes: readonly (readonly [readonly string[], string])[] = [
     [['resolve'], `${several}\n${resolve}`],
-    [['resolve', 'a', '-q', '--json'], `--json and --quiet exclude each other\n${resolve}`],
+    [
+      ['resolve', 'a', '-q', '--format', 'x'],
+      `--quiet and --format exclude each other\n${resolve}`,
+    ],
     [
       ['resolve', 'a', '--format', '{{.diggest}}'],
       `--format has no field diggest; there are requested, reference, repository, imageId, digest, manifestDigest, mediaType, platform, registry, source, pullFrom\n${resolve}`,
@@ -391,3 +394,38 @@ test('the version is the one of the package', async () => {
   assert.equal((await cli(['--version'])).out, `${version}\n`)
   assert.equal(VERSION, version)
 })
+
+test('with --json a second way to print is refused as JSON', async () => {
+  const { code, out, err } = await cli(['resolve', 'nginx', '--json', '--quiet'])
+
+  assert.equal(code, 2)
+  assert.equal(JSON.parse(out).errors[0].message, '--json and --quiet exclude each other')
+  assert.equal(err, '')
+})
+
+for (const args of [
+  ['resolve', '--json'],
+  ['stats', 'words', '--json'],
+  ['registry', '--json'],
+  ['registry', 'tags', 'hub', '--json'],
+  ['resolv', 'nginx', '--json'],
+  ['images', '--json', '--bogus'],
+  ['images', '--json', '--explain'],
+  ['registry', 'images', '--json', '--limit', '0'],
+  ['registry', 'images', '--json', '--limit'],
+  ['help', 'nope', '--json'],
+]) {
+  test(`with --json wrong use is a failure as any other: ${args.join(' ')}`, async () => {
+    const { code, out, err } = await cli(args)
+
+    assert.equal(code, 2)
+    assert.equal(err, '')
+    const { errors } = JSON.parse(out)
+    assert.equal(errors.length, 1)
+    assert.equal(errors[0].code, 'REQUEST_INVALID')
+    assert.deepEqual(errors[0].detail, {})
+    const text = await cli(args.filter((each) => each !== '--json'))
+    assert.equal(text.code, 2)
+    assert.equal(text.err.split('\n')[0], `image-resolver: ${errors[0].message}`)
+  })
+}

@@ -453,7 +453,7 @@ const MISTAKES = [
   ['[host]\n"https://m.corp" = 1', 'host."https://m.corp": expected a table'],
   [
     '[host."https://m.corp?x=1"]',
-    'host."https://m.corp?x=1": registry address "https://m.corp?x=1" has a query or fragment: leave it out',
+    'host."https://m.corp?…": registry address "https://m.corp?…" has a query or fragment: leave it out',
   ],
   ['[host."https://m.corp/a b"]', 'host."https://m.corp/a b": has a path that no URL can have'],
   [
@@ -685,4 +685,11 @@ test('what cannot be read is left out alone', async (t) => {
     `${dir}/docker.io/hosts.toml: cannot be read: not a regular file`,
     `${dir}/quay.io/hosts.toml: not UTF-8 text`,
   ])
+})
+
+test('a secret in the query of a host is repeated in no warning', async () => {
+  const { warnings } = await readDockerHub('[host."https://cache.corp/?token=hunter2"]')
+
+  assert.equal(warnings.length, 1)
+  assert.doesNotMatch(warnings.join(), /hunter2/)
 })

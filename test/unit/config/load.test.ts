@@ -671,6 +671,27 @@ for (const [text, path, message] of MISTAKES) {
   })
 }
 
+for (const text of [
+  'address: https://hub.corp/?token=hunter2\n',
+  'registries: [{address: hub.corp/?token=hunter2}]\n',
+  'registries: [{address: a.b, upstreams: ["https://quay.io/?token=hunter2"]}]\n',
+  'mirrorsOnly: ["quay.io?hunter2"]\n',
+  'realms: ["https://auth.corp/token?key=hunter2"]\n',
+  'http: {listen: "http://localhost:1/?token=hunter2"}\n',
+  'http: {listen: "localhost:1/#hunter2"}\n',
+  'proxy: {https: "http://proxy.corp/?hunter2"}\n',
+  'registries: [{address: a.b, path: "x?hunter2"}]\n',
+  'address: https://hub.corp/?token=hunter2: x\n',
+  'address: https://hub.corp/?token=hunter2\naddress: https://hub.corp/?token=hunter2\n',
+]) {
+  test(`a secret in a query is repeated nowhere: ${text.replaceAll('hunter2', 'SECRET').trim()}`, () => {
+    const problems = problemsIn(text)
+
+    assert.ok(problems.length > 0)
+    assert.doesNotMatch(JSON.stringify(problems), /hunter2/)
+  })
+}
+
 test('mistakes are an error with the code CONFIG_INVALID whose message has every line', () => {
   assert.throws(
     () => loadText('adress: x\ntimeout: 30\n'),

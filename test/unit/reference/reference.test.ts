@@ -263,6 +263,8 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
   ['[::ffff:10.0.0.1]/app', /IPv6 in square brackets/],
   ['Nginx', /"Nginx" has upper-case letters: write "nginx"$/],
   ['corp.example/Team/App:V1', /"Team\/App" has upper-case letters: write "team\/app"$/],
+  ['BAD..NAME', /^"BAD\.\.NAME" in the repository name of "BAD\.\.NAME" is not valid: lower-case/],
+  ['corp.example/A/b__C/..', /^"A" in the repository name/],
   ['Foo/Bar', /"Bar" has upper-case letters: write "bar"$/],
   [`corp.example/${'n'.repeat(256)}`, /is 256 characters long, at most 255/],
   ['n'.repeat(248), /is 256 characters long, at most 255/],

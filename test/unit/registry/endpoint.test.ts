@@ -104,3 +104,16 @@ test('loopback is localhost, 127.0.0.0/8 and ::1, and no name that only looks li
   assert.ok(['localhost', 'localhost:1', '127.9.9.9', '[::1]:5'].every(isLoopbackHost))
   assert.ok(!['localhost.corp', '127.corp', 'a.localhost:1', '[::2]'].some(isLoopbackHost))
 })
+
+for (const secret of [
+  'https://hub.corp/?token=hunter2',
+  'hub.corp/team#hunter2',
+  'ftp://h?k=hunter2',
+]) {
+  test(`what follows ${secret.replace('hunter2', 'SECRET')} in an address is not repeated`, () => {
+    assert.throws(
+      () => parseAddress(secret),
+      (error: Error) => /query or fragment/.test(error.message) && !/hunter2/.test(error.message),
+    )
+  })
+}
