@@ -7,7 +7,7 @@ import type { KnownIdentity } from './digests.ts'
 
 /** What decides whether an answer of one run may be given in another. */
 export interface SnapshotScope {
-  /** Names the configuration of registries: visible ASCII, and nothing secret, for it is written. */
+  /** Names the configuration of registries: visible ASCII, and nothing secret, since it is written. */
   readonly configuration: string
   /** The cache's key of a question under this configuration by a caller without credentials. */
   readonly keyFor: (reference: string, platform: string) => string
@@ -19,13 +19,11 @@ export interface SnapshotHead {
   readonly configuration: string
 }
 
-/** What a snapshot held, the most recently used first. */
+/** The content of a snapshot, the most recently used first. */
 export interface SnapshotContent extends CacheContent {
   readonly where: readonly (readonly [key: string, resolution: Resolution])[]
   readonly what: readonly KnownIdentity[]
 }
-
-type Fields = Readonly<Record<string, unknown>>
 
 export const FORMAT = 'image-resolver cache'
 export const VERSION = 1
@@ -34,53 +32,44 @@ const MAX_TEXT = 8_192
 const MAX_REFERENCES = 1_024
 const TOKEN = /^[!-~]+$/
 
+type Fields = Readonly<Record<string, unknown>>
+/** The members of an entry, each with what it has to be. */
+type Shape<T> = { readonly [K in keyof T]-?: (value: unknown) => boolean }
+
+const PLATFORM: Shape<Omit<ImagePlatform, 'assumed'> & { assumed?: boolean }> = {
+  os: isToken,
+  architecture: isToken,
+  variant: optional(isToken),
+  assumed: optional((value) => typeof value === 'boolean'),
+}
+const WHAT: Shape<ImageIdentity & { asked: string }> = {
+  asked: isToken,
+  digest: isDigestText,
+  mediaType: isToken,
+  size: isCount,
+  manifestDigest: isDigestText,
+  imageId: isDigestText,
+  platform: (value) => pick(PLATFORM, value) !== undefined,
+}
+type Where = Pick<Resolution, 'reference' | 'registry' | 'resolvedAt' | 'expiresAt' | 'references'>
+const WHERE: Shape<Where> = {
+  reference: isToken,
+  registry: isToken,
+  resolvedAt: isCount,
+  expiresAt: optional(isCount),
+  references: (value) => Array.isArray(value) && value.length <= MAX_REFERENCES,
+}
+const RANKED: Shape<RankedReference> = {
+  reference: isToken,
+  kind: (value) => value === 'digest' || value === 'tag',
+  registry: isToken,
+  priority: isCount,
+  verified: (value) => typeof value === 'boolean',
+}
+
 export function headLine({ configuration }: SnapshotScope): string {
   const head: SnapshotHead = { format: FORMAT, version: VERSION, configuration }
   return JSON.stringify(head)
-}
-
-/**
- * One line for each answer that any caller may be given, and for each digest that none of them is
- * about; made as they are asked for, undefined for each that stays out. What a caller's credentials
- * brought to light does: its key is not the anonymous one.
- */
-export function* contentLines(
-  content: CacheContent,
-  scope: SnapshotScope,
-): Generator<string | undefined> {
-  const told = new Set<string>()
-  for (const [key, resolution] of content.where) {
-    const [, , asked = ''] = key.split(' ')
-    const isAnybodys = scope.keyFor(resolution.reference, asked) === key
-    const line = isAnybodys ? whereLine(asked, resolution) : undefined
-    if (line !== undefined) told.add(`${resolution.digest} ${asked}`)
-    yield line
-  }
-  for (const { asked, identity } of content.what) {
-    const isTold = told.has(`${identity.digest} ${asked}`)
-    yield isTold ? undefined : whatLine(asked, identity)
-  }
-}
-
-/** Only what has been looked at is written, as it is when it is read. */
-function whereLine(asked: string, resolution: Resolution): string | undefined {
-  const value = { asked, ...resolution, platform: told(resolution.platform) }
-  const known = asWhat(value)
-  const checked = known && asResolution(value, known)
-  if (checked === undefined) return undefined
-  const { attempts, source, ...where } = checked
-  return JSON.stringify({ where: { asked, ...where, platform: told(where.platform) } })
-}
-
-function whatLine(asked: string, identity: ImageIdentity): string | undefined {
-  const platform = told(identity.platform)
-  const known = asWhat({ asked, ...identity, platform })
-  return known && JSON.stringify({ what: { asked, ...known.identity, platform } })
-}
-
-/** A file says of each platform whether it is assumed: former versions did not know. */
-function told(platform: ImagePlatform) {
-  return { ...platform, assumed: platform.assumed === true }
 }
 
 /** @returns undefined for anything that is not a head, of whatever version */
@@ -90,7 +79,40 @@ export function parseHead(line: string): SnapshotHead | undefined {
   return { format, version, configuration: isToken(configuration) ? configuration : '' }
 }
 
-/** Collects what lines say. Nothing that they hold is believed without having been looked at. */
+/**
+ * One line for each answer that any caller may be given, and for each digest that none of them is about.
+ * undefined for what is left out: answers that needed a caller's credentials, whose key is another one, and
+ * entries that could not be read again.
+ */
+export function* contentLines(
+  content: CacheContent,
+  scope: SnapshotScope,
+): Generator<string | undefined> {
+  const written = new Set<string>()
+  for (const [key, resolution] of content.where) {
+    const [, , asked = ''] = key.split(' ')
+    const isForAll = scope.keyFor(resolution.reference, asked) === key
+    const line = isForAll ? lineOf('where', asked, resolution) : undefined
+    if (line !== undefined) written.add(`${resolution.digest} ${asked}`)
+    yield line
+  }
+  for (const { asked, identity } of content.what) {
+    const isWritten = written.has(`${identity.digest} ${asked}`)
+    yield isWritten ? undefined : lineOf('what', asked, identity)
+  }
+}
+
+function lineOf(kind: 'where' | 'what', asked: string, value: ImageIdentity): string | undefined {
+  // Says of each platform whether it is assumed: former versions did not know.
+  const platform = { ...value.platform, assumed: value.platform.assumed === true }
+  const entry = { ...value, asked, platform }
+  const what = pick(WHAT, entry)
+  if (what === undefined) return undefined
+  const where = kind === 'where' ? whereOf(entry, value.digest) : {}
+  return where && JSON.stringify({ [kind]: { ...what, ...where, platform } })
+}
+
+/** Collects the entries of lines. Nothing of them is used unchecked. */
 export class ContentReader {
   readonly #scope: SnapshotScope
   readonly #sameConfiguration: boolean
@@ -109,81 +131,67 @@ export class ContentReader {
   /** @returns whether it is a line such as `contentLines` makes */
   read(line: string): boolean {
     const { where, what } = parseFields(line)
-    const known = asWhat(where ?? what)
+    const known = whatOf(where ?? what)
     if (known === undefined) return false
-    if (where !== undefined) {
-      const resolution = asResolution(where, known)
-      if (resolution === undefined) return false
-      const key = this.#scope.keyFor(resolution.reference, known.asked)
-      if (this.#sameConfiguration) this.#where.push([key, resolution])
+    const { asked, identity } = known
+    const found = where === undefined ? undefined : whereOf(where, identity.digest)
+    if (where !== undefined && found === undefined) return false
+    if (found !== undefined && this.#sameConfiguration) {
+      const { expiresAt, ...rest } = found
+      const resolution = {
+        ...identity,
+        ...rest,
+        expiresAt,
+        source: 'registry',
+        attempts: [],
+      } as const
+      this.#where.push([this.#scope.keyFor(found.reference, asked), resolution])
     }
     this.#what.push(known)
     return true
   }
 }
 
-/** `os/architecture[/variant]` and the image that a digest is for it. */
-function asWhat(value: unknown): KnownIdentity | undefined {
-  const { asked, digest, mediaType, size, manifestDigest, imageId, platform } = fieldsOf(value)
-  const { os, architecture, variant, assumed } = fieldsOf(platform)
-  if (!isToken(asked) || !isToken(mediaType) || !isCount(size)) return undefined
-  if (!isDigestText(digest) || !isDigestText(manifestDigest) || !isDigestText(imageId)) {
-    return undefined
-  }
-  if (!isToken(os) || !isToken(architecture)) return undefined
-  if (variant !== undefined && !isToken(variant)) return undefined
-  if (assumed !== undefined && typeof assumed !== 'boolean') return undefined
-  const isAssumed = assumed ?? digest === manifestDigest
-  const of = {
-    os,
-    architecture,
-    ...(variant === undefined ? {} : { variant }),
-    ...(isAssumed && { assumed: true as const }),
-  }
-  const identity = { digest, mediaType, size, manifestDigest, imageId, platform: of }
-  return { asked, identity }
+function whatOf(value: unknown): KnownIdentity | undefined {
+  const picked = pick(WHAT, value)
+  if (picked === undefined) return undefined
+  const { asked, ...identity } = picked
+  const { assumed, ...platform } = pick(PLATFORM, identity.platform) ?? identity.platform
+  const isAssumed = assumed ?? identity.digest === identity.manifestDigest
+  const of: ImagePlatform = { ...platform, ...(isAssumed && { assumed: true }) }
+  return { asked, identity: { ...identity, platform: of } }
 }
 
-function asResolution(value: unknown, known: KnownIdentity): Resolution | undefined {
-  const { reference, registry, references, resolvedAt, expiresAt } = fieldsOf(value)
-  if (!isToken(reference) || !isToken(registry)) return undefined
-  if (!Array.isArray(references) || references.length > MAX_REFERENCES) return undefined
-  if (!isCount(resolvedAt) || !(expiresAt === undefined || isCount(expiresAt))) return undefined
-  const { digest } = known.identity
-  if (!fits(reference, digest, expiresAt === undefined)) return undefined
-  const ranked = references
-    .map((each) => asRanked(each, digest))
-    .filter((each) => each !== undefined)
-  if (ranked.length !== references.length) return undefined
-  return {
-    ...known.identity,
-    reference,
-    references: ranked,
-    registry,
-    source: 'registry',
-    resolvedAt,
-    expiresAt,
-    attempts: [],
-  }
+/** Where the image of that digest is, as an entry says. */
+function whereOf(value: unknown, digest: string): Where | undefined {
+  const where = pick(WHERE, value)
+  if (where === undefined || !fits(where, digest)) return undefined
+  const references = where.references.map((each) => pick(RANKED, each))
+  const isOfDigest = ({ kind, reference }: RankedReference): boolean =>
+    reference.endsWith(`@${digest}`) === (kind === 'digest')
+  const checked = references.filter((each) => each !== undefined && isOfDigest(each))
+  if (checked.length < references.length) return undefined
+  return { ...where, references: checked as RankedReference[] }
 }
 
 /** A digest names one image, and a tag none for ever. */
-function fits(reference: string, digest: string, isForEver: boolean): boolean {
+function fits({ expiresAt, reference }: Where, digest: string): boolean {
   try {
     const parsed = parseNormalized(reference)
     if (formatReference(parsed) !== reference) return false
-    return parsed.digest === undefined ? !isForEver : parsed.digest === digest
+    return parsed.digest === undefined ? expiresAt !== undefined : parsed.digest === digest
   } catch {
     return false
   }
 }
 
-function asRanked(value: unknown, digest: string): RankedReference | undefined {
-  const { reference, kind, registry, priority, verified } = fieldsOf(value)
-  if (!isToken(reference) || !isToken(registry) || !isCount(priority)) return undefined
-  if ((kind !== 'digest' && kind !== 'tag') || typeof verified !== 'boolean') return undefined
-  if (reference.endsWith(`@${digest}`) !== (kind === 'digest')) return undefined
-  return { reference, kind, registry, priority, verified }
+/** The members of a shape, and no others; undefined: one of them is not what it has to be. */
+function pick<T>(shape: Shape<T>, value: unknown): T | undefined {
+  const fields = fieldsOf(value)
+  const members = Object.entries<(value: unknown) => boolean>(shape)
+  if (!members.every(([name, isValid]) => isValid(fields[name]))) return undefined
+  const given = members.filter(([name]) => fields[name] !== undefined)
+  return Object.fromEntries(given.map(([name]) => [name, fields[name]])) as T
 }
 
 function parseFields(line: string): Fields {
@@ -198,7 +206,11 @@ function fieldsOf(value: unknown): Fields {
   return typeof value === 'object' && value !== null ? (value as Fields) : {}
 }
 
-/** Visible ASCII without spaces, as everything is that a reference or a host may be. */
+function optional(isValid: (value: unknown) => boolean): (value: unknown) => boolean {
+  return (value) => value === undefined || isValid(value)
+}
+
+/** Visible ASCII without spaces, as all parts of references and hosts are. */
 function isToken(value: unknown): value is string {
   return typeof value === 'string' && value.length <= MAX_TEXT && TOKEN.test(value)
 }

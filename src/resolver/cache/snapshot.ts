@@ -1,10 +1,19 @@
 import { createHash, type Hash, randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  stat,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../concurrency/clock.ts'
-import { ForeignFileError, openTrustedFile } from '../../host/trusted-file.ts'
+import { openTrustedFile } from '../../host/trusted-file.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { CacheContent, ResolutionCache } from './cache.ts'
 import {
@@ -20,13 +29,13 @@ import {
 
 export interface CacheSnapshotOptions {
   readonly cache: ResolutionCache
-  /** Made when missing. */
+  /** Created when missing. */
   readonly folder: string
   /** Of the configuration in force. */
   readonly scope: () => SnapshotScope
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn'>
-  /** Between two looks at whether there is something to save. Default 5 min. */
+  /** Between two checks for something to save. Default 5 min. */
   readonly intervalMs?: number
   /** Default: into a file. */
   readonly save?: typeof saveSnapshot
@@ -39,27 +48,20 @@ export interface SnapshotPlace {
   readonly maxBytes?: number
 }
 
-export type LoadedSnapshot =
-  | { readonly state: 'absent' }
-  | { readonly state: 'damaged'; readonly reason: string }
-  | { readonly state: 'whole'; readonly content: SnapshotContent }
-
 const FILE = 'cache.ndjson'
 const MAX_BYTES = 64 * 1024 * 1024
-/** What is made, read or taken over in one turn of the event loop. */
-const BATCH_BYTES = 64 * 1024
+/** What is written, read or taken over in one turn of the event loop. */
 const BATCH_ENTRIES = 256
 const TAIL_BYTES = 128
-const NEWLINE = 0x0a
 const INTERVAL_MS = 300_000
-/** A disk that hangs must not keep the service from ending. */
+/** A disk that hangs must not keep the service running. */
 const CLOSE_LIMIT_MS = 5_000
-/** Age of a file that a killed process left behind; a younger one may still be written. */
+/** Age of a temporary file that a killed process left; a younger one may still be written. */
 const LEFTOVER_MS = 600_000
 
 /**
- * Lets a cache outlive its process, in one file. Nothing that goes wrong with that file is more than a
- * warning: the service then starts with an empty cache, as it does the first time.
+ * Keeps a cache in one file, so that the next process starts with it. Any failure with that file is a warning:
+ * the service then starts with an empty cache, as it does the first time.
  */
 export class CacheSnapshot {
   readonly #options: CacheSnapshotOptions
@@ -75,17 +77,16 @@ export class CacheSnapshot {
     this.#saved = options.cache.changes
   }
 
-  /** Takes over what the last run left. Never rejects, and may run while questions are answered. */
+  /** Loads the snapshot of the last run. Never rejects, and may run while the cache is in use. */
   async restore(): Promise<void> {
     const { cache, logger, scope } = this.#options
     const file = this.#file
     try {
       await this.#removeLeftovers()
-      const loaded = await loadSnapshot({ file, scope: scope() })
-      if (loaded.state === 'absent') return
-      if (loaded.state === 'damaged') return await this.#setAside(loaded.reason)
-      const { where, what } = loaded.content
-      // The least recently used first, so that it is the first to go.
+      const content = await loadSnapshot({ file, scope: scope() })
+      if (content === undefined) return
+      const { where, what } = content
+      // The least recently used first, so that it is the first to be evicted.
       for (let end = Math.max(where.length, what.length); end > 0; end -= BATCH_ENTRIES) {
         const begin = Math.max(0, end - BATCH_ENTRIES)
         cache.restore({ where: where.slice(begin, end), what: what.slice(begin, end) })
@@ -97,7 +98,7 @@ export class CacheSnapshot {
     }
   }
 
-  /** Saves at intervals from now on, if there is something new. */
+  /** Saves changes at intervals from now on. */
   start(): void {
     const { clock, intervalMs = INTERVAL_MS } = this.#options
     this.#cancel = clock.after(intervalMs, () => {
@@ -106,7 +107,7 @@ export class CacheSnapshot {
     })
   }
 
-  /** Saves what is new; waits no longer than 5 s for the disk. Never rejects. */
+  /** Saves changes; waits for the disk for 5 s at most. Never rejects. */
   async close(): Promise<void> {
     this.#cancel?.()
     const { clock } = this.#options
@@ -114,7 +115,7 @@ export class CacheSnapshot {
     const limit = new Promise<void>((resolve) => {
       cancelLimit = clock.after(CLOSE_LIMIT_MS, resolve)
     })
-    // What is being saved may lack the newest.
+    // A save in progress may lack the latest changes.
     const saved = (this.#saving ?? Promise.resolve()).then(() => this.#save())
     await Promise.race([saved, limit])
     cancelLimit()
@@ -142,7 +143,7 @@ export class CacheSnapshot {
     }
   }
 
-  /** One only: a disk that damages every file must not fill up with them. */
+  /** Only one is kept: a disk that damages every file must not fill up with them. */
   async #setAside(reason: string): Promise<void> {
     const file = this.#file
     const kept = await rename(file, `${file}.damaged`).then(
@@ -162,15 +163,16 @@ export class CacheSnapshot {
         if (clock.now() - mtimeMs > LEFTOVER_MS) await unlink(path)
       }
     } catch {
-      // Another process was faster, or the folder is not there yet.
+      // Another process removed it, or the folder does not exist yet.
     }
   }
 }
 
 /**
- * Writes what of a cache may outlive this run: a head, a line of JSON for each entry, the most
- * recently used first, and a checksum. The file is complete or it is the former one, whenever the
- * process or the machine ends. Throws what the file system says.
+ * Writes what of a cache may outlive this run: a head, a line of JSON for each entry, the most recently used
+ * first, and a checksum. The file is complete or the former one, whenever the process or the machine ends.
+ *
+ * @throws what the file system says
  */
 export async function saveSnapshot(content: CacheContent, place: SnapshotPlace): Promise<void> {
   const { file } = place
@@ -180,7 +182,7 @@ export async function saveSnapshot(content: CacheContent, place: SnapshotPlace):
   const handle = await open(temporary, 'wx', 0o600)
   try {
     try {
-      await write(handle, content, place)
+      await writeFile(handle, batches(content, place))
       await handle.sync()
     } finally {
       await handle.close()
@@ -190,14 +192,16 @@ export async function saveSnapshot(content: CacheContent, place: SnapshotPlace):
     await unlink(temporary).catch(() => {})
     throw error
   }
-  await syncFolder(dirname(file))
+  // The new name is on the disk only when the folder is.
+  const folder = await open(dirname(file), constants.O_RDONLY)
+  await folder.sync().finally(() => folder.close())
 }
 
-async function write(
-  handle: FileHandle,
+/** Batches of entries that are looked at, so that the event loop turns between them, also where all are left out. */
+function* batches(
   content: CacheContent,
   { scope, maxBytes = MAX_BYTES }: SnapshotPlace,
-): Promise<void> {
+): Generator<string> {
   const hash = createHash('sha256')
   let batch = `${headLine(scope)}\n`
   let left = maxBytes - TAIL_BYTES - batch.length
@@ -205,96 +209,67 @@ async function write(
   let entries = 0
   for (const line of contentLines(content, scope)) {
     looked += 1
-    const size = line === undefined ? 0 : line.length + 1
-    if (size > left) break
     if (line !== undefined) {
-      left -= size
+      left -= line.length + 1
+      if (left < 0) break
       entries += 1
       batch += `${line}\n`
     }
-    if (batch.length < BATCH_BYTES && looked % BATCH_ENTRIES !== 0) continue
+    if (looked % BATCH_ENTRIES !== 0) continue
     hash.update(batch)
-    // The event loop turns, also where all of the batch stays out.
-    await (batch === '' ? setImmediate() : handle.writeFile(batch))
+    yield batch
     batch = ''
   }
   hash.update(batch)
-  await handle.writeFile(`${batch}${tailLine(entries, hash)}\n`)
-}
-
-/** The name is on the disk only when the folder is. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  yield `${batch}${tailLine(entries, hash)}\n`
 }
 
 /**
- * Reads what `saveSnapshot` wrote, all of it or nothing. Where a reference leads is given only if
- * the configuration is the same; what a digest is holds under any. Throws what the file system says,
- * except that there is no file.
+ * Reads what `saveSnapshot` wrote, all of it or nothing. Where a reference leads counts only under the same
+ * configuration; what a digest is holds under any.
+ *
+ * @returns undefined: there is no file
+ * @throws Error that says what is wrong with it; what the file system says
  */
-export async function loadSnapshot(place: SnapshotPlace): Promise<LoadedSnapshot> {
+export async function loadSnapshot(place: SnapshotPlace): Promise<SnapshotContent | undefined> {
+  const handle = await openTrustedFile(place.file)
+  if (handle === undefined) return undefined
   try {
-    const handle = await openTrustedFile(place.file)
-    if (handle === undefined) return { state: 'absent' }
-    try {
-      return await read(handle, place)
-    } finally {
-      await handle.close()
-    }
-  } catch (error) {
-    if (error instanceof ForeignFileError) return damaged(error.message)
-    throw error
+    return await read(handle, place)
+  } finally {
+    await handle.close()
   }
 }
 
 async function read(
   handle: FileHandle,
   { scope, maxBytes = MAX_BYTES }: SnapshotPlace,
-): Promise<LoadedSnapshot> {
+): Promise<SnapshotContent> {
   const { size } = await handle.stat()
-  if (size > maxBytes) return damaged(`it is longer than ${maxBytes} bytes`)
-  const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(size + 1), position: 0 })
-  const bytes = buffer.subarray(0, Math.min(bytesRead, size))
-  // The last line is the checksum of all before it.
-  const end = bytes.lastIndexOf(NEWLINE, -2) + 1
-  if (bytes.at(-1) !== NEWLINE || end === 0) return damaged('it has no end')
-  let start = bytes.indexOf(NEWLINE) + 1
-  const head = parseHead(bytes.toString('utf8', 0, start - 1))
-  if (head?.format !== FORMAT) return damaged('it is not a snapshot')
-  if (head.version !== VERSION) return damaged(`it has the version ${head.version}`)
+  if (size > maxBytes) throw new Error(`it is longer than ${maxBytes} bytes`)
+  const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(size), position: 0 })
+  const [first = '', ...lines] = buffer.toString('utf8', 0, bytesRead).split('\n')
+  const rest = lines.pop()
+  const tail = lines.pop()
+  if (rest !== '' || tail === undefined) throw new Error('it has no end')
+  const head = parseHead(first)
+  if (head?.format !== FORMAT) throw new Error('it is not a snapshot')
+  if (head.version !== VERSION) throw new Error(`it has the version ${head.version}`)
   const reader = new ContentReader(scope, head)
-  const hash = createHash('sha256')
-  let hashed = 0
-  let entries = 0
-  while (start < end) {
-    const next = bytes.indexOf(NEWLINE, start)
-    if (!reader.read(bytes.toString('utf8', start, next))) {
-      return damaged(`line ${entries + 2} is not an entry`)
-    }
-    entries += 1
-    start = next + 1
-    if (entries % BATCH_ENTRIES !== 0) continue
-    hash.update(bytes.subarray(hashed, start))
-    hashed = start
+  const hash = createHash('sha256').update(`${first}\n`)
+  for (let begin = 0; begin < lines.length; begin += BATCH_ENTRIES) {
+    const batch = lines.slice(begin, begin + BATCH_ENTRIES)
+    const wrong = batch.findIndex((line) => !reader.read(line))
+    if (wrong >= 0) throw new Error(`line ${begin + wrong + 2} is not an entry`)
+    hash.update(`${batch.join('\n')}\n`)
     await setImmediate()
   }
-  hash.update(bytes.subarray(hashed, end))
-  return bytes.toString('utf8', end) === `${tailLine(entries, hash)}\n`
-    ? { state: 'whole', content: reader.content }
-    : damaged('its checksum is not that of its lines')
+  if (tail === tailLine(lines.length, hash)) return reader.content
+  throw new Error('its checksum is not that of its lines')
 }
 
 function tailLine(entries: number, hash: Hash): string {
   return JSON.stringify({ entries, sha256: hash.digest('hex') })
-}
-
-function damaged(reason: string): LoadedSnapshot {
-  return { state: 'damaged', reason }
 }
 
 function reasonOf(error: unknown): string {
