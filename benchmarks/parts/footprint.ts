@@ -26,6 +26,12 @@ const SETUPS = [
   { doors: 'HTTP and CRI', withRuntime: true },
 ] as const
 
+/** Node itself takes 41 MiB in both, and more of its code is touched in later versions. */
+const MEMORY_BUDGETS = {
+  upTo20: { idleMiB: 55, wornMiB: 85 },
+  later: { idleMiB: 65, wornMiB: 95 },
+} as const
+
 /** What the service takes of the machine: time to start, memory, processor. */
 export function measureFootprint(settings: Settings): Promise<Findings> {
   return cleanly(async (cleanup) => {
@@ -45,6 +51,8 @@ export function measureFootprint(settings: Settings): Promise<Findings> {
         ] as const,
     )
     const worn = await wear(cleanup, { config, socket, calls: settings.quick ? 5_000 : CALLS })
+    const isLater = Number.parseInt(process.versions.node, 10) > 20
+    const budget = MEMORY_BUDGETS[isLater ? 'later' : 'upTo20']
     return {
       tables: [
         {
@@ -56,13 +64,13 @@ export function measureFootprint(settings: Settings): Promise<Findings> {
       ],
       budgets: [
         ...startRows.flatMap(([doors, seconds, mebibytes]): Measurement[] => [
-          atMost(`start to serving ${doors}`, 's', 0.6, seconds.median),
-          atMost(`memory idle, serving ${doors}`, 'MiB', 80, mebibytes.median),
+          atMost(`start to serving ${doors}`, 's', 0.25, seconds.median),
+          atMost(`memory idle, serving ${doors}`, 'MiB', budget.idleMiB, mebibytes.median),
         ]),
         atMost(
           `memory after ${CALLS} resolves and ${CALLS} relayed calls`,
           'MiB',
-          120,
+          budget.wornMiB,
           worn.mostMiB,
         ),
       ],

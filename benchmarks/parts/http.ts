@@ -1,4 +1,4 @@
-import { HEAP, startDaemon } from '../../test/support/daemon.ts'
+import { FLAGS, startDaemon } from '../../test/support/daemon.ts'
 import { startProgram } from '../../test/support/program.ts'
 import type { Cleanup } from '../../test/support/stack.ts'
 import { cleanly } from '../cleanly.ts'
@@ -140,7 +140,7 @@ async function startSides(
   const { body, headers } = await cachedAnswer(own)
   const start = async (kind: string): Promise<Server> => {
     // With the same bound of the young heap, which costs a server that does nothing else some percent.
-    const args = [...HEAP, ...TYPESCRIPT, SAME_BODY, kind]
+    const args = [...FLAGS, ...TYPESCRIPT, SAME_BODY, kind]
     const server = startProgram(process.execPath, args, {
       BODY: body,
       HEADERS: JSON.stringify(headers),

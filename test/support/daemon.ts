@@ -11,11 +11,11 @@ import { type Cleanup, temporaryFolder } from './stack.ts'
  */
 export const MAIN: readonly string[] =
   process.env['NODE_V8_COVERAGE'] === undefined
-    ? [fileURLToPath(new URL('../../dist/src/main.js', import.meta.url))]
+    ? [fileURLToPath(new URL('../../dist/app/main.js', import.meta.url))]
     : ['--import', 'tsx', fileURLToPath(new URL('../../src/main.ts', import.meta.url))]
 /** As bin/image-resolver runs it. */
 const LAUNCHER = readFileSync(new URL('../../bin/image-resolver', import.meta.url), 'utf8')
-export const HEAP: readonly string[] = LAUNCHER.match(/--max\S+=\d+/g) ?? []
+export const FLAGS: readonly string[] = LAUNCHER.match(/(?<=^(?:flags|heap)=.*)--[\w=-]+/gm) ?? []
 const [, TRIM_BYTES = ''] = /MALLOC_TRIM_THRESHOLD_-(\d+)/.exec(LAUNCHER) ?? []
 const ALLOCATOR = { MALLOC_TRIM_THRESHOLD_: TRIM_BYTES }
 /** Of the inspector, which sleeps until a test wakes it. */
@@ -65,7 +65,7 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
   }
 
   async function start(): Promise<void> {
-    const args = [...HEAP, ...INSPECTOR, ...MAIN, '--config', configFile]
+    const args = [...FLAGS, ...INSPECTOR, ...MAIN, '--config', configFile]
     program = startProgram(process.execPath, args, ALLOCATOR)
     const [, address = ''] = await program.line(/"address":"([^"]+)"/)
     httpUrl = address

@@ -3,7 +3,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Cleanup, temporaryFolder } from './stack.ts'
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const ROOT = new URL('../../', import.meta.url)
+const APP = new URL('dist/app/', ROOT).href
+const DEPENDENCIES: ReadonlySet<string> = new Set(
+  Object.keys(JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')).dependencies),
+)
 
 export interface ModuleRecord {
   /** For Node, before the program. */
@@ -14,7 +18,10 @@ export interface ModuleRecord {
   own(): readonly string[]
 }
 
-/** Lets a program write down which modules it loads. What a CommonJS package loads of itself is not told. */
+/**
+ * Lets the built program write down which of its files it loads; their source maps tell what is in them.
+ * Of packages, those count that package.json names.
+ */
 export function recordModules(t: Cleanup): ModuleRecord {
   const file = join(temporaryFolder(t), 'modules')
   const hooks = inline(`
@@ -26,16 +33,24 @@ export function recordModules(t: Cleanup): ModuleRecord {
   const register = inline(`
     import { register } from 'node:module'
     register(${JSON.stringify(hooks)})`)
-  const lines = (): readonly string[] =>
-    existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
+  const sources = (): readonly string[] => {
+    const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
+    return lines
+      .filter((line) => line.startsWith(APP))
+      .flatMap((line) => {
+        const map = JSON.parse(readFileSync(fileURLToPath(`${line}.map`), 'utf8'))
+        return (map.sources as readonly string[]).map((source) => new URL(source, APP).href)
+      })
+  }
   const named = (pattern: RegExp): readonly string[] => {
-    const names = lines().flatMap((line) => pattern.exec(line)?.[1] ?? [])
+    const names = sources().flatMap((source) => pattern.exec(source)?.[1] ?? [])
     return [...new Set(names)].sort()
   }
   return {
     flags: ['--import', register],
-    packages: () => named(/\/node_modules\/((?:@[^/]+\/)?(?!tsx\/)[^/]+)\/(?!.*\/node_modules\/)/),
-    own: () => named(new RegExp(`${ROOT}(?:dist/)?src/(.+)\\.[jt]s(?:\\?.*)?$`)),
+    packages: () =>
+      named(/\/node_modules\/((?:@[^/]+\/)?[^/]+)\//).filter((name) => DEPENDENCIES.has(name)),
+    own: () => named(new RegExp(`^${new URL('src/', ROOT).href}(.+)\\.ts$`)),
   }
 }
 
