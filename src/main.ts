@@ -18,6 +18,7 @@ process.exitCode = await run(process.argv.slice(2), {
   stderr: process.stderr,
   environment: process.env,
   serve: async (options) => (await import('./daemon.ts')).serve({ ...options, version: VERSION }),
+  availability: async (options) => (await commands()).openAvailability(options),
   node: async (options) => (await commands()).openNodeImages(options),
   names: async (options) => (await commands()).openNodeNames(options),
   registries: async (options) => (await commands()).openRegistries(options),

@@ -145,6 +145,27 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       return containerdHostsCommand({ ...filesOf(values), ...options, stdout, stderr })
     },
   },
+  check: {
+    options: ['config', 'file', 'portoshim', 'fail-on', 'plan', 'path', 'arg', 'json'],
+    words: { min: 0, max: MANY, problem: '' },
+    run: async (names, values, context) => {
+      onlyOne(values, ['json', 'plan'])
+      const { arg = [], json = false, path = [] } = values
+      const { checkCommand, failOnOf } = await import('./commands/check.ts')
+      const { copyToolOf } = await import('./commands/copy-plan.ts')
+      return checkCommand({
+        names,
+        failOn: failOnOf(values['fail-on']),
+        plan: copyToolOf(values.plan),
+        paths: path,
+        args: arg.map((name) => name.replace(/^-+/, '')),
+        json,
+        open: () => context.availability(filesOf(values)),
+        openNode: () => context.node({ file: fileOf(values) }),
+        context,
+      })
+    },
+  },
   pin: {
     options: [
       'config',

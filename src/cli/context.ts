@@ -6,7 +6,9 @@ import type {
   TagsResponse,
 } from '../../api/v1/registries.ts'
 import type { StatsResponse } from '../../api/v1/stats.ts'
+import type { Reference } from '../reference/reference.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
+import type { ImagePlace } from '../resolver/availability.ts'
 import type { Answer } from '../resolver/types.ts'
 import type { NodeImage } from '../runtime/types.ts'
 import type { OutputStream, ProgressOptions } from './output.ts'
@@ -31,6 +33,8 @@ export interface CliContext {
   serve(options: FileOption): Promise<number>
   /** A resolver of its own, from the same configuration as the service's. */
   answers(options: FileOption): Promise<AnswerSource>
+  /** Where images are, asked of the registries from here. */
+  availability(options: FileOption): Promise<AvailabilitySource>
   /** The images of the node, through the running service. */
   node(options: FileOption): Promise<ImagesOnNode>
   /** The names of the node's images, in the runtime itself. */
@@ -85,5 +89,11 @@ export interface AnswerSource {
     input: string,
     options: { readonly platform?: string; readonly node?: boolean; readonly all?: boolean },
   ): Promise<Answer>
+  close(): Promise<void>
+}
+
+export interface AvailabilitySource {
+  /** What every place says of it, by HEAD. Never rejects. */
+  places(reference: Reference): Promise<readonly ImagePlace[]>
   close(): Promise<void>
 }

@@ -40,6 +40,16 @@ run writes the same, whatever tags point at by then; default: none`,
     ],
     offline: ['    --offline', 'ask no registry, only the lock file'],
     update: ['    --update', 'move what is pinned on to what its tag points at now'],
+    'fail-on': [
+      '    --fail-on STATES',
+      `the states that end it with 1, with commas between, or nothing;
+default: gone,denied,node-only,unknown`,
+    ],
+    plan: [
+      '    --plan TOOL',
+      `print instead what copies the images that configured registries lack:
+for skopeo, crane, regsync, hauler, zarf or oc-mirror; default: none`,
+    ],
     path: [
       '    --path PATH',
       `one more place of an image in YAML: spec.image, spec.*.image, **.image;

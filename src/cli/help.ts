@@ -1,38 +1,17 @@
 import { COMMANDS } from './commands.ts'
-import { EXIT, type ExitCode } from './exit-codes.ts'
+import { EXIT } from './exit-codes.ts'
 import { CONFIG, FLAGS } from './flags.ts'
+import { HELP_OF_FILES } from './help-of-files.ts'
+import {
+  type HelpText,
+  MALFORMED,
+  OF_NODE,
+  OF_REGISTRIES,
+  REFUSED,
+  UNREACHABLE,
+  WRONG_USE,
+} from './help-text.ts'
 import type { OptionName } from './options.ts'
-
-/** What the help of a command says beside its options, which are those of the table of commands. */
-interface HelpText {
-  /** What follows the name of the program; default: the command and `[options]`. */
-  readonly usage?: string
-  readonly about: string
-  /** What an option means for this command, where that is not what it means for every one. */
-  readonly options?: Partial<Readonly<Record<OptionName, string>>>
-  /** How an option is written for this command, where that differs. */
-  readonly flags?: Partial<Readonly<Record<OptionName, string>>>
-  /** Of codes that mean the same for many commands, `same` is the text. */
-  readonly exitCodes: Partial<Readonly<Record<ExitCode, string>>>
-  readonly examples: readonly string[]
-}
-
-const WRONG_USE = { [EXIT.usage]: 'wrong use, or a configuration that cannot be used' }
-const MALFORMED = { [EXIT.malformed]: 'what was asked for is no reference, platform or name' }
-const NOT_FOUND = {
-  [EXIT.notFound]: 'not found: each registry that may have it was asked, and has none',
-}
-const REFUSED = {
-  [EXIT.refused]: 'refused: credentials are missing or do not suffice, or it may not be asked',
-}
-const UNREACHABLE = {
-  [EXIT.unreachable]:
-    'no answer: a registry, the service or the runtime is down, too slow or wants a pause',
-}
-/** Of commands that ask a registry for something which it may have. */
-const OF_REGISTRIES = { ...WRONG_USE, ...MALFORMED, ...NOT_FOUND, ...REFUSED, ...UNREACHABLE }
-/** Of commands that ask the service or the runtime. */
-const OF_NODE = { ...WRONG_USE, ...REFUSED, ...UNREACHABLE }
 
 const OVERVIEW = `image-resolver: which image is this reference, exactly, and where can it be pulled from?
 
@@ -44,6 +23,7 @@ Ask the registries, with or without a running service:
   image-resolver registry status              how the configured registries do
   image-resolver registry images [NAME]       what they have
   image-resolver registry tags NAME REPO      the tags of a repository there
+  image-resolver check [FILE ...]             can these images still be pulled, and where?
 
 Ask the running service:
   image-resolver images                       the images of this node, with all their names
@@ -282,48 +262,7 @@ default: print them`,
     },
     examples: ['containerd-hosts --write /etc/containerd/certs.d'],
   },
-  pin: {
-    usage: 'pin FILE ... [--write | --diff | --check] [options]',
-    about: `Writes the images of files as name:tag@sha256:..., and changes nothing else: comments, order,
-quotes and line ends stay. Without --write, --diff or --check it prints one file, pinned.
-
-Read are Kubernetes objects of every kind (containers, init and ephemeral containers, image volumes,
-also in custom resources), kustomizations, values of Helm charts (repository, tag, digest), compose
-files, Dockerfiles, and plain lists. Of a folder: YAML and Dockerfiles. Templates and variables are
-passed over, with their place. A file with a mistake, or with an image that cannot be found, is not
-written.`,
-    flags: { write: '    --write' },
-    options: {
-      write: 'write the files, each in one step',
-      check: 'change nothing; fail where an image is not pinned, or its tag has moved',
-      platform: 'pin the image of one platform; default: the index of all',
-      json: 'every place with its file, line, state and digest',
-    },
-    exitCodes: {
-      [EXIT.done]: 'all are pinned',
-      [EXIT.failed]: '--check found something, a file is no YAML, or failures differ',
-      ...OF_REGISTRIES,
-    },
-    examples: [
-      'pin deploy/ --write                 once, and whenever tags were changed',
-      'pin deploy/ --check                 in CI; annotates pull requests on GitHub',
-      'pin deploy/ --write --update        move on to what the tags point at now',
-      'pin app.yaml --diff --lock images.lock.yaml',
-      'pin - <rendered.yaml | kubectl apply -f -',
-    ],
-  },
-  drift: {
-    usage: 'drift [FILE ...] [options]',
-    about: `Says which pinned images have another digest by their tag today. Files are read as pin reads
-them; without any, what the lock file has is looked up.`,
-    options: { lock: 'a lock file of pin, where no files are given; default: none' },
-    exitCodes: {
-      [EXIT.done]: 'none has moved',
-      [EXIT.failed]: 'some have moved, or failures differ',
-      ...OF_REGISTRIES,
-    },
-    examples: ['drift deploy/', 'drift --lock images.lock.yaml'],
-  },
+  ...HELP_OF_FILES,
   parse: {
     usage: 'parse [REF ...] [--json]',
     about: `Takes references apart by the distribution grammar, asking nobody. Without REF it reads one

@@ -31,6 +31,8 @@ const OPTIONS = {
   lock: { type: 'string' },
   offline: { type: 'boolean' },
   update: { type: 'boolean' },
+  'fail-on': { type: 'string' },
+  plan: { type: 'string' },
   path: { type: 'string', multiple: true },
   arg: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },

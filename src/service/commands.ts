@@ -5,7 +5,7 @@ import type { Config, Environment } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
 import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
-import { parseNormalized } from '../reference/reference.ts'
+import { parseNormalized, type Reference } from '../reference/reference.ts'
 import { silentLogger } from '../telemetry/log.ts'
 
 // What each command of the command line opens. Everything else is loaded by the function that needs it.
@@ -22,10 +22,8 @@ export async function openAnswers(place: ConfigPlace, environment: Environment =
   const config = await readConfig(place)
   const { createCore } = await import('./core.ts')
   const isWritten = config.file !== undefined
-  const { answers, resolver, close } = createCore(
-    isWritten ? config : await forUser(config, environment),
-    silentLogger(),
-  )
+  const core = createCore(isWritten ? config : await forUser(config, environment), silentLogger())
+  const { answers, resolver, close } = core
   return {
     /** The registries that may have it, in the order of asking; none for what is no reference. */
     askedFor(input: string): readonly string[] {
@@ -44,6 +42,46 @@ async function forUser(config: Config, environment: Environment): Promise<Config
   const { loginFiles } = await import('../credentials/docker.ts')
   const dockerConfigs = loginFiles(environment, environment['HOME'] || homedir())
   return { ...config, keychain: { ...config.keychain, dockerConfigs }, loopbackOrigins: true }
+}
+
+/**
+ * For `check`: asks each registry where an image may be, with the same configuration and credentials.
+ *
+ * @throws ConfigError
+ */
+export async function openAvailability(place: ConfigPlace, environment: Environment = process.env) {
+  const config = await readConfig(place)
+  const { createCore } = await import('./core.ts')
+  const { AvailabilityCheck } = await import('../resolver/availability.ts')
+  const isWritten = config.file !== undefined
+  const core = createCore(isWritten ? config : await forUser(config, environment), silentLogger())
+  const ending = new AbortController()
+  const check = new AvailabilityCheck({
+    head: async (candidate, reference) => {
+      const { configured, endpoint, namespace, repository } = candidate
+      const credentials = await core.resolver.credentials(candidate)
+      const images = await core.images()
+      const request = core.metered({
+        endpoint,
+        repository,
+        reference,
+        configured,
+        signal: ending.signal,
+        ...(namespace !== undefined && { namespace }),
+        ...(credentials !== undefined && { credentials }),
+      })
+      const found = await images.head({ ...request, accept: '*/*' })
+      if (!('bytes' in found) && found.digest !== undefined) return found.digest
+      return (await images.digest(request)).digest
+    },
+  })
+  return {
+    places: (reference: Reference) => check.places(reference, core.resolver.candidates(reference)),
+    close: () => {
+      ending.abort()
+      return core.close()
+    },
+  }
 }
 
 /**

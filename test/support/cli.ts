@@ -24,6 +24,7 @@ export async function runCli(
     environment: {},
     serve: unasked('the service'),
     answers: unasked('an answer'),
+    availability: unasked('where images are'),
     node: unasked('the node'),
     names: unasked('the names'),
     registries: unasked('a registry'),

@@ -16,7 +16,15 @@ function failing(error: Error): Partial<CliContext> {
   const fail = async () => {
     throw error
   }
-  return { serve: fail, answers: fail, node: fail, names: fail, registries: fail, stats: fail }
+  return {
+    serve: fail,
+    answers: fail,
+    availability: fail,
+    node: fail,
+    names: fail,
+    registries: fail,
+    stats: fail,
+  }
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'exit-codes-'))

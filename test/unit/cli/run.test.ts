@@ -64,6 +64,7 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
     stderr,
     environment: {},
     registries: async () => assert.fail('no registries were to be asked for'),
+    availability: async () => assert.fail('nothing is to be looked for'),
     stats: async () => assert.fail('no numbers were to be asked for'),
     serve: async (options) => {
       calls.push({ serve: options })

@@ -1,0 +1,78 @@
+import { EXIT } from './exit-codes.ts'
+import { type HelpText, MALFORMED, OF_REGISTRIES, WRONG_USE } from './help-text.ts'
+
+/** The help of commands that read the files in which images are named. */
+export const HELP_OF_FILES: Readonly<Record<string, HelpText>> = {
+  check: {
+    usage: 'check [FILE ...] [options]',
+    about: `Asks every configured registry and the origin for the images that files name, or, without files,
+for those of this node: before the node dies, and with it what only it has. Files are read as pin
+reads them. No layer is asked for: it is a HEAD for each image and registry, and a GET where that is
+refused.
+
+  everywhere     every place has it
+  partly         its origin and some configured registries, not all
+  private-only   configured registries, not its origin
+  origin-only    its origin, no configured registry
+  node-only      no registry; another node would not get it
+  gone           no registry: each said so
+  denied         no registry that the credentials suffice for
+  different      its tag points at different images
+  unknown        a registry did not answer`,
+    options: { json: 'every image with its state and what each place said' },
+    exitCodes: {
+      [EXIT.done]: 'none is in a state of --fail-on',
+      [EXIT.failed]: 'some are, or a file is no YAML',
+      ...WRONG_USE,
+      ...MALFORMED,
+      [EXIT.unreachable]: 'some are unknown, and that is all',
+    },
+    examples: [
+      'check                               the images of this node',
+      'check deploy/ --fail-on gone,denied',
+      'check deploy/ --plan skopeo | sh    copy what the registries here lack',
+    ],
+  },
+  pin: {
+    usage: 'pin FILE ... [--write | --diff | --check] [options]',
+    about: `Writes the images of files as name:tag@sha256:..., and changes nothing else: comments, order,
+quotes and line ends stay. Without --write, --diff or --check it prints one file, pinned.
+
+Read are Kubernetes objects of every kind (containers, init and ephemeral containers, image volumes,
+also in custom resources), kustomizations, values of Helm charts (repository, tag, digest), compose
+files, Dockerfiles, and plain lists. Of a folder: YAML and Dockerfiles. Templates and variables are
+passed over, with their place. A file with a mistake, or with an image that cannot be found, is not
+written.`,
+    flags: { write: '    --write' },
+    options: {
+      write: 'write the files, each in one step',
+      check: 'change nothing; fail where an image is not pinned, or its tag has moved',
+      platform: 'pin the image of one platform; default: the index of all',
+      json: 'every place with its file, line, state and digest',
+    },
+    exitCodes: {
+      [EXIT.done]: 'all are pinned',
+      [EXIT.failed]: '--check found something, a file is no YAML, or failures differ',
+      ...OF_REGISTRIES,
+    },
+    examples: [
+      'pin deploy/ --write                 once, and whenever tags were changed',
+      'pin deploy/ --check                 in CI; annotates pull requests on GitHub',
+      'pin deploy/ --write --update        move on to what the tags point at now',
+      'pin app.yaml --diff --lock images.lock.yaml',
+      'pin - <rendered.yaml | kubectl apply -f -',
+    ],
+  },
+  drift: {
+    usage: 'drift [FILE ...] [options]',
+    about: `Says which pinned images have another digest by their tag today. Files are read as pin reads
+them; without any, what the lock file has is looked up.`,
+    options: { lock: 'a lock file of pin, where no files are given; default: none' },
+    exitCodes: {
+      [EXIT.done]: 'none has moved',
+      [EXIT.failed]: 'some have moved, or failures differ',
+      ...OF_REGISTRIES,
+    },
+    examples: ['drift deploy/', 'drift --lock images.lock.yaml'],
+  },
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { startContainerd } from '../support/containerd.ts'
+import { MAIN, startDaemon } from '../support/daemon.ts'
+import { startDockerRegistry } from '../support/docker-registry.ts'
+import { buildImage, pushImage } from '../support/images.ts'
+import { startProgram } from '../support/program.ts'
+import { RUNTIME_PROGRAMS, requireStack, temporaryFolder } from '../support/stack.ts'
+
+async function command(...args: readonly string[]) {
+  const program = startProgram(process.execPath, [...MAIN, ...args])
+  await program.ended()
+  return { code: program.exitCode(), output: program.output() }
+}
+
+test('what a check finds missing is copied by its plan, and then everything pulls without the origin', async (t) => {
+  if (!requireStack(t, [...RUNTIME_PROGRAMS, 'skopeo'])) return
+  const [containerd, mirror, origin] = await Promise.all([
+    startContainerd(t),
+    startDockerRegistry(t),
+    startDockerRegistry(t),
+  ])
+  const here = [mirror, origin]
+  const pushed = { both: here, origin: [origin], mirror: [mirror], nowhere: [] }
+  for (const [name, registries] of Object.entries(pushed)) {
+    for (const { url } of registries) {
+      await pushImage(url, `team/${name}`, '1', buildImage({ seed: name }))
+    }
+  }
+  const { configFile } = await startDaemon(t, {
+    cri: containerd.socketPath,
+    config: {
+      address: mirror.url,
+      registries: [{ address: origin.url, upstreams: [origin.host] }],
+    },
+  })
+  const folder = temporaryFolder(t)
+  const list = join(folder, 'images.txt')
+  const images = Object.keys(pushed).map((name) => `${origin.host}/team/${name}:1`)
+  writeFileSync(list, `${images.join('\n')}\n`)
+
+  const first = await command('check', list, '--json', '-f', configFile)
+  const logs = mirror.log() + origin.log()
+  const plan = await command('check', list, '--plan', 'skopeo', '-f', configFile)
+  execFileSync('sh', ['-ec', plan.output])
+  const second = await command(
+    'check',
+    list,
+    '--json',
+    '--fail-on',
+    'origin-only',
+    '-f',
+    configFile,
+  )
+  const states = (output: string): readonly string[] =>
+    JSON.parse(output).images.map(({ state }: { state: string }) => state)
+
+  assert.equal(first.code, 1)
+  assert.match(logs, /method=HEAD .*uri=\/v2\/team\/both\/manifests\/1 .*useragent=image-resolver/)
+  assert.doesNotMatch(logs, /uri=\S*\/blobs\/.*useragent=image-resolver/)
+  assert.deepEqual(states(first.output), ['everywhere', 'origin-only', 'private-only', 'gone'])
+  assert.equal(plan.output.split('\n').length, 2, plan.output)
+  assert.deepEqual(states(second.output), ['everywhere', 'everywhere', 'private-only', 'gone'])
+  assert.equal(second.code, 0)
+
+  await origin.stop()
+  for (const image of images.slice(0, 3)) {
+    assert.equal((await command('pull', image, '-f', configFile)).code, 0, image)
+  }
+})
+
+test('a file that is pinned is deployed as it was, whatever its tags become', async (t) => {
+  if (!requireStack(t, ['docker-registry'])) return
+  const hub = await startDockerRegistry(t)
+  const [first, second] = [buildImage({ seed: 'first' }), buildImage({ seed: 'second' })]
+  await pushImage(hub.url, 'team/app', '1', first)
+  const folder = temporaryFolder(t)
+  const [config, pod] = [join(folder, 'config.yaml'), join(folder, 'pod.yaml')]
+  writeFileSync(config, JSON.stringify({ address: hub.url }))
+  const text = `kind: Pod\napiVersion: v1\nspec: {containers: [{image: ${hub.host}/team/app:1}]}\n`
+  writeFileSync(pod, text)
+
+  const unpinned = await command('pin', pod, '--check', '-f', config)
+  const pinned = await command('pin', pod, '--write', '-f', config)
+  await pushImage(hub.url, 'team/app', '1', second)
+  const drift = await command('drift', pod, '-f', config)
+  const again = await command('pin', pod, '--write', '-f', config)
+
+  assert.deepEqual([unpinned.code, pinned.code, drift.code, again.code], [1, 0, 1, 0])
+  assert.equal(readFileSync(pod, 'utf8'), text.replace('app:1', `app:1@${first.digest}`))
+  assert.match(drift.output, new RegExp(`has moved: it is ${second.digest} now`))
+})
