@@ -9,7 +9,7 @@ import { mountDisk, remountDisk } from '../support/small-disk.ts'
 import { temporaryFolder } from '../support/stack.ts'
 
 interface Line {
-  readonly level: number
+  readonly level: string
   readonly msg: string
   readonly folder?: string
 }
@@ -17,7 +17,7 @@ interface Line {
 /** All that the log says beyond information, up to here. */
 function warningsOf({ daemon }: AliasNode): readonly Line[] {
   const lines = daemon.program().output().trim().split('\n')
-  return lines.map((line) => JSON.parse(line) as Line).filter(({ level }) => level > 30)
+  return lines.map((line) => JSON.parse(line) as Line).filter(({ level }) => level !== 'info')
 }
 
 async function restart({ daemon }: AliasNode): Promise<void> {
