@@ -116,7 +116,7 @@ export class ImageResolverClient {
     await this.#ask(`/images/${encodeURIComponent(image)}`, { method: 'DELETE' }, signal)
   }
 
-  /** Needs the token. The last event is `pulled` or `failed`; who stops listening cancels the pull. */
+  /** Needs the token. The last event is `pulled` or `failed`; a client that stops reading cancels the pull. */
   async *pull(reference: string, { signal }: CallOptions = {}): AsyncGenerator<PullEvent> {
     const response = await this.#post('/images/pull', { reference }, 'text/event-stream', signal)
     for await (const event of pieces(response, '\n\n')) {
@@ -193,7 +193,7 @@ async function failureOf(response: Response): Promise<ImageResolverError> {
     const [error] = (JSON.parse(text) as ErrorResponse).errors
     if (error !== undefined) return new ImageResolverError(error, status, retryAfterMs)
   } catch {
-    // Whoever said that, it was not the service: a proxy before it, or something else at its address.
+    // Not from the service: from a proxy before it, or another program at its address.
   }
   const message = `${status} ${statusText} without an error of image-resolver: is this its address?`
   return new ImageResolverError({ code: 'UNKNOWN', message, detail: {} }, status, retryAfterMs)

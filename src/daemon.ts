@@ -14,7 +14,7 @@ import { openCriServer } from './service/servers.ts'
 import { createLogger, type Logger } from './telemetry/log.ts'
 import { StatsLog } from './telemetry/metering.ts'
 
-/** So long the service manager waits with what comes after us, a kubelet, for a runtime to appear. */
+/** How long the service manager waits for a runtime to appear before it starts what comes after, a kubelet. */
 const READY_LIMIT_MS = 30_000
 
 interface ServeOptions {
@@ -25,7 +25,7 @@ interface ServeOptions {
   readonly portoshim?: string
 }
 
-/** Opens every door that the configuration asks for, and serves until SIGTERM or SIGINT. */
+/** Opens every server that the configuration asks for, and serves until SIGTERM or SIGINT. */
 export async function serve({ version, file: explicit, portoshim }: ServeOptions): Promise<number> {
   const file = await findConfigFile(explicit === undefined ? {} : { explicit })
   const configMaps = new ConfigMapReader({ save: true })
@@ -49,7 +49,7 @@ export async function serve({ version, file: explicit, portoshim }: ServeOptions
   const { env, pid } = process
   const handedDown = takeListenFds(env, pid)
   const { unused } = handedDown
-  if (unused.length > 0) logger.warn({ unused }, 'no door is for some of the sockets from systemd')
+  if (unused.length > 0) logger.warn({ unused }, 'some sockets from systemd are not used')
   const notifier = createNotifier({ env, pid, log: logger })
   const service = openService({ started, load, handedDown, notifier, logger })
   try {
@@ -74,7 +74,7 @@ interface ServiceOptions {
 
 interface Service {
   /**
-   * What to say of the doors, once those are open that the configuration asks for, or their time is
+   * The state of the listeners, once those are open that the configuration asks for, or their time is
    * up.
    */
   readonly opened: Promise<string>
@@ -90,9 +90,9 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   const signals = process
   const reload = new ConfigWatch({ started, load, core, announce, clock, logger, signals })
   const config = () => reload.config
-  const doors = new Listeners({ clock, logger })
+  const listeners = new Listeners({ clock, logger })
   const readiness = new ListenerReadiness({
-    doors,
+    listeners,
     criExpected,
     runtimeSocket,
     runtimeAnswers: async () => (await core.runtime()).cri.ready(),
@@ -100,7 +100,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   const statsIntervalMs = cache.disableStats ? 0 : cache.statsLogIntervalMs
   const descriptors = new DescriptorWatch({ clock, logger })
   const statsLog = new StatsLog({ metrics, clock, intervalMs: statsIntervalMs, logger })
-  const warmImage =
+  const pauseImageKeeper =
     pauseImage === undefined
       ? undefined
       : new PauseImage({
@@ -115,24 +115,24 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   void checkStateFolder({ folder, logger })
   void keeper.restore()
   keeper.start()
-  doors.keep('http', async () => {
+  listeners.keep('http', async () => {
     const { openHttpServer } = await import('./service/servers.ts')
     return openHttpServer({ config, core, readiness, fd: handedDown.http, logger })
   })
-  doors.keep('cri', () => openCriServer({ config, core, fd: handedDown.cri, logger }))
+  listeners.keep('cri', () => openCriServer({ config, core, fd: handedDown.cri, logger }))
   reload.start()
   statsLog.start()
   descriptors.start()
-  void warmImage?.start()
+  void pauseImageKeeper?.start()
   return {
-    opened: doors.settled(readiness.wanted(), READY_LIMIT_MS).then(() => doors.status()),
+    opened: listeners.settled(readiness.wanted(), READY_LIMIT_MS).then(() => listeners.status()),
     /** In the reverse order of opening. */
     async close() {
-      warmImage?.close()
+      pauseImageKeeper?.close()
       descriptors.close()
       statsLog.close()
       reload.close()
-      await doors.close()
+      await listeners.close()
       await keeper.close()
       await core.close()
     },
@@ -148,8 +148,8 @@ export interface SignalSource {
 }
 
 /**
- * The signal that tells the service to end. The second one, whichever it is, ends the process as if
- * we did not know it: at once.
+ * The signal that tells the service to end. The second one, whichever it is, has its default
+ * effect: the process ends at once.
  */
 export function endSignal(signals: SignalSource): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
@@ -172,8 +172,8 @@ interface PauseImageOptions {
 }
 
 /**
- * Resolved at the start and again before its answer expires, so that it is known when every registry
- * is down: without its sandbox image a node starts no pod. A failure is told once, until it works again.
+ * Resolves the sandbox image at the start and again before its answer expires, so that it is known when
+ * every registry is down: without it a node starts no pod. A failure is logged once, until it works again.
  */
 export class PauseImage {
   readonly #options: PauseImageOptions

@@ -85,7 +85,7 @@ export const ErrorResponse = {
                 type: 'array',
                 items: Candidate,
                 description:
-                  'With `explain` or `all`, where registries were asked: the whole story.',
+                  'With `explain` or `all`, where registries were asked: every candidate.',
               },
             },
           },

@@ -13,21 +13,21 @@ export const LiveResponse = {
 } as const satisfies ObjectSchema
 export type LiveResponse = XStatic<typeof LiveResponse>
 
-/** Which doors the configuration asks for, and which of them are open. */
+/** Which servers the configuration asks for, and which of them are open. */
 export const ReadyResponse = {
   $id: 'ReadyResponse',
-  description: 'Which doors are asked for, and which are open.',
+  description: 'Which servers are asked for, and which are open.',
   type: 'object',
   required: ['status', 'doors'],
   properties: {
     status: {
       type: 'string',
       enum: ['ready', 'not_ready'],
-      description: '`ready` when every door is open.',
+      description: '`ready` when every server is open.',
     },
     doors: {
       type: 'array',
-      description: 'Every door that the configuration asks for.',
+      description: 'Every server that the configuration asks for.',
       items: {
         type: 'object',
         required: ['door', 'open'],

@@ -31,13 +31,12 @@ export const ResolveQuery = {
       type: 'boolean',
       default: false,
       description:
-        'Adds `attempts` and `candidates`: who was asked what, what came back, and why the answer is what it is.',
+        'Adds `attempts` and `candidates`: which registries were asked for what, what came back, and why the answer is what it is.',
     },
     all: {
       type: 'boolean',
       default: false,
-      description:
-        "Ask every registry, also after one answered, and nobody's cache; adds `candidates`.",
+      description: 'Ask every registry, also after one answered, and no cache; adds `candidates`.',
     },
     node: {
       type: 'boolean',

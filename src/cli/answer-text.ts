@@ -8,7 +8,7 @@ import type { Answer, CandidateReport } from '../resolver/types.ts'
 import { candidatesOf } from '../resolver/unresolved.ts'
 import { formatMs, visible } from './output.ts'
 
-/** @param explain with the whole story of every candidate */
+/** @param explain with the trace of every candidate */
 export function answerText(answer: Answer, explain: boolean): string {
   const lines = [
     row('reference', answer.reference),
@@ -27,7 +27,7 @@ export function answerText(answer: Answer, explain: boolean): string {
     ...answer.references.map(
       ({ reference, verified }) => `  ${reference}${verified ? '' : '  (not verified)'}`,
     ),
-    ...(explain ? tellAll(answer.candidates ?? [], answer.attempts) : []),
+    ...(explain ? traceLines(answer.candidates ?? [], answer.attempts) : []),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -44,10 +44,10 @@ function row(name: string, value: string): string {
 /**
  * What failed, and below it what each registry said, once.
  *
- * @param explain with the whole story of every candidate
+ * @param explain with the trace of every candidate
  */
 export function failureText(error: ResolveError, explain: boolean): string {
-  const told = tellAll(explain ? candidatesOf(error) : [], error.attempts)
+  const told = traceLines(explain ? candidatesOf(error) : [], error.attempts)
   return `${[`image-resolver: ${visible(headline(error))} [${error.code}]`, ...told].join('\n')}\n`
 }
 
@@ -70,12 +70,12 @@ function headline({ attempts, code, message }: ResolveError): string {
   return message.replace(said, () => SUMMARIES[code] ?? 'not resolved')
 }
 
-/** The whole story where it is known, else who was asked. */
-function tellAll(
+/** The traces of the candidates where they are known, else the attempts. */
+function traceLines(
   candidates: readonly CandidateReport[],
   attempts: readonly Attempt[],
 ): readonly string[] {
-  if (candidates.length > 0) return ['asked', ...storyTree(candidates)]
+  if (candidates.length > 0) return ['asked', ...traceTree(candidates)]
   return attempts.length === 0 ? [] : ['asked', ...attemptLines(attempts)]
 }
 
@@ -120,11 +120,11 @@ interface Row {
 const MAX_ALIGNED = 100
 
 /**
- * The story of one resolution, in the manner of `dig +trace`: every candidate in order with when it
+ * The trace of one resolution, as `dig +trace` shows one: every candidate in order with when it
  * was asked and how long it took; below it the requests that were made, what it named, and why it was
  * chosen or passed over.
  */
-export function storyTree(candidates: readonly CandidateReport[]): readonly string[] {
+export function traceTree(candidates: readonly CandidateReport[]): readonly string[] {
   const rows = candidates.flatMap((candidate, index) => {
     const last = index === candidates.length - 1
     const { ms, reference, startedMs } = candidate

@@ -17,8 +17,8 @@ export const FLAGS: Partial<Readonly<Record<OptionName, readonly [flag: string, 
     ],
     explain: [
       '    --explain',
-      `show the whole story: who was asked what, what came back, how long it
-took, and why one was chosen and the others passed over`,
+      `show every candidate: which requests were sent, what came back, how long
+it took, and why one was chosen and the others passed over`,
     ],
     all: ['    --all', 'ask every registry, also after one answered, and show what each says'],
     node: ['    --node', 'also say whether the container runtime here has the image'],
@@ -30,7 +30,7 @@ took, and why one was chosen and the others passed over`,
     domain: ['    --domain DOMAIN'],
     write: ['    --write DIR'],
     server: ['    --server URL'],
-    force: ['    --force', 'also replace files that somebody else wrote'],
+    force: ['    --force', 'also replace files that another program wrote'],
     direct: ['    --direct', 'no file leads to this service'],
     diff: ['    --diff', 'print what would change, for patch and git apply'],
     lock: [

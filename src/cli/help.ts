@@ -40,7 +40,7 @@ Pin what you deploy:
   image-resolver pin FILE ...                 write tags with the digests they point at
   image-resolver drift FILE ...               which pinned tags have moved since?
 
-Ask nobody:
+Without the network:
   image-resolver parse [REF ...]              take references apart
 
 Options:
@@ -248,7 +248,7 @@ default: such images are left as they are`,
 (\`mirror.enabled\`): one for each domain that a configured registry serves, and _default where one
 serves everything. Pods keep the names that they have. With --direct it is only what containerd
 has to know of registries of plain http or with TLS settings of their own, for pulls by the CRI
-socket. Files that somebody else wrote are not replaced.`,
+socket. Files that another program wrote are not replaced.`,
     options: {
       write: `write DIR/DOMAIN/hosts.toml; DIR is containerd's \`config_path\`;
 default: print them`,
@@ -265,7 +265,7 @@ default: print them`,
   ...HELP_OF_FILES,
   parse: {
     usage: 'parse [REF ...] [--json]',
-    about: `Takes references apart by the distribution grammar, asking nobody. Without REF it reads one
+    about: `Takes references apart by the distribution grammar, without the network. Without REF it reads one
 reference a line from standard input.`,
     options: {
       json: `one JSON object a line:

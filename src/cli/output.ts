@@ -62,9 +62,9 @@ export function table(columns: readonly Column[], rows: readonly Row[], colors: 
       const { text = '', colour } = cells[index] ?? {}
       const isLast = index === columns.length - 1
       const gap = ' '.repeat(Math.max(0, (widths[index] ?? 0) - text.length))
-      const inked = colour === undefined ? text : colors(text, colour)
-      if (right) return gap + inked
-      return isLast ? inked : inked + gap
+      const shown = colour === undefined ? text : colors(text, colour)
+      if (right) return gap + shown
+      return isLast ? shown : shown + gap
     })
     return padded.join(GAP).trimEnd()
   }
@@ -154,16 +154,16 @@ const ERASED = '\r\u001b[K'
  * Shows on standard error what a command waits for: on a terminal each second, in a line that is erased
  * with the answer; anywhere else once, after a second.
  *
- * @param whom a registry, or several with commas between
+ * @param awaited a registry, or several with commas between
  * @returns what `work` does
  */
 export async function withProgress<T>(
-  whom: string,
+  awaited: string,
   work: Promise<T>,
   { stderr, environment, every = everyInterval }: ProgressOptions,
 ): Promise<T> {
   const redrawn = stderr.isTTY === true && environment['TERM'] !== 'dumb'
-  const shown = visible(whom.length > MAX_SHOWN ? `${whom.slice(0, MAX_SHOWN)}…` : whom)
+  const shown = visible(awaited.length > MAX_SHOWN ? `${awaited.slice(0, MAX_SHOWN)}…` : awaited)
   let seconds = 0
   const cancel = every(SECOND_MS, () => {
     seconds += 1

@@ -2,7 +2,7 @@ import type { RegistryEntry } from '../registry/entry.ts'
 import { canonicalDomain, isPublicRegistry } from '../registry/public-registries.ts'
 import type { Config } from './config.ts'
 
-/** No address has this sign, so that a numbered name is nobody's own. */
+/** No address has this sign, so that a numbered name is never an address. */
 const NUMBER = /#\d+$/
 
 /**
@@ -64,7 +64,7 @@ function scopeNote(entry: RegistryEntry): readonly string[] {
     const rest = exceptUpstreams.length === 0 ? '' : ` but ${exceptUpstreams.join(', ')}`
     return [`${name} is asked for the images of every domain${rest}: ${how}`]
   }
-  // Without a prefix it serves its own images, as everybody expects.
+  // Without a prefix it serves its own images, which needs no note.
   if (endpoint.prefix === '') return []
-  return [`${name} is never asked: strangers can own names at ${endpoint.host}; ${how}`]
+  return [`${name} is never asked: anyone can own names at ${endpoint.host}; ${how}`]
 }

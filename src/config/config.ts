@@ -11,7 +11,7 @@ export interface Config {
   readonly shim: string
   /** Path of the runtime's unix socket; undefined when none was configured or found. */
   readonly cri: string | undefined
-  /** The file names `shim` or `cri`, so that without that door the service is not ready. */
+  /** The file names `shim` or `cri`, so that without the CRI server the service is not ready. */
   readonly criExpected: boolean
   /** Open our socket before the runtime answers. */
   readonly force: boolean

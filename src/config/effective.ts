@@ -170,7 +170,7 @@ function effectiveHttp(
     if (decoded.token === undefined && decoded.tokenFile === undefined) {
       diagnostics.problem(
         'http.listen',
-        `other machines can reach ${listen}, and nobody has to log in: set http.token or http.tokenFile, or listen on ${CONFIG_DEFAULTS.listen}`,
+        `other machines can reach ${listen} without a token: set http.token or http.tokenFile, or listen on ${CONFIG_DEFAULTS.listen}`,
       )
     } else if (decoded.tls === undefined) {
       diagnostics.warning('http.listen', 'the token crosses the network in the clear: set http.tls')
@@ -251,7 +251,7 @@ function proxyConfig(
   }
 }
 
-/** Nobody wrote the environment for us, so what is wrong there stops nothing. */
+/** The environment is not written for this service: what is wrong there is a warning. */
 function fromEnvironment(env: Environment, diagnostics: Diagnostics): ProxyConfig {
   const proxyOf = (name: string): string | undefined => {
     const text = variable(env, name)

@@ -45,7 +45,7 @@ export async function readConfigFile(file: string): Promise<string> {
   }
 }
 
-/** Whether a unix socket is there; not whether anybody answers. */
+/** Whether a unix socket is there; not whether it is served. */
 export function socketExists(path: string): boolean {
   try {
     return statSync(path).isSocket()

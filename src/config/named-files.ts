@@ -8,7 +8,7 @@ interface NamedFile {
   readonly field: string
   readonly path: string
   readonly kind: 'file' | 'folder'
-  /** Nobody else on the machine should be able to read it. */
+  /** Other users of the machine should not be able to read it. */
   readonly secret: boolean
 }
 
@@ -22,7 +22,7 @@ interface Found {
 const READABLE_BY_ALL = 0o004
 
 /**
- * What is odd about the files that a configuration names: not there, or a secret for everybody to
+ * What is odd about the files that a configuration names: not there, or a secret that every user can
  * read. None of it is a mistake, since such files may come later, and are read when they are needed.
  *
  * @returns one line each
@@ -48,7 +48,7 @@ function warningOf({ field, path, kind, secret }: NamedFile, found: Found | unde
   if (found === undefined) return [`${field}: ${path} is not there, or not for us to see`]
   if (found.kind !== kind) return [`${field}: ${path} is no ${kind}`]
   if (secret && (found.mode & READABLE_BY_ALL) !== 0) {
-    return [`${field}: everybody on this machine can read ${path}: chmod o-r would keep it secret`]
+    return [`${field}: every user of this machine can read ${path}: chmod o-r would keep it secret`]
   }
   return []
 }

@@ -154,7 +154,7 @@ export class ConfigWatch {
   }
 }
 
-/** Sockets, the runtime and the state folder stay what they were until the next start. */
+/** Sockets, the runtime and the state folder change at the next start only. */
 function takenOver(current: Config, next: Config): Config {
   const { cache, hostsDir, keychain, mirrorsOnly, onResolveError, proxy, pull, realms } = next
   const { hedgeDelayMs, probeBudgetMs, registries, reloadIntervalMs, verifyDigest } = next

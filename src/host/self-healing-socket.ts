@@ -4,7 +4,7 @@ import type { Server } from 'node:net'
 import { toResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
 
-/** Whoever connects tries for longer than that, and looking at one file costs next to nothing. */
+/** Clients retry for longer than that, and looking at one file costs next to nothing. */
 const LOOK_MS = 2_000
 
 export interface MadeSocket {
@@ -26,7 +26,7 @@ export interface SelfHealingSocketOptions {
 
 /**
  * A listening socket whose file may get lost while it listens: by a clean-up of /run, by another
- * program that wants the path, or that owns its folder. Nobody could connect then, and the kernel
+ * program that wants the path, or that owns its folder. Clients could not connect then, and the kernel
  * says nothing. So the place is looked at every 2 s, and the socket made anew where that can be.
  * What others have put there is left alone for as long as it is of use to them.
  */

@@ -44,7 +44,7 @@ const PROBLEMS: Readonly<Record<string, Problem>> = {
   EDQUOT: FULL,
 }
 
-/** Each of those that write there goes on without, and says no more of it than that it failed. */
+/** What fails without the folder. The writers themselves only log that they failed. */
 const FOLLOWS = [
   'what the cache learns is forgotten at the next restart',
   'with CRI-O and cri-dockerd, images that are pulled now lose their names at the next restart: kubelet pulls them again, and imagePullPolicy Never does not find them',
@@ -53,8 +53,8 @@ const FOLLOWS = [
 
 /**
  * Warns once, at the start, of a state folder that cannot be written: without that nothing would be
- * logged of it before the first pull, or ever. Nothing depends on it: whoever writes tries again each
- * time, so that what is mended is used without a restart. Makes the folder. Never rejects.
+ * logged of it before the first pull, or ever. Nothing depends on it: every write is tried again,
+ * so that a mended folder is used without a restart. Makes the folder. Never rejects.
  */
 export async function checkStateFolder(options: StateFolderOptions): Promise<void> {
   const { folder, logger, write = writeProbe } = options

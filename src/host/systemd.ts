@@ -5,11 +5,11 @@ import type { Logger } from '../telemetry/log.ts'
 const FIRST_FD = 3
 const MOST_FDS = 64
 
-/** Sockets that listen already when the service starts, by the door they are for. */
+/** Sockets that listen already when the service starts, by the server they are for. */
 export interface HandedDown {
   readonly cri?: number
   readonly http?: number
-  /** Names of those that no door is for. */
+  /** Names of those that no server is for. */
   readonly unused: readonly string[]
 }
 
@@ -102,7 +102,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
       return tell('READY=1', `STATUS=${line}`)
     },
     reloading: async (work) => {
-      // Before that, READY=1 would say that the doors are open.
+      // Before that, READY=1 would say that the servers are open.
       const isTold = state === 'ready'
       if (isTold) await tell('RELOADING=1', `MONOTONIC_USEC=${nowMicroseconds()}`)
       await work()
@@ -116,7 +116,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
   }
 }
 
-/** Infinity: nobody watches us. */
+/** Infinity: there is no watchdog. */
 function watchdogMs(env: NodeJS.ProcessEnv, pid: number): number {
   const { WATCHDOG_USEC: written, WATCHDOG_PID: watched = String(pid) } = env
   const ms = /^\d+$/.test(written ?? '') ? Number(written) / 1000 : 0

@@ -6,13 +6,13 @@ export class ForeignFileError extends Error {
   override readonly name = 'ForeignFileError'
 }
 
-// A link may lead anywhere, and a pipe would hold a thread until somebody writes to it.
+// A link may lead anywhere, and a pipe would hold a thread until it is written to.
 const CAREFULLY = constants.O_NOFOLLOW | constants.O_NONBLOCK
 const MODE = 0o600
 
 /**
  * Opens a file of the state folder. Whoever may write it could say which image a name or a digest
- * is, so it has to be a regular file of this user or root, that nobody else may write.
+ * is, so it has to be a regular file of this user or root, that no other user may write.
  *
  * @param flags as in open(2); default: to read
  * @returns undefined: there is no such file, and none is to be made

@@ -32,7 +32,7 @@ interface SocketOptions {
 
 export interface ListeningSocket {
   readonly path: string
-  /** Why nobody can connect at the path any more; undefined: they can. */
+  /** Why no client can connect at the path any more; undefined: they can. */
   unavailableReason(): string | undefined
   /** Accepts no more connections and removes the file if it is still the one made here. */
   close(): Promise<void>
@@ -43,7 +43,7 @@ export interface ListeningSocket {
  * folder is made when missing. The socket is bound under another name and linked to its own only
  * when owner and mode are right, so no client ever sees it otherwise.
  *
- * A dead socket in the place is replaced. Errors: UNAVAILABLE when somebody serves it, or when the
+ * A dead socket in the place is replaced. Errors: UNAVAILABLE when it is served, or when the
  * place cannot be used; DENIED without the right to it; CONFIG_INVALID when something else than a
  * socket is there, which is left alone, or when the path is too long for a socket.
  */
@@ -92,7 +92,7 @@ function refuseTooLong(path: string): void {
   throw new ResolveError('CONFIG_INVALID', message)
 }
 
-/** Whoever made it says who may connect and takes it away; clients wait in it while we are gone. */
+/** Its owner decides about its rights and removes it; clients wait in its queue while the service restarts. */
 async function adopt(
   fd: number,
   path: string,
@@ -106,7 +106,7 @@ async function adopt(
   }
   return {
     path,
-    // Its file is for whoever made it to look after.
+    // Its file belongs to the program that made it.
     unavailableReason: () => undefined,
     close: () => new Promise<void>((resolve) => server.close(() => resolve())),
   }
@@ -126,8 +126,8 @@ function listen(
 }
 
 /**
- * Makes room for a socket at `path`: a dead one is taken away. Errors: UNAVAILABLE when somebody
- * serves it, CONFIG_INVALID when something else than a socket is there, which is left alone.
+ * Makes room for a socket at `path`: a dead one is removed. Errors: UNAVAILABLE when one there is
+ * served, CONFIG_INVALID when something else than a socket is there, which is left alone.
  */
 export async function makeRoom(path: string): Promise<void> {
   const found = await fileAt(path)
@@ -172,7 +172,7 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
-/** Whoever may use the runtime's socket may use this one, and nobody else. */
+/** Owner and mode are those of the runtime's socket. */
 async function dress(path: string, like: string | undefined, logger: Logger): Promise<void> {
   const model = like === undefined ? undefined : await stat(like).catch(() => undefined)
   if (model !== undefined) {

@@ -29,7 +29,7 @@ export interface ListingOptions {
 
 const PING_LIMIT_MS = 5_000
 
-/** The configured registries as people ask about them: how they do, and what they say they have. */
+/** The configured registries: their health, and what they list. */
 export class RegistryAdmin {
   readonly #options: RegistryAdminOptions
 
@@ -55,8 +55,8 @@ export class RegistryAdmin {
   async repositories(name: string, { signal, ...page }: ListingOptions): Promise<Names> {
     const entry = this.#entry(name)
     const { prefix } = entry.endpoint
-    const party = await this.#party(entry, '', signal)
-    const found = await (await this.#options.images()).repositories({ ...party, ...page })
+    const context = await this.#context(entry, '', signal)
+    const found = await (await this.#options.images()).repositories({ ...context, ...page })
     if (prefix === '') return found
     const below = found.names.filter((each) => each.startsWith(`${prefix}/`))
     return { ...found, names: below.map((each) => each.slice(prefix.length + 1)) }
@@ -72,8 +72,8 @@ export class RegistryAdmin {
     requireRepository(repository)
     const { prefix } = entry.endpoint
     const whole = prefix === '' ? repository : `${prefix}/${repository}`
-    const party = await this.#party(entry, whole, signal)
-    return (await this.#options.images()).tags({ ...party, ...page, repository: whole })
+    const context = await this.#context(entry, whole, signal)
+    return (await this.#options.images()).tags({ ...context, ...page, repository: whole })
   }
 
   #entry(name: string): RegistryEntry {
@@ -82,7 +82,7 @@ export class RegistryAdmin {
     throw new ResolveError('NAME_INVALID', `no registry ${quote(name)} is configured`)
   }
 
-  async #party(entry: RegistryEntry, repository: string, signal: AbortSignal) {
+  async #context(entry: RegistryEntry, repository: string, signal: AbortSignal) {
     const { endpoint } = entry
     const { keychain } = this.#options
     const credentials = await keychain.credentials(endpoint.host, repository, entry)
@@ -95,7 +95,7 @@ export class RegistryAdmin {
     const at = new Date().toISOString()
     try {
       const { ms } = await withTimeout(caller, pingLimitMs, async (signal) =>
-        (await images()).ping(await this.#party(entry, '', signal)),
+        (await images()).ping(await this.#context(entry, '', signal)),
       )
       const { lastError: _, ...rest } = status
       const now = {

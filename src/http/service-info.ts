@@ -78,7 +78,7 @@ export class ServiceInfo {
         return events
       },
       cacheEntries: () => cache.counts().entries,
-      // Not every registry that was ever asked: origins are chosen by whoever asks.
+      // Configured ones alone: clients choose the origins.
       registries: () =>
         config().registries.map(({ name }) => {
           const { rateLimit, state } = health.report(name)

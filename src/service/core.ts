@@ -39,7 +39,7 @@ export interface Core {
   /** The request, of which all that is sent is counted and logged. */
   metered<T extends ImageRequest>(request: T): T
   readonly keychain: Keychain
-  /** What registries see in `Via`, where we may be one of them: nobody else is called so. */
+  /** What registries see in `Via`. It is unique, since this service may be one of them. */
   readonly via: string
   /** The runtime's socket: as configured, else the first known one that is there by now. */
   runtimeSocket(): string | undefined
@@ -115,10 +115,10 @@ export function createCore(
     folder: initial.image,
     scope: () => {
       const { generation } = registries
-      const who = credentialsFingerprint(undefined)
+      const anonymous = credentialsFingerprint(undefined)
       return {
         configuration: registriesFingerprint(config),
-        keyFor: (reference, wanted) => resolutionKey(generation, reference, wanted, who),
+        keyFor: (reference, wanted) => resolutionKey(generation, reference, wanted, anonymous),
       }
     },
     clock: systemClock,

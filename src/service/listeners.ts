@@ -10,26 +10,26 @@ interface ListenersOptions {
 }
 
 /**
- * All doors of the service. None of them waits for another: a taken HTTP address must not keep a
- * kubelet from its images.
+ * The servers of this process, by name. None of them waits for another: a taken HTTP address must not
+ * keep a kubelet from its images.
  */
 export class Listeners {
   readonly #options: ListenersOptions
-  readonly #kept = new Map<string, RetryingListener>()
+  readonly #listeners = new Map<string, RetryingListener>()
 
   constructor(options: ListenersOptions) {
     this.#options = options
   }
 
-  /** Opens it as soon as that can be. @param open as in RetryingListenerOptions */
+  /** Opens it as soon as that is possible. @throws what `open` throws is the reason to try again */
   keep(name: string, open: () => Promise<OpenServer>): void {
-    const door = new RetryingListener({ name, open, logger: this.#options.logger })
-    this.#kept.set(name, door)
-    void door.keep()
+    const listener = new RetryingListener(name, open, this.#options.logger)
+    this.#listeners.set(name, listener)
+    void listener.keep()
   }
 
-  state(name: string): ListenerState {
-    return this.#kept.get(name)?.state ?? { door: name, open: false }
+  state(name: string): DoorState {
+    return this.#listeners.get(name)?.state ?? { door: name, open: false }
   }
 
   /** Resolves when these are open, or closed for good, or when the time is up. */
@@ -38,122 +38,109 @@ export class Listeners {
     const timeUp = new Promise<void>((resolve) => {
       cancel = this.#options.clock.after(limitMs, resolve)
     })
-    await Promise.race([Promise.all(names.map((name) => this.#kept.get(name)?.keep())), timeUp])
+    await Promise.race([
+      Promise.all(names.map((name) => this.#listeners.get(name)?.keep())),
+      timeUp,
+    ])
     cancel()
   }
 
   /** One line: which are open, and why the others are not. */
   status(): string {
-    return [...this.#kept.values()]
+    return [...this.#listeners.values()]
       .map(({ state: { door, open, reason } }) => (open ? `${door} is open` : `${door}: ${reason}`))
       .join('; ')
   }
 
   /** In the reverse order of opening. */
   async close(): Promise<void> {
-    for (const door of [...this.#kept.values()].reverse()) await door.close()
+    for (const listener of [...this.#listeners.values()].reverse()) await listener.close()
   }
 }
 
 const RETRY_MS = 500
 
 export interface OpenServer {
-  /** Why nobody can come in after all, at this moment; absent or undefined: they can. */
+  /** Why clients cannot connect at this moment; absent or undefined: they can. */
   unavailableReason?(): string | undefined
   close(): Promise<unknown>
 }
 
-interface RetryingListenerOptions {
-  /** How logs and readiness call it. */
-  readonly name: string
-  /** @throws ResolveError saying what keeps it closed */
-  readonly open: () => Promise<OpenServer>
-  readonly logger: Pick<Logger, 'warn'>
-  /** Between two attempts, in milliseconds. Default 500. */
-  readonly retryMs?: number
-}
-
-interface ListenerState {
-  readonly door: string
-  readonly open: boolean
-  /** Why it is closed. */
-  readonly reason?: string
-}
-
 /**
- * A door that is opened as soon as it can be: while the runtime is not up yet, while another
- * instance is still ending, while something is in the way, it is tried again and again. What keeps
- * it closed is logged once.
+ * A server that is opened as soon as that is possible. While the runtime is not up yet, another instance
+ * is still ending, or something is in the way, it is tried again. Each reason is logged once.
  */
 class RetryingListener {
-  readonly #options: RetryingListenerOptions
+  readonly #name: string
+  readonly #open: () => Promise<OpenServer>
+  readonly #logger: Pick<Logger, 'warn'>
   readonly #stopped = new AbortController()
-  #state: ListenerState
-  #door: OpenServer | undefined
-  #keeping: Promise<OpenServer | undefined> | undefined
+  #state: DoorState
+  #server: OpenServer | undefined
+  #opening: Promise<OpenServer | undefined> | undefined
 
-  constructor(options: RetryingListenerOptions) {
-    this.#options = options
-    this.#state = { door: options.name, open: false, reason: 'starting' }
+  constructor(name: string, open: () => Promise<OpenServer>, logger: Pick<Logger, 'warn'>) {
+    this.#name = name
+    this.#open = open
+    this.#logger = logger
+    this.#state = { door: name, open: false, reason: 'starting' }
   }
 
-  get state(): ListenerState {
-    const reason = this.#door?.unavailableReason?.()
+  get state(): DoorState {
+    const reason = this.#server?.unavailableReason?.()
     return reason === undefined ? this.#state : { ...this.#state, open: false, reason }
   }
 
-  /** Tries to open it, and goes on trying until it is open or closed for good; then it resolves. */
+  /** Resolves when it is open, or closed for good. */
   async keep(): Promise<void> {
-    this.#keeping ??= this.#keep()
-    await this.#keeping
+    this.#opening ??= this.#retry()
+    await this.#opening
   }
 
   async close(): Promise<void> {
     this.#stopped.abort()
-    const door = await this.#keeping
-    await door?.close()
+    const server = await this.#opening
+    await server?.close()
   }
 
-  async #keep(): Promise<OpenServer | undefined> {
-    const { name, open, logger, retryMs = RETRY_MS } = this.#options
-    let told = ''
+  async #retry(): Promise<OpenServer | undefined> {
+    const door = this.#name
+    let logged = ''
     while (!this.#stopped.signal.aborted) {
       try {
-        const door = await open()
-        this.#door = door
-        this.#state = { door: name, open: true }
-        return door
+        this.#server = await this.#open()
+        this.#state = { door, open: true }
+        return this.#server
       } catch (thrown) {
         const reason = toResolveError(thrown).message
-        this.#state = { door: name, open: false, reason }
-        if (reason !== told)
-          logger.warn({ door: name, reason }, 'a door stays closed; trying again')
-        told = reason
+        this.#state = { door, open: false, reason }
+        if (reason !== logged) this.#logger.warn({ door, reason }, 'listener not open, retrying')
+        logged = reason
       }
-      await delay(retryMs, undefined, this.#stopped).catch(() => {})
+      await delay(RETRY_MS, undefined, this.#stopped).catch(() => {})
     }
     return undefined
   }
 }
 
-/** Milliseconds: anybody may ask for readiness as often as they like, but not the runtime for that. */
+/** How long the runtime's answer counts, in milliseconds: frequent probes must not become its load. */
 const KEEP_MS = 100
 
 interface ListenerReadinessOptions {
-  readonly doors: Pick<Listeners, 'state'>
+  readonly listeners: Pick<Listeners, 'state'>
   /** The file names a CRI socket or a runtime. */
   readonly criExpected: boolean
   /** The runtime's socket, where there is one by now. */
   readonly runtimeSocket: () => string | undefined
   readonly runtimeAnswers: () => Promise<boolean>
-  /** Milliseconds that only go forward. Default: performance.now. */
+  /** Milliseconds of a monotonic clock. Default: performance.now. */
   readonly steady?: () => number
 }
 
 /**
- * Whether all is open that the configuration asks for, and the runtime behind it answers. What opens or
- * closes is told at once; only that the runtime has answered is believed for a moment, and it is asked
- * once for all who ask meanwhile.
+ * Whether every server is open that the configuration asks for, and the runtime answers. A listener that
+ * opens or closes shows at once. That the runtime has answered counts for 100 ms, and concurrent callers
+ * share one request to it.
  */
 export class ListenerReadiness implements Readiness {
   readonly #options: ListenerReadinessOptions
@@ -164,17 +151,17 @@ export class ListenerReadiness implements Readiness {
     this.#options = options
   }
 
-  /** The names of the doors that are asked for: CRI also where a runtime was found by itself. */
+  /** The names of the servers that are asked for: CRI also where a runtime was found without configuration. */
   wanted(): readonly string[] {
     const { criExpected, runtimeSocket } = this.#options
     return criExpected || runtimeSocket() !== undefined ? ['http', 'cri'] : ['http']
   }
 
   async check(): Promise<readonly DoorState[]> {
-    const { doors, runtimeSocket } = this.#options
-    const http = doors.state('http')
+    const { listeners, runtimeSocket } = this.#options
+    const http = listeners.state('http')
     if (!this.wanted().includes('cri')) return [http]
-    const cri = doors.state('cri')
+    const cri = listeners.state('cri')
     if (!cri.open || (await this.#runtimeAnswers())) return [http, cri]
     const reason = `the runtime at ${runtimeSocket()} does not answer`
     return [http, { door: 'cri', open: false, reason }]

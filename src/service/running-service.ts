@@ -14,7 +14,7 @@ import { ResolveError } from '../errors.ts'
 /**
  * A client of the service that runs with this configuration, once it is known that it is there.
  *
- * @throws ResolveError as serviceFetch, and UNAVAILABLE when somebody else answers
+ * @throws ResolveError as serviceFetch, and UNAVAILABLE when another program answers
  */
 export async function findService(http: HttpConfig): Promise<ImageResolverClient> {
   const ask = serviceFetch(http)
@@ -70,16 +70,16 @@ function isHttpCode(code: ImageResolverError['code']): code is keyof typeof HTTP
   return code in HTTP_CODES
 }
 
-/** On loopback nobody needs one to read; one that cannot be read is for the service to miss. */
+/** On loopback reading needs none. Where the file cannot be read, the service refuses what needs it. */
 async function readToken({ token, tokenFile }: HttpConfig): Promise<string | undefined> {
   if (tokenFile === undefined) return token
   const text = await readFile(tokenFile, 'utf8').catch(() => '')
   return text.trim() || undefined
 }
 
-/** Who can be there answers at once: it is this machine, or close by. */
+/** The service is on this machine or close by: a connection is made at once or not at all. */
 const CONNECT_LIMIT_MS = 2_000
-const NOBODY: readonly (string | undefined)[] = ['ECONNREFUSED', 'ENOENT', 'EADDRNOTAVAIL']
+const NOT_LISTENING: readonly (string | undefined)[] = ['ECONNREFUSED', 'ENOENT', 'EADDRNOTAVAIL']
 
 /** Where the service of a configuration answers: `http://127.0.0.1:9430`, or `unix:///path`. */
 export function serviceUrl({ listen, tls }: Pick<HttpConfig, 'listen' | 'tls'>): string {
@@ -91,11 +91,11 @@ export function serviceUrl({ listen, tls }: Pick<HttpConfig, 'listen' | 'tls'>):
 }
 
 /**
- * A connection to that service. With TLS it is made sure that who answers shows the very certificate
- * that the configuration names, whatever name is in it: the token is for nobody else.
+ * A connection to that service. With TLS the server has to show the very certificate that the
+ * configuration names, whatever name is in it: no other server may see the token.
  *
- * @throws ResolveError UNAVAILABLE when nobody listens there, DENIED without the right to it or when
- * somebody else does
+ * @throws ResolveError UNAVAILABLE when the address is not listened at, DENIED without the right to it or
+ * when another server shows another certificate
  */
 async function connectToService(http: Pick<HttpConfig, 'listen' | 'tls'>): Promise<Socket> {
   const where = parseListen(http.listen)
@@ -113,7 +113,7 @@ async function connectToService(http: Pick<HttpConfig, 'listen' | 'tls'>): Promi
     const event = expected === undefined ? 'connect' : 'secureConnect'
     await once(socket, event, { signal: AbortSignal.timeout(CONNECT_LIMIT_MS) })
     if (expected !== undefined && !shows(socket, expected)) {
-      const why = 'who answers there shows another certificate than http.tls.cert'
+      const why = 'the server there shows another certificate than http.tls.cert'
       throw new ResolveError('DENIED', `${url}: ${why}`)
     }
     return socket
@@ -153,8 +153,8 @@ function explained(url: string, thrown: unknown): ResolveError {
   if (code === 'EACCES' || code === 'EPERM') {
     return new ResolveError('DENIED', `no right to use ${url}`, { cause: thrown })
   }
-  const silent = name === 'AbortError' ? `nobody answers at ${url} in time` : undefined
-  const absent = NOBODY.includes(code) ? `no service answers at ${url}` : undefined
+  const silent = name === 'AbortError' ? `no answer from ${url} in time` : undefined
+  const absent = NOT_LISTENING.includes(code) ? `no service answers at ${url}` : undefined
   const message = absent ?? silent ?? `${url} cannot be asked: ${code ?? 'not a connection'}`
   return new ResolveError('UNAVAILABLE', message, { cause: thrown })
 }
@@ -165,7 +165,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024
 
 /**
  * `fetch` that asks the service of a configuration, wherever that listens, whatever host it is given:
- * on a unix socket, and with TLS nobody but the owner of `http.tls.cert`. At most 16 MiB in 35 s.
+ * on a unix socket, and with TLS only the owner of `http.tls.cert`. At most 16 MiB in 35 s.
  *
  * @returns rejects with ResolveError as connectToService, and UNAVAILABLE when the answer breaks off
  */

@@ -68,7 +68,7 @@ export async function openCriServer({
   return { unavailableReason: () => server.unavailableReason(), close: () => server.close(GRACE) }
 }
 
-/** Why a runtime cannot be used: nobody there, nobody there for us, or what it said. */
+/** Why a runtime cannot be used: no right to its socket, no answer, or the text of its answer. */
 async function absence(
   socket: string,
   failure: RuntimeError,
@@ -101,7 +101,7 @@ export async function openHttpServer(
   const { buildApp } = await import('../http/app.ts')
   const { listenHttp, listenOnDescriptor } = await import('../http/listen.ts')
   const { pageRoutes } = await import('../http/routes/page.ts')
-  // Not loaded before somebody asks for images.
+  // Loaded by the first request for images.
   const node = new Lazy(async () => {
     const { NodeImages } = await import('../runtime/node-images.ts')
     return new NodeImages({

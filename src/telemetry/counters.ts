@@ -4,7 +4,7 @@
 // to add to a counter, the one here 230 to 330 ns; and 51 to 148 ms to load at the start, so it is
 // loaded at the first scrape.
 
-/** How a resolution ended: whose answer it was, or that there is none. */
+/** How a resolution ended: where the answer came from, or that there is none. */
 export type ResolutionSource = 'cache' | 'registry' | 'stale' | 'failed'
 
 /** What the service counts while it works. Labels name registries, methods and codes, never images. */
@@ -23,13 +23,13 @@ export class Metrics {
   divergences = 0
   /** Requests to registries; `status` is `none` where no answer came. */
   readonly exchanges = new LabelledCounter(['registry', 'method', 'status'])
-  /** Calls at the CRI door, by gRPC method and status code. */
+  /** Calls on the CRI socket, by gRPC method and status code. */
   readonly calls = new LabelledCounter(['method', 'code'])
   readonly pulls = { inFlight: 0, pulled: 0, failed: 0, passedOn: 0 }
   readonly configuration = { generation: 1, loadedAt: 0, lastReloadFailed: false }
 }
 
-/** Upper ends of the buckets in milliseconds: what a cache hit takes up to what nobody waits for. */
+/** Upper ends of the buckets in milliseconds: from a cache hit to the longest wait. */
 const BOUNDS_MS: readonly number[] = [
   0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000,
   10_000, 20_000, 60_000,

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 import type { Histogram, Metrics } from './counters.ts'
 
-/** What is looked up at each scrape, because somebody else keeps it. */
+/** What other parts of the service keep, read at each scrape. */
 export interface Readings {
   readonly metrics: Metrics
   /** Events of the cache by name, since the start. */

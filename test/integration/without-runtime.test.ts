@@ -17,7 +17,7 @@ test('without a runtime HTTP is served, and that is said once', async (t) => {
   assert.equal(ready.status, 503, 'the file asks for a CRI socket')
   assert.match(await ready.text(), /there is no CRI runtime on this machine/)
   const output = daemon.program().output()
-  const told = output.match(/a door stays closed/g) ?? []
+  const told = output.match(/listener not open/g) ?? []
   assert.equal(told.length, 1, output)
   assert.equal(await daemon.stop(), 0)
 })
@@ -94,7 +94,7 @@ test('a socket that cannot be opened leaves HTTP served, and readyz says why', a
     config: { shim: taken, cri: join(folder, 'later.sock'), force: true },
   })
 
-  await daemon.program().line(/a door stays closed/)
+  await daemon.program().line(/listener not open/)
   const ready = await fetch(new URL('/readyz', daemon.httpUrl()))
 
   assert.equal(ready.status, 503)

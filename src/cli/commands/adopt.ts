@@ -106,7 +106,7 @@ interface UnknownStep {
   readonly imageId: string
   readonly from: string
   readonly outcome: 'unknown'
-  /** Why nobody can tell what it stands for. */
+  /** Why it is not known what it stands for. */
   readonly reason: string
 }
 
@@ -174,7 +174,7 @@ function original(
   const found = takenApart(mirrored.path, entry)
   if (found === undefined) return { reason: `its path is none of ${entry.name}` }
   const domain = found.domain ?? onlyUpstream(entry) ?? wanted
-  if (domain === undefined) return { reason: 'nobody knows its domain; --domain says it' }
+  if (domain === undefined) return { reason: 'its domain is not known; --domain says it' }
   const repository = parsed(`${domain}/${found.path}`)
   if (
     repository === undefined ||

@@ -15,7 +15,7 @@ export interface ContainerdHostsOptions extends FileOption {
   readonly write: string | undefined
   /** Where containerd reaches our HTTP API; undefined: as configured. */
   readonly server: string | undefined
-  /** Replace files that somebody else wrote. */
+  /** Replace files that another program wrote. */
   readonly force: boolean
   /** Only what containerd has to know of the configured registries; nothing of our mirror end-point. */
   readonly direct?: boolean
@@ -28,7 +28,7 @@ export interface ContainerdHostsOptions extends FileOption {
  * registries of plain http or with TLS settings of their own; with `direct` the latter alone.
  *
  * @throws ResolveError CONFIG_INVALID for a server or folder that cannot be meant, DENIED for files of
- * somebody else; ConfigError
+ * another program; ConfigError
  */
 export async function containerdHostsCommand(options: ContainerdHostsOptions): Promise<0> {
   const {
@@ -84,7 +84,7 @@ function checkServer(text: string): string {
   throw new ResolveError('CONFIG_INVALID', `--server ${quote(text)} ${problem}`)
 }
 
-/** Where we read who the mirrors are, ourselves would hide them. */
+/** `hostsDir` names the mirrors; our own files there would hide them. */
 function checkNotHostsDir(folder: string, { hostsDir }: Config): void {
   if (hostsDir === undefined || resolve(folder) !== resolve(hostsDir)) return
   const how = 'write to another folder, and name that one as `config_path` of containerd'
@@ -112,7 +112,7 @@ interface WrittenHosts {
 /**
  * Writes hosts.toml files, each of them whole or not at all. containerd reads them at the next pull.
  *
- * @param force also replace files that somebody else wrote
+ * @param force also replace files that another program wrote
  * @param directory where it is written; made when the folder above it is there
  * @throws ResolveError DENIED when there is such a file, and then nothing is written; DENIED, too, for a
  * folder that cannot be written to

@@ -39,7 +39,7 @@ interface ParseOptions {
 }
 
 /**
- * Parses references without asking anybody, in the order they come, while they come.
+ * Parses references without the network, in the order they come, while they come.
  *
  * Resolves to the exit code. With `json` that is 0 also when a reference is bad: rows are data, and
  * each carries its own `ok`. Without, it is 3 as soon as one is bad. A reader that closes the

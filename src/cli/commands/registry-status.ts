@@ -33,7 +33,7 @@ const COLUMNS = [
  * `registry status`: asks each configured registry now, and shows with it what the running service makes
  * of it.
  *
- * @returns the exit code: 0 when all are healthy, 1 when one is not or nobody knows
+ * @returns the exit code: 0 when all are healthy, 1 when one is not, or it is not known
  */
 export async function registryStatusCommand(options: RegistryStatusOptions): Promise<0 | 1> {
   const { json, context } = options
@@ -127,7 +127,7 @@ function requestsLeft({ rateLimit }: CheckedRegistry): string {
 
 /** A registry as it answered now, and as the running service knows it. */
 interface CheckedRegistry extends Omit<RegistryStatus, 'healthy'> {
-  /** It answered now; null: it was not asked, so nobody knows. */
+  /** It answered now; null: not known, it was not asked. */
   readonly healthy: boolean | null
   /** When it was asked; null: it was not. */
   readonly checkedAt: string | null
@@ -173,7 +173,7 @@ function measuredNow(status: RegistryStatus): CheckedRegistry {
   }
 }
 
-/** The service knows what was before, and whether it will ask; how it is now, only who asked now. */
+/** The past and the breaker are the service's; the present is what was measured now. */
 function both(now: CheckedRegistry, known: RegistryStatus): CheckedRegistry {
   const { healthy, latencyMs, checkedAt, lastError = known.lastError } = now
   return {

@@ -95,12 +95,12 @@ function asking(
     isOne ? `${JSON.stringify(body, null, 2)}\n` : `${JSON.stringify(body)}\n`
   const announced = new Set<string>()
   const answer = (reference: string): Promise<Answer> => {
-    const whom = registriesFor(answers, reference)
+    const awaited = registriesFor(answers, reference)
     const answered = answers.answer(reference, asked)
     // Of a thousand references to a silent registry one says so.
-    if (announced.has(whom)) return answered
-    announced.add(whom)
-    return withProgress(whom, answered, context)
+    if (announced.has(awaited)) return answered
+    announced.add(awaited)
+    return withProgress(awaited, answered, context)
   }
   return async (reference) => {
     try {

@@ -9,7 +9,7 @@ import { canonicalDomain, isPublicRegistry } from '../../registry/public-registr
 import { inAskingOrder } from '../asking-order.ts'
 import { type HostRule, type HostsFile, isRegistryOf, type ServerRule } from './hosts-toml.ts'
 
-/** Whom the images of one domain are asked of, the first one first. */
+/** Where the images of one domain are asked for, the first one first. */
 export interface HostsList {
   /** Absent: of every domain that has no list of its own. */
   readonly domain?: string
@@ -96,8 +96,8 @@ function nodeOf(place: HostPlace, nodes: Map<string, Node>): Node | undefined {
 }
 
 /**
- * Mostly one. A domain that is configured itself is not among "every domain", so that who is named
- * for it and for every other one needs an entry for each.
+ * Mostly one. A domain that is configured itself is not among "every domain", so that a
+ * host that is named for it and for every other one needs an entry for each.
  */
 function entriesFor(
   node: Node,
@@ -162,8 +162,8 @@ interface DomainHosts {
 }
 
 /**
- * Whom the images of a domain are asked of, by its hosts.toml: its hosts, then `server`. What says no
- * more than everybody knows of a public registry is left out: it is asked in the end anyway.
+ * Where the images of a domain are asked for, by its hosts.toml: its hosts, then `server`. What says no
+ * more than is known of a public registry is left out: it is asked in the end anyway.
  *
  * @param domain absent: `_default`
  * @param note hears what has no effect
@@ -246,7 +246,7 @@ function isKnown(domain: string, { url, tls, headers, capabilities }: HostRule):
 
 /**
  * A runtime pulls `host/prefix/path@digest` and knows nothing of other roots: such a host can say
- * what a tag is, and nobody can be sent there.
+ * what a tag is, and no runtime can pull from it.
  */
 function placeOf(
   { url, tls, headers, capabilities, rewrite }: HostRule,
@@ -262,7 +262,7 @@ function placeOf(
     return undefined
   }
   const isPlain = url.scheme === 'http'
-  // `skip_verify` beside http is in everybody's examples, and does no harm.
+  // `skip_verify` beside http is in most examples, and does no harm.
   if (isPlain && (tls?.caFiles ?? tls?.certFile) !== undefined) {
     note(`${name}: its certificates are not used over http; write https:// if it has TLS`)
   }

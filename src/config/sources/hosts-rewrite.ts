@@ -40,7 +40,7 @@ export async function parseRewrite(value: unknown, path: string): Promise<Reposi
   }
   const written = Object.entries(value)
   if (written.length > MAX_RULES) throw invalid(path, `more than ${MAX_RULES} rules`)
-  // Linear in the length of the text, as Go's: the names that are matched come from anybody.
+  // Linear in the length of the text, as Go's: the names that are matched are not trusted.
   const { RE2JS } = await import('re2js')
   const rules = written.map(([expression, template]): Rule => {
     const name = `${path}.${quote(expression)}`

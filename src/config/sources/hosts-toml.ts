@@ -51,7 +51,7 @@ const MAX_HOSTS = 64
 const MAX_ITEMS = 64
 const MAX_DEPTH = 8
 const BOTH: readonly Capability[] = ['resolve', 'pull']
-/** What each of containerd's capabilities means for who only reads images by name. */
+/** What each of containerd's capabilities means where images are only read, by name. */
 const CAPABILITIES: Readonly<Record<string, Capability | undefined>> = {
   resolve: 'resolve',
   pull: 'pull',
@@ -60,7 +60,7 @@ const CAPABILITIES: Readonly<Record<string, Capability | undefined>> = {
 }
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-/** Set by whoever sends the request. */
+/** Set by the HTTP client. */
 const OWN_HEADERS = /^(?:host|connection|content-length|transfer-encoding|upgrade|te|expect)$/i
 
 /**

@@ -79,7 +79,7 @@ export class ConfigMapReader {
     const reason = reasonOf(thrown)
     const instead =
       this.#good === undefined
-        ? 'the file alone counts until a reload can read it'
+        ? 'the file alone counts; each reload tries again'
         : 'the last good one stays'
     const problem = `ConfigMap ${namespace}/${name}: ${reason}; ${instead}`
     if (problem !== this.#said) this.#news.push(problem)
@@ -142,7 +142,7 @@ async function savedText(folder: string): Promise<string | undefined> {
       await file.close()
     }
   } catch {
-    // Written by somebody else, or not for us to read: then it is as if it were not there.
+    // Written by another user, or not readable: it counts as missing.
     return undefined
   }
 }
@@ -195,8 +195,8 @@ const SHARED_OF_REGISTRY: ReadonlySet<string> = new Set([
 /**
  * Reads the `registries.yaml` of image-cri-shim's ConfigMap (labring/sealos, configmap_sync.go):
  * `sealos:` with address and auth is the offline registry, `auth` is a user and a password. What
- * would have the node read a file, or change where it listens, is refused: who may write the
- * ConfigMap is not root on every node.
+ * would have the node read a file, or change where it listens, is refused: the right to write
+ * the ConfigMap is not the right to be root on every node.
  */
 export function readShared(root: YamlNode | undefined, diagnostics: Diagnostics): DecodedConfig {
   if (root === undefined || root.kind !== 'map') return decodeConfig(root, diagnostics)
@@ -238,8 +238,8 @@ export function merged(own: DecodedConfig, shared: DecodedConfig): DecodedConfig
 }
 
 /**
- * The registries of both, where those that only the ConfigMap has asked in a way that anybody on the way can
- * listen to get nothing of the node's keychain.
+ * The registries of both. Those that only the ConfigMap has, and that are asked without verified TLS, get
+ * nothing of the node's keychain.
  *
  * @param own those of the file alone
  */

@@ -6,7 +6,7 @@ import { ResolveError } from '../../errors.ts'
 import { refusal } from '../diagnostics.ts'
 import { formatDuration } from '../duration.ts'
 
-/** How the API server of Kubernetes is reached, and as whom. */
+/** How the API server of Kubernetes is reached, with which credentials. */
 interface Access {
   readonly server: URL
   readonly tls: {

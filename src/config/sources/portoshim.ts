@@ -155,7 +155,7 @@ function credentialsOfUrl(text: string): Credentials | undefined {
   return { kind: 'basic', username: decoded(username), password: decoded(password) }
 }
 
-/** A lone `%` is a character like any other in a password that nobody encoded. */
+/** A lone `%` is a character like any other in a password that is not percent-encoded. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text)

@@ -188,7 +188,7 @@ for (const [words, answer, expected] of FAILURES) {
 
     assert.deepEqual(names(first), ['old.hub:5000', 'gone.corp'])
     assert.match(first.warnings.join('\n'), expected)
-    assert.match(first.warnings.join('\n'), /; the file alone counts until a reload can read it$/)
+    assert.match(first.warnings.join('\n'), /; the file alone counts; each reload tries again$/)
     for (const later of [running, restarted]) {
       assert.deepEqual(names(later), names(good))
       assert.equal(later.fingerprint, good.fingerprint)

@@ -147,7 +147,7 @@ test('resolve prints the answer for people', async () => {
   assert.equal(closed, 1)
 })
 
-test('resolve --explain tells the whole story as a tree, and --all asks everybody', async () => {
+test('resolve --explain shows every candidate as a tree, and --all asks every registry', async () => {
   const { out, calls } = await cli(['resolve', 'nginx', '--all'], {
     ...ANSWER,
     candidates: [REPORT],

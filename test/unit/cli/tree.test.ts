@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { storyTree } from '../../../src/cli/answer-text.ts'
+import { traceTree } from '../../../src/cli/answer-text.ts'
 import type { CandidateReport } from '../../../src/resolver/types.ts'
 
 const REPORT: CandidateReport = {
@@ -20,7 +20,7 @@ const REPORT: CandidateReport = {
 }
 
 test('a story is told as a tree with aligned times', () => {
-  const lines = storyTree([
+  const lines = traceTree([
     REPORT,
     {
       ...REPORT,
@@ -60,7 +60,7 @@ test('a story is told as a tree with aligned times', () => {
 test('who was not asked has no times', () => {
   const { startedMs: _startedMs, ms: _ms, error: _error, ...unasked } = REPORT
 
-  const lines = storyTree([{ ...unasked, exchanges: [], why: 'not needed: m1 answered first' }])
+  const lines = traceTree([{ ...unasked, exchanges: [], why: 'not needed: m1 answered first' }])
 
   assert.deepEqual(lines, [
     '└─ hub:5000/library/nginx:latest',

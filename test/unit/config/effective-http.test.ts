@@ -13,7 +13,7 @@ for (const listen of OPEN) {
       {
         line: 2,
         path: 'http.listen',
-        message: `other machines can reach ${listen.replaceAll('"', '')}, and nobody has to log in: set http.token or http.tokenFile, or listen on 127.0.0.1:9430`,
+        message: `other machines can reach ${listen.replaceAll('"', '')} without a token: set http.token or http.tokenFile, or listen on 127.0.0.1:9430`,
       },
     ])
   })

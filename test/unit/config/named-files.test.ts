@@ -60,7 +60,7 @@ test('a secret that everybody can read is told, a certificate is not', async () 
       'http.tls.key',
     ],
   )
-  assert.match(warnings[0] ?? '', /everybody on this machine can read \/password: chmod o-r/)
+  assert.match(warnings[0] ?? '', /every user of this machine can read \/password: chmod o-r/)
 })
 
 test('what is there, and for its owner and group alone, is not told', async () => {
@@ -86,7 +86,7 @@ for (const text of [
     assert.equal(warnings.length, 1)
     assert.match(
       warnings[0] ?? '',
-      /^the configuration: everybody on this machine can read \/etc\/x/,
+      /^the configuration: every user of this machine can read \/etc\/x/,
     )
   })
 }
@@ -105,7 +105,7 @@ keychain: {dockerConfigs: [${join(folder, 'gone')}]}
   const warnings = await namedFileWarnings(config)
 
   assert.deepEqual(warnings, [
-    `tokenFile of a.b: everybody on this machine can read ${file}: chmod o-r would keep it secret`,
+    `tokenFile of a.b: every user of this machine can read ${file}: chmod o-r would keep it secret`,
     `ca of a.b: ${folder} is no file`,
     `keychain.dockerConfigs: ${join(folder, 'gone')} is not there, or not for us to see`,
   ])

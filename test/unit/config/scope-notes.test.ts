@@ -23,7 +23,7 @@ registries:
 
 test('a public registry with a path and without upstreams is said to be asked for nothing', () => {
   assert.deepEqual(scopeNotes({ registries: [entry('ghcr.io/team')] }), [
-    'ghcr.io/team is never asked: strangers can own names at ghcr.io; `upstreams` says whose images it has',
+    'ghcr.io/team is never asked: anyone can own names at ghcr.io; `upstreams` says whose images it has',
   ])
 })
 

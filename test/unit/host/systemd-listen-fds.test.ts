@@ -16,7 +16,7 @@ for (const [what, env, expected] of [
     { http: 3, unused: [] },
   ],
   [
-    'what no door is for is named',
+    'what no server is for is named',
     { LISTEN_PID: '7', LISTEN_FDS: '3', LISTEN_FDNAMES: 'cri:http:more' },
     { cri: 3, http: 4, unused: ['more'] },
   ],

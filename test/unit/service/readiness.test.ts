@@ -17,9 +17,9 @@ function readiness({ criExpected = false, socket, isOpen = true, answers = true 
   const cri = isOpen
     ? { door: 'cri', open: true }
     : { door: 'cri', open: false, reason: 'starting' }
-  const doors = { state: (name: string) => (name === 'http' ? HTTP : cri) }
+  const listeners = { state: (name: string) => (name === 'http' ? HTTP : cri) }
   const found = new ListenerReadiness({
-    doors,
+    listeners,
     criExpected,
     runtimeSocket: () => socket,
     runtimeAnswers: async () => {
@@ -66,7 +66,7 @@ test('what opens, and a runtime that answers again, are told at once', async () 
   let answers = false
   const cri = () => ({ door: 'cri', open: isOpen, ...(isOpen ? {} : { reason: 'starting' }) })
   const found = new ListenerReadiness({
-    doors: { state: (name) => (name === 'http' ? HTTP : cri()) },
+    listeners: { state: (name) => (name === 'http' ? HTTP : cri()) },
     criExpected: true,
     runtimeSocket: () => SOCKET,
     runtimeAnswers: async () => answers,
@@ -87,7 +87,7 @@ test('the runtime is asked once for all who ask within a tenth of a second', asy
   let asked = 0
   let now = 0
   const found = new ListenerReadiness({
-    doors: { state: (door) => ({ door, open: true }) },
+    listeners: { state: (door) => ({ door, open: true }) },
     criExpected: true,
     runtimeSocket: () => SOCKET,
     runtimeAnswers: async () => {
@@ -111,7 +111,7 @@ test('the runtime is asked once for all who ask within a tenth of a second', asy
 test('a runtime that cannot be asked is asked again', async () => {
   let asked = 0
   const found = new ListenerReadiness({
-    doors: { state: (door) => ({ door, open: true }) },
+    listeners: { state: (door) => ({ door, open: true }) },
     criExpected: true,
     runtimeSocket: () => SOCKET,
     runtimeAnswers: async () => {
