@@ -127,16 +127,23 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /**
- * Whether a former answer may be given in place of this error: as `isOutOfReach`, but a registry to which the
- * former answer does not lead says nothing new by not having the image, and none need have been asked before
- * time was up.
+ * Whether a former answer may be given in place of this error: as `isOutOfReach`, but a registry that did not
+ * have the image then either says nothing new by a 404, and none need have been asked before time was up.
  */
-export function allowsStale(error: ResolveError, { references, registry }: Resolution): boolean {
-  const leadsTo = (name: string): boolean =>
-    name === registry || references.some((each) => each.registry === name)
+export function allowsStale(error: ResolveError, former: Resolution): boolean {
   const isOld = (attempt: Attempt): boolean =>
-    hasNoAnswer(attempt) || (attempt.outcome === 'not_found' && !leadsTo(attempt.registry))
+    hasNoAnswer(attempt) || (attempt.outcome === 'not_found' && !hadImage(former, attempt.registry))
   return PASSING.has(error.code) && error.attempts.every(isOld) && !isBarred(candidatesOf(error))
+}
+
+/**
+ * Whether a registry had the image of a former answer, as far as is known: it did not only if it said so, or
+ * if its tag pointed at another digest. After a restart only the places of the answer are known.
+ */
+function hadImage({ candidates = [], references, registry }: Resolution, name: string): boolean {
+  const report = candidates.find((each) => each.registry === name)
+  if (report !== undefined) return report.outcome !== 'not_found' && report.divergent !== true
+  return name === registry || references.some((each) => each.registry === name)
 }
 
 /** Whether a registry was not asked because its origin refused the image. */

@@ -213,6 +213,52 @@ test('a registry that never had the image says nothing new by not having it', as
   assert.equal((await resolver.resolve(nginx())).source, 'stale')
 })
 
+test('a registry that says for the first time that it has no such image counts as a no', async () => {
+  const broken: Reply = async () => {
+    throw new ResolveError('UNAVAILABLE', 'm1: not in order', { status: 503 })
+  }
+  const { resolver, source, clock, cache } = resolverScene({
+    m1: broken,
+    m2: has(identity('a')),
+  })
+  await resolver.resolve(nginx())
+  Object.assign(source.replies, { m1: missing, m2: down, 'docker.io': down })
+
+  await clock.advance(3_600_000)
+
+  await assert.rejects(resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
+  assert.equal(cache.counts().stale, 0)
+})
+
+test('a registry whose tag pointed at another image says nothing new by not having it', async () => {
+  const { resolver, source, clock } = resolverScene({
+    m1: has(identity('a')),
+    m2: has(identity('b')),
+    'docker.io': down,
+  })
+  await resolver.resolve(nginx(), { all: true })
+  Object.assign(source.replies, { m1: down, m2: missing })
+
+  await clock.advance(3_600_000)
+
+  assert.equal((await resolver.resolve(nginx())).source, 'stale')
+})
+
+test('a registry that may resolve and not pull counts as a no when it loses the image', async () => {
+  const { resolver, source, clock, state } = resolverScene({
+    m1: has(identity('a')),
+    m2: has(identity('a')),
+    'docker.io': down,
+  })
+  state.registries = registriesOf([entry('m1'), entry('m2', { capabilities: ['resolve'] })])
+  await resolver.resolve(nginx(), { all: true })
+  Object.assign(source.replies, { m1: down, m2: missing })
+
+  await clock.advance(3_600_000)
+
+  await assert.rejects(resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
+})
+
 test('a mirror that may not be asked because its origin refused counts as a no', async () => {
   const { resolver, source, clock, state } = resolverScene({
     m1: has(identity('a')),
