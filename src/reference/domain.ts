@@ -1,7 +1,7 @@
-/** The name that Docker Hub's images carry; its registry answers at another host. */
+/** Docker Hub's domain in references; its registry has another host. */
 export const DEFAULT_DOMAIN = 'docker.io'
 
-/** Where Docker Hub keeps the images that are written without a namespace. */
+/** The namespace of Docker Hub's images that are written without one. */
 export const OFFICIAL_NAMESPACE = 'library/'
 
 /** Docker Hub's oldest name. `registry-1.docker.io` is not an alias: containerd keeps it apart. */

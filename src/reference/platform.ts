@@ -10,7 +10,7 @@ export interface Platform {
 
 const SPECIFIER = /^[a-z0-9_.-]{1,64}\/[a-z0-9_.-]{1,64}(?:\/[a-z0-9_.-]{1,64})?$/i
 
-/** Names that uname and Debian use; a variant here replaces the one that was written. */
+/** Names of uname and Debian; a variant here replaces the one that was written. */
 const ALIASES: ReadonlyMap<string, { readonly architecture: string; readonly variant?: string }> =
   new Map([
     ['x86_64', { architecture: 'amd64' }],
@@ -21,7 +21,7 @@ const ALIASES: ReadonlyMap<string, { readonly architecture: string; readonly var
     ['armel', { architecture: 'arm', variant: 'v6' }],
   ])
 
-/** `architecture/variant` as people write it, to the variant it means; '' is none. */
+/** `architecture/variant` as written, to the variant it means; '' is none. */
 const VARIANTS: ReadonlyMap<string, string> = new Map([
   ['amd64/v1', ''],
   ['arm64/8', ''],
@@ -49,8 +49,8 @@ const NODE_SYSTEMS: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * Parses `os/architecture[/variant]`, any case, and normalises it. Both of the first two are asked
- * for: what `arm64` alone means would depend on the machine that reads it.
+ * Parses `os/architecture[/variant]`, any case, and normalises it. The first two are required: the meaning of
+ * `arm64` alone would depend on this machine.
  * Throws PLATFORM_INVALID.
  */
 export function parsePlatform(text: string): Platform {
@@ -111,7 +111,7 @@ export function hostPlatform(
 /**
  * The child of an index that a machine of the target platform takes: the best in the order of
  * containerd's `platforms.Only`, the first among equals. Children without a platform come last, as
- * in containerd: they may fit, and only their configuration can tell. undefined: none fits.
+ * in containerd: only their config has their platform. undefined: none fits.
  */
 export function choosePlatform<T extends { readonly platform?: Platform | undefined }>(
   target: Platform,
@@ -152,7 +152,7 @@ function isUnknown({ os, architecture }: Platform): boolean {
  */
 export function lowerVariants(architecture: string, variant: string): readonly string[] {
   if (architecture === 'arm64') return lowerArm64Variants(variant)
-  // Two digits are plenty, and bound the list whatever an index claims.
+  // Two digits bound the list, whatever an index claims.
   const version = Number(/^v(\d{1,2})$/.exec(variant)?.[1] ?? 0)
   if (architecture === 'arm') return countDown(version, 5).map((n) => `v${n}`)
   if (architecture === 'amd64') return countDown(version, 1).map((n) => (n === 1 ? '' : `v${n}`))

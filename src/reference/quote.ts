@@ -1,8 +1,8 @@
 const SHOWN_CHARACTERS = 160
 
 /**
- * Text from outside, in double quotes, fit for an error message or a terminal: shortened, control
- * characters escaped, and without the `user:password@` that people paste along with a URL.
+ * Untrusted text in double quotes, for an error message or a terminal: shortened, control characters escaped, and
+ * without the `user:password@` of a URL.
  */
 export function quote(text: string): string {
   const safe = withoutCredentials(text)
@@ -26,12 +26,12 @@ function withoutCredentials(text: string): string {
 
 const MAX_CHARACTERS = 200
 const ADDRESS = /https?:\/\//i
-/** What stands before the last @ of an authority (RFC 3986, section 3.2). */
+/** The part before the last @ of an authority (RFC 3986, section 3.2). */
 const USERINFO = /\/\/[^\s/?#]*@/g
 
 /**
- * Printable, at most 200 characters, and without the parts of URLs that hold secrets: the user and password
- * before the host, and the query string of signed ones.
+ * Untrusted text on one line: printable, at most 200 characters, and without the parts of URLs that hold secrets:
+ * the user and password before the host, and the query string of signed ones.
  */
 export function oneLine(text: string): string {
   return text
@@ -41,7 +41,7 @@ export function oneLine(text: string): string {
     .slice(0, MAX_CHARACTERS)
 }
 
-/** Looked for in steps: one expression for it takes seconds on a registry's message of nothing but `http://`. */
+/** In steps: a single expression takes seconds on a message of nothing but `http://`. */
 function withoutQuery(word: string): string {
   const address = word.search(ADDRESS)
   if (address < 0) return word

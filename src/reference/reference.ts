@@ -19,7 +19,7 @@ export interface Reference {
 
 const DEFAULT_TAG = 'latest'
 
-/** Well above the longest valid reference that anybody writes; the grammar bounds no domain. */
+/** Well above any reference in use; the grammar does not bound the domain. */
 const MAX_CHARACTERS = 4096
 
 /**
@@ -29,7 +29,7 @@ const MAX_CHARACTERS = 4096
  *
  * Stricter than that library in one case: `foo_bar.com/app`, whose first part is neither a valid
  * domain nor, holding a dot, a namespace. There it becomes a name without any domain, which
- * nobody can pull; here it is refused.
+ * cannot be pulled; here it is refused.
  *
  * Throws NAME_INVALID.
  */
@@ -63,7 +63,7 @@ export function withDefaultTag(reference: Reference): Reference {
 }
 
 /**
- * What a caller asks to be resolved: normalised, with the default tag, tag and digest both kept.
+ * Parses a reference to resolve: normalised, with the default tag, tag and digest both kept.
  * Throws NAME_INVALID, also for an image ID, which no registry can be asked for by name.
  */
 export function parseReference(input: string): Reference {
@@ -97,12 +97,12 @@ export function repositoryName({ domain, path }: Reference): string {
   return `${domain}/${path}`
 }
 
-/** As Docker shows it: `docker.io/library/nginx:1` is `nginx:1`. Not always parsed back alike. */
+/** As Docker shows it: `docker.io/library/nginx:1` is `nginx:1`. May parse to another reference. */
 export function familiarReference(reference: Reference): string {
   return familiarName(reference) + suffix(reference)
 }
 
-/** The length first: this is asked of every reference, and nearly none has it. */
+/** Checks the length first: nearly no reference has it. */
 function isBareId(input: string): boolean {
   return input.length === 64 && IDENTIFIER.test(input)
 }

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { ResolveError } from '../errors.ts'
 import { sameDomain } from './public-registries.ts'
 
-/** What one registry is told about who asks. Absent means anonymous. */
+/** Credentials for one registry. Without any a request is anonymous. */
 export type Credentials =
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }
   | { readonly kind: 'identityToken'; readonly token: string }
@@ -20,10 +20,10 @@ export interface AuthConfig {
   readonly registryToken?: string
 }
 
-/** Docker's name for "the password is an identity token". */
+/** The user name by which Docker marks a password as an identity token. */
 export const TOKEN_USERNAME = '<token>'
 
-/** Fingerprints of one process mean nothing in another. */
+/** Fingerprints of one process cannot be compared with those of another. */
 const FINGERPRINT_KEY = randomBytes(32)
 
 /**
@@ -56,7 +56,7 @@ export function fromAuthConfig(
   if (auth.username) return basic(auth.username, auth.password ?? '')
   if (auth.identityToken) return { kind: 'identityToken', token: auth.identityToken }
   if (auth.auth) {
-    // Some tools pad what they encode with NUL; containerd cuts it off too.
+    // Some tools pad with NUL; containerd cuts it off too.
     const decoded = Buffer.from(auth.auth, 'base64').toString().replace(/\0+$/, '')
     const colon = decoded.indexOf(':')
     if (colon > 0) return basic(decoded.slice(0, colon), decoded.slice(colon + 1))
@@ -64,7 +64,7 @@ export function fromAuthConfig(
   return auth.registryToken ? { kind: 'registryToken', token: auth.registryToken } : undefined
 }
 
-/** A short name for credentials that is the same for the same ones and reveals nothing of them. */
+/** A short name, the same for the same credentials, that reveals nothing of them. */
 export function credentialsFingerprint(credentials: Credentials | undefined): string {
   if (credentials === undefined) return 'anonymous'
   const parts =

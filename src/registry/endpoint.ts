@@ -2,7 +2,7 @@ import { ResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
 import { canonicalDomain, DOCKER_HUB, DOCKER_HUB_HOST } from './public-registries.ts'
 
-/** One place that speaks the OCI distribution protocol. */
+/** A host that speaks the OCI distribution protocol, and what requests to it need. */
 export interface Endpoint {
   readonly scheme: 'http' | 'https'
   /** `host` or `host:port`, IPv6 in brackets, lower case. */
@@ -16,14 +16,14 @@ export interface Endpoint {
   readonly tls?: EndpointTls
 }
 
-/** What TLS with one registry is done with; files are PEM, absolute paths, read again when they change. */
+/** The TLS settings of one registry; files are PEM, absolute paths, read again when they change. */
 export interface EndpointTls {
   /** Authorities trusted beside the well-known ones. */
   readonly caFiles?: readonly string[]
-  /** The client's own certificate; both or none. */
+  /** The client certificate; both or none. */
   readonly certFile?: string
   readonly keyFile?: string
-  /** Believe any certificate. */
+  /** Accept any certificate. */
   readonly insecureSkipVerify?: boolean
 }
 
@@ -40,12 +40,12 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/
  * it is https, on loopback http. `/v1` and `/v2`, the path of the API itself, are no part of the
  * prefix: `https://index.docker.io/v1/` is how Docker's files call Docker Hub.
  *
- * @throws ResolveError CONFIG_INVALID, saying how to mend it
+ * @throws ResolveError CONFIG_INVALID, which says how to correct the address
  */
 export function parseAddress(text: string): Endpoint {
   const address = text.trim()
   const { scheme, host = '', path = '' } = ADDRESS.exec(address)?.groups ?? {}
-  // What stands before an @ or in a query may be a secret: no message repeats it.
+  // The part before an @, or a query, may be a secret: no message repeats an address that has one.
   if (address.includes('@')) {
     throw invalid('a registry address', 'holds credentials: move them to `auth`')
   }
@@ -68,27 +68,24 @@ export function parseAddress(text: string): Endpoint {
   return { scheme: effective, host: pullableHost(checked, effective), prefix }
 }
 
-/** `host[/prefix]`: how logs and answers call it. */
+/** `host[/prefix]`: the name in logs and answers. */
 export function endpointName({ host, prefix }: Endpoint): string {
   return prefix === '' ? host : `${host}/${prefix}`
 }
 
-/** `scheme://host`, the root of everything asked there; without the prefix. */
+/** `scheme://host`, without the prefix. */
 export function endpointUrl({ scheme, host }: Endpoint): string {
   return `${scheme}://${host}`
 }
 
-/**
- * Who answers there is the same for endpoints with the same key: what one said that believes any certificate
- * may have been said by anybody.
- */
+/** The same for endpoints whose answers can be trusted alike: one that accepts any certificate has another key. */
 export function endpointKey(endpoint: Endpoint): string {
   return JSON.stringify([endpointUrl(endpoint), endpoint.tls])
 }
 
 /**
- * Another host, to which a registry redirects: nothing that is set for the registry is meant for it, but the
- * authorities that the registry's own certificate may come from.
+ * The endpoint of another host, to which a registry redirects. It takes over no settings of the registry but the
+ * authorities of its certificate.
  */
 export function foreignEndpoint({ protocol, host }: URL, { tls }: Endpoint): Endpoint {
   const caFiles = protocol === 'https:' ? tls?.caFiles : undefined
@@ -100,14 +97,14 @@ export function foreignEndpoint({ protocol, host }: URL, { tls }: Endpoint): End
   }
 }
 
-/** Where the registry that a reference's domain names answers; Docker Hub answers elsewhere. */
+/** The endpoint of the registry that a domain names; Docker Hub's has another host. */
 export function originEndpoint(domain: string): Endpoint {
   const name = canonicalDomain(domain)
   const host = name === DOCKER_HUB ? DOCKER_HUB_HOST : name
   return { scheme: isLoopbackHost(host) ? 'http' : 'https', host, prefix: '' }
 }
 
-/** localhost, 127.0.0.0/8 or ::1, with or without a port: the hosts that containerd, too, asks over http. */
+/** localhost, 127.0.0.0/8 or ::1, with or without a port: containerd asks these over http, too. */
 export function isLoopbackHost(host: string): boolean {
   return LOOPBACK.test(host)
 }
@@ -130,8 +127,8 @@ function checkHost(host: string, named: string): string {
 }
 
 /**
- * A runtime takes `hub/library/nginx` for a repository of Docker Hub: only a dot, a port or
- * `localhost` makes the first part a host.
+ * Adds the port to a bare name: to a runtime `hub/library/nginx` is a repository of Docker Hub. Only a dot, a
+ * port or `localhost` makes the first part a host.
  */
 function pullableHost(host: string, scheme: 'http' | 'https'): string {
   if (/[.:]/.test(host) || host === 'localhost') return host

@@ -7,14 +7,14 @@ export type Capability = 'resolve' | 'pull'
 /** One configured registry. */
 export interface RegistryEntry {
   /**
-   * `host[:port][/prefix]`; how logs and answers call it. Unique in a configuration: of several at one
+   * `host[:port][/prefix]`, the name in logs and answers. Unique in a configuration: of several at one
    * address the second is `…#2`, the third `…#3`, in the order of asking.
    */
   readonly name: string
   readonly endpoint: Endpoint
   /** 0 to 10000, higher is asked first. */
   readonly priority: number
-  /** The one of `address:`; it wins ties. */
+  /** It is the one of `address:`, which wins ties. */
   readonly offline: boolean
   /** As written in the configuration itself. */
   readonly credentials?: Credentials
@@ -25,30 +25,29 @@ export interface RegistryEntry {
    * well-known public one only its own.
    */
   readonly upstreams?: readonly string[]
-  /** Domains that an entry without `upstreams` does not serve all the same. */
+  /** Domains that an entry without `upstreams` does not serve. */
   readonly exceptUpstreams?: readonly string[]
   /** Repository below the prefix, of `{domain}` and `{path}`; default `{path}`. */
   readonly path?: string
-  /** Another path for what is asked for, below the prefix; without `path` beside it. */
+  /** Rewrites the path of a repository, below the prefix; not together with `path`. */
   readonly rewrite?: RepositoryRewrite
-  /** Default: both. Without `resolve` it is asked by digest only, without `pull` nobody is sent there. */
+  /** Default: both. Without `resolve` it is asked by digest only; without `pull` no answer names it. */
   readonly capabilities?: readonly Capability[]
   /**
-   * false: for a caller that brings credentials it is used only after the origin accepted these
-   * (KEP-2535). Default true.
+   * false: it is used only after the origin gave the image to the caller (KEP-2535). Default true.
    */
   readonly trusted?: boolean
-  /** The field of the configuration that led to it; absent: it was written there itself. */
+  /** The field of the configuration that it comes from; absent: `registries` or `address`. */
   readonly source?: 'hostsDir' | 'portoshim'
-  /** It gets no secrets but those that are written in it. Default: the keychain's and callers' too. */
+  /** It gets no credentials but its own. Default: also those of the keychain and of callers. */
   readonly ownSecretsOnly?: true
 }
 
 /** Regular expressions over the path of a repository (k3s and rke2, `[host.….rewrite]`). */
 export interface RepositoryRewrite {
-  /** As written, each with what replaces its matches. */
+  /** As written. */
   readonly rules: readonly (readonly [expression: string, replacement: string])[]
-  /** Where the repository is kept; undefined: the rules contradict each other. */
+  /** The path of the repository there; undefined: the rules contradict each other. */
   apply(path: string): string | undefined
 }
 

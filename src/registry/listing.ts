@@ -37,7 +37,7 @@ interface Listing {
 
 const DEFAULT_NAMES = 1_000
 const MAX_NAMES = 10_000
-/** ECR answers 405 to more. */
+/** ECR answers 405 above that. */
 const MAX_PAGE = 1_000
 const MAX_PAGES = 100
 const MAX_PAGE_BYTES = 4 * 1024 * 1024

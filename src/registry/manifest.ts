@@ -17,14 +17,14 @@ export interface ImageManifest {
 export interface ImageIndex {
   readonly kind: 'index'
   readonly mediaType: string
-  /** Those that may be images; attestations and artifacts are left out. */
+  /** Without attestations and artifacts. */
   readonly children: readonly IndexChild[]
 }
 
 export interface IndexChild {
   readonly digest: string
   readonly platform?: Platform
-  /** The child itself, where the index carries it; not yet verified. */
+  /** The child itself, where the index embeds it; not yet verified. */
   readonly data?: Buffer
 }
 
@@ -33,7 +33,7 @@ type Fields = Readonly<Record<string, unknown>>
 const MAX_CHILDREN = 1_000
 const ATTESTATION = 'attestation-manifest'
 
-/** What was asked for, as error texts name it, and what it is by its bytes. */
+/** A manifest, as error texts name it and by its bytes. */
 export interface Subject {
   /** `registry/repository:tag` or `registry/repository@digest`. */
   readonly name: string
@@ -81,7 +81,7 @@ export function signedPayload(bytes: Buffer, contentType: string): Buffer | unde
  * The platform that an image's config names (image-spec, "Image Configuration"): `os`, `architecture`,
  * `variant`.
  *
- * @returns undefined: it leaves one of the first two out, or is no JSON
+ * @returns undefined: one of the first two is missing, or it is no JSON
  */
 export function platformIn(config: Buffer): Platform | undefined {
   try {
@@ -103,7 +103,7 @@ function parseBody(bytes: Buffer, declared: string, subject: Subject): Fields {
     const body: unknown = JSON.parse(bytes.toString())
     if (isFields(body)) return body
   } catch {
-    // Said below, as for every body that is no object.
+    // As for every body that is no object, below.
   }
   const kind = declared === '' ? 'an answer' : quote(declared)
   throw refusal(
@@ -132,15 +132,15 @@ function typeOf(body: Fields, declared: string, subject: Subject): string {
     const found = foundAs(subject, type, body)
     throw refusal('NOT_AN_IMAGE', `${subject.name} is no image but ${quote(type)}`, found)
   }
-  // Registries that convert, and those that keep one type for all, name OCI's by Docker's or the other
-  // way round. Read alike, both are one image. Read as an index and as a manifest they would be two.
+  // Some registries give OCI manifests Docker's type, or the other way round: the image is the same. Taken for
+  // an index in one place and for a manifest in another, one digest would be two images.
   if (own !== undefined && !isAlike(own, type)) {
     throw refusal(
       'MANIFEST_INVALID',
       `${subject.name} came as ${type} but calls itself ${quote(own)}`,
     )
   }
-  // One that is both could be read in two ways under one digest (CVE-2021-41190).
+  // An index and a manifest at once could be read in two ways under one digest (CVE-2021-41190).
   if ('manifests' in body && ('config' in body || 'layers' in body)) {
     throw refusal('MANIFEST_INVALID', `${subject.name} is an index and a manifest at once`)
   }
@@ -151,7 +151,7 @@ function isAlike(own: string, type: string): boolean {
   return MANIFEST_TYPES.includes(own) && INDEX_TYPES.has(own) === INDEX_TYPES.has(type)
 }
 
-/** For bodies that do not say what they are; only OCI allows that, but Docker's config types tell. */
+/** The type of a body without `mediaType`. Only OCI allows that; Docker's config types are recognised. */
 function shapeOf(body: Fields): string | undefined {
   if (Array.isArray(body['manifests'])) {
     const types = body['manifests'].map((child: unknown) => isFields(child) && child['mediaType'])
@@ -201,7 +201,7 @@ function parseIndex(body: Fields, mediaType: string, subject: Subject): ImageInd
   return { kind: 'index', mediaType, children }
 }
 
-/** BuildKit hangs attestations into the index as children of their own. */
+/** BuildKit lists attestations in the index as children. */
 function mayBeImage({ mediaType, artifactType, annotations }: Fields): boolean {
   if (typeof mediaType === 'string' && !MANIFEST_TYPES.includes(mediaType)) return false
   if (typeof artifactType === 'string' && !CONFIG_TYPES.has(artifactType)) return false
@@ -216,7 +216,7 @@ function parseChild({ platform, data }: Fields, digest: string): IndexChild {
   }
 }
 
-/** A platform without its two names is one that no machine has. */
+/** A platform without its two names matches no machine. */
 function parsePlatformFields({ os, architecture, variant }: Fields): Platform {
   return {
     os: typeof os === 'string' ? os : 'unknown',
@@ -225,7 +225,7 @@ function parsePlatformFields({ os, architecture, variant }: Fields): Platform {
   }
 }
 
-/** As in a platform that can be asked for. */
+/** As parsePlatform accepts it. */
 function isName(value: unknown): value is string {
   return typeof value === 'string' && /^[\w.-]{1,64}$/.test(value) && value !== 'unknown'
 }
@@ -256,7 +256,7 @@ export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+
 
 export const INDEX_TYPES: ReadonlySet<string> = new Set([OCI_INDEX, DOCKER_LIST])
 
-/** What we understand, and so ask for. Left out, a registry may answer with schema 1, or with one platform. */
+/** The types of Accept. Without the header a registry may answer with schema 1, or with one platform. */
 export const MANIFEST_TYPES: readonly string[] = [
   OCI_INDEX,
   DOCKER_LIST,
@@ -264,7 +264,7 @@ export const MANIFEST_TYPES: readonly string[] = [
   DOCKER_MANIFEST,
 ]
 
-/** What makes a manifest an image. */
+/** The config types of images. */
 export const CONFIG_TYPES: ReadonlySet<string> = new Set([
   'application/vnd.oci.image.config.v1+json',
   'application/vnd.docker.container.image.v1+json',
@@ -277,7 +277,7 @@ export const SCHEMA1_TYPES: ReadonlySet<string> = new Set([
   'application/vnd.docker.distribution.manifest.v1+prettyjws',
 ])
 
-/** Servers of plain files, and proxies, know no better. */
+/** The types that file servers and proxies give to manifests. */
 export const GENERIC_TYPES: ReadonlySet<string> = new Set([
   '',
   'application/json',

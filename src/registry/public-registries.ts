@@ -5,7 +5,7 @@ export const DOCKER_HUB = 'docker.io'
 export const DOCKER_HUB_HOST = 'registry-1.docker.io'
 
 /**
- * Every name under which Docker Hub is written. index.docker.io is the key of Docker's own files,
+ * All names of Docker Hub. index.docker.io is the key of Docker's own files,
  * registry.hub.docker.com answers the distribution API too (moby/moby, registry/config.go;
  * docker/hub-feedback#1636), and hub.docker.com is the address of its pages, which people copy.
  */
@@ -18,8 +18,8 @@ const DOCKER_HUB_NAMES: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Registries on whose one host many tenants own names, so that a stranger can own the path of a
- * private image there. `*` is a part of one label, `**.` one label or more before the rest. Hosts
+ * Registries with many tenants on one host, where anyone can own the path of a private image
+ * (dependency confusion). `*` is a part of one label, `**.` one label or more before the rest. Hosts
  * that belong to one tenant are private and not here: ACCOUNT.dkr.ecr.REGION.amazonaws.com,
  * NAME.azurecr.io, NAME.jfrog.io, NAME-registry.REGION.cr.aliyuncs.com, NAME.tencentcloudcr.com,
  * NAME.swr-pro.myhuaweicloud.com.
@@ -160,14 +160,14 @@ const MANY_TENANTS_HOST = hostPattern(MANY_TENANTS)
 const MIRROR_HOSTS = PUBLIC_MIRRORS.map(([pattern, of]) => [hostPattern([pattern]), of] as const)
 
 /**
- * Whether a host (with or without its port) is a well-known public registry or mirror: not asked for
- * the images of other registries unless `upstreams` says so.
+ * Whether a host (with or without its port) is a well-known public registry or mirror. Those are asked for
+ * the images of other registries only by `upstreams`.
  */
 export function isPublicRegistry(host: string): boolean {
   return MANY_TENANTS_HOST.test(portless(host)) || publicMirrorOf(host) !== undefined
 }
 
-/** The registry of which a host is a well-known public mirror; undefined: of none that is known. */
+/** The registry that a host is a well-known public mirror of; undefined: it is none. */
 export function publicMirrorOf(host: string): string | undefined {
   const name = portless(host)
   const [label = ''] = name.split('.', 1)

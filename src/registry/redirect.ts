@@ -9,7 +9,7 @@ export function isRedirect(status: number): boolean {
 }
 
 /**
- * Where a redirect leads.
+ * The target of a redirect.
  *
  * @throws ResolveError UNAVAILABLE without a usable Location, DENIED when it leads from https to http
  */
@@ -33,20 +33,20 @@ export function nextHop(
 }
 
 /**
- * Whether a redirect leads from http to https and nowhere else: to the same host, and to the same port, or
- * from one default port to the other. What is meant for that host is then meant for it there too.
+ * Whether a redirect only leads from http to https: the same host, and the same port, or from one default port
+ * to the other. Credentials and settings of the host then hold there, too.
  */
 export function isUpgrade(from: URL, to: URL): boolean {
   const sameHost = from.hostname === to.hostname && from.port === to.port
   return from.protocol === 'http:' && to.protocol === 'https:' && sameHost
 }
 
-/** The registry as it is asked after such a redirect, with all that is set for it. */
+/** The endpoint after such a redirect, with all its settings. */
 export function upgraded(endpoint: Endpoint, { host }: URL): Endpoint {
   return { ...endpoint, scheme: 'https', host }
 }
 
-/** What to change in the configuration, for an answer that is such a redirect; undefined for any other. */
+/** What to change in the configuration, for a response that is such a redirect; undefined for any other. */
 export function upgradeAdvice(
   from: URL,
   { status, headers }: { readonly status: number; readonly headers: IncomingHttpHeaders },

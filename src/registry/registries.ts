@@ -15,11 +15,11 @@ interface Repository {
 
 interface Configured {
   readonly entry: RegistryEntry
-  /** undefined: it names no upstreams. */
+  /** undefined: the entry has no upstreams. */
   readonly patterns: readonly UpstreamPattern[] | undefined
 }
 
-/** Which of the configured registries may be asked for the images of which repository. */
+/** Which configured registries serve a repository. */
 export class ConfiguredRegistries {
   readonly generation: number
   readonly #entries: readonly Configured[]
@@ -49,16 +49,15 @@ export class ConfiguredRegistries {
     }))
     this.generation = generation
     this.#mirrorsOnly = mirrorsOnly.map(upstreamPattern)
-    // The first one wins: on one host there may be entries for several prefixes.
+    // The first one counts: one host may have entries for several prefixes.
     this.#own = firstByDomain(entries.filter(({ endpoint }) => endpoint.prefix === ''))
     this.#hosts = firstByDomain(entries)
   }
 
   /**
-   * In the order of asking. Of the entries that name upstreams the longest pattern decides:
-   * `quay.io/team` keeps the images of that team from those that serve `quay.io` or `*.io`. It
-   * says nothing of entries without upstreams, which are there for everything, nor of the
-   * registry that the domain itself is.
+   * In the order of asking. Among the entries that name upstreams only those with the longest match serve it:
+   * `quay.io/team` takes the images of that team from entries for `quay.io` or `*.io`. That leaves entries
+   * without upstreams, which serve everything, and the registry of the domain itself unaffected.
    */
   serving({ domain, path }: Repository): readonly RegistryEntry[] {
     const wanted = canonicalDomain(domain)
@@ -74,7 +73,7 @@ export class ConfiguredRegistries {
       .map(({ entry }) => entry)
   }
 
-  /** The registry that a domain itself names. */
+  /** The registry that a domain names. */
   origin(domain: string): {
     readonly endpoint: Endpoint
     readonly entry?: RegistryEntry
@@ -97,18 +96,18 @@ export class ConfiguredRegistries {
     return isPublicRegistry(host)
   }
 
-  /** The pattern, as written, that keeps this repository from its origin; undefined: none does. */
+  /** The pattern, as written, that forbids the origin for this repository; undefined: none does. */
   mirrorsOnly({ domain, path }: Repository): string | undefined {
     return longest(this.#mirrorsOnly, canonicalDomain(domain), path)?.pattern.text
   }
 
   /**
-   * A name that spells out the host of a configured private registry means that one and the offline
-   * one: image-cri-shim asks `address:` for every image, and its users list their own registry for
-   * the credentials and keep the images in `address:`. Any other registry may have something else
-   * by the same path, and so may another project on the same host.
-   * That a public one is configured too, for its credentials say, takes nothing from its mirrors.
-   * No public registry is asked for names of other registries, where a stranger could own them.
+   * Whether an entry without upstreams serves a domain. The host of a configured private registry in a name
+   * means that registry and the offline one: image-cri-shim asks `address:` for every image, and its users list
+   * their own registry for the credentials and keep the images in `address:`. Any other registry may have another
+   * image by the same path, and so may another project on the same host.
+   * A public registry that is configured, for its credentials say, still has its mirrors. No public registry is
+   * asked for images of other registries: anyone could own such a name there.
    */
   #servesAnything(entry: RegistryEntry, domain: string): boolean {
     if (entry.exceptUpstreams?.includes(domain)) return false
@@ -123,7 +122,7 @@ function firstByDomain(entries: readonly RegistryEntry[]): ReadonlyMap<string, R
   return new Map(named.reverse())
 }
 
-/** How the host of a prefix is reached, without what holds for that prefix alone. */
+/** The endpoint of the host, without the settings of one prefix. */
 function atRoot({ scheme, host, headers, tls }: Endpoint): Endpoint {
   const isHub = canonicalDomain(host) === canonicalDomain(DOCKER_HUB_HOST)
   return {
@@ -151,7 +150,7 @@ function longer(
   return compareMatches(other, one) > 0 ? other : one
 }
 
-/** Whose images a registry serves: a domain, `*.` and a domain for all below it, either with a path. */
+/** A domain, `*.` and a domain for all its subdomains, either with a path. */
 export interface UpstreamPattern {
   /** As it was written. */
   readonly text: string
@@ -162,7 +161,7 @@ export interface UpstreamPattern {
   readonly path: string
 }
 
-/** What matched of a repository's name; the longer, the more a pattern means just that one. */
+/** The part of a repository's name that a pattern matches; the longer, the more specific. */
 export interface UpstreamMatch {
   readonly pattern: UpstreamPattern
   /** Characters of `domain/path` that the pattern accounts for. */
@@ -171,7 +170,7 @@ export interface UpstreamMatch {
 
 const PORT = /:\d+$/
 
-/** @param text already checked: `docker.io`, `hub.corp:5000`, `*.corp`, `quay.io/team` */
+/** @param text validated: `docker.io`, `hub.corp:5000`, `*.corp`, `quay.io/team` */
 export function upstreamPattern(text: string): UpstreamPattern {
   const slash = text.indexOf('/')
   const host = slash === -1 ? text : text.slice(0, slash)
@@ -204,8 +203,8 @@ export function matchUpstream(
 }
 
 /**
- * Which of two matches of one name says more: the longer one, and of `*.corp` and `*.eu.corp`,
- * which both match the whole domain, the one that leaves less open.
+ * Which of two matches of one name is more specific: the longer one, and of `*.corp` and `*.eu.corp`,
+ * which both match the whole domain, the one with the longer pattern.
  */
 export function compareMatches(one: UpstreamMatch, other: UpstreamMatch): number {
   return one.length - other.length || one.pattern.domain.length - other.pattern.domain.length

@@ -11,13 +11,13 @@ export interface QueuedRequest {
 }
 
 export interface RequestQueueOptions {
-  /** At one registry at once; the others wait, as long as their signal lets them. */
+  /** Requests to one registry at a time; further ones wait, until their signal ends. */
   readonly maxConcurrent: number
-  /** Of one request, the waiting not counted. */
+  /** Of one request, from its admission. */
   readonly timeoutMs: number
 }
 
-/** Limits how many requests one registry gets at once; the time of each begins when it is admitted. */
+/** Limits how many requests one registry gets at a time. */
 export class RequestQueue {
   readonly #options: RequestQueueOptions
   readonly #semaphore: Semaphore
@@ -34,9 +34,9 @@ export class RequestQueue {
   }
 
   /**
-   * Runs work that sees to its own limit.
+   * Runs work with a limit of its own.
    *
-   * @throws ResolveError DEADLINE_EXCEEDED or CANCELED when the signal ends while it waits in line
+   * @throws ResolveError DEADLINE_EXCEEDED or CANCELED when the signal ends while it waits
    */
   async enter<T>({ endpoint, signal, ticket }: QueuedRequest, work: () => Promise<T>): Promise<T> {
     const cameAt = performance.now()

@@ -6,16 +6,16 @@ import type { RateLimit } from './image.ts'
 
 const MAX_DISCARDED_BYTES = 64 * 1024
 
-/** An answer whose body has to be read or discarded: its connection is taken until then. */
+/** A response whose body has to be read or discarded: its connection is taken until then. */
 export interface RegistryResponse {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: Readable
-  /** To be called when the body is done with, well or not; the first call counts. */
+  /** To be called at the end of the body, complete or not; the first call counts. */
   ended(): void
 }
 
-/** The whole body, or undefined when it is longer than `limitBytes`; then the rest is not read. */
+/** The whole body; undefined when it is longer than `limitBytes`, and the rest is not read. */
 export async function readBody(
   reply: RegistryResponse,
   limitBytes: number,
@@ -36,7 +36,7 @@ export async function discard(reply: RegistryResponse): Promise<void> {
       if (size > MAX_DISCARDED_BYTES) break
     }
   } catch {
-    // The answer's head has been read already; what breaks in the rest is of no interest.
+    // The head has been read; an error in the rest has no effect.
   }
   reply.ended()
 }
@@ -46,7 +46,7 @@ async function read(
   limitBytes: number,
 ): Promise<Buffer | undefined> {
   if (Number(headers['content-length'] ?? 0) > limitBytes) {
-    // Destroying an unread body is reported as an error event, which nobody else listens for.
+    // Destroying an unread body emits an error event, which has no other listener.
     body.on('error', () => {}).destroy()
     return undefined
   }
@@ -62,11 +62,11 @@ async function read(
 }
 
 /**
- * What an answer says of the requests that are left. Read are Docker Hub's fields
+ * What a response says of the rate limit. Read are Docker Hub's fields
  * (`ratelimit-remaining: 98;w=21600`), the separate ones of the IETF drafts, the older drafts'
  * `RateLimit: limit=100, remaining=98` and the newer ones' `RateLimit: "default";r=98`.
  *
- * @returns undefined when it says nothing, or nothing that is a number
+ * @returns undefined when there is no such field, or no number in it
  */
 export function rateLimitOf(headers: IncomingHttpHeaders): RateLimit | undefined {
   const combined = textOf(headers['ratelimit'])
@@ -83,7 +83,7 @@ export function rateLimitOf(headers: IncomingHttpHeaders): RateLimit | undefined
   }
 }
 
-/** Proxies repeat fields; the first is the registry's own. */
+/** Proxies repeat fields; the first one is the registry's. */
 function textOf(value: string | readonly string[] | undefined): string {
   return (typeof value === 'string' ? value : value?.[0]) ?? ''
 }
@@ -94,7 +94,7 @@ function count(pattern: RegExp, text: string): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined
 }
 
-/** A window that slides gives some back long before it is over; ten seconds are no use there. */
+/** A sliding window gives requests back long before it is over; ten seconds would be too short. */
 const USED_UP_MS = 900_000
 const MAX_MS = 3_600_000
 /** A number of seconds from here on (the year 2001) is a time of day, not a wait. */
@@ -112,13 +112,12 @@ const ZONE = /(?:GMT|UTC|Z|[+-]\d{2}:?\d{2})$/
 const TOLD = /\bretry-after:\s*([^\s,;]+)/i
 
 /**
- * How long a registry or token service that answered 429 wants to be left alone, in milliseconds, 0 to
- * an hour: `Retry-After` as seconds, with a fraction too, as a date (RFC 9110, section 10.2.3) or
+ * How long to wait after a 429 of a registry or token service, in milliseconds, 0 to an hour: `Retry-After` as seconds, with a fraction too, as a date (RFC 9110, section 10.2.3) or
  * as a duration; Docker Hub's `X-Retry-After` as seconds since the epoch; the same in the message of
- * the body. When nothing is said 10 s, or 15 minutes where its rate limit is used up.
+ * the body. Without any of these 10 s, or 15 minutes where the rate limit is used up.
  *
  * @param now milliseconds since the epoch
- * @param told the message of the answer's body, '' for none
+ * @param told the message of the body, '' for none
  */
 export function retryAfterMs(headers: IncomingHttpHeaders, now: number, told = ''): number {
   const { 'retry-after': header = '', 'x-retry-after': hub } = headers
@@ -130,7 +129,7 @@ export function retryAfterMs(headers: IncomingHttpHeaders, now: number, told = '
   return Math.min(Math.max(asked ?? used, 0), MAX_MS)
 }
 
-/** undefined: it says nothing that could be understood. */
+/** undefined: it is none of these forms. */
 function waitMs(value: string, now: number): number | undefined {
   const text = value.trim()
   if (SECONDS.test(text)) {
@@ -140,7 +139,7 @@ function waitMs(value: string, now: number): number | undefined {
   }
   if (DURATION.test(text)) return durationMs(text)
   if (!DATE.test(text)) return undefined
-  // The oldest form names no zone, and would be read in ours.
+  // The oldest form names no zone; without one Date.parse takes the local one.
   const ms = Date.parse(ZONE.test(text) ? text : `${text} GMT`) - now
   return Number.isNaN(ms) ? undefined : ms
 }
@@ -167,7 +166,7 @@ export function warningOf(headers: IncomingHttpHeaders): string | undefined {
   return line === '' ? undefined : line
 }
 
-/** No `<` within: else a header full of them is read to its end from each. */
+/** No `<` within: a header full of them would otherwise be scanned to its end from each. */
 const LINKS = /<(?<target>[^<>]*)>(?<params>[^<]*)/g
 const NEXT = /;\s*rel\s*=\s*"?next"?\s*(?:[;,]|$)/i
 const ANYWHERE = 'http://registry.invalid/'
@@ -175,8 +174,8 @@ const MAX_QUERY_CHARACTERS = 2_000
 
 /**
  * The query of the next page, out of `Link: </v2/…?n=…&last=…>; rel="next"` (RFC 8288; distribution-spec,
- * "Listing Tags"). Nothing else of the link is used: whoever it names, the registry itself is asked
- * again. Some put hosts there that nobody else can reach, and Artifactory leaves out its own prefix.
+ * "Listing Tags"). Nothing else of the link is used, and the registry itself is asked again: some registries name
+ * hosts that only they can reach, and Artifactory leaves out its own prefix.
  */
 export function nextPage(link: string | readonly string[] | undefined): string | undefined {
   const text = typeof link === 'string' ? link : (link?.join(', ') ?? '')

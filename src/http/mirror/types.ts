@@ -43,7 +43,7 @@ export interface MirrorOptions {
 
 /**
  * What bounds a request of `/v2/`, beside the limits of every HTTP client (../limits.ts) and the time that a
- * registry may be silent (registry/transport/connections.ts). A blob that moves has no limit of size or time.
+ * registry may be silent (registry/transport/transport.ts). A blob that moves has no limit of size or time.
  */
 export interface MirrorLimits {
   /** How long a registry may be silent before the next one is asked in its place. Default: the resolver's. */

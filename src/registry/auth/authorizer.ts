@@ -108,8 +108,8 @@ export class Authorizer {
 }
 
 /**
- * Registries behind a proxy that ends TLS often call themselves http (goharbor/harbor#3114). Whatever port
- * they name then, the registry itself answers at the one that it is asked at.
+ * Registries behind a proxy that terminates TLS often name an http realm (goharbor/harbor#3114). Whatever port
+ * it has, the registry answers at the port that it is asked at.
  */
 function secured(realm: URL, endpoint: Endpoint): URL {
   const own = new URL(endpointUrl(endpoint))

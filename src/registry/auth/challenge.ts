@@ -13,13 +13,12 @@ const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y
 const EQUALS = /\s*=\s*/y
 const QUOTED = /"((?:[^"\\]|\\.)*)"/y
 const BARE = /[^\s,"]+/y
-/** What follows a scheme that has one opaque value, such as `Negotiate abc==`. */
+/** The value of a scheme with a single opaque one, such as `Negotiate abc==`. */
 const TOKEN68 = /[ \t]+[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))/y
 
 /**
- * Reads every challenge of a header, which may hold several, as one message may hold several such
- * headers. Registries in the wild leave out quotes, put spaces around `=` and break off in the
- * middle: what can be read counts.
+ * Reads every challenge of one or more headers. Registries leave out quotes, put spaces around `=` and break off
+ * in the middle: what can be read counts.
  */
 export function parseChallenges(header: string | readonly string[]): readonly Challenge[] {
   const text = typeof header === 'string' ? header : header.join(', ')
@@ -40,28 +39,28 @@ export function parseChallenges(header: string | readonly string[]): readonly Ch
       take(TOKEN68)
     } else {
       const value = take(QUOTED)?.[1]?.replace(/\\(.)/g, '$1') ?? take(BARE)?.[0]
-      // A quote that never closes: nothing behind it can be told apart.
+      // A quote that never closes: what follows cannot be parsed.
       if (value === undefined && text[at] === '"') break
       const params = challenges.at(-1)?.params
-      // The first wins: a second realm must not replace the one that was checked.
+      // The first one counts: a second realm must not replace the one that was checked.
       if (value !== undefined && !params?.has(name)) params?.set(name, value)
     }
   }
   return challenges
 }
 
-/** The challenge that is answered: Bearer before Basic; undefined when neither is there. */
+/** The challenge to answer: Bearer before Basic; undefined without either. */
 export function pickChallenge(challenges: readonly Challenge[]): Challenge | undefined {
   return PREFERENCE.map((scheme) => challenges.find((one) => one.scheme === scheme)).find(
     (found) => found !== undefined,
   )
 }
 
-/** What listing a registry's repositories needs (distribution docs, "Token Scope"). */
+/** The scope for listing a registry's repositories (distribution docs, "Token Scope"). */
 export const CATALOG_SCOPE = 'registry:catalog:*'
 
 const SCOPE = /^(?<resource>[^:\s]+:.+):(?<actions>[^:\s]+)$/
-/** Who reads has no use for a token that writes. */
+/** Actions that reading never needs. */
 const NEVER_NEEDED: ReadonlySet<string> = new Set(['push', 'delete', '*'])
 
 export function pullScope(repository: string): string {
@@ -69,11 +68,11 @@ export function pullScope(repository: string): string {
 }
 
 /**
- * Our own scope, with what a challenge asks for on the very same resource. What it says of others is
- * not taken over: GHCR puts a placeholder into its challenges (`repository:user/image:pull`), and a
- * registry could ask for a token that is good somewhere else.
+ * Our own scope, with the actions that a challenge adds for the same resource. Other resources are ignored: GHCR
+ * puts a placeholder into its challenges (`repository:user/image:pull`), and a registry could ask for a token for
+ * another repository.
  *
- * @param challenged the challenge's `scope`, several apart by spaces
+ * @param challenged the challenge's `scope`, several separated by spaces
  */
 export function mergedScope(own: string, challenged: string | undefined): string {
   const { resource, actions = '' } = SCOPE.exec(own)?.groups ?? {}

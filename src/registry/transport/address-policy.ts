@@ -3,15 +3,15 @@ import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { type Endpoint, endpointUrl, isLoopbackHost } from '../endpoint.ts'
 
 /**
- * How far a connection may go.
- * - `anywhere`: the operator named this very host.
- * - `site`: a registry that the operator named sends us there. Private networks are where on-premises
- *   token services live; loopback and link-local (cloud metadata) are never meant.
- * - `public`: whoever wrote the reference named the host. Public addresses only.
+ * Which addresses a connection may lead to.
+ * - `anywhere`: the operator named this host.
+ * - `site`: a registry that the operator named leads there. Private networks are allowed, since on-premises token
+ *   services are there; loopback and link-local addresses (cloud metadata) are not.
+ * - `public`: the author of the reference named the host. Public addresses only.
  */
 export type AddressPolicy = 'anywhere' | 'site' | 'public'
 
-/** Thrown by the connection itself, before a byte is sent. */
+/** Thrown before a byte is sent. */
 export class AddressRefused extends Error {
   override readonly name = 'AddressRefused'
 }
@@ -48,7 +48,7 @@ const LOCAL_V6: readonly Subnet[] = [
   ['ff00::', 8],
 ]
 const PRIVATE_V6: readonly Subnet[] = [['fc00::', 7]]
-/** Behind which the last 32 bits are an IPv4 address: NAT64, that of one's own network, and SIIT. */
+/** Prefixes of addresses whose last 32 bits are an IPv4 address: NAT64, local NAT64, and SIIT. */
 const TRANSLATED: readonly string[] = ['64:ff9b::', '64:ff9b:1::', '::ffff:0:']
 
 const REFUSED: Record<AddressPolicy, BlockList> = {
@@ -57,7 +57,7 @@ const REFUSED: Record<AddressPolicy, BlockList> = {
   public: blockList([...LOCAL_V4, ...PRIVATE_V4], [...LOCAL_V6, ...PRIVATE_V6]),
 }
 
-/** Whether an IP address is out of reach; what is no IP address always is. */
+/** Whether a policy refuses an IP address; anything else is always refused. */
 export function isRefused(address: string, reach: AddressPolicy): boolean {
   const family = isIP(address)
   if (family === 0) return true
@@ -65,8 +65,8 @@ export function isRefused(address: string, reach: AddressPolicy): boolean {
 }
 
 /**
- * Why a URL's host is out of reach by what is written there; Node looks up names alone, so that a literal
- * address has to be checked before.
+ * The refusal of a host that is written as an address. Node looks up names alone, so that addresses have to be
+ * checked before.
  *
  * @param host without brackets
  */
@@ -75,9 +75,9 @@ export function literalRefusal(host: string, reach: AddressPolicy): AddressRefus
 }
 
 /**
- * `dns.lookup` that fails for names which lead out of reach. The address is looked at that is connected
- * to, not the name that was given: names that lead to private addresses are an old trick against checks
- * of the URL. If one of a name's addresses is out of reach, the name is.
+ * `dns.lookup` that fails for names with an address that the policy refuses. It checks the address that is
+ * connected to: names that resolve to private addresses are a known way around checks of the URL (SSRF). One
+ * refused address refuses the name.
  */
 export function guardedLookup(
   reach: AddressPolicy,
@@ -100,7 +100,7 @@ export function guardedLookup(
   }
 }
 
-/** Says nothing of the address that the name led to: that would make us a way to look around. */
+/** Does not name the address: that would let callers explore the network. */
 function refusal(host: string, reach: AddressPolicy): AddressRefused {
   const kind = reach === 'public' ? 'private or local' : 'local'
   return new AddressRefused(
@@ -109,8 +109,8 @@ function refusal(host: string, reach: AddressPolicy): AddressRefused {
 }
 
 /**
- * IPv4 rules hold for IPv4-mapped addresses by themselves; translated ones and 6to4 (2002::/16) carry
- * an IPv4 address too.
+ * BlockList applies IPv4 rules to IPv4-mapped addresses; translated ones and 6to4 (2002::/16) contain an IPv4
+ * address too.
  */
 function blockList(v4: readonly Subnet[], v6: readonly Subnet[]): BlockList {
   const list = new BlockList()
@@ -131,20 +131,19 @@ function sixToFour(network: string): string {
 }
 
 /**
- * How far a request to this URL may go, made on behalf of a registry: to itself, to its token
- * service, to where it redirects. A token service that the operator allowed by name has
- * `realmPolicyFor` to say so.
+ * The policy of a request on behalf of a registry: to itself, to its token service, to the target of a redirect.
+ * For token services that the operator allowed by name see `realmPolicyFor`.
  */
 export function policyFor(url: URL, endpoint: Endpoint, configured: boolean): AddressPolicy {
   if (!configured) return 'public'
   if (authority(url) === authority(new URL(endpointUrl(endpoint)))) return 'anywhere'
-  // A registry on loopback has its token service there too; nobody else may send us there.
+  // A registry on loopback has its token service there too; no other one may lead there.
   return isLoopbackHost(endpoint.host) && isLoopbackHost(url.host) ? 'anywhere' : 'site'
 }
 
 /**
- * How far a request for a token may go. What the operator allowed is for the registries that the
- * operator configured: a stranger's could name any path there.
+ * The policy of a request for a token. The allowed realms are for configured registries: any other one could name
+ * any path there.
  *
  * @param realms token services that the operator allowed: `host` (with any port) or `host:port`
  */
@@ -159,10 +158,10 @@ export function realmPolicyFor(
 }
 
 /**
- * How far a request for a token may go that is wanted by a host to which a registry redirects: to that host
- * itself as far as it took to get there, else to public addresses alone.
+ * The policy of a request for a token of a host to which a registry redirects: to that host itself the policy of
+ * the redirect, else public addresses only.
  *
- * @param reach with which that host is asked
+ * @param reach the policy of the request to that host
  */
 export function foreignRealmPolicyFor(
   realm: URL,

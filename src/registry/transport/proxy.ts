@@ -1,5 +1,10 @@
+import { Agent as PlainAgent, request as requestPlain } from 'node:http'
+import { Agent, type AgentOptions, type RequestOptions, request as requestTls } from 'node:https'
 import { BlockList, isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { connect, type TLSSocket } from 'node:tls'
 import { ResolveError } from '../../errors.ts'
+import { timedOut } from '../failure.ts'
 
 /** As in HTTP_PROXY, HTTPS_PROXY and NO_PROXY; absent or '': not used. */
 export interface ProxyOptions {
@@ -13,8 +18,7 @@ type Exception = (host: string, port: string) => boolean
 const LOOPBACK = cidrs(['127.0.0.0', 8], ['::1', 128])
 
 /**
- * Which proxy a request goes through. NO_PROXY is read as containerd reads it (Go's httpproxy), so
- * that one setting means the same to both: `corp` is that name and what is below it, `.corp` and
+ * Which proxy a request goes through. NO_PROXY is read as containerd reads it (Go's httpproxy): `corp` is that name and what is below it, `.corp` and
  * `*.corp` only what is below, `*` everything; addresses, CIDR ranges, and `host:port`.
  */
 export class Proxies {
@@ -32,7 +36,7 @@ export class Proxies {
       .map(exception)
   }
 
-  /** undefined: it is asked directly. Loopback always is. */
+  /** undefined: none. Loopback never goes through one. */
   of(url: URL): URL | undefined {
     const proxy = url.protocol === 'https:' ? this.#https : this.#http
     if (proxy === undefined) return undefined
@@ -43,7 +47,7 @@ export class Proxies {
   }
 }
 
-/** The header for a proxy with a user in its address. */
+/** The header for a proxy with credentials in its address. */
 export function proxyAuthorization({ username, password }: URL): Readonly<Record<string, string>> {
   if (username === '' && password === '') return {}
   const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
@@ -76,7 +80,7 @@ function exception(text: string): Exception {
   const [network = '', prefix] = text.split('/')
   if (prefix !== undefined) return inRange(network, Number(prefix))
   const address = /^\[?(?<host>[^\]]*?)\]?(?::(?<port>\d+))?$/.exec(text)?.groups
-  // An IPv6 address without brackets is all colons, and none of them begins a port.
+  // No colon of an IPv6 address without brackets begins a port.
   const host = bareHost(isIP(text) === 0 ? (address?.['host'] ?? text) : text)
   const wanted = isIP(text) === 0 ? address?.['port'] : undefined
   const suffix = host.replace(/^\*?(?=\.)/, '')
@@ -90,7 +94,7 @@ function exception(text: string): Exception {
 function inRange(network: string, prefix: number): Exception {
   const family = isIP(network)
   const bits = family === 6 ? 128 : 32
-  // What is no range excepts nothing, as it does in Go.
+  // As in Go, an invalid range excepts nothing.
   if (family === 0 || !Number.isInteger(prefix) || prefix < 0 || prefix > bits) return () => false
   const range = cidrs([network, prefix])
   return (host) => contains(range, host)
@@ -107,4 +111,101 @@ function cidrs(...ranges: readonly (readonly [network: string, prefix: number])[
 function contains(list: BlockList, host: string): boolean {
   const family = isIP(host)
   return family !== 0 && list.check(host, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+export interface TunnelOptions extends AgentOptions {
+  readonly proxy: URL
+  /** Limit of a tunnel and the TLS within it, together. */
+  readonly connectTimeoutMs: number
+}
+
+interface Destroyable {
+  destroy(error?: Error): unknown
+}
+
+/** Connections for https through CONNECT of an HTTP proxy (RFC 9110, 9.3.6). */
+export class TunnelAgent extends Agent {
+  readonly #options: TunnelOptions
+  readonly #way: PlainAgent
+  readonly #opening = new Set<Destroyable>()
+
+  constructor(options: TunnelOptions) {
+    super(options)
+    this.#options = options
+    const { autoSelectFamilyAttemptTimeout } = options
+    const way = { ...(autoSelectFamilyAttemptTimeout && { autoSelectFamilyAttemptTimeout }) }
+    this.#way = options.proxy.protocol === 'https:' ? new Agent(way) : new PlainAgent(way)
+  }
+
+  override createConnection(
+    target: RequestOptions,
+    done: (error: Error | null, socket: Duplex) => void = () => {},
+  ): undefined {
+    this.#open(target).then(
+      (socket) => done(null, socket),
+      // The types have no case without a socket.
+      (error: Error) => done(error, undefined as never),
+    )
+  }
+
+  override destroy(): void {
+    for (const each of this.#opening) each.destroy(new Error('closed'))
+    super.destroy()
+  }
+
+  #open({ host, port, servername }: RequestOptions): Promise<TLSSocket> {
+    const { connectTimeoutMs, proxy, rejectUnauthorized, secureContext } = this.#options
+    const authority = `${host?.includes(':') ? `[${host}]` : host}:${port ?? 443}`
+    return new Promise((resolve, reject) => {
+      const send = proxy.protocol === 'https:' ? requestTls : requestPlain
+      const request = send({
+        agent: this.#way,
+        protocol: proxy.protocol,
+        host: bareHost(proxy.hostname),
+        port: proxy.port || null,
+        method: 'CONNECT',
+        path: authority,
+        headers: { host: authority, ...proxyAuthorization(proxy) },
+      })
+      let current: Destroyable = request
+      this.#opening.add(request)
+      const timer = setTimeout(() => {
+        end(timedOut(`no tunnel within ${connectTimeoutMs} ms`))
+      }, connectTimeoutMs)
+      const settle = (): void => {
+        clearTimeout(timer)
+        this.#opening.delete(current)
+      }
+      const end = (error: Error): void => {
+        settle()
+        current.destroy()
+        reject(error)
+      }
+      request.on('error', end)
+      request.once('connect', ({ statusCode = 0 }, socket) => {
+        if (statusCode < 200 || statusCode > 299) {
+          socket.destroy()
+          end(new Error(`Proxy response (${statusCode})`))
+          return
+        }
+        this.#opening.delete(request)
+        const tls = connect({
+          socket,
+          ...(host && { host }),
+          ...(servername && { servername }),
+          ...(secureContext && { secureContext }),
+          ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+          ALPNProtocols: ['http/1.1'],
+        })
+        current = tls
+        this.#opening.add(tls)
+        tls.on('error', end)
+        tls.once('secureConnect', () => {
+          settle()
+          resolve(tls)
+        })
+      })
+      request.end()
+    })
+  }
 }

@@ -7,16 +7,16 @@ import { hashOf } from '../../reference/digest.ts'
 import { oneLine } from '../../reference/quote.ts'
 import type { EndpointTls } from '../endpoint.ts'
 
-/** What connections are made with; those with the same key may be shared. */
+/** What connections are opened with; those with the same key may be shared. */
 export interface TlsIdentity {
   readonly key: string
-  /** undefined: Node's own. */
+  /** undefined: Node's default. */
   readonly context: SecureContext | undefined
-  /** false: any certificate is believed. */
+  /** false: any certificate is accepted. */
   readonly verify: boolean
 }
 
-/** A registry's TLS settings with their files read. */
+/** The files of a registry's TLS settings. */
 interface Material {
   readonly authorities: readonly PemFile[]
   readonly certificate: PemFile | undefined
@@ -27,10 +27,10 @@ const PLAIN: TlsIdentity = { key: '', context: undefined, verify: true }
 const MAX_CONTEXTS = 64
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/
 
-/** Makes TLS identities of settings and files. */
+/** Makes TLS identities from settings and files. */
 export class TlsIdentities {
   readonly #files = new PemFiles()
-  /** Making one parses all authorities there are: too much for every connection. */
+  /** Creating one parses all authorities: too slow for every connection. */
   readonly #contexts = new LRUCache<string, SecureContext>({ max: MAX_CONTEXTS })
   readonly #ca: string | undefined
 
@@ -40,10 +40,10 @@ export class TlsIdentities {
   }
 
   /**
-   * A registry's authorities vouch for its token service and for where it redirects, too: they are
-   * mostly one company's. Its client certificate, and believing anything, are for itself alone.
+   * A registry's authorities are trusted for its token service and for targets of its redirects, too: mostly one
+   * company runs them all. The client certificate and `insecureSkipVerify` are for the registry alone.
    *
-   * @param host whose settings these are, for error texts
+   * @param host of the settings, for error texts
    * @param own whether the connection is to that host itself
    * @throws ResolveError UNAVAILABLE with step `connect`, naming the file that cannot be used
    */
@@ -91,7 +91,7 @@ export class TlsIdentities {
   }
 }
 
-/** OpenSSL takes a file without a certificate for an empty list, and later trusts nobody without a word. */
+/** OpenSSL takes a file without a certificate for an empty list, and then refuses every server. */
 function checkAuthority(host: string, path: string, text: string): void {
   const [first] = CERTIFICATE.exec(text) ?? []
   if (first === undefined) throw unusable(host, path, new Error('it holds no PEM certificate'))
@@ -111,10 +111,10 @@ function unusable(host: string, path: string, error: unknown): ResolveError {
   })
 }
 
-/** A file as it was when it was last looked at. */
+/** A file as it was when it was read last. */
 export interface PemFile {
   readonly text: string
-  /** Differs when the text does. */
+  /** A hash of the text. */
   readonly version: string
 }
 
@@ -122,19 +122,19 @@ interface Kept extends PemFile {
   readonly stamp: string
 }
 
-/** A bundle of all the authorities that there are has a quarter of that. */
+/** A bundle of all well-known authorities has a quarter of that. */
 const MAX_BYTES = 1024 * 1024
 const MAX_FILES = 1_000
 
-/** Files that are read at their use, and again when they changed: certificates are renewed in place. */
+/** Files that are read when used, and again when they changed: certificates are renewed in place. */
 export class PemFiles {
   readonly #kept = new LRUCache<string, Kept>({ max: MAX_FILES })
 
   /** @throws Error of the file system; Error for more than 1 MiB, and for what is no regular file */
   async read(path: string): Promise<PemFile> {
-    // Kubernetes renews by moving a symbolic link: then the inode is another one.
+    // Kubernetes renews by moving a symbolic link, which changes the inode.
     const found = await stat(path)
-    // To open a pipe is to wait for who writes.
+    // Opening a pipe waits for a writer.
     if (!found.isFile()) throw new Error('it is no file')
     const { mtimeMs, ctimeMs, size, ino } = found
     const stamp = [mtimeMs, ctimeMs, size, ino].join(' ')
@@ -147,7 +147,7 @@ export class PemFiles {
   }
 }
 
-/** Read through one handle up to the limit: what stat said may have changed. */
+/** Read through one handle up to the limit: the size may have changed since stat. */
 async function readBounded(path: string): Promise<Buffer> {
   const file: FileHandle = await open(path, 'r')
   try {

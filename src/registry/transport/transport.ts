@@ -1,11 +1,14 @@
+import { Agent as PlainAgent } from 'node:http'
+import { Agent as TlsAgent } from 'node:https'
+import type { LookupFunction } from 'node:net'
 import { type Endpoint, endpointUrl } from '../endpoint.ts'
 import type { Exchange, ObserveExchange } from '../image.ts'
 import { upgradeAdvice } from '../redirect.ts'
 import { type RegistryResponse, rateLimitOf, warningOf } from '../response.ts'
-import type { AddressPolicy } from './address-policy.ts'
-import { type ConnectionOptions, Connections } from './connections.ts'
-import { Proxies, type ProxyOptions } from './proxy.ts'
-import { TlsIdentities } from './tls.ts'
+import { type AddressPolicy, guardedLookup } from './address-policy.ts'
+import { Pool } from './pool.ts'
+import { Proxies, type ProxyOptions, TunnelAgent } from './proxy.ts'
+import { TlsIdentities, type TlsIdentity } from './tls.ts'
 
 export interface TransportOptions extends ConnectionOptions {
   /** Milliseconds. */
@@ -13,7 +16,7 @@ export interface TransportOptions extends ConnectionOptions {
   /** A certificate authority (PEM) trusted beside the well-known ones. */
   readonly ca?: string
   readonly proxy?: ProxyOptions
-  /** What to call ourselves in `Via` (RFC 9110, 7.6.3), to registries alone. Default: nothing. */
+  /** The name in `Via` (RFC 9110, 7.6.3), to registries alone. Default: no such header. */
   readonly via?: string
 }
 
@@ -22,7 +25,7 @@ export interface Call {
   readonly method: 'GET' | 'HEAD' | 'POST'
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
-  /** The registry on whose behalf: for its TLS, and for the headers that are for it alone. */
+  /** The registry that the request is for; its TLS settings and headers. */
   readonly endpoint: Endpoint
   readonly reach: AddressPolicy
   readonly signal: AbortSignal
@@ -31,7 +34,7 @@ export interface Call {
 
 const MAX_URL_CHARACTERS = 500
 
-/** HTTP requests over kept-alive connections. Follows and retries nothing. */
+/** HTTP requests over kept-alive connections. Follows no redirects and retries nothing. */
 export class Transport {
   readonly #connections: Connections
   readonly #identities: TlsIdentities
@@ -75,7 +78,7 @@ export class Transport {
     }
   }
 
-  /** Keeps no connection any more. @returns when the last request has ended */
+  /** Keeps no idle connection from now on. @returns when the last request has ended */
   retire(): Promise<void> {
     return this.#connections.retire()
   }
@@ -106,14 +109,130 @@ export class Transport {
   }
 }
 
-/** Whether that is the registry itself, rather than where it sends us. */
+/** Whether a URL is the registry itself, and not its token service or the target of a redirect. */
 export function isOwn(url: URL, endpoint: Endpoint): boolean {
   return url.origin === new URL(endpointUrl(endpoint)).origin
 }
 
-/** Ours come later and win, whatever case the operator wrote. */
+/** In lower case, so that our own headers, which come later, replace them. */
 function lowerCase({ headers = {} }: Endpoint): Readonly<Record<string, string>> {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
   )
+}
+
+export interface ConnectionOptions {
+  /** Limit of one connection attempt; default 5000. */
+  readonly connectTimeoutMs?: number
+  /** Limit of silence before and within an answer; default 10000. */
+  readonly silenceTimeoutMs?: number
+}
+
+/** Connections are shared only by requests with the same route. */
+export interface Route {
+  readonly reach: AddressPolicy
+  readonly identity: TlsIdentity
+  readonly proxy: URL | undefined
+}
+
+type Options = Required<ConnectionOptions>
+
+/**
+ * Per host: the 16 requests of RequestQueue, their token services, and as many blobs as `mirror.blobs` allows. A
+ * thousand callers do not open a thousand connections.
+ */
+const MAX_CONNECTIONS = 288
+/** Of these that are kept idle. */
+const MAX_IDLE = 32
+/** Of an idle connection: less than the 5 s after which some servers close it. */
+const IDLE_MS = 4_000
+/** A renewed certificate makes a new one; the oldest ones are retired. */
+const MAX_POOLS = 64
+
+/** Kept-alive connections, a pool for each route. */
+export class Connections {
+  readonly #options: Options
+  /** The most recently used last. */
+  readonly #pools = new Map<string, Pool>()
+  readonly #leaving = new Set<Pool>()
+  #closed = false
+
+  constructor({ connectTimeoutMs = 5_000, silenceTimeoutMs = 10_000 }: ConnectionOptions) {
+    this.#options = { connectTimeoutMs, silenceTimeoutMs }
+  }
+
+  pool({ protocol }: URL, route: Route): Pool {
+    const { reach, identity, proxy } = route
+    const way = proxy === undefined ? reach : `${reach} through ${proxy.href}`
+    const key = `${protocol} ${way} ${identity.key}`
+    const pool = this.#pools.get(key) ?? createPool(protocol, route, this.#options)
+    // Destroyed, it refuses requests: a connection opened now would never be closed.
+    if (this.#closed) pool.destroy()
+    this.#pools.delete(key)
+    this.#pools.set(key, pool)
+    this.#retire()
+    return pool
+  }
+
+  /** Keeps no idle connection from now on. @returns when the last request has ended */
+  async retire(): Promise<void> {
+    const pools = [...this.#pools.values(), ...this.#leaving]
+    await Promise.all(pools.map((pool) => pool.retire()))
+  }
+
+  /** Ends every connection, in-flight requests included. */
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const pool of [...this.#pools.values(), ...this.#leaving]) pool.destroy()
+  }
+
+  /** Requests in flight on the oldest pools end by themselves. */
+  #retire(): void {
+    for (const [key, pool] of this.#pools) {
+      if (this.#pools.size <= MAX_POOLS) return
+      this.#pools.delete(key)
+      this.#leaving.add(pool)
+      void pool.retire().then(() => this.#leaving.delete(pool))
+    }
+  }
+}
+
+function createPool(protocol: string, { reach, identity, proxy }: Route, options: Options): Pool {
+  const tls = {
+    rejectUnauthorized: identity.verify,
+    ...(identity.context === undefined ? {} : { secureContext: identity.context }),
+  }
+  const { connectTimeoutMs } = options
+  if (proxy !== undefined && protocol === 'https:') {
+    const tunnel = { ...keeping(undefined), ...tls, proxy, connectTimeoutMs }
+    const agent = new TunnelAgent(tunnel)
+    const singleUse = new TunnelAgent({ ...tunnel, keepAlive: false })
+    return new Pool({ ...options, agent, singleUse, isTls: true, reach, proxy })
+  }
+  const isTls = (proxy?.protocol ?? protocol) === 'https:'
+  const kept = keeping(proxy === undefined ? guardedLookup(reach) : undefined)
+  const agentOf = (keepAlive: boolean) =>
+    isTls
+      ? new TlsAgent({ ...kept, keepAlive, ...(proxy === undefined ? tls : {}) })
+      : new PlainAgent({ ...kept, keepAlive })
+  return new Pool({
+    ...options,
+    agent: agentOf(true),
+    singleUse: agentOf(false),
+    isTls,
+    reach,
+    proxy,
+  })
+}
+
+function keeping(lookup: LookupFunction | undefined) {
+  return {
+    keepAlive: true,
+    maxSockets: MAX_CONNECTIONS,
+    maxFreeSockets: MAX_IDLE,
+    timeout: IDLE_MS,
+    // Node's default of 250 ms for an address is too short for a slow network.
+    autoSelectFamilyAttemptTimeout: 1_000,
+    ...(lookup === undefined ? {} : { lookup }),
+  }
 }

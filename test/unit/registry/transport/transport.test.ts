@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { Connections } from '../../../../src/registry/transport/connections.ts'
+import { Connections } from '../../../../src/registry/transport/transport.ts'
 
 const URL_OF_ANY = new URL('https://quay.io/')
 
