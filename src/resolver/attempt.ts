@@ -60,7 +60,7 @@ export function failedAttempt(registry: string, error: ResolveError, ms: number)
   }
 }
 
-/** What each registry said, as the message of a failed resolution ends. */
+/** What each registry said; the end of the message of a failed resolution. */
 export function attemptsText(attempts: readonly Attempt[]): string {
   return attempts.map(tell).join('; ')
 }

@@ -10,11 +10,10 @@ const UNCONFIGURED_PRIORITY = 0
 const BRACKETED = /^\[(?<address>[0-9a-f:.]+)\](?::(?<port>\d+))?$/
 
 /**
- * Every place where the reference may be found, in the order of asking: the configured registries
- * that serve it, then its origin, unless that is configured and so has a place of its own, or
- * `mirrorsOnly` rules it out.
+ * Every place where the reference may be found, in the order of asking: the configured registries that serve it,
+ * then its origin, unless that is one of them or `mirrorsOnly` rules it out.
  *
- * @param credentials the caller's own; they go to the origin and nowhere else, and not there if it gets none
+ * @param credentials the caller's own, for the origin alone, unless its entry accepts none
  */
 export function candidatesFor(
   reference: Reference,
@@ -35,22 +34,22 @@ export function candidatesFor(
   return [...candidates, originCandidate(reference, origin, credentials)]
 }
 
-/** Whether it may say what a tag points at; else it is asked by digest alone. */
+/** Whether it is asked what a tag points at; else it is asked by digest alone. */
 export function resolvesTags(candidate: Candidate): boolean {
   return may(candidate, 'resolve')
 }
 
-/** Whether anybody may be sent there to pull. */
+/** Whether answers may name it as a place to pull from. */
 export function isPullable(candidate: Candidate): boolean {
   return may(candidate, 'pull')
 }
 
-/** Whether it is used only with the consent of the origin (KEP-2535). The origin needs nobody's. */
+/** Whether it is used only with the consent of the origin (KEP-2535). */
 export function needsConsent({ entry, origin }: Candidate): boolean {
   return entry?.trusted === false && !origin
 }
 
-/** What an entry may do for its upstreams says nothing of the images that are its own. */
+/** Capabilities of an entry with upstreams are for those; its own images are not restricted. */
 function may({ entry, origin, registry }: Candidate, what: Capability): boolean {
   const { capabilities, upstreams } = entry ?? {}
   if (capabilities === undefined) return true
@@ -96,8 +95,8 @@ function originCandidate(
 
 /**
  * @param mirrorsOnly the pattern that rules out the origin
- * @throws ResolveError DENIED for a reference for which the configuration allows no registry to be asked:
- * there are no candidates, or all may be asked by digest alone
+ * @throws ResolveError DENIED where the configuration allows no registry to be asked: there are no candidates, or
+ * all may be asked by digest alone
  */
 export function requireCandidates(
   reference: Reference,
@@ -122,8 +121,8 @@ function list(candidates: readonly Candidate[]): string {
 }
 
 /**
- * Where an entry keeps a repository, below `/v2/`: its prefix, then its `path` template or what its
- * `rewrite` makes of the path. Undefined: nowhere, since that is not the name of a repository.
+ * The repository of an entry, below `/v2/`: its prefix, then its `path` template or the result of its `rewrite`.
+ * undefined: that is no valid name of a repository.
  */
 export function mirrorRepository(
   { domain, path }: Repository,
@@ -149,9 +148,9 @@ function belowPrefix(prefix: string, path: string): string {
 }
 
 /**
- * A domain as one component of a path, which has no colons. `hub.corp:5000` becomes
- * `hub.corp_5000`, which no domain is; `[fd00::1]:5000` becomes `fd00__1-5000`, with a 0 where a
- * component must not begin or end with a separator.
+ * A domain as one component of a path, which has no colons. `hub.corp:5000` becomes `hub.corp_5000`, which is no
+ * valid domain; `[fd00::1]:5000` becomes `fd00__1-5000`, with a 0 where a component must not begin or end with a
+ * separator.
  */
 export function domainComponent(domain: string): string {
   const name = domain.toLowerCase()

@@ -4,7 +4,7 @@ import { needsConsent, resolvesTags } from './candidates.ts'
 import type { CandidateTrace, ResolveTrace } from './trace.ts'
 import type { Candidate, CandidateReport, Divergence, Resolution } from './types.ts'
 
-/** What was found, and where. */
+/** The answer of a resolution. */
 export interface Ending {
   readonly candidate: Candidate
   readonly digest: string
@@ -29,7 +29,7 @@ const WHY: Readonly<Record<AttemptOutcome, string>> = {
  * What became of every candidate, in order, and why.
  *
  * @param ending absent: none had it
- * @param consented what the origin named when it was asked for its consent; absent: it was not
+ * @param consented the digest that the origin consented to; absent: it was not asked
  */
 export function explain(
   reference: Reference,
@@ -110,7 +110,7 @@ function notAsked(candidate: Candidate, winner: Candidate | undefined): string {
     : 'not asked: it is asked by digest alone, and nobody said what the tag points at'
 }
 
-/** Where another registry that was asked names another digest by that tag than the answer. */
+/** The registries that name another digest by that tag than the answer. */
 export function divergencesIn({
   candidates = [],
   digest,
@@ -125,7 +125,7 @@ export function divergencesIn({
   )
 }
 
-/** Whether another registry answered than the one that would have been asked first. */
+/** Whether another registry answered than the first in order. */
 export function isFailover({ candidates, registry, source }: Resolution): boolean {
   const [first] = candidates ?? []
   const isOther = first !== undefined && !first.chosen && first.registry !== registry

@@ -10,7 +10,7 @@ import type { ResolveTrace } from './trace.ts'
 import type { Candidate } from './types.ts'
 
 export interface FailoverOptions<T> extends AskOptions<T> {
-  /** For error texts: what is looked for. */
+  /** The reference, for error texts. */
   readonly what: string
 }
 
@@ -20,22 +20,22 @@ export interface Found<T> {
 }
 
 /**
- * Asks the candidates for one answer: in order, the next one as soon as one failed or was silent for its
- * probe budget, which counts from its last progress. The best answer wins: a worse candidate's is held
- * back while a better one is still inside its budget, or waits to be authorized.
+ * Asks the candidates for one answer: in order, the next one as soon as one failed or was silent for its probe
+ * budget, which counts from its last progress. The answer of the best candidate is used: others are held back while
+ * a better one is inside its budget, or waits for its authorization.
  *
- * A configured private registry is hedged with: asked by HEAD when the one before it has been silent for the
- * hedge delay, and for the rest once everything before it has failed or is late. Public registries and
- * origins that are not configured count requests, and are asked in their turn alone.
+ * Configured private registries are used to hedge: each is asked by HEAD when the one before it has been silent for
+ * the hedge delay, and for the rest once all before it have failed or are late. Public registries and origins that
+ * are not configured count requests, and are asked in their turn only.
  *
- * Registries that rest after a failure are passed over, and asked after all when no other has an answer;
- * one that was silent not even then if another one said no, since that would cost its budget each time; one
- * that asked for quiet (429) never. One that has rested is tried beside the next, so that a dead registry
- * does not cost its budget again.
+ * Registries with an open breaker are passed over, and asked as a last resort when no other one has an answer. One
+ * that failed by a time-out is not, if another one denied the image: each absent image would cost its budget. One
+ * that answered 429 never is. A half-open one is asked beside the next, so that a dead registry does not cost its
+ * budget again.
  *
- * Time in the queue of a busy registry is none of its budget, and does not count against it. But as after
- * any silence the next one is asked, and its answer does not wait for a request that is still queued: how
- * long that takes is unknown, and each request that leaves makes the queue shorter.
+ * Time in the queue of a busy registry is not part of its budget. But as after any silence the next one is asked,
+ * and its answer does not wait for a request that is still queued: how long that takes is unknown, and each request
+ * that is given up makes the queue shorter.
  *
  * @throws ResolveError with all attempts: the most telling code of the failures, or CANCELED /
  * DEADLINE_EXCEEDED when the signal ended it.
@@ -50,7 +50,7 @@ export function askInOrder<T>(
   })
 }
 
-/** A registry that works again mostly answers within this. */
+/** A registry that has recovered mostly answers within this. */
 const TRIAL_GRACE_MS = 300
 
 class Failover<T> implements RequestListener<T> {
@@ -61,7 +61,7 @@ class Failover<T> implements RequestListener<T> {
   readonly #reject: (error: ResolveError) => void
   readonly #requests: CandidateRequest<T>[] = []
   #best: { readonly request: CandidateRequest<T>; readonly value: T } | undefined
-  /** The one that was asked last; the next one is asked beside it if it is silent. */
+  /** The last one that was asked: the next one hedges it. */
   #hedged: CandidateRequest<T> | undefined
   #cancelHedge: () => void = () => {}
   #isOver = false
@@ -97,7 +97,7 @@ class Failover<T> implements RequestListener<T> {
     this.changed()
   }
 
-  /** The best one that is waited for is no hedge any more; where there is none, the next one is asked. */
+  /** Promotes the best request that is still awaited; without one, asks the next candidate. */
   changed(): void {
     const best = this.#best?.request.place.index ?? Number.POSITIVE_INFINITY
     const first = this.#requests.find(({ isAwaited, place }) => isAwaited && place.index < best)
@@ -110,20 +110,19 @@ class Failover<T> implements RequestListener<T> {
     if (this.#hedged === request) this.#hedge(request)
   }
 
-  /** All that were queued with it would find out one after the other. */
   turnedAway(request: CandidateRequest<T>): void {
     this.#queue.passOver(request.place.index)
     this.changed()
   }
 
-  /** @param beside the one before it is silent: only one that may be asked beside it */
+  /** @param beside the one before it is silent: only a candidate that may hedge */
   #startNext(beside = false): void {
     this.#hedged = undefined
     this.#cancelHedge()
     const admitted = this.#queue.next(beside ? ({ isPrivate }) => isPrivate === true : undefined)
     if (admitted === undefined && beside) return
     const { trace } = this.#options
-    // Asked while another one is waited for, a dead registry would cost its budget.
+    // As long as another one is pending a dead registry would only cost its budget.
     const index =
       admitted ?? (this.#isPending() ? undefined : this.#queue.lastResort(trace.isDenied))
     if (index === undefined) {
@@ -146,7 +145,7 @@ class Failover<T> implements RequestListener<T> {
     return isOnTrial && this.#queue.hasMore ? 'trial' : 'ordinary'
   }
 
-  /** Has the next one asked beside it, should it be silent. */
+  /** Asks the next one beside it after the hedge delay. */
   #hedge(request: CandidateRequest<T>): void {
     const { clock, limits } = this.#options
     const { hedgeDelayMs = 0 } = limits
@@ -164,7 +163,7 @@ class Failover<T> implements RequestListener<T> {
     watch(hedgeDelayMs)
   }
 
-  /** Ends it if nothing that may still come could change the outcome. */
+  /** Ends the failover if no pending request can change its outcome. */
   #conclude(): void {
     const best = this.#best
     if (best !== undefined) {
@@ -185,15 +184,14 @@ class Failover<T> implements RequestListener<T> {
     }
   }
 
-  /** Whether an answer may still come, but of those that are tried beside others. */
+  /** Whether a request is pending that is no trial. */
   #isPending(): boolean {
     return this.#requests.some(({ isDone, isTrial }) => !isDone && !isTrial)
   }
 
   /**
-   * How long trials are still waited for, when all others have said what they have to say. One that was
-   * silent lately is not, but for a moment, where another one said no: it would cost its budget with
-   * every image that is not there.
+   * How long pending trials are still awaited, when all other requests have ended. After a denial one that failed by
+   * a time-out gets a moment only: each absent image would cost its budget.
    */
   #graceMs(): number {
     const { limits, trace } = this.#options
@@ -214,7 +212,7 @@ class Failover<T> implements RequestListener<T> {
     this.#reject(trace.ended(what, signal.reason))
   }
 
-  /** @param counts whether it counts against the registry of a request to be late */
+  /** @param counts whether being late counts against the registry of a request */
   #end(message: string, counts: (request: CandidateRequest<T>) => boolean): void {
     this.#isOver = true
     this.#cancelHedge()
@@ -223,7 +221,7 @@ class Failover<T> implements RequestListener<T> {
   }
 }
 
-/** Which candidate is asked next. */
+/** The candidates that are still to be asked. */
 class CandidateQueue {
   readonly #candidates: readonly Candidate[]
   readonly #trace: ResolveTrace<unknown>
@@ -241,9 +239,9 @@ class CandidateQueue {
   }
 
   /**
-   * The next one that may be asked; those that may not are passed over.
+   * The next one that its breaker admits; others are passed over.
    *
-   * @param isWanted the queue ends at one that is not
+   * @param isWanted the queue ends at one that is not wanted
    */
   next(isWanted: (candidate: Candidate) => boolean = () => true): number | undefined {
     for (let index = this.#waiting[0]; index !== undefined; index = this.#waiting[0]) {
@@ -256,16 +254,15 @@ class CandidateQueue {
     return undefined
   }
 
-  /** It rests after a failure, and is kept for when no other one has an answer. */
+  /** Keeps it as a last resort. */
   passOver(index: number): void {
     if (this.#trace.of(this.candidate(index)).passOver()) this.#resting.push(index)
   }
 
   /**
-   * The next of those that rest.
+   * The next of those that were passed over.
    *
-   * @param isDenied another one said no: those that rest for their silence are left alone then, since each
-   * would cost its budget again
+   * @param isDenied another registry denied the image: those that failed by a time-out are left out
    */
   lastResort(isDenied: boolean): number | undefined {
     const isWanted = (index: number): boolean =>

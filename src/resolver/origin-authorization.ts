@@ -9,12 +9,10 @@ import { ResolveTrace } from './trace.ts'
 import type { Candidate, Health } from './types.ts'
 
 export interface OriginAuthorizationOptions {
-  /** Absent where `mirrorsOnly` rules it out. */
+  /** undefined: `mirrorsOnly` rules it out. */
   readonly origin: Candidate | undefined
   /**
    * One HEAD at the origin with the caller's credentials, or none; never with the operator's.
-   *
-   * @returns what the reference points at there
    */
   readonly ask: (
     origin: Candidate,
@@ -32,11 +30,11 @@ export interface OriginAuthorizationOptions {
 type Descriptor = { readonly digest: string }
 
 /**
- * Whether the origin gives its image to this caller, and which one that is: a mirror that is not trusted
- * is asked for that digest alone, whatever it has under the tag. A kubelet takes an image that came for a pod's
- * secret as one which that secret opens, and one that came without as open to every pod
- * (KEP-2535), so a mirror with credentials of its own must not be the one to judge. It is asked once
- * for all that need it, when the first of them is to be asked.
+ * The consent of an origin: whether it gives its image to this caller, and which digest that is. A mirror that is
+ * not trusted is asked for that digest alone, whatever it has under the tag. A kubelet records which pull secret
+ * an image was pulled with, and gives an image that was pulled without one to every pod (KEP-2535), so a mirror with
+ * credentials of its own must not decide. The origin is asked once for all mirrors that need it, when the first of
+ * them is to be asked.
  */
 export class OriginAuthorization {
   readonly #options: OriginAuthorizationOptions
@@ -47,14 +45,14 @@ export class OriginAuthorization {
     this.#options = options
   }
 
-  /** What the reference points at by the word of its origin; undefined: it was not asked, or refused. */
+  /** The digest that the origin names; undefined: it was not asked, or refused. */
   get digest(): string | undefined {
     return this.#digest
   }
 
   /**
-   * @returns undefined for a candidate that needs none; else the digest that was consented to
-   * @throws ResolveError with why consent was not given
+   * @returns undefined for a candidate that needs no consent; else the digest that the origin consents to
+   * @throws ResolveError with the reason of a refusal
    */
   readonly authorize = (candidate: Candidate): Promise<string> | undefined => {
     if (!needsConsent(candidate)) return undefined
@@ -96,7 +94,7 @@ export class OriginAuthorization {
   }
 }
 
-/** Consent to what is no image is consent all the same; that a mirror has nothing else is for it to say. */
+/** Consent to an artifact is consent as well; that it is no image the mirror will say. */
 function digestOfAny(thrown: unknown): Descriptor {
   if (thrown instanceof ResolveError && thrown.found !== undefined) return thrown.found
   throw thrown
@@ -110,7 +108,7 @@ function refusal(error: ResolveError, origin: Candidate): ResolveError {
   return barred(error.code, `its origin does not give the image to ${who}`, error)
 }
 
-/** The origin's own code: an image that it does not have is not there, and no mirror changes that. */
+/** Has the code of the origin: without its consent the image is not there at the mirror either. */
 export function barred(code: ErrorCode, why: string, cause?: ResolveError): ResolveError {
   const message = `not asked: it is not trusted, and ${why}`
   return new ResolveError(code, message, cause === undefined ? {} : { cause })

@@ -2,15 +2,14 @@ import type { Reference } from '../reference/reference.ts'
 import { isPullable, needsConsent, resolvesTags } from './candidates.ts'
 import type { Candidate, RankedReference } from './types.ts'
 
-/** What this resolution learned of a candidate. */
+/** What this resolution shows of a candidate. */
 export type Standing = 'verified' | 'assumed' | 'refuted'
 
 /**
  * The pullable references of one image, best first: digests before tags, verified before assumed,
- * then the order of the candidates; option 3 of kubernetes/kubernetes#46255. A candidate that said
- * no, or that nobody may pull from, is not listed. A tag is listed only where the caller asked by
- * tag, since beside a digest it binds nobody, and where the registry is trusted with tags: one that
- * needs its origin's consent has it for a digest.
+ * then the order of the candidates; option 3 of kubernetes/kubernetes#46255. Candidates without the image, or
+ * without the capability `pull`, are left out. A tag is listed only where the caller asked by tag alone, and where
+ * the registry may resolve tags: the consent of an origin is for a digest.
  */
 export function rankReferences(
   reference: Reference,

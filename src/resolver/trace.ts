@@ -15,7 +15,7 @@ import { endedError, unresolvedError } from './unresolved.ts'
 /** Outcomes of a registry that works and does not give the image. */
 const NO: ReadonlySet<AttemptOutcome> = new Set(['not_found', 'unauthorized', 'denied'])
 
-/** Further requests for one candidate are counted by the registry's limits, and not told. */
+/** Further exchanges with one candidate are not recorded. */
 const MAX_EXCHANGES = 20
 
 /**

@@ -1,40 +1,46 @@
+import { LRUCache } from 'lru-cache'
 import type { ResolveError } from '../../errors.ts'
 import { formatPlatform, type Platform } from '../../reference/platform.ts'
 import type { ImageIdentity } from '../../registry/image.ts'
 import type { Resolution } from '../types.ts'
 import { ClockSkew } from './clock-skew.ts'
-import { DigestCache, type KnownIdentity } from './digests.ts'
 import { isAbsence, NegativeCache } from './negatives.ts'
 import { TagCache } from './tags.ts'
 
 export interface CacheLimits {
   /** Entries of each kind; 0 turns the cache off, with all it remembers. */
   readonly size: number
-  /** How long a tag's answer is given without asking again. */
+  /** How long the answer for a tag is fresh. */
   readonly tagTtlMs: number
-  /** How long it is kept beyond that, to be revalidated with one HEAD. */
+  /** How long it is kept beyond that, for revalidation by one HEAD. */
   readonly keepMs: number
-  /** How long "no registry has it" is believed; 0: never. Default 10 s. */
+  /** How long an absence is cached; 0: never. Default 10 s. */
   readonly negativeTtlMs?: number
-  /** How old an answer may be that is given when no registry answers; 0: never given. Default 24 h. */
+  /** Maximum age of an answer that is given when no registry answers; 0: never. Default 24 h. */
   readonly staleIfErrorMs?: number
 }
 
 /**
- * What came of a question: `hit` fresh from memory, `miss` a registry was asked and nothing was
- * known, `revalidated` an old answer turned out to be true still, `stale` an old one was given for
- * want of a registry, `negative` a remembered "not there", `coalesced` another caller's resolution was shared.
+ * `hit`: fresh from memory. `miss`: a registry was asked, and nothing was known. `revalidated`: a registry confirmed
+ * an old answer. `stale`: an old answer was given, since no registry answered. `negative`: a cached absence.
+ * `coalesced`: the resolution of another caller was shared.
  */
 export type CacheEvent = 'hit' | 'miss' | 'coalesced' | 'stale' | 'negative' | 'revalidated'
 
 /** Since the start; `entries` are those of now. */
 export interface CacheCounts extends Readonly<Record<CacheEvent, number>> {
-  /** Left for want of room. */
+  /** Removed to make room. */
   readonly evicted: number
   readonly entries: { readonly where: number; readonly what: number; readonly negative: number }
 }
 
-/** What a snapshot keeps of a cache; the most recently used first. */
+/** Which image a digest is for a platform, `os/architecture[/variant]`. */
+export interface KnownIdentity {
+  readonly asked: string
+  readonly identity: ImageIdentity
+}
+
+/** What a snapshot keeps of a cache, the most recently used first. */
 export interface CacheContent {
   readonly where: Iterable<readonly [key: string, resolution: Resolution]>
   readonly what: Iterable<KnownIdentity>
@@ -44,30 +50,29 @@ const NEGATIVE_TTL_MS = 10_000
 const STALE_IF_ERROR_MS = 86_400_000
 
 /**
- * The cache's name for a question.
+ * The key of a question.
  *
  * @param generation of the configuration
  * @param reference normalised
  * @param platform `os/architecture[/variant]`
- * @param who fingerprint of the caller's credentials
+ * @param caller fingerprint of its credentials
  */
 export function resolutionKey(
   generation: number,
   reference: string,
   platform: string,
-  who: string,
+  caller: string,
 ): string {
-  return `${generation} ${reference} ${platform} ${who}`
+  return `${generation} ${reference} ${platform} ${caller}`
 }
 
 /**
- * Two memories: where a reference leads (per caller's credentials, and a tag's only for a while)
- * and what a digest is (a fact about content, so for ever, as long as there is room). Beside them, for
- * seconds, what no registry has.
+ * Caches where a reference leads (by the caller's credentials; for a tag only for a while), which image a digest is
+ * (for ever, as long as there is room), and for seconds what no registry has.
  */
 export class ResolutionCache {
   #tags: TagCache | undefined
-  #digests: DigestCache | undefined
+  #digests: LRUCache<string, KnownIdentity> | undefined
   #negatives: NegativeCache | undefined
   #limits: Required<CacheLimits>
   readonly #now: () => number
@@ -78,8 +83,7 @@ export class ResolutionCache {
 
   /**
    * @param now milliseconds since the epoch
-   * @param steady milliseconds of a clock that nobody sets; with it a clock that is set back while
-   * nobody asks is noticed too
+   * @param steady milliseconds of a monotonic clock, to notice that the other one was set back
    */
   constructor(limits: CacheLimits, now: () => number, steady: () => number = () => 0) {
     this.#limits = withDefaults(limits)
@@ -88,7 +92,7 @@ export class ResolutionCache {
     this.#open()
   }
 
-  /** Takes over other limits, which hold for what is known already too; only failures are forgotten. */
+  /** Takes over other limits, also for what is cached already; only absences are dropped. */
   reconfigure(limits: CacheLimits): void {
     const next = withDefaults(limits)
     const names = Object.keys(next) as (keyof CacheLimits)[]
@@ -100,24 +104,24 @@ export class ResolutionCache {
     this.restore(known)
   }
 
-  /** Grows with everything that a snapshot would keep. */
+  /** Grows with every change of what a snapshot keeps. */
   get changes(): number {
     return this.#changes
   }
 
-  /** The last answer, however old as long as it is kept; `isFresh` tells whether it may be given as it is. */
+  /** The last answer, however old; see `isFresh`. */
   resolution(key: string): Resolution | undefined {
     return this.#tags?.get(key)
   }
 
-  /** An answer from the future is not: the clock was wrong then or is wrong now. */
+  /** An answer from the future is not fresh: the clock was wrong then or is wrong now. */
   isFresh({ resolvedAt, expiresAt }: Resolution): boolean {
     if (expiresAt === undefined) return true
     const now = this.#now()
     return resolvedAt <= now && now < expiresAt
   }
 
-  /** Whether it may be given, marked as stale, when no registry answers. */
+  /** Whether it may be given, marked `stale`, when no registry answers. */
   staleAllowed({ resolvedAt, expiresAt }: Resolution): boolean {
     if (expiresAt === undefined) return true
     const ageMs = this.#now() - resolvedAt
@@ -125,21 +129,21 @@ export class ResolutionCache {
   }
 
   /**
-   * Whether a fresh tag's answer is worth asking for anew before it expires: it was asked for often,
-   * and the end of its TTL is near. True once for each answer that is remembered.
+   * Whether to refresh the answer for a tag before it expires: it is requested often, and the end of its TTL is
+   * near. True once for each answer.
    */
   wantsRefresh(key: string, { expiresAt }: Resolution): boolean {
     if (expiresAt === undefined) return false
     return this.#tags?.wantsRefresh(key, expiresAt, this.#now()) ?? false
   }
 
-  /** When an answer of this moment stops being fresh; undefined: never. */
+  /** When an answer of now expires; undefined: never. */
   expiry(isDigest: boolean): number | undefined {
     return isDigest ? undefined : this.#now() + this.#limits.tagTtlMs
   }
 
   identity(digest: string, platform: Platform): ImageIdentity | undefined {
-    return this.#digests?.get(digest, platform)
+    return this.#digests?.get(identityKey(digest, formatPlatform(platform)))?.identity
   }
 
   remember(key: string, resolution: Resolution, identity: ImageIdentity, platform: Platform): void {
@@ -148,11 +152,11 @@ export class ResolutionCache {
     this.#negatives?.delete(key)
     this.#negatives?.delete(exactly(key))
     this.#tags?.set(key, resolution)
-    this.#digests?.set({ asked: formatPlatform(platform), identity })
+    this.#know({ asked: formatPlatform(platform), identity })
   }
 
   /**
-   * That no registry has it, while that is believed.
+   * The cached absence.
    *
    * @param isExact the platform was named
    */
@@ -165,11 +169,10 @@ export class ResolutionCache {
   }
 
   /**
-   * Keeps only what is beyond doubt: every registry was asked, and every one said that it is not
-   * there. What was known of that tag is forgotten then.
+   * Caches an absence, and drops what is known of that tag: every registry was asked, and none has it. Other errors
+   * are not cached.
    *
-   * @param isExact the platform was named: what is for another one, or for nobody knows which, may well be
-   * there for who named none
+   * @param isExact the platform was named: callers that name none may be given an image for another one
    */
   rememberFailure(key: string, error: ResolveError, isExact = false): void {
     if (!isAbsence(error)) return
@@ -195,15 +198,27 @@ export class ResolutionCache {
     }
   }
 
-  /** Everything that is worth keeping, looked up as it is asked for: there may be a lot of it. */
+  /** Everything that a snapshot keeps, looked up while it is read. */
   content(): CacheContent {
-    return { where: this.#tags?.entries() ?? [], what: this.#digests?.entries() ?? [] }
+    return { where: this.#tags?.entries() ?? [], what: this.#knownIdentities() }
   }
 
-  /** Takes over what another run left; what was learned in this one stays, and TTLs are this one's. */
+  /** Takes over the content of another run. Newer entries stay, and TTLs are those of this run. */
   restore({ where, what }: CacheContent): void {
-    for (const known of [...what].reverse()) this.#digests?.set(known)
+    for (const known of [...what].reverse()) this.#know(known)
     for (const [key, resolution] of [...where].reverse()) this.#tags?.restore(key, resolution)
+  }
+
+  #know(known: KnownIdentity): void {
+    this.#digests?.set(identityKey(known.identity.digest, known.asked), known)
+  }
+
+  /** Keys first: the cache may change while its content is read. */
+  *#knownIdentities(): Generator<KnownIdentity> {
+    for (const key of [...(this.#digests?.keys() ?? [])]) {
+      const known = this.#digests?.peek(key)
+      if (known !== undefined) yield known
+    }
   }
 
   #open(): void {
@@ -215,11 +230,18 @@ export class ResolutionCache {
       this.#evicted += 1
     }
     this.#tags = isOn ? new TagCache({ size, tagTtlMs, keptMs, now, onEvict }) : undefined
-    this.#digests = isOn ? new DigestCache({ size, onEvict }) : undefined
+    this.#digests = isOn
+      ? new LRUCache({
+          max: size,
+          dispose: (_known, _key, reason) => {
+            if (reason === 'evict') onEvict()
+          },
+        })
+      : undefined
     this.#negatives = isOn && ttlMs > 0 ? new NegativeCache({ size, ttlMs, onEvict }) : undefined
   }
 
-  /** The time; a clock that was set back takes everything that was learned before along with it. */
+  /** The time. Where the clock was set back, the times of all entries are. */
   #look(): number {
     const now = this.#now()
     const byMs = this.#skew.byMs(now)
@@ -229,6 +251,10 @@ export class ResolutionCache {
     }
     return now
   }
+}
+
+function identityKey(digest: string, platform: string): string {
+  return `${digest} ${platform}`
 }
 
 function exactly(key: string): string {

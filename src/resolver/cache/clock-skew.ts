@@ -1,14 +1,14 @@
-/** What two clocks that are read one after the other may differ by without meaning anything. */
+/** Two clocks that are read one after the other may differ by this. */
 const TOLERANCE_MS = 100
 
-/** Notices that the clock on the wall was set back, which would make everything known look younger. */
+/** Notices that the wall clock was set back, which would make every entry look younger. */
 export class ClockSkew {
   readonly #now: () => number
   readonly #steady: () => number
-  /** The most by which the wall was ahead of the steady clock. */
+  /** The most by which the wall clock was ahead of the monotonic one. */
   #ahead: number
 
-  /** @param steady a clock that nobody sets; one that stands still does, as long as somebody looks */
+  /** @param steady a monotonic clock; a constant notices steps between two calls of byMs */
   constructor(now: () => number, steady: () => number) {
     this.#now = now
     this.#steady = steady
@@ -16,13 +16,13 @@ export class ClockSkew {
   }
 
   /**
-   * Milliseconds by which it was set back since the last look, rounded up; nearly always 0.
+   * Milliseconds by which it was set back since the last call, rounded up; nearly always 0.
    *
-   * @param now read a moment ago
+   * @param now of the wall clock
    */
   byMs(now: number): number {
     if (this.#behindMs(now) <= TOLERANCE_MS) return 0
-    // A process that was made to wait between the two clocks looks the same; hardly ever twice.
+    // A process that is suspended between the two clocks looks the same, but hardly ever twice.
     const byMs = this.#behindMs(this.#now())
     if (byMs <= TOLERANCE_MS) return 0
     this.#ahead -= byMs
@@ -31,7 +31,7 @@ export class ClockSkew {
 
   #behindMs(now: number): number {
     const ahead = now - this.#steady()
-    // Set forward: all grows old at once, which is safe, and a node that slept has aged indeed.
+    // Set forward, entries only expire early; after a suspended node they are that old.
     this.#ahead = Math.max(this.#ahead, ahead)
     return this.#ahead - ahead
   }

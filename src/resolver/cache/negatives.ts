@@ -14,7 +14,7 @@ export interface NegativeCacheOptions {
   readonly onEvict: () => void
 }
 
-/** What no registry has, believed for a moment. Errors are kept without their stack and cause. */
+/** What no registry has, for seconds. Errors are kept without their stack and cause. */
 export class NegativeCache {
   readonly #ttlMs: number
   readonly #absent: LRUCache<string, Absence>
@@ -57,7 +57,7 @@ export class NegativeCache {
   }
 }
 
-/** Whether every registry was asked, and every one said that it is not there. */
+/** Whether every registry was asked, and none has it. */
 export function isAbsence({ code, attempts }: ResolveError): boolean {
   if (code !== 'MANIFEST_UNKNOWN' && code !== 'PLATFORM_UNKNOWN') return false
   return attempts.length > 0 && attempts.every(({ outcome }) => outcome === 'not_found')

@@ -3,9 +3,9 @@ import type { Resolution } from '../types.ts'
 
 export interface TagCacheOptions {
   readonly size: number
-  /** How long a tag's answer is given without asking again. */
+  /** How long the answer for a tag is fresh. */
   readonly tagTtlMs: number
-  /** How long it is kept at all, since it was learned. */
+  /** How long it is kept since it was resolved. */
   readonly keptMs: number
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -14,17 +14,17 @@ export interface TagCacheOptions {
 
 interface Entry {
   resolution: Resolution
-  /** How often it was asked for since it was learned. */
+  /** How often it was requested since it was resolved. */
   asked: number
   refreshing: boolean
 }
 
-/** A tag that is asked for this often in one TTL is refreshed before it expires. */
+/** A tag that is requested this often in one TTL is refreshed before it expires. */
 const HOT = 3
-/** The last part of a TTL, in which that is done. */
+/** The last part of a TTL, in which it is refreshed. */
 const REFRESH_PART = 0.2
 
-/** Where references lead: tags for a while, digests for ever, as long as there is room. */
+/** Where references lead: for tags for a while, for digests for ever, as long as there is room. */
 export class TagCache {
   readonly #options: TagCacheOptions
   readonly #entries: LRUCache<string, Entry>
@@ -43,7 +43,7 @@ export class TagCache {
     return this.#entries.size
   }
 
-  /** The last answer, however old as long as it is kept. */
+  /** The last answer, as long as it is kept. */
   get(key: string): Resolution | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
@@ -59,7 +59,7 @@ export class TagCache {
     this.#entries.set(key, { resolution, asked: 0, refreshing: false })
   }
 
-  /** As ResolutionCache.wantsRefresh, at the end of its TTL. */
+  /** As ResolutionCache.wantsRefresh. */
   wantsRefresh(key: string, expiresAt: number, now: number): boolean {
     if (now < expiresAt - this.#options.tagTtlMs * REFRESH_PART) return false
     const entry = this.#entries.peek(key)
@@ -68,13 +68,13 @@ export class TagCache {
     return true
   }
 
-  /** @returns whether it knew where that tag leads */
+  /** @returns whether the tag was known */
   forgetTag(key: string): boolean {
     if (this.#entries.peek(key)?.resolution.expiresAt === undefined) return false
     return this.#entries.delete(key)
   }
 
-  /** Takes over what another run left, with the TTL of this one; what was learned since stays. */
+  /** Takes over an answer of another run, with the TTL of this one. A newer answer stays. */
   restore(key: string, restored: Resolution): void {
     const { resolvedAt, expiresAt } = restored
     const latest = resolvedAt + this.#options.tagTtlMs
