@@ -148,7 +148,7 @@ test('every walk ends in time, leaves nothing running, and asks each candidate o
   )
 })
 
-test('the answer is one that its candidate gave, and none better came within its budget', async () => {
+test('the answer is that of its candidate, and no better one came within its budget', async () => {
   await fc.assert(
     fc.asyncProperty(plays, async (cast) => {
       const { outcome, asked, endedAfterMs } = await run(cast)
@@ -167,7 +167,7 @@ test('the answer is one that its candidate gave, and none better came within its
   )
 })
 
-test('a walk fails only when nobody who may be asked has an answer in time', async () => {
+test('a failover fails only when no candidate has an answer in time', async () => {
   await fc.assert(
     fc.asyncProperty(plays, async (cast) => {
       const { outcome, asked } = await run(cast)
@@ -187,7 +187,7 @@ test('a walk fails only when nobody who may be asked has an answer in time', asy
   )
 })
 
-test('nobody is asked for more than a HEAD while a better one is inside its budget, and only private ones for that', async () => {
+test('while a better candidate is inside its budget others get a HEAD only, and only private ones', async () => {
   await fc.assert(
     fc.asyncProperty(plays, async (cast) => {
       const { asked, hedged, endedAfterMs } = await run(cast)

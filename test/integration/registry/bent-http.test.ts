@@ -95,7 +95,7 @@ test('what follows a lenient answer is never taken for the answer to another que
   }
 })
 
-test('a length that contradicts the chunks of an answer is not told on', async (t) => {
+test('a length that contradicts the chunks of a response is not passed on', async (t) => {
   const answer = chunks('HTTP/1.1 200 OK', TYPE, 'Content-Length: 2', CHUNKED)
   const registry = await startRaw(t, () => answer)
   const mirror = await startMirror(t, [place(registry)])

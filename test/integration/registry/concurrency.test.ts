@@ -35,7 +35,7 @@ async function startHeld(t: TestContext) {
   }
 }
 
-test('one registry is asked 16 things at once, and the rest after that', async (t) => {
+test('one registry gets 16 requests at a time, and the others after that', async (t) => {
   const { registry, most, reached, letGo } = await startHeld(t)
   const images = startImages(t)
   const all = Array.from({ length: 50 }, () =>
@@ -65,7 +65,7 @@ test('waiting for a turn does not count into the limit of a question', async (t)
   assert.equal((await second).imageId, IMAGE.imageId)
 })
 
-test('who leaves while waiting for a turn is CANCELED at once, and never asks', async (t) => {
+test('a caller that leaves the queue is CANCELED at once, and sends no request', async (t) => {
   const { registry, reached, letGo } = await startHeld(t)
   const images = startImages(t, { maxConcurrent: 1 })
   const caller = new AbortController()

@@ -121,7 +121,7 @@ test('a body goes on beyond the limit that its head had', async (t) => {
   answer()
 })
 
-test('bodies that are being read hold up no other question, and none is told of before its end', async (t) => {
+test('bodies that are being read hold up no other request, and none is reported before its end', async (t) => {
   const registry = await FakeRegistry.start(t)
   registry.put('library/app', '1', IMAGE)
   const images = startImages(t, { maxConcurrent: 1 })

@@ -22,7 +22,7 @@ async function startFilled(t: TestContext): Promise<DockerRegistry | undefined> 
   return registry
 }
 
-test('docker-registry with htpasswd gives an image to who is let in, and to nobody else', async (t) => {
+test('docker-registry with htpasswd gives an image with the right password only', async (t) => {
   if (!requireStack(t, ['docker-registry'])) return
   const registry = await startDockerRegistry(t, { auth: true })
   await pushImage(registry.url, 'library/app', '1', INDEX, registry.headers)
@@ -98,7 +98,7 @@ test('docker-registry lists its repositories for a token of the catalogue, and a
   )
 })
 
-test('docker-registry that wants a client certificate gives an image to who shows it', async (t) => {
+test('docker-registry that wants a client certificate gives an image with it', async (t) => {
   const registry = await startFilled(t)
   if (registry === undefined) return
   const [server, client] = [createCertificate(), createCertificate()]

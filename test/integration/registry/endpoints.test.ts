@@ -24,7 +24,7 @@ test('a registry whose API is not at /v2 is asked where it is', async (t) => {
   )
 })
 
-test('a mirror of several registries is told whose image is asked for', async (t) => {
+test('a mirror of several registries gets the namespace of the image', async (t) => {
   const registry = await startScriptedRegistry(t, [OK, OK])
   const request = { ...ask(registry, 'library/app', '1'), namespace: 'hub.corp:5000' }
   const images = startImages(t)
@@ -60,7 +60,7 @@ test('the scope after a redirect is read below a root that is not /v2, too', asy
   )
 })
 
-test("a registry's headers go to it, its redirects within itself included, and to nobody else", async (t) => {
+test("a registry's headers go to it, its redirects within itself included, and to no other host", async (t) => {
   const target = await FakeRegistry.start(t)
   target.put('library/app', '1', IMAGE)
   const tokens = await FakeRegistry.start(t)

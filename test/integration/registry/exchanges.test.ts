@@ -27,7 +27,7 @@ function listener() {
   }
 }
 
-test('every request of a conversation is told of, in order, without what is secret in it', async (t) => {
+test('every exchange is reported, in order, without secrets', async (t) => {
   const tokens = await startTokenServer(t, {
     answer: ({ method }) => (method === 'POST' ? { status: 404 } : undefined),
   })
@@ -52,7 +52,7 @@ test('every request of a conversation is told of, in order, without what is secr
   ])
 })
 
-test('what Docker Hub says of the requests that are left is told, of HEADs and refusals too', async (t) => {
+test("Docker Hub's rate limit is reported, of HEADs and refusals too", async (t) => {
   const registry = await FakeRegistry.start(t)
   registry.put('library/app', '1', IMAGE)
   registry.behaviour = withHeaders({
@@ -70,7 +70,7 @@ test('what Docker Hub says of the requests that are left is told, of HEADs and r
   assert.deepEqual(heard, [['HEAD', 98, { remaining: 98, limit: 100, windowSeconds: 21_600 }]])
 })
 
-test('a request that nobody answered is told of without a status', async (t) => {
+test('a request without a response is reported without a status', async (t) => {
   const registry = await FakeRegistry.start(t)
   await registry.server.stop()
   const { heard, observe } = listener()

@@ -150,7 +150,7 @@ test('a registry that does not speak TLS is UNAVAILABLE, with the way to mend it
   assert.equal(registry.requests.length, 0)
 })
 
-test('a certificate that nobody vouches for is UNAVAILABLE', async (t) => {
+test('a certificate of an unknown authority is UNAVAILABLE', async (t) => {
   const registry = await FakeRegistry.start(t, { certificate: createCertificate() })
   const images = startImages(t)
 
@@ -223,7 +223,7 @@ test('a caller that leaves is CANCELED, and its connection is given up', async (
   await gone
 })
 
-test('a caller that has left asks nobody', async (t) => {
+test('a caller that has left sends no request', async (t) => {
   const { registry, images, request } = await start(t)
 
   await assert.rejects(images.image({ ...request, signal: AbortSignal.abort() }, AMD64), {

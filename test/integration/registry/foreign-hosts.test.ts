@@ -96,7 +96,7 @@ test('a redirect from https to http is refused', async (t) => {
   assert.equal(target.requests.length, 0)
 })
 
-test('a loopback host that nobody configured is not connected to', async (t) => {
+test('a loopback host that is not configured is not connected to', async (t) => {
   const registry = await FakeRegistry.start(t)
   registry.put('library/app', '1', IMAGE)
   const images = startImages(t)

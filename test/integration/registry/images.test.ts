@@ -72,7 +72,7 @@ function nameless(...children: readonly TestImage[]) {
   return content(OCI_INDEX, { schemaVersion: 2, manifests })
 }
 
-test('of an index that names no platforms the child is given whose config is for the one that is meant', async (t) => {
+test('of an index that names no platforms the child is chosen whose config has the wanted one', async (t) => {
   const arm = buildImage({ platform: ARM64, seed: 'arm' })
   const { registry, images, request } = await start(t)
   registry.put('library/app', undefined, arm)
@@ -257,7 +257,7 @@ test('an index of many indexes without the platform is not searched for ever', a
   assert.ok(registry.requests.length <= 9, `${registry.requests.length} requests`)
 })
 
-test('a platform that is not there is PLATFORM_UNKNOWN, with those that are', async (t) => {
+test('an absent platform is PLATFORM_UNKNOWN, with those that are there', async (t) => {
   const { images, request } = await start(t, INDEX)
 
   await assert.rejects(images.image(request(), { os: 'linux', architecture: 's390x' }), {

@@ -78,7 +78,7 @@ test('silence before the answer and within it is out of time', async (t) => {
   await assert.rejects(ask().then(read), { code: 'ETIMEDOUT' })
 })
 
-test('who takes what came only later is not taken for a silent registry', async (t) => {
+test('a slow reader is not taken for a silent registry', async (t) => {
   const bytes = 5_000_000
   const { ask } = await start(t, (_request, response) => response.write(Buffer.alloc(bytes)), 300)
   const answer = await ask()
@@ -94,7 +94,7 @@ test('who takes what came only later is not taken for a silent registry', async 
   assert.equal(taken, bytes)
 })
 
-test('the signal ends a body that nobody reads yet, and its connection', async (t) => {
+test('the signal ends a body that is not read yet, and its connection', async (t) => {
   const { ask } = await start(t, (_request, response) => void response.write('a part'))
   const controller = new AbortController()
   const answer = await ask({ signal: controller.signal })

@@ -44,7 +44,7 @@ test('an attestation beside the images of an index is never taken for one', asyn
   assert.equal(registry.requests.length, 2)
 })
 
-test('the only child of an index, without a platform, is assumed to be for the one that is meant', async (t) => {
+test('the only child of an index, without a platform, is assumed to be for the wanted one', async (t) => {
   const { registry, images, request } = await start(t)
   const manifests = [descriptor(IMAGE)]
   registry.putManifest('library/app', '1', content(OCI_INDEX, { schemaVersion: 2, manifests }))
@@ -137,7 +137,7 @@ test('a body that comes byte by byte, never silent for long, is out of time all 
   })
 })
 
-test('what a registry warns of is told, and the image found', async (t) => {
+test("a registry's warning is reported, and the image found", async (t) => {
   const { registry, images, request } = await start(t)
   registry.behaviour = withHeaders({ warning: '299 - "this repository moves"' })
   const warnings: (string | undefined)[] = []

@@ -71,7 +71,7 @@ test('user and password of the proxy go to the proxy alone', async (t) => {
   assert.equal(registry.requests[0]?.headers['proxy-authorization'], undefined)
 })
 
-test('no proxy is asked for a private address that nobody configured', async (t) => {
+test('no proxy is asked for a private address that is not configured', async (t) => {
   const { proxy, images } = await start(t, false)
 
   for (const host of [
@@ -87,7 +87,7 @@ test('no proxy is asked for a private address that nobody configured', async (t)
   assert.deepEqual(proxy.log, [])
 })
 
-test('loopback that nobody configured is refused with a proxy too', async (t) => {
+test('loopback that is not configured is refused with a proxy too', async (t) => {
   const { registry, proxy, images } = await start(t, false)
   const port = registry.host.split(':')[1]
 

@@ -36,7 +36,7 @@ test('a retired client gives whole what it was giving, and is through with it th
   assert.ok(Buffer.concat(chunks).equals(BLOB.bytes))
 })
 
-test('a retired client with nothing under way is through at once, and still answers who holds it', async (t) => {
+test('a retired client without requests ends at once, and still answers its holder', async (t) => {
   const registry = await FakeRegistry.start(t)
   registry.put('library/app', '1', IMAGE)
   const images = startImages(t)

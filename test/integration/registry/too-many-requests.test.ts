@@ -56,7 +56,7 @@ test('a wait that a token service names is read as that of a registry is', async
   await assert.rejects(startImages(t).image(ask(registry, 'library/app', '1'), AMD64), waits(2_500))
 })
 
-test('a client of our own /v2 is told how long a registry wants to be left alone', async (t) => {
+test('a client of our own /v2 gets the Retry-After of a registry', async (t) => {
   const registry = await startScriptedRegistry(t, [IN_BODY])
 
   for (const kind of ['manifests', 'blobs']) {

@@ -86,7 +86,7 @@ test('questions that wait for each other at a healthy registry are all answered,
   )
 })
 
-test('whose deadline passes in line is told so in words, and nothing is held against the registry', async (t) => {
+test('the error of a deadline in the queue says so, and does not count against the registry', async (t) => {
   const { answer, ask, clock, health, images, name, registry } = await startSlow(t)
   registry.put('team/other', '1', IMAGE)
   const others = Array.from({ length: AT_ONCE }, () =>
@@ -108,7 +108,7 @@ test('whose deadline passes in line is told so in words, and nothing is held aga
   assert.equal(registry.requests.length, AT_ONCE)
 })
 
-test('somebody whom a pod waits for is let in before all others that wait', async (t) => {
+test('an urgent caller is admitted before all others that wait', async (t) => {
   const { answer, ask, registry } = await startSlow(t)
   const asked = Array.from({ length: 3 * AT_ONCE }, (_, index) => ask(index))
   await settle()
@@ -124,7 +124,7 @@ test('somebody whom a pod waits for is let in before all others that wait', asyn
   await Promise.all(asked)
 })
 
-test('who is urgent does not join a question that stands in line, and later ones join him', async (t) => {
+test('an urgent caller starts its own flight, and later callers join it', async (t) => {
   const { answer, ask, registry } = await startSlow(t)
   const asked = Array.from({ length: 3 * AT_ONCE }, (_, index) => ask(index))
   await settle()

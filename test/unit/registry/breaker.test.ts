@@ -30,7 +30,7 @@ test('the first failure opens for a second, for that registry alone', () => {
   assert.ok(breaker.admit('a'))
 })
 
-test('after its rest one probe is let through, not two', () => {
+test('after the pause one probe is admitted, not two', () => {
   const { breaker, clock } = clocked()
   breaker.failure('a')
   clock.ms = 1_000
@@ -56,7 +56,7 @@ test('while its probe is under way it is on trial, after a pause that it asked f
   assert.equal(breaker.onTrial('a'), false)
 })
 
-test('a probe that succeeds closes it for everybody', () => {
+test('a probe that succeeds closes it', () => {
   const { breaker, clock } = clocked()
   breaker.failure('a')
   clock.ms = 1_000
@@ -67,7 +67,7 @@ test('a probe that succeeds closes it for everybody', () => {
   assert.ok(breaker.admit('a') && breaker.admit('a'))
 })
 
-test('the rest doubles with each failed probe, up to a minute', () => {
+test('the pause doubles with each failed probe, up to a minute', () => {
   const { breaker, clock } = clocked()
   const rests: number[] = []
 
@@ -85,7 +85,7 @@ test('the rest doubles with each failed probe, up to a minute', () => {
   )
 })
 
-test('after a success the rest starts at a second again', () => {
+test('after a success the pause starts at a second again', () => {
   const { breaker, clock } = clocked()
   breaker.failure('a')
   clock.ms = 1_000
@@ -98,7 +98,7 @@ test('after a success the rest starts at a second again', () => {
   assert.equal(breaker.restMs('a'), 1_000)
 })
 
-test('jitter moves the rest by a quarter at most, and never over a minute', () => {
+test('jitter changes the pause by a quarter at most, and never beyond a minute', () => {
   const early = clocked(0).breaker
   const late = clocked(1).breaker
 
@@ -142,7 +142,7 @@ test('a registry that asks for a pause is parked for that long', () => {
   assert.ok(breaker.admit('a'))
 })
 
-test('nobody is parked for more than an hour', () => {
+test('no registry is parked for more than an hour', () => {
   const { breaker } = clocked()
 
   breaker.failure('a', { retryAfterMs: 86_400_000 })
@@ -230,7 +230,7 @@ test('failures are counted in a row', () => {
   assert.equal(breaker.failures('a'), 0)
 })
 
-test('a registry that rests is not forgotten for a thousand others that nobody asks for again', () => {
+test('an open breaker that is used is not evicted by a thousand others', () => {
   const breaker = new Breaker({ now: () => 0, random: () => 0.5 })
   breaker.failure('mirror.corp')
 

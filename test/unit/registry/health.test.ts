@@ -26,7 +26,7 @@ test('of a registry that was never asked it is known that it may be', () => {
   assert.deepEqual(health.reports(), [])
 })
 
-test('a failure is reported with its reason, and until when the registry rests', () => {
+test('a failure is reported with its reason, and when the next request passes', () => {
   const { health } = clocked()
 
   health.failure('a', { code: 'UNAVAILABLE', message: 'a: connection refused' })
@@ -42,7 +42,7 @@ test('a failure is reported with its reason, and until when the registry rests',
   })
 })
 
-test('after its rest one caller is admitted, and a success closes it', () => {
+test('after the pause one caller is admitted, and a success closes it', () => {
   const { health, pass } = clocked()
   health.failure('a', { code: 'UNAVAILABLE', message: 'gone' })
   pass(1_000)
@@ -82,7 +82,7 @@ test('a registry that asks for a pause is reported as parked', () => {
   )
 })
 
-test('a clock that is set back does not make a rest longer', () => {
+test('a clock that is set back does not make a pause longer', () => {
   const { clock, health, pass } = clocked()
   health.failure('a')
 
@@ -153,7 +153,7 @@ test('reports are in the order of names', () => {
   )
 })
 
-test('a thousand registries are remembered, and those that were heard of last', () => {
+test('the last thousand registries are remembered', () => {
   const { health } = clocked()
   health.success('first')
 
@@ -179,7 +179,7 @@ test('what one repository does wrong closes it for that one, and for the others 
   assert.deepEqual({ failures, state }, { failures: 1, state: 'half-open' })
 })
 
-test('a stranger who asks for one broken name again and again never closes a registry for others', () => {
+test('repeated requests for one broken name never open the breaker of the registry', () => {
   const { health, pass } = clocked()
 
   for (let second = 0; second < 600; second += 1) {
@@ -191,7 +191,7 @@ test('a stranger who asks for one broken name again and again never closes a reg
   assert.ok(health.admit('a', 'app'))
 })
 
-test('after an answer nothing is held against the registry, and the broken name still rests', () => {
+test('after an answer the registry is closed, and the broken repository still open', () => {
   const { health, pass } = clocked()
   health.failure('a', { repository: 'weird' })
 
@@ -235,7 +235,7 @@ test('a registry that could not be reached and then fails for one name is not ke
   assert.ok(health.admit('a', 'app'))
 })
 
-test('a registry that fails for everything rests longer each time', () => {
+test('a registry that fails for everything has a longer pause each time', () => {
   const { health, pass } = clocked()
   for (const repository of ['one', 'two', 'three']) health.failure('a', { repository })
   pass(1_000)
@@ -255,7 +255,7 @@ test('a pause that was asked for is for everything', () => {
   assert.equal(health.report('a').state, 'parked')
 })
 
-test('being looked at takes nobody the place of the one that may try', () => {
+test('a look at the state does not take the place of the probe', () => {
   const { health, pass } = clocked()
   health.failure('a')
   const resting = health.isResting('a', 'app')

@@ -57,7 +57,7 @@ test('a registry with upstreams serves these, and always itself', () => {
   assert.deepEqual(serving(entries, 'hub:5000'), ['hub:5000'])
 })
 
-test('an entry without upstreams leaves out what it is told to', () => {
+test('an entry without upstreams leaves out `exceptUpstreams`', () => {
   const entries = [entry('hub:5000', { exceptUpstreams: ['quay.io'] })]
 
   assert.deepEqual(serving(entries, 'docker.io'), ['hub:5000'])
@@ -181,7 +181,7 @@ test('every name of Docker Hub is the same registry, and answers at the same hos
   }
 })
 
-test('an origin that nobody configured is https, and http on loopback', () => {
+test('an origin that is not configured is https, and http on loopback', () => {
   const registries = new ConfiguredRegistries([], 1)
 
   assert.equal(registries.origin('docker.io').endpoint.host, 'registry-1.docker.io')
@@ -242,7 +242,7 @@ test('a pattern matches a domain, what is below a domain, or a path of whole com
   }
 })
 
-test('the longer match says more, and of two of the same length the one that leaves less open', () => {
+test('the longer match is more specific, and of two of the same length the one with the longer pattern', () => {
   const ordered = ['*.com', '*.example.com', 'hub.example.com', '*.com/a', 'hub.example.com/a/b']
   const matches = ordered.map((text) => {
     const match = matchUpstream(upstreamPattern(text), 'hub.example.com', 'a/b/c')

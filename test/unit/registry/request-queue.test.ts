@@ -39,7 +39,7 @@ test('a request that takes longer than its limit is ended', async () => {
   await assert.rejects(asked, { code: 'DEADLINE_EXCEEDED', message: 'no answer within 1 ms' })
 })
 
-test('a caller that leaves the queue is told how long it was', async () => {
+test('the error of a caller that leaves the queue has how long it waited', async () => {
   const queue = new RequestQueue({ maxConcurrent: 1, timeoutMs: 60_000 })
   const { leave, left } = occupied(queue)
   const caller = new AbortController()

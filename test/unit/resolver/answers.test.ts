@@ -86,7 +86,7 @@ test('the answer is the resolution, with the question as it was written', async 
   assert.deepEqual(askedNode, [])
 })
 
-test('what is no reference or no platform is refused before anybody is asked', async () => {
+test('a malformed reference or platform is refused before a registry is asked', async () => {
   const { answers, asked } = scene(RESOLUTION)
 
   await assert.rejects(answers.answer('UPPER'), { code: 'NAME_INVALID' })
@@ -180,7 +180,7 @@ test('the node answers where the only other place is at an address that is never
   assert.equal((await answers.answer('nginx')).source, 'node')
 })
 
-test('the node does not answer where the origin refused its consent to ask a mirror', async () => {
+test('the node does not answer where the origin refused its consent to a mirror', async () => {
   const attempts = [
     { registry: 'm1', step: 'connect', outcome: 'skipped', ms: 0, message: 'not asked' },
   ] as const

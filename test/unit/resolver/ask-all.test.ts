@@ -24,7 +24,7 @@ function scene() {
   return { asked, candidates, clock, controller, health, options, outcomes }
 }
 
-test('everybody is asked at once, and everybody’s answer counts', async () => {
+test('all candidates are asked at once, and every answer counts', async () => {
   const { asked, candidates, options, outcomes } = scene()
 
   await askAll(
@@ -41,7 +41,7 @@ test('everybody is asked at once, and everybody’s answer counts', async () => 
   assert.deepEqual(outcomes(), ['m1 ok', 'm2 denied', 'm3 ok'])
 })
 
-test('those that rest are asked only where that is wanted, those that asked for quiet never', async () => {
+test('candidates with an open breaker are asked only by `resting`, those that answered 429 never', async () => {
   const { asked, candidates, health, options, outcomes } = scene()
   health.resting.add('m1')
   health.quiet.add('m2')
@@ -58,7 +58,7 @@ test('those that rest are asked only where that is wanted, those that asked for 
   assert.deepEqual(asked, ['m3', 'm1', 'm3'])
 })
 
-test('the signal ends it although nobody listens, and blames nobody', async () => {
+test('the signal ends it although no request listens, and counts against no registry', async () => {
   const { candidates, clock, controller, health, options, outcomes } = scene()
 
   const asking = askAll(candidates, () => new Promise<string>(() => {}), options)
@@ -71,7 +71,7 @@ test('the signal ends it although nobody listens, and blames nobody', async () =
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('whoever is too slow is remembered as failed', async () => {
+test('a candidate that uses up its budget has failed', async () => {
   const { candidates, clock, health, options } = scene()
 
   const asking = askAll(candidates.slice(0, 1), () => new Promise<string>(() => {}), options)
@@ -81,7 +81,7 @@ test('whoever is too slow is remembered as failed', async () => {
   assert.deepEqual(health.told, ['m1 failed'])
 })
 
-test('time in line is none of the budget, and whoever is in line at the end is blamed for nothing', async () => {
+test('time in the queue is not part of the budget, and does not count against a registry at the end', async () => {
   const { candidates, clock, controller, health, options, outcomes } = scene()
 
   const asking = askAll(

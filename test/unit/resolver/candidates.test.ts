@@ -157,7 +157,7 @@ test('what an entry may do for its upstreams says nothing of the images that are
   assert.deepEqual([asMirror, asItself, restricted].map(isPullable), [true, true, true])
 })
 
-test('the origin needs nobody’s consent', () => {
+test('the origin needs no consent', () => {
   const distrusted = entry('docker.io', { trusted: false })
 
   assert.equal(needsConsent(candidate('m1', { entry: distrusted })), true)
@@ -165,7 +165,7 @@ test('the origin needs nobody’s consent', () => {
   assert.equal(needsConsent(candidate('m1')), false)
 })
 
-test('a host of containerd’s hosts.toml is told which registry an image is named after, its origin is not', () => {
+test('a host of containerd’s hosts.toml gets the registry that an image is named after as its namespace, the origin does not', () => {
   const hosts = { source: 'hostsDir' } as const
   const registries = registriesOf([entry('mirror.corp', hosts), entry('hub:5000')])
 

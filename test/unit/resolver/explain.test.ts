@@ -27,7 +27,7 @@ function scene(...names: string[]) {
   return { clock, health, trace, of, tell }
 }
 
-test('each candidate is told in order, with when it was asked, what came back, and why', async () => {
+test('each candidate is reported in order, with when it was asked, the outcome, and why', async () => {
   const { clock, trace, of, tell } = scene('m1', 'm2', 'm3', 'm4', 'pull-only', 'm5')
   trace.of(of('m1')).begin()
   await clock.advance(20)
@@ -109,7 +109,7 @@ test('each candidate is told in order, with when it was asked, what came back, a
   assert.equal(reports[4]?.reference, `pull-only/library/nginx@${D}`)
 })
 
-test('without an answer it says who was not asked, and why not', () => {
+test('without an answer the reports say which candidates were not asked, and why', () => {
   const { health, trace, of, tell } = scene('m1', 'm2', 'pull-only')
   health.quiet.add('m1')
   trace.of(of('m1')).passOver()
@@ -124,7 +124,7 @@ test('without an answer it says who was not asked, and why not', () => {
   )
 })
 
-test('of a registry that leads through many requests the first twenty are told', () => {
+test('the first twenty exchanges of a candidate are reported', () => {
   const { trace, of, tell } = scene('m1')
   trace.of(of('m1')).begin()
   const observe = trace.of(of('m1')).observer()

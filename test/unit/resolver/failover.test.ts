@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Ticket } from '../../../src/concurrency/semaphore.ts'
 import { ResolveError } from '../../../src/errors.ts'
+import type { Exchange } from '../../../src/registry/image.ts'
 import type { Ask, Authorize } from '../../../src/resolver/candidate-request.ts'
 import { askInOrder, type Found } from '../../../src/resolver/failover.ts'
 import { ResolveTrace } from '../../../src/resolver/trace.ts'
@@ -25,17 +26,23 @@ class Scene {
   readonly health = new FakeHealth()
   readonly controller = new AbortController()
   authorize: Authorize | undefined
-  /** Where whoever comes has to stand in line. */
-  readonly busy = new Set<string>()
-  /** Well-known public registries, and origins that nobody configured. */
+  /** Registries that queue every request. */
+  readonly busy: Set<string>
+  /** Well-known public registries, and origins that are not configured. */
   readonly publicOnes = new Set<string>()
   hedgeDelayMs = LIMITS.hedgeDelayMs
   readonly questions: Question[] = []
   trace = new ResolveTrace<string>([], this.health, this.clock)
   result: Promise<Found<string>> = Promise.reject(new Error('not begun'))
 
-  constructor() {
+  constructor(...busy: string[]) {
+    this.busy = new Set(busy)
     this.result.catch(() => {})
+  }
+
+  /** Reports an exchange of the first candidate. */
+  exchanged(exchange: Exchange): void {
+    this.trace.traces[0]?.observer()(exchange)
   }
 
   begin(...registries: string[]): this {
@@ -73,7 +80,7 @@ class Scene {
 
   async failure(): Promise<ResolveError> {
     const error = await this.result.then(
-      () => assert.fail('the walk found something'),
+      () => assert.fail('the failover found something'),
       (thrown: unknown) => thrown,
     )
     assert.ok(error instanceof ResolveError)
@@ -160,7 +167,7 @@ test('a better candidate that lets its budget pass loses, and is remembered as f
   )
 })
 
-test('a late candidate still wins when nobody else has the image', async () => {
+test('a late candidate still wins when no other one has the image', async () => {
   const scene = new Scene().begin('m1', 'm2')
 
   await scene.clock.advance(2_500)
@@ -196,7 +203,7 @@ test('a resting registry is no target for hedging', async () => {
   assert.deepEqual(scene.asked, ['m2'])
 })
 
-test('a resting registry is asked after all when nobody else has the image', async () => {
+test('a registry with an open breaker is asked after all when no other one has the image', async () => {
   const scene = new Scene()
   scene.health.resting.add('m1')
 
@@ -240,7 +247,7 @@ test('a registry on trial is asked beside the next one, which need not wait for 
   )
 })
 
-test('how a trial goes is told to the health of registries, though the walk is over', async () => {
+test('the outcome of a trial reaches the health of registries after the failover is over', async () => {
   for (const outcome of ['answers', 'fails', 'is silent'] as const) {
     const scene = new Scene()
     scene.health.trying.add('m1')
@@ -270,7 +277,7 @@ test('a registry on trial that answers first is the better one again', async () 
   assert.equal((await scene.result).candidate.registry, 'm1')
 })
 
-test('a trial that fails makes nobody start who would not have', async () => {
+test('a trial that fails starts no further candidate', async () => {
   const scene = new Scene()
   scene.health.trying.add('m1')
   scene.begin('m1', 'm2', 'm3')
@@ -281,7 +288,7 @@ test('a trial that fails makes nobody start who would not have', async () => {
   assert.deepEqual(scene.asked, ['m1', 'm2'])
 })
 
-test('a registry on trial is waited for when nobody else has the image, and no longer than its budget', async () => {
+test('a trial is awaited when no other registry has the image, and no longer than its budget', async () => {
   const scene = new Scene()
   scene.health.trying.add('m1')
   scene.begin('m1', 'm2')
@@ -318,7 +325,7 @@ test('a registry on trial that was silent lately is not waited for beside a no, 
   assert.deepEqual(silent.health.told, ['m2 ok', 'm1 ok'])
 })
 
-test('a silent registry that rests is no last resort where another one said no; a dead one is', async () => {
+test('a registry that timed out is no last resort where another one denied the image; a dead one is', async () => {
   const scene = new Scene()
   for (const name of ['dead', 'silent']) scene.health.resting.add(name)
   scene.health.silent.add('silent')
@@ -347,7 +354,7 @@ test('an address that is never dialled is no registry that said no', async () =>
   assert.equal((await scene.failure()).code, 'UNAVAILABLE')
 })
 
-test('where nobody said no a silent registry is asked as a last resort too', async () => {
+test('without a denial a registry that timed out is asked as a last resort too', async () => {
   const scene = new Scene()
   scene.health.resting.add('silent')
   scene.health.silent.add('silent')
@@ -420,10 +427,9 @@ test('a hedge goes on when the one before it fails, and the next is not asked wh
 
 test('hedge delay and budget count from the last progress', async () => {
   const scene = new Scene().begin('m1', 'm2')
-  const observe = scene.trace.of(scene.trace.traces[0]?.candidate ?? candidate('?')).observer()
   for (let requests = 0; requests < 20; requests += 1) {
     await scene.clock.advance(299)
-    observe({ method: 'GET', url: 'https://m1/', status: 200, ms: 299 })
+    scene.exchanged({ method: 'GET', url: 'https://m1/', status: 200, ms: 299 })
   }
 
   assert.deepEqual(scene.asked, ['m1'])
@@ -440,14 +446,13 @@ test('a request that was not answered is no progress', async () => {
   const scene = new Scene().begin('m1', 'm2')
   await scene.clock.advance(200)
 
-  const observe = scene.trace.of(scene.trace.traces[0]?.candidate ?? candidate('?')).observer()
-  observe({ method: 'GET', url: 'https://m1/', ms: 200 })
+  scene.exchanged({ method: 'GET', url: 'https://m1/', ms: 200 })
   await scene.clock.advance(100)
 
   assert.deepEqual(scene.asked, ['m1', 'm2'])
 })
 
-test('without a hedge delay nobody is asked beside a silent registry', async () => {
+test('without a hedge delay no candidate is asked beside a silent one', async () => {
   const scene = new Scene()
   scene.hedgeDelayMs = 0
   scene.begin('m1', 'm2')
@@ -459,9 +464,7 @@ test('without a hedge delay nobody is asked beside a silent registry', async () 
 })
 
 test('a hedge whose registry has a line does not keep the next from its turn', async () => {
-  const scene = new Scene()
-  scene.busy.add('m2')
-  scene.begin('m1', 'm2', 'm3')
+  const scene = new Scene('m2').begin('m1', 'm2', 'm3')
 
   await scene.clock.advance(300)
   scene.question('m1').fail(refused())
@@ -470,7 +473,7 @@ test('a hedge whose registry has a line does not keep the next from its turn', a
   assert.deepEqual(scene.asked, ['m1', 'm2', 'm3'])
 })
 
-test('a registry on trial with nobody beside it is asked as usual', async () => {
+test('a registry on trial without another candidate is asked as usual', async () => {
   const scene = new Scene()
   scene.health.trying.add('m1')
   scene.begin('m1')
@@ -508,7 +511,7 @@ test('not found is the answer only when every registry said so', async () => {
   assert.equal((await broken.failure()).code, 'UNAVAILABLE')
 })
 
-test('the error of a failed walk tells each registry and why', async () => {
+test('the error of a failed resolution names each registry and why', async () => {
   const scene = new Scene().begin('m1', 'm2')
   scene.question('m1').fail(refused())
   await settle()
@@ -560,7 +563,7 @@ test('a caller that leaves ends all probes and starts no other', async () => {
   assert.equal(scene.clock.pendingTimers, 0)
 })
 
-test('a caller that left before the walk began asks nobody', async () => {
+test('a caller that left before the start asks no registry', async () => {
   const scene = new Scene()
   scene.controller.abort()
 
@@ -570,7 +573,7 @@ test('a caller that left before the walk began asks nobody', async () => {
   assert.deepEqual(scene.asked, [])
 })
 
-test('a deadline is told apart from a caller that left', async () => {
+test('a deadline is distinguished from a caller that left', async () => {
   const scene = new Scene().begin('m1')
 
   scene.controller.abort(new ResolveError('DEADLINE_EXCEEDED', 'out of time'))
@@ -620,8 +623,7 @@ test('a candidate whose gate stays closed is skipped, and nothing is said agains
 })
 
 test('a registry with a line is not the one to wait for: the next one is asked, and its answer taken', async () => {
-  const scene = new Scene()
-  scene.busy.add('m1')
+  const scene = new Scene('m1')
 
   scene.begin('m1', 'm2')
   await scene.clock.advance(300)
@@ -640,10 +642,8 @@ test('a registry with a line is not the one to wait for: the next one is asked, 
   })
 })
 
-test('the clock of an attempt starts when it is let in: its hedge delay, its budget, its latency', async () => {
-  const scene = new Scene()
-  scene.busy.add('m1')
-  scene.begin('m1', 'm2')
+test('hedge delay, budget and latency of an attempt count from its admission', async () => {
+  const scene = new Scene('m1').begin('m1', 'm2')
 
   await scene.clock.advance(200)
   scene.question('m1').ticket.entered?.()
@@ -658,10 +658,8 @@ test('the clock of an attempt starts when it is let in: its hedge delay, its bud
   assert.equal(scene.trace.attempts[0]?.ms, 1_999)
 })
 
-test('who was let in and lets the budget pass is late as anybody', async () => {
-  const scene = new Scene()
-  scene.busy.add('m1')
-  scene.begin('m1', 'm2')
+test('an attempt that uses up its budget after its admission is late', async () => {
+  const scene = new Scene('m1').begin('m1', 'm2')
 
   await scene.clock.advance(5_000)
   scene.question('m1').ticket.entered?.()
@@ -672,9 +670,9 @@ test('who was let in and lets the budget pass is late as anybody', async () => {
   assert.deepEqual(scene.health.told, ['m2 ok', 'm1 failed'])
 })
 
-test('an attempt that has to stand in line once more goes on with the budget that it had', async () => {
+test('an attempt that is queued again keeps the rest of its budget', async () => {
   const scene = new Scene().begin('m1', 'm2')
-  scene.trace.of(scene.trace.traces[0]?.candidate ?? candidate('?')).observer()({
+  scene.exchanged({
     method: 'HEAD',
     url: 'https://m1/',
     ms: 1_500,
@@ -692,10 +690,8 @@ test('an attempt that has to stand in line once more goes on with the budget tha
   assert.equal(scene.trace.attempts[0]?.ms, 1_999)
 })
 
-test('who is in line when nobody else has it is waited for, and told so when time is up', async () => {
-  const scene = new Scene()
-  scene.busy.add('m1')
-  scene.begin('m1', 'm2')
+test('a queued request is awaited when no other registry has the image, and named when time is up', async () => {
+  const scene = new Scene('m1').begin('m1', 'm2')
   await scene.clock.advance(300)
   scene.question('m2').fail(notFound())
   await scene.clock.advance(9_700)
@@ -711,10 +707,9 @@ test('who is in line when nobody else has it is waited for, and told so when tim
   assert.deepEqual(scene.health.told, ['m2 ok'])
 })
 
-test('at a registry that is in doubt anyway nobody stands in line for longer than a budget', async () => {
-  const scene = new Scene()
+test('at a registry of last resort a request is queued no longer than its budget', async () => {
+  const scene = new Scene('m1')
   scene.health.resting.add('m1')
-  scene.busy.add('m1')
 
   scene.begin('m1')
   await scene.clock.advance(2_000)
@@ -728,10 +723,8 @@ test('at a registry that is in doubt anyway nobody stands in line for longer tha
   assert.deepEqual(scene.health.told, [])
 })
 
-test('who is let in to a registry that has failed meanwhile is turned away', async () => {
-  const scene = new Scene()
-  scene.busy.add('m1')
-  scene.begin('m1', 'm2')
+test('a request that is admitted after its registry failed is not sent', async () => {
+  const scene = new Scene('m1').begin('m1', 'm2')
   await scene.clock.advance(100)
 
   scene.health.resting.add('m1')
@@ -746,10 +739,9 @@ test('who is let in to a registry that has failed meanwhile is turned away', asy
   assert.equal((await scene.result).value, 'as a last resort')
 })
 
-test('a trial that is still in line when the walk ends is none', async () => {
-  const scene = new Scene()
+test('a trial that is still queued at the end is given up', async () => {
+  const scene = new Scene('m1')
   scene.health.trying.add('m1')
-  scene.busy.add('m1')
   scene.begin('m1', 'm2')
 
   scene.question('m2').answer('there')
@@ -760,10 +752,8 @@ test('a trial that is still in line when the walk ends is none', async () => {
   assert.equal(scene.clock.pendingTimers, 0)
 })
 
-test('a hedge that is let in when its turn has come goes on, and keeps no worse answer waiting', async () => {
-  const scene = new Scene()
-  scene.busy.add('m2')
-  scene.begin('m1', 'm2', 'm3')
+test('a hedge that is admitted after its promotion goes on, and holds back no worse answer', async () => {
+  const scene = new Scene('m2').begin('m1', 'm2', 'm3')
   await scene.clock.advance(300)
   scene.question('m1').fail(refused())
   await settle()
@@ -796,7 +786,7 @@ test('a hedge that finds it after the walk is over asks for nothing more', async
   assert.equal(scene.clock.pendingTimers, 0)
 })
 
-test('a trial that would have to stand in line after the walk is given up', async () => {
+test('a trial that would be queued after the end is given up', async () => {
   const scene = new Scene()
   scene.health.trying.add('m1')
   scene.begin('m1', 'm2')

@@ -42,7 +42,7 @@ test('a mirror that is not trusted is used after the origin accepted the callerâ
   )
 })
 
-test('the origin is asked once for all that need its consent', async () => {
+test('the origin is asked once for all mirrors that need its consent', async () => {
   const { resolver, source } = scene({
     m1: missing,
     m2: has(identity('a')),
@@ -71,7 +71,7 @@ test('refused by the origin a caller gets nothing from mirrors that are not trus
   }
 })
 
-test('without credentials the origin has to give the image to anybody', async () => {
+test('without credentials the origin has to give the image anonymously', async () => {
   const privately = scene({ m1: has(identity('a')), 'docker.io': forThePod })
   await assert.rejects(privately.resolver.resolve(nginx()), { code: 'UNAUTHORIZED' })
   const publicly = scene({ m1: has(identity('a')), 'docker.io': has(identity('a')) })
@@ -130,7 +130,7 @@ test('a mirror is not blamed for an origin that is silent', async () => {
   assert.deepEqual(health.told, ['docker.io failed', 'm2 ok'])
 })
 
-test('where `mirrorsOnly` rules out the origin nobody can vouch for a caller', async () => {
+test('where `mirrorsOnly` rules out the origin there is no consent', async () => {
   const { resolver, source, state } = resolverScene({})
   state.registries = {
     ...registriesOf([entry('m1', { trusted: false })]),
@@ -144,7 +144,7 @@ test('where `mirrorsOnly` rules out the origin nobody can vouch for a caller', a
   assert.deepEqual(source.asked, [])
 })
 
-test('nobody is sent to a mirror that is not trusted and was not needed', async () => {
+test('a mirror that is not trusted and was not needed is no place to pull from', async () => {
   const { resolver, state } = resolverScene({ m1: has(identity('a')) })
   state.registries = registriesOf([entry('m1'), entry('m2', { trusted: false })])
 
@@ -182,7 +182,7 @@ test('a caller that leaves while the origin is asked ends that too', async () =>
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('while the origin is asked by many its consent is not waited for long, and nobody is blamed', async () => {
+test('while the origin is busy its consent is awaited for a budget only, and counts against no registry', async () => {
   const { resolver, clock, health } = scene({
     'docker.io': ({ ticket }) => {
       ticket?.waiting?.()
@@ -208,7 +208,7 @@ test('while the origin is asked by many its consent is not waited for long, and 
   assert.deepEqual(health.told, [])
 })
 
-test('the time for consent begins when the origin is asked', async () => {
+test('the budget of the consent counts from the request to the origin', async () => {
   const { resolver, clock, health } = scene({
     m1: has(identity('a')),
     'docker.io': ({ ticket }) => {
@@ -286,7 +286,7 @@ test('what is known of the digest of the origin is enough, and nothing else is',
   assert.equal(moved.digest, identity('b').digest)
 })
 
-test('consent to one digest makes nobody a place for another', async () => {
+test('consent to one digest makes no mirror a place for another', async () => {
   const [ours, theirs] = [identity('ours'), identity('theirs')]
   const { resolver, state, source } = resolverScene({
     m1: holding(ours),
@@ -314,7 +314,7 @@ test('consent to one digest makes nobody a place for another', async () => {
   )
 })
 
-test('wherever two places name different digests by one tag that is told, and of a digest never', async () => {
+test('two registries that name different digests by one tag are reported, by a digest never', async () => {
   const told: Divergence[] = []
   const observer = {
     resolved: () => {},
@@ -339,7 +339,7 @@ test('wherever two places name different digests by one tag that is told, and of
   ])
 })
 
-test('consent to what is no image is consent to its digest', async () => {
+test('consent to an artifact is consent to its digest', async () => {
   const { digest } = identity('chart')
   const found = { digest, mediaType: 'application/vnd.example', size: 2 }
   const chart: Reply = async () => {

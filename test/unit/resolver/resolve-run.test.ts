@@ -110,7 +110,7 @@ test('the next registry is asked while a helper takes its time, and nothing is s
   )
 })
 
-test('who waits for a helper until time is up is told so', async () => {
+test('a resolution that waits for a credential helper until time is up says so', async () => {
   const { resolver, clock, state } = resolverScene(
     { m1: has(identity('a')) },
     { keychain: slowHelper(() => clockOf(), 'm1', 60_000) },
@@ -144,7 +144,7 @@ test('a registry without `resolve` is asked for the digest that another one name
   )
 })
 
-test('a registry without `resolve` that lacks the digest is not listed, one that is silent is assumed', async () => {
+test('a registry without `resolve` that lacks the digest is not listed, a silent one is assumed', async () => {
   const { resolver, clock, state } = resolverScene({
     m1: missing,
     m2: never,
@@ -172,7 +172,7 @@ test('a registry without `resolve` that lacks the digest is not listed, one that
   )
 })
 
-test('a registry without `pull` may answer, but nobody is sent there', async () => {
+test('a registry without `pull` may answer, and is no place to pull from', async () => {
   const { resolver, state } = resolverScene({ m1: has(identity('a')) })
   state.registries = registriesOf([entry('m1', { capabilities: ['resolve'] })])
 
@@ -182,7 +182,7 @@ test('a registry without `pull` may answer, but nobody is sent there', async () 
   assert.ok(references.every((reference) => reference.registry !== 'm1'))
 })
 
-test('where nobody may be asked the error names the fields that say so', async () => {
+test('where no registry may be asked the error names the fields of the configuration', async () => {
   const { resolver, state, source } = resolverScene({})
   const confined = { ...registriesOf([]), mirrorsOnly: () => 'docker.io/library' }
   state.registries = confined
@@ -247,7 +247,7 @@ test('with verifyDigest a digest, and a tag that moved, cost no second HEAD', as
   ])
 })
 
-test('all asks every registry, shows those that disagree, and merges nothing', async () => {
+test('all asks every registry, shows divergent digests, and merges nothing', async () => {
   const { resolver, source } = resolverScene({
     m1: has(identity('a')),
     m2: has(identity('b')),
@@ -308,7 +308,7 @@ test('all asks every registry, shows those that disagree, and merges nothing', a
   assert.ok(references.every(({ registry }) => registry !== 'm2'))
 })
 
-test('all waits for nobody longer than a probe budget', async () => {
+test('all waits for no registry longer than a probe budget', async () => {
   const { resolver, clock } = resolverScene({
     m1: never,
     m2: has(identity('a')),
@@ -327,7 +327,7 @@ test('all waits for nobody longer than a probe budget', async () => {
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('all with nobody who has it tells of everybody', async () => {
+test('all without an answer names every registry', async () => {
   const { resolver } = resolverScene({ m1: missing, m2: down, 'docker.io': missing })
 
   await assert.rejects(resolver.resolve(nginx(), { all: true }), (error: unknown) => {
@@ -341,7 +341,7 @@ test('all with nobody who has it tells of everybody', async () => {
   })
 })
 
-test('the story of a walk comes with its answer, also out of the cache', async () => {
+test('the reports of a resolution come with its answer, also from the cache', async () => {
   const { resolver } = resolverScene({ m1: missing, m2: has(identity('a')) })
 
   await resolver.resolve(nginx())
@@ -361,7 +361,7 @@ test('the story of a walk comes with its answer, also out of the cache', async (
   ])
 })
 
-test('the health of registries hears how long they took, and how many requests they grant', async () => {
+test('latencies and rate limits reach the health of registries', async () => {
   const told: unknown[] = []
   const { resolver, source, clock } = resolverScene(
     {},
@@ -396,62 +396,35 @@ const busy: Reply = async () => {
   throw new ResolveError('TOOMANYREQUESTS', 'slow down', { status: 429, retryAfterMs: 1_000 })
 }
 
-test('what is there and no image is the answer, unless a better registry did not say what it has', async () => {
-  const found = { digest: identity('chart').digest, mediaType: 'application/x', size: 3 }
-  const artifact: Reply = async () => {
-    throw new ResolveError('NOT_AN_IMAGE', 'is an artifact', { status: 200, found })
-  }
-  const rows: readonly [name: string, replies: Record<string, Reply>, code: string, at: string][] =
-    [
-      [
-        'every other one says no',
-        { m1: missing, m2: artifact, 'docker.io': missing },
-        'NOT_AN_IMAGE',
-        'm2',
-      ],
-      [
-        'one after it is down',
-        { m1: missing, m2: artifact, 'docker.io': down },
-        'NOT_AN_IMAGE',
-        'm2',
-      ],
-      [
-        'one after it asks to wait',
-        { m1: artifact, m2: busy, 'docker.io': missing },
-        'NOT_AN_IMAGE',
-        'm1',
-      ],
-      [
-        'one after it is silent',
-        { m1: artifact, m2: never, 'docker.io': missing },
-        'NOT_AN_IMAGE',
-        'm1',
-      ],
-      [
-        'one before it is down',
-        { m1: down, m2: artifact, 'docker.io': missing },
-        'UNAVAILABLE',
-        'm2',
-      ],
-      [
-        'one before it is silent',
-        { m1: never, m2: artifact, 'docker.io': missing },
-        'DEADLINE_EXCEEDED',
-        'm2',
-      ],
-    ]
-  for (const [name, replies, code, registry] of rows) {
-    const { clock, resolver } = resolverScene(replies)
+const CHART = { digest: identity('chart').digest, mediaType: 'application/x', size: 3 }
+
+const artifact: Reply = async () => {
+  throw new ResolveError('NOT_AN_IMAGE', 'is an artifact', { status: 200, found: CHART })
+}
+
+/** What m1, m2 and the origin say, the code of the whole, and where the artifact was found. */
+const ARTIFACTS: readonly [m1: Reply, m2: Reply, origin: Reply, code: string, at: string][] = [
+  [missing, artifact, missing, 'NOT_AN_IMAGE', 'm2'],
+  [missing, artifact, down, 'NOT_AN_IMAGE', 'm2'],
+  [artifact, busy, missing, 'NOT_AN_IMAGE', 'm1'],
+  [artifact, never, missing, 'NOT_AN_IMAGE', 'm1'],
+  [down, artifact, missing, 'UNAVAILABLE', 'm2'],
+  [never, artifact, missing, 'DEADLINE_EXCEEDED', 'm2'],
+]
+
+test('an artifact is the answer, unless a better registry did not say what it has', async () => {
+  for (const [index, [m1, m2, origin, code, registry]] of ARTIFACTS.entries()) {
+    const { clock, resolver } = resolverScene({ m1, m2, 'docker.io': origin })
     const resolving = assert.rejects(
       resolver.resolve(nginx()),
       ({ code: told, found: what, retryAfterMs }: ResolveError) => {
         assert.deepEqual(
           { told, what, retryAfterMs },
-          { told: code, what: { ...found, registry }, retryAfterMs: undefined },
+          { told: code, what: { ...CHART, registry }, retryAfterMs: undefined },
         )
         return true
       },
-      name,
+      `row ${index}`,
     )
     await clock.advance(20_000)
     await resolving
@@ -459,11 +432,7 @@ test('what is there and no image is the answer, unless a better registry did not
 })
 
 test('what a digest names is no image at any other registry either', async () => {
-  const found = { digest: identity('chart').digest, mediaType: 'application/x', size: 3 }
-  const artifact: Reply = async () => {
-    throw new ResolveError('NOT_AN_IMAGE', 'is an artifact', { status: 200, found })
-  }
   const { resolver } = resolverScene({ m1: down, m2: artifact, 'docker.io': down })
 
-  await assert.rejects(resolver.resolve(nginx({ digest: found.digest })), { code: 'NOT_AN_IMAGE' })
+  await assert.rejects(resolver.resolve(nginx({ digest: CHART.digest })), { code: 'NOT_AN_IMAGE' })
 })

@@ -35,7 +35,7 @@ test('a tag is resolved with one GET at the best registry', async () => {
   })
 })
 
-test('within its time the cache answers and nobody is asked', async () => {
+test('a fresh answer comes from the cache, without a request', async () => {
   const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
 
   const first = await resolver.resolve(nginx())
@@ -130,7 +130,7 @@ test('a tag that moved back costs no GET: what a digest is, is known for ever', 
   assert.equal(source.asked.at(-1), 'HEAD m1/library/nginx latest')
 })
 
-test('a digest is asked for as such and never expires; who is to pull it looks whether it can be had', async () => {
+test('a digest is asked for as such and never expires', async () => {
   const { digest } = identity('a')
   const { resolver, source, clock } = resolverScene({ m1: has(identity('a')) })
 
@@ -309,7 +309,7 @@ test('where stale answers are not wanted the failure is the answer', async () =>
   await assert.rejects(resolver.resolve(nginx()), { code: 'UNAVAILABLE' })
 })
 
-test('an image that is gone everywhere is gone, whatever was known', async () => {
+test('an image that no registry has any more is not found, whatever was known', async () => {
   const { resolver, source } = resolverScene({ m1: has(identity('a')) })
   await resolver.resolve(nginx())
   Object.assign(source.replies, { m1: missing, m2: missing, 'docker.io': missing })
@@ -351,7 +351,7 @@ test('a new configuration does not find the answers of the old one', async () =>
   assert.equal(source.asked.at(-1), 'GET m3/library/nginx latest')
 })
 
-test('a thousand callers of one tag cost one walk, and one that leaves takes nobody with it', async () => {
+test('a thousand callers of one tag cost one resolution, and a caller that leaves ends it for no other', async () => {
   const { resolver, source, clock } = resolverScene({})
   source.replies['m1'] = () =>
     new Promise((resolve) => clock.after(50, () => resolve(identity('a'))))
@@ -404,7 +404,7 @@ test('the digest of the reference is in every question', async () => {
   assert.ok(source.asked.every((question) => question.endsWith(` ${digest}`)))
 })
 
-test('that no registry has it is believed for seconds, unless somebody asks anew', async () => {
+test('an absence is cached for seconds, unless a caller refreshes', async () => {
   const { resolver, source, clock, cache } = resolverScene({
     m1: missing,
     m2: missing,
@@ -423,7 +423,7 @@ test('that no registry has it is believed for seconds, unless somebody asks anew
   assert.equal(cache.counts().negative, 1)
 })
 
-test('a tag that many ask for is refreshed before it expires, and nobody waits for that', async () => {
+test('a tag that is requested often is refreshed in the background before it expires', async () => {
   const { resolver, source, clock, cache } = resolverScene({ m1: has(identity('a')) })
   await resolver.resolve(nginx())
   for (let count = 0; count < 5; count += 1) await resolver.resolve(nginx())
@@ -458,7 +458,7 @@ test('a refresh in the background renews the answer', async () => {
   assert.equal(cache.counts().revalidated, 1)
 })
 
-test('the cache hears what came of each question', async () => {
+test('the cache counts each outcome', async () => {
   const { resolver, source, clock, cache } = resolverScene({})
   source.replies['m1'] = () =>
     new Promise((resolve) => clock.after(50, () => resolve(identity('a'))))
@@ -479,7 +479,7 @@ test('the cache hears what came of each question', async () => {
   assert.ok(stale.candidates?.every(({ outcome }) => outcome === 'unreachable'))
 })
 
-test('an answer for a platform that is assumed is none for a caller who names that platform', async () => {
+test('an answer with an assumed platform is none for a caller that names that platform', async () => {
   const assumed = identity('a', { platform: { ...AMD64, assumed: true } })
   const { resolver, source } = resolverScene({ m1: has(assumed) })
   const first = await resolver.resolve(nginx())
@@ -498,7 +498,7 @@ test('an answer for a platform that is assumed is none for a caller who names th
   assert.equal(quick.any()?.source, 'cache')
 })
 
-test('nothing that is assumed is given at once to a caller who names the platform', async () => {
+test('a prepared question that names the platform never gives an assumed one', async () => {
   const assumed = identity('a', { platform: { ...AMD64, assumed: true } })
   const { resolver } = resolverScene({ m1: has(assumed) })
   await resolver.resolve(nginx())
@@ -507,7 +507,7 @@ test('nothing that is assumed is given at once to a caller who names the platfor
   assert.equal(resolver.prepare(nginx())()?.source, 'cache')
 })
 
-test('what is not there for a named platform may be there for who names none', async () => {
+test('an absence for a named platform is none for callers that name none', async () => {
   const { resolver, source, cache } = resolverScene({
     m1: has(identity('a', { platform: { ...AMD64, assumed: true } })),
     m2: missing,
@@ -531,7 +531,7 @@ test('what is not there for a named platform may be there for who names none', a
   assert.equal(cache.counts().negative, 1)
 })
 
-test('callers who name the platform do not join those who do not', async () => {
+test('callers that name the platform do not join those that do not', async () => {
   const { resolver, source } = resolverScene({ m1: has(identity('a')) })
 
   await Promise.all([
@@ -577,7 +577,7 @@ test('the origin and public registries are asked nothing beside a silent one', a
   assert.deepEqual(source.asked.slice(1), ['GET quay.io/library/nginx latest'])
 })
 
-test('what a hedge says of the tag makes its registry a place, or one that differs', async () => {
+test('the digest of a hedge makes its registry a place to pull from, or a divergent one', async () => {
   for (const [seed, standing] of [
     ['a', 'verified'],
     ['b', 'divergent'],
@@ -630,7 +630,7 @@ test('another budget and delay hold from the next resolution on', async () => {
   assert.equal((await resolving).registry, 'm2')
 })
 
-test('the budget of consent counts from the last answer of the origin too', async () => {
+test('the budget of the consent counts from the last response of the origin', async () => {
   const { resolver, state, clock, source } = resolverScene({ m1: has(identity('a')) })
   state.registries = registriesOf([entry('m1', { trusted: false })])
   source.replies['docker.io'] = ({ observe }) =>

@@ -24,7 +24,7 @@ test('connections are shared where reach, TLS and proxy are the same, and nowher
   assert.equal(pool('x', proxies[0]), all[2])
 })
 
-test('of more than 64 kinds of connections those that were used longest ago are given up', (t) => {
+test('of more than 64 pools the least recently used are retired', (t) => {
   const pool = start(t)
   const [old, used] = [pool('old'), pool('used')]
   for (let at = 0; at < 62; at += 1) pool(`${at}`)

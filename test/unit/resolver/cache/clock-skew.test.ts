@@ -20,7 +20,7 @@ test('time that passes is no step', () => {
   assert.equal(byMs(), 0)
 })
 
-test('a step back is told once', () => {
+test('a step back is reported once', () => {
   const { clock, byMs } = clocked()
 
   clock.wall -= 60_000
@@ -47,7 +47,7 @@ test('small steps add up', () => {
   assert.equal(byMs(), 200)
 })
 
-test('a step forward is not told, and a way back from there is', () => {
+test('a step forward is not reported, and a step back from there is', () => {
   const { clock, byMs } = clocked()
 
   clock.wall += 60_000
@@ -66,7 +66,7 @@ test('a process that is made to wait between the two clocks notices nothing', ()
   assert.deepEqual([setBack.byMs(now), byMs()], [0, 0])
 })
 
-test('a step is told in whole milliseconds, rounded up', () => {
+test('a step is reported in whole milliseconds, rounded up', () => {
   const { clock, byMs } = clocked()
 
   clock.wall -= 5_000

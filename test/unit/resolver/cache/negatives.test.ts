@@ -45,6 +45,6 @@ test('no other error means that it is absent', () => {
   }
 })
 
-test('where nobody was asked nothing is absent', () => {
+test('where no registry was asked nothing is absent', () => {
   assert.ok(!isAbsence(failed('MANIFEST_UNKNOWN', [])))
 })

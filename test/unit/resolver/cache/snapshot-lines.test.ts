@@ -34,7 +34,7 @@ function lineWith(fields: object, kind: 'where' | 'what' = 'where'): string {
   return JSON.stringify({ [kind]: { ...parsed.where, ...fields } })
 }
 
-test('an answer is read as it was written, without the story of its walk', () => {
+test('an answer is read as it was written, without attempts and reports', () => {
   const resolution = resolutionOf(nginx(), IMAGE)
   const told: Resolution = {
     ...resolution,
@@ -51,7 +51,7 @@ test('an answer is read as it was written, without the story of its walk', () =>
   assert.deepEqual(reader.content.what, [{ asked: 'linux/amd64', identity: IMAGE }])
 })
 
-test("what a caller's credentials brought to light is not written", () => {
+test("an answer that needed a caller's credentials is not written", () => {
   const lines = linesFor(
     keyOf('docker.io/library/nginx:latest', '0123456789abcdef'),
     resolutionOf(nginx(), IMAGE),
@@ -114,7 +114,7 @@ test('an answer for a digest has no end', () => {
   assert.equal(reader.content.where[0]?.[1].expiresAt, undefined)
 })
 
-test('fields that nobody wrote are not taken over', () => {
+test('unknown fields are not taken over', () => {
   const reader = readerOf()
 
   assert.ok(reader.read(lineWith({ attempts: 'all', extra: 1, source: 'cache' })))
@@ -204,7 +204,7 @@ test('a head is read as it was written', () => {
   })
 })
 
-test('what is no head is told apart', () => {
+test('a line that is no head is recognised', () => {
   for (const line of [
     '',
     'null',

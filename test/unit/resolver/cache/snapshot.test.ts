@@ -267,7 +267,7 @@ test('a folder in its place is a warning, and the service goes on', async (t) =>
   assert.deepEqual(messages(), ['cache not restored', 'cache not saved'])
 })
 
-test('a full disk is told once, and again after it was not', async (t) => {
+test('a full disk is logged once, and again after a save', async (t) => {
   const folder = temporaryFolder(t)
   let full = true
   let tried = 0
@@ -442,7 +442,7 @@ test('what was appended to a snapshot makes it a damaged one', async (t) => {
   }
 })
 
-test('a foreign file or version is told apart', async (t) => {
+test('a foreign file or version is recognised', async (t) => {
   const file = await saved(t)
   const whole = await readFile(file, 'utf8')
   const reasonFor = async (text: string): Promise<string> => {
