@@ -43,6 +43,13 @@ export const PARTS: readonly Part[] = [
     load: async () => ({ measure: (await import('./parts/cri.ts')).measureCri }),
   },
   {
+    name: 'pulls',
+    title: 'Pulling and removing',
+    targetSeconds: 60,
+    limitSeconds: 110,
+    load: async () => ({ measure: (await import('./parts/pulls.ts')).measurePulls }),
+  },
+  {
     name: 'alternatives',
     title: 'The usual alternatives',
     targetSeconds: 35,

@@ -31,6 +31,10 @@ export function pullImage(image: string): CriCall {
   return call('PullImage, already there', `${IMAGES}/PullImage`, request, 1)
 }
 
+export function removeImage(image: string): CriCall {
+  return call('RemoveImage', `${IMAGES}/RemoveImage`, field(1, text(1, image)), 1)
+}
+
 export function listImages(images: number): CriCall {
   const listed = call(`ListImages of ${images}`, `${IMAGES}/ListImages`, Buffer.alloc(0), 1)
   return { ...listed, metadata: { [IMAGES_HEADER]: String(images) } }
