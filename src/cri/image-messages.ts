@@ -14,6 +14,8 @@ const MAX_NAME_BYTES = 4_096
 const AUTH = 2
 const IMAGE = 1
 const IMAGE_REF = 1
+const RUNTIME_HANDLER = 19
+const HANDLER_ANNOTATION = 'io.containerd.cri.runtime-handler'
 
 /** As it comes off the wire: every field is there, '' where nothing was written. */
 export type AuthConfig = Required<WrittenAuthConfig>
@@ -36,6 +38,15 @@ export function requestedImage(request: Uint8Array): string {
 export function withImage(request: Uint8Array, image: string): Uint8Array {
   const spec = readMessage(request, IMAGE_SPEC) ?? new Uint8Array()
   return withBytes(request, IMAGE_SPEC, withString(spec, IMAGE, image))
+}
+
+/**
+ * Whether it asks for what a runtime class needs, which may be another platform, or unpacked in another way:
+ * by the handler's name, or in the annotation that containerd 1.7 and later read.
+ */
+export function isForRuntimeClass(request: Buffer): boolean {
+  const spec = readMessage(request, IMAGE_SPEC) ?? new Uint8Array()
+  return readString(spec, RUNTIME_HANDLER) !== '' || request.includes(HANDLER_ANNOTATION)
 }
 
 /** The caller's credentials; undefined also when there is a message without any in it. */

@@ -78,6 +78,15 @@ export class ImagePull {
   }
 
   /**
+   * Whether the resolver has asked that candidate by the credentials by which the runtime would pull
+   * there: at the origin those of the caller, in the forms that the runtime knows, and no others instead.
+   */
+  isAskedAlike({ credentials, origin }: Candidate): boolean {
+    if (!origin || this.auth === undefined) return true
+    return this.auth.serverAddress === '' && credentials?.kind !== 'registryToken' && !!credentials
+  }
+
+  /**
    * Exactly as the caller put it.
    *
    * @returns the runtime's answer, with its own ID of the image where it answers with a name

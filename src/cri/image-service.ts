@@ -15,7 +15,8 @@ import { pullResponse, requestedImage } from './image-messages.ts'
 import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } from './image-pull.ts'
 import { canonicalName, isConverted, wantedNames } from './names.ts'
 import type { Caller } from './owned-call.ts'
-import { PullFailures, RuntimeLeft } from './pull-failures.ts'
+import { fit, PullFailures, RuntimeLeft } from './pull-failures.ts'
+import { lookForWhole } from './pull-unchanged.ts'
 
 /** The resolver as this service uses it. */
 export interface ImageResolver {
@@ -27,6 +28,7 @@ export interface ImageResolver {
 
 /** The runtime as this service uses it. */
 export interface ImageRuntime extends PullingRuntime {
+  /** With all its names, by any of them or its ID; succeeds where there is none. */
   removeImage(image: string, options: { readonly signal?: AbortSignal }): Promise<void>
 }
 
@@ -38,15 +40,6 @@ export interface ImageServiceOptions extends ImagePullOptions {
   /** Milliseconds of a clock that nobody sets. Default: this process's. */
   readonly now?: () => number
 }
-
-/** Registries that let the resolver down a moment ago; pulling from them would only take longer. */
-const UNFIT: ReadonlySet<Attempt['outcome']> = new Set([
-  'unreachable',
-  'server_error',
-  'timeout',
-  'rate_limited',
-  'skipped',
-])
 
 /** Who gives up sooner does so for a reason of his own. */
 const PATIENCE_MS = 30_000
@@ -106,6 +99,7 @@ export class ImageService {
       })
     if (!confined && !candidates.some(({ configured }) => configured)) return passthrough()
     if (!(await this.#options.names.available())) return giveUp(cannotName(reference))
+    const whole = lookForWhole(this.#options.names, reference, request, caller.signal, this.#now)
     const answer = await this.#resolve(reference, credentials, caller.signal)
     said.push(...answer.attempts)
     const work = { pull, reference, candidates, said, signal: caller.signal }
@@ -124,8 +118,19 @@ export class ImageService {
         return adopted
       })
     }
+    const places = fit(candidates, answer)
+    const [first] = this.#failures.inOrder(places, answer.digest)
+    if (first?.registry === answer.registry && pull.isAskedAlike(first)) {
+      const imageId = await whole(wantedNames(reference, answer.digest), answer.digest)
+      if (imageId !== undefined) {
+        const { digest, registry } = answer
+        const what = { image: canonicalName(reference), registry, digest }
+        this.#options.log.info(what, 'there and unchanged, nothing was pulled')
+        return pullResponse(imageId)
+      }
+    }
     try {
-      return await this.#fromBest(work, fit(candidates, answer), answer)
+      return await this.#fromBest(work, places, answer)
     } catch (failure) {
       if (caller.signal.aborted || failure instanceof RuntimeLeft) throw failure
       return giveUp(failure)
@@ -133,8 +138,8 @@ export class ImageService {
   }
 
   /**
-   * Removes an image by any of its names or by its ID, always by ID, so that every name goes
-   * (CRI: kubernetes/kubernetes#135710). Nothing by that name is a success.
+   * Removes an image by any of its names or by its ID, with every name (CRI: kubernetes/kubernetes#135710).
+   * Nothing by that name is a success.
    *
    * @throws ResolveError NAME_INVALID for an empty reference: containerd takes it for the beginning
    * of every ID, and would remove whatever single image there is
@@ -144,9 +149,7 @@ export class ImageService {
     if (image.trim() === '') {
       throw new ResolveError('NAME_INVALID', 'RemoveImage needs the name or the ID of an image')
     }
-    const { signal } = caller
-    const found = await this.#options.runtime.imageStatus(image, { signal })
-    if (found !== undefined) await this.#options.runtime.removeImage(found.id, { signal })
+    await this.#options.runtime.removeImage(image, { signal: caller.signal })
     return Buffer.alloc(0)
   }
 
@@ -273,16 +276,6 @@ function namedBy(image: string): Reference | undefined {
   } catch {
     return undefined
   }
-}
-
-/** Where the digest can be pulled from, in the order of the ranking. */
-function fit(candidates: readonly Candidate[], resolution: Resolution): readonly Candidate[] {
-  const unfit = new Set(
-    resolution.attempts.filter(({ outcome }) => UNFIT.has(outcome)).map(({ registry }) => registry),
-  )
-  return resolution.references
-    .filter(({ kind, registry }) => kind === 'digest' && !unfit.has(registry))
-    .flatMap(({ registry }) => candidates.filter((candidate) => candidate.registry === registry))
 }
 
 function noAnswer({ attempts, candidates = [], reference }: Resolution): ResolveError {

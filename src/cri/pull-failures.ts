@@ -1,5 +1,15 @@
 import { LRUCache } from 'lru-cache'
-import { ResolveError } from '../errors.ts'
+import { type Attempt, ResolveError } from '../errors.ts'
+import type { Candidate, Resolution } from '../resolver/types.ts'
+
+/** Registries that let the resolver down a moment ago; pulling from them would only take longer. */
+const UNFIT: ReadonlySet<Attempt['outcome']> = new Set([
+  'unreachable',
+  'server_error',
+  'timeout',
+  'rate_limited',
+  'skipped',
+])
 
 /** About as long as it takes somebody to mend a mirror. */
 const REST_MS = 5 * 60_000
@@ -69,4 +79,17 @@ export class PullFailures {
   #isRecent(at: number | undefined): boolean {
     return at !== undefined && this.#now() - at < REST_MS
   }
+}
+
+/** Where the digest can be pulled from, in the order of the ranking. */
+export function fit(
+  candidates: readonly Candidate[],
+  resolution: Resolution,
+): readonly Candidate[] {
+  const unfit = new Set(
+    resolution.attempts.filter(({ outcome }) => UNFIT.has(outcome)).map(({ registry }) => registry),
+  )
+  return resolution.references
+    .filter(({ kind, registry }) => kind === 'digest' && !unfit.has(registry))
+    .flatMap(({ registry }) => candidates.filter((candidate) => candidate.registry === registry))
 }

@@ -202,10 +202,13 @@ async function unless<T, U>(code: status, instead: U, outcome: Promise<T>): Prom
 
 /** An index of more platforms is looked at no further. */
 const MAX_CHILDREN = 200
-const SNAPSHOT_LABEL = 'containerd.io/gc.ref.snapshot.'
+/** At the blob of a config; behind it the name of the snapshotter. */
+export const SNAPSHOT_LABEL = 'containerd.io/gc.ref.snapshot.'
 
 /** What a manifest names. */
 export interface ImageBlobs {
+  /** Of the manifest itself. */
+  readonly manifest: string
   readonly config: string
   readonly layers: readonly { readonly digest: string; readonly size: number }[]
 }
@@ -252,11 +255,11 @@ export async function imageBlobs(
     fieldsOf(await content.read(digest))
   const top = await read(target)
   if (top === undefined) return undefined
-  if (!Array.isArray(top['manifests'])) return blobsOf(top, imageId)
+  if (!Array.isArray(top['manifests'])) return blobsOf(target, top, imageId)
   for (const child of top['manifests'].slice(0, MAX_CHILDREN)) {
     const digest = isFields(child) ? child['digest'] : undefined
     const manifest = typeof digest === 'string' ? await read(digest) : undefined
-    const blobs = manifest && blobsOf(manifest, imageId)
+    const blobs = manifest && blobsOf(digest as string, manifest, imageId)
     if (blobs !== undefined) return blobs
   }
   return undefined
@@ -264,9 +267,14 @@ export async function imageBlobs(
 
 type Fields = Readonly<Record<string, unknown>>
 
-function blobsOf({ config, layers }: Fields, imageId: string): ImageBlobs | undefined {
+function blobsOf(
+  manifest: string,
+  { config, layers }: Fields,
+  imageId: string,
+): ImageBlobs | undefined {
   if (!isFields(config) || config['digest'] !== imageId || !Array.isArray(layers)) return undefined
   return {
+    manifest,
     config: imageId,
     layers: layers.filter(isFields).map(({ digest, size }) => ({
       digest: String(digest),

@@ -41,9 +41,11 @@ export interface CriClient {
   /** One image by name, digested name, ID or beginning of an ID; undefined when it is not there. */
   imageStatus(image: string, options?: CallOptions): Promise<NodeImage | undefined>
   listImages(options?: CallOptions): Promise<readonly NodeImage[]>
+  /** The folders where the runtime keeps images. */
+  imageFolders(): Promise<readonly string[]>
   /** @param request a PullImageRequest on the wire; no limit but the given ones */
   pullImage(request: Uint8Array, options: PullOptions): Promise<CallResult<Buffer>>
-  /** Removes an image with all its names; one that is already gone is a success. */
+  /** Removes an image, of which its ID takes all names; one that is already gone is a success. */
   removeImage(image: string, options?: CallOptions): Promise<void>
 }
 
@@ -58,6 +60,10 @@ interface WireImage {
   readonly repoDigests: readonly string[]
   readonly size: string
   readonly pinned: boolean
+}
+
+interface WireFilesystems {
+  readonly imageFilesystems: readonly { readonly fsId: { readonly mountpoint: string } | null }[]
 }
 
 /** @param configured speak this version and do not find out */
@@ -123,6 +129,11 @@ export function createCriClient(channel: RuntimeChannel, configured?: CriVersion
       const limited = { deadline: deadlineIn(QUESTION_LIMIT_MS), ...options }
       const answer = await ask<{ images: readonly WireImage[] }>('ListImages', {}, limited)
       return answer.images.map(toNodeImage)
+    },
+    imageFolders: async () => {
+      const limited = { deadline: deadlineIn(QUESTION_LIMIT_MS) }
+      const { imageFilesystems } = await ask<WireFilesystems>('ImageFsInfo', {}, limited)
+      return imageFilesystems.map(({ fsId }) => fsId?.mountpoint ?? '')
     },
     pullImage: async (request, options) => {
       const version = await versionFor(options.version)

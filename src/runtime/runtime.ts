@@ -10,6 +10,7 @@ import { openLeaseJournal } from './names/journal.ts'
 import { createNameTable } from './names/name-table.ts'
 import { createNaming } from './names/naming.ts'
 import type { Aliases, CriVersion, ImageNames } from './types.ts'
+import { createWholeImages } from './whole-image.ts'
 
 /** The runtime below us: what it has, and what it calls it. */
 export interface Runtime {
@@ -40,10 +41,18 @@ export function openRuntime({ path, version, stateFolder, logger }: RuntimeOptio
   const onLost = (listener: () => void): void => channel.onLost(listener)
   const cri = createCriClient(channel, version)
   const content = createContentStore(channel)
+  const table = createNameTable(channel)
   const containerd = createContainerdNames({
-    table: createNameTable(channel),
+    table,
     imageStatus: (image) => cri.imageStatus(image),
     isComplete: (target, id) => isComplete(content, target, id),
+    whole: createWholeImages({
+      table,
+      content,
+      imageStatus: cri.imageStatus,
+      imageFolders: cri.imageFolders,
+      onLost,
+    }),
     onLost,
     journal: openLeaseJournal(stateFolder, logger),
     log: logger,

@@ -59,6 +59,16 @@ export interface ImageNames {
   name(existing: string, wanted: readonly string[], options?: NamingOptions): Promise<boolean>
 
   /**
+   * An image by one of its names, of which nothing is missing that a pull would bring, so that a pull
+   * of the same would change nothing.
+   *
+   * @param name normalised, `domain/path:tag` or `domain/path@digest`
+   * @returns undefined: there is no such image, something is missing, or the runtime cannot tell
+   * @throws RuntimeError
+   */
+  whole(name: string, options?: NamingOptions): Promise<WholeImage | undefined>
+
+  /**
    * Ends what interrupted pulls have left, by a crash of ours or of the runtime, or by a caller who
    * left: the image gets its names, and the mirror's is taken away. Does not reject.
    *
@@ -66,6 +76,16 @@ export interface ImageNames {
    * @returns undefined: nothing is left; else resolves when the runtime shows it, or after some seconds
    */
   settle(isPatient: boolean): Promise<void> | undefined
+}
+
+/** An image that lacks nothing. */
+export interface WholeImage {
+  /** The runtime's own. */
+  readonly id: string
+  /** All its names, normalised. */
+  readonly names: readonly string[]
+  /** The manifest or index that the name stands for; undefined: in this runtime it stands for the ID. */
+  readonly target: string | undefined
 }
 
 export interface NamingOptions {

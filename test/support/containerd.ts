@@ -28,14 +28,21 @@ export interface Containerd {
   log(): string
 }
 
-/** A containerd of its own folders, ended and wiped away after the test. Resolves when CRI answers. */
-export async function startContainerd(t: Cleanup): Promise<Containerd> {
+/**
+ * A containerd of its own folders, ended and wiped away after the test. Resolves when CRI answers.
+ *
+ * @param images lines of its configuration of images
+ */
+export async function startContainerd(
+  t: Cleanup,
+  images: readonly string[] = [],
+): Promise<Containerd> {
   const folder = makeFolder()
   const socketPath = join(folder, 'c.sock')
   const hostsFolder = join(folder, 'hosts')
   const configFile = join(folder, 'config.toml')
   mkdirSync(hostsFolder)
-  writeFileSync(configFile, await configuration(folder))
+  writeFileSync(configFile, await configuration(folder, images))
   const dump = await runProgram('containerd', ['--config', configFile, 'config', 'dump'])
   const [, , sandboxImage = ''] = /\bsandbox(_image)? = ["']([^"']+)["']/.exec(dump) ?? []
   let program: Program | undefined
@@ -100,7 +107,7 @@ async function unmountBelow(folder: string): Promise<void> {
 }
 
 /** Version 2 of the file is containerd 1's; 2.x reads 3, and only migrates older ones. */
-async function configuration(folder: string): Promise<string> {
+async function configuration(folder: string, more: readonly string[]): Promise<string> {
   const isOne = (await containerdVersion()).startsWith('1.')
   const images = isOne ? 'io.containerd.grpc.v1.cri' : 'io.containerd.cri.v1.images'
   const runtime = isOne ? images : 'io.containerd.cri.v1.runtime'
@@ -126,6 +133,8 @@ disabled_plugins = [
     conf_dir = "${folder}/cni"
   [plugins."${images}".registry]
     config_path = "${folder}/hosts"
+${isOne ? `  [plugins."${images}".containerd]` : `[plugins."${images}"]`}
+${more.join('\n')}
 `
 }
 

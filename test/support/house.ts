@@ -56,7 +56,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@grpc/grpc-js': ['cri', 'runtime'],
   fastify: ['http'],
   'js-yaml': ['config'],
-  'lru-cache': ['resolver', 'registry', 'credentials', 'cri', 'http'],
+  'lru-cache': ['resolver', 'registry', 'credentials', 'cri', 'http', 'runtime'],
   pino: ['telemetry'],
   re2js: ['config'],
   'prom-client': ['telemetry'],

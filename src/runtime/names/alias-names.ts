@@ -1,8 +1,8 @@
 import { ResolveError } from '../../errors.ts'
 import type { Logger } from '../../telemetry/log.ts'
-import type { ImageNames, Located, NamingOptions, NodeImage } from '../types.ts'
+import type { ImageNames, Located, NamingOptions, NodeImage, WholeImage } from '../types.ts'
 import type { AliasStore } from './alias-store.ts'
-import { canonicalOf, hasName } from './alias-view.ts'
+import { canonicalOf, hasName, spelled } from './alias-view.ts'
 import { createSettling } from './settling.ts'
 
 export interface AliasNames extends ImageNames {
@@ -146,6 +146,21 @@ export function createAliasNames({ store, imageStatus, log }: AliasNamesOptions)
     return owner === undefined ? ASKED : ABSENT
   }
 
+  /** These runtimes say of no image that they have only a part of it. */
+  async function whole(name: string, options: NamingOptions = {}): Promise<WholeImage | undefined> {
+    const located = await locate(name, options)
+    if (located.kind === 'absent') return undefined
+    const image = await imageStatus(located.kind === 'image' ? located.id : name, options)
+    if (image === undefined) return undefined
+    const { id, repoDigests, repoTags } = image
+    // What has been given to another image since is not this one's, whatever the runtime says.
+    const own = [...repoTags, ...repoDigests]
+      .map(spelled)
+      .filter((each) => (store.get(each)?.image ?? id) === id)
+    const names = [...store.namesOf(id), ...own]
+    return names.includes(name) ? { id, names, target: undefined } : undefined
+  }
+
   return {
     available: async () => true,
     settle: settling.settle,
@@ -157,6 +172,7 @@ export function createAliasNames({ store, imageStatus, log }: AliasNamesOptions)
       await record(image, wanted, undefined, signal)
       return true
     },
+    whole,
     locate,
   }
 }

@@ -66,8 +66,12 @@ export function createAliases({ channel, cri, store, aliasNames, naming }: Alias
     imageStatus,
     listImages: async (options) => Promise.all((await cri.listImages(options)).map(shown)),
     removeImage: async (image, options) => {
-      await cri.removeImage(image, options)
-      await store.remove(image)
+      // containerd takes any name or ID, and removes all names.
+      if ((await naming.route()) === 'runtime') return cri.removeImage(image, options)
+      const found = await imageStatus(image, options)
+      if (found === undefined) return
+      await cri.removeImage(found.id, options)
+      await store.remove(found.id)
     },
   }
   return { aliases, named }

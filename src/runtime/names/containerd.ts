@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js'
 import { ResolveError } from '../../errors.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { isRuntimeError } from '../call.ts'
-import type { ImageNames, NamingOptions, NodeImage } from '../types.ts'
+import type { ImageNames, NamingOptions, NodeImage, WholeImage } from '../types.ts'
 import { type LeaseJournal, NO_JOURNAL } from './journal.ts'
 import { createNameLeases, type LeaseOutcome, type NameLease } from './lease.ts'
 import type { NameTable, NameTarget } from './name-table.ts'
@@ -21,6 +21,8 @@ export interface ContainerdNamesOptions {
   readonly imageStatus: (image: string) => Promise<NodeImage | undefined>
   /** Whether all content of an image is there: what its name stands for, and its ID. */
   readonly isComplete: (target: string, imageId: string) => Promise<boolean>
+  /** As ImageNames.whole; absent: of no image that can be told. */
+  readonly whole?: (name: string, options?: NamingOptions) => Promise<WholeImage | undefined>
   /** Forgets what is known of the runtime when its connection is lost. */
   readonly onLost: (listener: () => void) => void
   /** Pulls under way, so that what an interrupted one leaves is found again; default: none. */
@@ -141,6 +143,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       return offered
     },
     settle: repair.settle,
+    whole: options.whole ?? (async () => undefined),
     withLease,
     name: async (existing, wanted, { signal } = {}) => {
       const image = await table.get(existing)

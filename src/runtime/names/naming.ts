@@ -65,5 +65,6 @@ export function createNaming({ containerd, aliases, onLost }: NamingRoutes): Nam
         .catch(() => {})
     },
     name: async (...wanted) => (await chosen()).name(...wanted),
+    whole: async (...asked) => (await chosen()).whole(...asked),
   }
 }

@@ -25,6 +25,18 @@ onEach(ALL, (behaviour) => {
     assert.equal(node.pulls().filter((image) => image.includes(`${path}@`)).length, 1)
   })
 
+  behaviour('08', 'ten starts that always pull cost one pull and ten questions', async (node) => {
+    const { name, path } = await node.publish()
+    const refs = new Set([await node.kubelet.pullImage(name)])
+    const before = node.requests().length
+
+    for (let start = 0; start < 9; start += 1) refs.add(await node.kubelet.pullImage(name))
+
+    assert.equal(refs.size, 1)
+    assert.equal(node.requests().length, before + 9)
+    assert.equal(node.pulls().filter((image) => image.includes(`${path}@`)).length, 1)
+  })
+
   behaviour('10', 'the names are those that were asked for, and no others', async (node) => {
     const domain = 'registry.example'
     const untagged = await node.publish({ domain })

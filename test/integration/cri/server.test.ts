@@ -18,7 +18,6 @@ import { temporaryFolder } from '../../support/stack.ts'
 const PULL = '/runtime.v1.ImageService/PullImage'
 const LIST = '/runtime.v1.ImageService/ListImages'
 const REMOVE = '/runtime.v1.ImageService/RemoveImage'
-const STATUS = '/runtime.v1.ImageService/ImageStatus'
 const RESOLVE = '/imageresolver.v1.ImageResolver/ResolveImage'
 const DETAILS = Buffer.from([8, 2, 18, 3, 98, 97, 100]).toString('base64')
 
@@ -27,6 +26,7 @@ const noNames: ImageNames = {
   settle: () => undefined,
   withLease: () => assert.fail('no name was to be given'),
   name: () => assert.fail('no name was to be given'),
+  whole: () => assert.fail('no image was to be looked for'),
 }
 
 interface Scene {
@@ -147,27 +147,22 @@ test('a call without a deadline ends at the limit of the configuration, also in 
       resolve()
     })
   })
-  runtime.handle(STATUS, () => {})
+  runtime.handle(REMOVE, () => {})
   const pull = client.call(PULL, [nginx])
   await pulling
 
   const removal = await client.call(REMOVE, [nginx])
-  runtime.handle(STATUS, ({ stream }) => respond(stream, [Buffer.alloc(0)]))
   answerPull()
 
   assert.equal(removal.code, 4)
   assert.match(removal.message, /no answer within 100 ms|out of time/)
-  const [call] = runtime.calls.filter(({ path }) => path === STATUS)
+  const [call] = runtime.calls.filter(({ path }) => path === REMOVE)
   assert.equal(await call?.closed, 8)
   assert.equal((await pull).code, 0)
 })
 
-test('an image is removed by the ID that the runtime gives it', async (t) => {
+test('a removal reaches the runtime by the name that it came with', async (t) => {
   const { runtime, client } = await openServer(t)
-  const image = Buffer.from(withString(new Uint8Array(), 1, 'opaque'))
-  runtime.handle(STATUS, ({ stream }) =>
-    respond(stream, [Buffer.concat([Buffer.from([10, image.length]), image])]),
-  )
   runtime.handle(REMOVE, async ({ stream, request }) => {
     await request
     respond(stream, [Buffer.alloc(0)])
@@ -178,7 +173,7 @@ test('an image is removed by the ID that the runtime gives it', async (t) => {
   assert.equal(answer.code, 0)
   const [call] = runtime.calls.filter(({ path }) => path === REMOVE)
   const [request = Buffer.alloc(0)] = (await call?.request) ?? []
-  assert.deepEqual(readMessage(request, 1), Buffer.from(withString(new Uint8Array(), 1, 'opaque')))
+  assert.deepEqual(readMessage(request, 1), Buffer.from(withString(new Uint8Array(), 1, 'nginx')))
 })
 
 test('a request that is no protobuf is refused, and nothing reaches the runtime', async (t) => {
@@ -257,7 +252,7 @@ test('a name of more than 4,096 bytes is refused and goes nowhere, neither on no
   const { runtime, client } = await openServer(t)
   const longest = Buffer.from(withImage(new Uint8Array(), 'a'.repeat(4_096)))
   const tooLong = Buffer.from(withImage(new Uint8Array(), 'a'.repeat(1024 * 1024)))
-  for (const path of [PULL, STATUS])
+  for (const path of [PULL, REMOVE])
     runtime.handle(path, ({ stream }) => respond(stream, [Buffer.alloc(0)]))
 
   const taken = await Promise.all([PULL, REMOVE].map((path) => client.call(path, [longest])))

@@ -16,7 +16,7 @@ import { type Attempt, ResolveError } from '../../../src/errors.ts'
 import { rankReferences } from '../../../src/resolver/ranking.ts'
 import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
 import type { ContentStore } from '../../../src/runtime/content.ts'
-import type { ImageNames } from '../../../src/runtime/types.ts'
+import type { ImageNames, WholeImage } from '../../../src/runtime/types.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { candidate, digestOf, entry, identity } from '../../support/resolver.ts'
@@ -72,6 +72,9 @@ class Scene {
   readonly pullErrors = new Map<string, ServiceError>()
   readonly pulled: { readonly image: string; readonly request: Buffer }[] = []
   readonly leased: Leased[] = []
+  /** What the runtime has as a whole, whatever the name, and by which names it was asked. */
+  whole: WholeImage | undefined
+  readonly looked: string[] = []
   readonly named: Leased[] = []
   readonly removed: string[] = []
   readonly resolved: unknown[] = []
@@ -108,6 +111,10 @@ class Scene {
     name: async (existing, wanted) => {
       this.named.push({ mirrorName: existing, wanted })
       return true
+    },
+    whole: async (name) => {
+      this.looked.push(name)
+      return this.whole
     },
   }
   readonly #resolver: ImageResolver = {
@@ -216,6 +223,83 @@ test('the exact digest is pulled from the best registry and named by what was as
   assert.match(response.toString(), /id of m1:5000/)
   const [{ signal: _, ...options }] = scene.resolved as [{ signal: AbortSignal }]
   assert.deepEqual(options, { refresh: true, urgent: true })
+})
+
+const TAGGED = 'docker.io/library/nginx:latest'
+const WHOLE = {
+  id: 'there',
+  names: [TAGGED, `docker.io/library/nginx@${D}`],
+  target: D,
+}
+
+test('an image that is there as a whole, and that the registry still names, is not pulled', async () => {
+  const scene = new Scene()
+  scene.whole = WHOLE
+
+  const response = await scene.pull()
+
+  assert.equal(pulledImage(response), 'there')
+  assert.deepEqual([scene.looked, scene.images, scene.leased], [[TAGGED], [], []])
+})
+
+test('where a runtime’s names stand for IDs, having them all is enough', async () => {
+  const scene = new Scene()
+  scene.whole = { ...WHOLE, target: undefined }
+
+  assert.equal(pulledImage(await scene.pull()), 'there')
+})
+
+for (const [what, change] of [
+  ['the name stands for another digest', (s) => (s.whole = { ...WHOLE, target: 'sha256:old' })],
+  ['a name is missing', (s) => (s.whole = { ...WHOLE, names: [TAGGED] })],
+  ['the pull would go elsewhere', (s) => (s.candidates = [M2, ORIGIN])],
+  [
+    'the registry that answered has failed since',
+    (s) => (s.attempts = [{ registry: 'm1:5000', step: 'token', outcome: 'timeout', ms: 1 }]),
+  ],
+  ['no registry answers', (s) => (s.source = 'stale')],
+  ['the registry refuses', (s) => (s.resolveError = new ResolveError('UNAUTHORIZED', 'no'))],
+] as readonly (readonly [string, (scene: Scene) => unknown])[]) {
+  test(`what is there is pulled all the same when ${what}`, async () => {
+    const scene = new Scene()
+    scene.whole = WHOLE
+    change(scene)
+
+    await scene.pull()
+
+    assert.equal(scene.images.length, 1)
+  })
+}
+
+test('what is there is pulled when the origin was asked by other credentials than the caller’s', async () => {
+  const auth = { username: 'pod', password: 'pod' }
+  const origin = { ...ORIGIN, registry: M1.registry, configured: true }
+  const pulls = async (given: object, shown: Candidate): Promise<number> => {
+    const scene = new Scene()
+    scene.whole = WHOLE
+    scene.candidates = [shown]
+    await scene.pull(withAuth(requestFor('nginx'), given))
+    return scene.images.length
+  }
+  const token = { kind: 'registryToken', token: 't' } as const
+
+  assert.equal(await pulls(auth, { ...origin, credentials: own }), 0)
+  assert.equal(await pulls(auth, origin), 1)
+  assert.equal(await pulls({ registryToken: 't' }, { ...origin, credentials: token }), 1)
+  assert.equal(await pulls({ ...auth, serverAddress: 'x' }, { ...origin, credentials: own }), 1)
+})
+
+test('when a registry took its time, what is there is looked at again', async () => {
+  const scene = new Scene()
+  scene.whole = WHOLE
+  scene.duringResolve = async () => {
+    scene.nowMs += 1_000
+    scene.whole = undefined
+  }
+
+  await scene.pull()
+
+  assert.deepEqual([scene.looked.length, scene.images.length], [2, 1])
 })
 
 test('where a pull failed, the next one of that image goes last', async () => {
@@ -548,22 +632,13 @@ test('a caller that leaves while pulling starts no further pull', async () => {
   assert.deepEqual(scene.images, [`m1:5000/library/nginx@${D}`])
 })
 
-test('an image is removed by the ID that its name has in the runtime', async () => {
+test('an image is removed by whatever name the caller has for it', async () => {
   const scene = new Scene()
-  scene.present = 'opaque-id'
 
   const response = await scene.service.remove(Buffer.from(requestFor('nginx')), scene.caller)
 
-  assert.deepEqual(scene.removed, ['opaque-id'])
+  assert.deepEqual(scene.removed, ['nginx'])
   assert.equal(response.length, 0)
-})
-
-test('removing what is not there is a success', async () => {
-  const scene = new Scene()
-
-  await scene.service.remove(Buffer.from(requestFor('nginx')), scene.caller)
-
-  assert.deepEqual(scene.removed, [])
 })
 
 test('nothing is removed for an empty reference', async () => {

@@ -87,5 +87,9 @@ test('the layers come with their sizes', async () => {
   const found = await imageBlobs(storeOf(image).store, image.digest, image.imageId)
 
   const { digest, size } = descriptor(layer)
-  assert.deepEqual(found, { config: config.digest, layers: [{ digest, size }] })
+  assert.deepEqual(found, {
+    manifest: image.digest,
+    config: config.digest,
+    layers: [{ digest, size }],
+  })
 })

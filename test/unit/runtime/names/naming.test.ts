@@ -12,6 +12,7 @@ function scene() {
     available: async () => true,
     withLease: async () => name,
     name: async () => name === 'containerd',
+    whole: async () => undefined,
     settle: async () => void asked.push(`settle ${name}`),
   })
   const naming = createNaming({
