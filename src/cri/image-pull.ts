@@ -3,7 +3,6 @@ import { isImageId, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import { needsConsent } from '../resolver/candidates.ts'
 import type { Candidate } from '../resolver/types.ts'
-import type { CallResult } from '../runtime/call.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { ContentStore } from '../runtime/content.ts'
 import type { PullOptions } from '../runtime/cri-client.ts'
@@ -24,7 +23,7 @@ import { watchPull } from './pull-watch.ts'
 
 /** The runtime, as far as images are pulled into it. */
 export interface PullingRuntime extends ImageLookup {
-  pullImage(request: Uint8Array, options: PullOptions): Promise<CallResult<Buffer>>
+  pullImage(request: Uint8Array, options: PullOptions): Promise<{ readonly response: Buffer }>
 }
 
 export interface ImagePullOptions {

@@ -1,11 +1,14 @@
 import { Client, connectivityState, credentials } from '@grpc/grpc-js'
+import { openQuestions, type Questions } from './questions.ts'
 
 /** The largest message the kubelet and containerd accept. */
 const MESSAGE_BYTES = 16 * 1024 * 1024
 
-/** The connection to the runtime below us; all services on its socket share it. */
+/** The way to the runtime below us, for all services on its socket. */
 export interface RuntimeChannel {
   readonly client: Client
+  /** On a connection of their own. */
+  readonly questions: Questions
   /** Called each time an open connection is lost: another runtime may answer after that. */
   onLost(listener: () => void): void
   close(): void
@@ -26,13 +29,19 @@ export function openRuntimeChannel(socketPath: string): RuntimeChannel {
     'grpc.use_local_subchannel_pool': 1,
   })
   const listeners: (() => void)[] = []
-  watch(client, () => {
+  const lost = (): void => {
     for (const listener of listeners) listener()
-  })
+  }
+  watch(client, lost)
+  const questions = openQuestions(socketPath, lost)
   return {
     client,
+    questions,
     onLost: (listener) => listeners.push(listener),
-    close: () => client.close(),
+    close: () => {
+      client.close()
+      questions.close()
+    },
   }
 }
 

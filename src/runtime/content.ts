@@ -1,5 +1,5 @@
 import { type ClientDuplexStream, type ClientReadableStream, Metadata, status } from '@grpc/grpc-js'
-import { callUnary, deadlineIn, isRuntimeError, type Method } from './call.ts'
+import { deadlineIn, isRuntimeError, type Method } from './call.ts'
 import type { RuntimeChannel } from './channel.ts'
 import { loadService } from './protos.ts'
 
@@ -59,7 +59,7 @@ interface WireIngest {
 }
 
 /** containerd's, of what belongs to Kubernetes. */
-export function createContentStore({ client }: Pick<RuntimeChannel, 'client'>): ContentStore {
+export function createContentStore({ client, questions }: RuntimeChannel): ContentStore {
   const content = loadService(
     'containerd/services/content/v1/content.proto',
     'containerd.services.content.v1.Content',
@@ -71,14 +71,14 @@ export function createContentStore({ client }: Pick<RuntimeChannel, 'client'>): 
   const metadata = new Metadata()
   metadata.set('containerd-namespace', 'k8s.io')
 
-  async function call<Response>(
+  function call<Response>(
     definition: unknown,
     request: object,
     signal: AbortSignal | undefined,
   ): Promise<Response> {
     const method = definition as Method<object, Response>
     const options = { metadata, deadline: deadlineIn(LIMIT_MS), ...(signal && { signal }) }
-    return (await callUnary(client, method, request, options)).response
+    return questions.ask(method, request, options)
   }
 
   async function info(digest: string, signal?: AbortSignal): Promise<Blob | undefined> {

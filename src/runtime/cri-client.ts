@@ -1,7 +1,6 @@
 import { status } from '@grpc/grpc-js'
 import {
   type CallOptions,
-  type CallResult,
   callUnary,
   deadlineIn,
   isRuntimeError,
@@ -44,7 +43,7 @@ export interface CriClient {
   /** The folders where the runtime keeps images. */
   imageFolders(): Promise<readonly string[]>
   /** @param request a PullImageRequest on the wire; no limit but the given ones */
-  pullImage(request: Uint8Array, options: PullOptions): Promise<CallResult<Buffer>>
+  pullImage(request: Uint8Array, options: PullOptions): Promise<{ readonly response: Buffer }>
   /** Removes an image, of which its ID takes all names; one that is already gone is a success. */
   removeImage(image: string, options?: CallOptions): Promise<void>
 }
@@ -68,7 +67,7 @@ interface WireFilesystems {
 
 /** @param configured speak this version and do not find out */
 export function createCriClient(channel: RuntimeChannel, configured?: CriVersion): CriClient {
-  const { client } = channel
+  const { client, questions } = channel
   let spoken: SpokenVersions | undefined
   channel.onLost(() => {
     spoken = undefined
@@ -107,7 +106,7 @@ export function createCriClient(channel: RuntimeChannel, configured?: CriVersion
 
   async function ask<Response>(rpc: string, request: object, options: CallOptions) {
     const of = method<object, Response>(await versionFor('v1'), 'ImageService', rpc)
-    return (await callUnary(client, of, request, options)).response
+    return questions.ask(of, request, options)
   }
 
   return {
@@ -137,12 +136,8 @@ export function createCriClient(channel: RuntimeChannel, configured?: CriVersion
     },
     pullImage: async (request, options) => {
       const version = await versionFor(options.version)
-      return callUnary(
-        client,
-        rawMethod(`/runtime.${version}.ImageService/PullImage`),
-        request,
-        options,
-      )
+      const method = rawMethod(`/runtime.${version}.ImageService/PullImage`)
+      return { response: await questions.ask(method, request, options) }
     },
     removeImage: async (image, options) => {
       if (image === '') throw new TypeError('an empty name would remove whichever image there is')

@@ -25,7 +25,7 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   host: { path: 'src/host/', uses: GROUND },
   reference: { path: 'src/reference/', uses: GROUND },
   registry: { path: 'src/registry/', uses: PURE },
-  runtime: { path: 'src/runtime/', uses: [...PURE, 'host'] },
+  runtime: { path: 'src/runtime/', uses: [...PURE, 'host', 'http2'] },
   resolver: {
     path: 'src/resolver/',
     uses: [...PURE, 'host'],

@@ -1,4 +1,4 @@
-import { type CallOptions, callUnary, rawMethod } from '../call.ts'
+import { type CallOptions, rawMethod } from '../call.ts'
 import type { RuntimeChannel } from '../channel.ts'
 import type { CriClient } from '../cri-client.ts'
 import type { Aliases, NodeImage } from '../types.ts'
@@ -8,7 +8,7 @@ import { canonicalOf, createAliasView, spelled } from './alias-view.ts'
 import type { Naming } from './naming.ts'
 
 export interface AliasesOptions {
-  readonly channel: Pick<RuntimeChannel, 'client'>
+  readonly channel: Pick<RuntimeChannel, 'questions'>
   readonly cri: CriClient
   readonly store: AliasStore
   readonly aliasNames: AliasNames
@@ -52,7 +52,7 @@ export function createAliases({ channel, cri, store, aliasNames, naming }: Alias
     idOf: (image) => store.get(canonicalOf(image) ?? '')?.image,
     imageStatus: async (request, options) => {
       const path = `/runtime.${await cri.version()}.ImageService/ImageStatus`
-      return (await callUnary(channel.client, rawMethod(path), request, options)).response
+      return channel.questions.ask(rawMethod(path), request, options)
     },
     mark: store.mark,
     sweep: (images, mark) =>

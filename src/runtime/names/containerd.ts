@@ -76,7 +76,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
         throw new ResolveError('DIGEST_INVALID', problem)
       }
     }
-    for (const name of names) await point(table, name, target)
+    await Promise.all(names.map((name) => point(table, name, target)))
   }
 
   // The CRI part of containerd follows the table by events, some milliseconds behind.
@@ -107,11 +107,17 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
     const lease = await leases.acquire(mirrorName)
     let imageId: string
     let end: LeaseOutcome = 'held'
+    const isNoted = lease.isOurs && !wanted.includes(mirrorName)
+    // Written while the runtime asks the registry, before which it gives no name.
+    const noted = isNoted ? journal.begin(mirrorName, wanted) : undefined
     try {
-      if (lease.isOurs && !wanted.includes(mirrorName)) await journal.begin(mirrorName, wanted)
       // containerd may have named an image that it then could not unpack, which gets no names.
       imageId = await pull().catch(failed(lease, isVerdict))
-      const image = await table.get(mirrorName)
+      const [image, holdsOthers] = await Promise.all([
+        table.get(mirrorName),
+        isNoted && table.holdsOthers(mirrorName),
+        noted,
+      ])
       if (image === undefined) {
         throw new ResolveError(
           'UNAVAILABLE',
@@ -121,8 +127,9 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       await give(wanted, image.target).catch(failed(lease, isOther))
       if (wanted.length > 0) lease.named()
       const mustStay = wanted.includes(mirrorName) || isPinned(image)
-      if (mustStay || (await table.holdsOthers(mirrorName))) lease.keep()
+      if (mustStay || holdsOthers) lease.keep()
     } finally {
+      await noted
       end = await lease.release()
       if (end === 'gone' || end === 'kept') journal.done(mirrorName)
       else if (end === 'left') repair.needed()

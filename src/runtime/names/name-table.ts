@@ -1,5 +1,5 @@
 import { Metadata, status } from '@grpc/grpc-js'
-import { callUnary, deadlineIn, isRuntimeError, type Method } from '../call.ts'
+import { deadlineIn, isRuntimeError, type Method } from '../call.ts'
 import type { RuntimeChannel } from '../channel.ts'
 import { loadService } from '../protos.ts'
 
@@ -57,10 +57,10 @@ export function createNameTable(channel: RuntimeChannel): NameTable {
   const metadata = new Metadata()
   metadata.set('containerd-namespace', 'k8s.io')
 
-  async function call<Response>(rpc: string, request: object): Promise<Response> {
+  function call<Response>(rpc: string, request: object): Promise<Response> {
     const method = service[rpc] as unknown as Method<object, Response>
     const options = { metadata, deadline: deadlineIn(LIMIT_MS) }
-    return (await callUnary(channel.client, method, request, options)).response
+    return channel.questions.ask(method, request, options)
   }
 
   const get = (name: string) =>

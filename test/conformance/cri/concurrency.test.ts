@@ -111,6 +111,7 @@ onNewNode(BOTH_ROUTES, '40', 'events stay open beyond every limit of ours', asyn
   const events = hanging()
   fake.handle(EVENTS, events.hang)
   fake.handle(IMAGE_STATUS, hanging().hang)
+  fake.handle(REMOVE, hanging().hang)
   const client = openGrpcClient(t, node.socketPath)
   const stream = client.open(EVENTS)
   const answer = answerOf(stream)

@@ -49,8 +49,8 @@ test('a tag that stands for another image is moved, one that stands for this one
   assert.deepEqual(node.changes, [
     `begin ${MIRROR}`,
     `create ${TAG}: taken`,
-    `update ${TAG}`,
     `create ${BY_DIGEST}: taken`,
+    `update ${TAG}`,
     `delete ${MIRROR}`,
   ])
   assert.equal(node.table.get(TAG)?.target.digest, DIGEST)

@@ -1,0 +1,171 @@
+import { connect } from 'node:net'
+import { Metadata, status } from '@grpc/grpc-js'
+import { Connection } from '../http2/connection.ts'
+import { ERROR_CODE } from '../http2/frames.ts'
+import { type HeaderList, headerValue } from '../http2/headers.ts'
+import type { CallOptions, Method, RuntimeError } from './call.ts'
+
+/**
+ * Small unary calls to the runtime on a connection of our own HTTP/2. Each takes a third of the processor
+ * time that it takes by grpc-js, and a pull makes up to ten of them.
+ */
+export interface Questions {
+  /** @throws RuntimeError as callUnary */
+  ask<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    options?: CallOptions,
+  ): Promise<Response>
+  close(): void
+}
+
+/** Before each message: one byte for compression, four for the length. */
+const PREFIX_BYTES = 5
+/** As in channel.ts. */
+const MESSAGE_BYTES = 16 * 1024 * 1024
+const OF_THE_CALL = new Set(['content-type', 'grpc-status', 'grpc-message'])
+
+/**
+ * Connects at the first call, and anew at the first one after the connection was lost.
+ *
+ * @param onLost told when a connection is lost that was open
+ */
+export function openQuestions(socketPath: string, onLost: () => void): Questions {
+  let connection: Connection | undefined
+  let isClosed = false
+
+  function current(): Link {
+    if (connection?.isOpen === true) return { connection, cause: () => undefined }
+    let cause: Error | undefined
+    const socket = connect(socketPath)
+    const opened = new Connection(socket, {
+      role: 'client',
+      onClosed: (error) => {
+        cause = error
+        if (connection === opened) connection = undefined
+        if (opened.settingsReceived && !isClosed) onLost()
+      },
+      onDefect: () => {},
+    })
+    connection = opened
+    return { connection: opened, cause: () => cause }
+  }
+
+  return {
+    ask: async (method, request, options = {}) => {
+      const answer = await call(current(), method.path, method.requestSerialize(request), options)
+      return method.responseDeserialize(answer)
+    },
+    close: () => {
+      isClosed = true
+      connection?.destroy()
+    },
+  }
+}
+
+interface Link {
+  readonly connection: Connection
+  /** Why it was closed. */
+  readonly cause: () => Error | undefined
+}
+
+function call(
+  { connection, cause }: Link,
+  path: string,
+  message: Buffer,
+  { deadline, metadata, signal }: CallOptions,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const parts: Buffer[] = []
+    let bytes = 0
+    let last: HeaderList = { fields: [] }
+    let failure: unknown
+    const end = (reason: unknown): void => {
+      failure ??= reason
+      stream.reset(ERROR_CODE.cancel)
+    }
+    const cancel = (): void => end(signal?.reason)
+    const ms = deadline === undefined ? undefined : Math.max(0, deadline.getTime() - Date.now())
+    const timer = ms === undefined ? undefined : setTimeout(() => end(outOfTime(ms)), ms)
+    const stream = connection.open({
+      onHeaders: (list) => {
+        last = list
+      },
+      onData: (chunk) => {
+        stream.consumed(chunk.length)
+        bytes += chunk.length
+        if (bytes > MESSAGE_BYTES) end(runtimeError(status.RESOURCE_EXHAUSTED, TOO_LARGE))
+        else parts.push(chunk)
+      },
+      onDrain: () => {},
+      onEnd: () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', cancel)
+        const code = headerValue(last, 'grpc-status')
+        if (failure !== undefined) reject(failure)
+        else if (code === undefined) reject(broken(connection, cause()))
+        else if (code !== '0') reject(statusError(Number(code), last))
+        else resolve(Buffer.concat(parts).subarray(PREFIX_BYTES))
+      },
+    })
+    signal?.addEventListener('abort', cancel, { once: true })
+    stream.begin({ fields: [...headersFor(path, ms), ...fieldsOf(metadata)] }, false)
+    const prefix = Buffer.alloc(PREFIX_BYTES)
+    prefix.writeUInt32BE(message.length, 1)
+    stream.sendData(Buffer.concat([prefix, message]), true)
+  })
+}
+
+function headersFor(path: string, ms: number | undefined): readonly string[] {
+  const pseudo = [':method', 'POST', ':scheme', 'http', ':authority', 'localhost', ':path', path]
+  const timeout = ms === undefined ? [] : ['grpc-timeout', `${Math.ceil(ms)}m`]
+  return [...pseudo, 'content-type', 'application/grpc', 'te', 'trailers', ...timeout]
+}
+
+function fieldsOf(metadata: Metadata | undefined): readonly string[] {
+  return Object.entries(metadata?.toHttp2Headers() ?? {}).flatMap(([name, values]) =>
+    [values ?? []].flat().flatMap((value) => [name, String(value)]),
+  )
+}
+
+const TOO_LARGE = `Received message larger than max (${MESSAGE_BYTES})`
+
+function outOfTime(ms: number): RuntimeError {
+  return runtimeError(
+    status.DEADLINE_EXCEEDED,
+    `Deadline exceeded after ${(ms / 1_000).toFixed(3)}s`,
+  )
+}
+
+/** In the words of grpc-js, which unreachable.ts knows. */
+function broken({ settingsReceived }: Connection, cause: Error | undefined): RuntimeError {
+  const text = settingsReceived
+    ? 'Connection dropped'
+    : `No connection established. Last error: ${cause ?? 'it was closed'}`
+  return runtimeError(status.UNAVAILABLE, text)
+}
+
+function statusError(code: number, trailers: HeaderList): RuntimeError {
+  const metadata = new Metadata()
+  const { fields } = trailers
+  for (let index = 0; index < fields.length; index += 2) {
+    const [name = '', value = ''] = fields.slice(index, index + 2)
+    if (name.startsWith(':') || OF_THE_CALL.has(name)) continue
+    metadata.add(name, name.endsWith('-bin') ? Buffer.from(value, 'base64') : value)
+  }
+  return runtimeError(code, decoded(headerValue(trailers, 'grpc-message') ?? ''), metadata)
+}
+
+function runtimeError(code: status, details: string, metadata = new Metadata()): RuntimeError {
+  const error = new Error(`${code} ${status[code]}: ${details}`)
+  return Object.assign(error, { code, details, metadata })
+}
+
+function decoded(message: string): string {
+  try {
+    return decodeURIComponent(message)
+  } catch {
+    return message
+  }
+}
