@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { builtinModules } from 'node:module'
 import { join } from 'node:path'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
@@ -8,6 +16,7 @@ import { type BuildOptions, build, type Plugin } from 'esbuild'
 //
 //   dist/app/main.js    the program. What it loads only at need stays in files of their own beside it
 //   dist/page/          the page for people
+//   dist/bundled.json   the npm packages that are in dist/app; dist/LICENSES has their licences
 //   dist/src/client.js  image-resolver/client, without imports, with the types that it refers to
 
 const ROOT = join(import.meta.dirname, '..')
@@ -54,7 +63,7 @@ rmSync('dist', { recursive: true, force: true })
 await Promise.all([buildApp(), buildClient(), buildPage()])
 
 async function buildApp(): Promise<void> {
-  await build({
+  const { metafile } = await build({
     ...common('node20'),
     entryPoints: ['src/main.ts'],
     outdir: 'dist/app',
@@ -71,7 +80,18 @@ async function buildApp(): Promise<void> {
     },
     define: { IMAGE_RESOLVER_COMMIT: JSON.stringify(commit()) },
     plugins: [builtinsWithoutFacade, neverLoaded],
+    metafile: true,
   })
+  const packages = bundledPackages(Object.keys(metafile.inputs))
+  writeFileSync(
+    'dist/bundled.json',
+    `${JSON.stringify(
+      packages.map(({ folder, ...each }) => each),
+      null,
+      2,
+    )}\n`,
+  )
+  writeFileSync('dist/LICENSES', licenceTexts(packages))
 }
 
 async function buildClient(): Promise<void> {
@@ -112,4 +132,31 @@ function common(target: string) {
 function commit(): string {
   if (!existsSync('.git')) return ''
   return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' }).trim()
+}
+
+interface Bundled {
+  readonly name: string
+  readonly version: string
+  readonly license: string
+  readonly folder: string
+}
+
+function bundledPackages(files: readonly string[]): readonly Bundled[] {
+  const folders = files.flatMap(
+    (file) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file)?.[0] ?? [],
+  )
+  return [...new Set(folders)].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'))
+    return { name, version, license, folder }
+  })
+}
+
+/** The texts that have to go with what is bundled. */
+function licenceTexts(packages: readonly Bundled[]): string {
+  const texts = packages.map(({ name, version, license, folder }) => {
+    const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each))
+    const text = file === undefined ? license : readFileSync(join(folder, file), 'utf8')
+    return `${name} ${version}\n\n${text.trim()}\n`
+  })
+  return texts.join(`\n${'-'.repeat(80)}\n\n`)
 }

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '../support/stack.ts'
 
-const RELEASE = fileURLToPath(new URL('../../scripts/release.ts', import.meta.url))
+const RELEASE = fileURLToPath(new URL('../../scripts/tag.ts', import.meta.url))
 const TSX = import.meta.resolve('tsx')
 const CHANGELOG = '# Changelog\n\n## Unreleased\n\n- It is.\n\n## 0.1.0 (2026-01-01)\n\n- It was.\n'
 

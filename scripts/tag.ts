@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 
-// `npm run release -- 1.2.3 [--dry-run]`, in the folder of the package: checks, gives the version to
+// `npm run release:tag -- 1.2.3 [--dry-run]`, in the folder of the package: checks, gives the version to
 // package.json, package-lock.json, the OpenAPI document and the changelog, commits, tags and packs.
 // Nothing is pushed or published. With --dry-run nothing is written.
 
@@ -19,7 +19,7 @@ try {
 
 function release(): void {
   if (others.length > 0 || !/^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/.test(version)) {
-    throw new Error('one version is expected, as 1.2.3: npm run release -- 1.2.3 [--dry-run]')
+    throw new Error('one version is expected, as 1.2.3: npm run release:tag -- 1.2.3 [--dry-run]')
   }
   const { version: current } = JSON.parse(readFileSync('package.json', 'utf8'))
   if (isOlder(version, current)) throw new Error(`${version} is older than ${current}`)

@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { VERSION } from '../../api/version.ts'
+import { billOfMaterials } from './bill-of-materials.ts'
+import { ARCHITECTURES, nodeFolder } from './node-binary.ts'
+import { buildDeb, buildRpm, buildTarball } from './packages.ts'
+
+// `npm run release`: out/ with a tarball, a .deb and an .rpm for each processor, a bill of materials and
+// SHA256SUMS. The same commit gives the same bytes; SOURCE_DATE_EPOCH is the time of the commit.
+
+const ROOT = join(import.meta.dirname, '../..')
+const OUT = join(ROOT, 'out')
+
+const epoch = Number(
+  process.env['SOURCE_DATE_EPOCH'] ??
+    execFileSync('git', ['log', '-1', '--format=%ct'], { cwd: ROOT, encoding: 'utf8' }).trim(),
+)
+rmSync(OUT, { recursive: true, force: true })
+mkdirSync(OUT)
+for (const architecture of ARCHITECTURES) {
+  const node = await nodeFolder(architecture)
+  const product = { root: ROOT, version: VERSION, epoch, node }
+  const options = { ...product, architecture, effort: 'small', out: OUT } as const
+  for (const build of [buildTarball, buildDeb, buildRpm]) told(await build(options))
+}
+const bill = join(OUT, `image-resolver-${VERSION}.cdx.json`)
+writeFileSync(bill, billOfMaterials(ROOT, VERSION, epoch))
+told(bill)
+const sums = readdirSync(OUT)
+  .sort()
+  .map((name) => {
+    const digest = createHash('sha256')
+      .update(readFileSync(join(OUT, name)))
+      .digest('hex')
+    return `${digest}  ${name}\n`
+  })
+writeFileSync(join(OUT, 'SHA256SUMS'), sums.join(''))
+told(join(OUT, 'SHA256SUMS'))
+
+function told(file: string): void {
+  const mebibytes = (statSync(file).size / 2 ** 20).toFixed(1)
+  process.stdout.write(`${file.slice(ROOT.length + 1)}  ${mebibytes} MiB\n`)
+}

@@ -1,0 +1,71 @@
+import {
+  chmodSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** What every package is made of. */
+export interface Product {
+  /** Of the built repository. */
+  readonly root: string
+  readonly version: string
+  /** The time that all files get: seconds since 1970. */
+  readonly epoch: number
+  /** With `bin/node` and `LICENSE`. */
+  readonly node: string
+}
+
+/** Puts the program, which runs from any folder, into one: launcher, Node, bundle, proto files. */
+export function writeProgram({ root, version, node }: Product, folder: string): void {
+  for (const part of ['bin', 'dist/app', 'dist/page', 'protos']) {
+    cpSync(join(root, part), join(folder, part), { recursive: true })
+  }
+  cpSync(join(node, 'bin/node'), join(folder, 'node'))
+  // The program reads its version by its own name.
+  const manifest = {
+    name: 'image-resolver',
+    version,
+    license: 'Apache-2.0',
+    type: 'module',
+    exports: { './package.json': './package.json' },
+  }
+  write(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
+}
+
+/** Texts that go with it. */
+export function writeTexts({ root, node }: Product, folder: string): void {
+  for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE', 'docs', 'openapi']) {
+    cpSync(join(root, name), join(folder, name), { recursive: true })
+  }
+  cpSync(join(root, 'dist/LICENSES'), join(folder, 'LICENSES.bundled'))
+  cpSync(join(node, 'LICENSE'), join(folder, 'LICENSE.node'))
+}
+
+/** A unit as packages install it. */
+export function unit(root: string, name: string): string {
+  const [, , body = ''] =
+    /^((?:#.*\n)+)\n([\s\S]*)/.exec(readFileSync(join(root, 'deploy', name), 'utf8')) ?? []
+  return body.replace('/opt/image-resolver/bin/image-resolver', '/usr/bin/image-resolver')
+}
+
+export function write(file: string, text: string, mode = 0o644): void {
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, text)
+  chmodSync(file, mode)
+}
+
+/** The modes of files do not depend on the umask of the build. */
+export function evenModes(folder: string): void {
+  chmodSync(folder, 0o755)
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    const found = lstatSync(path)
+    if (found.isDirectory()) evenModes(path)
+    else if (found.isFile()) chmodSync(path, (found.mode & 0o100) === 0 ? 0o644 : 0o755)
+  }
+}
