@@ -9,6 +9,7 @@ import type {
 import type { ResolveQuery, ResolveResponse } from '../api/v1/resolve.ts'
 import type { ResolveResult } from '../api/v1/resolve-many.ts'
 import type { StatsResponse } from '../api/v1/stats.ts'
+import type { VersionResponse } from '../api/v1/version.ts'
 
 export type { Attempt } from '../api/v1/attempt.ts'
 export type { Candidate, Exchange } from '../api/v1/candidate.ts'
@@ -148,6 +149,10 @@ export class ImageResolverClient {
 
   stats({ signal }: CallOptions = {}): Promise<StatsResponse> {
     return this.#get('/stats', {}, signal)
+  }
+
+  version({ signal }: CallOptions = {}): Promise<VersionResponse> {
+    return this.#get('/version', {}, signal)
   }
 
   async #get<T>(path: string, query: Query, signal: AbortSignal | undefined): Promise<T> {

@@ -1,4 +1,4 @@
-import { VERSION } from '../../api/version.ts'
+import { COMMIT, VERSION } from '../../api/version.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
 import { COMMANDS } from './commands.ts'
 import type { CliContext } from './context.ts'
@@ -53,7 +53,9 @@ async function failure(error: ResolveError): Promise<string> {
 
 async function runCommand(args: readonly string[], context: CliContext): Promise<number> {
   const { values, positionals } = readArguments(args)
-  if (values.version) return print(context, `${VERSION}\n`)
+  if (values.version) {
+    return print(context, COMMIT === '' ? `${VERSION}\n` : `${VERSION} (${COMMIT})\n`)
+  }
   const { name, words } = nameCommand(positionals)
   if (values.help) return help(context, positionals.length === 0 ? '' : name)
   if (positionals[0] === 'help') return help(context, words.join(' '))

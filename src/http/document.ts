@@ -18,6 +18,7 @@ import {
   ResolveResult,
 } from '../../api/v1/resolve-many.ts'
 import { StatsResponse } from '../../api/v1/stats.ts'
+import { VersionResponse } from '../../api/v1/version.ts'
 import { VERSION } from '../../api/version.ts'
 import { noCompilers } from './inputs.ts'
 import { defaultLimits } from './limits.ts'
@@ -47,6 +48,7 @@ const components = [
   ResolveResult,
   StatsResponse,
   TagsResponse,
+  VersionResponse,
 ]
 
 /**

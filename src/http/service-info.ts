@@ -1,4 +1,5 @@
 import type { StatsResponse } from '../../api/v1/stats.ts'
+import { COMMIT, VERSION } from '../../api/version.ts'
 import type { Config } from '../config/config.ts'
 import type { HealthReport } from '../registry/health.ts'
 import type { CacheCounts } from '../resolver/cache/cache.ts'
@@ -72,6 +73,7 @@ export class ServiceInfo {
     const { MetricsPage } = await import('../telemetry/metrics.ts')
     const { cache, config, health, metrics } = this.#options
     return new MetricsPage({
+      build: { version: VERSION, commit: COMMIT },
       metrics,
       cacheEvents: () => {
         const { entries: _, ...events } = cache.counts()

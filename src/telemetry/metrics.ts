@@ -3,6 +3,7 @@ import type { Histogram, Metrics } from './counters.ts'
 
 /** What other parts of the service keep, read at each scrape. */
 export interface Readings {
+  readonly build: { readonly version: string; readonly commit: string }
   readonly metrics: Metrics
   /** Events of the cache by name, since the start. */
   cacheEvents(): Readonly<Record<string, number>>
@@ -97,6 +98,12 @@ export class MetricsPage {
         },
       })
     }
+    gauge(
+      'image_resolver_build_info',
+      '1, with what runs as labels.',
+      ['version', 'commit', 'node'],
+      () => [[{ ...readings.build, node: process.versions.node }, 1]],
+    )
     gauge('image_resolver_pulls_in_flight', 'Pulls that run now.', [], () => [
       [{}, metrics.pulls.inFlight],
     ])

@@ -29,6 +29,7 @@ async function shownMetrics(): Promise<ReadonlyMap<string, Shown>> {
   metrics.calls.add('ImageService/PullImage', 'OK')
   const { entries, ...events } = new ResolutionCache(LIMITS, () => 0).counts()
   const text = await new MetricsPage({
+    build: { version: '1.2.3', commit: 'abc' },
     metrics,
     cacheEvents: () => events,
     cacheEntries: () => entries,

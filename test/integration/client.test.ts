@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
+import { VERSION } from '../../api/version.ts'
 import {
   type ClientOptions,
   ImageResolverClient,
@@ -104,11 +105,13 @@ test('registries, their pages and the numbers of the service are told', async (t
   const { repositories, next } = await client.repositories('harbor.corp/hub', { n: 2 })
   const { tags } = await client.tags('harbor.corp/hub', 'library/nginx', { last: '1.26' })
   const stats = await client.stats()
+  const { version } = await client.version()
 
   assert.deepEqual(registry, someRegistries().statuses()[0])
   assert.deepEqual([repositories, next], [['library/nginx', 'team/app'], 'team/app'])
   assert.deepEqual(tags, ['1.27', 'latest'])
   assert.deepEqual(stats, someService().stats())
+  assert.equal(version, VERSION)
 })
 
 test('an error has the code, the status, the attempts and the time to wait', async (t) => {

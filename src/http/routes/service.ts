@@ -1,9 +1,21 @@
 import type { FastifyInstance } from 'fastify'
+import type { VersionResponse } from '../../../api/v1/version.ts'
+import { COMMIT, VERSION } from '../../../api/version.ts'
 import { answer, COMMON_PROBLEMS, content, NOT_MODIFIED } from '../responses.ts'
 import type { ServiceInfo } from '../types.ts'
 
-/** What the service says of itself: `GET /config`, `GET /stats`, `GET /metrics`. */
+const running: VersionResponse = {
+  version: VERSION,
+  commit: COMMIT === '' ? null : COMMIT,
+  node: process.versions.node,
+}
+
+/** What the service says of itself: `GET /version`, `GET /config`, `GET /stats`, `GET /metrics`. */
 export function serviceRoutes(app: FastifyInstance, service: ServiceInfo): void {
+  app.get('/version', { schema: version }, async (_request, reply) => {
+    reply.header('cache-control', 'no-cache')
+    return running
+  })
   app.get('/config', { schema: config }, async (_request, reply) => {
     reply.header('cache-control', 'no-cache').type('application/yaml; charset=utf-8')
     return service.config()
@@ -41,6 +53,16 @@ export function documentRoute(app: FastifyInstance, document: () => Promise<stri
     reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8')
     return await loading
   })
+}
+
+const version = {
+  operationId: 'version',
+  summary: 'Which program this is.',
+  response: {
+    200: answer('VersionResponse', 'Version and commit.'),
+    ...NOT_MODIFIED,
+    ...COMMON_PROBLEMS,
+  },
 }
 
 const config = {

@@ -70,6 +70,7 @@ test('/openapi.json describes the routes', async (t) => {
     '/registries',
     '/registries/{name}/images',
     '/registries/{name}/tags',
+    '/version',
     '/config',
     '/stats',
     '/metrics',

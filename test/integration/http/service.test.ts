@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { VERSION } from '../../../api/version.ts'
 import { openDoor, someService, WITH_TOKEN } from '../../support/http-door.ts'
 import { ask } from '../../support/openapi.ts'
 
@@ -10,6 +11,15 @@ test('GET /config is a configuration file', async (t) => {
 
   assert.equal(response.headers['content-type'], 'application/yaml; charset=utf-8')
   assert.equal(response.body, someService().config())
+})
+
+test('GET /version is which program this is', async (t) => {
+  const app = await openDoor(t)
+
+  const response = await ask(app, '/version')
+
+  const node = process.versions.node
+  assert.deepEqual(response.json(), { version: VERSION, commit: null, node })
 })
 
 test('GET /stats is numbers of now, that nobody may keep', async (t) => {
@@ -63,7 +73,15 @@ test('a fault of ours is told by its code alone', async (t) => {
   }
 })
 
-for (const url of ['/images', '/registries', '/config', '/stats', '/metrics', '/openapi.json']) {
+for (const url of [
+  '/images',
+  '/registries',
+  '/version',
+  '/config',
+  '/stats',
+  '/metrics',
+  '/openapi.json',
+]) {
   test(`${url} refuses every query parameter by name`, async (t) => {
     const app = await openDoor(t)
 

@@ -5,6 +5,7 @@ import { MetricsPage, type Readings } from '../../../src/telemetry/metrics.ts'
 
 function readings(metrics: Metrics, fields: Partial<Readings> = {}): Readings {
   return {
+    build: { version: '1.2.3', commit: 'abc' },
     metrics,
     cacheEvents: () => ({ hit: 3 }),
     cacheEntries: () => ({ where: 2 }),
