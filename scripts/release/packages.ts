@@ -3,12 +3,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runProgram } from '../../test/support/program.ts'
 import type { Architecture } from './node-binary.ts'
-import { evenModes, type Product, unit, write, writeProgram, writeTexts } from './tree.ts'
+import {
+  evenModes,
+  type Product,
+  unit,
+  write,
+  writeProgram,
+  writeShare,
+  writeTexts,
+} from './tree.ts'
 
 const NAME = 'image-resolver'
 const LIB = `usr/lib/${NAME}`
 const DOC = `usr/share/doc/${NAME}`
 const CONFIG = 'etc/image-resolver.yaml'
+/** Below /usr/share; Debian has a folder of its own for packages. */
+const ZSH = { deb: 'zsh/vendor-completions', rpm: 'zsh/site-functions' } as const
 const UNITS = ['image-resolver.service', 'image-resolver.socket']
 const SUMMARY = 'Resolves container images to digests and mirrors, for kubelet and people'
 const ABOUT = `A CRI shim between kubelet and the container runtime, an HTTP API and a command
@@ -48,6 +58,7 @@ export function buildTarball(options: PackageOptions): Promise<string> {
     const tree = join(folder, name)
     writeProgram(options, tree)
     writeTexts(options, tree)
+    writeShare(options, join(tree, 'share'), ZSH.rpm)
     cpSync(join(root, 'deploy'), join(tree, 'deploy'), { recursive: true })
     evenModes(tree)
     const file = join(out, `${name}.tar.gz`)
@@ -66,7 +77,7 @@ export function buildDeb(options: PackageOptions): Promise<string> {
   const debVersion = version.replace('-', '~')
   return inTemporaryFolder(async (folder) => {
     const tree = join(folder, 'tree')
-    writeNode(options, tree)
+    writeNode(options, tree, ZSH.deb)
     const script = (name: string, body: string) =>
       write(join(tree, 'DEBIAN', name), `#!/bin/sh\nset -e\n${body}\n`, 0o755)
     write(
@@ -120,7 +131,7 @@ export function buildRpm(options: PackageOptions): Promise<string> {
   const rpmVersion = version.replace('-', '~')
   return inTemporaryFolder(async (folder) => {
     const tree = join(folder, 'tree')
-    writeNode(options, tree)
+    writeNode(options, tree, ZSH.rpm)
     const spec = join(folder, `${NAME}.spec`)
     write(
       spec,
@@ -140,6 +151,10 @@ cp -a ${tree}/. %{buildroot}/
 /usr/bin/${NAME}
 ${UNITS.map((name) => `/usr/lib/systemd/system/${name}`).join('\n')}
 %doc /${DOC}
+/usr/share/bash-completion/completions/${NAME}
+/usr/share/${ZSH.rpm}/_${NAME}
+/usr/share/fish/vendor_completions.d/${NAME}.fish
+/usr/share/man/man1/${NAME}.1.gz
 %config(noreplace) /${CONFIG}
 %post
 ${RELOAD}
@@ -183,12 +198,13 @@ if [ "$1" = 0 ]; then rm -rf ${STATE}; fi
 }
 
 /** The files of a node, below a folder. */
-function writeNode(options: PackageOptions, tree: string): void {
+function writeNode(options: PackageOptions, tree: string, zsh: string): void {
   const { root } = options
   writeProgram(options, join(tree, LIB))
   writeTexts(options, join(tree, DOC))
   // Debian's name for it.
   renameSync(join(tree, DOC, 'LICENSE'), join(tree, DOC, 'copyright'))
+  writeShare(options, join(tree, 'usr/share'), zsh)
   mkdirSync(join(tree, 'usr/bin'), { recursive: true })
   symlinkSync(`../lib/${NAME}/bin/${NAME}`, join(tree, 'usr/bin', NAME))
   for (const name of UNITS) write(join(tree, 'usr/lib/systemd/system', name), unit(root, name))

@@ -4,11 +4,12 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { join } from 'node:path'
 import { VERSION } from '../../api/version.ts'
 import { billOfMaterials } from './bill-of-materials.ts'
+import { writeFigures } from './figures.ts'
 import { ARCHITECTURES, nodeFolder } from './node-binary.ts'
 import { buildDeb, buildRpm, buildTarball } from './packages.ts'
 
 // `npm run release`: out/ with a tarball, a .deb and an .rpm for each processor, a bill of materials and
-// SHA256SUMS. The same commit gives the same bytes; SOURCE_DATE_EPOCH is the time of the commit.
+// SHA256SUMS. With --docs, sizes and start times are written into docs/install.md. The same commit gives the same bytes; SOURCE_DATE_EPOCH is the time of the commit.
 
 const ROOT = join(import.meta.dirname, '../..')
 const OUT = join(ROOT, 'out')
@@ -19,11 +20,16 @@ const epoch = Number(
 )
 rmSync(OUT, { recursive: true, force: true })
 mkdirSync(OUT)
+const files: string[] = []
 for (const architecture of ARCHITECTURES) {
   const node = await nodeFolder(architecture)
   const product = { root: ROOT, version: VERSION, epoch, node }
   const options = { ...product, architecture, effort: 'small', out: OUT } as const
-  for (const build of [buildTarball, buildDeb, buildRpm]) told(await build(options))
+  for (const build of [buildTarball, buildDeb, buildRpm]) {
+    const file = await build(options)
+    told(file)
+    files.push(file)
+  }
 }
 const bill = join(OUT, `image-resolver-${VERSION}.cdx.json`)
 writeFileSync(bill, billOfMaterials(ROOT, VERSION, epoch))
@@ -38,6 +44,10 @@ const sums = readdirSync(OUT)
   })
 writeFileSync(join(OUT, 'SHA256SUMS'), sums.join(''))
 told(join(OUT, 'SHA256SUMS'))
+
+if (process.argv.includes('--docs')) {
+  await writeFigures(join(ROOT, 'docs/install.md'), files)
+}
 
 function told(file: string): void {
   const mebibytes = (statSync(file).size / 2 ** 20).toFixed(1)

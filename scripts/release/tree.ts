@@ -8,6 +8,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { bashCompletion, fishCompletion, manualPage, zshCompletion } from './completion.ts'
 
 /** What every package is made of. */
 export interface Product {
@@ -46,6 +48,17 @@ export function writeTexts({ root, node }: Product, folder: string): void {
   cpSync(join(node, 'LICENSE'), join(folder, 'LICENSE.node'))
 }
 
+/** The manual page, and what shells complete, below a folder `share`. @param zsh where zsh looks for it there */
+export function writeShare({ version }: Product, folder: string, zsh: string): void {
+  const files = {
+    'bash-completion/completions/image-resolver': bashCompletion(),
+    [`${zsh}/_image-resolver`]: zshCompletion(),
+    'fish/vendor_completions.d/image-resolver.fish': fishCompletion(),
+    'man/man1/image-resolver.1.gz': gzipSync(manualPage(version), { level: 9 }),
+  }
+  for (const [name, text] of Object.entries(files)) write(join(folder, name), text)
+}
+
 /** A unit as packages install it. */
 export function unit(root: string, name: string): string {
   const [, , body = ''] =
@@ -53,7 +66,7 @@ export function unit(root: string, name: string): string {
   return body.replace('/opt/image-resolver/bin/image-resolver', '/usr/bin/image-resolver')
 }
 
-export function write(file: string, text: string, mode = 0o644): void {
+export function write(file: string, text: string | Buffer, mode = 0o644): void {
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, text)
   chmodSync(file, mode)

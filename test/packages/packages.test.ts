@@ -160,6 +160,9 @@ test('the .deb is installed, serves, keeps its configuration, and is removed wit
   assert.match(await get(socket, '/livez'), /^200 /)
   const unit = readFileSync(join(root, 'usr/lib/systemd/system/image-resolver.service'), 'utf8')
   assert.match(unit, /^ExecStart=\/usr\/bin\/image-resolver --config \/etc\/image-resolver\.yaml$/m)
+  for (const name of ['man/man1/image-resolver.1.gz', 'zsh/vendor-completions/_image-resolver']) {
+    assert.ok(existsSync(join(root, 'usr/share', name)), name)
+  }
   assert.equal(lstatSync(join(root, 'usr/lib/image-resolver/node')).mode & 0o7777, 0o755)
 
   await service.stop()
