@@ -1,8 +1,22 @@
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
-import { PauseImage } from '../../../src/daemon.ts'
-import { ResolveError } from '../../../src/errors.ts'
-import { FakeClock } from '../../support/fake-clock.ts'
+import { endSignal, PauseImage } from '../../src/daemon.ts'
+import { ResolveError } from '../../src/errors.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+
+test('either signal tells to end, and the next one, whichever it is, is left to the system', async () => {
+  for (const signal of ['SIGTERM', 'SIGINT']) {
+    const signals = new EventEmitter()
+    const ending = endSignal(signals)
+    assert.deepEqual(signals.eventNames(), ['SIGTERM', 'SIGINT'])
+
+    signals.emit(signal, signal)
+
+    assert.equal(await ending, signal)
+    assert.deepEqual(signals.eventNames(), [])
+  }
+})
 
 function scene(intervalMs = 48_000) {
   const clock = new FakeClock()
