@@ -1,23 +1,27 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { after, type TestContext, test } from 'node:test'
+import { after, test } from 'node:test'
 import { BROWSER_PROGRAMS, closeBrowser, seen, visit } from '../support/browser.ts'
 import { type Daemon, startDaemon } from '../support/daemon.ts'
 import { FakeRegistry, refuseWith } from '../support/fake-registry.ts'
 import { CRI_DOCKERD, startImageRuntime } from '../support/image-runtime.ts'
 import { buildImage } from '../support/images.ts'
-import { requireStack, temporaryFolder } from '../support/stack.ts'
+import { type Cleanup, requireStack, temporaryFolder } from '../support/stack.ts'
 
 const IMAGE = buildImage({ seed: 'one' })
 const OTHER_IMAGE = buildImage({ seed: 'another' })
 /** The page looks so often for what changes by itself. */
 const POLL_MS = 5_000
 
-after(closeBrowser)
+const ends: (() => unknown)[] = []
+after(async () => {
+  await closeBrowser()
+  for (const end of ends.reverse()) await end()
+})
 
 test('shows which image a typed reference is, and keeps the question in the address', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon, second } = await startScene(t)
+  const { daemon, second } = await sharedScene()
   const { page } = await visit(t, daemon.httpUrl())
 
   await page.getByLabel('Reference').fill('nginx:1.27')
@@ -35,7 +39,7 @@ test('shows which image a typed reference is, and keeps the question in the addr
 
 test('answers the question of an address that was shared, and of the one before it', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await startScene(t)
+  const { daemon } = await sharedScene()
   const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`)
   await page.getByText('Pull it from').waitFor()
   await page.getByLabel('Reference').fill('nginx:none')
@@ -50,7 +54,7 @@ test('answers the question of an address that was shared, and of the one before 
 
 test('copies a digest whole, though it is shown shortened', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await startScene(t)
+  const { daemon } = await sharedScene()
   const permissions = ['clipboard-read', 'clipboard-write']
   const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`, { permissions })
 
@@ -62,7 +66,7 @@ test('copies a digest whole, though it is shown shortened', async (t) => {
 
 test('copies where the browser has no clipboard for pages', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await startScene(t)
+  const { daemon } = await sharedScene()
   const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`)
   await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
 
@@ -115,7 +119,7 @@ test('marks the registry whose tag is another image', async (t) => {
 
 test('says of an image that is nowhere its code, who was asked, and what to do', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon, first, second } = await startScene(t)
+  const { daemon, first, second } = await sharedScene()
   const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:none`)
 
   await page.getByText('MANIFEST_UNKNOWN', { exact: true }).waitFor()
@@ -216,7 +220,7 @@ test('says without the token what the images are told for', async (t) => {
 for (const file of ['page.js', 'theme.js']) {
   test(`says that it does not work where ${file} does not load`, async (t) => {
     if (!requireStack(t, BROWSER_PROGRAMS)) return
-    const { daemon } = await startScene(t)
+    const { daemon } = await sharedScene()
     const { page } = await visit(t, `${daemon.httpUrl()}/livez`)
     await page.route(`**/page/${file}`, (route) => route.abort())
     await page.route('**/page/page.js', (route) =>
@@ -231,7 +235,7 @@ for (const file of ['page.js', 'theme.js']) {
 
 test('can be used with the keyboard alone, which shows where it is', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await startScene(t)
+  const { daemon } = await sharedScene()
   const permissions = ['clipboard-read', 'clipboard-write']
   const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:none`, { permissions })
   await page.getByText('MANIFEST_UNKNOWN', { exact: true }).waitFor()
@@ -257,7 +261,7 @@ test('can be used with the keyboard alone, which shows where it is', async (t) =
 
 test('needs no scrolling to the side on a screen of 400 pixels', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await startScene(t)
+  const { daemon } = await sharedScene()
   const viewport = { width: 400, height: 800 }
 
   for (const query of ['', '?ref=nginx:1.27&all=true', '?ref=nginx:none']) {
@@ -294,7 +298,7 @@ test('can be read in both themes', async (t) => {
 
 test('takes the theme of the system, or the one that was chosen, which it remembers', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await startScene(t)
+  const { daemon } = await sharedScene()
   const { page } = await visit(t, daemon.httpUrl(), { colorScheme: 'dark' })
   const ground = () => page.evaluate('getComputedStyle(document.body).backgroundColor')
   const dark = await ground()
@@ -310,7 +314,7 @@ test('takes the theme of the system, or the one that was chosen, which it rememb
 
 test('asks nobody but the service, and has nothing to say to the console', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await startScene(t)
+  const { daemon } = await sharedScene()
   const { page, hosts, messages } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27&all=true`)
   await page.getByText('Pull it from').waitFor()
   await page.locator('.registry').nth(1).waitFor()
@@ -325,7 +329,7 @@ test('asks nobody but the service, and has nothing to say to the console', async
 
 test('needs one script file beside the one that says when it does not run, small altogether', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await startScene(t)
+  const { daemon } = await sharedScene()
   const { page } = await visit(t, `${daemon.httpUrl()}/livez`)
   const scripts: string[] = []
   const sizes: Promise<number>[] = []
@@ -345,7 +349,7 @@ test('needs one script file beside the one that says when it does not run, small
 
 test('shows markup from outside as text', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await startScene(t)
+  const { daemon } = await sharedScene()
   const hostile = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
   const { page } = await visit(t, daemon.httpUrl())
   const lastError = { code: 'UNKNOWN', message: hostile }
@@ -409,8 +413,16 @@ interface Scene {
   readonly daemon: Daemon
 }
 
-/** A service with two registries that have the image, and nobody else to ask. */
-async function startScene(t: TestContext, config: object = {}): Promise<Scene> {
+let shared: Promise<Scene> | undefined
+
+/** One scene for the tests that leave it as it is. */
+function sharedScene(): Promise<Scene> {
+  shared ??= startScene({ after: (end) => void ends.push(end) })
+  return shared
+}
+
+/** A service with two registries that have the image, and no other registry to ask. */
+async function startScene(t: Cleanup, config: object = {}): Promise<Scene> {
   const first = await FakeRegistry.start(t)
   const second = await FakeRegistry.start(t)
   for (const each of [first, second]) each.put('library/nginx', '1.27', IMAGE)
