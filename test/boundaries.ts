@@ -1,7 +1,7 @@
-import { FEWEST_MODULES, inspectThisHouse, proveRules } from './support/boundaries.ts'
+import { FEWEST_MODULES, inspectOwnImports, proveRules } from './support/boundaries.ts'
 
 // `npm run boundaries`: who imports whom, with proof that the checker sees.
-const { modules, imports, violations } = await inspectThisHouse()
+const { modules, imports, violations } = await inspectOwnImports()
 const { planted, unseen, wronglySeen } = await proveRules()
 const problems = [
   ...violations,

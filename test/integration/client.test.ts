@@ -15,13 +15,13 @@ import {
   AN_IMAGE,
   anAnswer,
   IMAGE_ID,
-  openDoor,
+  openApp,
   ScriptedAnswers,
   someImages,
   someRegistries,
   someService,
   TOKEN,
-} from '../support/http-door.ts'
+} from '../support/http-app.ts'
 import { startServer } from '../support/http-server.ts'
 
 async function connect(
@@ -29,7 +29,7 @@ async function connect(
   options: Partial<AppOptions> = {},
   client: ClientOptions = { token: TOKEN },
 ): Promise<ImageResolverClient> {
-  const app = await openDoor(t, options)
+  const app = await openApp(t, options)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   return new ImageResolverClient({ url: `${url}/`, ...client })
 }

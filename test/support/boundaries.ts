@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
-import { type Inspection, inspectHouse } from './cruise.ts'
-import { plantHouse } from './planted-house.ts'
+import { type Inspection, inspectImports } from './cruise.ts'
+import { plantModules } from './planted-modules.ts'
 
 /** Far below what src holds: fewer were not read, whatever the checker says about them. */
 export const FEWEST_MODULES = 40
 
 /** The imports of this repository, inspected. */
-export function inspectThisHouse(): Promise<Inspection> {
-  return inspectHouse(resolve(import.meta.dirname, '../..'))
+export function inspectOwnImports(): Promise<Inspection> {
+  return inspectImports(resolve(import.meta.dirname, '../..'))
 }
 
 export interface Proof {
@@ -18,22 +18,24 @@ export interface Proof {
   readonly wronglySeen: readonly string[]
 }
 
-/** Lets the rules loose on a house full of mistakes. */
+/** Runs the rules on modules that are full of mistakes. */
 export async function proveRules(): Promise<Proof> {
-  const house = plantHouse(resolve(import.meta.dirname, '../../node_modules'))
+  const tree = plantModules(resolve(import.meta.dirname, '../../node_modules'))
   try {
-    const found = (await inspectHouse(house.folder)).violations.filter((each) => !isByProduct(each))
+    const found = (await inspectImports(tree.folder)).violations.filter(
+      (each) => !isByProduct(each),
+    )
     return {
-      planted: house.violations.length,
-      unseen: house.violations.filter((each) => !found.includes(each)),
-      wronglySeen: found.filter((each) => !house.violations.includes(each)),
+      planted: tree.violations.length,
+      unseen: tree.violations.filter((each) => !found.includes(each)),
+      wronglySeen: found.filter((each) => !tree.violations.includes(each)),
     }
   } finally {
-    house.remove()
+    tree.remove()
   }
 }
 
-/** Rooms that are one file import each other there, so they also make rings. */
+/** Folders that are one file import each other there, so they also make rings. */
 function isByProduct(violation: string): boolean {
   return /^no-cycle: src\/[a-z-]+\.ts /.test(violation)
 }

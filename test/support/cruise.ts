@@ -1,5 +1,5 @@
 import { cruise, type IViolation } from 'dependency-cruiser'
-import { houseRules, roomOf } from './house.ts'
+import { folderOf, importRules } from './import-rules.ts'
 
 export interface Inspection {
   /** Files of src and api that were read; the packages they import are not counted. */
@@ -10,14 +10,14 @@ export interface Inspection {
   readonly violations: readonly string[]
 }
 
-/** Holds the imports of `src` and `api` below a folder against the rules of the house. */
-export async function inspectHouse(folder: string): Promise<Inspection> {
+/** Holds the imports of `src` and `api` below a folder against the import rules. */
+export async function inspectImports(folder: string): Promise<Inspection> {
   const { output } = await cruise(
     ['src', 'api'],
     {
       baseDir: folder,
       validate: true,
-      ruleSet: { forbidden: houseRules() },
+      ruleSet: { forbidden: importRules() },
       doNotFollow: { path: '(^|/)node_modules/' },
       // Types count too: they bind as firmly as values do.
       tsPreCompilationDeps: true,
@@ -31,8 +31,8 @@ export async function inspectHouse(folder: string): Promise<Inspection> {
   if (typeof output === 'string') throw new Error(`no result, but: ${output}`)
   const own = output.modules.filter(({ source }) => /^(src|api)\//.test(source))
   const homeless = own
-    .filter(({ source }) => roomOf(source) === undefined)
-    .map(({ source }) => `every-file-has-a-room: ${source}`)
+    .filter(({ source }) => folderOf(source) === undefined)
+    .map(({ source }) => `every-file-has-a-folder: ${source}`)
   return {
     modules: own.length,
     imports: own.reduce((sum, { dependencies }) => sum + dependencies.length, 0),

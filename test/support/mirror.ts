@@ -11,7 +11,7 @@ import { ConfiguredRegistries } from '../../src/registry/registries.ts'
 import { ResolutionCache } from '../../src/resolver/cache/cache.ts'
 import { Resolver } from '../../src/resolver/resolver.ts'
 import { silentLogger } from '../../src/telemetry/log.ts'
-import { anAnswer, ScriptedAnswers } from './http-door.ts'
+import { anAnswer, ScriptedAnswers } from './http-app.ts'
 import { AMD64, startImages } from './registry-images.ts'
 import type { Cleanup } from './stack.ts'
 

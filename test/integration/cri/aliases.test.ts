@@ -32,7 +32,7 @@ interface Scene {
 }
 
 /** The server in front of a scripted CRI-O in which an image of ours was pulled from a mirror. */
-async function openDoor(t: TestContext, isContainerd = false): Promise<Scene> {
+async function openApp(t: TestContext, isContainerd = false): Promise<Scene> {
   const folder = temporaryFolder(t)
   const images = await startImageRuntime(t, join(folder, 'runtime.sock'), CRI_O)
   const { fake } = images
@@ -80,7 +80,7 @@ function callsTo(fake: FakeRuntime, path: string) {
 }
 
 test('a name of ours is asked for by ID, with all else that was in the request', async (t) => {
-  const { client, fake } = await openDoor(t)
+  const { client, fake } = await openApp(t)
   const fields = withString(withString(withImage(NOTHING, 'x:1'), 99, 'unknown'), 2, 'verbose')
   const before = callsTo(fake, STATUS).length
 
@@ -95,7 +95,7 @@ test('a name of ours is asked for by ID, with all else that was in the request',
 })
 
 test('what the runtime says of a failure comes back', async (t) => {
-  const { client, fake } = await openDoor(t)
+  const { client, fake } = await openApp(t)
   fake.handle(STATUS, ({ stream }) => respondStatus(stream, 13, 'the storage is on fire'))
 
   const answer = await client.call(STATUS, [Buffer.from(withImage(NOTHING, 'y'))])
@@ -104,7 +104,7 @@ test('what the runtime says of a failure comes back', async (t) => {
 })
 
 test('events that come one by one go on one by one, with our names', async (t) => {
-  const { client, fake } = await openDoor(t)
+  const { client, fake } = await openApp(t)
   const event = (name: string): Buffer => {
     const spec = Buffer.from(withString(NOTHING, 1, name))
     return Buffer.from(withBytes(NOTHING, 5, withBytes(NOTHING, 8, spec)))
@@ -130,7 +130,7 @@ test('events that come one by one go on one by one, with our names', async (t) =
 })
 
 test('a list that is streamed is whole and in order, and waits for its reader', async (t) => {
-  const { client, fake } = await openDoor(t)
+  const { client, fake } = await openApp(t)
   const batch = 200
   const messages = Array.from({ length: 300 }, (_, index) =>
     Buffer.concat(
@@ -170,7 +170,7 @@ test('a list that is streamed is whole and in order, and waits for its reader', 
 })
 
 test('UNIMPLEMENTED comes back as such', async (t) => {
-  const { client } = await openDoor(t)
+  const { client } = await openApp(t)
 
   const answer = await client.call(STREAM, [NOTHING])
 
@@ -179,7 +179,7 @@ test('UNIMPLEMENTED comes back as such', async (t) => {
 })
 
 test('containerd is asked once for what it is asked, and answers itself', async (t) => {
-  const { client, fake } = await openDoor(t, true)
+  const { client, fake } = await openApp(t, true)
   const odd = Buffer.from([0x0a, 0x80, 0x00])
   fake.handle(STATUS, async (call) => {
     await call.request
@@ -199,7 +199,7 @@ test('containerd is asked once for what it is asked, and answers itself', async 
 })
 
 test('another runtime behind the same socket is found out after the connection was lost', async (t) => {
-  const { client, fake } = await openDoor(t)
+  const { client, fake } = await openApp(t)
   fake.handle(CONTAINERS, ({ stream }) => respond(stream, [container(MIRROR)]))
   const [before] = (await client.call(CONTAINERS, [NOTHING])).messages
 
@@ -219,7 +219,7 @@ test('another runtime behind the same socket is found out after the connection w
 })
 
 test('an image that is removed by any name takes its names with it', async (t) => {
-  const { client, images } = await openDoor(t)
+  const { client, images } = await openApp(t)
   const request = Buffer.from(withImage(NOTHING, 'x:1'))
 
   const removed = await client.call('/runtime.v1.ImageService/RemoveImage', [request])

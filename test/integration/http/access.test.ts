@@ -14,11 +14,11 @@ import { silentLogger } from '../../../src/telemetry/log.ts'
 import { createCertificate } from '../../support/certificate.ts'
 import {
   anAnswer,
-  openDoor,
+  openApp,
   ScriptedAnswers,
   someImages,
   WITH_TOKEN,
-} from '../../support/http-door.ts'
+} from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -30,7 +30,7 @@ const wrong = [{}, { authorization: 'Bearer nope' }, { authorization: 'Basic b3B
 
 for (const write of writes) {
   test(`${write.method} ${write.url} needs the token`, async (t) => {
-    const app = await openDoor(t, {
+    const app = await openApp(t, {
       images: someImages({ check: assert.fail, remove: assert.fail, pull: assert.fail }),
     })
 
@@ -44,7 +44,7 @@ for (const write of writes) {
   })
 
   test(`${write.method} ${write.url} is off without a token, and says how to turn it on`, async (t) => {
-    const app = await openDoor(t, { access: {}, images: someImages({ remove: assert.fail }) })
+    const app = await openApp(t, { access: {}, images: someImages({ remove: assert.fail }) })
 
     const response = await ask(app, { ...write, headers: WITH_TOKEN })
 
@@ -55,7 +55,7 @@ for (const write of writes) {
 }
 
 test('on loopback what only reads needs no token, and a wrong one does no harm', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   for (const headers of wrong) {
     assert.equal((await ask(app, { url: '/resolve?ref=nginx', headers })).statusCode, 200)
@@ -63,7 +63,7 @@ test('on loopback what only reads needs no token, and a wrong one does no harm',
 })
 
 test('where other machines can listen everything but health needs the token', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   await app.listen({ host: '0.0.0.0', port: 0 })
   const { port } = app.server.address() as AddressInfo
   const statusOf = async (path: string, headers = {}): Promise<number> => {
@@ -81,7 +81,7 @@ test('where other machines can listen everything but health needs the token', as
 })
 
 test('where other machines can listen and there is no token, nobody is let in', async (t) => {
-  const app = await openDoor(t, { access: {} })
+  const app = await openApp(t, { access: {} })
   await app.listen({ host: '0.0.0.0', port: 0 })
   const { port } = app.server.address() as AddressInfo
 
@@ -103,7 +103,7 @@ async function statusAs(app: FastifyInstance, path: string, headers: object): Pr
 for (const url of ['/images', '/images/nginx', '/resolve?ref=nginx&node=true']) {
   test(`what the runtime has is not told by ${url} to everybody on this machine`, async (t) => {
     const known = { answer: async () => anAnswer(), prepare: () => () => anAnswer() }
-    const app = await openDoor(t, { answers: known })
+    const app = await openApp(t, { answers: known })
     await app.listen({ host: '127.0.0.1', port: 0 })
 
     assert.equal(await statusAs(app, url, {}), 401)
@@ -111,7 +111,7 @@ for (const url of ['/images', '/images/nginx', '/resolve?ref=nginx&node=true']) 
   })
 
   test(`without a token in the configuration ${url} says how to turn it on`, async (t) => {
-    const app = await openDoor(t, { access: {} })
+    const app = await openApp(t, { access: {} })
     await app.listen({ host: '127.0.0.1', port: 0 })
 
     const response = await app.inject(url)
@@ -121,7 +121,7 @@ for (const url of ['/images', '/images/nginx', '/resolve?ref=nginx&node=true']) 
   })
 
   test(`whom the owner of a unix socket lets in is told ${url} without a token`, async (t) => {
-    const app = await openDoor(t, { access: {} })
+    const app = await openApp(t, { access: {} })
     await app.listen({ path: `${temporaryFolder(t)}/http.sock` })
 
     assert.equal((await app.inject(url)).statusCode, 200)
@@ -130,7 +130,7 @@ for (const url of ['/images', '/images/nginx', '/resolve?ref=nginx&node=true']) 
 
 test('on loopback a web page whose name was made to lead there is told nothing', async (t) => {
   const known = { answer: async () => anAnswer(), prepare: () => () => anAnswer() }
-  const app = await openDoor(t, { answers: known })
+  const app = await openApp(t, { answers: known })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const host = 'evil.example:9430'
 
@@ -155,7 +155,7 @@ const foreign = [
 for (const headers of foreign) {
   test(`on loopback a page of another origin is told nothing: ${JSON.stringify(headers)}`, async (t) => {
     const known = { answer: async () => assert.fail(), prepare: () => () => anAnswer() }
-    const app = await openDoor(t, { answers: known, page: pageRoutes })
+    const app = await openApp(t, { answers: known, page: pageRoutes })
     await app.listen({ host: '127.0.0.1', port: 0 })
 
     for (const path of ['/resolve?ref=a', '/resolve?ref=a&refresh=true', '/config', '/nope']) {
@@ -176,7 +176,7 @@ const ours = [
 
 for (const headers of ours) {
   test(`on loopback our own page and who types an address is answered: ${JSON.stringify(headers)}`, async (t) => {
-    const app = await openDoor(t)
+    const app = await openApp(t)
     await app.listen({ host: '127.0.0.1', port: 0 })
 
     assert.equal(await statusAs(app, '/resolve?ref=a', headers), 200)
@@ -185,7 +185,7 @@ for (const headers of ours) {
 }
 
 test('who has the token may call the service as he likes', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   await app.listen({ host: '127.0.0.1', port: 0 })
 
   const headers = { host: 'proxy.corp', ...WITH_TOKEN }
@@ -195,7 +195,7 @@ test('who has the token may call the service as he likes', async (t) => {
 test('a new token in the file counts, and no token lets nobody in', async (t) => {
   const tokenFile = join(temporaryFolder(t), 'token')
   let now = 0
-  const app = await openDoor(t, { access: { tokenFile }, now: () => now })
+  const app = await openApp(t, { access: { tokenFile }, now: () => now })
   const statusWith = async (token: string): Promise<number> => {
     now += 2_000
     const headers = { authorization: `Bearer ${token}` }
@@ -212,7 +212,7 @@ test('a new token in the file counts, and no token lets nobody in', async (t) =>
 })
 
 test('who asks more often than the limit waits, but health is not counted', async (t) => {
-  const app = await openDoor(t, { access: { rateLimit: 2 } })
+  const app = await openApp(t, { access: { rateLimit: 2 } })
 
   const statuses: number[] = []
   for (const url of ['/livez', '/resolve?ref=a', '/nope', '/resolve?ref=a', '/livez']) {
@@ -231,7 +231,7 @@ test('with a certificate the door speaks TLS', async (t) => {
   const tls = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') }
   writeFileSync(tls.certFile, cert)
   writeFileSync(tls.keyFile, key)
-  const app = await openDoor(t, { tls })
+  const app = await openApp(t, { tls })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
-import { anAnswer, openDoor, WITH_TOKEN } from '../../support/http-door.ts'
+import { anAnswer, openApp, WITH_TOKEN } from '../../support/http-app.ts'
 
 async function send(t: TestContext, request: string): Promise<string> {
   const known = { answer: async () => anAnswer(), prepare: () => () => anAnswer() }
-  const app = await openDoor(t, { answers: known })
+  const app = await openApp(t, { answers: known })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
   t.after(() => socket.destroy())
@@ -40,7 +40,7 @@ for (const path of ['/resolve?ref=nginx', '/livez']) {
 
 for (const coding of ['gzip', 'br', 'deflate, gzip']) {
   test(`a body in ${coding} is refused before it is read`, async (t) => {
-    const app = await openDoor(t)
+    const app = await openApp(t)
 
     const response = await app.inject({
       method: 'POST',
@@ -60,7 +60,7 @@ for (const [what, payload] of [
   ['a field in another spelling', '{"references":["nginx"],"r\\u0065ferences":["redis"]}'],
 ] as const) {
   test(`${what} that is given twice is refused by name`, async (t) => {
-    const app = await openDoor(t)
+    const app = await openApp(t)
 
     const response = await app.inject({
       method: 'POST',
@@ -75,7 +75,7 @@ for (const [what, payload] of [
 }
 
 test('names in texts and in other objects are no fields that are given twice', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   const payload =
     '{"references":["{\\"references\\":1,\\"references\\":2}","references","references"]}'
 
@@ -91,7 +91,7 @@ test('names in texts and in other objects are no fields that are given twice', a
 
 for (const type of ['application/x-www-form-urlencoded', 'text/plain']) {
   test(`a body of ${type}, as curl -d sends it, is told the type that is wanted`, async (t) => {
-    const app = await openDoor(t)
+    const app = await openApp(t)
 
     for (const url of ['/resolve', '/images/pull']) {
       const headers = { ...WITH_TOKEN, 'content-type': type }

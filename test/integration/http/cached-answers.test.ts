@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import type { AppOptions } from '../../../src/http/app.ts'
 import type { Answers } from '../../../src/http/types.ts'
 import type { Answer } from '../../../src/resolver/types.ts'
-import { anAnswer, INDEX_DIGEST, NOW, openDoor, WITH_TOKEN } from '../../support/http-door.ts'
+import { anAnswer, INDEX_DIGEST, NOW, openApp, WITH_TOKEN } from '../../support/http-app.ts'
 import { OpenApi } from '../../support/openapi.ts'
 
 const cached = anAnswer({ source: 'cache', attempts: [] })
@@ -59,7 +59,7 @@ async function open(
   answers: Answers,
   options: Partial<AppOptions> = {},
 ): Promise<FastifyInstance> {
-  const app = await openDoor(t, { answers, ...options })
+  const app = await openApp(t, { answers, ...options })
   await app.listen({ host: '127.0.0.1', port: 0 })
   return app
 }

@@ -4,18 +4,18 @@ import { gunzipSync } from 'node:zlib'
 import { pino } from 'pino'
 import {
   anAnswer,
-  openDoor,
+  openApp,
   ScriptedAnswers,
   someService,
   WITH_TOKEN,
-} from '../../support/http-door.ts'
+} from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 
 const kept = ['/resolve?ref=nginx', '/images', '/images/a', '/registries', '/config']
 
 for (const url of [...kept, '/registries/harbor.corp%2Fhub/images', '/openapi.json']) {
   test(`${url} is a 304 to who has it already`, async (t) => {
-    const app = await openDoor(t)
+    const app = await openApp(t)
     const first = await ask(app, { url, headers: WITH_TOKEN })
     const etag = String(first.headers['etag'])
     assert.match(etag, /^"[\w-]{27}"$/)
@@ -35,7 +35,7 @@ for (const url of [...kept, '/registries/harbor.corp%2Fhub/images', '/openapi.js
 }
 
 test('what may not be kept has no tag', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   for (const url of ['/stats', '/metrics', '/livez', '/resolve?ref=a&refresh=true']) {
     const response = await ask(app, { url, headers: { 'if-none-match': '*' } })
@@ -56,7 +56,7 @@ const statuses: readonly (readonly [Parameters<typeof anAnswer>[0], string, stri
 
 for (const [changes, query, header] of statuses) {
   test(`Cache-Status of ${changes?.source} ${query} is ${header}`, async (t) => {
-    const app = await openDoor(t, { answers: new ScriptedAnswers(anAnswer(changes)) })
+    const app = await openApp(t, { answers: new ScriptedAnswers(anAnswer(changes)) })
 
     const response = await ask(app, `/resolve?ref=nginx${query}`)
 
@@ -67,7 +67,7 @@ for (const [changes, query, header] of statuses) {
 const long = 'registries: []\n'.repeat(100)
 
 test('a long body is compressed for who takes that, with a tag of its own', async (t) => {
-  const app = await openDoor(t, { service: { ...someService(), config: () => long } })
+  const app = await openApp(t, { service: { ...someService(), config: () => long } })
 
   const plain = await ask(app, '/config')
   const zipped = await ask(app, { url: '/config', headers: { 'accept-encoding': 'br, gzip' } })
@@ -82,7 +82,7 @@ test('a long body is compressed for who takes that, with a tag of its own', asyn
 })
 
 test('a short body is not compressed, nor a long one for who does not take gzip', async (t) => {
-  const app = await openDoor(t, { service: { ...someService(), config: () => long } })
+  const app = await openApp(t, { service: { ...someService(), config: () => long } })
 
   const short = await ask(app, { url: '/stats', headers: { 'accept-encoding': 'gzip' } })
   const refused = await ask(app, { url: '/config', headers: { 'accept-encoding': 'gzip;q=0' } })
@@ -92,7 +92,7 @@ test('a short body is not compressed, nor a long one for who does not take gzip'
 })
 
 test("a sane request ID is taken over, another one is replaced, and each is the answer's", async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   const idFor = async (url: string, given: string): Promise<unknown> =>
     (await app.inject({ url, headers: { 'x-request-id': given } })).headers['x-request-id']
 
@@ -108,7 +108,7 @@ test('the log names request and trace of what went wrong', async (t) => {
   const lines: string[] = []
   const logger = pino({}, { write: (line: string) => lines.push(line) })
   const answers = new ScriptedAnswers(new TypeError('internals'))
-  const app = await openDoor(t, { answers, logger })
+  const app = await openApp(t, { answers, logger })
   const trace = '4bf92f3577b34da6a3ce929d0e0e4736'
 
   await app.inject({
@@ -121,7 +121,7 @@ test('the log names request and trace of what went wrong', async (t) => {
 })
 
 test('HEAD is answered wherever GET is', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   for (const url of [...kept, '/stats', '/metrics', '/livez', '/readyz', '/openapi.json']) {
     const got = await app.inject(url)

@@ -11,10 +11,10 @@ import {
   AN_IMAGE,
   anAnswer,
   endlessAnswers,
-  openDoor,
+  openApp,
   someImages,
   TOKEN,
-} from '../../support/http-door.ts'
+} from '../../support/http-app.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 /** Connects, sends, and gives what comes until the other side ends. */
@@ -62,7 +62,7 @@ function codeIn(response: string): unknown {
 
 test('a client that never finishes its headers is sent away', { timeout: 60_000 }, async (t) => {
   const limits = { headersTimeoutMs: 40, requestTimeoutMs: 80 }
-  const app = await openDoor(t, { limits })
+  const app = await openApp(t, { limits })
 
   const heard = await talk(t, app, 'GET /livez HTTP/1.1\r\nhost: localhost\r\nx-slow: ')
 
@@ -71,7 +71,7 @@ test('a client that never finishes its headers is sent away', { timeout: 60_000 
 })
 
 test('a client that says nothing is sent away', { timeout: 60_000 }, async (t) => {
-  const app = await openDoor(t, { limits: { headersTimeoutMs: 40, requestTimeoutMs: 80 } })
+  const app = await openApp(t, { limits: { headersTimeoutMs: 40, requestTimeoutMs: 80 } })
 
   const heard = await talk(t, app, '')
 
@@ -86,7 +86,7 @@ test('a client that never finishes the handshake of TLS is sent away', {
   const tls = { certFile: join(folder, 'cert'), keyFile: join(folder, 'key') }
   writeFileSync(tls.certFile, cert)
   writeFileSync(tls.keyFile, key)
-  const app = await openDoor(t, { tls, limits: { headersTimeoutMs: 40 } })
+  const app = await openApp(t, { tls, limits: { headersTimeoutMs: 40 } })
 
   const heard = await talk(t, app, '\x16\x03\x01')
 
@@ -98,7 +98,7 @@ for (const path of ['/livez', '/resolve?ref=cached']) {
     timeout: 60_000,
   }, async (t) => {
     const answers = { ...endlessAnswers(), prepare: () => () => anAnswer({ source: 'cache' }) }
-    const app = await openDoor(t, { answers, limits: { keepAliveTimeoutMs: 20 } })
+    const app = await openApp(t, { answers, limits: { keepAliveTimeoutMs: 20 } })
 
     const heard = await talk(t, app, `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`)
 
@@ -107,7 +107,7 @@ for (const path of ['/livez', '/resolve?ref=cached']) {
 }
 
 test('headers over the limit are a 431', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   const big = 'x'.repeat(17 * 1024)
 
   const heard = await talk(
@@ -121,7 +121,7 @@ test('headers over the limit are a 431', async (t) => {
 })
 
 test('a URL over the limit is a 431 too', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const heard = await talk(t, app, `GET /resolve?ref=${'x'.repeat(17 * 1024)} HTTP/1.1\r\n\r\n`)
 
@@ -129,7 +129,7 @@ test('a URL over the limit is a 431 too', async (t) => {
 })
 
 test('what is not HTTP is a 400', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const heard = await talk(t, app, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
@@ -138,7 +138,7 @@ test('what is not HTTP is a 400', async (t) => {
 })
 
 test('what is not HTTP behind a request gets nothing in the place of its answer', async (t) => {
-  const app = await openDoor(t, { answers: endless().answers })
+  const app = await openApp(t, { answers: endless().answers })
 
   const heard = await talk(
     t,
@@ -152,7 +152,7 @@ test('what is not HTTP behind a request gets nothing in the place of its answer'
 test('a client that leaves while it sends a body is no fault of the service', async (t) => {
   const logged: unknown[] = []
   const logger = { ...silentLogger(), error: (...line: unknown[]) => logged.push(line) }
-  const app = await openDoor(t, { logger })
+  const app = await openApp(t, { logger })
   const accepted = once(app.server, 'connection')
   const requested = once(app.server, 'request')
   const head = 'POST /resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
@@ -169,7 +169,7 @@ test('a client that leaves while it sends a body is no fault of the service', as
 
 test('a client that leaves aborts its question', { timeout: 60_000 }, async (t) => {
   const { answers, signal: asked } = endless()
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
   const socket = await dial(t, app, 'GET /resolve?ref=nginx HTTP/1.1\r\nhost: localhost\r\n\r\n')
   const signal = await asked
 
@@ -180,7 +180,7 @@ test('a client that leaves aborts its question', { timeout: 60_000 }, async (t) 
 })
 
 test('a question that takes too long is a 504', { timeout: 60_000 }, async (t) => {
-  const app = await openDoor(t, { answers: endlessAnswers(), timeoutMs: 20 })
+  const app = await openApp(t, { answers: endlessAnswers(), timeoutMs: 20 })
 
   const heard = await talk(
     t,
@@ -207,7 +207,7 @@ const unread = [
 for (const [what, text] of unread) {
   test(`a client that leaves ${what} unread is cut off`, { timeout: 60_000 }, async (t) => {
     const long = { requested: 'x'.repeat(100_000) }
-    const app = await openDoor(t, {
+    const app = await openApp(t, {
       limits: { unreadTimeoutMs: 50 },
       answers: {
         prepare: () => () => anAnswer({ ...long, source: 'cache' }),
@@ -230,7 +230,7 @@ for (const [what, text] of unread) {
 
 test('who waits longer than that for an answer is not cut off', { timeout: 60_000 }, async (t) => {
   const answers = { answer: () => silence.then(() => anAnswer()) }
-  const app = await openDoor(t, { answers, limits: { unreadTimeoutMs: 20 } })
+  const app = await openApp(t, { answers, limits: { unreadTimeoutMs: 20 } })
   const silence = once(app.server, 'timeout')
 
   const heard = await talk(
@@ -243,7 +243,7 @@ test('who waits longer than that for an answer is not cut off', { timeout: 60_00
 })
 
 test('an upload to a route that takes none is answered and cut off', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   const head = 'POST /livez HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000\r\n\r\n'
 
   const heard = await talk(t, app, `${head}some of it`)
@@ -252,7 +252,7 @@ test('an upload to a route that takes none is answered and cut off', async (t) =
 })
 
 test('closing ends idle connections at once', { timeout: 60_000 }, async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   const socket = await dial(t, app, 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n')
   await once(socket, 'data')
 
@@ -276,7 +276,7 @@ test('closing waits for what came by the other address of localhost, too', {
       return anAnswer()
     },
   }
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const other = createServer((socket) => app.server.emit('connection', socket))
   t.after(() => other.close())
@@ -305,7 +305,7 @@ test('closing gives a question in flight its grace, then cuts it off', {
   timeout: 60_000,
 }, async (t) => {
   const { answers, signal: asked } = endless()
-  const app = await openDoor(t, { answers, limits: { closeGraceMs: 20 } })
+  const app = await openApp(t, { answers, limits: { closeGraceMs: 20 } })
   const socket = await dial(t, app, 'GET /resolve?ref=nginx HTTP/1.1\r\nhost: localhost\r\n\r\n')
   const signal = await asked
 

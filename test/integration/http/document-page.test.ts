@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import { anAnswer, openDoor, someImages, TOKEN } from '../../support/http-door.ts'
+import { anAnswer, openApp, someImages, TOKEN } from '../../support/http-app.ts'
 import { runProgram } from '../../support/program.ts'
 import { examplesOf, patternOf } from '../../support/readme.ts'
 
 const PAGE = new URL('../../../docs/http-api.md', import.meta.url)
 
 test('the commands of docs/http-api.md print what it says', async (t) => {
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     answers: {
       answer: async (requested) => {
         if (requested !== 'nope') return anAnswer({ requested })

@@ -9,11 +9,11 @@ import { httpStatus } from '../../../src/http/status.ts'
 import {
   anAnswer,
   IMAGE_ID,
-  openDoor,
+  openApp,
   someImages,
   someRegistries,
   WITH_TOKEN,
-} from '../../support/http-door.ts'
+} from '../../support/http-app.ts'
 import { OpenApi, type Told } from '../../support/openapi.ts'
 
 /** Errors that come from outside; a fault of ours would be one. */
@@ -31,7 +31,7 @@ function moody(name: string, codes: readonly ErrorCode[] = CODES): void {
 }
 
 async function openMoody(t: TestContext): Promise<FastifyInstance> {
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     answers: {
       prepare: (input) => () =>
         input.startsWith('nginx') ? anAnswer({ source: 'cache', requested: input }) : undefined,

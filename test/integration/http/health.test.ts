@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { documentErrors, openDoor } from '../../support/http-door.ts'
+import { documentErrors, openApp } from '../../support/http-app.ts'
 
 test('/livez answers while every door is closed', async (t) => {
   const readiness = { check: async () => [{ door: 'shim', open: false }] }
-  const app = await openDoor(t, { readiness })
+  const app = await openApp(t, { readiness })
 
   const response = await app.inject('/livez')
 
@@ -19,7 +19,7 @@ test('/readyz is 200 when every door is open', async (t) => {
     { door: 'http', open: true },
     { door: 'shim', open: true },
   ]
-  const app = await openDoor(t, { readiness: { check: async () => doors } })
+  const app = await openApp(t, { readiness: { check: async () => doors } })
 
   const response = await app.inject('/readyz')
 
@@ -33,7 +33,7 @@ test('/readyz is 503 when one door is closed, and says which and why', async (t)
     { door: 'http', open: true },
     { door: 'shim', open: false, reason: 'the runtime does not answer' },
   ]
-  const app = await openDoor(t, { readiness: { check: async () => doors } })
+  const app = await openApp(t, { readiness: { check: async () => doors } })
 
   const response = await app.inject('/readyz')
   const head = await app.inject({ method: 'HEAD', url: '/readyz' })
@@ -46,7 +46,7 @@ test('/readyz is 503 when one door is closed, and says which and why', async (t)
 
 test('/readyz is 500 when the doors cannot be looked at', async (t) => {
   const readiness = { check: () => Promise.reject(new Error('internals')) }
-  const app = await openDoor(t, { readiness })
+  const app = await openApp(t, { readiness })
 
   const response = await app.inject('/readyz')
 
@@ -56,7 +56,7 @@ test('/readyz is 500 when the doors cannot be looked at', async (t) => {
 
 test('/readyz tells at once that a door has opened', async (t) => {
   let open = false
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     readiness: { check: async () => [{ door: 'cri', open }] },
   })
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import { AN_IMAGE, IMAGE_ID, openDoor, someImages, WITH_TOKEN } from '../../support/http-door.ts'
+import { AN_IMAGE, IMAGE_ID, openApp, someImages, WITH_TOKEN } from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 
 const noRuntime = new ResolveError('UNAVAILABLE', 'there is no CRI runtime on this machine')
 
 test('GET /images lists what the runtime has', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, { url: '/images', headers: WITH_TOKEN })
 
@@ -26,7 +26,7 @@ const spellings: readonly (readonly [string, string])[] = [
 for (const [url, name] of spellings) {
   test(`GET ${url.slice(0, 60)} asks for the image of that name`, async (t) => {
     const asked: string[] = []
-    const app = await openDoor(t, {
+    const app = await openApp(t, {
       images: someImages({
         status: async (image) => {
           asked.push(image)
@@ -43,7 +43,7 @@ for (const [url, name] of spellings) {
 }
 
 test('an image that the runtime has not is a 404', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, { url: '/images/nope', headers: WITH_TOKEN })
 
@@ -57,7 +57,7 @@ test('an image that the runtime has not is a 404', async (t) => {
 
 test('DELETE removes by name or ID and has nothing to say', async (t) => {
   const removed: string[] = []
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     images: someImages({
       remove: async (image) => {
         removed.push(image)
@@ -79,7 +79,7 @@ test('DELETE removes by name or ID and has nothing to say', async (t) => {
 for (const method of ['GET', 'DELETE'] as const) {
   test(`${method} of the empty name is refused: to a runtime it begins every ID`, async (t) => {
     const images = someImages({ status: assert.fail, remove: assert.fail })
-    const app = await openDoor(t, { images })
+    const app = await openApp(t, { images })
 
     const response = await app.inject({ method, url: '/images/', headers: WITH_TOKEN })
 
@@ -91,7 +91,7 @@ for (const method of ['GET', 'DELETE'] as const) {
 test('without a runtime every route of images is a 502 that says so', async (t) => {
   const fail = () => Promise.reject(noRuntime)
   const images = someImages({ check: fail, list: fail, status: fail, remove: fail, pull: fail })
-  const app = await openDoor(t, { images })
+  const app = await openApp(t, { images })
   const headers = WITH_TOKEN
 
   const responses = [
@@ -114,7 +114,7 @@ test('without a runtime every route of images is a 502 that says so', async (t) 
 })
 
 test('a name that no image can have is refused before the runtime is asked', async (t) => {
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     images: someImages({ status: async () => assert.fail('it was asked') }),
   })
 

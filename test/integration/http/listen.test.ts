@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import { listenHttp } from '../../../src/http/listen.ts'
-import { openDoor } from '../../support/http-door.ts'
+import { openApp } from '../../support/http-app.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 function statusOver(socketPath: string): Promise<number | undefined> {
@@ -39,7 +39,7 @@ function refusal(code: string, message: RegExp) {
 }
 
 test('a host and a port are listened on', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const url = await listenHttp(app, '127.0.0.1:0')
 
@@ -49,7 +49,7 @@ test('a host and a port are listened on', async (t) => {
 })
 
 test('localhost is listened on at all its addresses', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   await listenHttp(app, 'localhost:0')
   const { port } = app.server.address() as AddressInfo
 
@@ -62,8 +62,8 @@ test('localhost is listened on at all its addresses', async (t) => {
 })
 
 test('a port in use is refused with the address and the field', async (t) => {
-  const first = await openDoor(t)
-  const second = await openDoor(t)
+  const first = await openApp(t)
+  const second = await openApp(t)
   await listenHttp(first, '127.0.0.1:0')
   const address = `127.0.0.1:${(first.server.address() as AddressInfo).port}`
 
@@ -76,7 +76,7 @@ test('a port in use is refused with the address and the field', async (t) => {
 })
 
 test('an address of another machine is refused as a mistake in the configuration', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const listening = listenHttp(app, '192.0.2.1:0')
 
@@ -86,7 +86,7 @@ test('an address of another machine is refused as a mistake in the configuration
 test('a unix socket is listened on for owner and group, and goes away on close', async (t) => {
   const directory = temporaryFolder(t)
   const path = join(directory, 'http.sock')
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const address = await listenHttp(app, `unix://${path}`)
 
@@ -100,7 +100,7 @@ test('a unix socket is listened on for owner and group, and goes away on close',
 test('a dead socket file is replaced', async (t) => {
   const path = join(temporaryFolder(t), 'http.sock')
   leaveStale(path)
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   await listenHttp(app, `unix://${path}`)
 
@@ -109,8 +109,8 @@ test('a dead socket file is replaced', async (t) => {
 
 test('a live socket is refused, and lives on', async (t) => {
   const path = join(temporaryFolder(t), 'http.sock')
-  const first = await openDoor(t)
-  const second = await openDoor(t)
+  const first = await openApp(t)
+  const second = await openApp(t)
   await listenHttp(first, `unix://${path}`)
 
   const listening = listenHttp(second, `unix://${path}`)
@@ -125,7 +125,7 @@ test('a live socket is refused, and lives on', async (t) => {
 test('a file that is no socket is left alone', async (t) => {
   const path = join(temporaryFolder(t), 'notes.txt')
   await writeFile(path, 'precious')
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const listening = listenHttp(app, `unix://${path}`)
 
@@ -134,7 +134,7 @@ test('a file that is no socket is left alone', async (t) => {
 })
 
 test('a folder that is not there is made', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   const path = join(temporaryFolder(t), 'missing', 'http.sock')
 
   await listenHttp(app, `unix://${path}`)
@@ -143,7 +143,7 @@ test('a folder that is not there is made', async (t) => {
 })
 
 test('a folder that cannot be made is named', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   const file = join(temporaryFolder(t), 'notes.txt')
   await writeFile(file, 'precious')
 
@@ -153,7 +153,7 @@ test('a folder that cannot be made is named', async (t) => {
 })
 
 test('what is no address is refused with the field', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const listening = listenHttp(app, '9430')
 

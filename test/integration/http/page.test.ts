@@ -7,7 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import { ErrorResponse } from '../../../api/v1/error.ts'
 import { pageRoutes } from '../../../src/http/routes/page.ts'
-import { openDoor } from '../../support/http-door.ts'
+import { openApp } from '../../support/http-app.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const FOLDER = new URL('../../../src/http/page/', import.meta.url)
@@ -108,7 +108,7 @@ test('knows what to do about every error', async () => {
 })
 
 function openPage(t: TestContext, folder?: URL): Promise<FastifyInstance> {
-  return openDoor(t, { page: (scope) => pageRoutes(scope, folder) })
+  return openApp(t, { page: (scope) => pageRoutes(scope, folder) })
 }
 
 /** The page and everything it refers to, by path. */

@@ -7,10 +7,10 @@ import { ResolveError } from '../../../src/errors.ts'
 import {
   documentErrors,
   IMAGE_ID,
-  openDoor,
+  openApp,
   someImages,
   WITH_TOKEN,
-} from '../../support/http-door.ts'
+} from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 
 const pull = {
@@ -34,7 +34,7 @@ function eventsIn(body: string): PullEvent[] {
 }
 
 test('a pull is told from its beginning to its end', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, pull)
 
@@ -52,7 +52,7 @@ test('a pull is told from its beginning to its end', async (t) => {
 
 test('a pull that fails says why in its last event', async (t) => {
   const error = new ResolveError('UNAUTHORIZED', 'docker.io: pull access denied')
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     images: someImages({ pull: () => Promise.reject(error) }),
   })
 
@@ -67,7 +67,7 @@ test('a pull that fails says why in its last event', async (t) => {
 })
 
 test('an unexpected failure keeps its message to itself', async (t) => {
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     images: someImages({ pull: () => Promise.reject(new TypeError('internals')) }),
   })
 
@@ -78,7 +78,7 @@ test('an unexpected failure keeps its message to itself', async (t) => {
 })
 
 test('what is no reference is a 400, and nothing is pulled', async (t) => {
-  const app = await openDoor(t, { images: someImages({ pull: assert.fail }) })
+  const app = await openApp(t, { images: someImages({ pull: assert.fail }) })
 
   const response = await ask(app, { ...pull, payload: { reference: 'Nginx' } })
 
@@ -87,7 +87,7 @@ test('what is no reference is a 400, and nothing is pulled', async (t) => {
 })
 
 test('a body that is longer than any name is a 413', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, { ...pull, payload: { reference: 'a'.repeat(17_000) } })
 
@@ -95,7 +95,7 @@ test('a body that is longer than any name is a 413', async (t) => {
 })
 
 test('an unknown field of the body is refused by name', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, { ...pull, payload: { reference: 'a', force: true } })
 
@@ -131,7 +131,7 @@ test('the first event comes at once, and a client that leaves cancels the pull',
       })
     },
   })
-  const app = await openDoor(t, { images })
+  const app = await openApp(t, { images })
   const { leaving, response } = post(t, await urlOf(app))
   const reader = (await response).body?.getReader()
 

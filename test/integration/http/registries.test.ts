@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import type { PageOptions } from '../../../src/http/types.ts'
-import { openDoor, someRegistries } from '../../support/http-door.ts'
+import { openApp, someRegistries } from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 
 const HUB = '/registries/harbor.corp%2Fhub'
 
 test('GET /registries says how each of them does', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, '/registries')
 
@@ -17,7 +17,7 @@ test('GET /registries says how each of them does', async (t) => {
 })
 
 test('a catalogue comes in pages, each saying where the next begins', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, `${HUB}/images`)
 
@@ -29,7 +29,7 @@ test('a catalogue comes in pages, each saying where the next begins', async (t) 
 })
 
 test('the last page of tags says that there is none after it', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, `${HUB}/tags?repository=library/nginx`)
 
@@ -43,7 +43,7 @@ test('the last page of tags says that there is none after it', async (t) => {
 
 test('the registry is asked for as many names as the caller wants, from where it wants', async (t) => {
   const asked: (readonly [string, Omit<PageOptions, 'signal'>])[] = []
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     registries: someRegistries({
       tags: async (name, repository, { signal, ...page }) => {
         assert.ok(signal instanceof AbortSignal)
@@ -64,7 +64,7 @@ test('the registry is asked for as many names as the caller wants, from where it
 
 for (const list of ['images', 'tags?repository=a']) {
   test(`/registries/{name}/${list} of a registry that is not configured is a 404`, async (t) => {
-    const app = await openDoor(t)
+    const app = await openApp(t)
 
     const response = await ask(app, `/registries/nope.corp/${list}`)
 
@@ -89,7 +89,7 @@ for (const [code, status] of failures) {
   test(`a registry that fails with ${code} is a ${status}`, async (t) => {
     const fail = () => Promise.reject(new ResolveError(code, 'what, where, how'))
     const registries = someRegistries({ repositories: fail, tags: fail })
-    const app = await openDoor(t, { registries })
+    const app = await openApp(t, { registries })
 
     const images = await ask(app, `${HUB}/images`)
     const tags = await ask(app, `${HUB}/tags?repository=a`)
@@ -109,7 +109,7 @@ const badQueries: readonly (readonly [string, RegExp])[] = [
 
 for (const [rest, message] of badQueries) {
   test(`/registries/{name}/${rest} is refused by name`, async (t) => {
-    const app = await openDoor(t)
+    const app = await openApp(t)
 
     const response = await ask(app, `${HUB}/${rest}`)
 

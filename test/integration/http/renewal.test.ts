@@ -8,7 +8,7 @@ import { connect, createServer } from 'node:tls'
 import { Renewal } from '../../../src/http/renewal.ts'
 import { readTls } from '../../../src/http/tls.ts'
 import { createCertificate } from '../../support/certificate.ts'
-import { openDoor } from '../../support/http-door.ts'
+import { openApp } from '../../support/http-app.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 type Pem = ReturnType<typeof createCertificate>
@@ -110,7 +110,7 @@ test('the door looks after its certificate, until it is closed', async (t) => {
   const [first, second] = [createCertificate(), createCertificate()]
   write(tls.certFile, first.cert)
   write(tls.keyFile, first.key)
-  const app = await openDoor(t, { tls })
+  const app = await openApp(t, { tls })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Answers } from '../../../src/http/types.ts'
-import { anAnswer, endlessAnswers, openDoor } from '../../support/http-door.ts'
+import { anAnswer, endlessAnswers, openApp } from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 
 const url = '/resolve'
@@ -16,7 +16,7 @@ const answers: Answers = {
 }
 
 test('many references are answered in their order, each with its own result', async (t) => {
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
 
   const response = await ask(app, {
     method: 'POST',
@@ -36,7 +36,7 @@ test('many references are answered in their order, each with its own result', as
 })
 
 test('one line for each comes as NDJSON to who accepts that', async (t) => {
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
 
   const response = await ask(app, {
     method: 'POST',
@@ -61,7 +61,7 @@ test('one line for each comes as NDJSON to who accepts that', async (t) => {
 
 test('the platform holds for all of them', async (t) => {
   const platforms: (string | undefined)[] = []
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     answers: {
       answer: async (requested, { platform }) => {
         platforms.push(platform)
@@ -83,7 +83,7 @@ test('at most 12 are asked for at one time, of all batches together', async (t) 
   let running = 0
   let most = 0
   const references = Array.from({ length: 100 }, (_, index) => `image-${index}`)
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     answers: {
       answer: async (requested) => {
         running += 1
@@ -113,7 +113,7 @@ test('a client with four batches is told when to come with the next one', async 
   const answers = endlessAnswers(() => {
     asked += 1
   })
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
   const address = await app.listen({ host: '127.0.0.1', port: 0 })
   const left = new AbortController()
   t.after(() => left.abort())
@@ -136,7 +136,7 @@ test('a client with four batches is told when to come with the next one', async 
 })
 
 test('a batch that is over makes room for the next one', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   for (let count = 0; count < 40; count += 1) {
     const response = await ask(app, { method: 'POST', url, payload: { references: ['nginx'] } })
     assert.equal(response.statusCode, 200)
@@ -146,7 +146,7 @@ test('a batch that is over makes room for the next one', async (t) => {
 test('no more is resolved than the reader is behind by', { timeout: 60_000 }, async (t) => {
   let answered = 0
   const long = 'x'.repeat(200_000)
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     limits: { maxResultsAhead: 8 },
     answers: {
       answer: async (requested) => {
@@ -176,7 +176,7 @@ test('no more is resolved than the reader is behind by', { timeout: 60_000 }, as
 })
 
 test('what is not answered in time has a result that says so', async (t) => {
-  const app = await openDoor(t, { answers: endlessAnswers(), manyTimeoutMs: 20 })
+  const app = await openApp(t, { answers: endlessAnswers(), manyTimeoutMs: 20 })
   const address = await app.listen({ host: '127.0.0.1', port: 0 })
   const references = Array.from({ length: 20 }, (_, index) => `image-${index}`)
 
@@ -194,7 +194,7 @@ test('what is not answered in time has a result that says so', async (t) => {
 })
 
 test('an unexpected error is told by its code alone', async (t) => {
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     answers: { answer: () => Promise.reject(new TypeError('internals')) },
   })
 
@@ -226,7 +226,7 @@ const refused: readonly (readonly [string, unknown, number, RegExp])[] = [
 
 for (const [what, payload, status, message] of refused) {
   test(`a body of ${what} is refused with ${status}`, async (t) => {
-    const app = await openDoor(t)
+    const app = await openApp(t)
 
     const response = await ask(app, {
       method: 'POST',
@@ -242,7 +242,7 @@ for (const [what, payload, status, message] of refused) {
 }
 
 test('a thousand of the longest names are within the limits', async (t) => {
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
   const references = Array.from(
     { length: 1000 },
     (_, index) => `[::1]:5000/${'a'.repeat(155)}/${index}@sha256:${'0'.repeat(64)}`,
@@ -254,7 +254,7 @@ test('a thousand of the longest names are within the limits', async (t) => {
 })
 
 test('a body that is not application/json is a 415', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, {
     method: 'POST',

@@ -9,13 +9,13 @@ import {
   IMAGE_ID,
   INDEX_DIGEST,
   MANIFEST_DIGEST,
-  openDoor,
+  openApp,
   ScriptedAnswers,
   WITH_TOKEN,
-} from '../../support/http-door.ts'
+} from '../../support/http-app.ts'
 
 test('a tag is answered with its image, its digests and where to pull it', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await app.inject('/resolve?ref=nginx:latest')
 
@@ -40,7 +40,7 @@ test('a tag is answered with its image, its digests and where to pull it', async
 
 test('the answerer gets the reference and the options as they were asked', async (t) => {
   const answers = new ScriptedAnswers(anAnswer())
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
 
   const url = '/resolve?ref=a%2Fb%3A1&platform=linux/arm64&refresh=true&node=true'
   await app.inject({ url, headers: WITH_TOKEN })
@@ -56,7 +56,7 @@ test('the answerer gets the reference and the options as they were asked', async
 })
 
 test('explain=true adds the attempts and the candidates, and only then', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const explained = await app.inject('/resolve?ref=nginx&explain=true')
   const plain = await app.inject('/resolve?ref=nginx&explain=false')
@@ -71,7 +71,7 @@ test('explain=true adds the attempts and the candidates, and only then', async (
 
 test('all=true asks for everybody, shows the candidates, and may not be kept', async (t) => {
   const answers = new ScriptedAnswers(anAnswer())
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
 
   const response = await app.inject('/resolve?ref=nginx&all=true')
 
@@ -84,7 +84,7 @@ test('all=true asks for everybody, shows the candidates, and may not be kept', a
 
 test('what the node has is passed on', async (t) => {
   const answer = anAnswer({ node: { present: true, imageId: IMAGE_ID } })
-  const app = await openDoor(t, { answers: new ScriptedAnswers(answer) })
+  const app = await openApp(t, { answers: new ScriptedAnswers(answer) })
 
   const response = await app.inject({ url: '/resolve?ref=nginx&node=true', headers: WITH_TOKEN })
 
@@ -100,7 +100,7 @@ test('what the node cannot know is null, and nobody may keep such an answer', as
     mediaType: undefined,
     expiresAt: undefined,
   })
-  const app = await openDoor(t, { answers: new ScriptedAnswers(answer) })
+  const app = await openApp(t, { answers: new ScriptedAnswers(answer) })
 
   const response = await app.inject('/resolve?ref=nginx')
 
@@ -125,7 +125,7 @@ const caching: readonly (readonly [string, string, Parameters<typeof anAnswer>[0
 
 for (const [what, query, changes, header] of caching) {
   test(`${what}: ${header}`, async (t) => {
-    const app = await openDoor(t, { answers: new ScriptedAnswers(anAnswer(changes)) })
+    const app = await openApp(t, { answers: new ScriptedAnswers(anAnswer(changes)) })
 
     const response = await app.inject({ url: `/resolve?ref=nginx${query}`, headers: WITH_TOKEN })
 
@@ -134,7 +134,7 @@ for (const [what, query, changes, header] of caching) {
 }
 
 test('HEAD says what GET says, without the body', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const got = await app.inject('/resolve?ref=nginx')
   const head = await app.inject({ method: 'HEAD', url: '/resolve?ref=nginx' })
@@ -160,7 +160,7 @@ for (const code of Object.keys(httpStatus) as ErrorCode[]) {
       },
     ] as const
     const error = new ResolveError(code, 'what, where, how', { attempts })
-    const app = await openDoor(t, { answers: new ScriptedAnswers(error) })
+    const app = await openApp(t, { answers: new ScriptedAnswers(error) })
 
     const response = await app.inject('/resolve?ref=nginx')
 
@@ -176,7 +176,7 @@ for (const code of Object.keys(httpStatus) as ErrorCode[]) {
 test('explain=true tells the story of a failure too, and only then', async (t) => {
   const cause = new ResolveError('UNAVAILABLE', 'nobody answers')
   const error = new UnresolvedError(anAnswer().candidates ?? [], { cause })
-  const app = await openDoor(t, { answers: new ScriptedAnswers(error) })
+  const app = await openApp(t, { answers: new ScriptedAnswers(error) })
 
   const explained = await app.inject('/resolve?ref=nginx&explain=true')
   const plain = await app.inject('/resolve?ref=nginx')
@@ -190,7 +190,7 @@ test('explain=true tells the story of a failure too, and only then', async (t) =
 
 test('an error before any registry was asked has no attempts', async (t) => {
   const error = new ResolveError('NAME_INVALID', 'Nginx: upper case')
-  const app = await openDoor(t, { answers: new ScriptedAnswers(error) })
+  const app = await openApp(t, { answers: new ScriptedAnswers(error) })
 
   const response = await app.inject('/resolve?ref=Nginx')
 
@@ -209,7 +209,7 @@ const badQueries: readonly (readonly [string, RegExp])[] = [
 for (const [query, message] of badQueries) {
   test(`/resolve${query} is refused, and nobody is asked`, async (t) => {
     const answers = new ScriptedAnswers(anAnswer())
-    const app = await openDoor(t, { answers })
+    const app = await openApp(t, { answers })
 
     const response = await app.inject(`/resolve${query}`)
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { InjectOptions } from 'fastify'
 import { openapiDocument } from '../../../src/http/document.ts'
-import { documentErrors, openDoor } from '../../support/http-door.ts'
+import { documentErrors, openApp } from '../../support/http-app.ts'
 
 test('an unknown path is a 404 that cannot be mistaken for an unknown image', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await app.inject('/v2/?x=1')
 
@@ -24,7 +24,7 @@ const otherMethods: readonly InjectOptions[] = [
 
 for (const options of otherMethods) {
   test(`${options.method} is a 405 that says what is allowed`, async (t) => {
-    const app = await openDoor(t)
+    const app = await openApp(t)
 
     const response = await app.inject({ ...options, url: '/livez' })
 
@@ -36,7 +36,7 @@ for (const options of otherMethods) {
 }
 
 test('a path that is no URL is refused in the envelope', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await app.inject('/%zz')
 
@@ -46,7 +46,7 @@ test('a path that is no URL is refused in the envelope', async (t) => {
 })
 
 test('a very long path is not sent back whole', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await app.inject(`/${'x'.repeat(10_000)}`)
 
@@ -55,7 +55,7 @@ test('a very long path is not sent back whole', async (t) => {
 })
 
 test('/openapi.json describes the routes', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await app.inject('/openapi.json')
 
@@ -81,7 +81,7 @@ test('/openapi.json describes the routes', async (t) => {
 })
 
 test('every method that a path answers is in Allow, whichever route has it', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const resolve = await app.inject({ method: 'PUT', url: '/resolve' })
   const image = await app.inject({ method: 'PATCH', url: '/images/docker.io/library/nginx' })
@@ -91,7 +91,7 @@ test('every method that a path answers is in Allow, whichever route has it', asy
 })
 
 test('routes of a mirror and of a page have parsers and handlers of their own', async (t) => {
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     mirror: (scope) => {
       scope.addContentTypeParser('text/plain', { parseAs: 'string' }, (_request, body, done) =>
         done(null, body),
@@ -118,7 +118,7 @@ test('routes of a mirror and of a page have parsers and handlers of their own', 
 })
 
 test('nobody of another origin is let in by CORS', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   const headers = { origin: 'https://evil.example', 'access-control-request-method': 'POST' }
 
   const preflight = await app.inject({ method: 'OPTIONS', url: '/resolve', headers })

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { VERSION } from '../../../api/version.ts'
-import { openDoor, someService, WITH_TOKEN } from '../../support/http-door.ts'
+import { openApp, someService, WITH_TOKEN } from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 
 test('GET /config is a configuration file', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, '/config')
 
@@ -14,7 +14,7 @@ test('GET /config is a configuration file', async (t) => {
 })
 
 test('GET /version is which program this is', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, '/version')
 
@@ -23,7 +23,7 @@ test('GET /version is which program this is', async (t) => {
 })
 
 test('GET /stats is numbers of now, that nobody may keep', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, '/stats')
 
@@ -37,7 +37,7 @@ test('GET /metrics is written once for all who ask in the same turn of the event
     written += 1
     return { contentType: 'text/plain', text: `written ${written}\n` }
   }
-  const app = await openDoor(t, { service: { ...someService(), metrics } })
+  const app = await openApp(t, { service: { ...someService(), metrics } })
   const get = () => app.inject({ url: '/metrics' })
 
   const together = await Promise.all(Array.from({ length: 20 }, get))
@@ -50,7 +50,7 @@ test('GET /metrics is written once for all who ask in the same turn of the event
 })
 
 test("GET /metrics is in Prometheus' text format", async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
 
   const response = await ask(app, '/metrics')
 
@@ -63,7 +63,7 @@ test('a fault of ours is told by its code alone', async (t) => {
     throw new TypeError('internals')
   }
   const service = { config: fail, stats: fail, metrics: async () => fail() }
-  const app = await openDoor(t, { service })
+  const app = await openApp(t, { service })
 
   for (const url of ['/config', '/stats', '/metrics']) {
     const response = await ask(app, url)
@@ -83,7 +83,7 @@ for (const url of [
   '/openapi.json',
 ]) {
   test(`${url} refuses every query parameter by name`, async (t) => {
-    const app = await openDoor(t)
+    const app = await openApp(t)
 
     const response = await ask(app, { url: `${url}?pretty=true`, headers: WITH_TOKEN })
 
@@ -94,7 +94,7 @@ for (const url of [
 
 test('a door that is given less has fewer routes', async (t) => {
   const bare = { images: undefined, registries: undefined, service: undefined }
-  const app = await openDoor(t, bare as unknown as object)
+  const app = await openApp(t, bare as unknown as object)
 
   for (const url of ['/images', '/registries', '/config']) {
     const response = await app.inject(url)

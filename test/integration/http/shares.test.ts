@@ -4,7 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import type { Answers } from '../../../src/http/types.ts'
-import { anAnswer, endlessAnswers, openDoor, someService } from '../../support/http-door.ts'
+import { anAnswer, endlessAnswers, openApp, someService } from '../../support/http-app.ts'
 
 const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`
 
@@ -63,7 +63,7 @@ for (const path of [
         return anAnswer()
       },
     }
-    const app = await openDoor(t, { answers })
+    const app = await openApp(t, { answers })
 
     const flood = await call(t, app, GET(path).repeat(5_000))
     flood.socket.pause()
@@ -87,7 +87,7 @@ test('requests of one connection are worked on one after the other, and all are 
       return anAnswer({ requested })
     },
   }
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
   const names = Array.from({ length: 20 }, (_, index) => `image-${index}`)
 
   const caller = await call(t, app, names.map((name) => GET(`/resolve?ref=${name}`)).join(''))
@@ -99,7 +99,7 @@ test('requests of one connection are worked on one after the other, and all are 
 
 test('of the requests that wait on connections a few are begun in a turn of the event loop', async (t) => {
   const { answers, most } = countedInTurns()
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
   const flood = GET('/resolve?ref=nginx').repeat(33)
   const callers: Caller[] = []
   for (let count = 0; count < 80; count += 1) callers.push(await call(t, app))
@@ -113,7 +113,7 @@ test('of the requests that wait on connections a few are begun in a turn of the 
 
 test('of the requests that many connections bring at once a few are begun in a turn, and those of every client in turn', async (t) => {
   const { answers, most, order } = countedInTurns()
-  const app = await openDoor(t, { answers })
+  const app = await openApp(t, { answers })
   const many: Caller[] = []
   for (let count = 0; count < 200; count += 1) many.push(await call(t, app))
   const other = await call(t, app, '', '127.0.0.2')
@@ -128,7 +128,7 @@ test('of the requests that many connections bring at once a few are begun in a t
 })
 
 test('a client may not leave more unread than its share, and others are served', async (t) => {
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     limits: { maxUnreadBytesPerClient: 40_000_000 },
     service: { ...someService(), config: () => 'x'.repeat(30_000_000) },
   })
@@ -148,7 +148,7 @@ test('a client may not leave more unread than its share, and others are served',
 })
 
 test("a client's own idle connections make room for its newest", async (t) => {
-  const app = await openDoor(t, { limits: { maxConnectionsPerClient: 2 } })
+  const app = await openApp(t, { limits: { maxConnectionsPerClient: 2 } })
   const other = await call(t, app, '', '127.0.0.2')
   const [first, second] = [await call(t, app), await call(t, app)]
 
@@ -163,7 +163,7 @@ test("a client's own idle connections make room for its newest", async (t) => {
 })
 
 test('where all connections are taken, the client with the most makes room', async (t) => {
-  const app = await openDoor(t, { limits: { maxConnections: 3 } })
+  const app = await openApp(t, { limits: { maxConnections: 3 } })
   const few = await call(t, app, '', '127.0.0.2')
   const crowd = [await call(t, app), await call(t, app)]
 
@@ -180,7 +180,7 @@ test('a client whose connections are all busy gets health alone, and from other 
   const answers = endlessAnswers(() => {
     asked += 1
   })
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     answers,
     limits: { maxConnectionsPerClient: 4, reservedConnections: 2 },
   })
@@ -199,7 +199,7 @@ test('a client whose connections are all busy gets health alone, and from other 
 })
 
 test('connections that wait in the reserve make room for the newest', async (t) => {
-  const app = await openDoor(t, {
+  const app = await openApp(t, {
     answers: endlessAnswers(),
     limits: { maxConnectionsPerClient: 1, reservedConnections: 2 },
   })
@@ -216,7 +216,7 @@ test('connections that wait in the reserve make room for the newest', async (t) 
 test('what ends connections is one line of the log', async (t) => {
   const lines: object[] = []
   const logger = { warn: (line: object) => lines.push(line), error: () => {}, info: () => {} }
-  const app = await openDoor(t, { logger: logger as never })
+  const app = await openApp(t, { logger: logger as never })
   for (let count = 0; count < 3; count += 1) {
     await (await call(t, app, GET('/livez').repeat(100))).closed
   }

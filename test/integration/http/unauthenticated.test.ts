@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { listenHttp } from '../../../src/http/listen.ts'
 import type { Answers } from '../../../src/http/types.ts'
-import { anAnswer, openDoor, WITH_TOKEN } from '../../support/http-door.ts'
+import { anAnswer, openApp, WITH_TOKEN } from '../../support/http-app.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 /** Writes down for whom it was asked: at once (`quick`), or not. */
@@ -48,7 +48,7 @@ const ways: readonly (readonly [string, string, object, readonly string[]])[] = 
 for (const [how, where, headers, expected] of ways) {
   test(`who asks ${how} is ${expected.at(-1)}`, async (t) => {
     const answers = new Visitors()
-    const app = await openDoor(t, { answers })
+    const app = await openApp(t, { answers })
     await listenHttp(app, where === 'unix://' ? `unix://${join(temporaryFolder(t), 's')}` : where)
 
     await ask(t, app, 'GET', '/resolve?ref=cached', headers)

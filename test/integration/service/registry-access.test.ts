@@ -6,7 +6,7 @@ import { dump } from 'js-yaml'
 import { ResolveError } from '../../../src/errors.ts'
 import { listenHttp } from '../../../src/http/listen.ts'
 import { openRegistries, readStats } from '../../../src/service/commands.ts'
-import { openDoor, someRegistries } from '../../support/http-door.ts'
+import { openApp, someRegistries } from '../../support/http-app.ts'
 import { received, startServer } from '../../support/http-server.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -81,7 +81,7 @@ for (const repository of [
 
 test('a running service is asked instead, and no registry', async (t) => {
   const { listen, open, paths } = await scene(t)
-  await listenHttp(await openDoor(t), listen)
+  await listenHttp(await openApp(t), listen)
 
   const registries = await open()
 
@@ -101,7 +101,7 @@ test('what a running service has against it keeps its code', async (t) => {
     throw new ResolveError('UNAUTHORIZED', 'hub: other credentials are wanted')
   }
   const registries = someRegistries({ tags: failing })
-  await listenHttp(await openDoor(t, { registries }), listen)
+  await listenHttp(await openApp(t, { registries }), listen)
 
   const access = await open()
 
@@ -114,7 +114,7 @@ test('what a running service has against it keeps its code', async (t) => {
 
 test('who is told to ask alone asks no service', async (t) => {
   const { listen, name, open } = await scene(t)
-  await listenHttp(await openDoor(t), listen)
+  await listenHttp(await openApp(t), listen)
 
   const registries = await open(true)
 
@@ -129,7 +129,7 @@ test('the numbers are the running service’s, and without one there are none', 
     code: 'UNAVAILABLE',
     message: /^no service answers at unix:\S+: only a running service counts/,
   })
-  await listenHttp(await openDoor(t), listen)
+  await listenHttp(await openApp(t), listen)
   const stats = await readStats({ file })
 
   assert.equal(stats.uptimeSeconds, 12.5)

@@ -6,7 +6,7 @@ import type { HttpConfig } from '../../../src/config/config.ts'
 import { listenHttp } from '../../../src/http/listen.ts'
 import { findService, serviceUrl } from '../../../src/service/running-service.ts'
 import { createCertificate } from '../../support/certificate.ts'
-import { openDoor } from '../../support/http-door.ts'
+import { openApp } from '../../support/http-app.ts'
 import { received, startServer } from '../../support/http-server.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -26,7 +26,7 @@ function tlsFiles(t: TestContext) {
 
 test('the service is asked on a unix socket, on TCP, and with TLS', async (t) => {
   const tls = tlsFiles(t)
-  const [onUnix, onTcp, onTls] = [await openDoor(t), await openDoor(t), await openDoor(t, { tls })]
+  const [onUnix, onTcp, onTls] = [await openApp(t), await openApp(t), await openApp(t, { tls })]
   const unix = await listenHttp(onUnix, `unix://${join(temporaryFolder(t), 'http.sock')}`)
   const tcp = new URL(await listenHttp(onTcp, '127.0.0.1:0'))
   const secure = new URL(await listenHttp(onTls, '127.0.0.1:0'))
@@ -44,7 +44,7 @@ test('the service is asked on a unix socket, on TCP, and with TLS', async (t) =>
 test('who shows another certificate is not told the token, and not asked at all', async (t) => {
   const [ours, theirs] = [tlsFiles(t), tlsFiles(t)]
   let asked = 0
-  const app = await openDoor(t, { tls: theirs })
+  const app = await openApp(t, { tls: theirs })
   app.server.on('request', () => {
     asked += 1
   })
@@ -79,7 +79,7 @@ test('the token goes along, from its file too, and one that cannot be read does 
 })
 
 test('what the service has against a question is said in its words', async (t) => {
-  const app = await openDoor(t)
+  const app = await openApp(t)
   const { host } = new URL(await listenHttp(app, '127.0.0.1:0'))
 
   const service = await findService(at(host))

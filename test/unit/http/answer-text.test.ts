@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { answerText } from '../../../src/http/answer-text.ts'
-import { anAnswer } from '../../support/http-door.ts'
+import { anAnswer } from '../../support/http-app.ts'
 
 test('nothing is told that the contract does not name', () => {
   const secret = { password: 'hunter2' }

@@ -1,12 +1,12 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
-import { HOMES, HOUSE } from './house.ts'
+import { FOLDERS, HOMES } from './import-rules.ts'
 
 /** A package that is installed and has no home. */
 const STRANGER = 'fast-check'
 
-export interface PlantedHouse {
+export interface PlantedModules {
   readonly folder: string
   /** What an inspection has to find, sorted; rings between the files of this list's own aside. */
   readonly violations: readonly string[]
@@ -14,13 +14,13 @@ export interface PlantedHouse {
 }
 
 /**
- * A house in which every room imports every other one and every package, rightly and wrongly: each
+ * A tree in which every folder imports every other one and every package, rightly and wrongly: each
  * rule has to fire at each of its mistakes and to keep still otherwise.
  *
  * @param packages the node_modules folder to use
  */
-export function plantHouse(packages: string): PlantedHouse {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'house-')))
+export function plantModules(packages: string): PlantedModules {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'modules-')))
   symlinkSync(packages, join(folder, 'node_modules'))
   const violations: string[] = []
 
@@ -30,12 +30,12 @@ export function plantHouse(packages: string): PlantedHouse {
   }
 
   plant('test/helper.ts', [])
-  for (const [name, { path, uses, usesTypesOf = [] }] of Object.entries(HOUSE)) {
+  for (const [name, { path, uses, usesTypesOf = [] }] of Object.entries(FOLDERS)) {
     const importer = fileIn(path, 'importer.ts')
     const lines = [`import '${specifier(importer, 'test/helper.ts')}'`]
     violations.push(`imports-of-${name}: ${importer} -> test/helper.ts`)
     if (path !== importer) plant(fileIn(path, 'target.ts'), [])
-    for (const [otherName, other] of Object.entries(HOUSE)) {
+    for (const [otherName, other] of Object.entries(FOLDERS)) {
       if (otherName === name) continue
       const target = fileIn(other.path, 'target.ts')
       lines.push(`import '${specifier(importer, target)}'`)
@@ -55,7 +55,7 @@ export function plantHouse(packages: string): PlantedHouse {
     plant(importer, lines)
   }
   plant('src/utils/strings.ts', [])
-  violations.push('every-file-has-a-room: src/utils/strings.ts')
+  violations.push('every-file-has-a-folder: src/utils/strings.ts')
   plant('src/http/gone.ts', [`import './missing.ts'`])
   violations.push('resolves: src/http/gone.ts -> ./missing.ts')
   plant('src/http/ring.ts', [`import type { T as U } from './around.ts'`])

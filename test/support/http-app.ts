@@ -190,7 +190,7 @@ export const TOKEN = 'open-sesame'
 export const WITH_TOKEN = { authorization: `Bearer ${TOKEN}` }
 
 /** A door for the length of one test; it has a token, which on loopback is for writing. */
-export async function openDoor(
+export async function openApp(
   t: TestContext,
   options: Partial<AppOptions> = {},
 ): Promise<FastifyInstance> {

@@ -1,29 +1,29 @@
 import type { IForbiddenRuleType } from 'dependency-cruiser'
 
-interface Room {
+interface FolderRules {
   /** A folder with a slash at its end, or a file. */
   readonly path: string
-  /** Rooms below it, whose values and types it may use. */
+  /** Folders below it, whose values and types it may use. */
   readonly uses: readonly string[]
-  /** Rooms of which it may know the types alone. */
+  /** Folders of which it may know the types alone. */
   readonly usesTypesOf?: readonly string[]
 }
 
-const GROUND = ['errors', 'concurrency', 'telemetry', 'api']
-const PURE = [...GROUND, 'reference']
+const BASE = ['errors', 'concurrency', 'telemetry', 'api']
+const PURE = [...BASE, 'reference']
 const OUTSIDE = [...PURE, 'registry', 'runtime']
-// Doors see everything below them and never each other.
-const DOOR = [...OUTSIDE, 'resolver', 'config', 'host']
-const CORE = [...DOOR, 'credentials']
+// Servers see everything below them and never each other.
+const SERVER = [...OUTSIDE, 'resolver', 'config', 'host']
+const CORE = [...SERVER, 'credentials']
 
-/** Who may import whom, in src and api; what is not listed is forbidden. */
-export const HOUSE: Readonly<Record<string, Room>> = {
+/** Which folder of src and api may import which; what is not listed is forbidden. */
+export const FOLDERS: Readonly<Record<string, FolderRules>> = {
   api: { path: 'api/', uses: [] },
   errors: { path: 'src/errors.ts', uses: [] },
   concurrency: { path: 'src/concurrency/', uses: ['errors'] },
   telemetry: { path: 'src/telemetry/', uses: ['concurrency'] },
-  host: { path: 'src/host/', uses: GROUND },
-  reference: { path: 'src/reference/', uses: GROUND },
+  host: { path: 'src/host/', uses: BASE },
+  reference: { path: 'src/reference/', uses: BASE },
   registry: { path: 'src/registry/', uses: PURE },
   runtime: { path: 'src/runtime/', uses: [...PURE, 'host', 'http2'] },
   resolver: {
@@ -34,10 +34,10 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   config: { path: 'src/config/', uses: [...PURE, 'registry', 'host'] },
   credentials: { path: 'src/credentials/', uses: [...PURE, 'registry', 'config'] },
   http2: { path: 'src/http2/', uses: [] },
-  cri: { path: 'src/cri/', uses: [...DOOR, 'http2'] },
-  http: { path: 'src/http/', uses: DOOR },
+  cri: { path: 'src/cri/', uses: [...SERVER, 'http2'] },
+  http: { path: 'src/http/', uses: SERVER },
   workloads: { path: 'src/workloads/', uses: PURE },
-  cli: { path: 'src/cli/', uses: [...DOOR, 'workloads'] },
+  cli: { path: 'src/cli/', uses: [...SERVER, 'workloads'] },
   daemon: {
     path: 'src/daemon.ts',
     uses: [...CORE, 'client', 'cri', 'http', 'service'],
@@ -50,7 +50,7 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   main: { path: 'src/main.ts', uses: ['api', 'daemon', 'service', 'cli'] },
 }
 
-/** The rooms in which each package may be imported; any other package is forbidden in all. */
+/** The folders in which each package may be imported; any other package is forbidden in all. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/swagger': ['http'],
   '@grpc/grpc-js': ['cri', 'runtime'],
@@ -65,28 +65,28 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['workloads'],
 }
 
-/** The room that a file of src or api belongs to. */
-export function roomOf(file: string): string | undefined {
-  return Object.keys(HOUSE).find((name) => new RegExp(pathOf(name)).test(file))
+/** The folder that a file of src or api belongs to. */
+export function folderOf(file: string): string | undefined {
+  return Object.keys(FOLDERS).find((name) => new RegExp(pathOf(name)).test(file))
 }
 
-/** HOUSE and HOMES in dependency-cruiser's words. Each room has two rules, or three. */
-export function houseRules(): IForbiddenRuleType[] {
+/** FOLDERS and HOMES in dependency-cruiser's words. Each folder has two rules, or three. */
+export function importRules(): IForbiddenRuleType[] {
   return [
     { name: 'no-cycle', severity: 'error', from: {}, to: { circular: true } },
     { name: 'resolves', severity: 'error', from: {}, to: { couldNotResolve: true } },
-    ...Object.entries(HOUSE).flatMap(([name, room]) => roomRules(name, room)),
+    ...Object.entries(FOLDERS).flatMap(([name, folder]) => folderRules(name, folder)),
   ]
 }
 
-function roomRules(name: string, room: Room): IForbiddenRuleType[] {
-  const from = { path: beginning(room.path) }
-  const used = room.uses.map(pathOf)
-  const typesUsed = (room.usesTypesOf ?? []).map(pathOf)
+function folderRules(name: string, folder: FolderRules): IForbiddenRuleType[] {
+  const from = { path: beginning(folder.path) }
+  const used = folder.uses.map(pathOf)
+  const typesUsed = (folder.usesTypesOf ?? []).map(pathOf)
   const packages = Object.entries(HOMES)
     .filter(([, homes]) => homes.includes(name))
     .map(([each]) => `(^|/)node_modules/${each}/`)
-  const allowed = [beginning(room.path), ...used, ...typesUsed, ...packages]
+  const allowed = [beginning(folder.path), ...used, ...typesUsed, ...packages]
   return [
     {
       name: `imports-of-${name}`,
@@ -114,9 +114,9 @@ function roomRules(name: string, room: Room): IForbiddenRuleType[] {
 }
 
 function pathOf(name: string): string {
-  const room = HOUSE[name]
-  if (room === undefined) throw new Error(`there is no room ${name}`)
-  return beginning(room.path)
+  const folder = FOLDERS[name]
+  if (folder === undefined) throw new Error(`there is no folder ${name}`)
+  return beginning(folder.path)
 }
 
 function beginning(path: string): string {
