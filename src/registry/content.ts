@@ -58,6 +58,7 @@ export async function openContent(
         headers: headersOf(content),
         scope: pullScope(repository),
         accepts: () => true,
+        large: content.kind === 'blobs',
       },
       async (response) => {
         limit.reached()

@@ -27,6 +27,8 @@ export interface SessionRequest {
   readonly headers: Readonly<Record<string, string>>
   /** Of the token, should the registry want one. */
   readonly scope: string | undefined
+  /** As in Call. */
+  readonly large?: boolean
   /** false: a challenge is an answer like any other. */
   readonly authorize?: boolean
   /** Which statuses are read; any other one is an error. Default: 200. */
@@ -111,7 +113,8 @@ export class RegistrySession {
     const reach = policyFor(url, endpoint, configured)
     const send = (authorization?: string) => {
       const all = { ...headers, ...(authorization !== undefined && { authorization }) }
-      return this.#transport.send({ url, method, headers: all, endpoint, reach, signal, observe })
+      const how = { method, headers: all, endpoint, reach, large: request.large }
+      return this.#transport.send({ url, ...how, signal, observe })
     }
     if (request.authorize === false) return send()
     if (!isOwn(url, endpoint)) {

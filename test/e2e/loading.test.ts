@@ -67,3 +67,15 @@ test('the service serves HTTP before it loads what speaks to registries', async 
   assert.deepEqual(packages, ['fastify', 'js-yaml', 'lru-cache', 'pino'])
   assert.ok(!modules.own().includes('registry/pool'))
 })
+
+test('what proxies blobs is loaded where `/v2/` is served, and nowhere else', async (t) => {
+  for (const enabled of [false, true]) {
+    const { modules, program } = start(t, ['serve', ...configure(t, { mirror: { enabled } })])
+
+    await program.line(/HTTP is served/)
+
+    for (const name of ['@fastify/http-proxy', 'undici']) {
+      assert.equal(modules.packages().includes(name), enabled, name)
+    }
+  }
+})

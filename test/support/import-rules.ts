@@ -52,6 +52,7 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
 
 /** The folders in which each package may be imported; any other package is forbidden in all. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
+  '@fastify/http-proxy': ['http'],
   '@fastify/swagger': ['http'],
   '@grpc/grpc-js': ['cri', 'runtime'],
   fastify: ['http'],
@@ -62,6 +63,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['telemetry'],
   'smol-toml': ['config'],
   typebox: ['api'],
+  undici: ['registry'],
   yaml: ['workloads'],
 }
 

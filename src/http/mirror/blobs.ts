@@ -1,134 +1,208 @@
-import { pipeline, type Readable } from 'node:stream'
+import type { IncomingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
+import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
+import type { FastifyRequest } from 'fastify'
 import { Semaphore } from '../../concurrency/semaphore.ts'
 import { toResolveError } from '../../errors.ts'
 import { formatReference, type Reference } from '../../reference/reference.ts'
-import type { Content } from '../../registry/content.ts'
+import type { Content, ContentRequest } from '../../registry/content.ts'
+import { endpointUrl } from '../../registry/endpoint.ts'
+import type { ImageRequest } from '../../registry/image.ts'
+import { isDoubtful } from '../../registry/manifest-fetcher.ts'
+import type { Found } from '../../resolver/failover.ts'
 import type { Candidate } from '../../resolver/types.ts'
+import { clientKey } from '../client-key.ts'
+import { refusal } from './answer.ts'
+import { BlobBody, Stalled } from './blob-body.ts'
 import type { MirrorContext } from './context.ts'
 import { BlobsBusy } from './failure.ts'
-import { openBlob } from './open-blob.ts'
-import { Stalled, unlessStalled } from './stalled.ts'
-import { verified } from './verified.ts'
+import type { MirrorSource } from './options.ts'
 
-export interface BlobRequest {
+/** What is chosen for a request before it is proxied. */
+interface Choice {
   readonly method: 'GET' | 'HEAD'
   /** With the blob's digest. */
   readonly reference: Reference
-  /** As the client sent it; a HEAD is of the whole, whatever it says (RFC 9110, section 14.2). */
-  readonly range: string | undefined
-  /** As clientKey tells them apart. */
-  readonly client: string
+  /** In the order of asking, at least one. */
+  readonly candidates: readonly Candidate[]
+  /** Ends with the client. */
   readonly signal: AbortSignal
 }
 
-export interface BlobAnswer {
-  readonly status: 200 | 206 | 416
-  readonly headers: Readonly<Record<string, string>>
-  /** Absent: none is due. */
-  readonly body?: Readable
+/** As http-proxy asks it of its dispatcher, with what was chosen. */
+interface ProxiedRequest {
+  readonly headers: { readonly range?: string; readonly [CHOICE]: Choice }
+}
+
+type Callback = (error: Error | null, answer?: ProxiedAnswer) => void
+
+interface ProxiedAnswer {
+  readonly statusCode: number
+  readonly headers: Record<string, string>
+  readonly body: Readable
+}
+
+type ProxyOptions = Required<Pick<FastifyHttpProxyOptions, 'undici'>> & {
+  readonly replyOptions: Pick<
+    NonNullable<FastifyHttpProxyOptions['replyOptions']>,
+    'getUpstream' | 'rewriteRequestHeaders'
+  >
 }
 
 /** One range; a server may ignore any other wish (RFC 9110, section 14.2). */
 const RANGE = /^bytes=(?:\d+-\d*|-\d+)$/
+/** Among the headers of a proxied request; what is no text is sent nowhere. */
+const CHOICE = Symbol('choice')
 
-/** Streams blobs from the best place that has them. Nothing is kept but the piece that passes. */
+/**
+ * Serves blobs through `@fastify/http-proxy`: `choose()` before a request is proxied, then the hooks that read
+ * the choice, then the dispatcher. That asks the registries in their order until one has the blob, each with
+ * its own credentials, under the address policy and with the TLS and proxy of its entry, redirects included,
+ * over undici (registry/transport/streaming-client.ts). Nothing is kept but the piece that passes.
+ */
 export class Blobs {
+  readonly proxyOptions: ProxyOptions
   readonly #context: MirrorContext
   readonly #all: Semaphore
   readonly #ofClients: Semaphore
+  readonly #choices = new WeakMap<object, Choice>()
 
   constructor(context: MirrorContext) {
     this.#context = context
     this.#all = new Semaphore(context.limits.blobs)
     this.#ofClients = new Semaphore(context.limits.blobsPerClient)
-  }
-
-  /** @throws ResolveError MANIFEST_UNKNOWN when no registry has it, BlobsBusy when no slot becomes free */
-  async answer({ range: wish, ...request }: BlobRequest): Promise<BlobAnswer> {
-    const { client, method, reference, signal } = request
-    const isPart = method === 'GET' && wish !== undefined && RANGE.test(wish)
-    const range = isPart ? wish : undefined
-    const leave = method === 'GET' ? await this.#slot(client, signal) : () => {}
-    try {
-      const { candidate, value } = await this.#open(method, reference, range, signal)
-      const headers = headersOf(value, reference)
-      if (method === 'GET' && (value.status === 200 || value.status === 206)) {
-        const body = this.#pass(value, candidate, reference, leave)
-        return { status: value.status, headers, body }
-      }
-      // Nothing is in the answer to a HEAD; destroyed, it would take the connection with it.
-      if (method === 'HEAD') value.body.resume()
-      else value.body.destroy()
-      leave()
-      return { status: value.status === 416 ? 416 : 200, headers }
-    } catch (thrown) {
-      leave()
-      throw thrown
+    const request = (asked: ProxiedRequest, done: Callback): void => {
+      this.#answer(asked).then((answer) => done(null, answer), done)
+    }
+    this.proxyOptions = {
+      // All that http-proxy calls of a dispatcher.
+      undici: { request } as unknown as ProxyOptions['undici'],
+      replyOptions: {
+        getUpstream: ({ raw }) => this.#upstream(raw),
+        rewriteRequestHeaders: ({ raw, headers }) => this.#headers(raw, headers),
+      },
     }
   }
 
-  #open(
-    method: 'GET' | 'HEAD',
-    reference: Reference,
-    range: string | undefined,
-    signal: AbortSignal,
-  ) {
-    const { clock, places, search, source } = this.#context
-    return openBlob(search, source, clock, {
-      what: `the blob ${formatReference(reference)}`,
-      reference,
-      content: { method, ...(range !== undefined && { range }) },
-      candidates: places.ofBlob(reference),
-      signal,
-    })
+  /**
+   * Takes a slot for a blob, and chooses where it is looked for.
+   *
+   * @param signal ends with the client, and gives the slot back
+   * @throws ResolveError DENIED when no registry may be asked, BlobsBusy when no slot becomes free
+   */
+  async choose({ raw }: FastifyRequest, asked: Omit<Choice, 'candidates'>): Promise<void> {
+    const { method, reference, signal } = asked
+    if (method === 'GET') await this.#takeSlot(clientKey(raw.socket.remoteAddress), signal)
+    this.#choices.set(raw, { ...asked, candidates: this.#context.candidates.ofBlob(reference) })
+  }
+
+  /** The first registry that is asked; those behind it are the dispatcher's to know. */
+  #upstream(raw: object): string {
+    const [first] = this.#choices.get(raw)?.candidates ?? []
+    return first === undefined ? 'http://none.invalid' : endpointUrl(first.endpoint)
   }
 
   /**
-   * Waits for a slot.
+   * Nothing that a client says reaches a registry but one range: its credentials are for this service.
+   * Authorization is each registry's own, and is added where it is asked.
+   */
+  #headers(
+    raw: object,
+    { range = '' }: { readonly range?: string | undefined },
+  ): IncomingHttpHeaders {
+    const choice = this.#choices.get(raw)
+    // A HEAD is of the whole, whatever it says (RFC 9110, section 14.2).
+    const isPart = choice?.method === 'GET' && RANGE.test(range)
+    const headers: IncomingHttpHeaders = isPart ? { range } : {}
+    return Object.assign(headers, { [CHOICE]: choice })
+  }
+
+  /** @throws ResolveError MANIFEST_UNKNOWN when no registry has it */
+  async #answer({ headers: { range, [CHOICE]: choice } }: ProxiedRequest): Promise<ProxiedAnswer> {
+    const { method, reference } = choice
+    const { candidate, value } = await this.#open(choice, range)
+    const { status } = value
+    const headers = headersOf(value, reference)
+    if (method === 'GET' && status !== 416) {
+      return { statusCode: status, headers, body: this.#pass(value, candidate, reference) }
+    }
+    // Nothing is in the answer to a HEAD; destroyed, it would take the connection with it.
+    if (method === 'HEAD') value.body.resume()
+    else value.body.destroy()
+    return { statusCode: status, headers, body: Readable.from([]) }
+  }
+
+  /** Its body is the caller's to read or to destroy; those of registries that were asked beside it are destroyed. */
+  async #open(
+    { method, reference, candidates, signal }: Choice,
+    range: string | undefined,
+  ): Promise<Found<Content>> {
+    const { candidates: registries, clock, source } = this.#context
+    const content = { kind: 'blobs', method, ...(range !== undefined && { range }) } as const
+    const others = new Set<Content>()
+    try {
+      const found = await registries.first({
+        what: `the blob ${formatReference(reference)}`,
+        candidates,
+        signal,
+        ask: async (request) => {
+          const blob = { ...request, reference: reference.digest ?? '' }
+          const answer = await openOrGet(source, blob, content)
+          if (!isBlob(answer, range)) throw await refusal(request, answer, clock.now())
+          others.add(answer)
+          return answer
+        },
+      })
+      others.delete(found.value)
+      return found
+    } finally {
+      for (const { body } of others) body.destroy()
+    }
+  }
+
+  /**
+   * Waits for a slot, which the end of the signal gives back.
    *
-   * @returns gives it back
    * @throws BlobsBusy after `blobWaitMs`
    */
-  async #slot(client: string, signal: AbortSignal): Promise<() => void> {
+  async #takeSlot(client: string, signal: AbortSignal): Promise<void> {
     const { clock, limits } = this.#context
     const late = new AbortController()
     const cancel = clock.after(limits.blobWaitMs, () => late.abort(new BlobsBusy()))
     const waiting = AbortSignal.any([signal, late.signal])
+    const ended = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve()
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
     try {
-      return await new Promise((enter, reject) => {
-        const pass = (): Promise<void> => new Promise((leave) => enter(leave))
-        this.#ofClients.run(client, waiting, () => this.#all.run('', waiting, pass)).catch(reject)
+      await new Promise<void>((enter, reject) => {
+        const hold = (): Promise<void> => {
+          enter()
+          return ended
+        }
+        this.#ofClients.run(client, waiting, () => this.#all.run('', waiting, hold)).catch(reject)
       })
     } finally {
       cancel()
     }
   }
 
-  #pass(
-    { body, status }: Content,
-    candidate: Candidate,
-    reference: Reference,
-    leave: () => void,
-  ): Readable {
+  #pass({ body: source, status }: Content, candidate: Candidate, reference: Reference): Readable {
     const { clock, limits } = this.#context
-    // A part cannot be verified; who puts parts together does that with the whole.
-    const checks = status === 200 ? [verified(reference.digest ?? '')] : []
-    const end = unlessStalled(limits.silenceMs, clock)
-    pipeline([body, ...checks, end], (error) => {
-      leave()
-      if (error) this.#brokeOff(candidate, reference, error)
-    })
-    return end
+    const { silenceMs } = limits
+    const { digest } = reference
+    const isWhole = status === 200 && digest !== undefined
+    const body = new BlobBody(source, { clock, silenceMs, ...(isWhole && { digest }) })
+    return body.once('error', (error) => this.#brokeOff(candidate, reference, error))
   }
 
   /** The client hears of it by its connection's end, and asks again. */
-  #brokeOff(candidate: Candidate, reference: Reference, error: NodeJS.ErrnoException): void {
-    const isClient = error instanceof Stalled || error.code === 'ERR_STREAM_PREMATURE_CLOSE'
-    if (isClient) return
-    const { health, logger, places } = this.#context
+  #brokeOff(candidate: Candidate, reference: Reference, error: Error): void {
+    if (error instanceof Stalled) return
+    const { candidates, health, logger } = this.#context
     const { registry, repository } = candidate
     const { code, message: reason } = toResolveError(error)
-    places.brokeOff(candidate, reference)
+    candidates.brokeOff(candidate, reference)
     // A registry with wrong bytes is up; only this blob is not to be had there.
     if (code !== 'DIGEST_INVALID') {
       const message = `broke off: ${reason}`
@@ -153,4 +227,48 @@ function headersOf({ status, headers }: Content, { digest = '' }: Reference) {
     ...(range !== undefined && { 'content-range': range }),
     'accept-ranges': 'bytes',
   }
+}
+
+/**
+ * A HEAD that is refused is asked again by GET before it counts, of which nothing but the head is read: some
+ * registries refuse HEAD for blobs that they give.
+ */
+async function openOrGet(
+  source: MirrorSource,
+  request: ImageRequest,
+  content: ContentRequest,
+): Promise<Content> {
+  const answer = await open(source, request, content)
+  if (content.method === 'GET' || !isDoubtful(answer.status)) return answer
+  // Nothing is in it; destroyed, it would take the connection with it.
+  answer.body.resume()
+  const got = await open(source, request, { ...content, method: 'GET' })
+  if (got.status !== 200) return got
+  got.body.destroy()
+  return { ...got, body: Readable.from([]) }
+}
+
+/** The request's signal ends with the failover; the body that was found has to live on. */
+async function open(
+  source: MirrorSource,
+  request: ImageRequest,
+  content: ContentRequest,
+): Promise<Content> {
+  const own = new AbortController()
+  const leave = (): void => own.abort(request.signal.reason)
+  if (request.signal.aborted) leave()
+  request.signal.addEventListener('abort', leave, { once: true })
+  try {
+    const answer = await source.open({ ...request, signal: own.signal }, content)
+    // An error that comes before it is read is told again to its reader.
+    answer.body.on('error', () => {})
+    if (request.signal.aborted) answer.body.destroy()
+    return answer
+  } finally {
+    request.signal.removeEventListener('abort', leave)
+  }
+}
+
+function isBlob({ status }: Content, range: string | undefined): boolean {
+  return status === 200 || (range !== undefined && (status === 206 || status === 416))
 }

@@ -1,6 +1,6 @@
 import { type ErrorCode, ResolveError } from '../../errors.ts'
 import { toFailure } from '../failure.ts'
-import type { MirrorKind } from './question.ts'
+import type { MirrorKind } from './path.ts'
 
 /** An error as clients of registries read it (distribution-spec, "Error Codes"). */
 export interface MirrorFailure {
@@ -26,7 +26,7 @@ const UNKNOWN: Readonly<Record<MirrorKind, string>> = {
 /** Milliseconds after which a blob that got no slot may be asked for again. */
 const BUSY_RETRY_AFTER_MS = 10_000
 
-/** As many blobs are being sent as at one time, and none of them came to its end. */
+/** As many blobs are being sent as may be at one time, and none of them came to its end. */
 export class BlobsBusy extends ResolveError {
   constructor() {
     const message = 'as many blobs are being sent as mirror.blobs and mirror.blobsPerClient allow'
@@ -54,7 +54,7 @@ export function mirrorFailure(thrown: unknown, kind: MirrorKind = 'manifests'): 
   if (thrown.code === 'MANIFEST_UNKNOWN') {
     return asFailure(failure, { status: 404, code: UNKNOWN[kind] })
   }
-  // Before anybody was asked it is the client's own that is wrong.
+  // Before any registry was asked it is the client's own that is wrong.
   const isAnswer = thrown.attempts.length > 0 || thrown.step !== undefined
   if (thrown.code === 'DIGEST_INVALID' && !isAnswer) {
     return asFailure(failure, { status: 400 })
@@ -70,7 +70,7 @@ export function methodFailure(method: string): MirrorFailure {
   return asFailure({ ...failure, headers }, { status: 405 })
 }
 
-/** For our own question, which came back to us (RFC 5842, 7.2). */
+/** For our own request, which came back to us (RFC 5842, 7.2). */
 export function loopFailure(): MirrorFailure {
   const how = 'take the address that leads here out of `registries`'
   const message = `this service is asking itself: ${how}`

@@ -5,9 +5,8 @@ import type { ImageRequest } from '../../registry/image.ts'
 import { bareType, GENERIC_TYPES, MANIFEST_TYPES } from '../../registry/manifest.ts'
 import type { RawManifest } from '../../registry/manifest-fetcher.ts'
 import { resolvesTags } from '../../resolver/candidates.ts'
+import { readWhole, refusal } from './answer.ts'
 import type { MirrorContext } from './context.ts'
-import { readWhole } from './read-whole.ts'
-import { refusal } from './refusal.ts'
 
 export interface ManifestRequest {
   readonly method: 'GET' | 'HEAD'
@@ -31,7 +30,7 @@ export interface StoredManifest {
 const ANYTHING = '*/*'
 const ACCEPT = [...MANIFEST_TYPES, ANYTHING].join(', ')
 
-/** Finds manifests: tags by the resolver and its cache, their bodies at the best place, verified. */
+/** Finds manifests: tags by the resolver and its cache, bodies at the best registry, verified. */
 export class Manifests {
   readonly #context: MirrorContext
 
@@ -39,7 +38,7 @@ export class Manifests {
     this.#context = context
   }
 
-  /** @throws ResolveError MANIFEST_UNKNOWN when nobody has it; as Resolver.resolve() for a tag */
+  /** @throws ResolveError MANIFEST_UNKNOWN when no registry has it; as Resolver.resolve() for a tag */
   async find(request: ManifestRequest): Promise<StoredManifest> {
     const { method, reference } = request
     if (reference.digest !== undefined) return this.#fetch(request)
@@ -62,17 +61,20 @@ export class Manifests {
   }
 
   async #fetch({ method, reference, signal }: ManifestRequest): Promise<StoredManifest> {
-    const { places, search } = this.#context
+    const { candidates } = this.#context
     const byDigest = reference.digest !== undefined
-    const candidates = places.of(reference, (each) => byDigest || resolvesTags(each))
     const name = reference.digest ?? reference.tag ?? ''
-    const what = formatReference(reference)
-    const { candidate, value } = await search.first(what, candidates, signal, async (request) => {
-      const asked = { ...request, reference: name }
-      const head = method === 'HEAD' ? await this.#head(asked) : undefined
-      return head ?? (await this.#get(asked))
+    const { candidate, value } = await candidates.first({
+      what: formatReference(reference),
+      candidates: candidates.of(reference, (each) => byDigest || resolvesTags(each)),
+      signal,
+      ask: async (request) => {
+        const asked = { ...request, reference: name }
+        const head = method === 'HEAD' ? await this.#head(asked) : undefined
+        return head ?? (await this.#get(asked))
+      },
     })
-    places.servedManifest(candidate, reference)
+    candidates.servedManifest(candidate, reference)
     return value
   }
 
@@ -113,8 +115,8 @@ function stored(
 }
 
 /**
- * Whether somebody has it, if nothing for our platform, or nothing that is an image; all the same it
- * can be pulled. The attempts say so also where another registry's failure is the graver one.
+ * Whether it is there, if nothing for our platform, or nothing that is an image; all the same it can be
+ * pulled. The attempts say so also where another registry's failure is the graver one.
  */
 function isForOthers({ code, attempts, found }: ResolveError): boolean {
   if (code === 'PLATFORM_UNKNOWN' || code === 'UNSUPPORTED' || found !== undefined) return true
@@ -131,4 +133,19 @@ function typeOf(contentType: string, bytes: Buffer): string {
   } catch {
     return declared
   }
+}
+
+/**
+ * Whether a client takes a media type (RFC 9110, section 12.5.1).
+ *
+ * @param accept the header; absent or empty: the client takes anything
+ */
+export function accepts(accept: string | undefined, mediaType: string): boolean {
+  if (accept === undefined || accept.trim() === '') return true
+  const [family = ''] = mediaType.split('/', 1)
+  const fitting = new Set(['*/*', `${family}/*`, mediaType])
+  return accept.split(',').some((item) => {
+    const [type = '', ...parameters] = item.split(';').map((part) => part.trim().toLowerCase())
+    return fitting.has(type) && !parameters.some((each) => /^q=0(?:\.0*)?$/.test(each))
+  })
 }

@@ -1,12 +1,12 @@
+import { type FastifyHttpProxyOptions, fastifyHttpProxy } from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ResolveError } from '../../errors.ts'
 import { formatReference } from '../../reference/reference.ts'
-import { clientKey } from '../client-key.ts'
 import { hasAlready } from '../etag.ts'
 import { MAX_LOGGED_CHARACTERS } from '../limits.ts'
-import { accepts } from './accept.ts'
 import { Blobs } from './blobs.ts'
 import { createContext, type MirrorContext } from './context.ts'
+import { findReferrers, listMirrorTags, nextLink, parsePage, REFERRERS_TYPE } from './discovery.ts'
 import {
   loopFailure,
   type MirrorFailure,
@@ -14,18 +14,16 @@ import {
   mirrorFailure,
   pathFailure,
 } from './failure.ts'
-import { Manifests } from './manifests.ts'
-import { type MirrorKind, type MirrorQuestion, parseQuestion } from './question.ts'
-import { findReferrers, REFERRERS_TYPE } from './referrers.ts'
-import { listMirrorTags, nextLink, parsePage } from './tags.ts'
-import type { MirrorOptions } from './types.ts'
+import { accepts, Manifests } from './manifests.ts'
+import type { MirrorOptions } from './options.ts'
+import { type MirrorKind, type MirrorTarget, parsePath } from './path.ts'
 
 type Query = Readonly<Record<string, unknown>>
 
-interface Exchange {
+interface MirrorRequest {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
-  readonly question: MirrorQuestion
+  readonly target: MirrorTarget
   readonly query: Query
   readonly method: 'GET' | 'HEAD'
   /** Ends with the client. */
@@ -34,8 +32,8 @@ interface Exchange {
 
 const VERSION = ['docker-distribution-api-version', 'registry/2.0'] as const
 /**
- * What is served is a stranger's, and so is what it calls itself: a browser must not run it as a page
- * of ours, which could ask the API.
+ * What is served comes from registries, and so does its media type: a browser must not run it as a page of
+ * ours, which could ask the API.
  */
 const NO_PAGE = {
   'content-security-policy': "default-src 'none'; sandbox",
@@ -76,12 +74,7 @@ export function mirrorRoutes(app: FastifyInstance, options: MirrorOptions): void
         .send('{}'),
     )
   }
-  app.route<{ Params: { '*': string }; Querystring: Query }>({
-    method: ['GET', 'HEAD'],
-    url: '/v2/*',
-    schema,
-    handler: (request, reply) => mirror.answer(request, reply, request.params['*'], request.query),
-  })
+  app.register(fastifyHttpProxy, mirror.proxyOptions)
   app.route({
     method: ['POST', 'PUT', 'PATCH', 'DELETE'],
     url: '/v2/*',
@@ -103,17 +96,50 @@ class Mirror {
     this.#blobs = new Blobs(context)
   }
 
-  async answer(request: FastifyRequest, reply: FastifyReply, path: string, query: Query) {
+  /** Blobs are proxied; everything else is answered before that would begin. */
+  get proxyOptions(): FastifyHttpProxyOptions {
+    const { undici, replyOptions } = this.#blobs.proxyOptions
+    return {
+      routes: ['/v2/*'],
+      httpMethods: ['GET', 'HEAD'],
+      // Where requests go is known from the choice alone.
+      upstream: '',
+      proxyPayloads: false,
+      disableCache: true,
+      undici,
+      preHandler: (request, reply) => this.#prepare(request, reply),
+      replyOptions: {
+        ...replyOptions,
+        // The dispatcher has asked every registry that may have it.
+        retryDelay: () => null,
+        onResponse: (request, reply, { stream }) => {
+          const hasBody = request.method === 'GET' && reply.statusCode !== 416
+          reply.send(hasBody ? stream : undefined)
+        },
+        onError: (reply, { error }) =>
+          this.fail(reply as FastifyReply, error.cause ?? error, 'blobs'),
+      },
+    }
+  }
+
+  /** @returns the reply where it was sent */
+  async #prepare(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
     let kind: MirrorKind | undefined
+    const query = request.query as Query
+    const { '*': path } = request.params as { readonly '*': string }
     reply.header(...VERSION)
     try {
-      const question = parseQuestion(path, query['ns'])
-      if (question === undefined) return send(reply, pathFailure(path))
-      kind = question.kind
+      const target = parsePath(path, query['ns'])
+      if (target === undefined) return send(reply, pathFailure(path))
+      kind = target.kind
       const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
-      if (query['ns'] !== undefined) reply.header('oci-namespace', question.reference.domain)
+      if (query['ns'] !== undefined) reply.header('oci-namespace', target.reference.domain)
       const signal = untilLeft(reply)
-      return await this.#put({ request, reply, question, query, method, signal })
+      if (kind !== 'blobs') {
+        return await this.#answer({ request, reply, target, query, method, signal })
+      }
+      await this.#blobs.choose(request, { method, reference: target.reference, signal })
+      return undefined
     } catch (thrown) {
       return this.fail(reply, thrown, kind)
     }
@@ -130,21 +156,25 @@ class Mirror {
     return send(reply, failure)
   }
 
-  #put(exchange: Exchange): Promise<FastifyReply> {
-    switch (exchange.question.kind) {
-      case 'manifests':
-        return this.#manifest(exchange)
-      case 'blobs':
-        return this.#blob(exchange)
+  #answer(asked: MirrorRequest): Promise<FastifyReply> {
+    switch (asked.target.kind) {
       case 'tags':
-        return this.#tags(exchange)
+        return this.#tags(asked)
       case 'referrers':
-        return this.#referrers(exchange)
+        return this.#referrers(asked)
+      default:
+        return this.#manifest(asked)
     }
   }
 
-  async #manifest({ request, reply, question, method, signal }: Exchange): Promise<FastifyReply> {
-    const { reference } = question
+  async #manifest({
+    request,
+    reply,
+    target,
+    method,
+    signal,
+  }: MirrorRequest): Promise<FastifyReply> {
+    const { reference } = target
     const { accept, 'cache-control': caching = '' } = request.headers
     const refresh = /\bno-(?:cache|store)\b/i.test(caching)
     const found = await this.#manifests.find({ method, reference, refresh, signal })
@@ -165,22 +195,9 @@ class Mirror {
     return reply.send(method === 'HEAD' ? undefined : found.bytes)
   }
 
-  async #blob({ request, reply, question, method, signal }: Exchange): Promise<FastifyReply> {
-    const { reference } = question
-    const { range } = request.headers
-    const { status, headers, body } = await this.#blobs.answer({
-      method,
-      reference,
-      range,
-      signal,
-      client: clientKey(request.raw.socket.remoteAddress),
-    })
-    return reply.code(status).headers(headers).send(body)
-  }
-
-  async #tags({ request, reply, question, query, signal }: Exchange): Promise<FastifyReply> {
+  async #tags({ request, reply, target, query, signal }: MirrorRequest): Promise<FastifyReply> {
     const page = parsePage(query)
-    const { names, last } = await listMirrorTags(this.#context, question.reference, page, signal)
+    const { names, last } = await listMirrorTags(this.#context, target.reference, page, signal)
     const [path = '', name = ''] = /^\/v2\/(.+)\/tags\/list/.exec(request.url) ?? []
     if (last !== undefined) {
       reply.header('link', nextLink(path, query['ns'], page.n ?? names.length, last))
@@ -189,12 +206,18 @@ class Mirror {
     return reply.send(JSON.stringify({ name: decodeURIComponent(name), tags: names }))
   }
 
-  async #referrers({ request, reply, question, query, signal }: Exchange): Promise<FastifyReply> {
+  async #referrers({
+    request,
+    reply,
+    target,
+    query,
+    signal,
+  }: MirrorRequest): Promise<FastifyReply> {
     const asked = new URLSearchParams()
     for (const [name, value] of Object.entries(query)) {
       if (name !== 'ns' && typeof value === 'string') asked.set(name, value)
     }
-    const { reference } = question
+    const { reference } = target
     const { bytes, filters, next } = await findReferrers(
       this.#context,
       reference,

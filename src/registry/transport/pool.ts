@@ -11,6 +11,7 @@ import { LRUCache } from 'lru-cache'
 import { ConnectFailure, timedOut } from '../failure.ts'
 import { type AddressPolicy, literalRefusal } from './address-policy.ts'
 import { bareHost, proxyAuthorization } from './proxy.ts'
+import type { StreamedAnswer, StreamingClient } from './streaming-client.ts'
 
 export interface PoolOptions {
   readonly agent: Agent
@@ -65,6 +66,8 @@ export class Pool {
   readonly #lenient = new LRUCache<string, number>({ max: MAX_LENIENT_HOSTS })
   #emptied: (() => void) | undefined
   #retired: Promise<void> | undefined
+  #isRetired = false
+  #streaming: StreamingClient | undefined
   #destroyed = false
 
   constructor(options: PoolOptions) {
@@ -79,10 +82,7 @@ export class Pool {
    * @throws ConnectFailure before a connection stands; ETIMEDOUT after silence; what Node throws else
    */
   async request(asked: PoolRequest): Promise<IncomingMessage> {
-    if (this.#destroyed) throw new Error('closed')
-    asked.signal.throwIfAborted()
-    const refused = literalRefusal(bareHost(asked.url.hostname), this.#options.reach)
-    if (refused !== undefined) throw new ConnectFailure(refused)
+    this.#check(asked)
     if (this.#isLenientWith(asked.url)) return this.#exchange(asked, true)
     try {
       return await this.#exchange(asked, false)
@@ -94,8 +94,35 @@ export class Pool {
     }
   }
 
+  /**
+   * As request(), for a large body: over undici, which hands it on with less work. An answer that its parser
+   * refuses is asked for once more by Node's, which may be lenient, and says what is wrong.
+   */
+  async stream(asked: PoolRequest): Promise<StreamedAnswer> {
+    const { StreamingClient } = await import('./streaming-client.ts')
+    this.#check(asked)
+    if (this.#isRetired || this.#isLenientWith(asked.url))
+      return toAnswer(await this.request(asked))
+    this.#streaming ??= new StreamingClient({ ...this.#options, maxHeaderBytes: MAX_HEADER_BYTES })
+    const { url, method, signal } = asked
+    const malformed = (): void => void this.#lenient.set(url.host, performance.now())
+    const answer = await this.#streaming.request({
+      ...this.#target(asked),
+      url,
+      method,
+      signal,
+      malformed,
+    })
+    return answer ?? toAnswer(await this.request(asked))
+  }
+
   /** Keeps no connection any more. @returns when the last request has ended */
-  retire(): Promise<void> {
+  async retire(): Promise<void> {
+    this.#isRetired = true
+    await Promise.all([this.#retireAgent(), this.#streaming?.retire()])
+  }
+
+  #retireAgent(): Promise<void> {
     const { agent } = this.#options
     agent.maxFreeSockets = 0
     for (const idle of Object.values(agent.freeSockets).flat()) idle?.destroy()
@@ -110,9 +137,17 @@ export class Pool {
   destroy(): void {
     this.#destroyed = true
     for (const stop of [...this.#underWay]) stop(new Error('closed'))
-    void this.retire()
+    this.#streaming?.destroy()
+    void this.#retireAgent()
     this.#options.agent.destroy()
     this.#options.singleUse.destroy()
+  }
+
+  #check({ signal, url }: PoolRequest): void {
+    if (this.#destroyed) throw new Error('closed')
+    signal.throwIfAborted()
+    const refused = literalRefusal(bareHost(url.hostname), this.#options.reach)
+    if (refused !== undefined) throw new ConnectFailure(refused)
   }
 
   #isLenientWith({ host }: URL): boolean {
@@ -218,14 +253,22 @@ export class Pool {
       maxHeaderSize: MAX_HEADER_BYTES,
       insecureHTTPParser: lenient,
     }
-    const path = `${url.pathname}${url.search}`
-    // Proxies open tunnels to port 443 and few others; for http they want the whole URL instead.
-    if (proxy !== undefined && url.protocol === 'http:') {
-      const whole = { host: url.host, ...proxyAuthorization(proxy), ...headers }
-      return { ...common, ...placeOf(proxy), headers: whole, path: `${url.origin}${path}` }
-    }
-    return { ...common, ...placeOf(url), headers, path }
+    const place = url.protocol === 'http:' ? (proxy ?? url) : url
+    return { ...common, ...placeOf(place), ...this.#target({ url, headers }) }
   }
+
+  /** Proxies open tunnels to port 443 and few others; for http they want the whole URL instead. */
+  #target({ url, headers }: Pick<PoolRequest, 'url' | 'headers'>) {
+    const { proxy } = this.#options
+    const path = `${url.pathname}${url.search}`
+    if (proxy === undefined || url.protocol !== 'http:') return { headers, path }
+    const whole = { host: url.host, ...proxyAuthorization(proxy), ...headers }
+    return { headers: whole, path: `${url.origin}${path}` }
+  }
+}
+
+export function toAnswer(message: IncomingMessage): StreamedAnswer {
+  return { status: message.statusCode ?? 0, headers: message.headers, body: message }
 }
 
 /** Node's DNS and TLS know no brackets. */

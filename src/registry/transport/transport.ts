@@ -6,7 +6,7 @@ import type { Exchange, ObserveExchange } from '../image.ts'
 import { upgradeAdvice } from '../redirect.ts'
 import { type RegistryResponse, rateLimitOf, warningOf } from '../response.ts'
 import { type AddressPolicy, guardedLookup } from './address-policy.ts'
-import { Pool } from './pool.ts'
+import { Pool, toAnswer } from './pool.ts'
 import { Proxies, type ProxyOptions, TunnelAgent } from './proxy.ts'
 import { TlsIdentities, type TlsIdentity } from './tls.ts'
 
@@ -25,6 +25,8 @@ export interface Call {
   readonly method: 'GET' | 'HEAD' | 'POST'
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
+  /** What comes may be large: it is streamed by the client that does so with less work. */
+  readonly large?: boolean | undefined
   /** The registry that the request is for; its TLS settings and headers. */
   readonly endpoint: Endpoint
   readonly reach: AddressPolicy
@@ -59,7 +61,7 @@ export class Transport {
     const report = this.#reporter(url, call)
     try {
       const pool = this.#connections.pool(url, { reach, identity, proxy })
-      const answer = await pool.request({
+      const asked = {
         url,
         method: call.method,
         headers: {
@@ -69,8 +71,8 @@ export class Transport {
         },
         body,
         signal: call.signal,
-      })
-      const reply = { status: answer.statusCode ?? 0, headers: answer.headers, body: answer }
+      }
+      const reply = call.large ? await pool.stream(asked) : toAnswer(await pool.request(asked))
       return { ...reply, ended: () => report(reply) }
     } catch (error) {
       report()

@@ -133,6 +133,33 @@ test('the storage that a registry redirects to is asked here, without its creden
   assert.equal(storage.requests[0]?.headers.authorization, undefined)
 })
 
+test('no header of a client reaches a registry but one range', async (t) => {
+  const registry = await stocked(t)
+  const mirror = await startMirror(t, [place(registry)])
+  const headers = {
+    authorization: 'Basic c2VjcmV0',
+    cookie: 'session=1',
+    'proxy-authorization': 'Basic c2VjcmV0',
+    'x-forwarded-for': '192.0.2.1',
+    'x-anything': 'x',
+    'accept-encoding': 'gzip',
+    accept: 'text/html',
+    connection: 'close, range',
+    range: 'bytes=6-16',
+  }
+
+  const { status } = await mirror.get(PATH, headers)
+
+  assert.equal(status, 206)
+  const { host, ...sent } = registry.requests[0]?.headers ?? {}
+  assert.deepEqual(sent, {
+    accept: '*/*',
+    connection: 'keep-alive',
+    range: 'bytes=6-16',
+    'user-agent': 'image-resolver',
+  })
+})
+
 test('what nobody has is unknown, in the words of registries', async (t) => {
   const registry = await FakeRegistry.start(t)
   const mirror = await startMirror(t, [place(registry)])

@@ -8,7 +8,7 @@ import { canonicalDomain } from '../../registry/public-registries.ts'
 /** What of a repository is asked for. */
 export type MirrorKind = 'manifests' | 'blobs' | 'tags' | 'referrers'
 
-export interface MirrorQuestion {
+export interface MirrorTarget {
   readonly kind: MirrorKind
   /** With the tag or digest, where there is one. */
   readonly reference: Reference
@@ -27,7 +27,7 @@ const PATH = /^(?<name>.+)\/(?:(?<kind>manifests|blobs|referrers)\/(?<reference>
  * @returns undefined: there is no such end-point
  * @throws ResolveError NAME_INVALID, DIGEST_INVALID; MANIFEST_UNKNOWN for what cannot be a tag
  */
-export function parseQuestion(path: string, ns: unknown): MirrorQuestion | undefined {
+export function parsePath(path: string, ns: unknown): MirrorTarget | undefined {
   const { name, kind = 'tags', reference = '' } = PATH.exec(path)?.groups ?? {}
   if (name === undefined) return undefined
   const repository = parseRepository(name, ns)
@@ -46,8 +46,8 @@ export function parseQuestion(path: string, ns: unknown): MirrorQuestion | undef
 
 /**
  * Without `ns` the name is read as people write it: podman and CRI-O send no `ns`, and put the domain in
- * front of the path where their mirror's location ends in it. No user of Docker Hub has a dot in
- * his name.
+ * front of the path where their mirror's location ends in it. No user name of Docker Hub has a dot
+ * in it.
  */
 function parseRepository(name: string, ns: unknown): Reference {
   if (ns !== undefined && typeof ns !== 'string') {

@@ -11,7 +11,7 @@ import type { Logger } from '../../telemetry/log.ts'
 
 /** The resolver as the mirror endpoint sees it. */
 export interface MirrorResolver {
-  /** Every place where the repository may be found, in the order of asking. */
+  /** Every registry where the repository may be found, in the order of asking. */
   candidates(reference: Reference): readonly Candidate[]
   credentials(candidate: Candidate): Promise<Credentials | undefined>
   /** How long a registry may be silent before the next one is asked in its place. */
@@ -50,13 +50,13 @@ export interface MirrorLimits {
   readonly probeBudgetMs?: number
   /** Until the head of an answer; bodies take as long as they take. Default 20000. */
   readonly totalMs: number
-  /** How long a client may leave what it was sent unread, or a registry be silent. Default 60000. */
+  /** How long a client may leave what it was sent unread. Default 60000. */
   readonly silenceMs: number
-  /** Blobs under way at once, the others waiting in line. Default: as configured without a file. */
+  /** Blobs under way at once, the others queued. Default: as configured without a file. */
   readonly blobs: number
   /** Of these to one client, as clientKey tells them apart. Default: as configured without a file. */
   readonly blobsPerClient: number
-  /** How long one may wait in line. Default 120000: containerd ends a pull after 5 minutes without a byte. */
+  /** How long a request may be queued. Default 120000: containerd ends a pull after 5 minutes without a byte. */
   readonly blobWaitMs: number
 }
 

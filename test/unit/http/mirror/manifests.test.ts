@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { accepts } from '../../../../src/http/mirror/accept.ts'
+import { accepts } from '../../../../src/http/mirror/manifests.ts'
 
 const TYPE = 'application/vnd.oci.image.index.v1+json'
 

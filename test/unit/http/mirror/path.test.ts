@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseQuestion } from '../../../../src/http/mirror/question.ts'
+import { parsePath } from '../../../../src/http/mirror/path.ts'
 import { formatReference } from '../../../../src/reference/reference.ts'
 
 const DIGEST = `sha256:${'a'.repeat(64)}`
 
 function asked(path: string, ns?: unknown): string | undefined {
-  const question = parseQuestion(path, ns)
+  const question = parsePath(path, ns)
   return question && `${question.kind} ${formatReference(question.reference)}`
 }
 

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { Clock } from '../../concurrency/clock.ts'
+import { ResolveError } from '../../errors.ts'
+import { parseDigest } from '../../reference/digest.ts'
+
+export interface BlobBodyOptions {
+  /** Of the whole blob; absent for a part, which clients verify with the whole. */
+  readonly digest?: string
+  /** How long the client may leave what it was sent unread. */
+  readonly silenceMs: number
+  readonly clock: Clock
+}
+
+/** The client did not read for too long. */
+export class Stalled extends Error {
+  override readonly name = 'Stalled'
+}
+
+/** Of one blob, before the registry has to wait for the client. */
+const BUFFERED_BYTES = 128 * 1024
+
+/**
+ * A registry's bytes on their way to a client, hashed as they pass. One piece is always held back, so that a
+ * client does not have them all before it is known whether they are the right ones. One stream does all of
+ * it: each stream more on the way costs as much as reading and writing the bytes.
+ *
+ * Fails with DIGEST_INVALID for other bytes than those of the digest, with Stalled, or as the source does.
+ */
+export class BlobBody extends Readable {
+  readonly #source: Readable
+  readonly #options: BlobBodyOptions
+  #passedAt: number
+  #cancel: () => void = () => {}
+
+  constructor(source: Readable, options: BlobBodyOptions) {
+    super({ highWaterMark: BUFFERED_BYTES })
+    this.#source = source
+    this.#options = options
+    this.#passedAt = options.clock.now()
+    this.#watch(options.silenceMs)
+    if (options.digest === undefined) this.#passOn()
+    else this.#verify(options.digest)
+    source.once('error', (error) => this.destroy(error))
+    // After its end or its error this is without effect.
+    source.once('close', () => {
+      if (!source.readableEnded) this.destroy(new Error('the registry broke off'))
+    })
+  }
+
+  override _read(): void {
+    this.#source.resume()
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#cancel()
+    this.#source.destroy()
+    done(error)
+  }
+
+  #passOn(): void {
+    this.#source.on('data', (chunk: Buffer) => this.#pass(chunk))
+    this.#source.once('end', () => this.push(null))
+  }
+
+  #verify(digest: string): void {
+    const { algorithm, hex } = parseDigest(digest)
+    const hash = createHash(algorithm)
+    let held: Buffer | undefined
+    this.#source.on('data', (chunk: Buffer) => {
+      hash.update(chunk)
+      if (held !== undefined) this.#pass(held)
+      held = chunk
+    })
+    this.#source.once('end', () => {
+      if (hash.digest('hex') !== hex) {
+        this.destroy(mismatch(digest))
+        return
+      }
+      if (held !== undefined) this.push(held)
+      this.push(null)
+    })
+  }
+
+  #pass(chunk: Buffer): void {
+    this.#passedAt = this.#options.clock.now()
+    if (!this.push(chunk)) this.#source.pause()
+  }
+
+  /** The registry has a shorter limit for its silence: what takes as long as this is the client's. */
+  #watch(ms: number): void {
+    const { clock, silenceMs } = this.#options
+    this.#cancel = clock.after(ms, () => {
+      const leftMs = this.#passedAt + silenceMs - clock.now()
+      if (leftMs > 0) this.#watch(leftMs)
+      else this.destroy(new Stalled(`nothing was read for ${silenceMs} ms`))
+    })
+  }
+}
+
+function mismatch(digest: string): ResolveError {
+  const message = `the registry's bytes are not those of ${digest}`
+  return new ResolveError('DIGEST_INVALID', message, { step: 'manifest', status: 200 })
+}
