@@ -50,6 +50,13 @@ export const PARTS: readonly Part[] = [
     load: async () => ({ measure: (await import('./parts/pulls.ts')).measurePulls }),
   },
   {
+    name: 'mirror',
+    title: 'Blobs through /v2',
+    targetSeconds: 40,
+    limitSeconds: 120,
+    load: async () => ({ measure: (await import('./parts/mirror.ts')).measureMirror }),
+  },
+  {
     name: 'alternatives',
     title: 'The usual alternatives',
     targetSeconds: 35,

@@ -11,6 +11,9 @@ export interface HttpServerOptions {
   readonly tls?: TlsFiles | undefined
 }
 
+/** Of what is sent, on each connection: more than one piece of a blob, or its registry would stop and go with each. */
+const BUFFERED_BYTES = 128 * 1024
+
 /**
  * A server whose requests come to `handler` within the bounds of `connections`.
  *
@@ -19,6 +22,7 @@ export interface HttpServerOptions {
 export function createHttpServer(handler: RequestListener, options: HttpServerOptions): Server {
   const { connections, limits, tls } = options
   const http: ServerOptions = {
+    highWaterMark: BUFFERED_BYTES,
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,

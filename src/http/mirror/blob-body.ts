@@ -18,7 +18,7 @@ export class Stalled extends Error {
 }
 
 /** Of one blob, before the registry has to wait for the client. */
-const BUFFERED_BYTES = 128 * 1024
+const BUFFERED_BYTES = 64 * 1024
 
 /**
  * A registry's bytes on their way to a client, hashed as they pass. One piece is always held back, so that a

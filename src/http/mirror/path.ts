@@ -22,8 +22,8 @@ const PATH = /^(?<name>.+)\/(?:(?<kind>manifests|blobs|referrers)\/(?<reference>
  *
  * @param path below `/v2/`, decoded
  * @param ns whose images (distribution-spec, "Registry Proxying"): a domain as references have it.
- * Looked up among the registries as any reference's domain is; nobody connects to it for being named
- * here. Absent: the name begins with the domain, or is one of docker.io
+ * Looked up among the registries as any reference's domain is; naming it here connects to nothing.
+ * Absent: the name begins with the domain, or is one of docker.io
  * @returns undefined: there is no such end-point
  * @throws ResolveError NAME_INVALID, DIGEST_INVALID; MANIFEST_UNKNOWN for what cannot be a tag
  */

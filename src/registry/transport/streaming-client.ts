@@ -46,8 +46,8 @@ type Connected = (...outcome: [null, Socket] | [Error, null]) => void
 
 /** How long an idle connection is kept, as the node agents do. */
 const IDLE_MS = 4_000
-/** Of one body, before its connection waits: less would have it stop and go with each piece. */
-const BUFFERED_BYTES = 256 * 1024
+/** Of one body, before its connection waits: what one read of a socket gives. */
+const BUFFERED_BYTES = 64 * 1024
 
 /** A length that contradicts the chunks is told as a mismatch, before there was any body. */
 function isMalformed(error: Error, hasBody: boolean): boolean {
@@ -219,7 +219,7 @@ class StreamedBody extends Readable {
   constructor(controller: Dispatcher.DispatchController) {
     super({ highWaterMark: BUFFERED_BYTES })
     this.#controller = controller
-    // Told to whoever reads it, and to nobody else.
+    // An error is for the reader of the body; without one it is dropped.
     this.on('error', () => {})
   }
 
