@@ -1,6 +1,13 @@
 import { describeDigestMistake } from './digest.ts'
-import { type DomainSplit, OFFICIAL_NAMESPACE } from './domain.ts'
-import { COMPONENT, DOMAIN, IDENTIFIER, PATH_MAX_LENGTH, TAG } from './grammar.ts'
+import {
+  COMPONENT,
+  DOMAIN,
+  type DomainSplit,
+  IDENTIFIER,
+  OFFICIAL_NAMESPACE,
+  PATH_MAX_LENGTH,
+  TAG,
+} from './grammar.ts'
 import { quote } from './quote.ts'
 
 /** One line on why this input is no reference and how to mend it; only for input that failed. */

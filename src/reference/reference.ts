@@ -1,7 +1,14 @@
 import { ResolveError } from '../errors.ts'
 import { isDigest } from './digest.ts'
-import { DEFAULT_DOMAIN, OFFICIAL_NAMESPACE, splitDomain } from './domain.ts'
-import { DOMAIN, IDENTIFIER, PATH_MAX_LENGTH, REMAINDER } from './grammar.ts'
+import {
+  DEFAULT_DOMAIN,
+  DOMAIN,
+  IDENTIFIER,
+  OFFICIAL_NAMESPACE,
+  PATH_MAX_LENGTH,
+  REMAINDER,
+  splitDomain,
+} from './grammar.ts'
 import { describeMistake } from './mistake.ts'
 import { quote } from './quote.ts'
 

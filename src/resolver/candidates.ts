@@ -3,7 +3,7 @@ import { COMPONENT, PATH_MAX_LENGTH } from '../reference/grammar.ts'
 import { formatReference, type Reference, repositoryName } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Capability, RegistryEntry, RepositoryRewrite } from '../registry/entry.ts'
-import type { Candidate, Origin, Registries, Repository } from './types.ts'
+import type { Candidate, Origin, RankedReference, Registries, Repository } from './types.ts'
 
 /** Below every configured registry, whatever its priority. */
 const UNCONFIGURED_PRIORITY = 0
@@ -159,4 +159,53 @@ export function domainComponent(domain: string): string {
   const words = address.replaceAll(':', '_').replace(/_{3,}/g, '__')
   const component = words.replace(/^_/, '0_').replace(/_$/, '_0')
   return port === undefined ? component : `${component}-${port}`
+}
+
+/** What this resolution shows of a candidate. */
+export type Standing = 'verified' | 'assumed' | 'refuted'
+
+/**
+ * The pullable references of one image, best first: digests before tags, verified before assumed,
+ * then the order of the candidates; option 3 of kubernetes/kubernetes#46255. Candidates without the image, or
+ * without the capability `pull`, are left out. A tag is listed only where the caller asked by tag alone, and where
+ * the registry may resolve tags: the consent of an origin is for a digest.
+ */
+export function rankReferences(
+  reference: Reference,
+  digest: string,
+  candidates: readonly Candidate[],
+  standing: (candidate: Candidate) => Standing,
+): readonly RankedReference[] {
+  const pullable = candidates
+    .filter(isPullable)
+    .map((candidate) => ({ candidate, standing: standing(candidate) }))
+  const ordered = [
+    ...pullable.filter((each) => each.standing === 'verified'),
+    ...pullable.filter((each) => each.standing === 'assumed'),
+  ]
+  const digests = ordered.map(({ candidate, standing }) =>
+    ranked(candidate, `${candidate.pullName}@${digest}`, 'digest', standing === 'verified'),
+  )
+  if (reference.tag === undefined || reference.digest !== undefined) return digests
+  const tags = ordered
+    .filter(({ candidate }) => resolvesTags(candidate) && !needsConsent(candidate))
+    .map(({ candidate, standing }) =>
+      ranked(candidate, `${candidate.pullName}:${reference.tag}`, 'tag', standing === 'verified'),
+    )
+  return [...digests, ...tags]
+}
+
+function ranked(
+  candidate: Candidate,
+  reference: string,
+  kind: 'digest' | 'tag',
+  verified: boolean,
+): RankedReference {
+  return {
+    reference,
+    kind,
+    registry: candidate.registry,
+    priority: candidate.priority,
+    verified,
+  }
 }

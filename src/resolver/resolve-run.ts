@@ -13,11 +13,10 @@ import {
   askAll,
   type FailoverLimits,
 } from './candidate-request.ts'
-import { needsConsent, resolvesTags } from './candidates.ts'
+import { needsConsent, rankReferences, resolvesTags, type Standing } from './candidates.ts'
 import { type Ending, explain } from './explain.ts'
 import { askInOrder } from './failover.ts'
 import { barred, OriginAuthorization } from './origin-authorization.ts'
-import { rankReferences, type Standing } from './ranking.ts'
 import { ResolveTrace } from './trace.ts'
 import type { Candidate, CandidateReport, Health, ImageSource, Resolution } from './types.ts'
 import { UnresolvedError } from './unresolved.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Capability } from '../../src/registry/entry.ts'
-import { rankReferences, type Standing } from '../../src/resolver/ranking.ts'
+import { rankReferences, type Standing } from '../../src/resolver/candidates.ts'
 import { candidate, digestOf, entry, nginx } from '../support/resolver.ts'
 
 const CAPABILITIES: readonly (readonly Capability[] | undefined)[] = [

@@ -1,7 +1,6 @@
 import { opendir } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { splitDomain } from '../../reference/domain.ts'
-import { DOMAIN } from '../../reference/grammar.ts'
+import { DOMAIN, splitDomain } from '../../reference/grammar.ts'
 import { quote } from '../../reference/quote.ts'
 import type { EndpointTls } from '../../registry/endpoint.ts'
 import type { RegistryEntry } from '../../registry/entry.ts'

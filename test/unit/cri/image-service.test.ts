@@ -13,7 +13,7 @@ import { type ImageResolver, ImageService } from '../../../src/cri/image-service
 import type { Caller } from '../../../src/cri/owned-call.ts'
 import { withString } from '../../../src/cri/wire.ts'
 import { type Attempt, ResolveError } from '../../../src/errors.ts'
-import { rankReferences } from '../../../src/resolver/ranking.ts'
+import { rankReferences } from '../../../src/resolver/candidates.ts'
 import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
 import type { ContentStore } from '../../../src/runtime/content.ts'
 import type { ImageNames, WholeImage } from '../../../src/runtime/types.ts'

@@ -1,14 +1,22 @@
 import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { COMPONENT } from '../../../src/reference/grammar.ts'
+import { parseReference } from '../../../src/reference/reference.ts'
 import { ConfiguredRegistries } from '../../../src/registry/registries.ts'
 import {
   candidatesFor,
+  domainComponent,
   isPullable,
+  mirrorRepository,
   needsConsent,
+  rankReferences,
   resolvesTags,
+  type Standing,
 } from '../../../src/resolver/candidates.ts'
 import type { Registries } from '../../../src/resolver/types.ts'
-import { candidate, entry, nginx, registriesOf } from '../../support/resolver.ts'
+import { candidate, digestOf, entry, nginx, registriesOf } from '../../support/resolver.ts'
 
 const pod = { kind: 'basic', username: 'pod', password: 'secret' } as const
 const own = { kind: 'basic', username: 'mirror', password: 'other' } as const
@@ -180,3 +188,127 @@ test('a host of containerd’s hosts.toml gets the registry that an image is nam
     ],
   )
 })
+
+const D = digestOf('d')
+const m1 = candidate('m1', { priority: 1000 })
+const m2 = candidate('m2')
+const origin = candidate('docker.io', { origin: true, pullName: 'docker.io/library/nginx' })
+
+function names(standings: Record<string, Standing>, reference = nginx()): string[] {
+  return rankReferences(reference, D, [m1, m2, origin], ({ registry }) => {
+    return standings[registry] ?? 'assumed'
+  }).map(({ reference: name, verified }) => `${name.replace(D, 'D')}${verified ? ' verified' : ''}`)
+}
+
+test('digests come before tags, verified before assumed, then the order of the candidates', () => {
+  assert.deepEqual(names({ m2: 'verified' }), [
+    'm2/library/nginx@D verified',
+    'm1/library/nginx@D',
+    'docker.io/library/nginx@D',
+    'm2/library/nginx:latest verified',
+    'm1/library/nginx:latest',
+    'docker.io/library/nginx:latest',
+  ])
+})
+
+test('a registry that said no is not listed', () => {
+  assert.deepEqual(names({ m1: 'refuted', m2: 'verified' }), [
+    'm2/library/nginx@D verified',
+    'docker.io/library/nginx@D',
+    'm2/library/nginx:latest verified',
+    'docker.io/library/nginx:latest',
+  ])
+})
+
+test('a reference with a digest has no tags in its answer', () => {
+  assert.deepEqual(names({ m1: 'verified' }, nginx({ digest: D })), [
+    'm1/library/nginx@D verified',
+    'm2/library/nginx@D',
+    'docker.io/library/nginx@D',
+  ])
+})
+
+test('each reference names its registry, its kind and its priority', () => {
+  const [first] = rankReferences(nginx(), D, [m1], () => 'verified')
+
+  assert.deepEqual(first, {
+    reference: `m1/library/nginx@${D}`,
+    kind: 'digest',
+    registry: 'm1',
+    priority: 1000,
+    verified: true,
+  })
+})
+
+/** A folder with the tests of containers' registries.conf, written down. */
+const folder = process.env['REFERENCE_VECTORS'] ?? ''
+const file = join(folder, 'registries-conf-mirrors.tests.json')
+const skip = existsSync(file) ? false : 'REFERENCE_VECTORS names no folder with these tests'
+
+test('a repository is kept below the prefix, by the template', () => {
+  const rows = [
+    ['hub:5000', undefined, 'library/nginx'],
+    ['harbor.corp/proxy', undefined, 'proxy/library/nginx'],
+    ['harbor.corp', '{domain}/{path}', 'docker.io/library/nginx'],
+    ['harbor.corp/cache', 'x-{domain}/y/{path}', 'cache/x-docker.io/y/library/nginx'],
+  ] as const
+
+  for (const [name, path, repository] of rows) {
+    const where = entry(name, path === undefined ? {} : { path })
+    assert.equal(mirrorRepository(nginx(), where), repository)
+  }
+})
+
+test('nothing that a reference holds is read as a template again', () => {
+  const where = entry('hub:5000', { path: '{domain}/{path}' })
+
+  assert.equal(
+    mirrorRepository(nginx({ domain: 'corp.example', path: 'path/domain' }), where),
+    'corp.example/path/domain',
+  )
+})
+
+test('a domain becomes one legal component, and no two domains the same', () => {
+  const rows = [
+    ['docker.io', 'docker.io'],
+    ['hub.corp:5000', 'hub.corp_5000'],
+    ['localhost', 'localhost'],
+    ['Foo', 'foo'],
+    ['[fd00::1]:5000', 'fd00__1-5000'],
+    ['[fd00::1:5000]', 'fd00__1_5000'],
+    ['[::1]:5000', '0__1-5000'],
+    ['[fd00::]', 'fd00__0'],
+    ['[::]', '0__0'],
+  ] as const
+
+  for (const [domain, component] of rows) {
+    assert.equal(domainComponent(domain), component)
+    assert.match(component, COMPONENT)
+  }
+})
+
+test('a location takes over whole paths as registries.conf does for a domain', { skip }, () => {
+  const { tables } = JSON.parse(readFileSync(file, 'utf8'))
+  const rows: readonly Row[] = tables.TestRewriteReferenceSuccess
+  // Here a path that was matched is kept, a location is never left out, and has its own port.
+  const mapped = rows.filter(
+    ({ inputRef, location, prefix }) =>
+      location !== '' && !prefix.includes('/') && !/^[^/]*\.io:5000/.test(inputRef),
+  )
+
+  assert.ok(mapped.length >= 10, `${mapped.length} of ${rows.length}`)
+  for (const { expected, inputRef, location } of mapped) {
+    // Their digests are too short to be any.
+    const reference = parseReference(inputRef.replace(/@.*/, ''))
+    const where = entry(location)
+    const pullName = `${where.endpoint.host}/${mirrorRepository(reference, where)}`
+    assert.equal(pullName, expected.replace(/[:@](?!.*\/).*/, ''), inputRef)
+  }
+})
+
+interface Row {
+  readonly expected: string
+  readonly inputRef: string
+  readonly location: string
+  readonly prefix: string
+}
