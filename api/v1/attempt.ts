@@ -1,10 +1,10 @@
 import type { XStatic } from 'typebox/schema'
 import type { ObjectSchema } from './schema.ts'
 
-/** One question to one registry, and what became of it. */
+/** The attempt at one registry, and its outcome. */
 export const Attempt = {
   $id: 'Attempt',
-  description: 'One question to one registry, and what became of it.',
+  description: 'The attempt at one registry, and its outcome.',
   type: 'object',
   required: ['registry', 'step', 'outcome', 'ms'],
   properties: {
@@ -17,7 +17,7 @@ export const Attempt = {
       type: 'string',
       enum: ['connect', 'token', 'manifest', 'platform', 'pull'],
       description:
-        'How far the conversation with the registry came; `pull`: the container runtime pulled from it.',
+        'The step at which it ended; `pull`: the container runtime pulled from the registry.',
     },
     outcome: {
       type: 'string',

@@ -23,10 +23,10 @@ export const Exchange = {
 } as const satisfies ObjectSchema
 export type Exchange = XStatic<typeof Exchange>
 
-/** One place where the image may be, and what became of it. */
+/** A place where the image may be, and the outcome there. */
 export const Candidate = {
   $id: 'Candidate',
-  description: 'One place where the image may be, what became of it, and why.',
+  description: 'A place where the image may be, the outcome there, and why.',
   type: 'object',
   required: [
     'registry',
@@ -42,7 +42,7 @@ export const Candidate = {
     registry: { type: 'string', examples: ['harbor.corp/proxy-docker'] },
     reference: {
       type: 'string',
-      description: 'What was, or would have been, asked for there.',
+      description: 'What is asked for there.',
       examples: ['harbor.corp/proxy-docker/library/nginx:latest'],
     },
     priority: { type: 'integer', description: "The registry's priority, 0 to 10000." },
@@ -54,7 +54,7 @@ export const Candidate = {
       description: 'One sentence for people.',
       examples: ['passed over: its tag points at another digest'],
     },
-    digest: { type: 'string', description: 'What it says the reference points at.' },
+    digest: { type: 'string', description: 'What the reference points at there.' },
     divergent: {
       type: 'boolean',
       description: 'Its tag points at another digest than the chosen one; it is not merged.',

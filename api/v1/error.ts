@@ -3,10 +3,10 @@ import { Attempt } from './attempt.ts'
 import { Candidate } from './candidate.ts'
 import type { ObjectSchema } from './schema.ts'
 
-/** What is there although it is no image. */
+/** What the registry has, although it is no image. */
 export const FoundManifest = {
   $id: 'FoundManifest',
-  description: 'What is there although it is no image that an ID could be told of.',
+  description: 'What the registry has under the reference, although it is no image with an ID.',
   type: 'object',
   required: ['digest', 'mediaType', 'size'],
   properties: {

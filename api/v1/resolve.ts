@@ -6,7 +6,7 @@ import type { ObjectSchema } from './schema.ts'
 const digest = 'sha256:9d6b58feebd2dbd3c56ab5853333d627cc6e281011cfd6050fa4bcf2072c9496'
 const imageId = 'sha256:e784f4560448b14a66f55c26e1b4dad2c2877cc73d001b7cd0b18e24a700a070'
 
-/** Of `GET /resolve`. A parameter that is not listed here is refused. */
+/** The parameters of `GET /resolve`. Any other one is refused. */
 export const ResolveQuery = {
   type: 'object',
   additionalProperties: false,
@@ -60,7 +60,7 @@ export const Platform = {
     assumed: {
       type: 'boolean',
       description:
-        'Present, and true, where neither an index nor the config says so: this is the platform that was meant, since none was asked for.',
+        'Present, and true, where neither an index nor the config names a platform: this is the default one, since none was asked for.',
     },
   },
 } as const satisfies ObjectSchema
@@ -193,7 +193,7 @@ export const ResolveResponse = {
       type: 'array',
       items: Candidate,
       description:
-        'With `explain=true` or `all=true`: every place where it may be, in the order of asking. When the cache answered, of the time when it was asked; empty when that is not known any more.',
+        'With `explain=true` or `all=true`: every place where it may be, in the order of asking. For an answer of the cache, those of the resolution that it comes from; empty after a restart.',
     },
   },
 } as const satisfies ObjectSchema

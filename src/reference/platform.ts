@@ -65,7 +65,7 @@ export function parsePlatform(text: string): Platform {
   if (isUnknown(platform)) {
     throw new ResolveError(
       'PLATFORM_INVALID',
-      `platform ${quote(text)} marks what nobody can run: name a real one, as in linux/amd64`,
+      `platform ${quote(text)} is a placeholder: name a real one, as in linux/amd64`,
     )
   }
   return platform

@@ -17,28 +17,28 @@ export interface RegistryResponse {
 
 /** The whole body; undefined when it is longer than `limitBytes`, and the rest is not read. */
 export async function readBody(
-  reply: RegistryResponse,
+  response: RegistryResponse,
   limitBytes: number,
 ): Promise<Buffer | undefined> {
   try {
-    return await read(reply, limitBytes)
+    return await read(response, limitBytes)
   } finally {
-    reply.ended()
+    response.ended()
   }
 }
 
 /** Frees the connection: reads a short rest, closes on a long one. */
-export async function discard(reply: RegistryResponse): Promise<void> {
+export async function discard(response: RegistryResponse): Promise<void> {
   try {
     let size = 0
-    for await (const chunk of reply.body) {
+    for await (const chunk of response.body) {
       size += (chunk as Buffer).length
       if (size > MAX_DISCARDED_BYTES) break
     }
   } catch {
     // The head has been read; an error in the rest has no effect.
   }
-  reply.ended()
+  response.ended()
 }
 
 async function read(

@@ -113,7 +113,7 @@ export function requireCandidates(
       ? 'no entry of `registries` serves it: add one, or name it in `upstreams`'
       : `\`capabilities\` of ${list(candidates)} lack \`resolve\`: add that, or ask by digest`,
   ]
-  throw new ResolveError('DENIED', `${what}: nobody may be asked; ${reasons.join('; ')}`)
+  throw new ResolveError('DENIED', `${what}: no registry may be asked; ${reasons.join('; ')}`)
 }
 
 function list(candidates: readonly Candidate[]): string {

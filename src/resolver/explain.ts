@@ -107,7 +107,7 @@ function notAsked(candidate: Candidate, winner: Candidate | undefined): string {
   if (winner !== undefined) return `not needed: ${winner.registry} answered first`
   return resolvesTags(candidate)
     ? 'not asked: it was over before'
-    : 'not asked: it is asked by digest alone, and nobody said what the tag points at'
+    : 'not asked: it is asked by digest alone, and no registry said what the tag points at'
 }
 
 /** The registries that name another digest by that tag than the answer. */

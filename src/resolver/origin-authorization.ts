@@ -104,8 +104,9 @@ function refusal(error: ResolveError, origin: Candidate): ResolveError {
   if (!isRefusal(error.code)) {
     return barred(error.code, `its origin, which has to agree, did not answer: ${error.message}`)
   }
-  const who = origin.credentials === undefined ? 'anybody without credentials' : 'these credentials'
-  return barred(error.code, `its origin does not give the image to ${who}`, error)
+  const caller =
+    origin.credentials === undefined ? 'requests without credentials' : 'these credentials'
+  return barred(error.code, `its origin does not give the image to ${caller}`, error)
 }
 
 /** Has the code of the origin: without its consent the image is not there at the mirror either. */

@@ -103,8 +103,8 @@ class ResolveRun {
       origin: candidates.find(({ origin }) => origin),
       ask: (candidate, ends, line, observe) => {
         const { credentials } = candidate
-        const probe = { candidate, credentials, signal: ends, ticket: this.#urgent(line), observe }
-        return source.digest(requestFor(probe, wanted(reference)))
+        const call = { candidate, credentials, signal: ends, ticket: this.#urgent(line), observe }
+        return source.digest(requestFor(call, wanted(reference)))
       },
       observer: (candidate, registry) => this.#trace.of(candidate).observer(registry),
       health,
@@ -161,8 +161,8 @@ class ResolveRun {
   async #confirmByDigest(image: ImageIdentity): Promise<void> {
     const others = this.#candidates.filter((candidate) => !this.#askable.includes(candidate))
     const confirm: Ask<ImageIdentity> = async (candidate, signal, ticket) => {
-      const probe = await this.#probe(candidate, signal, ticket)
-      await this.#options.source.digest(requestFor(probe, image.digest))
+      const call = await this.#callOf(candidate, signal, ticket)
+      await this.#options.source.digest(requestFor(call, image.digest))
       return image
     }
     const authorize = this.#authorizeFor(image.digest)
@@ -170,9 +170,9 @@ class ResolveRun {
   }
 
   readonly #ask: Ask<ImageIdentity> = async (candidate, signal, ticket, promoted) => {
-    const probe = await this.#probe(candidate, signal, ticket)
-    if (promoted === undefined) return this.#identify(probe)
-    return this.#identify(probe, (digest) => {
+    const call = await this.#callOf(candidate, signal, ticket)
+    if (promoted === undefined) return this.#identify(call)
+    return this.#identify(call, (digest) => {
       this.#trace.of(candidate).named = digest
       return promoted()
     })
@@ -187,19 +187,19 @@ class ResolveRun {
    * @throws ResolveError as ImageSource; MANIFEST_UNKNOWN for such a tag
    */
   async #identify(
-    probe: Probe,
+    call: CandidateCall,
     promoted?: (digest: string) => Promise<void>,
   ): Promise<ImageIdentity> {
     const { source } = this.#options
     const { isPlatformAsked, platform, reference } = this.#question
     // A registry that is not trusted is asked for the very digest that the origin names.
-    const authorized = needsConsent(probe.candidate) ? this.#authorization.digest : undefined
+    const authorized = needsConsent(call.candidate) ? this.#authorization.digest : undefined
     const name = authorized ?? wanted(reference)
-    const request = requestFor(probe, name)
+    const request = requestFor(call, name)
     const isExpected = this.#options.expected && authorized === undefined
     if (promoted === undefined && !isExpected && this.#known(name) === undefined) {
       const image = await source.image(request, platform, isPlatformAsked)
-      await this.#verify(probe, name, image)
+      await this.#verify(call, name, image)
       return image
     }
     const now = await source.digest(request)
@@ -208,7 +208,7 @@ class ResolveRun {
       await promoted?.(now.digest)
       return source.image({ ...request, reference: now.digest }, platform, isPlatformAsked)
     }
-    await this.#verify(probe, name, now)
+    await this.#verify(call, name, now)
     return image
   }
 
@@ -219,13 +219,13 @@ class ResolveRun {
   }
 
   /** @param name what was asked for: a digest is confirmed thereby */
-  async #verify(probe: Probe, name: string, { digest }: Descriptor): Promise<void> {
+  async #verify(call: CandidateCall, name: string, { digest }: Descriptor): Promise<void> {
     if (!this.#options.verifyDigest || name.includes(':')) return
     try {
-      await this.#options.source.digest(requestFor(probe, digest))
+      await this.#options.source.digest(requestFor(call, digest))
     } catch (thrown) {
       const error = toResolveError(thrown)
-      throw error.code === 'MANIFEST_UNKNOWN' ? gone(probe.candidate, digest, error) : error
+      throw error.code === 'MANIFEST_UNKNOWN' ? gone(call.candidate, digest, error) : error
     }
   }
 
@@ -238,7 +238,7 @@ class ResolveRun {
       })
   }
 
-  async #probe(candidate: Candidate, signal: AbortSignal, line: Ticket): Promise<Probe> {
+  async #callOf(candidate: Candidate, signal: AbortSignal, line: Ticket): Promise<CandidateCall> {
     const credentials = this.#options.credentials(candidate)
     return {
       candidate,
@@ -272,7 +272,7 @@ class ResolveRun {
 }
 
 /** How one candidate is asked. */
-interface Probe {
+interface CandidateCall {
   readonly candidate: Candidate
   readonly credentials: Credentials | undefined
   readonly signal: AbortSignal
@@ -286,7 +286,7 @@ function wanted({ digest, tag }: Reference): string {
 }
 
 function requestFor(
-  { candidate, credentials, signal, ticket, observe }: Probe,
+  { candidate, credentials, signal, ticket, observe }: CandidateCall,
   reference: string,
 ): ImageRequest {
   const { configured, endpoint, namespace, repository } = candidate

@@ -119,7 +119,7 @@ test('without an answer the reports say which candidates were not asked, and why
     [
       'm1/library/nginx:latest not asked: it asked for a pause',
       'm2/library/nginx:latest not asked: it was over before',
-      'pull-only/library/nginx not asked: it is asked by digest alone, and nobody said what the tag points at',
+      'pull-only/library/nginx not asked: it is asked by digest alone, and no registry said what the tag points at',
     ],
   )
 })
