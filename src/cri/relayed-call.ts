@@ -9,8 +9,8 @@ import type { BodyEdit, CallEdits } from './rewrite/body-edit.ts'
 import type { Link } from './upstream.ts'
 
 /**
- * Bytes of one direction that wait to be sent, beyond the window, before its source has to wait. Several
- * frames, so that a long list does not stop after each one.
+ * Bytes of an answer that may wait to be sent, beyond the window, before the runtime has to wait. Several
+ * frames, so that a long list does not stop after each one. Of a request nothing beyond the window.
  */
 const HELD_BYTES = 128 * 1024
 const NOTHING = Buffer.alloc(0)
@@ -56,8 +56,13 @@ export class RelayedCall {
       onEnd: (end) => this.#upstreamEnded(end),
     })
     const { edits, queue } = options
-    this.#request = new BodyCopy(client, this.#upstream, queue, edits?.request)
-    this.#response = new BodyCopy(this.#upstream, client, queue, edits?.response)
+    this.#request = new BodyCopy(client, this.#upstream, { queue, heldBytes: 0 }, edits?.request)
+    this.#response = new BodyCopy(
+      this.#upstream,
+      client,
+      { queue, heldBytes: HELD_BYTES },
+      edits?.response,
+    )
     this.fromClient = {
       onHeaders: () => this.#request.end(),
       onData: (bytes, isEnd) => this.#request.data(bytes, isEnd),
@@ -129,25 +134,26 @@ export class RelayedCall {
   }
 }
 
+interface CopyBounds {
+  readonly queue: Pick<QueuedBytes, 'add' | 'isBusy'>
+  /** May wait to be sent, beyond the window, before the source has to wait. */
+  readonly heldBytes: number
+}
+
 /** Copies the body of one direction at the pace of its reader. */
 class BodyCopy {
   readonly #from: Stream
   readonly #to: Stream
-  readonly #queue: Pick<QueuedBytes, 'add' | 'isBusy'>
+  readonly #bounds: CopyBounds
   /** Set before the first byte; undefined: the bytes stay as they are. */
   edit: BodyEdit | undefined
   #owedBytes = 0
   #countedBytes = 0
 
-  constructor(
-    from: Stream,
-    to: Stream,
-    queue: Pick<QueuedBytes, 'add' | 'isBusy'>,
-    edit: BodyEdit | undefined,
-  ) {
+  constructor(from: Stream, to: Stream, bounds: CopyBounds, edit: BodyEdit | undefined) {
     this.#from = from
     this.#to = to
-    this.#queue = queue
+    this.#bounds = bounds
     this.edit = edit
   }
 
@@ -158,7 +164,7 @@ class BodyCopy {
     if (isEnd) this.end(bytes)
     else if (bytes.length > 0) this.#to.sendData(bytes, false)
     const { waitingBytes } = this.#to
-    const canReadOn = waitingBytes < HELD_BYTES && !this.#queue.isBusy
+    const canReadOn = waitingBytes < this.#bounds.heldBytes && !this.#bounds.queue.isBusy
     if (canReadOn || waitingBytes === 0) this.resume()
   }
 
@@ -186,7 +192,7 @@ class BodyCopy {
   }
 
   #count(bytes: number): void {
-    this.#queue.add(bytes - this.#countedBytes)
+    this.#bounds.queue.add(bytes - this.#countedBytes)
     this.#countedBytes = bytes
   }
 }

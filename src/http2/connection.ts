@@ -178,7 +178,7 @@ export class Connection {
     const settings = writeSettings({
       ...(this.#options.role === 'client' ? { enablePush: 0 } : {}),
       maxConcurrentStreams: LIMITS.streams,
-      initialWindowSize: LIMITS.streamWindowBytes,
+      initialWindowSize: LIMITS.streamWindowBytes[this.#options.role],
       maxHeaderListSize: LIMITS.headerListBytes,
     })
     const more = LIMITS.connectionWindowBytes[this.#options.role] - DEFAULT_WINDOW_BYTES

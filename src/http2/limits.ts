@@ -13,13 +13,14 @@ export const LIMITS = {
   headerBlockBytes: 256 * KIB,
   /** Frames of one header block: the largest takes 16. Empty ones cost time and no bytes. */
   headerBlockFrames: 64,
-  /** Bytes that a peer may send on one stream before they are consumed. */
-  streamWindowBytes: 256 * KIB,
+  /** Bytes that a peer may send on one stream before they are consumed, by the role of this end. */
+  streamWindowBytes: { server: 64 * KIB, client: 256 * KIB },
   /**
-   * The same for all streams of a connection, by its role. Requests to a runtime have a few KiB; of
-   * answers four full streams, so that lists that are read slowly hold up no others.
+   * The same for all streams of a connection. Requests have a few KiB, and what a runtime does not read
+   * of them stays in this process; of answers four full streams, so that lists that are read slowly do
+   * not block others.
    */
-  connectionWindowBytes: { server: 512 * KIB, client: MIB },
+  connectionWindowBytes: { server: 128 * KIB, client: MIB },
   /** What libuv reads at once. After a chunk of this size the other clients are served. */
   chunkBytes: 64 * KIB,
   /** Bytes of the header lists and objects of a connection's calls; above it REFUSED_STREAM. */

@@ -86,7 +86,7 @@ export class Session implements ReceiverSession, StreamOwner {
 
   /** A new call, which Stream.begin starts; only in the client role. */
   open(handler: StreamHandler): Stream {
-    const stream = new Stream(this, 0, LIMITS.streamWindowBytes, handler)
+    const stream = new Stream(this, 0, LIMITS.streamWindowBytes.client, handler)
     this.#streams.wait(stream)
     return stream
   }
@@ -94,7 +94,7 @@ export class Session implements ReceiverSession, StreamOwner {
   accept(id: number, isEnd: boolean, listBytes: number): Stream {
     const cost = LIMITS.streamCostBytes + listBytes
     this.#callBytes += cost
-    const stream = new Stream(this, id, LIMITS.streamWindowBytes, NO_HANDLER, cost)
+    const stream = new Stream(this, id, LIMITS.streamWindowBytes.server, NO_HANDLER, cost)
     this.#streams.add(stream)
     this.#sender.opened(stream)
     stream.hasBegunThere = true

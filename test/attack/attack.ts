@@ -43,8 +43,6 @@ export type GoodClient =
       readonly socketPath: string
       /** Default: Version, which the runtime answers. */
       readonly call?: string
-      /** The gRPC status that is right; default 0. */
-      readonly code?: number
     }
 
 export interface AttackOutcome {

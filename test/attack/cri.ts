@@ -1,25 +1,21 @@
 import { once } from 'node:events'
+import { rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FRAME_FLAG, frame } from '../../src/http2/frames.ts'
 import type { Daemon } from '../support/daemon.ts'
-import { respond } from '../support/fake-runtime.ts'
 import { callBlock, FRAME, number32, OPENING, SETTINGS } from '../support/hostile-frames.ts'
 import { literal, plain } from '../support/hpack-fields.ts'
-import { startRawServer } from '../support/listen.ts'
-import { type RecordingRuntime, startRecordingRuntime } from '../support/recording-runtime.ts'
 import type { Attack, AttackScene } from './attack.ts'
+import { LIST, runtimeSocket, silentFile, startRuntime } from './runtime.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
 const FRAME_BYTES = 16 * KIB
 const END_HEADERS = FRAME_FLAG.endHeaders
 const NOTHING = Buffer.alloc(0)
-const LIST = '/runtime.v1.ImageService/ListImages'
 const STATUS = '/runtime.v1.ImageService/ImageStatus'
 const PULL = '/runtime.v1.ImageService/PullImage'
-/** Without a message, which is refused with UNIMPLEMENTED. */
-const EMPTY_REMOVE = { call: '/runtime.v1.ImageService/RemoveImage', code: 12 } as const
 /** A connection that takes nothing for so long takes no more. */
 const STALLED_MS = 500
 /** What was said is dealt with, or held, by then. */
@@ -33,8 +29,6 @@ interface Flood {
   readonly chunks: (scene: AttackScene) => Iterable<Buffer>
   /** The runtime reads nothing of what the attackers' connections bring. */
   readonly isRuntimeSilent?: boolean
-  /** The good client's call is answered by the service alone: the runtime shares the attackers' process. */
-  readonly isGoodAnsweredHere?: boolean
   readonly reads?: boolean
   /** How often each comes again. */
   readonly rounds?: number
@@ -52,7 +46,6 @@ const FLOODS: readonly Flood[] = [
     name: 'calls with long headers that are cancelled while the runtime says nothing of its version',
     clients: 10,
     isRuntimeSilent: true,
-    isGoodAnsweredHere: true,
     chunks: () =>
       made(1_500, (n) => Buffer.concat([begin(id(n), STATUS, field(50 * KIB)), reset(id(n))])),
   },
@@ -124,12 +117,12 @@ export const attacks: readonly Attack[] = [
 ]
 
 async function run(scene: AttackScene, flood: Flood) {
-  const { daemon, silence } = await start(scene)
+  const daemon = await start(scene)
   const { clients, rounds = 1, reads = true, isRuntimeSilent = false } = flood
   const count = scene.isShort ? Math.max(1, Math.floor(clients / 5)) : clients
   let cutOff = 0
   const attack = async (): Promise<void> => {
-    if (isRuntimeSilent) silence.isOn = true
+    if (isRuntimeSilent) writeFileSync(silentFile(scene.folder), '')
     await Promise.all(
       Array.from({ length: count }, async () => {
         for (let round = 0; round < (scene.isShort ? 1 : rounds); round += 1) {
@@ -137,16 +130,14 @@ async function run(scene: AttackScene, flood: Flood) {
         }
       }),
     )
-    silence.isOn = false
+    rmSync(silentFile(scene.folder), { force: true })
   }
-  const { isGoodAnsweredHere = false } = flood
-  const call = isGoodAnsweredHere ? EMPTY_REMOVE : { call: STATUS }
-  const good = { kind: 'cri', socketPath: daemon.socketPath, ...call } as const
+  const good = { kind: 'cri', socketPath: daemon.socketPath, call: STATUS } as const
   return scene.measure({ daemon, good, attack, note: () => `${cutOff} were cut off` })
 }
 
 async function idleConnections(scene: AttackScene) {
-  const { daemon } = await start(scene)
+  const daemon = await start(scene)
   const count = scene.isShort ? 800 : 3_000
   const attack = async (): Promise<void> => {
     const sockets: Socket[] = []
@@ -164,31 +155,10 @@ async function idleConnections(scene: AttackScene) {
   return scene.measure({ daemon, good, attack })
 }
 
-interface Started {
-  readonly daemon: Daemon
-  readonly runtime: RecordingRuntime
-  /** While it is on, the runtime takes connections and reads nothing from them. */
-  readonly silence: { isOn: boolean }
-}
-
-async function start(scene: AttackScene): Promise<Started> {
-  const behind = `${scene.folder}/behind.sock`
-  const path = `${scene.folder}/runtime.sock`
-  const runtime = await startRecordingRuntime(scene, behind, { table: true })
-  runtime.fake.handle(LIST, ({ stream }) => {
-    runtime.fake.calls.length = 0
-    respond(stream, [Buffer.alloc(MIB)])
-  })
-  const silence = { isOn: false }
-  const front = (socket: Socket): void => {
-    if (silence.isOn) return void socket.pause()
-    const there = connect(behind)
-    there.on('error', () => socket.destroy()).on('close', () => socket.destroy())
-    socket.on('close', () => there.destroy())
-    socket.pipe(there).pipe(socket)
-  }
-  await startRawServer(scene, front, { path })
-  return { daemon: await scene.start({ cri: path }), runtime, silence }
+/** The service in front of a scripted runtime. */
+async function start(scene: AttackScene): Promise<Daemon> {
+  await startRuntime(scene, scene.folder)
+  return scene.start({ cri: runtimeSocket(scene.folder) })
 }
 
 /** @returns whether the service ended the connection */

@@ -37,7 +37,7 @@ function callOf(good: GoodClient): () => Promise<string | undefined> {
   const path = good.call ?? '/runtime.v1.RuntimeService/Version'
   return async () => {
     const { code } = await client.call(path)
-    return code === (good.code ?? 0) ? undefined : `gRPC status ${code}`
+    return code === 0 ? undefined : `gRPC status ${code}`
   }
 }
 

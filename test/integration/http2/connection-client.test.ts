@@ -18,7 +18,7 @@ import { startRawServer } from '../../support/listen.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const MIB = 1024 * 1024
-const STREAM_WINDOW_BYTES = LIMITS.streamWindowBytes
+const STREAM_WINDOW_BYTES = LIMITS.streamWindowBytes.client
 
 function ask(ours: OurEnd, path = '/', body: Buffer | string = ''): OurCall {
   const call = openCall(ours)

@@ -12,7 +12,7 @@ import { type ServedNode, serveNode } from '../../support/http2-ends.ts'
 import { RecordedStream } from '../../support/recorded-stream.ts'
 
 const MIB = 1024 * 1024
-const STREAM_WINDOW_BYTES = LIMITS.streamWindowBytes
+const STREAM_WINDOW_BYTES = LIMITS.streamWindowBytes.server
 const ANSWER = { fields: [':status', '200'] }
 const TRAILERS = { fields: ['grpc-status', '0'] }
 

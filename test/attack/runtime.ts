@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { respond } from '../support/fake-runtime.ts'
+import { startRawServer } from '../support/listen.ts'
+import { type Program, startProgram } from '../support/program.ts'
+import { startRecordingRuntime } from '../support/recording-runtime.ts'
+import type { Cleanup } from '../support/stack.ts'
+
+// `runtime.ts FOLDER`: a scripted runtime at FOLDER/runtime.sock, in a process of its own, so that the
+// attackers do not slow it down. While the file FOLDER/silent exists it reads nothing from new connections.
+
+export const LIST = '/runtime.v1.ImageService/ListImages'
+const PROGRAM = fileURLToPath(import.meta.url)
+const LIST_BYTES = 1024 * 1024
+
+if (process.argv[1] === PROGRAM) {
+  const folder = process.argv[2] ?? ''
+  const t = { after: () => {} }
+  const behind = `${folder}/behind.sock`
+  const { fake } = await startRecordingRuntime(t, behind, { table: true })
+  fake.handle(LIST, ({ stream }) => {
+    fake.calls.length = 0
+    respond(stream, [Buffer.alloc(LIST_BYTES)])
+  })
+  const forward = (socket: Socket): void => {
+    if (existsSync(silentFile(folder))) return void socket.pause()
+    const there = connect(behind)
+    there.on('error', () => socket.destroy()).on('close', () => socket.destroy())
+    socket.on('close', () => there.destroy())
+    socket.pipe(there).pipe(socket)
+  }
+  await startRawServer(t, forward, { path: runtimeSocket(folder) })
+  process.stdout.write('runtime listens\n')
+}
+
+export async function startRuntime(t: Cleanup, folder: string): Promise<Program> {
+  const program = startProgram(process.execPath, ['--import', 'tsx', PROGRAM, folder])
+  t.after(() => program.kill())
+  await program.line(/runtime listens/)
+  return program
+}
+
+export function runtimeSocket(folder: string): string {
+  return `${folder}/runtime.sock`
+}
+
+export function silentFile(folder: string): string {
+  return `${folder}/silent`
+}
