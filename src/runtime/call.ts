@@ -1,17 +1,18 @@
 import { type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import type { CriVersion } from './types.ts'
 
 /**
- * What a failed call throws: the status as the runtime sent it. `code` is the gRPC code, `details`
- * the runtime's own text (`message` has the code in front), `metadata` the trailers,
- * `grpc-status-details-bin` among them. An owned method (cri/owned-call.ts) that throws one ends its call with just these.
+ * The error of a failed call: the status of the runtime. `code` is the gRPC code, `details` the runtime's
+ * text (`message` has the code in front), `metadata` the trailers with `grpc-status-details-bin`. An owned
+ * method (cri/owned-call.ts) that throws one ends its call with exactly these.
  */
 export type RuntimeError = ServiceError
 
 export interface CallOptions {
   readonly metadata?: Metadata
-  /** Of the wall clock; passed on to the runtime. */
+  /** Sent to the runtime. */
   readonly deadline?: Date
-  /** Cancels the call, also in the runtime. */
+  /** Cancels the call in the runtime, too. */
   readonly signal?: AbortSignal
 }
 
@@ -21,14 +22,14 @@ export interface CallResult<Response> {
   readonly trailers: Metadata
 }
 
-/** As much of a method's definition as a client needs. */
+/** The definition of a method, as far as a client needs it. */
 export interface Method<Request, Response> {
   readonly path: string
   readonly requestSerialize: (request: Request) => Buffer
   readonly responseDeserialize: (bytes: Buffer) => Response
 }
 
-/** A method whose messages are left as they are on the wire. */
+/** A method whose messages stay bytes. */
 export function rawMethod(path: string): Method<Uint8Array, Buffer> {
   return {
     path,
@@ -40,7 +41,7 @@ export function rawMethod(path: string): Method<Uint8Array, Buffer> {
 /**
  * One unary call.
  *
- * @throws RuntimeError as the runtime sent it; the signal's reason when that ended it
+ * @throws RuntimeError; the signal's reason when that ended the call
  */
 export function callUnary<Request, Response>(
   client: Client,
@@ -65,7 +66,7 @@ export function callUnary<Request, Response>(
         signal?.removeEventListener('abort', cancel)
         response = value
         if (error === null) return
-        // An answer of trailers alone counts HTTP's own header among them.
+        // The trailers of a headers-only answer contain it.
         error.metadata?.remove('content-type')
         reject(signal?.aborted && error.code === status.CANCELLED ? signal.reason : error)
       },
@@ -73,7 +74,7 @@ export function callUnary<Request, Response>(
     call.on('metadata', (headers) => {
       metadata = headers
     })
-    // Comes after the callback, and alone has the trailers.
+    // Emitted after the callback, and the only event with the trailers.
     call.on('status', (end) => {
       if (response !== undefined) resolve({ response, metadata, trailers: end.metadata })
     })
@@ -91,7 +92,63 @@ export function isRuntimeError(thrown: unknown): thrown is RuntimeError {
   )
 }
 
-/** A deadline so many milliseconds from now. */
+/** @param ms from now */
 export function deadlineIn(ms: number): Date {
   return new Date(Date.now() + ms)
+}
+
+/** Of a runtime's text. */
+const MAX_TEXT_CHARACTERS = 500
+
+/** What the gRPC library says of a failed connection, and what it means. */
+const MEANINGS: readonly (readonly [RegExp, (socket: string) => string])[] = [
+  [/\bENOENT\b/, (socket) => `there is no socket at ${socket}`],
+  [/\bE(?:ACCES|PERM)\b/, (socket) => `no right to use ${socket}: try it as root`],
+  [/\bECONNREFUSED\b/, (socket) => `nothing listens at ${socket}`],
+  [/Protocol error/, (socket) => `what listens at ${socket} is not a gRPC server`],
+  [/^No connection established/, (socket) => `nothing answers at ${socket}`],
+  [/^(?:Connection dropped|read E)/, (socket) => `the connection to ${socket} broke off`],
+]
+
+const LOST = /^(?:No connection established|Connection dropped|read E(?:CONNRESET|TIMEDOUT)$)/
+
+/** Whether the connection to the runtime broke off or could not be made, so that the runtime gave no answer. */
+export function isConnectionLost(thrown: unknown): boolean {
+  return isRuntimeError(thrown) && thrown.code === status.UNAVAILABLE && LOST.test(thrown.details)
+}
+
+/**
+ * Why a call got no answer from a unix socket. The library's own text names neither the runtime nor
+ * what to do.
+ *
+ * @returns undefined: the runtime answered, and `details` is its text
+ */
+export function unreachable(
+  socket: string,
+  { code, details }: Pick<RuntimeError, 'code' | 'details'>,
+): string | undefined {
+  // The runtime's own text for a deadline is `context deadline exceeded`.
+  if (code === status.DEADLINE_EXCEEDED && details.startsWith('Deadline exceeded after')) {
+    return `${socket} does not answer in time`
+  }
+  if (!LOST.test(details)) return undefined
+  return MEANINGS.find(([pattern]) => pattern.test(details))?.[1](socket)
+}
+
+/**
+ * What a runtime answered instead of its version.
+ *
+ * @param configured the only version that was asked for
+ * @returns undefined: nothing answered
+ */
+export function answered(
+  { code, details }: Pick<RuntimeError, 'code' | 'details'>,
+  configured?: CriVersion,
+): string | undefined {
+  if (unreachable('', { code, details }) !== undefined) return undefined
+  if (code === status.DEADLINE_EXCEEDED) return undefined
+  const text = `answered ${status[code]}: ${details.slice(0, MAX_TEXT_CHARACTERS)}`
+  if (code !== status.UNIMPLEMENTED || configured === undefined) return text
+  const mend = 'leave it out, and what the runtime serves is found out'
+  return `${text}; the configuration says \`version: ${configured}\`: ${mend}`
 }

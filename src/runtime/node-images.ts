@@ -1,12 +1,11 @@
 import type { ImageRecord } from '../../api/v1/images.ts'
 import { type ErrorCode, ResolveError } from '../errors.ts'
 import { attemptsOf } from './attempts-trailer.ts'
-import { isRuntimeError } from './call.ts'
+import { isRuntimeError, type Method, unreachable } from './call.ts'
 import { openRuntimeChannel } from './channel.ts'
 import { type CriClient, createCriClient } from './cri-client.ts'
-import { pullImageRequest } from './pull-request.ts'
+import { loadService } from './protos.ts'
 import type { CriVersion, NodeImage } from './types.ts'
-import { unreachable } from './unreachable.ts'
 
 export interface NodeImagesOptions {
   /** Path of our own CRI socket. */
@@ -63,10 +62,11 @@ export class NodeImages {
   /** As a kubelet without credentials does. @returns the runtime's own ID of the image */
   async pull(reference: string, signal?: AbortSignal): Promise<string> {
     const version = await this.#explained(this.#cri.version())
-    const request = pullImageRequest(reference, version)
-    const options = { ...only(signal), version }
-    const { response } = await this.#explained(this.#cri.pullImage(request.bytes, options))
-    return request.imageRef(response)
+    const service = loadService(`runtime/${version}/image.proto`, `runtime.${version}.ImageService`)
+    const method = service['PullImage'] as unknown as Method<object, { readonly imageRef: string }>
+    const request = method.requestSerialize({ image: { image: reference } })
+    const call = this.#cri.pullImage(request, { ...only(signal), version })
+    return method.responseDeserialize((await this.#explained(call)).response).imageRef
   }
 
   close(): void {

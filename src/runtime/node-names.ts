@@ -1,13 +1,12 @@
 import { ResolveError } from '../errors.ts'
 import { silentLogger } from '../telemetry/log.ts'
-import { isRuntimeError } from './call.ts'
+import { isRuntimeError, unreachable } from './call.ts'
 import { openRuntimeChannel } from './channel.ts'
 import { createContentStore, isComplete } from './content.ts'
 import { createCriClient } from './cri-client.ts'
 import { createContainerdNames } from './names/containerd.ts'
 import { createNameTable } from './names/name-table.ts'
 import type { CriVersion, NodeImage } from './types.ts'
-import { unreachable } from './unreachable.ts'
 
 /** The names of this node's images, in containerd itself; the service need not run. */
 export interface NodeNames {

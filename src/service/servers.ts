@@ -83,7 +83,7 @@ async function absence(
       return new ResolveError('DENIED', `no right to use the runtime's socket ${socket}: ${how}`)
     }
   }
-  const { answered } = await import('../runtime/unreachable.ts')
+  const { answered } = await import('../runtime/call.ts')
   const said = answered(failure, version) ?? 'does not answer yet'
   return new ResolveError('UNAVAILABLE', `the runtime at ${socket} ${said}`)
 }

@@ -8,11 +8,11 @@ import { type LeaseJournal, NO_JOURNAL } from './journal.ts'
 import { createNameLeases, type LeaseOutcome, type NameLease } from './lease.ts'
 import type { NameTable, NameTarget } from './name-table.ts'
 import { isPinned } from './name-table.ts'
-import { createLeaseRepair } from './repair.ts'
+import { createSettling } from './settling.ts'
 
-/** Between looks at the runtime, in milliseconds; the last one repeats. */
+/** Milliseconds between looks at the runtime; the last value repeats. */
 const PAUSES_MS = [1, 2, 5, 10]
-/** A name can change under our hands; somebody who changes it over and over is no race any more. */
+/** Another process may change a name at the same time. More than a few times is no race. */
 const ROUNDS = 5
 
 export interface ContainerdNamesOptions {
@@ -25,7 +25,7 @@ export interface ContainerdNamesOptions {
   readonly whole?: (name: string, options?: NamingOptions) => Promise<WholeImage | undefined>
   /** Forgets what is known of the runtime when its connection is lost. */
   readonly onLost: (listener: () => void) => void
-  /** Pulls under way, so that what an interrupted one leaves is found again; default: none. */
+  /** Records pulls under way, so that the names of interrupted ones are repaired; default: none. */
   readonly journal?: LeaseJournal
   readonly log: Pick<Logger, 'info' | 'warn'>
   /** How long to wait for the runtime to show the names. Default 5,000. */
@@ -36,9 +36,12 @@ export interface ContainerdNamesOptions {
 }
 
 /**
- * Names in containerd's own table: they show everywhere at once, and outlive us and containerd
- * without any state of ours. CRI has no call for this; the service is containerd's, on the same
- * socket.
+ * Names in containerd's own table: every client sees them, and they survive restarts without any state
+ * here. CRI has no call for this; the service is containerd's, on the same socket.
+ *
+ * A pull that was interrupted, by a crash of this process or of the runtime or by a caller that left, is
+ * repaired: an image under the mirror's name gets the wanted names that nothing else has by now, and the
+ * mirror's name is deleted. A name that stands for another image is newer, and stays.
  */
 export function createContainerdNames(options: ContainerdNamesOptions): ImageNames {
   const { table, imageStatus, isComplete, journal = NO_JOURNAL, log } = options
@@ -50,23 +53,50 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
         await table.delete(name)
         return true
       } catch (error) {
-        // One name too many is no reason to fail a pull that succeeded.
+        // The pull has succeeded all the same.
         log.warn({ err: error, name }, 'the name of a mirror could not be taken away')
         return false
       }
     },
   )
-  const repair = createLeaseRepair({
-    journal,
-    leases,
-    table,
-    gone: (name) => settle((image) => !image || !hasAll(image, [name]), [name], undefined),
-    log,
+  const repair = createSettling(repairAll, (err) => {
+    log.warn({ err }, 'what an interrupted pull had left stays for now')
   })
   let offered: boolean | undefined
   options.onLost(() => {
     offered = undefined
   })
+
+  async function repairAll(): Promise<void> {
+    for (const [name, wanted] of await journal.left()) {
+      // A pull that is under way ends it by itself.
+      if (!leases.isHeld(name)) await repairName(name, wanted)
+    }
+  }
+
+  async function repairName(name: string, wanted: readonly string[]): Promise<void> {
+    const lease = await leases.acquire(name)
+    let isThere = true
+    try {
+      const image = await table.get(name)
+      isThere = image !== undefined
+      if (image === undefined) return
+      if (isPinned(image) || (await table.holdsOthers(name))) lease.keep()
+      const { target } = image
+      for (const each of wanted) {
+        const digest = each.split('@')[1] ?? target.digest
+        if (digest === target.digest) await table.create(each, target)
+      }
+      lease.named()
+      log.info({ name, names: wanted }, 'ended what an interrupted pull had left')
+    } finally {
+      const end = await lease.release()
+      if (end === 'gone') {
+        await shownWhen((image) => !image || !hasAll(image, [name]), [name], undefined)
+      }
+      if (end === 'gone' || end === 'kept' || (end === 'left' && !isThere)) journal.done(name)
+    }
+  }
 
   async function give(names: readonly string[], target: NameTarget): Promise<void> {
     for (const name of names) {
@@ -79,8 +109,8 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
     await Promise.all(names.map((name) => point(table, name, target)))
   }
 
-  // The CRI part of containerd follows the table by events, some milliseconds behind.
-  async function settle(
+  // The CRI part of containerd follows the table by events, some milliseconds later.
+  async function shownWhen(
     shown: (image: NodeImage | undefined) => boolean,
     names: readonly string[],
     signal: AbortSignal | undefined,
@@ -124,7 +154,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
           `${mirrorName} was pulled, but the runtime does not have it: it was removed meanwhile`,
         )
       }
-      await give(wanted, image.target).catch(failed(lease, isOther))
+      await give(wanted, image.target).catch(failed(lease, isOtherImage))
       if (wanted.length > 0) lease.named()
       const mustStay = wanted.includes(mirrorName) || isPinned(image)
       if (mustStay || holdsOthers) lease.keep()
@@ -139,7 +169,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       image.id === imageId &&
       hasAll(image, wanted) &&
       !(end === 'gone' && hasAll(image, [mirrorName]))
-    await settle(shown, wanted, signal)
+    await shownWhen(shown, wanted, signal)
     return imageId
   }
 
@@ -158,41 +188,41 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       if (image === undefined || known === undefined) return false
       if (!(await isComplete(image.target.digest, known.id))) return false
       await give(wanted, image.target)
-      await settle((image) => image !== undefined && hasAll(image, wanted), wanted, signal)
+      await shownWhen((image) => image !== undefined && hasAll(image, wanted), wanted, signal)
       return true
     },
   }
 }
 
-/** Makes a name stand for a target, whatever it stands for now. */
+/** Makes a name stand for a target, whatever it stood for. */
 async function point(table: NameTable, name: string, target: NameTarget): Promise<void> {
   for (let round = 0; round < ROUNDS; round += 1) {
     if (await table.create(name, target)) return
     if ((await table.get(name))?.target.digest === target.digest) return
     if (await table.update(name, target)) return
-    // Taken away since: free to be created again.
+    // Deleted in the meantime: it can be created again.
   }
-  throw new ResolveError('UNAVAILABLE', `${name} is changed all the time by somebody else`)
+  throw new ResolveError('UNAVAILABLE', `${name} is changed over and over by another process`)
 }
 
-/** After these the runtime may have been interrupted, and go on. */
+/** After these codes the runtime may have been interrupted, and may continue. */
 const INTERRUPTED: ReadonlySet<status> = new Set([
   status.CANCELLED,
   status.DEADLINE_EXCEEDED,
   status.UNAVAILABLE,
 ])
 
-/** The runtime itself says that its pull has failed, so that nothing more comes of it. */
+/** The runtime's pull has failed for good. */
 function isVerdict(thrown: unknown): boolean {
   return isRuntimeError(thrown) && !INTERRUPTED.has(thrown.code)
 }
 
-/** It is another image than the one that was asked for. */
-function isOther(thrown: unknown): boolean {
+/** It is not the image that was asked for. */
+function isOtherImage(thrown: unknown): boolean {
   return thrown instanceof ResolveError && thrown.code === 'DIGEST_INVALID'
 }
 
-/** What the pull has brought is to get no names, now or later, where the failure is final. */
+/** After a final failure the image of the pull gets no names, now or later. */
 function failed(
   lease: NameLease,
   isFinal: (thrown: unknown) => boolean,

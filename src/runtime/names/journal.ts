@@ -4,27 +4,27 @@ import { join } from 'node:path'
 import { ForeignFileError, openTrustedFile } from '../../host/trusted-file.ts'
 import type { Logger } from '../../telemetry/log.ts'
 
-/** Thousands of pulls that all were interrupted; more is none of ours. */
+/** Thousands of interrupted pulls. A larger file was not written here. */
 const MAX_BYTES = 4 * 1024 * 1024
 
 /**
- * The mirrors' names that pulls of ours bring into the runtime, from before the pull until the name is gone
- * again: what an end in the middle leaves behind is known to the next start. Nothing here throws;
- * a journal that cannot be written is a warning, and a mirror's name may then stay.
+ * The mirrors' names that pulls bring into the runtime, from before the pull until the name is deleted, so
+ * that the next start can repair an interrupted one. Nothing here throws: a journal that cannot be written
+ * is a warning, and a mirror's name may then stay.
  */
 export interface LeaseJournal {
   /**
    * @param wanted the names that the image is to have
-   * @returns resolves when the disk has it
+   * @returns resolves when it is on the disk
    */
   begin(name: string, wanted: readonly string[]): Promise<void>
   has(name: string): Promise<boolean>
-  /** Every name that was begun and not done, with all that were wanted for it. */
+  /** Every name that was begun and not done, with all names that were wanted. */
   left(): Promise<ReadonlyMap<string, readonly string[]>>
   done(name: string): void
 }
 
-/** For who pulls nothing. */
+/** For a process that pulls nothing. */
 export const NO_JOURNAL: LeaseJournal = {
   begin: async () => {},
   has: async () => false,
@@ -39,7 +39,7 @@ export function openLeaseJournal(folder: string, log: Pick<Logger, 'warn'>): Lea
   let lines = ''
   let mustSync = false
   let isMade = false
-  // What stands there from before, or from a disk that was full, may lack the end of its last line.
+  // The file of an earlier process, or of a full disk, may lack the end of its last line.
   let isWhole = false
   let isBroken = false
   let last: Promise<void> = Promise.resolve()
@@ -48,13 +48,13 @@ export function openLeaseJournal(folder: string, log: Pick<Logger, 'warn'>): Lea
 
   const load = (): Promise<void> => {
     loaded ??= quietly(async () => {
-      for (const entry of await believedEntries()) apply(entries, entry)
+      for (const entry of await trustedEntries()) apply(entries, entry)
     })
     return loaded
   }
 
-  /** Those of a file that somebody else may have written are not ours to end. */
-  async function believedEntries(): Promise<readonly Entry[]> {
+  /** A file that another user can write is not trusted. */
+  async function trustedEntries(): Promise<readonly Entry[]> {
     try {
       return await readEntries(path)
     } catch (err) {
@@ -72,7 +72,7 @@ export function openLeaseJournal(folder: string, log: Pick<Logger, 'warn'>): Lea
     })
   }
 
-  /** What comes while the disk is busy goes there together. */
+  /** Lines that are added during a write go into the next one together. */
   function write(line: string, isDurable: boolean): Promise<void> {
     lines += line
     mustSync ||= isDurable
@@ -89,7 +89,7 @@ export function openLeaseJournal(folder: string, log: Pick<Logger, 'warn'>): Lea
   }
 
   async function flush(batch: string, sync: boolean): Promise<void> {
-    // Nothing is open, so nothing need be remembered.
+    // No pull is under way, so nothing has to be recorded.
     if (entries.size === 0 && !sync) return within(path, WRITE, (file) => file.truncate())
     if (!isMade) await mkdir(folder, { recursive: true, mode: 0o700 })
     await within(path, APPEND, async (file) => {
@@ -128,7 +128,7 @@ const { O_APPEND, O_CREAT, O_RDONLY, O_WRONLY } = constants
 const WRITE = O_WRONLY
 const APPEND = O_WRONLY | O_APPEND | O_CREAT
 
-/** undefined: there is no such file. */
+/** @returns undefined: there is no such file */
 async function within<T>(
   path: string,
   flags: number,
@@ -164,7 +164,7 @@ function apply(entries: Map<string, readonly string[]>, { begin, wanted = [], do
   }
 }
 
-/** A line that was cut short belongs to a pull that never began. */
+/** A line that was cut short belongs to a pull that did not begin. */
 async function readEntries(path: string): Promise<readonly Entry[]> {
   const text = await within(path, O_RDONLY, async (file) => {
     const { size } = await file.stat()

@@ -1,18 +1,18 @@
-/** One pull's hold on a mirror's name. */
+/** The use of a mirror's name by one pull. */
 export interface NameLease {
-  /** The name came, or will come, with these pulls. */
+  /** The name was not there before these pulls. */
   readonly isOurs: boolean
-  /** The image has got its real names, or is to get none: this pull does not need the mirror's. */
+  /** The image has its wanted names, or is to get none: this pull does not need the mirror's. */
   named(): void
-  /** Somebody wants the image by this very name. */
+  /** The image is wanted by this very name. */
   keep(): void
   /** Ends the lease, once. */
   release(): Promise<LeaseOutcome>
 }
 
 /**
- * What becomes of the name: `held`: other pulls go by it; `gone`: taken away; `kept`: it stays, since
- * somebody wants it; `left`: it may be there, and nobody wants it.
+ * What happened to the name. `held`: other pulls use it. `gone`: deleted. `kept`: it stays, because it is
+ * wanted. `left`: it may be there, and is not wanted.
  */
 export type LeaseOutcome = 'held' | 'gone' | 'kept' | 'left'
 
@@ -25,18 +25,18 @@ interface Held {
   holders: number
   named: boolean
   kept: boolean
-  /** Before the first lease the name was not there, so that it is ours to take away. */
+  /** Resolves when the runtime was asked whether it had the name before the first lease. */
   readonly looked: Promise<void>
   dropping: Promise<boolean> | undefined
 }
 
 /**
- * Counts who needs a mirror's name. The last one to leave takes it away, if it came with these
- * pulls and an image has real names since. A lease made meanwhile waits, or it would see a name
- * that is about to go.
+ * Counts the pulls that use a mirror's name. Releasing the last lease deletes the name if it came with
+ * these pulls and the image has its wanted names. A lease that is acquired meanwhile waits, because it
+ * would find a name that is about to go.
  *
- * @param exists whether the runtime has the name now, and not by an earlier pull of ours
- * @param drop takes it away; false when it could not
+ * @param exists whether the runtime has the name, other than from an earlier pull of this service
+ * @param drop deletes the name; false: it failed
  */
 export function createNameLeases(
   exists: (name: string) => Promise<boolean>,

@@ -1,24 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A connection that was lost is back some quarter of a second after the runtime is. */
+/** A lost connection is back about a quarter of a second after the runtime. */
 const TRIES = 20
 const PAUSE_MS = 100
-/** Nothing waits longer than this for names to be put right. */
+/** No call waits longer than this for names to be repaired. */
 const LIMIT_MS = 5_000
 
 export interface Settling {
-  /** Something may be left from now on. */
+  /** There may be something to repair. */
   needed(): void
   /** As ImageNames.settle. */
   settle(isPatient: boolean): Promise<void> | undefined
 }
 
 /**
- * Work that is done when it is needed, by one caller for all. At first it is: a process that ended in
- * the middle may have left something.
+ * Runs repairs when they are needed, once for all callers. They are needed at the start: the last process
+ * may have ended in the middle of a pull.
  *
- * @param work rejects while the runtime does not answer; it is then done again
- * @param failed told why it was not done
+ * @param work rejects while the runtime does not answer, and is then tried again
+ * @param failed called with the last error
  */
 export function createSettling(
   work: () => Promise<void>,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { status } from '@grpc/grpc-js'
-import { answered, unreachable } from '../../../src/runtime/unreachable.ts'
+import { answered, unreachable } from '../../../src/runtime/call.ts'
 
 const SOCKET = '/run/x.sock'
 const failed = (why: string) => `No connection established. Last error: ${why}. Resolution note: `
@@ -15,15 +15,15 @@ const CASES: readonly (readonly [number, string, string | undefined])[] = [
   [
     status.UNAVAILABLE,
     failed(`Error: connect ECONNREFUSED ${SOCKET}`),
-    `nobody listens at ${SOCKET}`,
+    `nothing listens at ${SOCKET}`,
   ],
   [
     status.UNAVAILABLE,
     failed(`Error: connect EACCES ${SOCKET}`),
     `no right to use ${SOCKET}: try it as root`,
   ],
-  [status.UNAVAILABLE, failed('Protocol error'), `what listens at ${SOCKET} is no gRPC server`],
-  [status.UNAVAILABLE, failed('new words'), `nobody answers at ${SOCKET}`],
+  [status.UNAVAILABLE, failed('Protocol error'), `what listens at ${SOCKET} is not a gRPC server`],
+  [status.UNAVAILABLE, failed('new words'), `nothing answers at ${SOCKET}`],
   [status.UNAVAILABLE, 'Connection dropped', `the connection to ${SOCKET} broke off`],
   [
     status.DEADLINE_EXCEEDED,
