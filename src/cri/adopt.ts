@@ -1,13 +1,16 @@
 import { PULL_EXPLANATION } from '../errors.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { Candidate } from '../resolver/types.ts'
-import { isRuntimeError } from '../runtime/call.ts'
+import { isConnectionLost, isRuntimeError } from '../runtime/call.ts'
 import type { ImageNames, NodeImage } from '../runtime/types.ts'
 import { wantedNames } from './names.ts'
 
 /** In the words of Go's network code, and of the containerd resolver for 429 and 5xx. */
 const UNREACHED =
   /: dial tcp|no such host|i\/o timeout|TLS handshake timeout|connection reset by peer|\bstatus\b.*: (?:429|5\d\d)\b/
+
+/** A valid name; whether there is such an image does not matter. */
+const PROBED_IMAGE = 'localhost/image-resolver:probe'
 
 export interface Adoption {
   readonly imageId: string
@@ -63,4 +66,18 @@ export function isUnreached(thrown: unknown, domain: string): boolean {
   const host = domain === 'docker.io' ? 'registry-1.docker.io' : domain
   const isOfHost = text.includes(`//${host}/`) || text.includes(` host ${host} `)
   return isOfHost && UNREACHED.test(text)
+}
+
+/**
+ * Whether a pull failed because the runtime is gone, so that no registry is to blame. A runtime that
+ * stops cancels its pulls, and then answers nothing. A runtime that still answers has cancelled the pull
+ * because the registry sent nothing (containerd's `image_pull_progress_timeout`).
+ */
+export async function isRuntimeGone(thrown: unknown, runtime: ImageLookup): Promise<boolean> {
+  if (isConnectionLost(thrown)) return true
+  if (!isRuntimeError(thrown) || !thrown.details.endsWith('context canceled')) return false
+  return await runtime.imageStatus(PROBED_IMAGE, {}).then(
+    () => false,
+    () => true,
+  )
 }

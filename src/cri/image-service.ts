@@ -5,10 +5,10 @@ import { fromAuthConfig } from '../registry/credentials.ts'
 import { isPullable, needsConsent } from '../resolver/candidates.ts'
 import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
 import { isOutOfReach, isUndialled, UnresolvedError } from '../resolver/unresolved.ts'
-import { isConnectionLost, isRuntimeError } from '../runtime/call.ts'
+import { isRuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { adopt, isUnreached } from './adopt.ts'
+import { adopt, isRuntimeGone, isUnreached } from './adopt.ts'
 import { explainedFailure } from './explained-failure.ts'
 import { pullResponse, requestedImage } from './image-messages.ts'
 import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } from './image-pull.ts'
@@ -230,7 +230,7 @@ export class ImageService {
         log.info(what, 'pulled')
         return pulled
       } catch (thrown) {
-        if (!signal.aborted && isConnectionLost(thrown)) {
+        if (!signal.aborted && (await isRuntimeGone(thrown, this.#options.runtime))) {
           throw new RuntimeLeft(canonicalName(reference), { cause: thrown })
         }
         const isImpatient = signal.aborted && this.#now() - startedAt < PATIENCE_MS

@@ -1,5 +1,4 @@
 import { type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js'
-import type { CriVersion } from './types.ts'
 
 /**
  * The error of a failed call: the status of the runtime. `code` is the gRPC code, `details` the runtime's
@@ -143,7 +142,7 @@ export function unreachable(
  */
 export function answered(
   { code, details }: Pick<RuntimeError, 'code' | 'details'>,
-  configured?: CriVersion,
+  configured?: string,
 ): string | undefined {
   if (unreachable('', { code, details }) !== undefined) return undefined
   if (code === status.DEADLINE_EXCEEDED) return undefined

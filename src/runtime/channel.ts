@@ -15,17 +15,23 @@ export interface RuntimeChannel {
 }
 
 /**
- * Connects at the first call. A call made while the runtime is away fails at once with
- * UNAVAILABLE, and the connection is back some quarter of a second after the runtime is.
+ * Milliseconds until a lost connection is tried again. The library's default, a second that grows to two
+ * minutes, would fail pulls long after a restart of the runtime.
+ */
+const RECONNECT = { initialMs: 100, maxMs: 250 }
+
+/**
+ * Connects at the first call. A call while the runtime is away fails at once with UNAVAILABLE. The
+ * connection is back about a quarter of a second after the runtime.
  *
  * @param socketPath of the runtime's unix socket
  */
-export function openRuntimeChannel(socketPath: string): RuntimeChannel {
+export function openRuntimeChannel(socketPath: string, reconnect = RECONNECT): RuntimeChannel {
   const client = new Client(`unix:${socketPath}`, credentials.createInsecure(), {
     'grpc.max_receive_message_length': MESSAGE_BYTES,
     'grpc.max_send_message_length': MESSAGE_BYTES,
-    'grpc.initial_reconnect_backoff_ms': 100,
-    'grpc.max_reconnect_backoff_ms': 250,
+    'grpc.initial_reconnect_backoff_ms': reconnect.initialMs,
+    'grpc.max_reconnect_backoff_ms': reconnect.maxMs,
     'grpc.use_local_subchannel_pool': 1,
   })
   const listeners: (() => void)[] = []

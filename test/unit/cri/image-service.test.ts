@@ -338,6 +338,28 @@ for (const text of [
   })
 }
 
+for (const isStopping of [true, false]) {
+  const what = isStopping ? 'stops' : 'gives up a pull without progress'
+  test(`a runtime that ${what} cancels the pull`, async () => {
+    const scene = new Scene()
+    const { service } = scene
+    const [m1, m2] = [`${M1.pullName}@${D}`, `${M2.pullName}@${D}`]
+    const text = `failed to pull and unpack image "${m1}": context canceled`
+    scene.pullErrors.set(m1, runtimeError(text, status.CANCELLED))
+    if (isStopping) scene.statusError = runtimeError('Connection dropped', status.UNAVAILABLE)
+    const request = Buffer.from(requestFor('nginx'))
+
+    const failure = await service.pull(request, scene.caller, 'v1').catch((error) => error)
+
+    assert.deepEqual(scene.images, isStopping ? [m1] : [m1, m2])
+    assert.equal(failure.code, isStopping ? 'UNAVAILABLE' : undefined)
+    scene.statusError = undefined
+    scene.pullErrors.clear()
+    await service.pull(request, scene.caller, 'v1')
+    assert.equal(scene.images.at(-1), isStopping ? m1 : m2)
+  })
+}
+
 test('what the runtime itself calls unavailable is held against the registry', async () => {
   const scene = new Scene()
   const [m1, m2] = [`${M1.pullName}@${D}`, `${M2.pullName}@${D}`]
