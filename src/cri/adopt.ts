@@ -5,7 +5,7 @@ import { isConnectionLost, isRuntimeError } from '../runtime/call.ts'
 import type { ImageNames, NodeImage } from '../runtime/types.ts'
 import { wantedNames } from './names.ts'
 
-/** In the words of Go's network code, and of the containerd resolver for 429 and 5xx. */
+/** Texts of Go's network code, and of containerd's resolver for 429 and 5xx. */
 const UNREACHED =
   /: dial tcp|no such host|i\/o timeout|TLS handshake timeout|connection reset by peer|\bstatus\b.*: (?:429|5\d\d)\b/
 
@@ -18,7 +18,7 @@ export interface Adoption {
   readonly from: string
 }
 
-/** The runtime, as far as it is asked for an image by any of its names. */
+/** The runtime, as far as images are looked up in it. */
 export interface ImageLookup {
   imageStatus(
     image: string,
@@ -27,10 +27,9 @@ export interface ImageLookup {
 }
 
 /**
- * An image that is on the node under a mirror's name, as a shim without names of its own leaves it,
- * gets the names that were asked for: an air-gapped node starts its pods while every registry is
- * down. Not by the reference's own name: who pulls what is there already wants to hear from a
- * registry.
+ * Names an image that is on the node under a mirror's name, as a shim without names of its own leaves it,
+ * so that an air-gapped node starts its pods while every registry is down. An image under the
+ * reference's own name is not looked for: a pull of it is a question to a registry.
  *
  * @returns undefined when no mirror's name is there
  * @throws RuntimeError, or ResolveError DIGEST_INVALID, as ImageNames.name
@@ -46,7 +45,7 @@ export async function adopt(
     if (origin) continue
     const from = `${pullName}${reference.digest === undefined ? `:${reference.tag}` : `@${reference.digest}`}`
     const image = await node.imageStatus(from, { signal })
-    // The runtime also takes names for the beginnings of IDs.
+    // The runtime also accepts the beginning of an ID.
     if (image === undefined || ![...image.repoTags, ...image.repoDigests].includes(from)) continue
     const digest = image.repoDigests.find((name) => name.startsWith(`${pullName}@`))?.split('@')[1]
     const wanted = wantedNames(reference, digest)
@@ -56,9 +55,9 @@ export async function adopt(
 }
 
 /**
- * Whether the runtime could not reach that registry, so that it has not refused its image.
+ * Whether the runtime could not reach a registry, so that the registry has not refused its image.
  *
- * @param thrown by a pull as it came; only its text tells, which has to name the registry's host
+ * @param thrown by a relayed pull; its text has to name the registry's host
  */
 export function isUnreached(thrown: unknown, domain: string): boolean {
   if (!isRuntimeError(thrown)) return false

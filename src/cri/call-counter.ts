@@ -6,7 +6,7 @@ export function countCalls(calls: Metrics['calls']): (path: string, code: number
   return (path, code) => calls.add(methodName(path), codeName(code))
 }
 
-/** What gRPC has no name for is UNKNOWN to its clients as well. */
+/** Clients treat a code without a name as UNKNOWN, too. */
 function codeName(code: number): string {
   return status[code] ?? 'UNKNOWN'
 }
@@ -36,8 +36,8 @@ const NAMES: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * What a call is counted as: `ImageService/PullImage`, in either version of CRI. Anything else is
- * `other`, whatever a client makes up: there is no end of it, and each name is kept.
+ * The label of a call: `ImageService/PullImage`, in either version of CRI. Any other path is `other`,
+ * because each label value is kept and clients can invent paths.
  *
  * @param path `/runtime.v1.ImageService/PullImage`
  */

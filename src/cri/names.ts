@@ -8,15 +8,15 @@ import {
 
 const SCHEMA_1 = /docker\.distribution\.manifest\.v1\+/
 
-/** The one spelling that containerd stores and shows. */
+/** The spelling that containerd stores and shows. */
 export function canonicalName(reference: Reference): string {
   return formatReference(dockerRef(reference))
 }
 
 /**
- * The names that containerd gives to what it pulls by that reference: with a digest in it, no tag.
+ * The names that containerd gives to an image of that reference: without a tag where it has a digest.
  *
- * @param digest what the reference leads to; undefined: not known
+ * @param digest of the image; undefined: not known
  */
 export function wantedNames(reference: Reference, digest: string | undefined): readonly string[] {
   if (reference.digest !== undefined) return [`${repositoryName(reference)}@${reference.digest}`]
@@ -25,7 +25,7 @@ export function wantedNames(reference: Reference, digest: string | undefined): r
 }
 
 /**
- * Whether the runtime makes a manifest of another digest of it: containerd does of schema 1, and of
+ * Whether the runtime converts the manifest, which changes its digest: containerd converts schema 1, and
  * configs that docker before 1.10 pushed (containerd, remotes/docker/converter.go).
  */
 export function isConverted({ artifactType, mediaType }: FoundManifest): boolean {

@@ -1,6 +1,6 @@
 /**
- * Reads and replaces single fields of a protobuf message and leaves every other byte as it came.
- * Decoding and encoding anew would drop the fields that newer kubelets send and we do not know.
+ * Reads and replaces single fields of a protobuf message and keeps every other byte. Decoding and
+ * encoding a message would drop the fields of newer kubelets that are unknown here.
  * https://protobuf.dev/programming-guides/encoding/
  */
 
@@ -8,20 +8,20 @@ const VARINT = 0
 const FIXED64 = 1
 const LENGTH_DELIMITED = 2
 const FIXED32 = 5
-/** Twice as many as there are images in a list of 16 MiB; each takes time and memory to look at. */
+/** Twice the number of images in a list of 16 MiB; each field costs time and memory. */
 const MAX_FIELDS = 200_000
 
 interface Field {
   readonly number: number
   readonly type: number
-  /** Where the tag begins. */
+  /** Offset of the tag. */
   readonly start: number
-  /** Where the value begins: for length-delimited fields, behind the length. */
+  /** Offset of the value; of a length-delimited field, after the length. */
   readonly value: number
   readonly end: number
 }
 
-/** Not a protobuf message: cut short, of a wire type that protobuf 3 does not use, or of too many fields. */
+/** Not a protobuf message: truncated, with a wire type that proto 3 does not use, or with too many fields. */
 export class MalformedMessageError extends Error {
   override readonly name = 'MalformedMessageError'
 }
@@ -45,7 +45,7 @@ export function readMessage(message: Uint8Array, field: number): Uint8Array | un
   return parts.length === 0 ? undefined : Buffer.concat(parts)
 }
 
-/** The message with that field set to these bytes, where it stood, or at the end where it did not. */
+/** The message with a field set to these bytes, in its place or, if it was absent, at the end. */
 export function withBytes(message: Uint8Array, field: number, bytes: Uint8Array): Uint8Array {
   return withFields(message, field, [encodeField(field, bytes)])
 }
@@ -63,7 +63,7 @@ export function readStrings(message: Uint8Array, field: number): string[] {
   return occurrences(message, field).map((bytes) => Buffer.from(bytes).toString('utf8'))
 }
 
-/** The message with these as the occurrences of a repeated field, where the first one stood. */
+/** The message with other occurrences of a repeated field, in the place of the first one. */
 export function withStrings(
   message: Uint8Array,
   field: number,
@@ -73,13 +73,14 @@ export function withStrings(
   return withFields(message, field, encoded)
 }
 
-/** What becomes of a field's bytes: the same object, they stay; undefined, the field goes. */
+/** @returns the new bytes of a field; the same object: unchanged; undefined: the field is removed */
 export type FieldEdit = (value: Uint8Array) => Uint8Array | undefined
 
 /**
- * The message with every occurrence of some length-delimited fields changed, each by itself. Where
- * nothing changes the bytes stay as they came, to the very encoding of a length; where nothing
- * changes at all, the answer is the same object.
+ * The message with every occurrence of some length-delimited fields edited. Unchanged fields keep their
+ * bytes, including the encoding of their length.
+ *
+ * @returns the same object where nothing changed
  */
 export function edited(
   message: Uint8Array,
@@ -132,7 +133,7 @@ function* fields(message: Uint8Array): Generator<Field> {
   }
 }
 
-/** Values beyond 2^53 lose precision, which only matters for lengths, and no message is that long. */
+/** Values above 2^53 lose precision. That matters only for lengths, and no message is that long. */
 function decodeVarint(message: Uint8Array, at: number): { value: number; end: number } {
   let value = 0
   for (let index = 0; index < 10; index += 1) {
@@ -141,7 +142,7 @@ function decodeVarint(message: Uint8Array, at: number): { value: number; end: nu
     value += (byte & 0x7f) * 2 ** (7 * index)
     if (byte < 0x80) return { value, end: at + index + 1 }
   }
-  throw new MalformedMessageError('a number without an end')
+  throw new MalformedMessageError('a varint without an end')
 }
 
 function withFields(

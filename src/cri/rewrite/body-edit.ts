@@ -1,37 +1,35 @@
 import type { Logger } from '../../telemetry/log.ts'
+import { PREFIX_BYTES } from '../grpc.ts'
 import { MalformedMessageError } from '../wire.ts'
 
-/** One byte that says whether it is compressed, four that give the length. */
-const PREFIX_BYTES = 5
-/** What a kubelet takes: what is longer is passed on, to be refused there. */
+/** The kubelet's limit. A longer message is relayed unchanged, and refused there. */
 const MAX_FRAME_BYTES = PREFIX_BYTES + 16 * 1024 * 1024
 const NOTHING = Buffer.alloc(0)
 
-/** One direction of a call, on its way through. */
+/** Edits the body of one direction of a call. */
 export interface BodyEdit {
-  /** Bytes to hand on for bytes that came; none while a message is not complete. */
+  /** @returns the bytes to send for received bytes; none while a message is incomplete */
   chunk(bytes: Buffer): Buffer
-  /** What was held back when the stream ended, if anything. */
+  /** Bytes of an incomplete message at the end of the stream. */
   rest(): Buffer | undefined
-  /** Bytes of a message that is not complete. */
+  /** The size of the incomplete message. */
   heldBytes(): number
 }
 
-/** What is changed in a call on its way through. */
+/** The edits of one call. */
 export interface CallEdits {
   readonly request?: BodyEdit
   readonly response?: BodyEdit
-  /** With its gRPC code. */
+  /** Called at the end of the call with its gRPC code. */
   readonly ended?: (code: number) => void
 }
 
-/** The same object: nothing to change. */
+/** @returns the same object: nothing to change */
 export type MessageEdit = (message: Uint8Array) => Uint8Array
 
 /**
- * Changes the messages of one direction of a gRPC call, one by one. Holds one message at most, so
- * that the stream's own flow control holds. A message that is compressed, too long or no protobuf
- * goes on as it came.
+ * Edits the messages of one direction of a gRPC call. Holds at most one message, so that flow control
+ * works. A message that is compressed, too long or no protobuf stays unchanged.
  */
 export function bodyEdit(edit: MessageEdit, log: Pick<Logger, 'warn' | 'error'>): BodyEdit {
   let parts: Buffer[] = []
@@ -85,7 +83,7 @@ function editFrame(frame: Buffer, edit: MessageEdit, log: Pick<Logger, 'warn' | 
     prefix.writeUInt32BE(after.length, 1)
     return Buffer.concat([prefix, after])
   } catch (error) {
-    // Thrown in the middle of somebody's call, it would end the process.
+    // An exception in a socket's event handler would end the process.
     if (!(error instanceof MalformedMessageError)) log.error({ err: error }, 'unexpected error')
     else log.warn({ err: error }, 'a message that is no protobuf goes on as it is')
     return frame

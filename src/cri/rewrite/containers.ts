@@ -3,16 +3,16 @@ import { edited, type FieldEdit, readString } from '../wire.ts'
 import type { MessageEdit } from './body-edit.ts'
 import { imageSpecEdit, requestedSpecEdit, textEdit } from './images.ts'
 
-/** Where an image stands in a message about a container; numbers of runtime.v1. */
-interface Places {
+/** The fields of an image in a message about a container; numbers of runtime.v1. */
+interface ImageFields {
   readonly spec: number
   readonly imageRef: number
   readonly imageId: number
 }
 
 /** Container and ContainerStatus. */
-const CONTAINER: Places = { spec: 4, imageRef: 5, imageId: 10 }
-const STATUS: Places = { spec: 8, imageRef: 9, imageId: 17 }
+const CONTAINER: ImageFields = { spec: 4, imageRef: 5, imageId: 10 }
+const STATUS: ImageFields = { spec: 8, imageRef: 9, imageId: 17 }
 /** ContainerStatus.mounts, ContainerConfig.mounts, Mount.image. */
 const STATUS_MOUNTS = 14
 const CONFIG_MOUNTS = 7
@@ -23,13 +23,13 @@ const RESTORE_CONFIGS = 5
 const CONFIG_IMAGE = 2
 
 /**
- * What is said of containers, by RPC. `image_id` is never touched, and an ID anywhere stays that ID;
- * `image_ref`, which pods show as their imageID, is a name with a digest on most runtimes, and gets
- * the original's name with that very digest.
+ * The edits of answers about containers, by RPC. `image_id` and any other ID stay. `image_ref`, which pods
+ * show as their imageID, is a name with a digest on most runtimes, and gets the original's name with the
+ * same digest.
  */
 export function containerAnswers(aliases: Aliases): Readonly<Record<string, MessageEdit>> {
-  const container = placesEdit(aliases, CONTAINER)
-  const status = placesEdit(aliases, STATUS)
+  const container = containerEdit(aliases, CONTAINER)
+  const status = containerEdit(aliases, STATUS)
   const at =
     (field: number, edit: FieldEdit): MessageEdit =>
     (message) =>
@@ -43,7 +43,7 @@ export function containerAnswers(aliases: Aliases): Readonly<Record<string, Mess
   }
 }
 
-/** What is asked to be run, by RPC. The kubelet asks by ID, and that stays. */
+/** The edits of requests to run something, by RPC. The kubelet asks by ID, and that stays. */
 export function containerRequests(aliases: Aliases): Readonly<Record<string, MessageEdit>> {
   const spec = requestedSpecEdit(aliases)
   const config: FieldEdit = (message) =>
@@ -57,9 +57,9 @@ export function containerRequests(aliases: Aliases): Readonly<Record<string, Mes
   }
 }
 
-function placesEdit(aliases: Aliases, { spec, imageRef, imageId }: Places): FieldEdit {
+function containerEdit(aliases: Aliases, { spec, imageRef, imageId }: ImageFields): FieldEdit {
   return (message) => {
-    // Runtimes of before CRI 0.30 have no image_id; their image_ref may be the ID.
+    // Runtimes before CRI 0.30 have no image_id; their image_ref may be the ID.
     const id = readString(message, imageId) || readString(message, imageRef)
     const mount: FieldEdit = (bytes) => edited(bytes, { [MOUNT_IMAGE]: imageSpecEdit(aliases, '') })
     return edited(message, {

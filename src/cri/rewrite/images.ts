@@ -10,7 +10,7 @@ import {
 } from '../wire.ts'
 import type { MessageEdit } from './body-edit.ts'
 
-/** Fields of ImageSpec. What the pod's author wrote (18) is as it was asked for already. */
+/** Fields of ImageSpec. The name in the pod's spec (18) needs no edit. */
 const IMAGE = 1
 const IMAGE_REF = 20
 
@@ -24,9 +24,9 @@ export function textEdit(change: (text: string) => string): FieldEdit {
 }
 
 /**
- * An ImageSpec in an answer: the names in it as the kubelet is to see them.
+ * The names of an ImageSpec in an answer, as the kubelet is to see them.
  *
- * @param image the runtime's ID of the image it is about; '' when it does not say
+ * @param image the runtime's ID of the image; '' when the answer has none
  */
 export function imageSpecEdit(aliases: Aliases, image: string): FieldEdit {
   const edits = {
@@ -36,7 +36,7 @@ export function imageSpecEdit(aliases: Aliases, image: string): FieldEdit {
   return (spec) => edited(spec, edits)
 }
 
-/** An ImageSpec in a request: a name of ours becomes the ID; an ID, and any other name, stays. */
+/** An ImageSpec in a request: a name that is kept here becomes the ID; an ID or any other name stays. */
 export function requestedSpecEdit(aliases: Aliases): FieldEdit {
   const edits = { [IMAGE]: textEdit((name) => aliases.idOf(name) ?? name) }
   return (spec) => edited(spec, edits)
@@ -47,10 +47,10 @@ const ID = 1
 const REPO_TAGS = 2
 const REPO_DIGESTS = 3
 const SPEC = 7
-/** Everywhere else here the one field of interest is the first. */
+/** The field number of every other message here. */
 const ONLY = 1
 
-/** An Image under the names by which the kubelet is to know it; its ID and all else stay. */
+/** The names of an Image, as the kubelet is to see them; its ID and everything else stay. */
 export function imageEdit(aliases: Aliases): (image: Uint8Array) => Uint8Array {
   return (image) => {
     const before = namesIn(image)
@@ -71,13 +71,13 @@ export function imageEdit(aliases: Aliases): (image: Uint8Array) => Uint8Array {
 export interface ListEdit {
   readonly request: MessageEdit
   readonly response: MessageEdit
-  /** With the gRPC code: what a whole list does not hold is not there any more. */
+  /** Called with the gRPC code. Images that a complete list does not contain are gone. */
   readonly ended: (code: number) => void
 }
 
 /**
- * A filter that names an image by a name of ours is taken out of the request and applied here: what
- * runtimes make of a filter differs, and none of them knows the name.
+ * A filter by a name that is kept here is removed from the request and applied to the answer, because the
+ * runtime does not know the name.
  */
 export function imageListEdit(aliases: Aliases): ListEdit {
   const edit = imageEdit(aliases)

@@ -6,13 +6,13 @@ import { imageListEdit } from './images.ts'
 
 const CRI_PATH = /^\/runtime\.v1(?:alpha2)?\.(?:Image|Runtime)Service\/(\w+)$/
 
-/** Undefined: the call is put through as it is. */
+/** @returns undefined: the call is relayed unchanged */
 export type Rewrite = (path: string) => CallEdits | undefined
 
 /**
- * Names in relayed calls, in front of a runtime that does not keep them: only bytes of names are
- * changed. In front of any other, undefined for every path; while nobody knows yet, changes
- * nothing as long as no name was ever given.
+ * Edits the names in relayed calls in front of a runtime that does not keep them; every other byte stays.
+ * In front of any other runtime no call is edited. Before the runtime is known, calls change only if a
+ * name was given earlier.
  */
 export function createRewrite(aliases: Aliases, log: Pick<Logger, 'warn' | 'error'>): Rewrite {
   const answers = containerAnswers(aliases)
