@@ -96,7 +96,7 @@ export class ImagePull {
     const named = nameIn(response)
     if (named === undefined || isImageId(named)) return response
     const { signal } = this.#caller
-    // The image is there; that nobody can say what it is called is no reason to fail.
+    // The pull has succeeded, even if its name cannot be found out.
     const image = await this.#options.runtime.imageStatus(named, { signal }).catch(() => undefined)
     return image === undefined ? response : withPulledImage(response, image.id)
   }

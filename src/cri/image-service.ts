@@ -36,11 +36,11 @@ export interface ImageServiceOptions extends ImagePullOptions {
   readonly runtime: ImageRuntime
   readonly onResolveError: () => 'passthrough' | 'reject'
   readonly log: Logger
-  /** Milliseconds of a clock that nobody sets. Default: this process's. */
+  /** Milliseconds of a monotonic clock. Default: this process's. */
   readonly now?: () => number
 }
 
-/** Who gives up sooner does so for a reason of his own. */
+/** A caller that cancels earlier does not do so because of the registry. */
 const PATIENCE_MS = 30_000
 
 /** One pull on its way through the places. */
@@ -172,7 +172,7 @@ export class ImageService {
         signal: AbortSignal.any([signal, limit.signal]),
       })
       const { attempts, source } = resolution
-      // From here nobody can pull either; what the runtime makes of it is the better answer.
+      // This process cannot reach a registry; the runtime may, and its error is the better answer.
       if (source === 'stale')
         log.warn({ image, attempts }, 'no registry answers; passing the pull on')
       return resolution
@@ -253,7 +253,7 @@ export class ImageService {
     const { log, names, runtime } = this.#options
     const image = canonicalName(reference)
     try {
-      // What came from there for somebody whom the origin knew is not for everybody.
+      // An image of an untrusted mirror may have come for a caller that the origin had authorized.
       const trusted = candidates.filter(({ entry }) => entry?.trusted !== false)
       const adopted = await adopt(reference, trusted, runtime, names, signal)
       if (adopted === undefined) return undefined

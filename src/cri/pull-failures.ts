@@ -11,7 +11,7 @@ const UNFIT: ReadonlySet<Attempt['outcome']> = new Set([
   'skipped',
 ])
 
-/** About as long as it takes somebody to mend a mirror. */
+/** About the time that it takes to repair a mirror. */
 const REST_MS = 5 * 60_000
 const LIMIT = 1_024
 /** That one image cannot be had may be the image's fault; of two in a row it is the registry's. */
@@ -44,7 +44,7 @@ export class PullFailures {
   readonly #failures = new LRUCache<string, number>({ max: LIMIT })
   readonly #streaks = new LRUCache<string, Streak>({ max: LIMIT })
 
-  /** @param now milliseconds of a clock that nobody sets */
+  /** @param now milliseconds of a monotonic clock */
   constructor(now: () => number) {
     this.#now = now
   }
@@ -61,7 +61,7 @@ export class PullFailures {
     this.#streaks.delete(registry)
   }
 
-  /** Those of whom nothing is held against, then the others; each in their order. */
+  /** Registries without recent failures first, otherwise in the given order. */
   inOrder<P extends { readonly registry: string }>(
     places: readonly P[],
     digest: string,

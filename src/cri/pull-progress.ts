@@ -14,7 +14,7 @@ export interface PullProgressOptions {
   readonly now?: () => number
 }
 
-/** The pulls under way. One that takes long is told of once while it runs, and when it ends. */
+/** Counts the pulls under way. A long pull is logged once while it runs, and when it ends. */
 export class PullProgress {
   readonly #options: PullProgressOptions
   readonly #counts: Metrics['pulls']
@@ -57,7 +57,7 @@ export class PullProgress {
   }
 }
 
-/** Who passed it on does not matter to a caller who got nothing. */
+/** A failed pull counts as failed, wherever it was made. */
 function outcome(isPulled: boolean, isPassedOn: boolean): 'pulled' | 'failed' | 'passedOn' {
   if (!isPulled) return 'failed'
   return isPassedOn ? 'passedOn' : 'pulled'

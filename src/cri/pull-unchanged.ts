@@ -13,7 +13,7 @@ type FindWhole = (names: readonly string[], digest: string) => Promise<string | 
  * Looks, while registries are asked, for what a pull could find in the runtime already.
  *
  * @param request the PullImageRequest on the wire
- * @param now milliseconds of a clock that nobody sets
+ * @param now milliseconds of a monotonic clock
  * @returns finds the image that lacks nothing, is of that digest and has all of these names; it never
  * rejects
  */

@@ -69,7 +69,7 @@ export interface ImageNames {
   whole(name: string, options?: NamingOptions): Promise<WholeImage | undefined>
 
   /**
-   * Ends what interrupted pulls have left, by a crash of ours or of the runtime, or by a caller who
+   * Ends what interrupted pulls have left, by a crash of this process or of the runtime, or by a caller that
    * left: the image gets its names, and the mirror's is taken away. Does not reject.
    *
    * @param isPatient the runtime answers, so that it is asked again for some seconds where it does not

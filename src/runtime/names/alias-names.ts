@@ -128,7 +128,7 @@ export function createAliasNames({ store, imageStatus, log }: AliasNamesOptions)
     const name = canonicalOf(image)
     if (name === undefined) return ASKED
     const alias = store.get(name)
-    // Also a mirror's name that is not shown: who asks for it is served.
+    // A mirror's name is found, too, although it is not shown.
     if (alias === undefined) return ASKED
     const [found, native] = await Promise.all([
       alias.image === undefined ? undefined : imageStatus(alias.image, options),
@@ -177,7 +177,7 @@ export function createAliasNames({ store, imageStatus, log }: AliasNamesOptions)
   }
 }
 
-/** A digest that was asked for by name is one that the runtime has checked. */
+/** The runtime has checked a digest that it was asked for. */
 function checkDigests(image: NodeImage, pulled: string, wanted: readonly string[]): void {
   for (const name of wanted) {
     const [, digest] = name.split('@')

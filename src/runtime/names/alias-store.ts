@@ -30,7 +30,7 @@ export interface AliasStore {
   get(name: string): Alias | undefined
   /** The names of an image, sorted. */
   namesOf(image: string): readonly string[]
-  /** The names by which an image was pulled, and by which nobody is to know it. */
+  /** The names by which an image was pulled, and which are not shown. */
   mirrorsOf(image: string): readonly string[]
   /** The image that was pulled by this name of a mirror. */
   mirrored(name: string): string | undefined
@@ -173,7 +173,7 @@ export function openAliasStore(folder: string, log: Pick<Logger, 'warn' | 'error
       time += 1
       for (const { name, over } of named) {
         setAlias(name, { image, over, at: time })
-        // Asked for by this very name, so it is nobody's secret.
+        // Wanted by this very name, so it is shown.
         dropMirror(name)
         pending.delete(name)
       }
@@ -195,7 +195,7 @@ export function openAliasStore(folder: string, log: Pick<Logger, 'warn' | 'error
   }
 }
 
-/** Who comes while a write is under way waits for one more, which has what all of them brought. */
+/** Calls during a write share the next one. */
 function savedBy(write: () => Promise<void>): () => Promise<void> {
   let current = Promise.resolve()
   let next: Promise<void> | undefined

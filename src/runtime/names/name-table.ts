@@ -116,7 +116,7 @@ function unless<T, U>(code: status, instead: U, outcome: Promise<T>): Promise<T 
 
 /**
  * Whether containerd keeps the image from the kubelet's collection because of this very name, which
- * its configuration spells out, or somebody has labelled by hand: with the name the protection would
+ * its configuration spells out, or an administrator has labelled: with the name the protection would
  * go.
  */
 export function isPinned({ labels }: ImageName): boolean {
