@@ -31,5 +31,6 @@ export const CONFIG_DEFAULTS = {
   mirrorBlobs: 96,
   mirrorBlobsPerClient: 24,
   pullByDigest: true,
+  pullSkipUnchanged: true,
   onResolveError: 'passthrough',
 } as const

@@ -189,5 +189,11 @@ export const PullFields = {
       default: CONFIG_DEFAULTS.pullByDigest,
       description: "Pull the digest that was resolved; false: the mirror's tag.",
     },
+    skipUnchanged: {
+      type: 'boolean',
+      default: CONFIG_DEFAULTS.pullSkipUnchanged,
+      description:
+        'Answer a pull without the runtime when the image is there and its registry says that it is unchanged.',
+    },
   },
 } as const satisfies ObjectSchema

@@ -68,6 +68,8 @@ export interface Config {
   readonly pull: {
     /** false: the mirror's tag is pulled, for runtimes that need it. */
     readonly byDigest: boolean
+    /** false: the runtime pulls also what is there and unchanged. */
+    readonly skipUnchanged: boolean
   }
   readonly onResolveError: 'passthrough' | 'reject'
 }

@@ -88,7 +88,10 @@ export function effectiveConfig(
     pauseImage: undefined,
     http: effectiveHttp(decoded.http ?? {}, diagnostics),
     mirror: effectiveMirror(decoded.mirror ?? {}, diagnostics),
-    pull: { byDigest: decoded.pull?.byDigest ?? defaults.pullByDigest },
+    pull: {
+      byDigest: decoded.pull?.byDigest ?? defaults.pullByDigest,
+      skipUnchanged: decoded.pull?.skipUnchanged ?? defaults.pullSkipUnchanged,
+    },
     onResolveError: decoded.onResolveError ?? defaults.onResolveError,
   }
 }

@@ -49,7 +49,7 @@ export function printConfig(config: Config): string {
     proxy: proxyFields(config.proxy),
     http: httpFields(config.http),
     mirror: { ...config.mirror },
-    pull: { byDigest: config.pull.byDigest },
+    pull: { byDigest: config.pull.byDigest, skipUnchanged: config.pull.skipUnchanged },
     onResolveError: config.onResolveError,
   }
   return `${asYaml(fields)}${elsewhereComment(config)}`

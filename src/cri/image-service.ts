@@ -35,6 +35,8 @@ export interface ImageServiceOptions extends ImagePullOptions {
   readonly resolver: ImageResolver
   readonly runtime: ImageRuntime
   readonly onResolveError: () => 'passthrough' | 'reject'
+  /** False: the runtime pulls also what is there and unchanged. Default true. */
+  readonly skipUnchanged?: (() => boolean) | undefined
   readonly log: Logger
   /** Milliseconds of a monotonic clock. Default: this process's. */
   readonly now?: () => number
@@ -98,7 +100,11 @@ export class ImageService {
       })
     if (!confined && !candidates.some(({ configured }) => configured)) return passthrough()
     if (!(await this.#options.names.available())) return giveUp(cannotName(reference))
-    const whole = lookForWhole(this.#options.names, reference, request, caller.signal, this.#now)
+    const { names, skipUnchanged } = this.#options
+    const whole =
+      skipUnchanged?.() === false
+        ? undefined
+        : lookForWhole(names, reference, request, caller.signal, this.#now)
     const answer = await this.#resolve(reference, credentials, caller.signal)
     said.push(...answer.attempts)
     const work = { pull, reference, candidates, said, signal: caller.signal }
@@ -120,7 +126,7 @@ export class ImageService {
     const places = fit(candidates, answer)
     const [first] = this.#failures.inOrder(places, answer.digest)
     if (first?.registry === answer.registry && pull.isAskedAlike(first)) {
-      const imageId = await whole(wantedNames(reference, answer.digest), answer.digest)
+      const imageId = await whole?.(wantedNames(reference, answer.digest), answer.digest)
       if (imageId !== undefined) {
         const { digest, registry } = answer
         const what = { image: canonicalName(reference), registry, digest }

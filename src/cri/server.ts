@@ -42,6 +42,8 @@ export interface CriServerOptions {
   readonly onResolveError: () => 'passthrough' | 'reject'
   /** As in ImageServiceOptions. */
   readonly byDigest?: (() => boolean) | undefined
+  /** As in ImageServiceOptions. */
+  readonly skipUnchanged?: (() => boolean) | undefined
   /** As in ImagePullOptions. */
   readonly content?: ContentStore | undefined
   /** Limit of a call without a deadline; of a pull as in ImagePullOptions. */

@@ -59,6 +59,7 @@ export async function openCriServer({
     aliases: runtime.aliases,
     content: runtime.content,
     byDigest: () => config().pull.byDigest,
+    skipUnchanged: () => config().pull.skipUnchanged,
     onResolveError: () => config().onResolveError,
     timeoutMs,
     logger,

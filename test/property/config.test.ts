@@ -121,6 +121,7 @@ const FIELDS = [
   'enabled',
   'pull',
   'byDigest',
+  'skipUnchanged',
 ]
 
 /** Values that are often wrong in an interesting way, under names that are often right. */

@@ -105,7 +105,7 @@ const usableFile = fc.record(
     proxy: fc.record({ http: proxyUrl, https: proxyUrl, no: someSecret }, { requiredKeys: [] }),
     http: httpFields,
     mirror: fc.record({ enabled: fc.boolean() }),
-    pull: fc.record({ byDigest: fc.boolean() }),
+    pull: fc.record({ byDigest: fc.boolean(), skipUnchanged: fc.boolean() }),
   },
   { requiredKeys: [] },
 )

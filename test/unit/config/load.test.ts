@@ -51,7 +51,7 @@ const DEFAULTS = {
     rateLimit: 0,
   },
   mirror: { enabled: false, blobs: 96, blobsPerClient: 24 },
-  pull: { byDigest: true },
+  pull: { byDigest: true, skipUnchanged: true },
   onResolveError: 'passthrough',
 }
 
@@ -172,7 +172,7 @@ http:
   tls: {cert: /etc/http.pem, key: /etc/http.key}
   rateLimit: 600
 mirror: {enabled: true, blobs: 200, blobsPerClient: 100}
-pull: {byDigest: false}
+pull: {byDigest: false, skipUnchanged: false}
 onResolveError: reject
 `)
 
@@ -257,7 +257,7 @@ onResolveError: reject
       rateLimit: 600,
     },
     mirror: { enabled: true, blobs: 200, blobsPerClient: 100 },
-    pull: { byDigest: false },
+    pull: { byDigest: false, skipUnchanged: false },
     onResolveError: 'reject',
   })
 })
@@ -639,6 +639,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ['mirror: {blobs: 0}\n', 'mirror.blobs', /^0 is not from 1 to 256$/],
   ['mirror: {blobsPerClient: -1}\n', 'mirror.blobsPerClient', /^-1 is not from 1 to 256$/],
   ['pull: {byDigest: 1}\n', 'pull.byDigest', /^expected true or false/],
+  ['pull: {skipUnchanged: 1}\n', 'pull.skipUnchanged', /^expected true or false/],
   ['mirrorsOnly: docker.io\n', 'mirrorsOnly', /^expected a list, got text$/],
   ['mirrorsOnly: [docker.io, "*"]\n', 'mirrorsOnly[1]', /write a domain as references do/],
   ['realms: [https://auth.corp]\n', 'realms[0]', /without scheme and path/],

@@ -42,7 +42,7 @@ http:
   tls: {cert: /etc/http.pem, key: /etc/http.key}
   rateLimit: 60
 mirror: {enabled: true}
-pull: {byDigest: false}
+pull: {byDigest: false, skipUnchanged: false}
 onResolveError: reject
 `
 
@@ -131,6 +131,7 @@ mirror:
   blobsPerClient: 24
 pull:
   byDigest: false
+  skipUnchanged: false
 onResolveError: reject
 `,
   )

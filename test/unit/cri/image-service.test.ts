@@ -60,6 +60,7 @@ class Scene {
   namesOffered = true
   onResolveError: 'passthrough' | 'reject' = 'passthrough'
   byDigest = true
+  skipUnchanged = true
   /** The runtime's own ID, where it does not answer a pull with that. */
   imageId: string | undefined
   /** What the runtime answers a pull with; absent: something made of what it was asked for. */
@@ -180,6 +181,7 @@ class Scene {
       },
       onResolveError: () => this.onResolveError,
       byDigest: () => this.byDigest,
+      skipUnchanged: () => this.skipUnchanged,
       log: silentLogger(),
       timeoutMs: 900_000,
       clock: this.clock,
@@ -257,6 +259,7 @@ for (const [what, change] of [
     'the registry that answered has failed since',
     (s) => (s.attempts = [{ registry: 'm1:5000', step: 'token', outcome: 'timeout', ms: 1 }]),
   ],
+  ['the configuration says so', (s) => (s.skipUnchanged = false)],
   ['no registry answers', (s) => (s.source = 'stale')],
   ['the registry refuses', (s) => (s.resolveError = new ResolveError('UNAUTHORIZED', 'no'))],
 ] as readonly (readonly [string, (scene: Scene) => unknown])[]) {
