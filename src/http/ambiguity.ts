@@ -2,13 +2,18 @@ import type { IncomingMessage } from 'node:http'
 import { type Failure, requestFailure } from './failure.ts'
 
 /**
- * Why a request may mean something else to a proxy before this service: `Host` given twice, of which
- * Node takes the first (RFC 9112, 3.2: refuse with 400), a body whose end its transfer coding does not tell,
+ * Why a request may mean something else to a proxy before this service: `Host` missing or given twice, of
+ * which Node takes the first (RFC 9112, 3.2: refuse with 400), a body whose end its transfer coding does not tell,
  * which Node's parser finds only once the answer may have been given (RFC 9112, 6.3: refuse with 400), or a body
  * in a coding, which nothing here decodes (RFC 9110, 15.5.16).
  */
-export function ambiguity({ headers, rawHeaders }: IncomingMessage): Failure | undefined {
-  if (hosts(rawHeaders) > 1) return requestFailure('REQUEST_INVALID', 'there are two Host headers')
+export function ambiguity(request: IncomingMessage): Failure | undefined {
+  const { headers, rawHeaders } = request
+  const count = hosts(rawHeaders)
+  if (count > 1) return requestFailure('REQUEST_INVALID', 'there are two Host headers')
+  if (count === 0 && request.httpVersion === '1.1') {
+    return requestFailure('REQUEST_INVALID', 'the Host header is missing')
+  }
   const transfer = headers['transfer-encoding']
   if (transfer !== undefined && !/(?:^|,)\s*chunked\s*$/i.test(transfer)) {
     return requestFailure('REQUEST_INVALID', 'the last Transfer-Encoding has to be chunked')

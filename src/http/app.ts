@@ -56,8 +56,10 @@ export function buildApp(options: AppOptions): FastifyInstance {
     fail(logger, request, reply, toFailure(blame(error, request), wantsStory(request.query))),
   )
   const known = new KnownRoutes(app)
+  const keepAlive = `timeout=${Math.floor(limits.keepAliveTimeoutMs / 1_000)}`
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
+    if (reply.raw.shouldKeepAlive) reply.header('keep-alive', keepAlive)
     const access = accessOf(request)
     const failure =
       ambiguity(request.raw) ??
@@ -70,6 +72,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   if (options.tls !== undefined) renewCertificate(app, options.tls, logger)
   addEtagAndCompression(app)
   app.addHook('preClose', async () => {
+    connections.close()
     setTimeout(() => app.server.closeAllConnections(), limits.closeGraceMs).unref()
   })
   // Fastify closes a server that it was given only if it has also told it where to listen.
@@ -112,7 +115,6 @@ function createApp(
     // For the address that it tells when it listens.
     ...(tls !== undefined && ({ https: {} } as object)),
     bodyLimit: limits.maxBodyBytes,
-    forceCloseConnections: 'idle',
     // While closing, a request on an open connection still gets its answer, and then the end.
     return503OnClosing: false,
     // Names are as long as the limit of the headers lets them be.

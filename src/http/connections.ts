@@ -2,57 +2,38 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import type { Socket } from 'node:net'
 import type { Logger } from '../telemetry/log.ts'
 import { clientKey } from './client-key.ts'
+import {
+  attach,
+  type Client,
+  type Connection,
+  connectionOf,
+  endAfterAnswer,
+  isBusy,
+} from './connection.ts'
 import type { Limits } from './limits.ts'
-import { Turns } from './turns.ts'
+import { RequestQueue } from './request-queue.ts'
 
 /** A client that is at its bound is a line of the log once in that time. */
-const TELL_EVERY_MS = 60_000
+const WARN_EVERY_MS = 60_000
 
-interface Exchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-}
-
-interface Client {
-  readonly key: string
-  readonly connections: Set<Connection>
-  unreadBytes: number
-}
-
-interface Connection {
-  /** Of TLS, once its handshake is over. */
-  socket: Socket
-  readonly client: Client
-  readonly waiting: Exchange[]
-  /** What is worked on, or is the next to be. */
-  current: Exchange | undefined
-  /** While there is none: the lower, the longer it has been so. */
-  idleSince: number
-  unreadBytes: number
-}
+/** An idle connection is ended when so many looks in succession found nothing new on it. */
+const IDLE_LOOKS = 4
 
 /**
  * What a client may hold of this process by connections alone: connections themselves, requests that
- * wait on them, and answers that nobody takes off. Node bounds none of these for pipelined requests: it
- * parses whatever one read has brought, some 1,400 requests in 64 KiB, and hands out all of them at once
- * (nodejs/node, lib/_http_server.js, parserOnIncoming). Here the requests of one connection are worked
- * on one after the other, as they are answered, and a few of all clients in each turn of the event loop.
+ * wait on them, and answers that are not read. Node bounds none of these for pipelined requests.
  */
 export class Connections {
   readonly #limits: Limits
   readonly #logger: Pick<Logger, 'warn'>
   readonly #clients = new Map<string, Client>()
-  readonly #bySocket = new WeakMap<Socket, Connection>()
-  /** Those whose handshake of TLS is not over, by where they come from. */
+  /** Those whose handshake of TLS is not over, by the address of the other end. */
   readonly #byPeer = new Map<string, Connection>()
   readonly #reserve = new Set<Connection>()
-  readonly #gone = new WeakSet<Connection>()
-  readonly #toldAt = new Map<string, number>()
-  readonly #turns = new Turns<Connection>((connection) => this.#begin(connection))
-  #listener: RequestListener = () => {}
+  readonly #warnedAt = new Map<string, number>()
   #drained: () => void = () => {}
   #count = 0
-  #idleCount = 0
+  #useCount = 0
   #unreadBytes = 0
 
   constructor(limits: Limits, logger: Pick<Logger, 'warn'>) {
@@ -60,23 +41,32 @@ export class Connections {
     this.#logger = logger
   }
 
-  /** @param listener hears of every request when it is its turn */
+  /** @param listener gets every request when it is its turn */
   serve(server: Server, listener: RequestListener): void {
-    const { maxConnections, reservedConnections } = this.#limits
-    this.#listener = listener
+    const { maxConnections, maxPipelined, reservedConnections } = this.#limits
+    const requests = new RequestQueue({
+      maxPipelined,
+      begin: (request, response) => {
+        if (this.isReserve(request.socket)) response.shouldKeepAlive = false
+        listener(request, response)
+      },
+    })
     // Above what is kept here: those that were ended have yet to close.
     server.maxConnections = maxConnections + 4 * reservedConnections
     server.on('connection', (socket) => this.#open(socket))
     server.on('secureConnection', (socket: Socket) => this.#secured(socket))
     // RFC 9110, 10.1.1, lets what else is expected be passed over; Node would answer without a body.
     for (const event of ['request', 'checkExpectation'] as const) {
-      server.on(event, (request, response) => this.#take(request, response))
+      server.on(event, (request, response) => this.#take(requests, request, response))
     }
     server.on('timeout', (socket) => this.#endUnread(socket))
-    server.on('drop', (dropped) => this.#tell('connections', clientKey(dropped?.remoteAddress)))
+    const looks = setInterval(() => this.#endIdle(), this.#limits.keepAliveTimeoutMs / IDLE_LOOKS)
+    looks.unref()
+    server.once('close', () => clearInterval(looks))
+    server.on('drop', (dropped) => this.#warn('connections', clientKey(dropped?.remoteAddress)))
     server.on('error', (err: NodeJS.ErrnoException) => {
       // Before it listens the error is that of listen().
-      if (server.listening) this.#tell(`accept: ${err.code ?? err.message}`, 'unknown')
+      if (server.listening) this.#warn(`accept: ${err.code ?? err.message}`, 'unknown')
     })
   }
 
@@ -91,10 +81,17 @@ export class Connections {
     })
   }
 
+  /** Ends what is idle, and everything else after the answer that it waits for. */
+  close(): void {
+    for (const { connections } of this.#clients.values()) {
+      for (const connection of connections) endAfterAnswer(connection)
+    }
+  }
+
   /** Whether its client has no connection left for anything but health routes. */
   isReserve(socket: Socket): boolean {
     if (this.#reserve.size === 0) return false
-    const connection = this.#bySocket.get(socket)
+    const connection = connectionOf(socket)
     return connection !== undefined && this.#reserve.has(connection)
   }
 
@@ -103,10 +100,12 @@ export class Connections {
    * would never be sent, since the handshake of TLS is not over.
    */
   isUnwritable(socket: Socket): boolean {
-    const connection = this.#bySocket.get(socket)
+    const connection = connectionOf(socket)
     if (connection === undefined) return true
     const { current } = connection
-    return current !== undefined && (current.request.complete || current.response.headersSent)
+    return (
+      current !== undefined && isBusy(connection) && (current.req.complete || current.headersSent)
+    )
   }
 
   #open(socket: Socket): void {
@@ -117,12 +116,16 @@ export class Connections {
     const connection: Connection = {
       socket,
       client,
-      waiting: [],
       current: undefined,
-      idleSince: this.#nextIdle(),
+      waiting: [],
+      usedAt: this.#nextUse(),
+      unread: undefined,
       unreadBytes: 0,
+      seenBytes: 0,
+      idleLooks: 0,
+      onUnread: this.#onUnread,
     }
-    this.#bySocket.set(socket, connection)
+    attach(socket, connection)
     const peer = peerOf(socket)
     if (peer !== undefined) this.#byPeer.set(peer, connection)
     socket.once('close', () => this.#close(connection, peer))
@@ -137,97 +140,91 @@ export class Connections {
   /** Ends the connection that has been idle the longest: of this client, or of the one with the most. */
   #makeRoom(client: Client, hasMost: boolean): boolean {
     const crowd = hasMost ? client : most(this.#clients.values(), (each) => each.connections.size)
-    this.#tell('connections', crowd.key)
+    this.#warn('connections', crowd.key)
     let longest: Connection | undefined
     for (const each of crowd.connections) {
-      if (each.current !== undefined || this.#reserve.has(each)) continue
-      if (longest === undefined || each.idleSince < longest.idleSince) longest = each
+      if (isBusy(each) || this.#reserve.has(each)) continue
+      if (longest === undefined || each.usedAt < longest.usedAt) longest = each
     }
     if (longest === undefined) return false
     this.#end(longest)
     return true
   }
 
-  #nextIdle(): number {
-    this.#idleCount += 1
-    return this.#idleCount
+  #nextUse(): number {
+    this.#useCount += 1
+    return this.#useCount
   }
 
   #secured(socket: Socket): void {
     const connection = this.#byPeer.get(peerOf(socket) ?? '')
     if (connection === undefined) return
     connection.socket = socket
-    this.#bySocket.set(socket, connection)
+    attach(socket, connection)
     socket.once('close', () => this.#close(connection, undefined))
   }
 
-  #take(request: IncomingMessage, response: ServerResponse): void {
-    const { socket } = request
-    // The parser goes on to the end of what was read, also on a connection that was ended meanwhile.
-    if (socket.destroyed) return
-    const connection = this.#bySocket.get(socket)
-    if (connection === undefined) this.#listener(request, response)
-    else if (connection.current === undefined) {
-      this.#queue(connection, { request, response })
-    } else if (connection.waiting.length < this.#limits.maxPipelined) {
-      connection.waiting.push({ request, response })
-    } else {
-      this.#tell('pipelined requests', connection.client.key)
-      socket.destroy()
+  #take(requests: RequestQueue, { socket }: IncomingMessage, response: ServerResponse): void {
+    const connection = connectionOf(socket)
+    if (connection === undefined || socket.destroyed) return
+    connection.usedAt = this.#nextUse()
+    if (requests.take(connection, response)) return
+    this.#warn('pipelined requests', connection.client.key)
+    socket.destroy()
+  }
+
+  /** What the system does not take at once is in our memory. */
+  readonly #onUnread = (response: ServerResponse, isWhole: boolean): void => {
+    const { socket } = response
+    const connection = socket === null ? undefined : connectionOf(socket)
+    if (socket === null || connection === undefined) return
+    if (connection.unread !== response) {
+      connection.unread = response
+      socket.setTimeout(this.#limits.unreadTimeoutMs)
+      response.once('close', () => {
+        // The next answer may be unread already.
+        if (connection.unread !== response) return
+        socket.setTimeout(0)
+        this.#taken(connection)
+      })
     }
-  }
-
-  #queue(connection: Connection, exchange: Exchange): void {
-    connection.current = exchange
-    this.#turns.take(connection.client.key, connection)
-  }
-
-  /** In the turn of its client; the connection may have been closed meanwhile. */
-  #begin(connection: Connection): void {
-    const { current, socket } = connection
-    if (current === undefined || socket.destroyed) return
-    const { request, response } = current
-    if (this.#reserve.has(connection)) response.shouldKeepAlive = false
-    response.on('prefinish', () => this.#written(connection))
-    response.on('close', () => this.#answered(connection))
-    this.#listener(request, response)
-  }
-
-  #answered(connection: Connection): void {
-    this.#taken(connection)
-    const next = connection.waiting.shift()
-    if (next !== undefined) {
-      this.#queue(connection, next)
-      return
-    }
-    connection.current = undefined
-    connection.idleSince = this.#nextIdle()
-  }
-
-  /** The whole answer is handed over; what the system did not take at once is in our memory. */
-  #written(connection: Connection): void {
-    const bytes = connection.socket.writableLength
-    if (bytes === 0) return
+    // A stream waits until it is taken, and holds no more than a buffer.
+    if (!isWhole) return
     const { client } = connection
-    connection.unreadBytes = bytes
+    const bytes = socket.writableLength - connection.unreadBytes
+    connection.unreadBytes += bytes
     client.unreadBytes += bytes
     this.#unreadBytes += bytes
     const { maxUnreadBytes, maxUnreadBytesPerClient } = this.#limits
     if (client.unreadBytes <= maxUnreadBytesPerClient && this.#unreadBytes <= maxUnreadBytes) return
-    this.#tell('unread answers', client.key)
-    connection.socket.destroy()
+    this.#warn('unread answers', client.key)
+    socket.destroy()
   }
 
   #taken(connection: Connection): void {
     connection.client.unreadBytes -= connection.unreadBytes
     this.#unreadBytes -= connection.unreadBytes
     connection.unreadBytes = 0
+    connection.unread = undefined
   }
 
   /** Nothing has moved on it: an answer that is left unread is ended, one that takes long is waited for. */
   #endUnread(socket: Socket): void {
-    const isBusy = this.#bySocket.get(socket)?.current !== undefined
-    if (!isBusy || socket.writableLength > 0) socket.destroy()
+    const connection = connectionOf(socket)
+    if (connection === undefined || !isBusy(connection) || socket.writableLength > 0)
+      socket.destroy()
+  }
+
+  #endIdle(): void {
+    for (const { connections } of this.#clients.values()) {
+      for (const connection of connections) {
+        const { bytesRead } = connection.socket
+        const isIdle = !isBusy(connection) && bytesRead === connection.seenBytes
+        connection.seenBytes = bytesRead
+        connection.idleLooks = isIdle ? connection.idleLooks + 1 : 0
+        if (connection.idleLooks >= IDLE_LOOKS) connection.socket.destroy()
+      }
+    }
   }
 
   #close(connection: Connection, peer: string | undefined): void {
@@ -238,10 +235,8 @@ export class Connections {
   }
 
   #forget(connection: Connection): void {
-    if (this.#gone.has(connection)) return
-    this.#gone.add(connection)
     const { client } = connection
-    client.connections.delete(connection)
+    if (!client.connections.delete(connection)) return
     this.#reserve.delete(connection)
     this.#count -= 1
     if (this.#count === 0) this.#drained()
@@ -257,15 +252,15 @@ export class Connections {
     const key = clientKey(socket.remoteAddress)
     const known = this.#clients.get(key)
     if (known !== undefined) return known
-    const client = { key, connections: new Set<Connection>(), unreadBytes: 0 }
+    const client: Client = { key, connections: new Set(), queue: [], unreadBytes: 0 }
     this.#clients.set(key, client)
     return client
   }
 
-  #tell(what: string, client: string): void {
+  #warn(what: string, client: string): void {
     const now = performance.now()
-    if (now - (this.#toldAt.get(what) ?? Number.NEGATIVE_INFINITY) < TELL_EVERY_MS) return
-    this.#toldAt.set(what, now)
+    if (now - (this.#warnedAt.get(what) ?? Number.NEGATIVE_INFINITY) < WARN_EVERY_MS) return
+    this.#warnedAt.set(what, now)
     this.#logger.warn({ what, client }, 'an HTTP client is at its bound; its connections are ended')
   }
 }

@@ -101,13 +101,12 @@ class KnownQuestions {
 
   /** @returns what the cache has at once; undefined: ask `answer` */
   answer(
-    { query, url }: FastifyRequest<ResolveRoute>,
+    request: FastifyRequest<ResolveRoute>,
     unauthenticated: boolean,
     now: number,
   ): KnownAnswer | undefined {
-    const { all, explain, node, refresh } = query
-    if (all || explain || node || refresh) return undefined
-    const question = this.#question(url, query, unauthenticated)
+    const questions = this.#questions[unauthenticated ? 'unauthenticated' : 'other']
+    const question = questions.get(request.url) ?? this.#read(request, questions, unauthenticated)
     const answer = question?.find()
     if (question === undefined || answer === undefined) return undefined
     const second = Math.floor(now / 1_000)
@@ -119,14 +118,13 @@ class KnownQuestions {
     return question.known
   }
 
-  #question(
-    url: string,
-    { ref, platform }: ResolveQuery,
+  #read(
+    { query, url }: FastifyRequest<ResolveRoute>,
+    questions: Map<string, Question>,
     unauthenticated: boolean,
   ): Question | undefined {
-    const questions = this.#questions[unauthenticated ? 'unauthenticated' : 'other']
-    const known = questions.get(url)
-    if (known !== undefined) return known
+    const { all, explain, node, platform, ref, refresh } = query
+    if (all || explain || node || refresh) return undefined
     const find = this.#answers.prepare?.(ref, platform, unauthenticated)
     if (find === undefined) return undefined
     const question = { find }

@@ -137,6 +137,29 @@ test('what is not HTTP is a 400', async (t) => {
   assert.equal(codeIn(heard), 'REQUEST_INVALID')
 })
 
+test('a request without a host is a 400', async (t) => {
+  const app = await openApp(t)
+
+  const heard = await talk(t, app, 'GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n')
+
+  assert.match(heard, /^HTTP\/1\.1 400 Bad Request\r\n/)
+  assert.equal(codeIn(heard), 'REQUEST_INVALID')
+})
+
+test('an answer says how long its connection may be idle', async (t) => {
+  const app = await openApp(t, { limits: { keepAliveTimeoutMs: 2_000 } })
+  const socket = await dial(t, app, 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  const [kept] = await once(socket, 'data')
+  const last = await talk(
+    t,
+    app,
+    'GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n',
+  )
+
+  assert.match(String(kept), /\r\nkeep-alive: timeout=2\r\n/i)
+  assert.doesNotMatch(last, /\r\nkeep-alive:/i)
+})
+
 test('what is not HTTP behind a request gets nothing in the place of its answer', async (t) => {
   const app = await openApp(t, { answers: endless().answers })
 
@@ -229,17 +252,30 @@ for (const [what, text] of unread) {
 }
 
 test('who waits longer than that for an answer is not cut off', { timeout: 60_000 }, async (t) => {
-  const answers = { answer: () => silence.then(() => anAnswer()) }
-  const app = await openApp(t, { answers, limits: { unreadTimeoutMs: 20 } })
-  const silence = once(app.server, 'timeout')
+  let ask = (): void => {}
+  let give = (): void => {}
+  const isAsked = new Promise<void>((resolve) => (ask = resolve))
+  const isGiven = new Promise<void>((resolve) => (give = resolve))
+  const answers = {
+    answer: async () => {
+      ask()
+      await isGiven
+      return anAnswer()
+    },
+  }
+  const app = await openApp(t, {
+    answers,
+    limits: { unreadTimeoutMs: 20, keepAliveTimeoutMs: 20 },
+  })
+  const head = 'GET /resolve?ref=nginx HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n'
+  const heard = talk(t, app, head)
+  await isAsked
 
-  const heard = await talk(
-    t,
-    app,
-    'GET /resolve?ref=nginx HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n',
-  )
+  // Longer than it takes to end one that is idle.
+  await talk(t, app, 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  give()
 
-  assert.match(heard, /^HTTP\/1\.1 200 OK\r\n/)
+  assert.match(await heard, /^HTTP\/1\.1 200 OK\r\n/)
 })
 
 test('an upload to a route that takes none is answered and cut off', async (t) => {
@@ -260,6 +296,69 @@ test('closing ends idle connections at once', { timeout: 60_000 }, async (t) => 
   await app.close()
 
   await closed
+})
+
+test('closing ends a connection that is kept alive after the answer that it waits for', {
+  timeout: 60_000,
+}, async (t) => {
+  let ask = (): void => {}
+  let give = (): void => {}
+  const isAsked = new Promise<void>((resolve) => (ask = resolve))
+  const isGiven = new Promise<void>((resolve) => (give = resolve))
+  const answers = {
+    answer: async () => {
+      ask()
+      await isGiven
+      return anAnswer()
+    },
+  }
+  // Longer than the test may take: nothing is cut off.
+  const app = await openApp(t, { answers, limits: { closeGraceMs: 120_000 } })
+  const head = 'GET /resolve?ref=nginx HTTP/1.1\r\nhost: localhost\r\n\r\n'
+  const heard = talk(t, app, head)
+  await isAsked
+
+  const closed = app.close()
+  await new Promise(setImmediate)
+  give()
+
+  assert.match(await heard, /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nconnection: close\r\n/i)
+  await closed
+})
+
+test('closing ends a connection whose answer was begun when that is whole', {
+  timeout: 60_000,
+}, async (t) => {
+  let ask = (): void => {}
+  let give = (): void => {}
+  const isAsked = new Promise<void>((resolve) => (ask = resolve))
+  const isGiven = new Promise<void>((resolve) => (give = resolve))
+  const pull = async (): Promise<string> => {
+    ask()
+    await isGiven
+    return AN_IMAGE.imageId
+  }
+  const app = await openApp(t, {
+    images: someImages({ pull }),
+    limits: { closeGraceMs: 120_000 },
+  })
+  const body = JSON.stringify({ reference: 'nginx' })
+  const head = `POST /images/pull HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${TOKEN}\r\n`
+  const type = `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
+  const socket = await dial(t, app, `${head}${type}${body}`)
+  let heard = ''
+  socket.on('data', (chunk) => {
+    heard += chunk
+  })
+  await isAsked
+  while (!heard.includes('event: pulling')) await once(socket, 'data')
+
+  const closed = app.close()
+  give()
+
+  await closed
+  if (!socket.closed) await once(socket, 'close')
+  assert.match(heard, /event: pulled/)
 })
 
 test('closing waits for what came by the other address of localhost, too', {

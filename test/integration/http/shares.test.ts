@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
@@ -74,6 +75,21 @@ for (const path of [
     assert.match(await answered(await call(t, app, GET('/livez'))), /^HTTP\/1\.1 200 OK/)
   })
 }
+
+test('no more of what one read has brought is parsed than the connection may hold', async (t) => {
+  const app = await openApp(t, { answers: endlessAnswers() })
+  let parsed = 0
+  const count = (): void => {
+    parsed += 1
+  }
+  subscribe('http.server.request.start', count)
+  t.after(() => unsubscribe('http.server.request.start', count))
+
+  const flood = await call(t, app, GET('/resolve?ref=nginx').repeat(5_000))
+  await flood.closed
+
+  assert.equal(parsed, 34)
+})
 
 test('requests of one connection are worked on one after the other, and all are answered', async (t) => {
   let running = 0
