@@ -6,20 +6,19 @@ import { ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { type Access, Guard } from './access/guard.ts'
 import { ambiguity } from './ambiguity.ts'
-import { answerClientError } from './client-error.ts'
 import { addEtagAndCompression } from './compression.ts'
 import { Connections } from './connections.ts'
-import { type Failure, requestFailure, toFailure } from './failure.ts'
+import { answerClientError, type Failure, requestFailure, toFailure } from './failure.ts'
 import { noCompilers, readInputs } from './inputs.ts'
 import { KnownRoutes } from './known-routes.ts'
 import { defaultLimits, type Limits, MAX_LOGGED_CHARACTERS } from './limits.ts'
-import { Renewal } from './renewal.ts'
 import { requestId, traceId } from './request-id.ts'
 import { addRoutes, type RoutesOptions } from './routes.ts'
 import { createHttpServer } from './server.ts'
+import { Renewal } from './tls.ts'
 import type { AccessOptions, TlsFiles } from './types.ts'
 
-/** A body that is shorter is let pass by; who is cut off while sending may miss the answer. */
+/** Shorter bodies are read and dropped: a client that is cut off while it sends may miss the answer. */
 const MAX_PASSED_BY_BYTES = 64 * 1024
 
 /** How soon a renewed certificate is taken up. */
@@ -53,7 +52,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const guard = new Guard(access, () => app.server.address(), now)
   readInputs(app)
   app.setErrorHandler((error, request, reply) =>
-    fail(logger, request, reply, toFailure(blame(error, request), wantsStory(request.query))),
+    fail(logger, request, reply, toFailure(sourceOf(error, request), wantsTrace(request.query))),
   )
   const known = new KnownRoutes(app)
   const keepAlive = `timeout=${Math.floor(limits.keepAliveTimeoutMs / 1_000)}`
@@ -137,13 +136,13 @@ function renewCertificate(app: FastifyInstance, files: TlsFiles, logger: Logger)
   app.addHook('onClose', async () => clearInterval(timer))
 }
 
-/** A body that broke off is no fault of ours: its client left. */
-function blame(error: unknown, { raw }: FastifyRequest): unknown {
+/** A body that broke off is no fault of the service: its client left. */
+function sourceOf(error: unknown, { raw }: FastifyRequest): unknown {
   if (error !== raw.errored) return error
   return new ResolveError('CANCELED', 'the caller went away', { cause: error })
 }
 
-function wantsStory(query: unknown): boolean {
+function wantsTrace(query: unknown): boolean {
   const { all, explain } = query as Record<string, unknown>
   return all === true || explain === true
 }
@@ -173,7 +172,7 @@ function unknownRoute(request: FastifyRequest, reply: FastifyReply, known: Known
   const { method, url } = request
   const path = url.split('?', 1)[0] ?? ''
   const shown = path.slice(0, MAX_LOGGED_CHARACTERS)
-  // Nobody reads the body, and before it has passed by the connection is of no use.
+  // The body is not parsed, and before it is read the connection is of no use.
   if (isLongBody(request.headers)) reply.header('connection', 'close')
   const methods = known.methods(path)
   if (methods.length === 0) {

@@ -53,7 +53,7 @@ const components = [
 
 /**
  * The OpenAPI document of this API. It is read off the routes by an application of their own,
- * which answers nobody, so that the one that does need not carry what describes it.
+ * which serves no request, so that the one that does need not load what describes it.
  */
 export async function openapiDocument(format: 'json' | 'yaml'): Promise<string> {
   const app = fastify({ logger: false, schemaController: noCompilers })
@@ -102,16 +102,16 @@ async function describe(app: FastifyInstance): Promise<void> {
       url: url.replace('*', ':image'),
     }),
   })
-  // Nobody is ever asked.
-  const nobody = {} as never
+  // Never called: no request is served.
+  const unused = {} as never
   const ports: RoutesOptions = {
-    answers: nobody,
-    readiness: nobody,
-    images: nobody,
-    registries: nobody,
-    service: nobody,
+    answers: unused,
+    readiness: unused,
+    images: unused,
+    registries: unused,
+    service: unused,
   }
-  const context = { document: nobody, isUnauthenticated: nobody, onUnexpected: nobody }
+  const context = { document: unused, isUnauthenticated: unused, onUnexpected: unused }
   addRoutes(app, ports, { now: Date.now, limits: defaultLimits, ...context })
 }
 

@@ -1,15 +1,48 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import { ErrorResponse } from '../../api/v1/error.ts'
 import { onlyNamed, type Written } from '../../api/v1/schema.ts'
 import { DEFAULT_WAIT_MS, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import { candidatesOf } from '../resolver/unresolved.ts'
-import { httpStatus, type RequestErrorCode, requestStatus } from './status.ts'
+
+/** HTTP status by error code: a total table, so that a new code cannot be forgotten. */
+export const httpStatus: Readonly<Record<ErrorCode, number>> = {
+  NAME_INVALID: 400,
+  PLATFORM_INVALID: 400,
+  MANIFEST_UNKNOWN: 404,
+  PLATFORM_UNKNOWN: 404,
+  UNAUTHORIZED: 401,
+  DENIED: 403,
+  TOOMANYREQUESTS: 429,
+  // The reference is right and leads somewhere, but not to a runnable image: asking again, or
+  // another replica, does not help, so no 5xx, and 404 would say that nothing is there.
+  UNSUPPORTED: 422,
+  NOT_AN_IMAGE: 422,
+  DIGEST_INVALID: 502,
+  MANIFEST_INVALID: 502,
+  UNAVAILABLE: 502,
+  DEADLINE_EXCEEDED: 504,
+  // The caller has gone and does not read it. nginx's number, for access logs.
+  CANCELED: 499,
+  CONFIG_INVALID: 500,
+  UNKNOWN: 500,
+}
+
+/** Mistakes in the request itself, which only the HTTP API can see. */
+export type RequestErrorCode = 'REQUEST_INVALID' | 'ROUTE_UNKNOWN' | 'METHOD_UNSUPPORTED'
+
+export const requestStatus: Readonly<Record<RequestErrorCode, number>> = {
+  REQUEST_INVALID: 400,
+  ROUTE_UNKNOWN: 404,
+  METHOD_UNSUPPORTED: 405,
+}
 
 /** An error as it goes over the wire. */
 export interface Failure {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: ErrorResponse
-  /** Set when it is nobody's mistake but ours: for the log, never for the body. */
+  /** Set for a fault of the service itself: for the log, never for the body. */
   readonly unexpected?: unknown
 }
 
@@ -88,4 +121,36 @@ function retryAfter(error: ResolveError): Record<string, string> {
   const fallback = error.code === 'TOOMANYREQUESTS' ? DEFAULT_WAIT_MS : undefined
   const ms = error.retryAfterMs ?? fallback
   return ms === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(ms / 1_000))) }
+}
+
+/**
+ * Answers what is not even a request: no parser has made one, so there is no reply object and
+ * the bytes are written by hand. The connection is of no further use.
+ */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const { status, headers, body } = toClientFailure(error.code)
+  const text = JSON.stringify(body)
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'content-type: application/json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(text)}`,
+    'connection: close',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy())
+}
+
+function toClientFailure(code: string | undefined): Failure {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return requestFailure('REQUEST_INVALID', 'the URL and the headers are too long', 431)
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return requestFailure('REQUEST_INVALID', 'the request took too long to arrive', 408)
+    default:
+      return requestFailure('REQUEST_INVALID', 'this is not an HTTP/1.1 request')
+  }
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 
-/** Which methods a path answers, for who asks with another one (RFC 9110, 15.5.6). */
+/** Which methods a path answers, for a request with another one (RFC 9110, 15.5.6). */
 export class KnownRoutes {
   readonly #routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
 

@@ -2,7 +2,7 @@ const KIB = 1024
 const MIB = 1024 * KIB
 
 /**
- * What HTTP clients may take. A client is an IPv4 address or an IPv6 /64; all who come by a unix socket
+ * What HTTP clients may take. A client is an IPv4 address or an IPv6 /64; all clients of a unix socket
  * are one. What `/v2/` adds to these, as how many blobs are sent at once, is MirrorLimits in mirror/types.ts.
  */
 export interface Limits {

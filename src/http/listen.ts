@@ -7,7 +7,7 @@ import { parseListen } from '../config/addresses.ts'
 import { type ErrorCode, ResolveError } from '../errors.ts'
 import { makeRoom } from '../host/unix-socket.ts'
 
-/** Owner and group: who may connect may ask with the service's credentials. */
+/** Owner and group: a client that may connect has requests sent with the service's credentials. */
 const SOCKET_MODE = 0o660
 
 /**
@@ -79,7 +79,7 @@ function listenError(address: string, thrown: unknown): ResolveError {
 
 /**
  * Serves on a descriptor that listens already, as a socket unit hands it down. Where that is,
- * who may connect and when it goes is the unit's affair.
+ * its mode and its end are up to the unit.
  *
  * @throws ResolveError UNAVAILABLE when it is no socket to listen on
  */

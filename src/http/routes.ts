@@ -31,7 +31,7 @@ export interface RoutesContext {
   readonly isUnauthenticated: (request: FastifyRequest) => boolean
   /** Loads the OpenAPI document. */
   readonly document: () => Promise<string>
-  /** Hears of what is nobody's mistake but ours and goes into an answer that is not itself a failure. */
+  /** Gets a fault of the service itself that goes into an answer with status 200. */
   readonly onUnexpected: (failure: Failure) => void
 }
 

@@ -83,7 +83,7 @@ export interface ServiceInfo {
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>
 }
 
-/** Who may ask. */
+/** What a request needs to be served. */
 export interface AccessOptions {
   /** `host:port` as it was configured: that host is a name of this service. */
   readonly listen?: string
@@ -101,7 +101,7 @@ export interface TlsFiles {
   readonly keyFile: string
 }
 
-/** One way in that the configuration asks for. */
+/** A server that the configuration asks for. */
 export interface DoorState {
   readonly door: string
   readonly open: boolean

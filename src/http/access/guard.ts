@@ -23,7 +23,7 @@ declare module 'fastify' {
   }
 }
 
-/** Decides who is let in, before anything of the request but its headers is looked at. */
+/** Decides whether a request is served, by nothing but its headers. */
 export class Guard {
   readonly #token: BearerToken
   readonly #limit: RateLimit
@@ -67,7 +67,7 @@ export class Guard {
     return authorization === undefined || !this.#token.accepts(authorization)
   }
 
-  /** Whether the token is not asked for. Who may use a unix socket, its owner has said. */
+  /** Whether no token is needed. The mode of a unix socket says which users may use it. */
   #isFree(access: Access): boolean {
     if (access === 'read') return this.#where() !== 'network'
     return access === 'node' && this.#where() === 'socket'

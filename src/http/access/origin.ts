@@ -8,9 +8,9 @@ import { parseListen } from '../../config/addresses.ts'
 const HERE = /^(?:[\d.]+|\[[\da-f:.]+\]|(?:.+\.)?localhost)$/i
 
 /**
- * Whether a request means this service by its `Host`. Where only this machine can reach it, it tells everybody
- * what it knows; a web page whose own name was made to lead to loopback (DNS rebinding) would be somebody too,
- * and the browser would hand it the answers.
+ * Whether a request means this service by its `Host`. Where only this machine can reach it, it answers without
+ * a token; a web page whose own name was made to lead to loopback (DNS rebinding) is on this machine too, and
+ * the browser would hand it the answers.
  */
 export class OwnName {
   readonly #configured: string | undefined
@@ -23,7 +23,7 @@ export class OwnName {
     this.#configured = where?.kind === 'tcp' ? where.host.toLowerCase() : undefined
   }
 
-  /** @param host the header; without it nobody's browser has asked */
+  /** @param host the header; no browser leaves it out */
   isMeant(host: string | undefined): boolean {
     if (host === undefined || host === this.#accepted) return true
     const name = host.replace(/:\d*$/, '')

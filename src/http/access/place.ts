@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 
 /**
- * Who can connect to where a server listens: whom the owner of a unix socket lets, everybody on this
+ * What can connect to where a server listens: users that the mode of a unix socket lets, everything on this
  * machine (and the web pages in their browsers), other machines.
  */
 export type Place = 'socket' | 'loopback' | 'network'

@@ -21,7 +21,7 @@ export class BearerToken {
     this.#now = now
   }
 
-  /** Somebody meant that there is one, though its file may be empty or gone. */
+  /** Also where its file is empty or gone. */
   get isConfigured(): boolean {
     return this.#file !== undefined || this.#expected !== undefined
   }
@@ -34,7 +34,7 @@ export class BearerToken {
     return timingSafeEqual(hash(given), this.#expected)
   }
 
-  /** A file that cannot be read lets nobody in: it may have been taken away for that. */
+  /** While the file cannot be read no token is accepted: it may have been removed for that. */
   #look(): void {
     if (this.#file === undefined) return
     const now = this.#now()

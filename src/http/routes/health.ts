@@ -3,7 +3,7 @@ import type { LiveResponse, ReadyResponse } from '../../../api/v1/health.ts'
 import { answer, COMMON_PROBLEMS, NO_TOKEN } from '../responses.ts'
 import type { Readiness } from '../types.ts'
 
-/** `GET /livez`: the process answers. `GET /readyz`: every door that is asked for is open. */
+/** `GET /livez`: the process answers. `GET /readyz`: every configured server listens. */
 export function healthRoutes(app: FastifyInstance, readiness: Readiness): void {
   app.get(
     '/livez',
@@ -18,15 +18,15 @@ export function healthRoutes(app: FastifyInstance, readiness: Readiness): void {
     { schema: ready, config: { access: 'open' } },
     async (_request, reply): Promise<ReadyResponse> => {
       const states = await readiness.check()
-      const doors = states.map(({ door, open, reason }) => ({
+      const servers = states.map(({ door, open, reason }) => ({
         door,
         open,
         ...(reason !== undefined && { reason }),
       }))
-      const open = doors.every((state) => state.open)
+      const open = servers.every((state) => state.open)
       reply.header('cache-control', 'no-store')
       reply.code(open ? 200 : 503)
-      return { status: open ? 'ready' : 'not_ready', doors }
+      return { status: open ? 'ready' : 'not_ready', doors: servers }
     },
   )
 }
@@ -44,10 +44,10 @@ const live = {
 const ready = {
   operationId: 'readyz',
   security: NO_TOKEN,
-  summary: 'Is every door open that the configuration asks for?',
+  summary: 'Does every server listen that the configuration asks for?',
   response: {
-    200: answer('ReadyResponse', 'Every door is open.'),
-    503: answer('ReadyResponse', 'A door is closed; `reason` says why.'),
+    200: answer('ReadyResponse', 'Every server listens.'),
+    503: answer('ReadyResponse', 'A server does not listen; `reason` says why.'),
     ...OPEN_PROBLEMS,
   },
 }

@@ -1,6 +1,7 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { extname } from 'node:path'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { RequestError } from '../failure.ts'
-import { type PageAsset, readPageAssets } from '../page-assets.ts'
 
 /** Beside the compiled module `npm run build` has put its files, and all modules as the one page.js. */
 const FOLDER = new URL('../page/', import.meta.url)
@@ -23,7 +24,7 @@ const headers = {
   ].join('; '),
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
-  // A reference in the address is nobody else's business.
+  // The address may hold a reference.
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
 } as const
@@ -53,4 +54,42 @@ export function pageRoutes(app: FastifyInstance, folder = FOLDER): void {
   app.get<{ Params: { file: string } }>('/page/:file', { config }, (request, reply) =>
     send(reply, request.params.file),
   )
+}
+
+/** One file of the page, as it is sent. */
+interface PageAsset {
+  readonly contentType: string
+  readonly text: string
+}
+
+/** Other files beside them are none of the browser's business. */
+const contentTypes: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+
+/** @returns the files of the page by name */
+async function readPageAssets(folder: URL): Promise<ReadonlyMap<string, PageAsset>> {
+  const assets = new Map<string, PageAsset>()
+  for (const name of await readdir(folder)) {
+    const kind = extname(name)
+    const contentType = contentTypes[kind]
+    if (contentType === undefined) continue
+    const text = await readFile(new URL(name, folder), 'utf8')
+    assets.set(name, { contentType, text: lean(text, kind) })
+  }
+  return assets
+}
+
+/** A third of the sources is comments, indentation and ends of lines. */
+function lean(text: string, kind: string): string {
+  const lines = text
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/^\s*\/\/.*$/gm, '')
+    .replace(/\s*\n\s*/g, '\n')
+    .trim()
+  if (kind === '.css') return lines.replace(/\s*([{},;])\s*/g, '$1')
+  return kind === '.js' ? lines.replace(/([,;([{])\n|\n(?=[\])}])/g, '$1') : lines
 }

@@ -17,11 +17,11 @@ export interface PullRouteOptions {
   readonly images: NodeImages
   readonly now: () => number
   readonly tellEveryMs?: number
-  /** Hears of what is nobody's mistake but ours. */
+  /** Gets a fault of the service itself. */
   readonly onUnexpected: (failure: Failure) => void
 }
 
-/** `POST /images/pull`, told in server-sent events. Who leaves cancels the pull. */
+/** `POST /images/pull`, answered with server-sent events. A client that leaves cancels the pull. */
 export function pullRoute(app: FastifyInstance, options: PullRouteOptions): void {
   const { images } = options
   app.post<{ Body: PullRequest }>(

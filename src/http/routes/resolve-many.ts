@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { ResolveManyRequest, type ResolveResult } from '../../../api/v1/resolve-many.ts'
 import { toResolveResponse } from '../../resolver/answers.ts'
@@ -7,7 +8,6 @@ import type { Batches } from '../batches.ts'
 import { clientKey } from '../client-key.ts'
 import { startDeadline } from '../deadline.ts'
 import { type Failure, toFailure } from '../failure.ts'
-import { inOrder } from '../in-order.ts'
 import { MAX_BATCH_BODY_BYTES } from '../limits.ts'
 import { COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
@@ -22,7 +22,7 @@ export interface ResolveManyOptions {
   /** For all of them together. */
   readonly timeoutMs: number
   readonly isUnauthenticated: (request: FastifyRequest) => boolean
-  /** Hears of what is nobody's mistake but ours. */
+  /** Gets a fault of the service itself. */
   readonly onUnexpected: (failure: Failure) => void
 }
 
@@ -87,6 +87,29 @@ async function* listOf(results: AsyncIterable<string>): AsyncGenerator<string> {
 
 function wantsLines(accept: string | undefined): boolean {
   return accept?.split(',').some((each) => each.split(';', 1)[0]?.trim() === NDJSON) ?? false
+}
+
+/**
+ * Begins work on many things and gives the results in the order of the things, each as soon as it and
+ * all before it are there. Each begins in a turn of its own: a thousand answers out of a cache at once
+ * would keep all other clients waiting for a third of a second.
+ *
+ * @param ahead results at most that wait for one before them, or for the reader
+ * @param work must not reject, and limits by itself how much of it is done at once
+ */
+export async function* inOrder<T, R>(
+  things: readonly T[],
+  ahead: number,
+  work: (thing: T) => Promise<R>,
+): AsyncGenerator<R> {
+  const begun: Promise<R>[] = []
+  for (const thing of things) {
+    await turn()
+    begun.push(work(thing))
+    const first = begun.length < ahead ? undefined : begun.shift()
+    if (first !== undefined) yield await first
+  }
+  for (const each of begun) yield await each
 }
 
 const schema = {

@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ResolveQuery } from '../../../api/v1/resolve.ts'
+import { toResolveResponse } from '../../resolver/answers.ts'
 import type { Answer } from '../../resolver/types.ts'
 import type { Access } from '../access/guard.ts'
-import { answerText, writtenAnswer } from '../answer-text.ts'
 import { startDeadline } from '../deadline.ts'
+import { entityTag } from '../etag.ts'
 import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
 
@@ -171,9 +172,50 @@ function secondsLeft({ expiresAt }: Answer, now: number): number {
   return Math.floor((expiresAt - now) / 1000)
 }
 
-/** Whether the runtime has an image is told to who may see its images. */
+/** Whether the runtime has an image is an answer for clients that may see its images. */
 function accessFor({ node }: Readonly<Record<string, unknown>>): Access {
   return node === 'true' ? 'node' : 'read'
+}
+
+/** An answer as it is sent. */
+interface WrittenAnswer {
+  readonly text: string
+  readonly etag: string
+}
+
+interface Kept {
+  readonly requested: string
+  readonly resolvedAt: number
+  readonly written: WrittenAnswer
+}
+
+/** By the references: each resolution ranks its own, and the cache gives out the same ones. */
+const kept = new WeakMap<Answer['references'], Kept>()
+
+/**
+ * The body of an answer as JSON.
+ *
+ * @param all tell of every candidate
+ */
+export function answerText(answer: Answer, explain: boolean, all = false): string {
+  if (answer.source !== 'cache' || answer.node !== undefined || explain || all) {
+    return JSON.stringify(toResolveResponse(answer, explain, explain || all))
+  }
+  return writtenAnswer(answer).text
+}
+
+/**
+ * An answer from the cache. Writing it takes longer than finding it there, so that it is done once,
+ * and again only when it is asked for in other words.
+ */
+function writtenAnswer(answer: Answer): WrittenAnswer {
+  const { requested, resolvedAt, references } = answer
+  const known = kept.get(references)
+  if (known?.requested === requested && known.resolvedAt === resolvedAt) return known.written
+  const text = JSON.stringify(toResolveResponse(answer, false))
+  const written = { text, etag: entityTag(text) }
+  kept.set(references, { requested, resolvedAt, written })
+  return written
 }
 
 const schema = {

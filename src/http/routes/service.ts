@@ -43,8 +43,8 @@ export function serviceRoutes(app: FastifyInstance, service: ServiceInfo): void 
 }
 
 /**
- * `GET /openapi.json`. What describes the API is loaded when somebody asks, which in most services
- * nobody ever does.
+ * `GET /openapi.json`. What describes the API is loaded at the first request, which most services
+ * never get.
  */
 export function documentRoute(app: FastifyInstance, document: () => Promise<string>): void {
   let loading: Promise<string> | undefined

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { FastifyInstance } from 'fastify'
 import { type ErrorCode, ResolveError } from '../../../src/errors.ts'
-import { httpStatus } from '../../../src/http/status.ts'
+import { httpStatus } from '../../../src/http/failure.ts'
 import {
   anAnswer,
   IMAGE_ID,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { answerText } from '../../../src/http/answer-text.ts'
+import { answerText } from '../../../src/http/routes/resolve.ts'
 import { anAnswer } from '../../support/http-app.ts'
 
 test('nothing is told that the contract does not name', () => {

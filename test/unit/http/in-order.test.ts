@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { inOrder } from '../../../src/http/in-order.ts'
+import { inOrder } from '../../../src/http/routes/resolve-many.ts'
 
 test('results come in the order of the things, however long each takes', async () => {
   const results: number[] = []

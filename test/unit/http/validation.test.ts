@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { PageQuery } from '../../../api/v1/registries.ts'
 import { ResolveQuery } from '../../../api/v1/resolve.ts'
 import type { Schema } from '../../../api/v1/schema.ts'
-import { readQuery, validateBody } from '../../../src/http/validation.ts'
+import { readQuery, validateBody } from '../../../src/http/inputs.ts'
 
 test('true and false become booleans, everything else stays text', () => {
   const read = readQuery(ResolveQuery, { ref: 'true', refresh: 'true', node: 'false' })
