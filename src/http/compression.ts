@@ -22,13 +22,14 @@ export function addEtagAndCompression(app: FastifyInstance): void {
     const tag = mayBeKept(request, reply) ? tagOf(reply, payload) : undefined
     const isLong = payload.length >= WORTH_CHARACTERS
     if (isLong) reply.header('vary', 'Accept-Encoding')
-    if (tag !== undefined && hasAlready(request.headers['if-none-match'], tag)) {
+    const { headers } = request.raw
+    if (tag !== undefined && hasAlready(headers['if-none-match'], tag)) {
       reply.code(304).removeHeader('content-type').removeHeader('content-length')
       // What makes HEAD of GET cannot do with null.
       done(null, request.method === 'HEAD' ? '' : null)
       return
     }
-    if (!isLong || !acceptsGzip(request.headers['accept-encoding'])) {
+    if (!isLong || !acceptsGzip(headers['accept-encoding'])) {
       done(null, payload)
       return
     }
