@@ -25,8 +25,8 @@ for (const architecture of ARCHITECTURES) {
   const node = await nodeFolder(architecture)
   const product = { root: ROOT, version: VERSION, epoch, node }
   const options = { ...product, architecture, effort: 'small', out: OUT } as const
-  for (const build of [buildTarball, buildDeb, buildRpm]) {
-    const file = await build(options)
+  const builds = [buildTarball, buildDeb, buildRpm].map((build) => build(options))
+  for (const file of await Promise.all(builds)) {
     told(file)
     files.push(file)
   }
