@@ -149,6 +149,7 @@ export const HttpFields = {
     },
     rateLimit: {
       type: 'integer',
+      minimum: 0,
       maximum: 1_000_000,
       default: CONFIG_DEFAULTS.rateLimit,
       description: 'Requests a minute that one client may send; 0: no limit.',
@@ -167,12 +168,14 @@ export const MirrorFields = {
     },
     blobs: {
       type: 'integer',
+      minimum: 1,
       maximum: 256,
       default: CONFIG_DEFAULTS.mirrorBlobs,
       description: 'Blobs that /v2/ sends at once, to all clients.',
     },
     blobsPerClient: {
       type: 'integer',
+      minimum: 1,
       maximum: 256,
       default: CONFIG_DEFAULTS.mirrorBlobsPerClient,
       description: 'How many of them go to one client.',

@@ -46,8 +46,9 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     run: async (words, values, context) => {
       const { json = false, explain = false, all = false, node = false, platform } = values
       onlyOne(values, ['json', 'quiet', 'format'])
-      const format = await formatOf(values)
-      const { resolveCommand } = await import('./commands/resolve.ts')
+      const { digestLine, parseTemplate, resolveCommand } = await import('./commands/resolve.ts')
+      const template = values.format === undefined ? undefined : parseTemplate(values.format)
+      const format = values.quiet === true ? digestLine : template
       return resolveCommand({
         words,
         json,
@@ -254,12 +255,6 @@ function nodeOptions(values: Values, context: CliContext): NodeCommandOptions {
 function onlyOne(values: Values, names: readonly OptionName[]): void {
   const [first, second] = names.filter((name) => values[name] !== undefined)
   if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`)
-}
-
-async function formatOf({ format, quiet }: Values) {
-  if (format === undefined && quiet !== true) return undefined
-  const { digestLine, parseTemplate } = await import('./commands/format.ts')
-  return format === undefined ? digestLine : parseTemplate(format)
 }
 
 function namesOptions(values: Values, context: CliContext) {

@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream'
-import type { ImageRecord } from '../../api/v1/images.ts'
 import type {
   RegistriesResponse,
   RepositoriesResponse,
@@ -10,7 +9,8 @@ import type { Reference } from '../reference/reference.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { ImagePlace } from '../resolver/availability.ts'
 import type { Answer } from '../resolver/types.ts'
-import type { NodeImage } from '../runtime/types.ts'
+import type { NodeImages } from '../runtime/node-images.ts'
+import type { NodeNames as RuntimeNames } from '../runtime/node-names.ts'
 import type { OutputStream, ProgressOptions } from './output.ts'
 
 export interface FileOption {
@@ -65,22 +65,10 @@ export interface Registries {
   close(): Promise<void>
 }
 
-/** Every call throws ResolveError: UNAVAILABLE when the runtime does not answer, else UNKNOWN. */
-export interface NodeNames {
-  /** As configured, in the order of asking. */
-  readonly registries: readonly RegistryEntry[]
-  images(): Promise<readonly NodeImage[]>
-  /** Gives one more name. @returns false when the image is not there any more */
-  name(existing: string, name: string): Promise<boolean>
-  close(): void
-}
+/** The names of the node's images, and the registries as configured, in the order of asking. */
+export type NodeNames = RuntimeNames & { readonly registries: readonly RegistryEntry[] }
 
-export interface ImagesOnNode {
-  pull(image: string): Promise<string>
-  list(): Promise<readonly ImageRecord[]>
-  remove(image: string): Promise<void>
-  close(): void
-}
+export type ImagesOnNode = Pick<NodeImages, 'list' | 'pull' | 'remove' | 'close'>
 
 export interface AnswerSource {
   /** The registries that may have it, in the order of asking; none for what is no reference. */

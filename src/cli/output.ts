@@ -1,6 +1,6 @@
-const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const
+import { styleText } from 'node:util'
 
-type Colour = keyof typeof CODES
+type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
 
 /** Text in a colour, or as it is where colours are not shown. */
 export type Colors = (text: string, colour: Colour) => string
@@ -23,7 +23,7 @@ export function colorsFor(
 ): Colors {
   const { NO_COLOR: noColour = '', TERM: terminal } = environment
   if (isTTY !== true || noColour !== '' || terminal === 'dumb') return (text) => text
-  return (text, colour) => `\u001b[${CODES[colour]}m${text}\u001b[0m`
+  return (text, colour) => styleText(colour, text, { validateStream: false })
 }
 
 export interface Cell {

@@ -17,7 +17,6 @@ import type {
   Environment,
   HttpConfig,
   KeychainConfig,
-  MirrorConfig,
   ProxyConfig,
 } from './config.ts'
 import { type Diagnostics, refusal } from './diagnostics.ts'
@@ -87,7 +86,11 @@ export function effectiveConfig(
     proxy: proxyConfig(decoded.proxy, env, diagnostics),
     pauseImage: undefined,
     http: effectiveHttp(decoded.http ?? {}, diagnostics),
-    mirror: effectiveMirror(decoded.mirror ?? {}, diagnostics),
+    mirror: {
+      enabled: decoded.mirror?.enabled ?? defaults.mirrorEnabled,
+      blobs: decoded.mirror?.blobs ?? defaults.mirrorBlobs,
+      blobsPerClient: decoded.mirror?.blobsPerClient ?? defaults.mirrorBlobsPerClient,
+    },
     pull: {
       byDigest: decoded.pull?.byDigest ?? defaults.pullByDigest,
       skipUnchanged: decoded.pull?.skipUnchanged ?? defaults.pullSkipUnchanged,
@@ -163,12 +166,9 @@ function effectiveHttp(
   const tokenFile = diagnostics.parse('http.tokenFile', decoded.tokenFile, parseAbsolutePath)
   const certFile = diagnostics.parse('http.tls.cert', decoded.tls?.cert, parseAbsolutePath)
   const keyFile = diagnostics.parse('http.tls.key', decoded.tls?.key, parseAbsolutePath)
-  const rateLimit = decoded.rateLimit ?? CONFIG_DEFAULTS.rateLimit
   if (decoded.token !== undefined && decoded.tokenFile !== undefined) {
     diagnostics.problem('http.tokenFile', 'the token is given twice, as token too: keep one')
   }
-  if (rateLimit < 0)
-    diagnostics.problem('http.rateLimit', `${rateLimit} is below 0; 0 means no limit`)
   if (address !== undefined && !isLocalListen(address)) {
     if (decoded.token === undefined && decoded.tokenFile === undefined) {
       diagnostics.problem(
@@ -184,7 +184,7 @@ function effectiveHttp(
     token,
     tokenFile,
     tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
-    rateLimit,
+    rateLimit: decoded.rateLimit ?? CONFIG_DEFAULTS.rateLimit,
   }
 }
 
@@ -214,25 +214,6 @@ function effectiveKeychain(
     credentialProviders:
       config === undefined || binDir === undefined ? undefined : { config, binDir },
     helperTimeoutMs: limitMs === 0 ? parseDuration(helperTimeout) : limitMs,
-  }
-}
-
-const MAX_BLOBS = 256
-
-/** `mirror` with its defaults. */
-function effectiveMirror(
-  decoded: NonNullable<DecodedConfig['mirror']>,
-  diagnostics: Diagnostics,
-): MirrorConfig {
-  const count = (field: 'blobs' | 'blobsPerClient', otherwise: number): number => {
-    const given = decoded[field] ?? otherwise
-    if (given < 1) diagnostics.problem(`mirror.${field}`, `${given} is not from 1 to ${MAX_BLOBS}`)
-    return given
-  }
-  return {
-    enabled: decoded.enabled ?? CONFIG_DEFAULTS.mirrorEnabled,
-    blobs: count('blobs', CONFIG_DEFAULTS.mirrorBlobs),
-    blobsPerClient: count('blobsPerClient', CONFIG_DEFAULTS.mirrorBlobsPerClient),
   }
 }
 

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
+import { buffer } from 'node:stream/consumers'
 import { ConfigError } from './diagnostics.ts'
 
 /** Where a configuration is looked for when none is named; the second is image-cri-shim's. */
@@ -61,21 +62,11 @@ async function readBytes(file: string): Promise<Buffer> {
   if (!kind.isFile() && !kind.isCharacterDevice()) throw new Error('not a regular file')
   const handle = await open(file)
   try {
-    return await readAtMost(handle, MAX_FILE_BYTES + 1)
+    // `end` counts in.
+    return await buffer(handle.createReadStream({ end: MAX_FILE_BYTES, autoClose: false }))
   } finally {
     await handle.close()
   }
-}
-
-async function readAtMost(handle: FileHandle, limitBytes: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(limitBytes)
-  let length = 0
-  while (length < limitBytes) {
-    const { bytesRead } = await handle.read(buffer, length, limitBytes - length)
-    if (bytesRead === 0) break
-    length += bytesRead
-  }
-  return buffer.subarray(0, length)
 }
 
 /** A file that is there but may not be looked at counts as there: the reading then says so. */

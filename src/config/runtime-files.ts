@@ -6,9 +6,7 @@ import { isSameSocket } from './addresses.ts'
 import type { Config } from './config.ts'
 import { readConfigFile } from './files.ts'
 import { diskHostsFiles, type HostsFiles } from './sources/hosts-dir.ts'
-import { parseHostsFile } from './sources/hosts-toml.ts'
-
-type Table = Readonly<Record<string, unknown>>
+import { isTable, parseHostsFile, type Table } from './sources/hosts-toml.ts'
 
 const CERTS = '/etc/containerd/certs.d'
 const MAX_IMPORTS = 64
@@ -243,8 +241,4 @@ function tableAt(table: Table, ...path: readonly string[]): Table {
     const value = Object.hasOwn(found, key) ? found[key] : undefined
     return isTable(value) ? value : {}
   }, table)
-}
-
-function isTable(value: unknown): value is Table {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

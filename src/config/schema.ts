@@ -119,9 +119,10 @@ function readScalar(schema: ScalarSchema, text: string, quoted: boolean): unknow
       return quoted ? undefined : readBoolean(text)
     case 'integer':
     case 'number': {
-      const { maximum = Number.POSITIVE_INFINITY } = schema
+      const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = schema
       const value = !quoted && /^[-+]?\d+$/.test(text) ? Number(text) : Number.NaN
-      return Number.isFinite(value) && value <= maximum ? value : undefined
+      const isInside = value >= minimum && value <= maximum
+      return Number.isFinite(value) && isInside ? value : undefined
     }
     default:
       return wordsOf(schema)?.includes(text) === false ? undefined : text
@@ -178,12 +179,21 @@ function expectation(schema: ScalarSchema): string {
       return 'true or false'
     case 'integer':
     case 'number':
-      return schema.maximum === undefined
-        ? 'a whole number'
-        : `a whole number up to ${schema.maximum}`
+      return ['a whole number', rangeOf(schema)].join('')
     default:
       return wordsOf(schema)?.join(' or ') ?? 'text'
   }
+}
+
+function rangeOf({
+  minimum,
+  maximum,
+}: {
+  readonly minimum?: number
+  readonly maximum?: number
+}): string {
+  if (maximum === undefined) return ''
+  return minimum === undefined ? ` up to ${maximum}` : ` from ${minimum} to ${maximum}`
 }
 
 function shown(node: YamlNode): string {

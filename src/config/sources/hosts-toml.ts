@@ -34,7 +34,7 @@ export interface HostRule extends ServerRule {
   readonly url: HostUrl
 }
 
-type Table = Readonly<Record<string, unknown>>
+export type Table = Readonly<Record<string, unknown>>
 
 const FIELDS: ReadonlySet<string> = new Set([
   'capabilities',
@@ -225,7 +225,7 @@ function tableIn(text: string): Table | TomlError {
   }
 }
 
-function isTable(value: unknown): value is Table {
+export function isTable(value: unknown): value is Table {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -15,18 +15,18 @@ import {
 test('a terminal gets colours', () => {
   const colors = colorsFor({ isTTY: true }, { TERM: 'xterm' })
 
-  assert.equal(colors('no', 'red'), '\u001b[31mno\u001b[0m')
+  assert.equal(colors('no', 'red'), '\u001b[31mno\u001b[39m')
 })
 
 test('a file, a pipe, NO_COLOR and a dumb terminal get none', () => {
-  const inks = [
+  const shown = [
     colorsFor({}, {}),
     colorsFor({ isTTY: false }, {}),
     colorsFor({ isTTY: true }, { NO_COLOR: '1' }),
     colorsFor({ isTTY: true }, { TERM: 'dumb' }),
   ]
 
-  for (const colors of inks) assert.equal(colors('no', 'red'), 'no')
+  for (const colors of shown) assert.equal(colors('no', 'red'), 'no')
 })
 
 test('an empty NO_COLOR says nothing', () => {
@@ -57,8 +57,11 @@ test('colours do not move the columns', () => {
 
   const coloured = table(COLUMNS, rows, colors)
 
-  assert.ok(coloured.includes('\u001b[31ma\u001b[0m   '))
-  const bare = ['1', '31', '0'].reduce((text, n) => text.replaceAll(`\u001b[${n}m`, ''), coloured)
+  assert.ok(coloured.includes('\u001b[31ma\u001b[39m   '))
+  const bare = ['1', '22', '31', '39'].reduce(
+    (text, n) => text.replaceAll(`\u001b[${n}m`, ''),
+    coloured,
+  )
   assert.equal(bare, table(COLUMNS, rows, PLAIN))
 })
 

@@ -222,8 +222,8 @@ test('a terminal sees in colour who is well', async () => {
     environment: { NO_COLOR: '1' },
   })
 
-  assert.ok(coloured.out.includes('\u001b[32myes\u001b[0m'))
-  assert.ok(coloured.out.includes('\u001b[31mno\u001b[0m'))
+  assert.ok(coloured.out.includes('\u001b[32myes\u001b[39m'))
+  assert.ok(coloured.out.includes('\u001b[31mno\u001b[39m'))
   assert.ok(!plain.out.includes('\u001b'))
 })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { parseTemplate } from '../../../src/cli/commands/format.ts'
+import { parseTemplate } from '../../../src/cli/commands/resolve.ts'
 import type { CliContext } from '../../../src/cli/context.ts'
 import { type Attempt, type ErrorCode, ResolveError } from '../../../src/errors.ts'
 import { parseReference } from '../../../src/reference/reference.ts'

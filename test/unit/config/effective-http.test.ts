@@ -55,8 +55,8 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ['tls: {cert: /a.pem}', 'http.tls.key', /^required, and not there$/],
   ['tls: {key: /a.key}', 'http.tls.cert', /^required, and not there$/],
   ['tls: {cert: a.pem, key: /a.key}', 'http.tls.cert', /is not an absolute path/],
-  ['rateLimit: -1', 'http.rateLimit', /^-1 is below 0; 0 means no limit$/],
-  ['rateLimit: 1000001', 'http.rateLimit', /^expected a whole number up to 1000000/],
+  ['rateLimit: -1', 'http.rateLimit', /^expected a whole number from 0 to 1000000, got "-1"$/],
+  ['rateLimit: 1000001', 'http.rateLimit', /^expected a whole number from 0 to 1000000/],
 ]
 
 for (const [fields, path, message] of MISTAKES) {
