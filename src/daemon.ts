@@ -1,7 +1,6 @@
 import { type Clock, systemClock } from './concurrency/clock.ts'
 import { findConfigFile } from './config/files.ts'
-import { type LoadedConfig, loadConfig } from './config/load.ts'
-import { namedFileWarnings, runtimeFileWarnings } from './config/named-files.ts'
+import { fileWarnings, type LoadedConfig, loadConfig } from './config/load.ts'
 import { ConfigMapReader } from './config/sources/image-cri-shim.ts'
 import { ConfigWatch } from './config/watch.ts'
 import { toResolveError } from './errors.ts'
@@ -38,11 +37,7 @@ export async function serve({ version, file: explicit, portoshim }: ServeOptions
     return loaded
   }
   logger.info({ version, file: file ?? 'none, so the defaults hold' }, 'starting')
-  const warnings = [
-    ...started.warnings,
-    ...(await namedFileWarnings(started.config)),
-    ...(await runtimeFileWarnings(started.config)),
-  ]
+  const warnings = [...started.warnings, ...(await fileWarnings(started.config))]
   for (const warning of warnings) logger.warn({ file }, warning)
   for (const note of started.notes) logger.info({ file }, note)
   const ending = endSignal(process)

@@ -1,6 +1,8 @@
 import { statSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
+import type { RegistryEntry } from '../registry/entry.ts'
+import type { Config } from './config.ts'
 import { ConfigError } from './diagnostics.ts'
 
 /** Where a configuration is looked for when none is named; the second is image-cri-shim's. */
@@ -94,4 +96,110 @@ function errorCode(thrown: unknown): string | undefined {
 
 function unusable(file: string, message: string, cause?: unknown): ConfigError {
   return new ConfigError(file, [{ line: 0, path: '', message }], cause)
+}
+
+/** A file or folder that a configuration names, and that is read when it is needed. */
+interface NamedFile {
+  /** `http.tokenFile`, or `ca of harbor.corp`. */
+  readonly field: string
+  readonly path: string
+  readonly kind: 'file' | 'folder'
+  /** Other users of the machine should not be able to read it. */
+  readonly secret: boolean
+}
+
+/** What there is at a path. */
+interface Found {
+  readonly kind: 'file' | 'folder' | 'other'
+  /** The permission bits, as in chmod. */
+  readonly mode: number
+}
+
+const READABLE_BY_ALL = 0o004
+
+/**
+ * What is odd about the files that a configuration names: not there, or a secret that every user can
+ * read. None of it is a mistake, since such files may come later, and are read when they are needed.
+ *
+ * @returns one line each
+ */
+export async function namedFileWarnings(
+  config: Config,
+  look: (path: string) => Promise<Found | undefined> = lookAt,
+): Promise<readonly string[]> {
+  const warnings = await Promise.all(
+    namedFiles(config).map(async (named) => warningOf(named, await look(named.path))),
+  )
+  return warnings.flat()
+}
+
+function warningOf({ field, path, kind, secret }: NamedFile, found: Found | undefined): string[] {
+  if (found === undefined) return [`${field}: ${path} is not there, or not for us to see`]
+  if (found.kind !== kind) return [`${field}: ${path} is no ${kind}`]
+  if (secret && (found.mode & READABLE_BY_ALL) !== 0) {
+    return [`${field}: every user of this machine can read ${path}: chmod o-r would keep it secret`]
+  }
+  return []
+}
+
+function namedFiles(config: Config): readonly NamedFile[] {
+  const { configMap, keychain, http } = config
+  const providers = keychain.credentialProviders
+  return [
+    ...secretsHere(config),
+    ...config.registries.flatMap(filesOf),
+    ...keychain.dockerConfigs.flatMap((path) => secretFile('keychain.dockerConfigs', path)),
+    ...keychain.pullSecrets.flatMap((path) => secretFile('keychain.pullSecrets', path)),
+    ...plainFile('keychain.credentialProviders.config', providers?.config),
+    ...plainFile('keychain.credentialProviders.binDir', providers?.binDir, 'folder'),
+    ...secretFile('configMap.kubeconfig', configMap?.kubeconfig),
+    ...secretFile('http.tokenFile', http.tokenFile),
+    ...plainFile('http.tls.cert', http.tls?.certFile),
+    ...secretFile('http.tls.key', http.tls?.keyFile),
+  ]
+}
+
+/** The files that were read already, where they hold secrets themselves. */
+function secretsHere({ file, portoshim, registries, proxy, http }: Config): readonly NamedFile[] {
+  const hasSecrets = (source: RegistryEntry['source']): boolean =>
+    registries.some((entry) => entry.credentials !== undefined && entry.source === source)
+  const proxies = `${proxy.http} ${proxy.https}`
+  const isSecret = hasSecrets(undefined) || http.token !== undefined || proxies.includes('@')
+  return [
+    ...(isSecret ? secretFile('the configuration', file) : []),
+    ...(hasSecrets('portoshim') ? secretFile('portoshim', portoshim) : []),
+  ]
+}
+
+function filesOf({ name, endpoint, credentialFiles }: RegistryEntry): readonly NamedFile[] {
+  const { caFiles = [], certFile, keyFile } = endpoint.tls ?? {}
+  return [
+    ...secretFile(`passwordFile of ${name}`, credentialFiles?.passwordFile),
+    ...secretFile(`tokenFile of ${name}`, credentialFiles?.tokenFile),
+    ...caFiles.flatMap((path) => plainFile(`ca of ${name}`, path)),
+    ...plainFile(`cert of ${name}`, certFile),
+    ...secretFile(`key of ${name}`, keyFile),
+  ]
+}
+
+function secretFile(field: string, path: string | undefined): readonly NamedFile[] {
+  return path === undefined ? [] : [{ field, path, kind: 'file', secret: true }]
+}
+
+function plainFile(
+  field: string,
+  path: string | undefined,
+  kind: NamedFile['kind'] = 'file',
+): readonly NamedFile[] {
+  return path === undefined ? [] : [{ field, path, kind, secret: false }]
+}
+
+async function lookAt(path: string): Promise<Found | undefined> {
+  try {
+    const stats = await stat(path)
+    const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other'
+    return { kind, mode: stats.mode & 0o777 }
+  } catch {
+    return undefined
+  }
 }

@@ -6,7 +6,7 @@ import { inAskingOrder, scopeNotes, servesKey } from './asking-order.ts'
 import type { Config, Environment } from './config.ts'
 import { ConfigError, type ConfigProblem, Diagnostics } from './diagnostics.ts'
 import { effectiveConfig } from './effective.ts'
-import { findConfigFile, readConfigFile, socketExists } from './files.ts'
+import { findConfigFile, namedFileWarnings, readConfigFile, socketExists } from './files.ts'
 import { type DecodedConfig, decodeConfig } from './schema.ts'
 import type { HostsFiles } from './sources/hosts-dir.ts'
 import type { ConfigMapReader } from './sources/image-cri-shim.ts'
@@ -241,4 +241,17 @@ export interface ConfigPlace {
 export async function readConfig({ file: explicit, portoshim }: ConfigPlace): Promise<Config> {
   const file = await findConfigFile(explicit === undefined ? {} : { explicit })
   return (await loadConfig({ file, portoshim })).config
+}
+
+/**
+ * What is odd about the files that a configuration names, and what the runtime's own files do not say yet
+ * about registries of plain http.
+ *
+ * @returns one line each
+ */
+export async function fileWarnings(config: Config): Promise<readonly string[]> {
+  const named = await namedFileWarnings(config)
+  if (config.registries.every(({ endpoint }) => endpoint.scheme === 'https')) return named
+  const { runtimeWarnings } = await import('./runtime-files.ts')
+  return [...named, ...(await runtimeWarnings(config))]
 }

@@ -1,7 +1,6 @@
 import { ConfigError, describeProblem } from '../../config/diagnostics.ts'
 import { findConfigFile } from '../../config/files.ts'
-import { type LoadedConfig, type LoadOptions, loadConfig } from '../../config/load.ts'
-import { namedFileWarnings, runtimeFileWarnings } from '../../config/named-files.ts'
+import { fileWarnings, type LoadedConfig, type LoadOptions, loadConfig } from '../../config/load.ts'
 import { printConfig } from '../../config/print.ts'
 
 interface ConfigCheckOptions {
@@ -27,8 +26,8 @@ export async function configCheckCommand(options: ConfigCheckOptions): Promise<0
   try {
     const file = await find(explicit === undefined ? {} : { explicit })
     const { config, notes, warnings } = await load({ file, portoshim })
-    const found = [await namedFileWarnings(config), await runtimeFileWarnings(config)].flat()
-    for (const warning of [...warnings, ...found]) stderr.write(`warning: ${warning}\n`)
+    for (const warning of [...warnings, ...(await fileWarnings(config))])
+      stderr.write(`warning: ${warning}\n`)
     for (const note of notes) stderr.write(`note: ${note}\n`)
     stdout.write(`# ${file === undefined ? 'no configuration file: the defaults' : file}\n`)
     stdout.write(printConfig(config))

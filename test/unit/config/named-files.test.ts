@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { namedFileWarnings } from '../../../src/config/named-files.ts'
+import { namedFileWarnings } from '../../../src/config/files.ts'
 import { loadText } from '../../support/config.ts'
 
 const NAMES = `
