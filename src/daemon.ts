@@ -143,7 +143,7 @@ export interface SignalSource {
 }
 
 /**
- * The signal that tells the service to end. The second one, whichever it is, has its default
+ * Resolves with the signal that ends the service. The second one, whichever it is, has its default
  * effect: the process ends at once.
  */
 export function endSignal(signals: SignalSource): Promise<NodeJS.Signals> {

@@ -47,8 +47,8 @@ function row(name: string, value: string): string {
  * @param explain with the trace of every candidate
  */
 export function failureText(error: ResolveError, explain: boolean): string {
-  const told = traceLines(explain ? candidatesOf(error) : [], error.attempts)
-  return `${[`image-resolver: ${visible(headline(error))} [${error.code}]`, ...told].join('\n')}\n`
+  const lines = traceLines(explain ? candidatesOf(error) : [], error.attempts)
+  return `${[`image-resolver: ${visible(headline(error))} [${error.code}]`, ...lines].join('\n')}\n`
 }
 
 const SUMMARIES: Partial<Readonly<Record<ErrorCode, string>>> = {
@@ -59,7 +59,7 @@ const SUMMARIES: Partial<Readonly<Record<ErrorCode, string>>> = {
   NOT_AN_IMAGE: 'not an image',
 }
 
-/** The message of a resolution has what every registry said, which is told line by line. */
+/** Without the messages of the registries, which have lines of their own. */
 function headline({ attempts, code, message }: ResolveError): string {
   // Of a failed pull the runtime's own text comes first, and what registries said behind it.
   if (attempts.length > 0 && message.includes(PULL_EXPLANATION)) {

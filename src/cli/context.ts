@@ -29,7 +29,7 @@ export interface CliContext {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** As in ProgressOptions. */
   readonly every?: ProgressOptions['every']
-  /** Runs the service until it is told to end; answers with the exit code. */
+  /** Runs the service until a signal ends it. @returns the exit code */
   serve(options: FileOption): Promise<number>
   /** A resolver of its own, from the same configuration as the service's. */
   answers(options: FileOption): Promise<AnswerSource>
@@ -52,7 +52,7 @@ export interface Page {
   readonly last?: string
 }
 
-/** The configured registries, as the HTTP API tells of them. Every call throws ResolveError. */
+/** The configured registries, as the HTTP API shows them. Every call throws ResolveError. */
 export interface Registries {
   /** Why no running service is asked; undefined: one is, or none was to be. */
   readonly alone: string | undefined

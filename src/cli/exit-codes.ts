@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.ts'
 /** The exit codes of every command; docs/command-line.md and each help text list them. */
 export const EXIT = {
   done: 0,
-  /** The answer is no in a way that no other code tells. */
+  /** Failed in a way that has no code of its own. */
   failed: 1,
   /** Wrong use, or a configuration that cannot be used. */
   usage: 2,

@@ -64,7 +64,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
 runtime at \`cri:\`, and the HTTP API on \`http.listen\`. Without a runtime it serves HTTP alone.
 Logs are JSON lines on standard error.`,
     exitCodes: {
-      [EXIT.done]: 'it was told to end',
+      [EXIT.done]: 'a signal ended it',
       [EXIT.failed]: 'it could not start, or a fault ended it',
       ...WRONG_USE,
     },
@@ -74,7 +74,7 @@ Logs are JSON lines on standard error.`,
     usage: 'resolve REF ... [options]',
     about: `Asks the configured registries, in order of priority, which image REF is, without a running
 service, without a cache, and without pulling anything. REF is what you would write in a pod:
-nginx, quay.io/team/app:1.2, nginx@sha256:... Several are asked for at the same time, and told of
+nginx, quay.io/team/app:1.2, nginx@sha256:... Several are asked for at the same time, and printed
 in their order; - reads them from standard input, one a line. Each takes 20 s at most.
 
 Without a configuration file it asks as crane and skopeo do: with what docker login or podman

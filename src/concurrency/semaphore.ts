@@ -3,7 +3,7 @@ import { abortable } from './abortable.ts'
 /** What a caller waits for before its work begins. */
 export type Wait = 'in line' | 'for credentials'
 
-/** How one caller waits in a queue. It hears nothing where it need not wait. */
+/** How one caller waits in a queue. Nothing is called where it need not wait. */
 export interface Ticket {
   /** Admitted before callers that are not urgent. Default: no. */
   readonly urgent?: boolean

@@ -45,7 +45,7 @@ export function isLocalListen(address: ListenAddress): boolean {
 /** What fits into a socket address on Linux (unix(7), sun_path) beside its closing zero. */
 const MAX_PATH_BYTES = 107
 
-/** Where runtimes listen when they are not told otherwise, in the order of asking. */
+/** Where runtimes listen by default, in the order of asking. */
 const RUNTIME_SOCKETS = [
   '/run/containerd/containerd.sock',
   '/run/crio/crio.sock',

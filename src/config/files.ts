@@ -12,7 +12,7 @@ const MAX_FILE_BYTES = 1024 * 1024
 
 /**
  * The file to read: the one named, else the first default one that is there, else undefined. A
- * named one is returned unseen, so that reading it tells what is wrong with it.
+ * named one is returned unchecked: reading it then fails with the reason.
  */
 export async function findConfigFile({
   explicit,

@@ -67,14 +67,14 @@ async function containerdWarnings(
   const [folder = CERTS] = folders
   const open = hosts.filter((host) => !endpointsOf(mirrors, host).includes(`http://${host}`))
   if (open.length === 0) return []
-  const untold = []
+  const missing = []
   for (const host of open) {
-    const told = await Promise.all(folders.map((each) => saysHttp(each, host, files)))
-    if (!told.includes(true)) untold.push(host)
+    const answers = await Promise.all(folders.map((each) => saysHttp(each, host, files)))
+    if (!answers.includes(true)) missing.push(host)
   }
   return [
     ...(folders.length === 1 ? [] : [configPathWarning(configPath)]),
-    ...untold.map(
+    ...missing.map(
       (host) =>
         `containerd would ask ${host} over https: ${folder}/${hostsFolder(host)}/hosts.toml with [host."http://${host}"] tells it otherwise; \`image-resolver containerd-hosts --direct --write ${folder}\` writes it`,
     ),
@@ -148,8 +148,8 @@ async function k3sWarnings(
   const there = await Promise.all(folders.map((folder) => files.list(folder)))
   const warnings = await Promise.all(
     hosts.map(async (host) => {
-      const told = await Promise.all(folders.map((folder) => saysHttp(folder, host, files)))
-      if (told.includes(true)) return []
+      const answers = await Promise.all(folders.map((folder) => saysHttp(folder, host, files)))
+      if (answers.includes(true)) return []
       const where = there[1] === undefined ? 'k3s' : 'rke2'
       return `containerd would ask ${host} over https: under mirrors: in /etc/rancher/${where}/registries.yaml \`"${host}": {endpoint: ["http://${host}"]}\` tells it otherwise, from the next start of ${where}`
     }),

@@ -18,7 +18,7 @@ export interface DockerAuths {
 /**
  * Parses one of these files. The legacy `.dockercfg` form has the entries at the top.
  *
- * @param note hears of entries that are left out
+ * @param note called for each entry that is left out
  * @throws ResolveError CONFIG_INVALID, repeating nothing
  */
 export function parseDockerAuths(text: string, note: (reason: string) => void): DockerAuths {

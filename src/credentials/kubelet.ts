@@ -189,7 +189,7 @@ const WIRE_VERSION = /^credentialprovider\.kubelet\.k8s\.io\/(?:v1|v1beta1|v1alp
  * Parses the file of the kubelet's `--image-credential-provider-config`, YAML or JSON. Fields that
  * are not known are not looked at.
  *
- * @param note hears of providers that are left out
+ * @param note called for each provider that is left out
  * @throws ResolveError CONFIG_INVALID
  */
 export function parseProviderConfig(

@@ -32,7 +32,7 @@ interface DescriptorWatchOptions {
 export class DescriptorWatch {
   readonly #options: DescriptorWatchOptions
   #cancel = (): void => {}
-  /** The file that says it cannot be read when none is left. */
+  /** Kept, since /proc/self/limits cannot be read when none is left. */
   #limit = Number.POSITIVE_INFINITY
   #isShort = false
   #isClosed = false
@@ -55,8 +55,8 @@ export class DescriptorWatch {
 
   async look(): Promise<void> {
     const { limit = descriptorLimit, logger, open = openDescriptors } = this.#options
-    const told = await limit()
-    if (Number.isFinite(told)) this.#limit = told
+    const now = await limit()
+    if (Number.isFinite(now)) this.#limit = now
     const most = this.#limit
     // Looking takes one itself.
     const used = await open().catch(({ code }) => (code === 'EMFILE' ? most : 0))

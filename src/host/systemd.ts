@@ -42,7 +42,7 @@ const PROGRAM = 'systemd-notify'
 const SEND_LIMIT_MS = 5_000
 const MOST_STATUS_CHARACTERS = 500
 
-/** What the service manager is told (sd_notify(3)); nothing, where there is none that listens. */
+/** Messages to the service manager (sd_notify(3)); none where NOTIFY_SOCKET is not set. */
 export interface Notifier {
   /** Starts the watchdog, too. @param status one line for `systemctl status` */
   ready(status: string): Promise<void>

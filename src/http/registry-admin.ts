@@ -10,6 +10,7 @@ import type { HealthReport } from '../registry/health.ts'
 import type { Names } from '../registry/listing.ts'
 import { canonicalDomain, isPublicRegistry, publicMirrorOf } from '../registry/public-registries.ts'
 import type { Keychain } from '../resolver/types.ts'
+import type { PageOptions } from './types.ts'
 
 interface RegistryAdminOptions {
   /** Those of now, in the order of asking. */
@@ -19,12 +20,6 @@ interface RegistryAdminOptions {
   readonly keychain: Keychain
   /** Limit of asking one registry whether it is there; default 5000. */
   readonly pingLimitMs?: number
-}
-
-export interface ListingOptions {
-  readonly n: number
-  readonly last?: string
-  readonly signal: AbortSignal
 }
 
 const PING_LIMIT_MS = 5_000
@@ -52,7 +47,7 @@ export class RegistryAdmin {
    *
    * @throws ResolveError as RegistryClient.repositories; NAME_INVALID for a registry that is not configured
    */
-  async repositories(name: string, { signal, ...page }: ListingOptions): Promise<Names> {
+  async repositories(name: string, { signal, ...page }: PageOptions): Promise<Names> {
     const entry = this.#entry(name)
     const { prefix } = entry.endpoint
     const context = await this.#context(entry, '', signal)
@@ -63,11 +58,7 @@ export class RegistryAdmin {
   }
 
   /** @throws as repositories; NAME_INVALID for what is no repository */
-  async tags(
-    name: string,
-    repository: string,
-    { signal, ...page }: ListingOptions,
-  ): Promise<Names> {
+  async tags(name: string, repository: string, { signal, ...page }: PageOptions): Promise<Names> {
     const entry = this.#entry(name)
     requireRepository(repository)
     const { prefix } = entry.endpoint

@@ -198,12 +198,12 @@ function differs(one: unknown, other: unknown): boolean {
 
 /** Goes into a file: credentials are left out, and headers, which may be some too. */
 function registriesFingerprint({ registries, mirrorsOnly }: Config): string {
-  const told = registries.map(({ credentials, credentialFiles, endpoint, ...entry }) => {
+  const entries = registries.map(({ credentials, credentialFiles, endpoint, ...entry }) => {
     const { headers, ...place } = endpoint
     return { ...entry, endpoint: place }
   })
   return createHash('sha256')
-    .update(JSON.stringify([told, mirrorsOnly]))
+    .update(JSON.stringify([entries, mirrorsOnly]))
     .digest('hex')
 }
 

@@ -17,7 +17,7 @@ import type { Logger } from '../telemetry/log.ts'
 import { type Core, requireSocket } from './core.ts'
 import type { OpenServer } from './listeners.ts'
 
-/** What calls under way get when the service is told to end; the unit kills after 90 s. */
+/** How long calls under way may take when the service ends; the unit kills after 90 s. */
 const GRACE = { graceMs: 10_000, pullGraceMs: 60_000 }
 
 interface ServerOptions {

@@ -94,7 +94,7 @@ export class LabelledCounter<Label extends string> {
   readonly #limit: number
   readonly #counts = new Map<string, { readonly values: readonly string[]; count: number }>()
 
-  /** @param limit how many combinations of values are told apart; default 1000 */
+  /** @param limit how many combinations of values are counted apart; default 1000 */
   constructor(names: readonly Label[], limit = 1_000) {
     this.#names = names
     this.#limit = limit
@@ -107,10 +107,10 @@ export class LabelledCounter<Label extends string> {
       known.count += 1
       return
     }
-    const told = this.#counts.size < this.#limit ? values : values.map(() => 'other')
-    const key = told.join('\n')
+    const labels = this.#counts.size < this.#limit ? values : values.map(() => 'other')
+    const key = labels.join('\n')
     const counted = this.#counts.get(key)
-    if (counted === undefined) this.#counts.set(key, { values: told, count: 1 })
+    if (counted === undefined) this.#counts.set(key, { values: labels, count: 1 })
     else counted.count += 1
   }
 

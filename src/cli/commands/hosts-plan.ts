@@ -15,16 +15,16 @@ export interface HostsFolder {
 export interface HostsPlan {
   /** By name, `_default` last. */
   readonly folders: readonly HostsFolder[]
-  /** What containerd cannot be told in this way, one line each. */
+  /** What hosts.toml cannot express, one line each. */
   readonly notes: readonly string[]
 }
 
 const DEFAULT = '_default'
 
 /**
- * What containerd has to be told (its docs/hosts.md) to pull through our mirror end-point: a folder for
+ * What containerd needs (its docs/hosts.md) to pull through our mirror end-point: a folder for
  * each domain that some registry serves, and one for all others where one serves everything; and
- * what it has to be told to pull from the configured registries themselves.
+ * what it needs to pull from the configured registries themselves.
  *
  * @param mirror where containerd reaches us: `http://127.0.0.1:9430`
  */
@@ -68,7 +68,7 @@ export function planHosts(
 }
 
 /**
- * What containerd has to be told to pull from the configured registries themselves: a folder for
+ * What containerd needs to pull from the configured registries themselves: a folder for
  * each that speaks plain http, or TLS with settings of its own, and nothing of our mirror end-point.
  */
 export function planDirectHosts(registries: readonly RegistryEntry[]): readonly HostsFolder[] {
@@ -87,14 +87,14 @@ interface DirectSection {
 
 /** By host. containerd by itself speaks http to loopback and https to all others. */
 function directSections(registries: readonly RegistryEntry[]): ReadonlyMap<string, DirectSection> {
-  const told = registries.filter(({ endpoint, capabilities = ['pull'] }) => {
+  const special = registries.filter(({ endpoint, capabilities = ['pull'] }) => {
     const { scheme, host, tls, root } = endpoint
     if (!capabilities.includes('pull') || root !== undefined) return false
     return scheme === 'http' ? !isLoopbackHost(host) : tls !== undefined
   })
   // The first one counts, as where several prefixes are on one host.
   return new Map(
-    told.map(({ endpoint }) => [endpoint.host, directSection(endpoint)] as const).reverse(),
+    special.map(({ endpoint }) => [endpoint.host, directSection(endpoint)] as const).reverse(),
   )
 }
 

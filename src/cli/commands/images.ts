@@ -15,7 +15,7 @@ const COLUMNS = [
   { title: 'IMAGE ID' },
   { title: 'SIZE', right: true },
 ] as const
-/** So much of a digest tells images apart, and runtimes take it for the whole. */
+/** As many as runtimes take for the whole digest. */
 const SHORT_CHARACTERS = 12
 
 /**

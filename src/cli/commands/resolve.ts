@@ -147,7 +147,7 @@ export async function* inTurn<T, R>(
       const [oldest] = running
       const room: Promise<IteratorResult<T>> | undefined =
         running.length < atOnce ? next : undefined
-      // An answer is told before the input goes on: it may be a person who types.
+      // Answers are printed before more input is read: the input may be typed.
       const arrived: IteratorResult<T> | undefined = await Promise.race([
         ...(oldest === undefined ? [] : [oldest.then(() => undefined)]),
         ...(room === undefined ? [] : [room]),
@@ -162,7 +162,7 @@ export async function* inTurn<T, R>(
       }
     }
   } finally {
-    // What a closed source still throws, its reader does not want to hear.
+    // Errors of a closed source are of no interest.
     next?.catch(() => undefined)
     await source.return?.()
   }

@@ -68,7 +68,7 @@ export async function readHostsDir(
       const own = posix.join(dir, canonicalDomain(endpoint.host))
       if (known.has(own)) continue
       known.add(own)
-      note(`containerd, too, has to be told how to reach ${endpoint.host}: there is no ${own}`)
+      note(`containerd, too, needs a hosts.toml to reach ${endpoint.host}: there is no ${own}`)
     }
     lists.push({ places, ...(domain === undefined ? {} : { domain }) })
     if (isMirrored && domain !== undefined) mirrorsOnly.push(domain)
@@ -199,7 +199,7 @@ const MAX_NAMES = 1_000
 /**
  * The file system. A folder may hold at most 1000 names.
  *
- * @param read rejects with a ConfigError, whose cause tells a file that is not there
+ * @param read rejects with a ConfigError, whose cause has the code of a missing file
  */
 export function diskHostsFiles(read: (file: string) => Promise<string>): HostsFiles {
   return {

@@ -39,7 +39,7 @@ const MAX_ENTRIES = 256
  * One entry for each place, however many lists name it: what breaks for one domain is broken for
  * all of them. Priorities go down from 499, so that every list keeps its order.
  *
- * @param warn hears what could not be kept
+ * @param warn called with what could not be kept
  */
 export function entriesOf(
   lists: readonly HostsList[],
@@ -166,7 +166,7 @@ interface DomainHosts {
  * more than is known of a public registry is left out: it is asked in the end anyway.
  *
  * @param domain absent: `_default`
- * @param note hears what has no effect
+ * @param note called with what has no effect
  */
 export function hostsOf(
   domain: string | undefined,
@@ -274,7 +274,7 @@ function placeOf(
   return { endpoint, capabilities: allowed, ...(rewrite === undefined ? {} : { rewrite }) }
 }
 
-/** Whether containerd has to be told something about this host before it can pull from it by name. */
+/** Whether containerd needs a hosts.toml for this host before it can pull from it by name. */
 export function needsOwnFolder({ endpoint, capabilities }: HostPlace): boolean {
   const { scheme, host, tls, headers } = endpoint
   const isOdd = scheme === 'http' ? !isLoopbackHost(host) : tls !== undefined

@@ -434,7 +434,7 @@ test('who is reached by other means than usual needs a folder for containerd, an
   })
 
   assert.deepEqual(result.warnings, [
-    `${DIR}/docker.io/hosts.toml: containerd, too, has to be told how to reach plain.corp:5000: there is no ${DIR}/plain.corp:5000`,
+    `${DIR}/docker.io/hosts.toml: containerd, too, needs a hosts.toml to reach plain.corp:5000: there is no ${DIR}/plain.corp:5000`,
   ])
 })
 
