@@ -52,7 +52,7 @@ export function printConfig(config: Config): string {
     pull: { byDigest: config.pull.byDigest, skipUnchanged: config.pull.skipUnchanged },
     onResolveError: config.onResolveError,
   }
-  return `${asYaml(fields)}${elsewhereComment(config)}`
+  return `${asYaml(fields)}${includesComment(config)}`
 }
 
 /** Fields without a value are left out. */
@@ -130,7 +130,7 @@ function httpFields({ listen, token, tokenFile, tls, rateLimit }: HttpConfig): o
   }
 }
 
-function elsewhereComment({ registries, pauseImage }: Config): string {
+function includesComment({ registries, pauseImage }: Config): string {
   const lines = registries
     .filter((entry) => entry.source !== undefined)
     .map((entry) => {

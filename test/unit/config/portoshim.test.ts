@@ -228,7 +228,7 @@ test('a pause image that is no reference is refused', () => {
   )
 })
 
-test('what is odd elsewhere in that file is not ours to say', () => {
+test('the rest of that file is not checked', () => {
   const text = 'Porto: {Socket: a, Socket: b, X: !!int 5}\nImages: {PauseImage: pause}\n'
 
   assert.deepEqual(parsePortoshim(text).pauseImage, 'pause')

@@ -198,7 +198,7 @@ test('a file that was emptied changes nothing; one that says so does', async () 
   )
 })
 
-test('a file elsewhere that breaks changes nothing until it is whole again', async () => {
+test('an included file that breaks changes nothing until it is whole again', async () => {
   const { says, state } = watched('debug: false\n')
 
   state.broken = ['/certs.d/a.b/hosts.toml: not TOML']
