@@ -166,7 +166,7 @@ test('the log names the file at the start, and what of a changed one waits for a
   assert.deepEqual(JSON.parse(line).fields, ['debug'])
 })
 
-test('a file that the configuration names and that is not there is told at the start', async (t) => {
+test('a missing file that the configuration names is reported at the start', async (t) => {
   const daemon = await startDaemon(t, {
     config: { http: { listen: '127.0.0.1:0', tokenFile: '/nowhere/token' } },
   })

@@ -50,7 +50,7 @@ test('the sandbox image is asked for at the start, and again at every interval',
   assert.deepEqual(state.told, [])
 })
 
-test('that it cannot be resolved is told once, and so is that it can again', async () => {
+test('a failure to resolve is logged once, and so is its end', async () => {
   const { clock, state, warm } = scene()
 
   state.down = true

@@ -285,7 +285,7 @@ test('a file that was moved away and back is still its own', async (t) => {
   assert.deepEqual(logged.at(-1), ['info', BACK])
 })
 
-test('two that have lost one path do not fight for it: one serves, the other says who is there', async (t) => {
+test('two that have lost one path do not fight for it: one serves, the other names the owner', async (t) => {
   const folder = temporaryFolder(t)
   const path = `${folder}/shim.sock`
   const first = await keep(t, path)
@@ -332,7 +332,7 @@ test('closed while it looks, it makes nothing anew', async (t) => {
   assert.deepEqual(await readdir(folder), [])
 })
 
-test('closed while it is made anew, it turns away who has connected by then', async (t) => {
+test('closed while it is made anew, it turns away clients that have connected by then', async (t) => {
   const folder = temporaryFolder(t)
   const { accepted, looks, socket } = await keep(t, `${folder}/shim.sock`)
   await rm(socket.path)
@@ -350,7 +350,7 @@ test('closed while it is made anew, it turns away who has connected by then', as
   assert.deepEqual(accepted, [])
 })
 
-test('closed at whatever moment of being made anew, it leaves no file and accepts nobody', async (t) => {
+test('closed at whatever moment of being made anew, it leaves no file and accepts no client', async (t) => {
   for (let turns = 0; turns < 80; turns += 1) {
     const folder = temporaryFolder(t)
     const { accepted, looks, socket } = await keep(t, `${folder}/shim.sock`)

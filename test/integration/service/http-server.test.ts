@@ -48,7 +48,7 @@ async function openWithMirror(t: TestContext, listen: string) {
 
 const paths = ['/v2/team/app/manifests/1?ns=a.corp', '/v2/team/app/tags/list?ns=a.corp']
 
-test('who pulls through the mirror on loopback is a stranger', async (t) => {
+test('clients of the mirror on loopback are anonymous', async (t) => {
   const { address, seen } = await openWithMirror(t, '127.0.0.1:0')
 
   for (const path of paths) await (await fetch(`${address}${path}`)).arrayBuffer()
@@ -56,7 +56,7 @@ test('who pulls through the mirror on loopback is a stranger', async (t) => {
   assert.deepEqual(seen, [true, true])
 })
 
-test('who pulls through the mirror by a unix socket is none', async (t) => {
+test('clients of the mirror on a unix socket are not', async (t) => {
   const listen = `unix://${join(temporaryFolder(t), 'door.sock')}`
   const { seen } = await openWithMirror(t, listen)
   const ask = serviceFetch({ listen, tls: undefined })

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { openNodeNames } from '../../../src/service/commands.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
-test('a runtime that is not there is told of by its socket, with what to do', async (t) => {
+test('a missing runtime is reported by its socket, with what to do', async (t) => {
   const folder = temporaryFolder(t)
   const [file, socket] = [join(folder, 'c.yaml'), join(folder, 'containerd.sock')]
   writeFileSync(file, `cri: ${socket}\nimage: ${folder}\n`)

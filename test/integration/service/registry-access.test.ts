@@ -69,7 +69,7 @@ for (const repository of [
   '',
   'a//b',
 ]) {
-  test(`the tags of ${JSON.stringify(repository)} are asked of nobody: it is no repository`, async (t) => {
+  test(`the tags of ${JSON.stringify(repository)} are not asked for: it is no repository`, async (t) => {
     const { name, open, paths } = await scene(t)
     const registries = await open(true)
 
@@ -112,7 +112,7 @@ test('what a running service has against it keeps its code', async (t) => {
   })
 })
 
-test('who is told to ask alone asks no service', async (t) => {
+test('`alone` asks no service', async (t) => {
   const { listen, name, open } = await scene(t)
   await listenHttp(await openApp(t), listen)
 

@@ -41,7 +41,7 @@ test('the service is asked on a unix socket, on TCP, and with TLS', async (t) =>
   }
 })
 
-test('who shows another certificate is not told the token, and not asked at all', async (t) => {
+test('a server with another certificate gets no token and no request', async (t) => {
   const [ours, theirs] = [tlsFiles(t), tlsFiles(t)]
   let asked = 0
   const app = await openApp(t, { tls: theirs })
@@ -91,7 +91,7 @@ test('what the service has against a question is said in its words', async (t) =
   })
 })
 
-test('somebody else at that address is not taken for the service', async (t) => {
+test('another program at that address is not taken for the service', async (t) => {
   for (const [status, body] of [
     [200, '{}'],
     [200, '<html>'],
@@ -109,7 +109,7 @@ test('somebody else at that address is not taken for the service', async (t) => 
   }
 })
 
-test('nobody there, a port that nobody can know, and a broken answer are told apart', async (t) => {
+test('no server, an unknowable port and a broken answer have messages of their own', async (t) => {
   const gone = `unix://${join(temporaryFolder(t), 'gone.sock')}`
   const server = await startServer(t, (request) => request.socket.destroy())
 

@@ -19,7 +19,7 @@ const REPORT: CandidateReport = {
   ],
 }
 
-test('a story is told as a tree with aligned times', () => {
+test('a trace is shown as a tree with aligned times', () => {
   const lines = traceTree([
     REPORT,
     {
@@ -57,7 +57,7 @@ test('a story is told as a tree with aligned times', () => {
   ])
 })
 
-test('who was not asked has no times', () => {
+test('a candidate that was not asked has no times', () => {
   const { startedMs: _startedMs, ms: _ms, error: _error, ...unasked } = REPORT
 
   const lines = traceTree([{ ...unasked, exchanges: [], why: 'not needed: m1 answered first' }])

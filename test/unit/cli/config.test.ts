@@ -71,7 +71,7 @@ test('every mistake is a line with file, line and field, nothing is printed, and
   ])
 })
 
-test('a file that is not there is told by its name, and the code is 2', async () => {
+test('a missing file is named, and the code is 2', async () => {
   const { code, out, err } = await check('/nowhere/x.yaml')
 
   assert.equal(code, 2)

@@ -40,7 +40,7 @@ async function scene(t: TestContext, config = CONFIG) {
   return { certs, hosts, run, out: () => out.splice(0).join(''), err: () => err.splice(0).join('') }
 }
 
-test('the files are written where containerd looks for them, and told of', async (t) => {
+test('the files are written where containerd looks for them, and listed', async (t) => {
   const { certs, hosts, out, err, run } = await scene(t)
 
   assert.equal(await run(), 0)

@@ -82,7 +82,7 @@ for (const command of Object.keys(COMMANDS)) {
   })
 }
 
-test('what kind of failure it was is told by the exit code, and the same by every command', async () => {
+test('the exit code names the kind of failure, and the same for every command', async () => {
   const kinds = [
     ['NAME_INVALID', 3],
     ['PLATFORM_INVALID', 3],

@@ -83,7 +83,7 @@ test('what is not to come from its origin is not asked for there by containerd e
   assert.match(folders['gcr.io'] ?? '', /^server = "https:\/\/gcr.io"/)
 })
 
-test('all subdomains of a domain are more than containerd can be told', () => {
+test('all subdomains of a domain are more than hosts.toml can express', () => {
   const some = plan([entry('harbor.corp', { upstreams: ['*.corp'] })])
   const all = plan([entry('harbor.corp'), entry('other.corp', { upstreams: ['*.io'] })], ['*.corp'])
 

@@ -48,7 +48,7 @@ test('no more is worked on at one time, and no more is read, than was said', asy
   )
 })
 
-test('an answer is told although more input is awaited', async () => {
+test('an answer is printed although more input is awaited', async () => {
   async function* typing(): AsyncGenerator<string> {
     yield 'one'
     await new Promise(() => {})

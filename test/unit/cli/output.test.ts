@@ -152,13 +152,13 @@ async function watched(
   return { result, written, cancelled }
 }
 
-test('whoever answers within a second is not waited for aloud', async () => {
+test('no progress is shown for an answer within a second', async () => {
   for (const isTTY of [true, false]) {
     assert.deepEqual(await watched(0, { isTTY }), { result: 'answer', written: '', cancelled: 1 })
   }
 })
 
-test('in a pipe or a log one line says who is waited for', async () => {
+test('in a pipe or a log one line names what is awaited', async () => {
   const { result, written } = await watched(5)
 
   assert.equal(result, 'answer')
@@ -183,7 +183,7 @@ test('a terminal that cannot erase gets the plain line', async () => {
   assert.equal(written, 'image-resolver: still waiting for hub:5000 (1 s)\n')
 })
 
-test('who is waited for is shown in one line, without control characters', async () => {
+test('what is awaited is shown in one line, without control characters', async () => {
   const { written } = await watched(1, { whom: `\u001b[31m${'registry, '.repeat(50)}` })
 
   assert.ok(!written.includes('\u001b'))

@@ -256,7 +256,7 @@ describe('the output of parse', () => {
     )
   })
 
-  test('stays open for whoever writes next', async () => {
+  test('stays open for the next writer', async () => {
     const stdout = new Writable({ write: (_chunk, _encoding, done) => done() })
 
     await parseCommand({ references: ['nginx'], json: true, stdin: Readable.from([]), stdout })

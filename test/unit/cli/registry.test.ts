@@ -142,7 +142,7 @@ test('a registry that the service never asked is not healthy when it does not an
   assert.match(out, / no +- +2026-01-31 12:00:01Z +not asked yet .*\n.* UNAVAILABLE: /)
 })
 
-test('of a registry that the service alone knows, or does not know yet, it is said that nobody knows', async () => {
+test('a registry that the service alone knows, or does not know yet, is shown as unknown', async () => {
   const { context } = scene({ statuses: [WELL], seen: [ASKED] })
 
   const { code, out } = await runCli(['registry', 'status'], context)
@@ -212,7 +212,7 @@ test('registry status --json is the body of GET /registries with what was measur
   })
 })
 
-test('a terminal sees in colour who is well', async () => {
+test('a terminal shows healthy registries in colour', async () => {
   const { context } = scene({ statuses: [WELL, SICK] })
 
   const coloured = await runCli(['registry', 'status'], { ...context, terminal: true })
@@ -324,7 +324,7 @@ test('wrong use of the registry commands ends with 2 and teaches the right one',
   }
 })
 
-test('who waits for a registry is told of it by name, with a running clock', async () => {
+test('waiting for a registry shows its name, with a running clock', async () => {
   const { context } = scene({ holds: { 'hub:5000': { 'library/nginx': ['latest'] } } })
   const every = (_ms: number, run: () => void) => {
     run()

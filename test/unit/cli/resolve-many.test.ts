@@ -155,7 +155,7 @@ test('--quiet prints the ID of an image of which only the node knows', async () 
   assert.equal(out, `${identity('nginx').imageId}\n`)
 })
 
-test('what each registry said is told once', async () => {
+test('the message of each registry is printed once', async () => {
   const attempts: readonly Attempt[] = [
     {
       registry: 'hub:5000',

@@ -158,7 +158,7 @@ test('resolve --explain shows every candidate as a tree, and --all asks every re
   assert.deepEqual(calls.at(-1), { reference: 'nginx', asked: { node: false, all: true } })
 })
 
-test('a failure tells its story too, as a tree or as JSON', async () => {
+test('a failure shows its trace too, as a tree or as JSON', async () => {
   const error = new UnresolvedError(
     [{ ...REPORT, chosen: false, why: 'passed over: it refuses' }],
     {

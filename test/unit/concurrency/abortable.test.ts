@@ -43,7 +43,7 @@ test("a caller's deadline is DEADLINE_EXCEEDED, not a cancellation", async () =>
   await assert.rejects(work, { code: 'DEADLINE_EXCEEDED' })
 })
 
-test('one of several who wait can leave while the others get their answer', async () => {
+test('one of several callers can leave while the others get their answer', async () => {
   const leaver = new AbortController()
   let resolve = (_: number) => {}
   const shared = new Promise<number>((settle) => {

@@ -55,7 +55,7 @@ test('work that fails gives its place to the next', async () => {
   assert.equal(await next, 7)
 })
 
-test('who leaves while waiting leaves the line, and never begins', async () => {
+test('a caller that leaves while waiting leaves the queue, and never begins', async () => {
   const gate = new Semaphore(1)
   const slow = piece()
   const running = gate.run('a', NEVER, slow.work)
@@ -71,7 +71,7 @@ test('who leaves while waiting leaves the line, and never begins', async () => {
   assert.equal(await stayed, 7)
 })
 
-test('who leaves in the moment of being let in does not take the place along', async () => {
+test('a caller that leaves in the moment of admission releases its slot', async () => {
   const gate = new Semaphore(1)
   const slow = piece()
   const running = gate.run('a', NEVER, slow.work)
@@ -86,13 +86,13 @@ test('who leaves in the moment of being let in does not take the place along', a
   assert.equal(await gate.run('a', NEVER, async () => 7), 7)
 })
 
-test('who has left before is not let in', async () => {
+test('a caller that has left before is not admitted', async () => {
   const left = new Semaphore(1).run('a', AbortSignal.abort(new Error('gone')), async () => 7)
 
   await assert.rejects(left, { message: 'gone' })
 })
 
-test('who is urgent is let in before the others', async () => {
+test('urgent callers are admitted before the others', async () => {
   const gate = new Semaphore(1)
   const slow = piece()
   const running = gate.run('a', NEVER, slow.work)
@@ -107,7 +107,7 @@ test('who is urgent is let in before the others', async () => {
   assert.deepEqual(began, ['pull', 'first', 'last'])
 })
 
-test('who was in before goes on before those who have not begun', async () => {
+test('a caller that was admitted before comes before those that have not begun', async () => {
   const gate = new Semaphore(1)
   const slow = piece()
   const ticket = {}
@@ -123,7 +123,7 @@ test('who was in before goes on before those who have not begun', async () => {
   assert.deepEqual(began, ['again', 'fresh'])
 })
 
-test('who has to wait hears so, and when that is over; who need not hears nothing', async () => {
+test('a ticket hears that it waits, and when that is over; without a wait it hears nothing', async () => {
   const gate = new Semaphore(1)
   const slow = piece()
   const heard: string[] = []
@@ -142,7 +142,7 @@ test('who has to wait hears so, and when that is over; who need not hears nothin
   assert.deepEqual(heard, ['two waits', 'two is in', 'two begins'])
 })
 
-test('who gives up on being let in does not begin, and does not take the place along', async () => {
+test('a caller that gives up in the queue does not begin, and keeps no slot', async () => {
   const gate = new Semaphore(1)
   const slow = piece()
   const running = gate.run('a', NEVER, slow.work)

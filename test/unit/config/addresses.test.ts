@@ -51,7 +51,7 @@ for (const text of [
   '',
   'a b.c',
 ]) {
-  test(`${JSON.stringify(text.slice(0, 30))} is refused as an upstream, and told how to be written`, () => {
+  test(`${JSON.stringify(text.slice(0, 30))} is refused as an upstream, with the forms that are allowed`, () => {
     assert.throws(() => parseUpstream(text), /is not what images are named by; .*quay\.io\/team/)
   })
 }

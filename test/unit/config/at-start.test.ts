@@ -47,7 +47,7 @@ test('another runtime waits for the next start', () => {
   assert.deepEqual(fieldsForNextStart(started, next), ['cri'])
 })
 
-test('a runtime that nobody named may appear and vanish', () => {
+test('a runtime that is not configured may appear and vanish', () => {
   const absent = config('')
   const present = { ...absent, cri: '/run/a.sock' }
 

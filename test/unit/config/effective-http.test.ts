@@ -60,7 +60,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
 ]
 
 for (const [fields, path, message] of MISTAKES) {
-  test(`http with ${fields} is one mistake, told at its field`, () => {
+  test(`http with ${fields} is one mistake, reported at its field`, () => {
     const problems = problemsIn(`http: {${fields}}\n`)
 
     assert.deepEqual(

@@ -38,7 +38,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
 ]
 
 for (const [fields, path, message] of MISTAKES) {
-  test(`keychain with ${fields} is one mistake, told at its field`, () => {
+  test(`keychain with ${fields} is one mistake, reported at its field`, () => {
     const problems = problemsIn(`keychain:\n  ${fields}\n`)
 
     assert.deepEqual(

@@ -49,7 +49,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
 ]
 
 for (const [fields, field, message] of MISTAKES) {
-  test(`an entry with ${fields} is one mistake, told at its field without the secret`, () => {
+  test(`an entry with ${fields} is one mistake, reported at its field without the secret`, () => {
     const problems = problemsIn(`registries:\n- address: a.b\n- {address: c.d, ${fields}}\n`)
 
     assert.deepEqual(

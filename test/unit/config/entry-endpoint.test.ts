@@ -54,7 +54,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
 ]
 
 for (const [fields, field, message] of MISTAKES) {
-  test(`an entry with ${fields} is one mistake, told at its field`, () => {
+  test(`an entry with ${fields} is one mistake, reported at its field`, () => {
     const problems = problemsIn(`registries:\n- {${fields}}\n`)
 
     assert.deepEqual(

@@ -350,7 +350,7 @@ test('a mirror of _default still serves the domain of a folder that has an entry
   assert.deepEqual(asked(result, 'nginx'), ['all.corp#2'])
 })
 
-test('a public registry in _default hears nobody else’s names', async () => {
+test('a public registry in _default is not asked for names of other registries', async () => {
   const result = await read({ '_default/hosts.toml': '[host."https://quay.io"]' })
 
   assert.deepEqual(asked(result, 'hub.corp/secret/app'), [])
@@ -370,7 +370,7 @@ test('every folder keeps its order where several share hosts', async () => {
   assert.deepEqual(result.warnings, [])
 })
 
-test('folders that contradict each other are told so, and the first one wins', async () => {
+test('folders that contradict each other are reported, and the first one wins', async () => {
   const result = await read({
     'docker.io/hosts.toml': '[host."https://a.corp"]\n[host."https://b.corp"]',
     'quay.io/hosts.toml': '[host."https://b.corp"]\n[host."https://a.corp"]',
@@ -425,7 +425,7 @@ test('folders that no image is named after are left out', async () => {
   ])
 })
 
-test('who is reached by other means than usual needs a folder for containerd, and that is said once', async () => {
+test('a host with settings of its own needs a folder for containerd, and that is reported once', async () => {
   const result = await read({
     'docker.io/hosts.toml': '[host."http://plain.corp:5000"]\nskip_verify = true',
     'quay.io/hosts.toml': '[host."http://plain.corp:5000"]\n[host."https://own.corp"]\nca = "x"',

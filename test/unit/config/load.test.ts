@@ -664,7 +664,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
 ]
 
 for (const [text, path, message] of MISTAKES) {
-  test(`${JSON.stringify(text.slice(0, 50))} is one mistake, told at its field`, () => {
+  test(`${JSON.stringify(text.slice(0, 50))} is one mistake, reported at its field`, () => {
     const problems = problemsIn(text)
 
     assert.deepEqual(
@@ -711,7 +711,7 @@ test('mistakes are an error with the code CONFIG_INVALID whose message has every
   )
 })
 
-test('a file of nothing but mistakes is told in a hundred lines', () => {
+test('a file of nothing but mistakes is reported in a hundred lines', () => {
   const text = Array.from({ length: 5000 }, (_, index) => `field${index}: 1`).join('\n')
 
   const problems = problemsIn(text)

@@ -18,7 +18,7 @@ configMap: {kubeconfig: /kubeconfig}
 http: {tokenFile: /http-token, tls: {cert: /http-cert, key: /http-key}}
 `
 
-test('every file that a configuration names and that is not there is told', async () => {
+test('every missing file that a configuration names is reported', async () => {
   const warnings = await namedFileWarnings(loadText(NAMES).config, async () => undefined)
 
   assert.deepEqual(
@@ -41,7 +41,7 @@ test('every file that a configuration names and that is not there is told', asyn
   )
 })
 
-test('a secret that everybody can read is told, a certificate is not', async () => {
+test('a secret that every user can read is reported, a certificate is not', async () => {
   const warnings = await namedFileWarnings(loadText(NAMES).config, async (path) => ({
     kind: path === '/bin' ? 'folder' : 'file',
     mode: 0o644,
@@ -63,7 +63,7 @@ test('a secret that everybody can read is told, a certificate is not', async () 
   assert.match(warnings[0] ?? '', /every user of this machine can read \/password: chmod o-r/)
 })
 
-test('what is there, and for its owner and group alone, is not told', async () => {
+test('a secret for its owner and group alone is not reported', async () => {
   const warnings = await namedFileWarnings(loadText(NAMES).config, async (path) => ({
     kind: path === '/bin' ? 'folder' : 'file',
     mode: 0o640,
@@ -78,7 +78,7 @@ for (const text of [
   'http: {token: t}\n',
   'proxy: {https: "http://u:p@a:1"}\n',
 ]) {
-  test(`the configuration itself is told when everybody can read ${JSON.stringify(text)}`, async () => {
+  test(`the configuration itself is reported when every user can read ${JSON.stringify(text)}`, async () => {
     const everybody = async () => ({ kind: 'file', mode: 0o604 }) as const
 
     const warnings = await namedFileWarnings(loadText(text).config, everybody)

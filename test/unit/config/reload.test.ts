@@ -60,7 +60,7 @@ test('a changed file is in force after its interval, or at once on SIGHUP', asyn
   assert.equal(put.length, 2)
 })
 
-test('what was opened at the start stays in force, and is told as waiting', async () => {
+test('what was opened at the start stays in force, and is reported as waiting for a restart', async () => {
   const { hangUp, lines, reload, state, told } = scene('shim: /run/a.sock\nreloadInterval: 15s\n')
 
   state.text =
@@ -104,7 +104,7 @@ test('without a file SIGHUP is answered, and ends nothing', async () => {
   assert.equal(state.announced, 0)
 })
 
-test('after the end nobody listens for signals, and nothing is read', async () => {
+test('after the end there is no signal listener, and nothing is read', async () => {
   const { clock, put, reload, signals, state } = scene('onResolveError: reject\n')
 
   reload.close()

@@ -108,7 +108,7 @@ test('a bad file changes nothing, and its problems are logged once for as long a
   )
 })
 
-test('whether what the file says is in force is told after each change of it', async () => {
+test('whether the content of the file is in force is reported after each change of it', async () => {
   const { says, state } = watched('debug: false\n')
 
   await says(['adress: x\n', 30_000], ['debug: false\n', 15_000], ['debug: true\n', 30_000])
@@ -234,7 +234,7 @@ test('a stopped watch leaves no timer and hands nothing over, not even what it i
   assert.equal(state.clock.pendingTimers, 0)
 })
 
-test('who asks hears of a file that is still wrong, or still the same', async () => {
+test('SIGHUP reports a file that is still wrong, or still the same', async () => {
   const { look, state } = watched('debug: false\n')
 
   await look()

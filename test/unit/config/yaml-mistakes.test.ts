@@ -176,7 +176,7 @@ test('a line of a megabyte is shown by its beginning, at once', () => {
   assert.ok(shown.length < 120, `${shown.length} characters`)
 })
 
-test('very many mistakes on lines without a name are told of at once', () => {
+test('very many mistakes on lines without a name are all reported', () => {
   let problems: readonly unknown[] = []
   const ms = cpuMs(() => {
     problems = problemsIn(`mirrorsOnly:\n${'- *a\n'.repeat(150_000)}`)
@@ -186,7 +186,7 @@ test('very many mistakes on lines without a name are told of at once', () => {
   assert.ok(ms < 10_000, `${ms} ms`)
 })
 
-test('a file that is no list of fields is told how fields are written', () => {
+test('a file that is no list of fields is refused with the form of a field', () => {
   assert.deepEqual(told('address:http://a\n'), [
     'f.yaml:1: expected fields with values, got text; write `name: value`, with a space after the colon',
   ])

@@ -27,7 +27,7 @@ test('a helper is asked for a server and its answer kept for a minute', async ()
   assert.deepEqual([before, runs.length], [1, 2])
 })
 
-test('it runs once for all who ask at the same time', async () => {
+test('it runs once for concurrent calls', async () => {
   const { helpers, runs } = open(() => json(ANSWER))
 
   await Promise.all(Array.from({ length: 100 }, () => helpers.credentials('h', 'a.io')))

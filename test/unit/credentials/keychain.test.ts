@@ -109,7 +109,7 @@ test('Docker Hub is one registry to every source', async (t) => {
   }
 })
 
-test('with nothing configured everybody is anonymous', async () => {
+test('with nothing configured there are no credentials', async () => {
   const { warn, warnings } = warningLog()
   const config = { dockerConfigs: [], pullSecrets: [], helperTimeoutMs: 1, ...NO_PROVIDERS }
   const keychain = new OperatorKeychain({ config, logger: { warn }, now: () => 0 })

@@ -75,7 +75,7 @@ for (const [cacheDuration, keptMs] of DURATIONS) {
   })
 }
 
-test('it runs once for all who ask for one image at the same time', async () => {
+test('it runs once for concurrent calls for one image', async () => {
   const { plugin, runs } = open(() => answer({ cacheDuration: '0s' }))
 
   await Promise.all(Array.from({ length: 100 }, () => plugin.credentials('a.io', 'app')))

@@ -49,7 +49,7 @@ test('a link that is turned to another folder is followed, as Kubernetes updates
   assert.equal(await watched.read(), 'two')
 })
 
-test('who asks while it is being read waits for the same reading', async (t) => {
+test('calls while it is being read wait for the same reading', async (t) => {
   const { file, watched, parsed } = open(t)
   writeText(folderOf(file), 'secret', 'one')
 

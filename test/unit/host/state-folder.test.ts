@@ -52,7 +52,7 @@ test('a file in its way is one warning: what, where, what follows and how to men
   }
 })
 
-test('a link to a disk that is not mounted is told', async (t) => {
+test('a link to a disk that is not mounted is reported', async (t) => {
   const folder = join(temporaryFolder(t), 'state')
   await symlink('/nowhere/state', folder)
 
@@ -62,7 +62,7 @@ test('a link to a disk that is not mounted is told', async (t) => {
   assert.match(warning.mend, /mount/)
 })
 
-test('a read-only file system is told', async (t) => {
+test('a read-only file system is reported', async (t) => {
   const folder = await mountDisk(t, 'ro,size=64k')
   if (folder === undefined) return
 
@@ -73,7 +73,7 @@ test('a read-only file system is told', async (t) => {
   assert.match(warning.mend, /writable/)
 })
 
-test('a full disk is told, and nothing is left on it', async (t) => {
+test('a full disk is reported, and nothing is left on it', async (t) => {
   const folder = await mountDisk(t, 'size=64k')
   if (folder === undefined) return
   await writeFile(join(folder, 'full'), Buffer.alloc(64 * 1024))
@@ -85,7 +85,7 @@ test('a full disk is told, and nothing is left on it', async (t) => {
   assert.deepEqual(await readdir(folder), ['full'])
 })
 
-test('no right to it is told, and what nobody foresaw in the words of the file system', async () => {
+test('a missing right is reported, and any other error in the words of the file system', async () => {
   const reasons = ['EACCES', 'EPERM', 'EDQUOT', 'EIO'].map(async (code) => {
     const thrown = Object.assign(new Error(`${code}: i/o`), { code })
     const [[warning] = assert.fail('no warning')] = await warningsOf('/state', async () => {

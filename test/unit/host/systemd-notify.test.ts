@@ -43,7 +43,7 @@ test('the service manager hears of readiness, reloading and the end, in order', 
   ])
 })
 
-test('a reload while the doors are still closed is none of the manager’s affair', async () => {
+test('a reload while the servers are still closed is not announced', async () => {
   const { notifier, sent } = startNotifier({ NOTIFY_SOCKET: SOCKET })
   let isDone = false
 
@@ -92,7 +92,7 @@ test('a watchdog for another process is not fed', async (t) => {
   assert.equal(sent.length, 2)
 })
 
-test('a manager that cannot be told is a warning, once, and no failure', async () => {
+test('a manager that cannot be reached is a warning, once, and no failure', async () => {
   const { notifier, warnings } = startNotifier({ NOTIFY_SOCKET: SOCKET }, true)
 
   await notifier.ready('served')

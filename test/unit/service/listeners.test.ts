@@ -19,7 +19,7 @@ function scene() {
   return { clock, closed, doors, opening, stuck, warnings }
 }
 
-test('a door that stays closed keeps no other one closed, and says why', async () => {
+test('a server that cannot be opened keeps no other one closed, and has its reason', async () => {
   const { doors, opening, stuck, warnings } = scene()
 
   doors.keep('cri', stuck)
@@ -34,7 +34,7 @@ test('a door that stays closed keeps no other one closed, and says why', async (
   await doors.close()
 })
 
-test('an open door that nobody can reach says why, for as long as that lasts', async () => {
+test('an open server that no client can reach has its reason, for as long as that lasts', async () => {
   const { doors } = scene()
   let unavailableReason: string | undefined
   doors.keep('cri', async () => ({
@@ -53,7 +53,7 @@ test('an open door that nobody can reach says why, for as long as that lasts', a
   await doors.close()
 })
 
-test('a door that nobody keeps is closed', () => {
+test('a server that is not kept is closed', () => {
   const { doors } = scene()
 
   assert.deepEqual(doors.state('cri'), { door: 'cri', open: false })
@@ -89,7 +89,7 @@ test('the waiting ends when its time is up', async () => {
   await doors.close()
 })
 
-test('the waiting ends when the doors are closed for good', async () => {
+test('the waiting ends when the servers are closed for good', async () => {
   const { clock, doors, stuck } = scene()
   doors.keep('cri', stuck)
   const waiting = doors.settled(['cri'], 30_000)
@@ -100,7 +100,7 @@ test('the waiting ends when the doors are closed for good', async () => {
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('doors are closed in the reverse order of opening', async () => {
+test('servers are closed in the reverse order of opening', async () => {
   const { closed, doors, opening } = scene()
   doors.keep('http', opening('http'))
   doors.keep('cri', opening('cri'))
@@ -155,21 +155,21 @@ test('a runtime that was found makes CRI count, and so does a file that asks for
   }
 })
 
-test('a closed CRI door says why, and no runtime is asked for that', async () => {
+test('a closed CRI server has its reason, and no runtime is asked for it', async () => {
   const { asked, check } = readiness({ socket: SOCKET, isOpen: false, answers: false })
 
   assert.deepEqual(await check(), [HTTP, { door: 'cri', open: false, reason: 'starting' }])
   assert.deepEqual(asked, [])
 })
 
-test('an open door before a runtime that does not answer is not ready', async () => {
+test('an open server before a runtime that does not answer is not ready', async () => {
   const { check } = readiness({ socket: SOCKET, answers: false })
 
   const reason = `the runtime at ${SOCKET} does not answer`
   assert.deepEqual(await check(), [HTTP, { door: 'cri', open: false, reason }])
 })
 
-test('what opens, and a runtime that answers again, are told at once', async () => {
+test('a server that opens, and a runtime that answers again, show at once', async () => {
   let isOpen = false
   let answers = false
   const cri = () => ({ door: 'cri', open: isOpen, ...(isOpen ? {} : { reason: 'starting' }) })
@@ -191,7 +191,7 @@ test('what opens, and a runtime that answers again, are told at once', async () 
   assert.deepEqual(seen, [false, false, true])
 })
 
-test('the runtime is asked once for all who ask within a tenth of a second', async () => {
+test('the runtime is asked once for all checks within a tenth of a second', async () => {
   let asked = 0
   let now = 0
   const found = new ListenerReadiness({
