@@ -26,7 +26,6 @@ const PAGE = 'src/http/page'
 const NEVER_LOADED = [
   '@fastify/ajv-compiler',
   '@fastify/fast-json-stringify-compiler',
-  '@grpc/proto-loader',
   'light-my-request',
 ]
 

@@ -55,6 +55,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/http-proxy': ['http'],
   '@fastify/swagger': ['http'],
   '@grpc/grpc-js': ['cri', 'runtime'],
+  '@grpc/proto-loader': ['cri', 'runtime'],
   fastify: ['http'],
   'js-yaml': ['config'],
   'lru-cache': ['resolver', 'registry', 'credentials', 'cri', 'http', 'runtime'],
