@@ -3,6 +3,7 @@ import { Metadata, status } from '@grpc/grpc-js'
 import { Connection } from '../http2/connection.ts'
 import { ERROR_CODE } from '../http2/frames.ts'
 import { type HeaderList, headerValue } from '../http2/headers.ts'
+import type { StreamEnd } from '../http2/stream.ts'
 import type { CallOptions, Method, RuntimeError } from './call.ts'
 
 /**
@@ -99,14 +100,16 @@ function call(
         else parts.push(chunk)
       },
       onDrain: () => {},
-      onEnd: () => {
+      onEnd: (how) => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', cancel)
         const code = headerValue(last, 'grpc-status')
+        const answer = Buffer.concat(parts)
         if (failure !== undefined) reject(failure)
-        else if (code === undefined) reject(broken(connection, cause()))
+        else if (code === undefined) reject(unanswered(how, last) ?? broken(connection, cause()))
         else if (code !== '0') reject(statusError(Number(code), last))
-        else resolve(Buffer.concat(parts).subarray(PREFIX_BYTES))
+        else if (!isOneMessage(answer)) reject(runtimeError(status.INTERNAL, NO_MESSAGE))
+        else resolve(answer.subarray(PREFIX_BYTES))
       },
     })
     signal?.addEventListener('abort', cancel, { once: true })
@@ -129,6 +132,13 @@ function fieldsOf(metadata: Metadata | undefined): readonly string[] {
   )
 }
 
+/** Uncompressed, and nothing behind it. */
+function isOneMessage(answer: Buffer): boolean {
+  if (answer.length < PREFIX_BYTES || answer[0] !== 0) return false
+  return answer.readUInt32BE(1) === answer.length - PREFIX_BYTES
+}
+
+const NO_MESSAGE = 'the answer is not one whole message'
 const TOO_LARGE = `Received message larger than max (${MESSAGE_BYTES})`
 
 function outOfTime(ms: number): RuntimeError {
@@ -138,7 +148,28 @@ function outOfTime(ms: number): RuntimeError {
   )
 }
 
-/** In the words of grpc-js, which unreachable.ts knows. */
+/**
+ * What a peer that is there did instead of answering, in the words of grpc-js.
+ *
+ * @returns undefined: the connection was lost, or does not serve the call
+ */
+function unanswered(end: StreamEnd, headers: HeaderList): RuntimeError | undefined {
+  if (end.how === 'reset' && end.code !== ERROR_CODE.refusedStream) {
+    const code = RESET_STATUS[end.code] ?? status.INTERNAL
+    return runtimeError(code, `Received RST_STREAM with code ${end.code}`)
+  }
+  if (end.how === 'streamError') return runtimeError(status.INTERNAL, 'Protocol error')
+  if (end.how !== 'done') return undefined
+  const received = headerValue(headers, ':status') ?? 'none'
+  return runtimeError(status.UNKNOWN, `Received HTTP status code ${received} and no grpc-status`)
+}
+
+const RESET_STATUS: Readonly<Record<number, status>> = {
+  [ERROR_CODE.cancel]: status.CANCELLED,
+  [ERROR_CODE.enhanceYourCalm]: status.RESOURCE_EXHAUSTED,
+}
+
+/** In the words of grpc-js, which call.ts knows. */
 function broken({ settingsReceived }: Connection, cause: Error | undefined): RuntimeError {
   const text = settingsReceived
     ? 'Connection dropped'
@@ -152,7 +183,11 @@ function statusError(code: number, trailers: HeaderList): RuntimeError {
   for (let index = 0; index < fields.length; index += 2) {
     const [name = '', value = ''] = fields.slice(index, index + 2)
     if (name.startsWith(':') || OF_THE_CALL.has(name)) continue
-    metadata.add(name, name.endsWith('-bin') ? Buffer.from(value, 'base64') : value)
+    try {
+      metadata.add(name, name.endsWith('-bin') ? Buffer.from(value, 'base64') : value)
+    } catch {
+      // Metadata throws for names and values that it does not allow; the error counts without them.
+    }
   }
   return runtimeError(code, decoded(headerValue(trailers, 'grpc-message') ?? ''), metadata)
 }
