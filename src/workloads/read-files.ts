@@ -133,9 +133,12 @@ export async function writeNew(name: string, text: string): Promise<void> {
     await (await readOne(name)).replace(text)
     return
   }
+  const next = `${name}.${randomUUID()}.new`
   try {
-    await writeFile(name, text, { flag: 'wx' })
+    await writeFile(next, text, { flag: 'wx', flush: true })
+    await rename(next, name)
   } catch (thrown) {
+    await rm(next, { force: true })
     throw failure(name, reason(thrown))
   }
 }
