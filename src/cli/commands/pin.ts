@@ -17,7 +17,7 @@ import { platformText } from '../answer-text.ts'
 import type { AnswerSource, CliContext } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode } from '../exit-codes.ts'
 import { UsageError } from '../options.ts'
-import { withProgress } from '../output.ts'
+import { type OutputStream, visible, withProgress } from '../output.ts'
 import { detail, isFinding, type PinMode, type Row, tell } from './pin-report.ts'
 import { inTurn } from './resolve.ts'
 
@@ -80,10 +80,10 @@ export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> 
   const changed = found.map((each) => ({ file: each.file, edits: editsOf(each, outcomes) }))
   const code = commonExitCode(rows.map((row) => row.code))
   // Behind a pipe there may be kubectl: it gets a pinned text or none.
-  if (mode === 'print' && code === EXIT.done) context.stdout.write(changed.map(newText).join(''))
+  if (mode === 'print' && code === EXIT.done) print(changed.map(newText).join(''), context)
   if (mode === 'diff') {
     for (const { file, edits } of changed) {
-      context.stdout.write(unifiedDiff(file.name, file.text, edits))
+      print(unifiedDiff(file.name, file.text, edits), context)
     }
   }
   if (mode === 'write') {
@@ -94,6 +94,11 @@ export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> 
   }
   tell(rows, options)
   return code
+}
+
+/** A pipe gets the bytes of a file; a terminal nothing that could steer it. */
+function print(text: string, { stdout }: { readonly stdout: OutputStream }): void {
+  stdout.write(stdout.isTTY === true ? text.replace(/[^\t\r\n]+|\r(?!\n)/g, visible) : text)
 }
 
 function pathPattern(path: string) {

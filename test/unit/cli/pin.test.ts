@@ -164,6 +164,21 @@ describe('pin', () => {
     assert.equal(read(path), broken)
   })
 
+  it('shows a terminal no control character of a file, and a pipe each byte', async () => {
+    const path = file('pod.yaml', POD.replace('web', '\u001b[31mweb\ttab\r'))
+    for (const words of [
+      ['pin', path],
+      ['pin', path, '--diff'],
+    ]) {
+      const { context } = registry({ [NGINX]: ONE })
+      const [piped, shown] = await Promise.all(
+        [false, true].map(async (terminal) => (await runCli(words, { ...context, terminal })).out),
+      )
+      assert.ok(piped?.includes('# \u001b[31mweb\ttab\r\n'))
+      assert.equal(shown, piped?.replaceAll('\u001b', '\\u{1b}'))
+    }
+  })
+
   it('--diff prints what would change', async () => {
     const path = file('pod.yaml', POD)
     const { code, out } = await runCli(['pin', path, '--diff'], registry({ [NGINX]: ONE }).context)
