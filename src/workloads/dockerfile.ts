@@ -78,14 +78,15 @@ function fromOption({ text, start }: Word): Word | undefined {
 function* instructions(text: string): Generator<readonly Word[]> {
   const continuation = /^#\s*escape\s*=\s*`/im.test(firstComments(text)) ? '`' : '\\'
   let words: Word[] = []
-  const heredocs: string[] = []
+  const heredocs: Heredoc[] = []
   for (let start = 0; start < text.length; ) {
     const newline = text.indexOf('\n', start)
     const end = newline < 0 ? text.length : newline
     const line = text.slice(start, end).replace(/\r$/, '')
     const [heredoc] = heredocs
     if (heredoc !== undefined) {
-      if (line.replace(/^\t+/, '') === heredoc) heredocs.shift()
+      const { name, isIndented } = heredoc
+      if ((isIndented ? line.replace(/^\t+/, '') : line) === name) heredocs.shift()
     } else if (!/^\s*(#|$)/.test(line)) {
       const continues = line.trimEnd().endsWith(continuation)
       const content = continues ? line.trimEnd().slice(0, -1) : line
@@ -93,7 +94,7 @@ function* instructions(text: string): Generator<readonly Word[]> {
         words.push({ text: match[0], start: start + match.index })
       }
       if (!continues) {
-        heredocs.push(...heredocNames(words))
+        heredocs.push(...heredocsOf(words))
         yield words
         words = []
       }
@@ -103,9 +104,19 @@ function* instructions(text: string): Generator<readonly Word[]> {
   if (words.length > 0) yield words
 }
 
-function heredocNames(words: readonly Word[]): readonly string[] {
+/** The line that ends it. */
+interface Heredoc {
+  readonly name: string
+  /** `<<-`: tabs before it do not count. */
+  readonly isIndented: boolean
+}
+
+function heredocsOf(words: readonly Word[]): readonly Heredoc[] {
   if (!/^(RUN|COPY|ADD)$/i.test(words[0]?.text ?? '')) return []
-  return words.flatMap(({ text }) => /^<<-?(["']?)([A-Za-z_]\w*)\1$/.exec(text)?.[2] ?? [])
+  return words.flatMap(({ text }) => {
+    const [, dash, , name] = /^\d*<<(-?)(["']?)([^<"']+)\2$/.exec(text) ?? []
+    return name === undefined ? [] : [{ name, isIndented: dash === '-' }]
+  })
 }
 
 /** Parser directives stand before everything else. */

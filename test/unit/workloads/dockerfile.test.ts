@@ -52,6 +52,21 @@ FROM scratch
     assert.equal(applyEdits(text, edits), expected)
   })
 
+  for (const [start, end] of [
+    ["RUN cat <<-'END-OF-FILE' >f", '\tEND-OF-FILE'],
+    ['COPY <<f.txt /f.txt', 'f.txt'],
+    ['RUN 3<<EOF cat', 'EOF'],
+    ['RUN <<EOF', '\tEOF\nFROM here:2\nEOF'],
+  ]) {
+    it(`are none of a heredoc: ${start}`, () => {
+      const heredoc = `${start}\nFROM here:1\n${end}\nFROM there:1\n`
+      assert.deepEqual(
+        findImages(heredoc, 'Dockerfile', NOTHING).mentions.map(({ reference }) => reference),
+        ['there:1'],
+      )
+    })
+  }
+
   it('is known by its first instruction where the name says nothing', () => {
     assert.equal(findImages('ARG A=1\nFROM a:1\n', '-', NOTHING).mentions[0]?.reference, 'a:1')
   })
