@@ -10,13 +10,17 @@ import {
 } from './image-mention.ts'
 import { textOf } from './yaml-document.ts'
 
-const TEMPLATE = /\{\{|\$\{|\$\(|<%|%\{/
+/** No image has a `$` in it. */
+const TEMPLATE = /\{\{|\$|<%|%\{/
 
 /** Collects what documents of one text name. */
 export class FoundImages {
   readonly #text: string
   readonly #positions: TextPositions
+  /** By the place that is edited. */
   readonly #mentions = new Map<number, ImageMention>()
+  /** Places that several images have in common, which no digest is right for. */
+  readonly #shared = new Set<number>()
   readonly #problems = new Map<number, FileProblem>()
 
   constructor(text: string, positions: TextPositions) {
@@ -28,14 +32,27 @@ export class FoundImages {
   add(scalar: Scalar, path: string, prefix = ''): void {
     const reference = this.#read(scalar, path)?.slice(prefix.length)
     if (reference === undefined || reference === '') return
-    this.put(scalar, path, reference, (pin) => [
+    this.put({ at: scalar, edited: scalar }, path, reference, (pin) => [
       this.replace(scalar, prefix + pinnedReference(reference, pin)),
     ])
   }
 
-  put(at: Scalar, path: string, reference: string, pin: (pin: Pin) => readonly Edit[]): void {
-    const start = startOf(at)
-    this.#mentions.set(start, { reference, ...this.#positions.at(start), path, pin })
+  /** @param edited what a pin changes; an anchor or `<<` may put it into several images */
+  put(
+    { at, edited }: { readonly at: Scalar; readonly edited: Node },
+    path: string,
+    reference: string,
+    pin: (pin: Pin) => readonly Edit[],
+  ): void {
+    const place = startOf(edited)
+    const before = this.#mentions.get(place)
+    if (before !== undefined && before.reference !== reference) {
+      this.#shared.add(place)
+      const message = `${before.path} and ${path} are different images that share this text`
+      this.#problems.set(place, { ...this.#positions.at(place), message, isBroken: false })
+    }
+    const position = this.#positions.at(startOf(at))
+    this.#mentions.set(place, { reference, ...position, path, pin })
   }
 
   /** What stands there, as it is written: `1.10` stays that. undefined: nothing that can be edited. */
@@ -70,18 +87,23 @@ export class FoundImages {
     return this.#text.slice(start, end)
   }
 
-  /** In the quotes in which it stands. */
+  /** In the quotes in which it stands; JSON has no text without. */
   replace(scalar: Scalar, text: string): Edit {
     const [start = 0, end = 0] = scalar.range ?? []
-    const [quote = ''] = /^["']/.exec(this.source(scalar)) ?? []
-    // A field without any value has no space behind its colon either.
-    const space = start === end && this.#text[start - 1] === ':' ? ' ' : ''
-    return { start, end, text: `${space}${quote}${text}${quote}` }
+    const added = typeof scalar.value !== 'string' && /^\s*[{[]/.test(this.#text) ? '"' : ''
+    const [quote = added] = /^["']/.exec(this.source(scalar)) ?? []
+    // A field without any value has no space behind its colon either, and none before a comment.
+    const isEmpty = start === end
+    const before = isEmpty && this.#text[start - 1] === ':' ? ' ' : ''
+    const behind = isEmpty && this.#text[end] === '#' ? ' ' : ''
+    return { start, end, text: `${before}${quote}${text}${quote}${behind}` }
   }
 
   /** A field behind another one of the same mapping, in a line of its own where those have one. */
-  insertAfter(pair: Pair, mapping: YAMLMap, field: string): Edit {
+  insertAfter(pair: Pair, mapping: YAMLMap, [name, text]: readonly [string, string]): Edit {
     const key = pair.key as Scalar
+    const quote = mapping.flow === true && this.source(key).startsWith('"') ? '"' : ''
+    const field = `${quote}${name}${quote}: ${quote}${text}${quote}`
     const value = pair.value as Scalar
     const [, valueEnd = 0] = value.range ?? []
     if (mapping.flow === true) return { start: valueEnd, end: valueEnd, text: `, ${field}` }
@@ -97,7 +119,8 @@ export class FoundImages {
   inOrder(): FileImages {
     const inOrder = <T>(found: ReadonlyMap<number, T>): T[] =>
       [...found].sort(([one], [other]) => one - other).map(([, thing]) => thing)
-    return { mentions: inOrder(this.#mentions), problems: inOrder(this.#problems) }
+    const own = [...this.#mentions].filter(([place]) => !this.#shared.has(place))
+    return { mentions: inOrder(new Map(own)), problems: inOrder(this.#problems) }
   }
 }
 

@@ -182,7 +182,9 @@ class DocumentWalk {
     const domain = registry === undefined ? '' : `${registry.text.replace(/\/$/, '')}/`
     const tagged = tag === undefined ? '' : `:${tag.text}`
     const reference = `${domain}${repository.text}${tagged}${written === '' ? '' : `@${written}`}`
-    this.#found.put(tag?.scalar ?? repository.scalar, where, reference, (pin) => {
+    const at = tag?.scalar ?? repository.scalar
+    const edited = isScalar(digest) ? digest : at
+    this.#found.put({ at, edited }, where, reference, (pin) => {
       if (isScalar(digest)) {
         const moved = tag !== undefined && pin.tag !== undefined && tag.text !== pin.tag
         return [
@@ -220,11 +222,14 @@ class DocumentWalk {
     if (name === undefined || (tag === undefined && written === '')) return
     const tagged = tag === undefined ? '' : `:${tag.text}`
     const reference = `${name.text}${tagged}${written === '' ? '' : `@${written}`}`
-    this.#found.put(tag?.scalar ?? name.scalar, where, reference, (pin) => {
+    const at = tag?.scalar ?? name.scalar
+    const inserted = (tagPair?.value ?? at) as Node
+    const edited = isScalar(digest) ? digest : inserted
+    this.#found.put({ at, edited }, where, reference, (pin) => {
       if (isScalar(digest)) return [this.#found.replace(digest, pin.digest)]
       return tagPair === undefined
         ? []
-        : [this.#found.insertAfter(tagPair, image, `digest: ${pin.digest}`)]
+        : [this.#found.insertAfter(tagPair, image, ['digest', pin.digest])]
     })
   }
 

@@ -188,6 +188,46 @@ z: *i
     assert.deepEqual(references(text), ['one:1'])
   })
 
+  it('passes over what an anchor or a merge gives to different images, since no digest fits both', () => {
+    const aliased = `tag: &tag latest
+a: {repository: nginx, tag: *tag}
+b: {repository: busybox, tag: *tag}
+`
+    const merged = `common: &common
+  tag: latest
+a:
+  <<: *common
+  repository: nginx
+b:
+  <<: *common
+  repository: busybox
+`
+    const digest = aliased
+      .replace('tag: &tag latest', 'x: &tag ""')
+      .replace(/tag: \*/g, 'digest: *')
+    const own = digest.replace(/digest:/g, 'tag: latest, digest:')
+    for (const [text, line] of [
+      [aliased, 1],
+      [merged, 2],
+      [own, 1],
+    ] as const) {
+      assert.equal(pinned(text, { name: 'values.yaml' }), text)
+      const { problems } = find(text, { name: 'values.yaml' })
+      assert.deepEqual(
+        problems.map((each) => [each.line, each.isBroken, each.message]),
+        [[line, false, 'a and b are different images that share this text']],
+      )
+    }
+  })
+
+  it('pins images with one tag in common that have digests of their own', () => {
+    const text = `tag: &tag latest
+a: {repository: nginx, tag: *tag, digest: ''}
+b: {repository: busybox, tag: *tag, digest: ''}
+`
+    assert.equal(pinned(text), text.replace(/''/g, `'${DIGEST}'`))
+  })
+
   it('passes over templates and texts of several lines, and says where', () => {
     const text = `apiVersion: v1
 kind: Pod
@@ -282,13 +322,20 @@ describe('the images of a compose file', () => {
   app: {build: .}
   db:
     image: postgres:\${TAG:-17}
+  cache: {image: redis:$TAG}
 `
     const { mentions, problems } = find(text, { name: 'compose.yaml' })
     assert.deepEqual(
       mentions.map(({ reference, path }) => [reference, path]),
       [['nginx:1.27', 'services.web.image']],
     )
-    assert.match(problems[0]?.message ?? '', /template/)
+    assert.deepEqual(
+      problems.map(({ message }) => message),
+      [
+        `services.db.image is a template: postgres:\${TAG:-17}`,
+        'services.cache.image is a template: redis:$TAG',
+      ],
+    )
   })
 })
 
@@ -352,6 +399,23 @@ spec:
     assert.deepEqual(references(text), ['team/app:v1'])
   })
 
+  it('keep the comment behind a digest field without a value', () => {
+    const text = 'a:\n  repository: nginx\n  tag: latest\n  digest: # later\n'
+    assert.equal(pinned(text), text.replace('# later', `${DIGEST} # later`))
+  })
+
+  it('stay JSON where they are JSON', () => {
+    const texts = [
+      '{"image":{"repository":"nginx","tag":"latest","digest":null}}',
+      '{"image":{"repository":"redis","tag":7}}',
+    ]
+    const images = texts.map((text) => JSON.parse(pinned(text, { name: 'values.json' })).image)
+    assert.deepEqual(images, [
+      { repository: 'nginx', tag: 'latest', digest: DIGEST },
+      { repository: 'redis', tag: `7@${DIGEST}` },
+    ])
+  })
+
   it('read a digest field without a value', () => {
     const text = 'image:\n  repository: a/b\n  tag: v1\n  digest:\n'
     assert.equal(pinned(text), text.replace('digest:', `digest: ${DIGEST}`))
@@ -371,6 +435,21 @@ images:
   - name: kept
     newName: only/renamed
 `
+  it('each get a digest where an anchor gives them one tag', () => {
+    const text = 'images:\n- name: nginx\n  newTag: &tag latest\n- name: busybox\n  newTag: *tag\n'
+    assert.equal(
+      pinned(text, { name: 'kustomization.yaml' }),
+      text.replace(/(&tag latest|\*tag)/g, `$1\n  digest: ${DIGEST}`),
+    )
+  })
+
+  it('stay JSON where they are JSON', () => {
+    const text = '{"kind":"Kustomization","images":[{"name":"nginx","newTag":"latest"}]}'
+    assert.deepEqual(JSON.parse(pinned(text)).images, [
+      { name: 'nginx', newTag: 'latest', digest: DIGEST },
+    ])
+  })
+
   it('get a digest beside their tag', () => {
     assert.deepEqual(references(text, { name: 'kustomization.yaml' }), [
       'nginx:1.27',
