@@ -48,6 +48,8 @@ type Connected = (...outcome: [null, Socket] | [Error, null]) => void
 const IDLE_MS = 4_000
 /** Of one body, before its connection waits: what one read of a socket gives. */
 const BUFFERED_BYTES = 64 * 1024
+/** Smaller pieces are put together: each takes some 200 bytes beside its own, and keeps the whole read that it is a part of. */
+const WORTH_BYTES = 4 * 1024
 
 /** A length that contradicts the chunks is told as a mismatch, before there was any body. */
 function isMalformed(error: Error, hasBody: boolean): boolean {
@@ -115,11 +117,11 @@ export class StreamingClient {
             resolve({ status, headers, body })
           },
           onResponseData(given, chunk) {
-            if (body?.push(chunk) === false) given.pause()
+            if (body?.receive(chunk) === false) given.pause()
           },
           onResponseEnd() {
             signal.removeEventListener('abort', leave)
-            body?.push(null)
+            body?.finish()
           },
           onResponseError: (_given, thrown) => {
             signal.removeEventListener('abort', leave)
@@ -215,12 +217,41 @@ export class StreamingClient {
 /** Takes as much as it has room for; the connection waits meanwhile. */
 class StreamedBody extends Readable {
   readonly #controller: Dispatcher.DispatchController
+  /** Small pieces of one read. */
+  #small: Buffer[] = []
+  #smallBytes = 0
 
   constructor(controller: Dispatcher.DispatchController) {
     super({ highWaterMark: BUFFERED_BYTES })
     this.#controller = controller
     // An error is for the reader of the body; without one it is dropped.
     this.on('error', () => {})
+  }
+
+  /** @returns false: there is no room for more */
+  receive(chunk: Buffer): boolean {
+    if (chunk.length >= WORTH_BYTES) {
+      this.#passSmall()
+      return this.push(chunk)
+    }
+    // The pieces of one read come in one go.
+    if (this.#small.length === 0) queueMicrotask(() => this.#passSmall())
+    this.#small.push(chunk)
+    this.#smallBytes += chunk.length
+    return this.readableLength + this.#smallBytes < BUFFERED_BYTES
+  }
+
+  finish(): void {
+    this.#passSmall()
+    this.push(null)
+  }
+
+  #passSmall(): void {
+    if (this.#small.length === 0) return
+    const whole = Buffer.concat(this.#small)
+    this.#small = []
+    this.#smallBytes = 0
+    if (!this.destroyed) this.push(whole)
   }
 
   override _read(): void {
