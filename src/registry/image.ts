@@ -12,6 +12,11 @@ export interface RequestContext {
   readonly signal: AbortSignal
   /** The same object for all requests of one attempt. */
   readonly ticket?: Ticket
+  /**
+   * The attempt whose answer is to prove that the credentials are good now: a token that they were exchanged
+   * for in an earlier one is not shown. Absent: it is, as long as it is valid.
+   */
+  readonly proof?: object
   /** Called at the end of every request that was sent, for tokens and redirects too. */
   readonly observe?: ObserveExchange
 }

@@ -290,6 +290,8 @@ function requestFor(
   reference: string,
 ): ImageRequest {
   const { configured, endpoint, namespace, repository } = candidate
+  // What the caller may pull is answered by its own secret, which may have been revoked since the last time.
+  const isProof = candidate.credentials !== undefined && ticket.urgent === true
   return {
     endpoint,
     repository,
@@ -297,6 +299,7 @@ function requestFor(
     configured,
     ...(namespace !== undefined && { namespace }),
     ...(credentials !== undefined && { credentials }),
+    ...(isProof && { proof: ticket }),
     signal,
     ticket,
     observe,

@@ -7,6 +7,7 @@ import { REGISTRY_USER, startDockerRegistry } from '../support/docker-registry.t
 import { buildImage, buildIndex, pushImage, type TestImage } from '../support/images.ts'
 import { type RegistryProxy, startRegistryProxy } from '../support/registry-proxy.ts'
 import { RUNTIME_PROGRAMS, requireStack } from '../support/stack.ts'
+import { startTokenServer } from '../support/token-server.ts'
 
 const ARM64 = { os: 'linux', architecture: 'arm64' }
 const DOMAIN = 'registry.example.com'
@@ -18,6 +19,7 @@ interface Scene {
   readonly direct: TestCriClient
   /** `127.0.0.1:port` */
   readonly host: string
+  readonly proxy: RegistryProxy
   push(path: string, image: TestImage): Promise<void>
   /** The methods of the requests that the registry has had since. */
   requests(): readonly string[]
@@ -42,6 +44,7 @@ async function startScene(
     kubelet: criClient(t, daemon.socketPath),
     direct: criClient(t, containerd.socketPath),
     host: proxy.host,
+    proxy,
     push: (path, image) => pushImage(registry.url, path, '1', image, registry.headers),
     requests: () => {
       const methods = proxy.requests.map(({ method }) => method)
@@ -209,6 +212,34 @@ test('a secret that the registry refuses is an error, whatever is on the node', 
     }
     assert.equal(await kubelet.pullImage(name, REGISTRY_USER), image.imageId)
   }
+})
+
+test('a secret that was revoked is an error while a token that it was exchanged for is valid', async (t) => {
+  if (!requireStack(t, RUNTIME_PROGRAMS)) return
+  const { host, kubelet, proxy, push } = await startScene(t)
+  const image = buildImage({ seed: 'revoked' })
+  await push('team/revoked', image)
+  let isRevoked = false
+  const tokens = await startTokenServer(t, {
+    expiresIn: 3_600,
+    // containerd tries the POST form first, whose answers have another field.
+    answer: ({ method }) => (isRevoked || method === 'POST' ? { status: 401 } : undefined),
+  })
+  const challenge = tokens.challenge.replace('user/image', 'team/revoked')
+  proxy.behave(({ headers }) => {
+    const [, token = ''] = headers.authorization?.split('Bearer ') ?? []
+    if (tokens.accepts(token, 'team/revoked')) return { kind: 'forward' }
+    return { kind: 'answer', status: 401, headers: { 'www-authenticate': challenge } }
+  })
+  const name = `${host}/team/revoked:1`
+  await kubelet.pullImage(name, REGISTRY_USER)
+  const before = tokens.questions.length
+  assert.equal(await kubelet.pullImage(name, REGISTRY_USER), image.imageId)
+  assert.equal(tokens.questions.length, before + 1)
+
+  isRevoked = true
+
+  await assert.rejects(kubelet.pullImage(name, REGISTRY_USER), /401|[Uu]nauthorized|authoriz/)
 })
 
 test('a pull for a runtime class is left to the runtime', async (t) => {

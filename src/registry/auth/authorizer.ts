@@ -78,7 +78,7 @@ export class Authorizer {
 
   /** @throws ResolveError DENIED for a realm that would carry credentials in the clear, UNAVAILABLE for none */
   #tokenRequest(challenge: Challenge, access: Access): TokenRequest {
-    const { endpoint, configured, credentials, foreign, observe } = access
+    const { endpoint, configured, credentials, foreign, observe, proof } = access
     const text = challenge.params.get('realm') ?? ''
     if (!URL.canParse(text)) {
       throw refusal('UNAVAILABLE', `${endpoint.host} names no token service in its challenge`)
@@ -102,6 +102,7 @@ export class Authorizer {
         foreign === undefined
           ? realmPolicyFor(realm, endpoint, configured, this.#realms)
           : foreignRealmPolicyFor(realm, endpoint, foreign),
+      proof,
       observe,
     }
   }

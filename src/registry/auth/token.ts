@@ -21,6 +21,7 @@ export interface TokenCacheOptions {
 interface Held {
   readonly value: string
   readonly expiresAt: number
+  readonly proof: object | undefined
 }
 
 const MAX_TOKENS = 1_000
@@ -47,9 +48,11 @@ export class TokenCache {
   async token(request: TokenRequest, signal: AbortSignal): Promise<string> {
     const key = keyOf(request)
     const held = this.#held.get(key)
-    if (held !== undefined && this.#options.now() < held.expiresAt) return held.value
-    const pending = this.#pending.get(key) ?? this.#exchange(key, request)
-    return abortable(pending, signal)
+    const { proof } = request
+    const counts = proof === undefined || held?.proof === proof
+    if (held !== undefined && counts && this.#options.now() < held.expiresAt) return held.value
+    const shared = proof === undefined ? this.#pending.get(key) : undefined
+    return abortable(shared ?? this.#exchange(key, request), signal)
   }
 
   /** Forgets a token that the registry refused, unless a newer one has taken its place. */
@@ -68,10 +71,13 @@ export class TokenCache {
       async (signal) => {
         const { value, lifetimeSeconds } = await exchangeToken(transport, request, signal, now)
         const seconds = Math.min(lifetimeSeconds ?? DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS)
-        this.#held.set(key, { value, expiresAt: askedAt + seconds * 1_000 * USED_PART })
+        const expiresAt = askedAt + seconds * 1_000 * USED_PART
+        this.#held.set(key, { value, expiresAt, proof: request.proof })
         return value
       },
-    ).finally(() => this.#pending.delete(key))
+    ).finally(() => {
+      if (this.#pending.get(key) === exchange) this.#pending.delete(key)
+    })
     this.#pending.set(key, exchange)
     return exchange
   }
@@ -92,6 +98,8 @@ export interface TokenRequest {
   readonly scope: string | undefined
   readonly credentials: Credentials | undefined
   readonly reach: AddressPolicy
+  /** As in RequestContext. */
+  readonly proof?: object | undefined
   readonly observe?: ObserveExchange | undefined
 }
 

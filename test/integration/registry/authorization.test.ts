@@ -74,6 +74,23 @@ test('wrong Basic credentials are UNAUTHORIZED, and nowhere in the message', asy
   assert.equal(registry.requests.length, 2)
 })
 
+test('a token of an earlier attempt proves nothing, and one serves all requests of an attempt', async (t) => {
+  const { tokens, registry, images, request } = await startBearer(t)
+  registry.put('library/app', '2', buildIndex([IMAGE]))
+  const asked = { ...request, reference: '2', credentials: USER }
+  await images.image(asked, AMD64)
+  await images.digest(asked)
+  assert.equal(tokens.questions.length, 1)
+
+  await images.image({ ...asked, proof: {} }, AMD64)
+  assert.equal(tokens.questions.length, 2)
+  await images.digest({ ...asked, proof: {} })
+  assert.equal(tokens.questions.length, 3)
+  await images.digest(asked)
+
+  assert.equal(tokens.questions.length, 3)
+})
+
 test('an anonymous token is fetched for the repository that is asked for', async (t) => {
   const { tokens, images, request } = await startBearer(t)
 
