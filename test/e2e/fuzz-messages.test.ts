@@ -45,8 +45,9 @@ for (const [where, table] of Object.entries(ROUTES)) {
 
         for (const answer of ended) assertEnded(answer)
         const asked = imageOf(message)
-        for (const id of node.runtime.removed) {
-          const name = node.runtime.given.get(id) ?? ''
+        for (const removed of node.runtime.removed) {
+          // containerd is asked by the name itself, other runtimes by the ID that they gave for it.
+          const name = table ? removed : (node.runtime.given.get(removed) ?? '')
           assert.notEqual(name.trim(), '')
           // Where a runtime would refuse the rest of the request, its name at least was written in it.
           if (asked === undefined) assert.ok(message.toString().includes(name))
