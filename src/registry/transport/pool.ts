@@ -99,10 +99,11 @@ export class Pool {
    * refuses is asked for once more by Node's, which may be lenient, and says what is wrong.
    */
   async stream(asked: PoolRequest): Promise<StreamedAnswer> {
-    const { StreamingClient } = await import('./streaming-client.ts')
+    const { StreamingClient, gathered } = await import('./streaming-client.ts')
     this.#check(asked)
-    if (this.#isRetired || this.#isLenientWith(asked.url))
-      return toAnswer(await this.request(asked))
+    if (this.#isRetired || this.#isLenientWith(asked.url)) {
+      return gathered(toAnswer(await this.request(asked)))
+    }
     this.#streaming ??= new StreamingClient({ ...this.#options, maxHeaderBytes: MAX_HEADER_BYTES })
     const { url, method, signal } = asked
     const malformed = (): void => void this.#lenient.set(url.host, performance.now())
@@ -113,7 +114,7 @@ export class Pool {
       signal,
       malformed,
     })
-    return answer ?? toAnswer(await this.request(asked))
+    return answer ?? gathered(toAnswer(await this.request(asked)))
   }
 
   /** Keeps no connection any more. @returns when the last request has ended */

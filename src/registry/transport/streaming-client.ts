@@ -214,14 +214,28 @@ export class StreamingClient {
   }
 }
 
+/** The same answer of Node's client, with its body in pieces as those of undici. */
+export function gathered({ body: source, ...head }: StreamedAnswer): StreamedAnswer {
+  const body = new StreamedBody({
+    resume: () => void source.resume(),
+    abort: (reason) => void source.destroy(reason),
+  })
+  source.on('data', (chunk: Buffer) => {
+    if (!body.receive(chunk)) source.pause()
+  })
+  source.once('end', () => body.finish())
+  source.once('error', (error) => body.destroy(error))
+  return { ...head, body }
+}
+
 /** Takes as much as it has room for; the connection waits meanwhile. */
 class StreamedBody extends Readable {
-  readonly #controller: Dispatcher.DispatchController
+  readonly #controller: Pick<Dispatcher.DispatchController, 'abort' | 'resume'>
   /** Small pieces of one read. */
   #small: Buffer[] = []
   #smallBytes = 0
 
-  constructor(controller: Dispatcher.DispatchController) {
+  constructor(controller: Pick<Dispatcher.DispatchController, 'abort' | 'resume'>) {
     super({ highWaterMark: BUFFERED_BYTES })
     this.#controller = controller
     // An error is for the reader of the body; without one it is dropped.
