@@ -46,8 +46,13 @@ function printJson({ stdout }: CliContext, body: object): void {
   stdout.write(`${JSON.stringify(body, null, 2)}\n`)
 }
 
+/** Names of files are in it, too; line ends are its own. */
+function shown(message: string): string {
+  return message.replace(/[^\n]+/g, visible)
+}
+
 async function failure(error: ResolveError): Promise<string> {
-  if (error.attempts.length === 0) return `image-resolver: ${error.message}\n`
+  if (error.attempts.length === 0) return `image-resolver: ${shown(error.message)}\n`
   return (await import('./answer-text.ts')).failureText(error, false)
 }
 

@@ -96,7 +96,7 @@ function textOf({ digest, from, message, reference, state }: Row): string {
 function annotation({ file, line, column }: Row, text: string): string {
   const escaped = (value: string): string =>
     value.replace(
-      /[%\r\n]/g,
+      /[%\p{Cc}]/gu,
       (each) => `%${each.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`,
     )
   const property = (value: string): string =>
