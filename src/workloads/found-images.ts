@@ -49,7 +49,8 @@ export class FoundImages {
     if (before !== undefined && before.reference !== reference) {
       this.#shared.add(place)
       const message = `${before.path} and ${path} are different images that share this text`
-      this.#problems.set(place, { ...this.#positions.at(place), message, isBroken: false })
+      const images = [...(this.#problems.get(place)?.images ?? [before.reference]), reference]
+      this.#problems.set(place, { ...this.#positions.at(place), message, isBroken: false, images })
     }
     const position = this.#positions.at(startOf(at))
     this.#mentions.set(place, { reference, ...position, path, pin })

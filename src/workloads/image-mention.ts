@@ -38,6 +38,8 @@ export interface FileProblem {
   readonly message: string
   /** The file is broken: nothing of it may be written. Otherwise this one place is passed over. */
   readonly isBroken: boolean
+  /** The images of a place that cannot be pinned, where they are known. */
+  readonly images?: readonly string[]
 }
 
 /** The images that a file names, in the order of the text, and what could not be read. */

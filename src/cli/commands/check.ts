@@ -110,12 +110,16 @@ async function inFiles(options: CheckCommandOptions) {
   let broken = false
   for await (const { name, text } of readFiles(names, context.stdin)) {
     const { mentions, problems } = findImages(text, name, { paths, args })
-    for (const { column, isBroken, line, message } of problems) {
+    for (const { column, images, isBroken, line, message } of problems) {
+      if (images !== undefined) continue
       broken ||= isBroken
       const what = isBroken ? message : `passed over: ${message}`
       context.stderr.write(`${visible(`${name}:${line}:${column}: ${what}`)}\n`)
     }
-    for (const { column, line, reference } of mentions) {
+    const unpinnable = problems.flatMap(({ images = [], ...place }) =>
+      images.map((reference) => ({ ...place, reference })),
+    )
+    for (const { column, line, reference } of [...mentions, ...unpinnable]) {
       const from = found.get(reference) ?? []
       from.push(`${name}:${line}:${column}`)
       found.set(reference, from)

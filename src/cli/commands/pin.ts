@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { toResolveError } from '../../errors.ts'
+import { ResolveError, toResolveError } from '../../errors.ts'
 import { unifiedDiff } from '../../workloads/diff.ts'
 import { applyEdits, type FileProblem, type ImageMention } from '../../workloads/image-mention.ts'
 import { ImageLock, parseLock } from '../../workloads/lock-file.ts'
@@ -59,14 +59,11 @@ interface Found {
  */
 export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> {
   const { context, lock: lockName, mode } = options
-  const patterns = options.paths.map(pathPattern)
+  const asked = { paths: options.paths.map(pathPattern), args: options.args }
   const lock = lockName === undefined ? undefined : await readLock(lockName)
   const found: Found[] = []
   for await (const file of readFiles(options.names, context.stdin)) {
-    found.push({
-      file,
-      ...findImages(file.text, file.name, { paths: patterns, args: options.args }),
-    })
+    found.push({ file, ...findImages(file.text, file.name, asked) })
   }
   if (options.names.length === 0 && lock !== undefined && lockName !== undefined) {
     found.push(lockedImages(lock, lockName))
@@ -78,7 +75,18 @@ export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> 
   const outcomes = await withAnswers(references, lock, options)
   const rows = found.flatMap((each) => rowsOf(each, outcomes, mode))
   const changed = found.map((each) => ({ file: each.file, edits: editsOf(each, outcomes) }))
+  for (const each of changed) {
+    if (each.edits.length === 0) continue
+    const { problems } = findImages(newText(each), each.file.name, asked)
+    if (!problems.some(({ isBroken }) => isBroken)) continue
+    const message = `${each.file.name} would be no valid YAML with its images pinned; nothing is written`
+    throw new ResolveError('UNSUPPORTED', message)
+  }
   const code = commonExitCode(rows.map((row) => row.code))
+  // First, so that no file has a digest that the lock file should have and does not.
+  if (!isFinding(mode) && lock?.isChanged === true && lockName !== undefined) {
+    await writeNew(lockName, lock.toString())
+  }
   // Behind a pipe there may be kubectl: it gets a pinned text or none.
   if (mode === 'print' && code === EXIT.done) print(changed.map(newText).join(''), context)
   if (mode === 'diff') {
@@ -88,9 +96,6 @@ export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> 
   }
   if (mode === 'write') {
     for (const each of changed) if (each.edits.length > 0) await each.file.replace(newText(each))
-  }
-  if (!isFinding(mode) && lock?.isChanged === true && lockName !== undefined) {
-    await writeNew(lockName, lock.toString())
   }
   tell(rows, options)
   return code
@@ -213,15 +218,16 @@ function rowsOf(
   outcomes: ReadonlyMap<string, PinOutcome>,
   mode: PinMode,
 ): readonly Row[] {
-  const skipped = problems.map(({ isBroken, line, column, message }): Row => {
+  const skipped = problems.map(({ images, isBroken, line, column, message }): Row => {
     const state = isBroken ? 'broken' : 'skipped'
+    const isFailure = isBroken || (mode === 'check' && images !== undefined)
     return {
       file: file.name,
       line,
       column,
       state,
       message,
-      code: isBroken ? EXIT.failed : EXIT.done,
+      code: isFailure ? EXIT.failed : EXIT.done,
     }
   })
   const told = mentions.flatMap((mention): Row[] => {

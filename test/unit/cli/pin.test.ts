@@ -16,7 +16,11 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { CliContext } from '../../../src/cli/context.ts'
 import { ResolveError } from '../../../src/errors.ts'
-import { formatReference, parseReference } from '../../../src/reference/reference.ts'
+import {
+  formatReference,
+  parseReference,
+  type Reference,
+} from '../../../src/reference/reference.ts'
 import { runCli } from '../../support/cli.ts'
 import { identity } from '../../support/resolver.ts'
 
@@ -177,6 +181,49 @@ describe('pin', () => {
       assert.ok(piped?.includes('# \u001b[31mweb\ttab\r\n'))
       assert.equal(shown, piped?.replaceAll('\u001b', '\\u{1b}'))
     }
+  })
+
+  it('--check fails for a tag that different images share, and check looks for both', async () => {
+    const text =
+      'tag: &tag latest\na: {repository: nginx, tag: *tag}\nb: {repository: busybox, tag: *tag}\n'
+    const path = file('values.yaml', text)
+    const pinned = await runCli(['pin', path, '--check'], registry().context)
+    assert.deepEqual([pinned.code, pinned.out], [1, ''])
+    assert.match(pinned.err, /values\.yaml:1:11: passed over: a and b are different images/)
+    const asked: string[] = []
+    const places = (reference: Reference) => {
+      asked.push(formatReference(reference))
+      return Promise.resolve([])
+    }
+    await runCli(['check', path], { availability: async () => ({ places, close: async () => {} }) })
+    assert.deepEqual(asked, ['docker.io/library/nginx:latest', 'docker.io/library/busybox:latest'])
+  })
+
+  it('leaves a file as it is that would be no YAML', async () => {
+    const text = 'images:\n- name: nginx\n  ? newTag\n  : "1.27"\n'
+    const path = file('kustomization.yaml', text)
+    for (const mode of ['--write', '--diff']) {
+      const { code, err, out } = await runCli(
+        ['pin', path, mode],
+        registry({ [NGINX]: ONE }).context,
+      )
+      assert.deepEqual([code, out, read(path)], [1, '', text])
+      assert.match(err, /would be no valid YAML/)
+    }
+  })
+
+  it('writes no file where the lock file cannot be written', async () => {
+    const path = file('pod.yaml', POD)
+    const lock = join(folder, 'absent', 'l.yaml')
+    const { context } = registry({ [NGINX]: ONE })
+    const { code } = await runCli(['pin', path, '--write', '--lock', lock], context)
+    assert.deepEqual([code, read(path)], [2, POD])
+  })
+
+  it('shows no control character of the name of a file', async () => {
+    const { err } = await runCli(['pin', join(folder, '\u001b[31m.yaml')])
+    assert.ok(!err.includes('\u001b'))
+    assert.ok(err.includes('\\u{1b}[31m.yaml is not there'))
   })
 
   it('--diff prints what would change', async () => {
