@@ -45,10 +45,9 @@ export function unifiedDiff(name: string, text: string, edits: readonly Edit[]):
     }
     body.push(...lines.slice(at, end).map((line, index) => marked(' ', line, at + index)))
     const grown = group.reduce((sum, change) => sum + change.lines.length - 1, 0)
-    output.push(
-      `@@ -${start + 1},${end - start} +${start + 1 + added},${end - start + grown} @@`,
-      ...body,
-    )
+    output.push(`@@ -${start + 1},${end - start} +${start + 1 + added},${end - start + grown} @@`)
+    // One by one: as arguments of one call, 100,000 and more do not fit the stack.
+    for (const line of body) output.push(line)
     added += grown
   }
   return `${output.join('\n')}\n`

@@ -41,6 +41,17 @@ describe('the diff of edits', () => {
     )
   })
 
+  it('shows a change in each of very many lines', () => {
+    const count = 150_000
+    const edits = Array.from({ length: count }, (_, line) => ({
+      start: 2 * line,
+      end: 2 * line + 1,
+      text: 'b',
+    }))
+    const diff = unifiedDiff('f', 'a\n'.repeat(count), edits)
+    assert.equal(diff.split('\n').length, 2 * count + 4)
+  })
+
   it('is nothing without edits', () => {
     assert.equal(unifiedDiff('f', 'a\n', []), '')
   })
