@@ -13,6 +13,11 @@ import {
 import type { Limits } from './limits.ts'
 import { RequestQueue } from './request-queue.ts'
 
+/** Node keeps the socket that TLS is spoken on, and has no other name for it; a unix socket has no address to find it by. */
+interface TlsSocket extends Socket {
+  readonly _parent?: Socket
+}
+
 /** A client that is at its bound is a line of the log once in that time. */
 const WARN_EVERY_MS = 60_000
 
@@ -27,8 +32,6 @@ export class Connections {
   readonly #limits: Limits
   readonly #logger: Pick<Logger, 'warn'>
   readonly #clients = new Map<string, Client>()
-  /** Those whose handshake of TLS is not over, by the address of the other end. */
-  readonly #byPeer = new Map<string, Connection>()
   readonly #reserve = new Set<Connection>()
   readonly #warnedAt = new Map<string, number>()
   #drained: () => void = () => {}
@@ -54,7 +57,7 @@ export class Connections {
     // Above what is kept here: those that were ended have yet to close.
     server.maxConnections = maxConnections + 4 * reservedConnections
     server.on('connection', (socket) => this.#open(socket))
-    server.on('secureConnection', (socket: Socket) => this.#secured(socket))
+    server.on('secureConnection', (socket: TlsSocket) => this.#secured(socket))
     // RFC 9110, 10.1.1, lets what else is expected be passed over; Node would answer without a body.
     for (const event of ['request', 'checkExpectation'] as const) {
       server.on(event, (request, response) => this.#take(requests, request, response))
@@ -126,9 +129,7 @@ export class Connections {
       onUnread: this.#onUnread,
     }
     attach(socket, connection)
-    const peer = peerOf(socket)
-    if (peer !== undefined) this.#byPeer.set(peer, connection)
-    socket.once('close', () => this.#close(connection, peer))
+    socket.once('close', () => this.#close(connection))
     client.connections.add(connection)
     this.#count += 1
     if (!isReserve) return
@@ -156,12 +157,12 @@ export class Connections {
     return this.#useCount
   }
 
-  #secured(socket: Socket): void {
-    const connection = this.#byPeer.get(peerOf(socket) ?? '')
+  #secured(socket: TlsSocket): void {
+    const connection = socket._parent && connectionOf(socket._parent)
     if (connection === undefined) return
     connection.socket = socket
     attach(socket, connection)
-    socket.once('close', () => this.#close(connection, undefined))
+    socket.once('close', () => this.#close(connection))
   }
 
   #take(requests: RequestQueue, { socket }: IncomingMessage, response: ServerResponse): void {
@@ -227,8 +228,7 @@ export class Connections {
     }
   }
 
-  #close(connection: Connection, peer: string | undefined): void {
-    if (peer !== undefined) this.#byPeer.delete(peer)
+  #close(connection: Connection): void {
     this.#taken(connection)
     connection.waiting.length = 0
     this.#forget(connection)
@@ -263,10 +263,6 @@ export class Connections {
     this.#warnedAt.set(what, now)
     this.#logger.warn({ what, client }, 'an HTTP client is at its bound; its connections are ended')
   }
-}
-
-function peerOf({ remoteAddress, remotePort }: Socket): string | undefined {
-  return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort}`
 }
 
 function most<T>(things: Iterable<T>, size: (thing: T) => number): T {

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
+import { once } from 'node:events'
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
+import { request as requestTls } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import { listenHttp } from '../../../src/http/listen.ts'
+import { createCertificate } from '../../support/certificate.ts'
 import { openApp } from '../../support/http-app.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -81,6 +84,25 @@ test('an address of another machine is refused as a mistake in the configuration
   const listening = listenHttp(app, '192.0.2.1:0')
 
   await assert.rejects(listening, refusal('CONFIG_INVALID', /192\.0\.2\.1:0: this machine has no/))
+})
+
+test('TLS is spoken on a unix socket, too', { timeout: 10_000 }, async (t) => {
+  const folder = temporaryFolder(t)
+  const tls = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') }
+  const socketPath = join(folder, 'http.sock')
+  const { cert, key } = createCertificate()
+  await writeFile(tls.certFile, cert)
+  await writeFile(tls.keyFile, key)
+  await listenHttp(await openApp(t, { tls }), `unix://${socketPath}`)
+
+  const place = { socketPath, path: '/livez', ca: cert, checkServerIdentity: () => undefined }
+  const asked = requestTls({ ...place, timeout: 2_000, agent: false })
+  asked.once('timeout', () => asked.destroy(new Error('no answer')))
+  asked.end()
+  const [response] = await once(asked, 'response')
+
+  response.resume()
+  assert.equal(response.statusCode, 200)
 })
 
 test('a unix socket is listened on for owner and group, and goes away on close', async (t) => {
