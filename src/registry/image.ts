@@ -13,8 +13,8 @@ export interface RequestContext {
   /** The same object for all requests of one attempt. */
   readonly ticket?: Ticket
   /**
-   * The attempt whose answer is to prove that the credentials are good now: a token that they were exchanged
-   * for in an earlier one is not shown. Absent: it is, as long as it is valid.
+   * The attempt whose answer is to prove that the credentials, or none, are good now: a token of an earlier one
+   * is not shown. Absent: it is, as long as it is valid.
    */
   readonly proof?: object
   /** Called at the end of every request that was sent, for tokens and redirects too. */

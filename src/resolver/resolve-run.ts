@@ -290,8 +290,8 @@ function requestFor(
   reference: string,
 ): ImageRequest {
   const { configured, endpoint, namespace, repository } = candidate
-  // What the caller may pull is answered by its own secret, which may have been revoked since the last time.
-  const isProof = candidate.credentials !== undefined && ticket.urgent === true
+  // What the caller may pull the origin says now: its secret may be revoked, or the image not public any more.
+  const isProof = candidate.origin && ticket.urgent === true
   return {
     endpoint,
     repository,

@@ -214,33 +214,40 @@ test('a secret that the registry refuses is an error, whatever is on the node', 
   }
 })
 
-test('a secret that was revoked is an error while a token that it was exchanged for is valid', async (t) => {
-  if (!requireStack(t, RUNTIME_PROGRAMS)) return
-  const { host, kubelet, proxy, push } = await startScene(t)
-  const image = buildImage({ seed: 'revoked' })
-  await push('team/revoked', image)
-  let isRevoked = false
-  const tokens = await startTokenServer(t, {
-    expiresIn: 3_600,
-    // containerd tries the POST form first, whose answers have another field.
-    answer: ({ method }) => (isRevoked || method === 'POST' ? { status: 401 } : undefined),
-  })
-  const challenge = tokens.challenge.replace('user/image', 'team/revoked')
-  proxy.behave(({ headers }) => {
-    const [, token = ''] = headers.authorization?.split('Bearer ') ?? []
-    if (tokens.accepts(token, 'team/revoked')) return { kind: 'forward' }
-    return { kind: 'answer', status: 401, headers: { 'www-authenticate': challenge } }
-  })
-  const name = `${host}/team/revoked:1`
-  await kubelet.pullImage(name, REGISTRY_USER)
-  const before = tokens.questions.length
-  assert.equal(await kubelet.pullImage(name, REGISTRY_USER), image.imageId)
-  assert.equal(tokens.questions.length, before + 1)
+const WHOSE = {
+  'a secret that was revoked': REGISTRY_USER,
+  'an image that is no more public': undefined,
+}
 
-  isRevoked = true
+for (const [what, auth] of Object.entries(WHOSE)) {
+  test(`${what} is an error while a token of an earlier pull is valid`, async (t) => {
+    if (!requireStack(t, RUNTIME_PROGRAMS)) return
+    const { host, kubelet, proxy, push } = await startScene(t)
+    const image = buildImage({ seed: 'revoked' })
+    await push('team/revoked', image)
+    let isRevoked = false
+    const tokens = await startTokenServer(t, {
+      expiresIn: 3_600,
+      // containerd tries the POST form first, whose answers have another field.
+      answer: ({ method }) => (isRevoked || method === 'POST' ? { status: 401 } : undefined),
+    })
+    const challenge = tokens.challenge.replace('user/image', 'team/revoked')
+    proxy.behave(({ headers }) => {
+      const [, token = ''] = headers.authorization?.split('Bearer ') ?? []
+      if (tokens.accepts(token, 'team/revoked')) return { kind: 'forward' }
+      return { kind: 'answer', status: 401, headers: { 'www-authenticate': challenge } }
+    })
+    const name = `${host}/team/revoked:1`
+    await kubelet.pullImage(name, auth)
+    const before = tokens.questions.length
+    assert.equal(await kubelet.pullImage(name, auth), image.imageId)
+    assert.equal(tokens.questions.length, before + 1)
 
-  await assert.rejects(kubelet.pullImage(name, REGISTRY_USER), /401|[Uu]nauthorized|authoriz/)
-})
+    isRevoked = true
+
+    await assert.rejects(kubelet.pullImage(name, auth), /401|[Uu]nauthorized|authoriz/)
+  })
+}
 
 test('a pull for a runtime class is left to the runtime', async (t) => {
   if (!requireStack(t, RUNTIME_PROGRAMS)) return

@@ -21,7 +21,8 @@ export interface TokenCacheOptions {
 interface Held {
   readonly value: string
   readonly expiresAt: number
-  readonly proof: object | undefined
+  /** Weak: an attempt has all that was done for it, and a token may be kept for a day. */
+  readonly proof: WeakRef<object> | undefined
 }
 
 const MAX_TOKENS = 1_000
@@ -49,7 +50,7 @@ export class TokenCache {
     const key = keyOf(request)
     const held = this.#held.get(key)
     const { proof } = request
-    const counts = proof === undefined || held?.proof === proof
+    const counts = proof === undefined || held?.proof?.deref() === proof
     if (held !== undefined && counts && this.#options.now() < held.expiresAt) return held.value
     const shared = proof === undefined ? this.#pending.get(key) : undefined
     return abortable(shared ?? this.#exchange(key, request), signal)
@@ -72,7 +73,8 @@ export class TokenCache {
         const { value, lifetimeSeconds } = await exchangeToken(transport, request, signal, now)
         const seconds = Math.min(lifetimeSeconds ?? DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS)
         const expiresAt = askedAt + seconds * 1_000 * USED_PART
-        this.#held.set(key, { value, expiresAt, proof: request.proof })
+        const proof = request.proof && new WeakRef(request.proof)
+        this.#held.set(key, { value, expiresAt, proof })
         return value
       },
     ).finally(() => {
