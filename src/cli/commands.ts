@@ -154,12 +154,12 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       const { arg = [], json = false, path = [] } = values
       const { checkCommand, failOnOf } = await import('./commands/check.ts')
       const { copyToolOf } = await import('./commands/copy-plan.ts')
+      const { findOptions } = await import('./commands/find-options.ts')
       return checkCommand({
         names,
         failOn: failOnOf(values['fail-on']),
         plan: copyToolOf(values.plan),
-        paths: path,
-        args: arg.map((name) => name.replace(/^-+/, '')),
+        find: findOptions(path, arg),
         json,
         open: () => context.availability(filesOf(values)),
         openNode: () => context.node({ file: fileOf(values) }),
@@ -229,6 +229,7 @@ async function pin(
   if (offline && lock === undefined) {
     throw new UsageError('--offline needs --lock FILE: what is in it is all that is known')
   }
+  const { findOptions } = await import('./commands/find-options.ts')
   const { pinCommand } = await import('./commands/pin.ts')
   return pinCommand({
     names,
@@ -237,8 +238,7 @@ async function pin(
     offline,
     update: values.update ?? false,
     platform,
-    paths: path,
-    args: arg.map((name) => name.replace(/^-+/, '')),
+    find: findOptions(path, arg),
     json,
     open: () => context.answers(filesOf(values)),
     now: () => new Date().toISOString(),

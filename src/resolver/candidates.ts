@@ -3,6 +3,7 @@ import { COMPONENT, PATH_MAX_LENGTH } from '../reference/grammar.ts'
 import { formatReference, type Reference, repositoryName } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Capability, RegistryEntry, RepositoryRewrite } from '../registry/entry.ts'
+import type { ImageRequest } from '../registry/image.ts'
 import type { Candidate, Origin, RankedReference, Registries, Repository } from './types.ts'
 
 /** Below every configured registry, whatever its priority. */
@@ -55,6 +56,20 @@ function may({ entry, origin, registry }: Candidate, what: Capability): boolean 
   if (capabilities === undefined) return true
   const isItself = origin && upstreams !== undefined && !upstreams.includes(registry)
   return isItself || capabilities.includes(what)
+}
+
+/** What a request to a candidate says of the place and the credentials, whatever is asked for there. */
+export function requestAt(
+  { configured, endpoint, namespace, repository }: Candidate,
+  credentials: Credentials | undefined,
+): Pick<ImageRequest, 'configured' | 'endpoint' | 'namespace' | 'repository' | 'credentials'> {
+  return {
+    endpoint,
+    repository,
+    configured,
+    ...(namespace !== undefined && { namespace }),
+    ...(credentials !== undefined && { credentials }),
+  }
 }
 
 function mirrorCandidate(reference: Reference, entry: RegistryEntry): Candidate | undefined {

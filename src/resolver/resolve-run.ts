@@ -13,7 +13,13 @@ import {
   askAll,
   type FailoverLimits,
 } from './candidate-request.ts'
-import { needsConsent, rankReferences, resolvesTags, type Standing } from './candidates.ts'
+import {
+  needsConsent,
+  rankReferences,
+  requestAt,
+  resolvesTags,
+  type Standing,
+} from './candidates.ts'
 import { type Ending, explain } from './explain.ts'
 import { askInOrder } from './failover.ts'
 import { barred, OriginAuthorization } from './origin-authorization.ts'
@@ -286,23 +292,16 @@ function wanted({ digest, tag }: Reference): string {
 }
 
 function requestFor(
-  { candidate, credentials, signal, ticket, observe }: CandidateCall,
+  { candidate, credentials, ...call }: CandidateCall,
   reference: string,
 ): ImageRequest {
-  const { configured, endpoint, namespace, repository } = candidate
   // What the caller may pull the origin says now: its secret may be revoked, or the image not public any more.
-  const isProof = candidate.origin && ticket.urgent === true
+  const isProof = candidate.origin && call.ticket.urgent === true
   return {
-    endpoint,
-    repository,
+    ...requestAt(candidate, credentials),
+    ...call,
     reference,
-    configured,
-    ...(namespace !== undefined && { namespace }),
-    ...(credentials !== undefined && { credentials }),
-    ...(isProof && { proof: ticket }),
-    signal,
-    ticket,
-    observe,
+    ...(isProof && { proof: call.ticket }),
   }
 }
 

@@ -19,11 +19,7 @@ import { silentLogger } from '../telemetry/log.ts'
  * @throws ConfigError
  */
 export async function openAnswers(place: ConfigPlace, environment: Environment = process.env) {
-  const config = await readConfig(place)
-  const { createCore } = await import('./core.ts')
-  const isWritten = config.file !== undefined
-  const core = createCore(isWritten ? config : await forUser(config, environment), silentLogger())
-  const { answers, resolver, close } = core
+  const { answers, resolver, close } = await openCore(place, environment)
   return {
     /** The registries that may have it, in the order of asking; none for what is no reference. */
     askedFor(input: string): readonly string[] {
@@ -38,6 +34,14 @@ export async function openAnswers(place: ConfigPlace, environment: Environment =
   }
 }
 
+/** Without a configuration file, with the logins of the user, and registries on loopback. */
+async function openCore(place: ConfigPlace, environment: Environment) {
+  const config = await readConfig(place)
+  const { createCore } = await import('./core.ts')
+  const isWritten = config.file !== undefined
+  return createCore(isWritten ? config : await forUser(config, environment), silentLogger())
+}
+
 async function forUser(config: Config, environment: Environment): Promise<Config> {
   const { loginFiles } = await import('../credentials/docker.ts')
   const dockerConfigs = loginFiles(environment, environment['HOME'] || homedir())
@@ -50,25 +54,18 @@ async function forUser(config: Config, environment: Environment): Promise<Config
  * @throws ConfigError
  */
 export async function openAvailability(place: ConfigPlace, environment: Environment = process.env) {
-  const config = await readConfig(place)
-  const { createCore } = await import('./core.ts')
+  const core = await openCore(place, environment)
   const { AvailabilityCheck } = await import('../resolver/availability.ts')
-  const isWritten = config.file !== undefined
-  const core = createCore(isWritten ? config : await forUser(config, environment), silentLogger())
+  const { requestAt } = await import('../resolver/candidates.ts')
   const ending = new AbortController()
   const check = new AvailabilityCheck({
     head: async (candidate, reference) => {
-      const { configured, endpoint, namespace, repository } = candidate
       const credentials = await core.resolver.credentials(candidate)
       const images = await core.images()
       const request = core.metered({
-        endpoint,
-        repository,
+        ...requestAt(candidate, credentials),
         reference,
-        configured,
         signal: ending.signal,
-        ...(namespace !== undefined && { namespace }),
-        ...(credentials !== undefined && { credentials }),
       })
       const found = await images.head({ ...request, accept: '*/*' })
       if (!('bytes' in found) && found.digest !== undefined) return found.digest

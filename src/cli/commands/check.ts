@@ -8,9 +8,8 @@ import {
   missingCopies,
   movedTo,
 } from '../../resolver/availability.ts'
-import { parsePathPattern } from '../../workloads/path-pattern.ts'
 import { readFiles } from '../../workloads/read-files.ts'
-import { findImages } from '../../workloads/workload-file.ts'
+import { type FindOptions, findImages } from '../../workloads/workload-file.ts'
 import type { AvailabilitySource, CliContext, ImagesOnNode } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { UsageError } from '../options.ts'
@@ -24,8 +23,7 @@ export interface CheckCommandOptions {
   readonly failOn: readonly Availability[]
   /** Print instead what copies the images that configured registries lack. */
   readonly plan: CopyTool | undefined
-  readonly paths: readonly string[]
-  readonly args: readonly string[]
+  readonly find: FindOptions
   readonly json: boolean
   readonly open: () => Promise<AvailabilitySource>
   readonly openNode: () => Promise<ImagesOnNode>
@@ -100,16 +98,11 @@ export function failOnOf(value: string | undefined): readonly Availability[] {
 }
 
 async function inFiles(options: CheckCommandOptions) {
-  const { args, context, names } = options
-  const paths = options.paths.map((path) => {
-    const pattern = parsePathPattern(path)
-    if (pattern !== undefined) return pattern
-    throw new UsageError(`--path takes keys with dots between, as in spec.image; not ${path}`)
-  })
+  const { context, find, names } = options
   const found = new Map<string, string[]>()
   let broken = false
   for await (const { name, text } of readFiles(names, context.stdin)) {
-    const { mentions, problems } = findImages(text, name, { paths, args })
+    const { mentions, problems } = findImages(text, name, find)
     for (const { column, images, isBroken, line, message } of problems) {
       if (images !== undefined) continue
       broken ||= isBroken

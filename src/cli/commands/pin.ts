@@ -3,7 +3,6 @@ import { ResolveError, toResolveError } from '../../errors.ts'
 import { unifiedDiff } from '../../workloads/diff.ts'
 import { applyEdits, type FileProblem, type ImageMention } from '../../workloads/image-mention.ts'
 import { ImageLock, parseLock } from '../../workloads/lock-file.ts'
-import { parsePathPattern } from '../../workloads/path-pattern.ts'
 import {
   checkReference,
   type LocatedImage,
@@ -12,7 +11,7 @@ import {
   pinReference,
 } from '../../workloads/pin.ts'
 import { readFiles, type WorkloadFile, writeNew } from '../../workloads/read-files.ts'
-import { findImages } from '../../workloads/workload-file.ts'
+import { type FindOptions, findImages } from '../../workloads/workload-file.ts'
 import { platformText } from '../answer-text.ts'
 import type { AnswerSource, CliContext } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode } from '../exit-codes.ts'
@@ -31,10 +30,7 @@ export interface PinCommandOptions {
   readonly offline: boolean
   readonly update: boolean
   readonly platform: string | undefined
-  /** More places of images in YAML. */
-  readonly paths: readonly string[]
-  /** Arguments of containers whose value is an image. */
-  readonly args: readonly string[]
+  readonly find: FindOptions
   readonly json: boolean
   readonly open: () => Promise<AnswerSource>
   /** RFC 3339. */
@@ -59,11 +55,10 @@ interface Found {
  */
 export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> {
   const { context, lock: lockName, mode } = options
-  const asked = { paths: options.paths.map(pathPattern), args: options.args }
   const lock = lockName === undefined ? undefined : await readLock(lockName)
   const found: Found[] = []
   for await (const file of readFiles(options.names, context.stdin)) {
-    found.push({ file, ...findImages(file.text, file.name, asked) })
+    found.push({ file, ...findImages(file.text, file.name, options.find) })
   }
   if (options.names.length === 0 && lock !== undefined && lockName !== undefined) {
     found.push(lockedImages(lock, lockName))
@@ -77,7 +72,7 @@ export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> 
   const changed = found.map((each) => ({ file: each.file, edits: editsOf(each, outcomes) }))
   for (const each of changed) {
     if (each.edits.length === 0) continue
-    const { problems } = findImages(newText(each), each.file.name, asked)
+    const { problems } = findImages(newText(each), each.file.name, options.find)
     if (!problems.some(({ isBroken }) => isBroken)) continue
     const message = `${each.file.name} would be no valid YAML with its images pinned; nothing is written`
     throw new ResolveError('UNSUPPORTED', message)
@@ -104,14 +99,6 @@ export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> 
 /** A pipe gets the bytes of a file; a terminal nothing that could steer it. */
 function print(text: string, { stdout }: { readonly stdout: OutputStream }): void {
   stdout.write(stdout.isTTY === true ? text.replace(/[^\t\r\n]+|\r(?!\n)/g, visible) : text)
-}
-
-function pathPattern(path: string) {
-  const pattern = parsePathPattern(path)
-  if (pattern === undefined) {
-    throw new UsageError(`--path takes keys with dots between, as in spec.image; not ${path}`)
-  }
-  return pattern
 }
 
 async function readLock(name: string): Promise<ImageLock> {

@@ -5,7 +5,7 @@ import { ResolveError } from '../../errors.ts'
 import { type Reference, repositoryName } from '../../reference/reference.ts'
 import type { ImageRequest } from '../../registry/image.ts'
 import type { Ask } from '../../resolver/candidate-request.ts'
-import { isPullable, needsConsent } from '../../resolver/candidates.ts'
+import { isPullable, needsConsent, requestAt } from '../../resolver/candidates.ts'
 import { askInOrder, type Found } from '../../resolver/failover.ts'
 import { ResolveTrace } from '../../resolver/trace.ts'
 import type { Candidate } from '../../resolver/types.ts'
@@ -50,8 +50,8 @@ export class MirrorCandidates {
   }
 
   /**
-   * It is not known here on whose behalf an image is pulled, so that a registry which is used with the
-   * origin's consent alone (KEP-2535) is not used.
+   * A request does not say which pod the image is for. A registry that needs the origin's consent
+   * (KEP-2535) is therefore not used.
    *
    * @param may a further condition
    * @throws ResolveError DENIED when the configuration leaves none
@@ -99,18 +99,13 @@ export class MirrorCandidates {
     )
     const trace = new ResolveTrace<T>(candidates, health, clock)
     const askOne: Ask<T> = async (candidate, signalOfFailover, ticket) => {
-      const { configured, endpoint, namespace, repository } = candidate
       const found = resolver.credentials(candidate)
       const credentials = await waitBefore(ticket, 'for credentials', found)
       return ask({
-        configured,
-        endpoint,
-        repository,
+        ...requestAt(candidate, credentials),
         observe: trace.of(candidate).observer(),
         signal: signalOfFailover,
         ticket,
-        ...(namespace !== undefined && { namespace }),
-        ...(credentials !== undefined && { credentials }),
       })
     }
     try {

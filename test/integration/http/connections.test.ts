@@ -60,6 +60,15 @@ function codeIn(response: string): unknown {
   return JSON.parse(response.slice(response.indexOf('\r\n\r\n'))).errors[0].code
 }
 
+/** For an answer that is held back: that it was asked for, and that it may be given. */
+function heldAnswer() {
+  let ask = (): void => {}
+  let give = (): void => {}
+  const isAsked = new Promise<void>((resolve) => (ask = resolve))
+  const isGiven = new Promise<void>((resolve) => (give = resolve))
+  return { ask, isAsked, give, isGiven }
+}
+
 test('a client that never finishes its headers is sent away', { timeout: 60_000 }, async (t) => {
   const limits = { headersTimeoutMs: 40, requestTimeoutMs: 80 }
   const app = await openApp(t, { limits })
@@ -252,10 +261,7 @@ for (const [what, text] of unread) {
 }
 
 test('who waits longer than that for an answer is not cut off', { timeout: 60_000 }, async (t) => {
-  let ask = (): void => {}
-  let give = (): void => {}
-  const isAsked = new Promise<void>((resolve) => (ask = resolve))
-  const isGiven = new Promise<void>((resolve) => (give = resolve))
+  const { ask, isAsked, give, isGiven } = heldAnswer()
   const answers = {
     answer: async () => {
       ask()
@@ -301,10 +307,7 @@ test('closing ends idle connections at once', { timeout: 60_000 }, async (t) => 
 test('closing ends a connection that is kept alive after the answer that it waits for', {
   timeout: 60_000,
 }, async (t) => {
-  let ask = (): void => {}
-  let give = (): void => {}
-  const isAsked = new Promise<void>((resolve) => (ask = resolve))
-  const isGiven = new Promise<void>((resolve) => (give = resolve))
+  const { ask, isAsked, give, isGiven } = heldAnswer()
   const answers = {
     answer: async () => {
       ask()
@@ -329,10 +332,7 @@ test('closing ends a connection that is kept alive after the answer that it wait
 test('closing ends a connection whose answer was begun when that is whole', {
   timeout: 60_000,
 }, async (t) => {
-  let ask = (): void => {}
-  let give = (): void => {}
-  const isAsked = new Promise<void>((resolve) => (ask = resolve))
-  const isGiven = new Promise<void>((resolve) => (give = resolve))
+  const { ask, isAsked, give, isGiven } = heldAnswer()
   const pull = async (): Promise<string> => {
     ask()
     await isGiven
@@ -364,10 +364,7 @@ test('closing ends a connection whose answer was begun when that is whole', {
 test('closing waits for what came by the other address of localhost, too', {
   timeout: 60_000,
 }, async (t) => {
-  let ask = (): void => {}
-  let give = (): void => {}
-  const isAsked = new Promise<void>((resolve) => (ask = resolve))
-  const isGiven = new Promise<void>((resolve) => (give = resolve))
+  const { ask, isAsked, give, isGiven } = heldAnswer()
   const answers = {
     answer: async () => {
       ask()
