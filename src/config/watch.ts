@@ -242,7 +242,7 @@ export function fieldsForNextStart(started: Config, next: Config): readonly stri
   return isCriMoved(started, next) ? ['cri', ...differing] : differing
 }
 
-/** A runtime that nobody named comes and goes with its socket, which is no change of the file. */
+/** A runtime that was detected, not configured, comes and goes with its socket: the file did not change. */
 function isCriMoved({ cri: before }: Config, { cri: after }: Config): boolean {
   return before !== undefined && after !== undefined && before !== after
 }

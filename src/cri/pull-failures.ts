@@ -36,8 +36,7 @@ interface Streak {
 
 /**
  * Where pulls failed of late. A registry may answer every question and then give no layer, which only
- * the runtime notices, and that perhaps not before its caller has given up: who comes again must not
- * be sent there first again.
+ * the runtime notices, perhaps after its caller has given up: the next call must not be sent there first.
  */
 export class PullFailures {
   readonly #now: () => number

@@ -16,7 +16,7 @@ import {
 /** What fits into sockaddr_un on Linux without its closing zero; libuv cuts longer ones silently. */
 const MAX_PATH_BYTES = 107
 const DEFAULT_MODE = 0o660
-const PROBE_TIMEOUT_MS = 2_000
+const CONNECT_TIMEOUT_MS = 2_000
 
 interface SocketOptions {
   readonly path: string
@@ -156,15 +156,15 @@ function inUse(path: string): ResolveError {
 /** Whether a server takes connections there. A full backlog (EAGAIN) is a server too. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const probe = connect(path)
-    probe.setTimeout(PROBE_TIMEOUT_MS)
+    const socket = connect(path)
+    socket.setTimeout(CONNECT_TIMEOUT_MS)
     const settle = (alive: boolean): void => {
-      probe.destroy()
+      socket.destroy()
       resolve(alive)
     }
-    probe.once('connect', () => settle(true))
-    probe.once('timeout', () => settle(true))
-    probe.once('error', (error: NodeJS.ErrnoException) => {
+    socket.once('connect', () => settle(true))
+    socket.once('timeout', () => settle(true))
+    socket.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') settle(false)
       else if (error.code === 'EAGAIN') settle(true)
       else reject(error)

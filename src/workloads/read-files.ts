@@ -88,8 +88,8 @@ async function readOne(name: string): Promise<WorkloadFile> {
 }
 
 /**
- * Replaces a file in one step: who reads it sees the old text or the new one, also after a crash. Mode
- * and owner stay.
+ * Replaces a file in one step: a reader sees the old text or the new one, also after a crash. Mode and
+ * owner stay.
  */
 async function replaceFile(
   path: string,

@@ -13,7 +13,7 @@ export interface AdoptCommandOptions {
   readonly open: () => Promise<NodeNames>
   /** Say what would be done, and do nothing. */
   readonly dryRun: boolean
-  /** Whose images the registries hold that do not say so themselves. */
+  /** The domain of the images in registries that do not name one. */
   readonly domain: string | undefined
   readonly json: boolean
   readonly context: Pick<CliContext, 'stdout' | 'stderr' | 'environment' | 'every'>

@@ -34,10 +34,10 @@ export class OwnName {
 }
 
 /**
- * Whether a browser says that it asks for a page of another origin, which may be one of a stranger or
+ * Whether a browser says that it asks for a page of another origin, which may be a foreign site or
  * the next service on this machine. Such a page could not read the answer, but would learn from how
- * long it takes, and could have registries asked in our name. A person who types or follows an address
- * (`none`) is no page; nor is anything that is no browser, which says nothing of this.
+ * long it takes, and could have registries asked in our name. An address that is typed or followed
+ * (`none`) is no page; nor is a client that is no browser, which sends no such header.
  *
  * Browsers say it in `Sec-Fetch-Site` (W3C, Fetch Metadata) of every request to this machine; older
  * ones at least in `Origin` where a script asks.

@@ -34,7 +34,7 @@ export class RateLimit {
   take(address: string | undefined): number {
     const now = this.#now()
     const bucket = this.#bucketOf(clientKey(address), now)
-    // A clock that is set back must not lock anybody out.
+    // A clock that is set back must not lock clients out.
     const drips = (Math.max(0, now - bucket.filledAt) * this.#perMinute) / MINUTE_MS
     bucket.tokens = Math.min(this.#perMinute, bucket.tokens + drips)
     bucket.filledAt = now

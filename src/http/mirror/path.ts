@@ -21,7 +21,7 @@ const PATH = /^(?<name>.+)\/(?:(?<kind>manifests|blobs|referrers)\/(?<reference>
  * Reads what is asked for.
  *
  * @param path below `/v2/`, decoded
- * @param ns whose images (distribution-spec, "Registry Proxying"): a domain as references have it.
+ * @param ns the registry that the image is named after (distribution-spec, "Registry Proxying"): a domain as references have it.
  * Looked up among the registries as any reference's domain is; naming it here connects to nothing.
  * Absent: the name begins with the domain, or is one of docker.io
  * @returns undefined: there is no such end-point

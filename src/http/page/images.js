@@ -2,7 +2,7 @@ import { identifier } from './copy.js'
 import { byId, dress, el, fill } from './dom.js'
 import { several, shorten, size } from './words.js'
 
-/** A list that nobody reads to its end must not slow the page down. */
+/** A list too long to be read must not slow the page down. */
 const MOST_SHOWN = 100
 
 /** The images of this node, of which those are shown that the filter matches. */

@@ -13,7 +13,7 @@ const IMAGES_EVERY = 6
 const FOR_TOKEN =
   'They are told for http.token of the configuration alone: the runtime’s own socket is for root.'
 
-/** What changes by itself: asked for again and again, while somebody looks. */
+/** What changes by itself: asked for again and again, while the page is visible. */
 export class Live {
   /** @param {() => void} onTokenWanted */
   constructor(onTokenWanted) {
@@ -37,7 +37,7 @@ export class Live {
     if (document.hidden) return
     const pauseMs = await this.#lookOnce().catch((error) => this.#explain(error))
     clearTimeout(this.timer)
-    // Without the token every answer is the same; who enters it looks again.
+    // Without the token every answer is the same; entering it asks again.
     if (pauseMs !== undefined) this.timer = setTimeout(() => this.look(), pauseMs)
   }
 

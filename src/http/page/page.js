@@ -123,7 +123,7 @@ function askForToken() {
   byId('token').focus()
 }
 
-/** @param {string} text for who listens instead of looking */
+/** @param {string} text for screen readers */
 function say(text) {
   byId('said').textContent = text
 }

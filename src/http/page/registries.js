@@ -69,7 +69,7 @@ function sparkline(moments) {
 
 /**
  * @param {readonly RegistryStatus[]} registries
- * @returns {string} in a sentence, for who does not see the marks
+ * @returns {string} in a sentence, for screen readers
  */
 export function registriesText(registries) {
   if (registries.length === 0) return 'None is configured: every image is asked of its origin.'

@@ -14,6 +14,6 @@ for (const kind of ['error', 'unhandledrejection']) {
   )
 }
 
-// Before the first paint, so that nobody sees the other theme flash by.
+// Before the first paint, so that the other theme does not flash up.
 const chosen = localStorage.getItem('theme')
 if (chosen !== null) document.documentElement.dataset.theme = chosen

@@ -31,7 +31,7 @@ export function healthRoutes(app: FastifyInstance, readiness: Readiness): void {
   )
 }
 
-/** They let everybody in. */
+/** Health routes need no token. */
 const OPEN_PROBLEMS = { 400: COMMON_PROBLEMS[400], 500: COMMON_PROBLEMS[500] }
 
 const live = {

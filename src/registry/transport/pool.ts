@@ -75,9 +75,9 @@ export class Pool {
   }
 
   /**
-   * @returns the answer's head; its body has to be read or destroyed. Its errors are told to who reads
-   * it, and to nobody else. An answer with a mistake in it that others forgive is asked for once more
-   * and read leniently, on a connection of its own: what such an answer leaves on its connection
+   * @returns the answer's head; its body has to be read or destroyed. Its errors reach
+   * its reader alone. An answer with a mistake that other clients accept is asked for once more and read
+   * leniently, on a connection of its own: what such an answer leaves on its connection
    * must not be taken for the next one
    * @throws ConnectFailure before a connection stands; ETIMEDOUT after silence; what Node throws else
    */
