@@ -5,8 +5,8 @@ import { ResolveError } from '../../errors.ts'
 import { parseDigest } from '../../reference/digest.ts'
 
 export interface BlobBodyOptions {
-  /** Of the whole blob; absent for a part, which clients verify with the whole. */
-  readonly digest?: string
+  /** The digest of the whole blob, or how many bytes a part has, which clients verify with the whole. */
+  readonly expected: { readonly digest: string } | { readonly bytes: number }
   /** How long the client may leave what it was sent unread. */
   readonly silenceMs: number
   readonly clock: Clock
@@ -39,8 +39,7 @@ export class BlobBody extends Readable {
     this.#options = options
     this.#passedAt = options.clock.now()
     this.#watch(options.silenceMs)
-    if (options.digest === undefined) this.#passOn()
-    else this.#verify(options.digest)
+    this.#verify(options)
     source.once('error', (error) => this.destroy(error))
     // After its end or its error this is without effect.
     source.once('close', () => {
@@ -58,25 +57,16 @@ export class BlobBody extends Readable {
     done(error)
   }
 
-  #passOn(): void {
-    this.#source.on('data', (chunk: Buffer) => this.#pass(chunk))
-    this.#source.once('end', () => this.push(null))
-  }
-
-  #verify(digest: string): void {
-    const { algorithm, hex } = parseDigest(digest)
-    const hash = createHash(algorithm)
+  #verify({ expected }: BlobBodyOptions): void {
+    const check = 'digest' in expected ? ofDigest(expected.digest) : ofBytes(expected.bytes)
     let held: Buffer | undefined
     this.#source.on('data', (chunk: Buffer) => {
-      hash.update(chunk)
+      if (!check.mayBegin(chunk)) return void this.destroy(mismatch(check.what))
       if (held !== undefined) this.#pass(held)
       held = chunk
     })
     this.#source.once('end', () => {
-      if (hash.digest('hex') !== hex) {
-        this.destroy(mismatch(digest))
-        return
-      }
+      if (!check.isWhole()) return void this.destroy(mismatch(check.what))
       if (held !== undefined) this.push(held)
       this.push(null)
     })
@@ -98,7 +88,37 @@ export class BlobBody extends Readable {
   }
 }
 
-function mismatch(digest: string): ResolveError {
-  const message = `the registry's bytes are not those of ${digest}`
+interface Check {
+  /** For the error. */
+  readonly what: string
+  /** @returns false: these bytes and those before are more than there may be */
+  mayBegin(chunk: Buffer): boolean
+  isWhole(): boolean
+}
+
+function ofDigest(digest: string): Check {
+  const { algorithm, hex } = parseDigest(digest)
+  const hash = createHash(algorithm)
+  return {
+    what: `those of ${digest}`,
+    mayBegin: (chunk) => hash.update(chunk) !== undefined,
+    isWhole: () => hash.digest('hex') === hex,
+  }
+}
+
+function ofBytes(bytes: number): Check {
+  let left = bytes
+  return {
+    what: `the ${bytes} of the part that was asked for`,
+    mayBegin: ({ length }) => {
+      left -= length
+      return left >= 0
+    },
+    isWhole: () => left === 0,
+  }
+}
+
+function mismatch(what: string): ResolveError {
+  const message = `the registry's bytes are not ${what}`
   return new ResolveError('DIGEST_INVALID', message, { step: 'manifest', status: 200 })
 }

@@ -3,7 +3,8 @@ import { Readable } from 'node:stream'
 import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import type { FastifyRequest } from 'fastify'
 import { Semaphore } from '../../concurrency/semaphore.ts'
-import { toResolveError } from '../../errors.ts'
+import { ResolveError, toResolveError } from '../../errors.ts'
+import { oneLine } from '../../reference/quote.ts'
 import { formatReference, type Reference } from '../../reference/reference.ts'
 import type { Content, ContentRequest } from '../../registry/content.ts'
 import { endpointUrl } from '../../registry/endpoint.ts'
@@ -17,6 +18,7 @@ import { BlobBody, Stalled } from './blob-body.ts'
 import type { MirrorContext } from './context.ts'
 import { BlobsBusy } from './failure.ts'
 import type { MirrorSource } from './options.ts'
+import { partBytes, RANGE, wrongPart } from './part.ts'
 
 /** What is chosen for a request before it is proxied. */
 interface Choice {
@@ -49,8 +51,6 @@ type ProxyOptions = Required<Pick<FastifyHttpProxyOptions, 'undici'>> & {
   >
 }
 
-/** One range; a server may ignore any other wish (RFC 9110, section 14.2). */
-const RANGE = /^bytes=(?:\d+-\d*|-\d+)$/
 /** Among the headers of a proxied request; what is no text is sent nowhere. */
 const CHOICE = Symbol('choice')
 
@@ -137,7 +137,7 @@ export class Blobs {
     { method, reference, candidates, signal }: Choice,
     range: string | undefined,
   ): Promise<Found<Content>> {
-    const { candidates: registries, clock, source } = this.#context
+    const { candidates: registries, clock, sizes, source } = this.#context
     const content = { kind: 'blobs', method, ...(range !== undefined && { range }) } as const
     const others = new Set<Content>()
     try {
@@ -150,6 +150,8 @@ export class Blobs {
           const answer = await openOrGet(source, blob, content)
           if (!isBlob(answer, range)) throw await refusal(request, answer, clock.now())
           others.add(answer)
+          const wrong = range && wrongPart(answer, range, sizes.of(reference))
+          if (wrong) throw otherPart(request, answer, wrong)
           return answer
         },
       })
@@ -187,12 +189,12 @@ export class Blobs {
     }
   }
 
-  #pass({ body: source, status }: Content, candidate: Candidate, reference: Reference): Readable {
+  #pass(answer: Content, candidate: Candidate, reference: Reference): Readable {
     const { clock, limits } = this.#context
     const { silenceMs } = limits
-    const { digest } = reference
-    const isWhole = status === 200 && digest !== undefined
-    const body = new BlobBody(source, { clock, silenceMs, ...(isWhole && { digest }) })
+    const bytes = partBytes(answer)
+    const expected = bytes === undefined ? { digest: reference.digest ?? '' } : { bytes }
+    const body = new BlobBody(answer.body, { clock, silenceMs, expected })
     return body.once('error', (error) => this.#brokeOff(candidate, reference, error))
   }
 
@@ -212,8 +214,9 @@ export class Blobs {
   }
 }
 
-function headersOf({ status, headers }: Content, { digest = '' }: Reference) {
-  const length = headers['content-length']
+function headersOf(answer: Content, { digest = '' }: Reference) {
+  const { status, headers } = answer
+  const length = partBytes(answer)?.toString() ?? headers['content-length']
   const range = headers['content-range']
   const whole = status !== 416
   return {
@@ -267,6 +270,15 @@ async function open(
   } finally {
     request.signal.removeEventListener('abort', leave)
   }
+}
+
+function otherPart(
+  { endpoint }: Pick<ImageRequest, 'endpoint'>,
+  { status }: Content,
+  wrong: string,
+): ResolveError {
+  const message = `${endpoint.host}: answered with ${oneLine(wrong)}`
+  return new ResolveError('DIGEST_INVALID', message, { step: 'manifest', status })
 }
 
 function isBlob({ status }: Content, range: string | undefined): boolean {

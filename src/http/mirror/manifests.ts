@@ -61,7 +61,7 @@ export class Manifests {
   }
 
   async #fetch({ method, reference, signal }: ManifestRequest): Promise<StoredManifest> {
-    const { candidates } = this.#context
+    const { candidates, sizes } = this.#context
     const byDigest = reference.digest !== undefined
     const name = reference.digest ?? reference.tag ?? ''
     const { candidate, value } = await candidates.first({
@@ -75,6 +75,7 @@ export class Manifests {
       },
     })
     candidates.servedManifest(candidate, reference)
+    if (value.bytes !== undefined) sizes.learn(reference, value.bytes)
     return value
   }
 

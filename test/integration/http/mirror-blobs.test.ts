@@ -16,7 +16,7 @@ import {
   serve,
   wrongBytes,
 } from '../../support/fake-registry.ts'
-import { buildImage, content } from '../../support/images.ts'
+import { buildImage, content, descriptor, OCI_MANIFEST } from '../../support/images.ts'
 import { type MirrorReply, place, startMirror } from '../../support/mirror.ts'
 import { startScriptedRegistry } from '../../support/scripted-registry.ts'
 import type { Cleanup } from '../../support/stack.ts'
@@ -25,6 +25,9 @@ import type { Cleanup } from '../../support/stack.ts'
 const LARGE = content('application/octet-stream', Buffer.alloc(6 * 1024 * 1024, 'layer-'))
 const IMAGE = { ...buildImage({ seed: 'blobs' }), blobs: [LARGE] }
 const PATH = `/v2/library/app/blobs/${LARGE.digest}`
+/** Says how large it is. */
+const MANIFEST = content(OCI_MANIFEST, { schemaVersion: 2, layers: [descriptor(LARGE)] })
+const MANIFEST_PATH = `/v2/library/app/manifests/${MANIFEST.digest}`
 
 function codeOf({ body }: MirrorReply): string {
   return JSON.parse(body.toString()).errors[0].code
@@ -33,17 +36,18 @@ function codeOf({ body }: MirrorReply): string {
 /** As real registries do it. */
 const ranges: Behaviour = (exchange) => {
   const { request, response, found } = exchange
-  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? []
+  const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range ?? '') ?? []
   if (found === undefined || from === undefined) return serve(exchange)
   const size = found.bytes.length
-  if (Number(from) >= size) {
+  const begin = from === '' ? size - Number(to) : Number(from)
+  if (begin >= size) {
     return void response.writeHead(416, { 'content-range': `bytes */${size}` }).end()
   }
-  const end = to === '' ? size - 1 : Number(to)
-  const part = found.bytes.subarray(Number(from), end + 1)
+  const end = from === '' || to === '' ? size - 1 : Number(to)
+  const part = found.bytes.subarray(begin, end + 1)
   response.writeHead(206, {
     'content-length': part.length,
-    'content-range': `bytes ${from}-${end}/${size}`,
+    'content-range': `bytes ${begin}-${end}/${size}`,
   })
   response.end(part)
 }
@@ -58,6 +62,7 @@ const dyingHalfway: Behaviour = ({ response, found }) => {
 async function stocked(t: Cleanup, behaviour: Behaviour = ranges): Promise<FakeRegistry> {
   const registry = await FakeRegistry.start(t)
   registry.put('library/app', '1', IMAGE)
+  registry.putManifest('library/app', MANIFEST.digest, MANIFEST)
   registry.behaviour = behaviour
   return registry
 }
@@ -113,6 +118,136 @@ test('a registry without ranges gives the whole, and wishes that are none are pa
     assert.ok(reply.body.equals(LARGE.bytes))
   }
   assert.equal(registry.requests[1]?.headers.range, undefined)
+})
+
+const SIZE = LARGE.bytes.length
+const PART = LARGE.bytes.subarray(6, 17)
+const IDENTITY = { 'content-encoding': 'identity' }
+
+interface Answer {
+  readonly why: string
+  readonly range?: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Buffer
+  /** What the message says of it. */
+  readonly says: RegExp
+}
+
+const at = (range: string): Answer['headers'] => ({ 'content-range': range })
+
+/** Asked for `bytes=6-16` where `range` says nothing else. */
+const WRONG_PARTS: readonly Answer[] = [
+  { why: 'without Content-Range', headers: {}, says: /without a Content-Range/ },
+  { why: 'of another unit', headers: at('lines 6-16/99'), says: /Content-Range lines 6-16\/99/ },
+  { why: 'at another place', headers: at(`bytes 0-10/${SIZE}`), says: /bytes 0-10/ },
+  { why: 'longer than was asked', headers: at(`bytes 6-17/${SIZE}`), says: /bytes 6-17/ },
+  { why: 'shorter than was asked', headers: at(`bytes 6-15/${SIZE}`), says: /bytes 6-15/ },
+  { why: 'that ends before it begins', headers: at('bytes 6-5/*'), says: /bytes 6-5/ },
+  { why: 'behind the end', headers: at('bytes 6-16/16'), says: /bytes 6-16\/16/ },
+  { why: 'of another blob', headers: at('bytes 6-16/17'), says: /has 6291456 bytes/ },
+  {
+    why: 'that stops before the end',
+    range: 'bytes=6-',
+    headers: at(`bytes 6-16/${SIZE}`),
+    says: /bytes 6-16/,
+  },
+  {
+    why: 'that is not the last bytes',
+    range: 'bytes=-11',
+    headers: at(`bytes 6-16/${SIZE}`),
+    says: /bytes 6-16/,
+  },
+  {
+    why: 'in several parts',
+    headers: { 'content-type': 'multipart/byteranges; boundary=x', ...at(`bytes 6-16/${SIZE}`) },
+    says: /multipart\/byteranges/,
+  },
+  {
+    why: 'that is compressed',
+    headers: { 'content-encoding': 'gzip', ...at(`bytes 6-16/${SIZE}`) },
+    says: /Content-Encoding gzip/,
+  },
+  {
+    why: 'with another length',
+    headers: { 'content-length': '9', ...at(`bytes 6-16/${SIZE}`) },
+    body: PART.subarray(0, 9),
+    says: /Content-Length 9/,
+  },
+]
+
+for (const { why, range = 'bytes=6-16', headers, body = PART, says } of WRONG_PARTS) {
+  test(`a part ${why} is not handed on: the next registry is asked, else the answer is a 502`, async (t) => {
+    const first = await stocked(t, (exchange) => {
+      if (exchange.request.headers.range === undefined) return serve(exchange)
+      exchange.response.writeHead(206, headers).end(body)
+    })
+    const second = await stocked(t)
+    const alone = await startMirror(t, [place(first)])
+    const both = await startMirror(t, [place(first, { priority: 900 }), place(second)])
+    for (const mirror of [alone, both]) await mirror.get(MANIFEST_PATH)
+
+    const refused = await alone.get(PATH, { range })
+    const served = await both.get(PATH, { range })
+
+    assert.deepEqual([refused.status, codeOf(refused)], [502, 'DIGEST_INVALID'])
+    assert.match(refused.body.toString(), says)
+    assert.ok(refused.body.includes(first.host))
+    assert.equal(served.status, 206)
+    assert.equal(alone.health.report(first.host).state, 'closed')
+  })
+}
+
+test('a part of unknown whole, of the last bytes, or without encoding is handed on', async (t) => {
+  const last = LARGE.bytes.subarray(-11)
+  for (const [range, headers, body] of [
+    ['bytes=6-16', at('bytes 6-16/*'), PART],
+    ['bytes=6-16', { ...IDENTITY, ...at(`Bytes 6-16/${SIZE}`) }, PART],
+    ['bytes=-11', at(`bytes ${SIZE - 11}-${SIZE - 1}/${SIZE}`), last],
+    [`bytes=${SIZE - 11}-${SIZE + 5}`, at(`bytes ${SIZE - 11}-${SIZE - 1}/${SIZE}`), last],
+  ] as const) {
+    const registry = await stocked(
+      t,
+      ({ response }) => void response.writeHead(206, headers).end(body),
+    )
+    const mirror = await startMirror(t, [place(registry)])
+
+    const reply = await mirror.get(PATH, { range })
+
+    assert.equal(reply.status, 206, range)
+    assert.ok(reply.complete && reply.body.equals(body))
+    assert.equal(reply.headers['content-length'], '11')
+  }
+})
+
+test('a part that has fewer or more bytes than its Content-Range is never a whole answer', async (t) => {
+  for (const length of [6, 10, 12, 400_000]) {
+    const registry = await stocked(t, ({ response }) => {
+      response.writeHead(206, { 'content-range': `bytes 6-16/${SIZE}` })
+      response.write(LARGE.bytes.subarray(6, 6 + 5))
+      response.end(LARGE.bytes.subarray(6 + 5, 6 + length))
+    })
+    const mirror = await startMirror(t, [place(registry)])
+
+    const reply = await mirror.get(PATH, { range: 'bytes=6-16' })
+
+    assert.ok(reply.status === 502 || !reply.complete, `${length}: ${reply.status}`)
+    assert.ok(reply.status === 502 || reply.body.length < 11)
+  }
+})
+
+test('a registry that has no such part of a blob, although the blob is long enough, is not believed', async (t) => {
+  const first = await stocked(t, (exchange) => {
+    if (exchange.request.headers.range === undefined) return serve(exchange)
+    exchange.response.writeHead(416, { 'content-range': 'bytes */5' }).end()
+  })
+  const second = await stocked(t)
+  const mirror = await startMirror(t, [place(first, { priority: 900 }), place(second)])
+  await mirror.get(MANIFEST_PATH)
+
+  const reply = await mirror.get(PATH, { range: 'bytes=6-16' })
+
+  assert.equal(reply.status, 206)
+  assert.ok(reply.body.equals(PART))
 })
 
 test('the storage that a registry redirects to is asked here, without its credentials', async (t) => {
