@@ -298,7 +298,7 @@ as FILE:LINE: field: message. Warnings, also about files that it names, go to st
 export function helpFor(command: string): string | undefined {
   if (command === '') return OVERVIEW
   const text = HELP[command]
-  return text === undefined ? undefined : written(command, text)
+  return text === undefined ? undefined : helpText(command, text)
 }
 
 /** `Usage: image-resolver resolve REF ... [options]` */
@@ -306,7 +306,7 @@ export function usageOf(command: string): string | undefined {
   return helpFor(command)?.split('\n')[0]
 }
 
-function written(command: string, text: HelpText): string {
+function helpText(command: string, text: HelpText): string {
   const { about, examples, exitCodes: codes, usage = `${command} [options]` } = text
   return `Usage: image-resolver ${usage}
 

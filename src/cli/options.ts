@@ -39,7 +39,7 @@ const OPTIONS = {
   version: { type: 'boolean', short: 'v' },
 } as const
 
-/** Its files are written where they are: `--write` takes no folder. */
+/** Its files are typed where they are: `--write` takes no folder. */
 const OPTIONS_OF_PIN = { ...OPTIONS, write: { type: 'boolean' } } as const
 
 export type OptionName = keyof typeof OPTIONS
@@ -117,14 +117,14 @@ export function limitOf({ limit }: Values): number {
  *
  * @param known names of one word or of two; the second word alone means the two
  */
-export function didYouMean(written: string, known: readonly string[]): string {
-  const near = lastWordIs(written, known) ?? nearest(written, known)
+export function didYouMean(typed: string, known: readonly string[]): string {
+  const near = lastWordIs(typed, known) ?? nearest(typed, known)
   return near === undefined ? '' : `; did you mean ${near}?`
 }
 
-function nearest(written: string, known: readonly string[]): string | undefined {
-  const [group, word] = written.split(' ', 2)
-  if (word === undefined) return nearestName(written, known)
+function nearest(typed: string, known: readonly string[]): string | undefined {
+  const [group, word] = typed.split(' ', 2)
+  if (word === undefined) return nearestName(typed, known)
   const prefix = `${group} `
   const siblings = known.filter((name) => name.startsWith(prefix))
   // What two names have in common makes any two near.
@@ -135,6 +135,6 @@ function nearest(written: string, known: readonly string[]): string | undefined 
   return near === undefined ? undefined : `${prefix}${near}`
 }
 
-function lastWordIs(written: string, known: readonly string[]): string | undefined {
-  return known.find((name) => name.endsWith(` ${written}`))
+function lastWordIs(typed: string, known: readonly string[]): string | undefined {
+  return known.find((name) => name.endsWith(` ${typed}`))
 }

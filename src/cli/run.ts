@@ -111,7 +111,7 @@ function noCommand(name: string): UsageError {
 function usage(problem: string, name: string): string {
   const [group = ''] = name.split(' ')
   const command = [name, group].find((each) => helpFor(each) !== undefined) ?? ''
-  const written = command === '' ? '' : `${usageOf(command)}\n`
+  const usage = command === '' ? '' : `${usageOf(command)}\n`
   const more = ['image-resolver', ...(command === '' ? [] : [command]), '--help'].join(' ')
-  return `image-resolver: ${visible(problem)}\n${written}${more} says more\n`
+  return `image-resolver: ${visible(problem)}\n${usage}${more} says more\n`
 }

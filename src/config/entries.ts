@@ -140,7 +140,7 @@ function clamped(priority: number, lowest: number, path: string, diagnostics: Di
   return used
 }
 
-type Place = Pick<DecodedRegistry, 'address' | 'plainHttp' | (typeof TLS_FIELDS)[number]>
+type AddressFields = Pick<DecodedRegistry, 'address' | 'plainHttp' | (typeof TLS_FIELDS)[number]>
 
 const SCHEME = /^\s*(https?):\/\//i
 const TLS_FIELDS = ['ca', 'cert', 'key', 'insecureSkipVerify'] as const
@@ -150,7 +150,7 @@ const TLS_FIELDS = ['ca', 'cert', 'key', 'insecureSkipVerify'] as const
  * when its address cannot be.
  */
 function entryEndpoint(
-  registry: Place,
+  registry: AddressFields,
   path: string,
   diagnostics: Diagnostics,
 ): Endpoint | undefined {
@@ -181,7 +181,7 @@ function schemeOf(plainHttp: boolean): string {
 }
 
 function entryTls(
-  registry: Place,
+  registry: AddressFields,
   path: string,
   diagnostics: Diagnostics,
 ): EndpointTls | undefined {

@@ -210,13 +210,13 @@ function joined(
 ): { readonly entries: readonly RegistryEntry[]; readonly warnings: readonly string[] } {
   const addressKey = ({ endpoint }: RegistryEntry): string =>
     `${canonicalDomain(endpoint.host)}/${endpoint.prefix}`
-  const written = new Set(own.map(addressKey))
+  const ownAddresses = new Set(own.map(addressKey))
   const known = new Set<string>()
   const warnings: string[] = []
   const kept = others.filter((entry) => {
-    const isWritten = written.has(addressKey(entry))
-    if (isWritten || known.has(servesKey(entry))) {
-      const why = isWritten ? 'this configuration has that registry' : 'hostsDir has that registry'
+    const isOwn = ownAddresses.has(addressKey(entry))
+    if (isOwn || known.has(servesKey(entry))) {
+      const why = isOwn ? 'this configuration has that registry' : 'hostsDir has that registry'
       warnings.push(`${entry.source}: ${entry.name} is left out: ${why}`)
       return false
     }

@@ -107,8 +107,8 @@ async function containerdRegistry(
   for (const each of [root, ...(await readAll(imported.flat(), files))]) {
     for (const plugin of CRI_PLUGINS) {
       const registry = tableAt(each, 'plugins', plugin, 'registry')
-      const { config_path: written } = registry
-      if (typeof written === 'string' && written !== '') configPath = written
+      const { config_path: folder } = registry
+      if (typeof folder === 'string' && folder !== '') configPath = folder
       mirrors = { ...mirrors, ...tableAt(registry, 'mirrors') }
     }
   }

@@ -1,22 +1,22 @@
 /**
- * The known name that the written one most likely means, or undefined when none is near.
+ * The known name that the typed one most likely means, or undefined when none is near.
  * Case does not count; a swapped pair of letters counts as one mistake.
  */
-export function nearestName(written: string, known: readonly string[]): string | undefined {
-  const allowed = Math.max(2, Math.floor(written.length * 0.4))
+export function nearestName(typed: string, known: readonly string[]): string | undefined {
+  const allowed = Math.max(2, Math.floor(typed.length * 0.4))
   let nearest: string | undefined
   let least = allowed + 1
   for (const name of known) {
     // A name that much longer or shorter cannot be near, and need not be measured.
-    if (Math.abs(name.length - written.length) >= least) continue
-    const mistakes = distance(written.toLowerCase(), name.toLowerCase())
+    if (Math.abs(name.length - typed.length) >= least) continue
+    const mistakes = distance(typed.toLowerCase(), name.toLowerCase())
     if (mistakes < least) {
       least = mistakes
       nearest = name
     }
   }
   // Two mistakes turn any two-letter name into any other.
-  return nearest !== undefined && least < written.length ? nearest : undefined
+  return nearest !== undefined && least < typed.length ? nearest : undefined
 }
 
 /** Edits (insert, delete, replace, swap neighbours) between two texts: optimal string alignment. */

@@ -30,11 +30,11 @@ const PARTS =
  * @returns undefined when it is none
  */
 export function parseImagePattern(text: string): ImagePattern | undefined {
-  const { name, port: written = '', path = '' } = PARTS.exec(text.trim())?.groups ?? {}
+  const { name, port: digits = '', path = '' } = PARTS.exec(text.trim())?.groups ?? {}
   if (name === undefined) return undefined
-  const host = canonicalDomain(written === '' ? name : `${name}:${written}`)
+  const host = canonicalDomain(digits === '' ? name : `${name}:${digits}`)
   // A public registry goes without the port of https.
-  const port = written !== '' && host.endsWith(`:${written}`) ? written : ''
+  const port = digits !== '' && host.endsWith(`:${digits}`) ? digits : ''
   const labels = splitLabels(port === '' ? host : host.slice(0, -port.length - 1))
   if (labels === undefined) return undefined
   const scope = path.replace(/^\/v[12](?=\/|$)/, '').replace(/^\/$/, '')

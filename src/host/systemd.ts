@@ -19,9 +19,9 @@ export interface HandedDown {
  * The variables are removed, so that no child takes them for its own.
  */
 export function takeListenFds(env: NodeJS.ProcessEnv, pid: number): HandedDown {
-  const { LISTEN_PID: owner, LISTEN_FDS: written, LISTEN_FDNAMES: names = '' } = env
+  const { LISTEN_PID: owner, LISTEN_FDS: digits, LISTEN_FDNAMES: names = '' } = env
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name]
-  const count = /^\d{1,3}$/.test(written ?? '') ? Number(written) : 0
+  const count = /^\d{1,3}$/.test(digits ?? '') ? Number(digits) : 0
   if (owner !== String(pid) || count > MOST_FDS) return { unused: [] }
   const named = names.split(':')
   const sockets = Array.from({ length: count }, (_, index) => ({
@@ -118,8 +118,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
 
 /** Infinity: there is no watchdog. */
 function watchdogMs(env: NodeJS.ProcessEnv, pid: number): number {
-  const { WATCHDOG_USEC: written, WATCHDOG_PID: watched = String(pid) } = env
-  const ms = /^\d+$/.test(written ?? '') ? Number(written) / 1000 : 0
+  const { WATCHDOG_USEC: digits, WATCHDOG_PID: watched = String(pid) } = env
+  const ms = /^\d+$/.test(digits ?? '') ? Number(digits) / 1000 : 0
   return ms >= 1 && watched === String(pid) ? ms : Number.POSITIVE_INFINITY
 }
 

@@ -102,7 +102,7 @@ export interface TlsFiles {
 }
 
 /** A server that the configuration asks for. */
-export interface DoorState {
+export interface ListenerState {
   readonly door: string
   readonly open: boolean
   /** Why it is closed. */
@@ -110,5 +110,5 @@ export interface DoorState {
 }
 
 export interface Readiness {
-  check(): Promise<readonly DoorState[]>
+  check(): Promise<readonly ListenerState[]>
 }

@@ -59,11 +59,11 @@ function describeRemainderMistake(input: string, remainder: string): string {
 }
 
 function describePathMistake(input: string, path: string): string | undefined {
-  const written = input.includes(path) ? path : path.slice(OFFICIAL_NAMESPACE.length)
-  if (written === '') return `reference ${quote(input)} names no repository`
-  const lower = written.toLowerCase()
-  if (lower !== written && lower.split('/').every((component) => COMPONENT.test(component))) {
-    return `the repository name ${quote(written)} has upper-case letters: write ${quote(lower)}`
+  const typed = input.includes(path) ? path : path.slice(OFFICIAL_NAMESPACE.length)
+  if (typed === '') return `reference ${quote(input)} names no repository`
+  const lower = typed.toLowerCase()
+  if (lower !== typed && lower.split('/').every((component) => COMPONENT.test(component))) {
+    return `the repository name ${quote(typed)} has upper-case letters: write ${quote(lower)}`
   }
   if (path.length > PATH_MAX_LENGTH) {
     return `the repository name of ${quote(input)} is ${path.length} characters long, at most ${PATH_MAX_LENGTH} are allowed`

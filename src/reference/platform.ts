@@ -10,7 +10,7 @@ export interface Platform {
 
 const SPECIFIER = /^[a-z0-9_.-]{1,64}\/[a-z0-9_.-]{1,64}(?:\/[a-z0-9_.-]{1,64})?$/i
 
-/** Names of uname and Debian; a variant here replaces the one that was written. */
+/** Names of uname and Debian; a variant here replaces the one that was name. */
 const ALIASES: ReadonlyMap<string, { readonly architecture: string; readonly variant?: string }> =
   new Map([
     ['x86_64', { architecture: 'amd64' }],
@@ -21,7 +21,7 @@ const ALIASES: ReadonlyMap<string, { readonly architecture: string; readonly var
     ['armel', { architecture: 'arm', variant: 'v6' }],
   ])
 
-/** `architecture/variant` as written, to the variant it means; '' is none. */
+/** `architecture/variant` as name, to the variant it means; '' is none. */
 const VARIANTS: ReadonlyMap<string, string> = new Map([
   ['amd64/v1', ''],
   ['arm64/8', ''],
@@ -82,9 +82,9 @@ export function formatPlatform({ os, architecture, variant }: Platform): string 
  */
 export function normalizePlatform(platform: Platform): Platform {
   const os = platform.os.toLowerCase()
-  const written = platform.architecture.toLowerCase()
-  const alias = ALIASES.get(written)
-  const architecture = alias?.architecture ?? written
+  const name = platform.architecture.toLowerCase()
+  const alias = ALIASES.get(name)
+  const architecture = alias?.architecture ?? name
   const given = alias?.variant ?? platform.variant?.toLowerCase() ?? ''
   const variant = VARIANTS.get(`${architecture}/${given}`) ?? given
   return { os: os === 'macos' ? 'darwin' : os, architecture, ...(variant && { variant }) }

@@ -67,8 +67,8 @@ export class Answers {
    */
   async answer(input: string, options: AnswerOptions = {}): Promise<Answer> {
     const reference = parseReference(input)
-    const { credentials, node: isNodeAsked, platform: written, ...asked } = options
-    const platform = written === undefined ? undefined : parsePlatform(written)
+    const { credentials, node: isNodeAsked, platform: text, ...asked } = options
+    const platform = text === undefined ? undefined : parsePlatform(text)
     try {
       const resolution = await this.#options.resolver.resolve(reference, {
         ...asked,

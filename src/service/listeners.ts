@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../concurrency/clock.ts'
 import { toResolveError } from '../errors.ts'
-import type { DoorState, Readiness } from '../http/types.ts'
+import type { ListenerState, Readiness } from '../http/types.ts'
 import type { Logger } from '../telemetry/log.ts'
 
 interface ListenersOptions {
@@ -28,7 +28,7 @@ export class Listeners {
     void listener.keep()
   }
 
-  state(name: string): DoorState {
+  state(name: string): ListenerState {
     return this.#listeners.get(name)?.state ?? { door: name, open: false }
   }
 
@@ -75,7 +75,7 @@ class RetryingListener {
   readonly #open: () => Promise<OpenServer>
   readonly #logger: Pick<Logger, 'warn'>
   readonly #stopped = new AbortController()
-  #state: DoorState
+  #state: ListenerState
   #server: OpenServer | undefined
   #opening: Promise<OpenServer | undefined> | undefined
 
@@ -86,7 +86,7 @@ class RetryingListener {
     this.#state = { door: name, open: false, reason: 'starting' }
   }
 
-  get state(): DoorState {
+  get state(): ListenerState {
     const reason = this.#server?.unavailableReason?.()
     return reason === undefined ? this.#state : { ...this.#state, open: false, reason }
   }
@@ -157,7 +157,7 @@ export class ListenerReadiness implements Readiness {
     return criExpected || runtimeSocket() !== undefined ? ['http', 'cri'] : ['http']
   }
 
-  async check(): Promise<readonly DoorState[]> {
+  async check(): Promise<readonly ListenerState[]> {
     const { listeners, runtimeSocket } = this.#options
     const http = listeners.state('http')
     if (!this.wanted().includes('cri')) return [http]

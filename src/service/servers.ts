@@ -176,7 +176,7 @@ function connectionLimits(descriptors: number): Partial<Limits> {
 
 async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }: MirrorConfig) {
   const { mirrorRoutes } = await import('../http/mirror/routes.ts')
-  const { placeOf } = await import('../http/access/place.ts')
+  const { exposureOf } = await import('../http/access/exposure.ts')
   const { health, images, metered, resolver, via } = core
   const source = {
     open: async (request: ImageRequest, content: ContentRequest) =>
@@ -186,7 +186,7 @@ async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }:
   }
   return (app: Parameters<typeof mirrorRoutes>[0]): void => {
     // Runtimes send no token to loopback: all callers there are unauthenticated.
-    const isOpen = (): boolean => placeOf(app.server.address()) === 'loopback'
+    const isOpen = (): boolean => exposureOf(app.server.address()) === 'loopback'
     mirrorRoutes(app, {
       resolver: {
         candidates: (reference) => resolver.candidates(reference),

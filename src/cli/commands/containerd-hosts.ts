@@ -52,8 +52,8 @@ export async function containerdHostsCommand(options: ContainerdHostsOptions): P
     return 0
   }
   checkNotHostsDir(write, config)
-  for (const { file: written, outcome } of await writeHosts(write, folders, force)) {
-    stdout.write(`${written}: ${outcome}\n`)
+  for (const { file: path, outcome } of await writeHosts(write, folders, force)) {
+    stdout.write(`${path}: ${outcome}\n`)
   }
   return 0
 }

@@ -195,19 +195,19 @@ const ESCAPES: Readonly<Record<string, string>> = { '\\n': '\n', '\\t': '\t', '\
  */
 export function parseTemplate(template: string): (answer: Answer) => string {
   const names = Object.keys(FIELDS)
-  const nameOf = (written: string): string | undefined =>
-    names.find((name) => name.toLowerCase() === written.toLowerCase())
-  for (const [, written = ''] of template.matchAll(PLACEHOLDER)) {
-    if (nameOf(written) !== undefined) continue
-    throw new UsageError(`--format has no field ${written}; there are ${names.join(', ')}`)
+  const nameOf = (field: string): string | undefined =>
+    names.find((name) => name.toLowerCase() === field.toLowerCase())
+  for (const [, field = ''] of template.matchAll(PLACEHOLDER)) {
+    if (nameOf(field) !== undefined) continue
+    throw new UsageError(`--format has no field ${field}; there are ${names.join(', ')}`)
   }
   if (/\{\{|\}\}/.test(template.replaceAll(PLACEHOLDER, ''))) {
     throw new UsageError('--format takes fields in double braces, as in {{.digest}}')
   }
-  const unescaped = template.replaceAll(/\\[nt\\]/g, (written) => ESCAPES[written] ?? written)
+  const unescaped = template.replaceAll(/\\[nt\\]/g, (sequence) => ESCAPES[sequence] ?? sequence)
   return (answer) =>
-    `${unescaped.replaceAll(PLACEHOLDER, (_all, written: string) => {
-      return visible(FIELDS[nameOf(written) ?? '']?.(answer) ?? '-')
+    `${unescaped.replaceAll(PLACEHOLDER, (_all, field: string) => {
+      return visible(FIELDS[nameOf(field) ?? '']?.(answer) ?? '-')
     })}\n`
 }
 

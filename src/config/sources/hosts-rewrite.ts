@@ -38,11 +38,11 @@ export async function parseRewrite(value: unknown, path: string): Promise<Reposi
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid(path, 'expected a table of regular expressions and what replaces them')
   }
-  const written = Object.entries(value)
-  if (written.length > MAX_RULES) throw invalid(path, `more than ${MAX_RULES} rules`)
+  const table = Object.entries(value)
+  if (table.length > MAX_RULES) throw invalid(path, `more than ${MAX_RULES} rules`)
   // Linear in the length of the text, as Go's: the names that are matched are not trusted.
   const { RE2JS } = await import('re2js')
-  const rules = written.map(([expression, template]): Rule => {
+  const rules = table.map(([expression, template]): Rule => {
     const name = `${path}.${quote(expression)}`
     if (typeof template !== 'string') throw invalid(name, 'expected text')
     if (expression.length + template.length > MAX_LENGTH) {

@@ -76,10 +76,10 @@ export async function parseHostsFile(text: string, folder: string): Promise<Host
   const { server, host = {}, ...own } = root
   const notes: string[] = []
   if (!isTable(host)) throw invalid('host', 'expected tables, [host."https://mirror.corp"]')
-  const written = Object.entries(host)
-  if (written.length > MAX_HOSTS) throw invalid('host', `more than ${MAX_HOSTS} hosts`)
+  const tables = Object.entries(host)
+  if (tables.length > MAX_HOSTS) throw invalid('host', `more than ${MAX_HOSTS} hosts`)
   const hosts: HostRule[] = []
-  for (const [name, table] of written) {
+  for (const [name, table] of tables) {
     const path = `host.${quoteAddress(name)}`
     if (!isTable(table)) throw invalid(path, 'expected a table')
     const url = parseHostUrl(name, table['override_path'] === true, path)
@@ -179,9 +179,9 @@ function readPairs(
 function readHeaders(value: unknown, path: string): Readonly<Record<string, string>> | undefined {
   if (value === undefined) return undefined
   if (!isTable(value)) throw invalid(path, 'expected a table of headers')
-  const written = Object.entries(value)
-  if (written.length > MAX_ITEMS) throw invalid(path, `more than ${MAX_ITEMS} headers`)
-  const headers = written.map(([name, text]): [string, string] => {
+  const entries = Object.entries(value)
+  if (entries.length > MAX_ITEMS) throw invalid(path, `more than ${MAX_ITEMS} headers`)
+  const headers = entries.map(([name, text]): [string, string] => {
     const place = joinPath(path, name)
     if (!HEADER_NAME.test(name)) throw invalid(place, 'not the name of a header')
     if (OWN_HEADERS.test(name)) throw invalid(place, 'cannot be set: it belongs to the connection')

@@ -4,8 +4,8 @@ import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
 import { type Failure, requestFailure, toFailure } from '../failure.ts'
 import type { AccessOptions } from '../types.ts'
+import { type Exposure, exposureOf } from './exposure.ts'
 import { isOfForeignPage, OwnName } from './origin.ts'
-import { type Place, placeOf } from './place.ts'
 import { RateLimit } from './rate-limit.ts'
 import { BearerToken } from './token.ts'
 
@@ -29,7 +29,7 @@ export class Guard {
   readonly #limit: RateLimit
   readonly #name: OwnName
   readonly #address: () => AddressInfo | string | null
-  #place: Place | undefined
+  #exposure: Exposure | undefined
 
   /** @param address where the server listens; it is asked for once, at the first request */
   constructor(
@@ -61,27 +61,27 @@ export class Guard {
    * socket authenticates by its file mode.
    */
   isUnauthenticated(request: IncomingMessage): boolean {
-    const place = this.#where()
-    if (place === 'socket' || place === 'network') return false
+    const exposure = this.#exposedTo()
+    if (exposure === 'socket' || exposure === 'network') return false
     const { authorization } = request.headers
     return authorization === undefined || !this.#token.accepts(authorization)
   }
 
   /** Whether no token is needed. The mode of a unix socket says which users may use it. */
   #isFree(access: Access): boolean {
-    if (access === 'read') return this.#where() !== 'network'
-    return access === 'node' && this.#where() === 'socket'
+    if (access === 'read') return this.#exposedTo() !== 'network'
+    return access === 'node' && this.#exposedTo() === 'socket'
   }
 
-  #where(): Place | undefined {
+  #exposedTo(): Exposure | undefined {
     // The system is asked for it, which takes a tenth of a cached answer.
-    this.#place ??= placeOf(this.#address())
-    return this.#place
+    this.#exposure ??= exposureOf(this.#address())
+    return this.#exposure
   }
 
   /** What may come from a web page; of a unix socket no browser knows. */
   #mistake({ headers }: IncomingMessage): ((request: IncomingMessage) => Failure) | undefined {
-    if (this.#where() !== 'loopback') return undefined
+    if (this.#exposedTo() !== 'loopback') return undefined
     if (!this.#name.isMeant(headers.host)) return misdirected
     return isOfForeignPage(headers) ? foreign : undefined
   }

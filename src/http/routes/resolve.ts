@@ -9,7 +9,7 @@ import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '..
 import type { Answers } from '../types.ts'
 
 /** Questions that are remembered as they were read, of either kind of caller, and how long their URL may be. */
-const MAX_QUESTIONS = 2_048
+const MAX_QUERIES = 2_048
 const MAX_URL_CHARACTERS = 1_024
 
 export interface ResolveRouteOptions {
@@ -26,7 +26,7 @@ interface ResolveRoute {
 /** `GET /resolve`. */
 export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions): void {
   const { answers, isUnauthenticated, timeoutMs, now } = options
-  const questions = new KnownQuestions(answers)
+  const questions = new PreparedQueries(answers)
   const config = { access: accessFor }
   app.get<ResolveRoute>('/resolve', { schema, config }, (request, reply) => {
     const unauthenticated = isUnauthenticated(request)
@@ -75,7 +75,7 @@ function headersOf(
 }
 
 /** An answer as it is sent: the same while the cache says the same, and its second is not over. */
-interface KnownAnswer {
+interface PreparedAnswer {
   readonly answer: Answer
   readonly second: number
   readonly headers: Readonly<Record<string, string>>
@@ -84,11 +84,11 @@ interface KnownAnswer {
 
 interface Question {
   readonly find: () => Answer | undefined
-  known?: KnownAnswer
+  known?: PreparedAnswer
 }
 
 /** Questions that come again and again. Reading one and writing its answer takes longer than finding it. */
-class KnownQuestions {
+class PreparedQueries {
   readonly #answers: Answers
   /** Of unauthenticated callers and of others, by URL. */
   readonly #questions = {
@@ -105,7 +105,7 @@ class KnownQuestions {
     request: FastifyRequest<ResolveRoute>,
     unauthenticated: boolean,
     now: number,
-  ): KnownAnswer | undefined {
+  ): PreparedAnswer | undefined {
     const questions = this.#questions[unauthenticated ? 'unauthenticated' : 'other']
     const question = questions.get(request.url) ?? this.#read(request, questions, unauthenticated)
     const answer = question?.find()
@@ -113,7 +113,7 @@ class KnownQuestions {
     const second = Math.floor(now / 1_000)
     const { known } = question
     if (known?.answer === answer && known.second === second) return known
-    const { text, etag } = writtenAnswer(answer)
+    const { text, etag } = serializedAnswer(answer)
     const headers = { ...headersOf(answer, false, false, now), etag }
     question.known = { answer, second, headers, text }
     return question.known
@@ -130,7 +130,7 @@ class KnownQuestions {
     if (find === undefined) return undefined
     const question = { find }
     if (url.length > MAX_URL_CHARACTERS) return question
-    if (questions.size >= MAX_QUESTIONS) questions.clear()
+    if (questions.size >= MAX_QUERIES) questions.clear()
     questions.set(url, question)
     return question
   }
@@ -178,7 +178,7 @@ function accessFor({ node }: Readonly<Record<string, unknown>>): Access {
 }
 
 /** An answer as it is sent. */
-interface WrittenAnswer {
+interface SerializedAnswer {
   readonly text: string
   readonly etag: string
 }
@@ -186,7 +186,7 @@ interface WrittenAnswer {
 interface Kept {
   readonly requested: string
   readonly resolvedAt: number
-  readonly written: WrittenAnswer
+  readonly serialized: SerializedAnswer
 }
 
 /** By the references: each resolution ranks its own, and the cache gives out the same ones. */
@@ -201,21 +201,21 @@ export function answerText(answer: Answer, explain: boolean, all = false): strin
   if (answer.source !== 'cache' || answer.node !== undefined || explain || all) {
     return JSON.stringify(toResolveResponse(answer, explain, explain || all))
   }
-  return writtenAnswer(answer).text
+  return serializedAnswer(answer).text
 }
 
 /**
  * An answer from the cache. Writing it takes longer than finding it there, so that it is done once,
  * and again only when it is asked for in other words.
  */
-function writtenAnswer(answer: Answer): WrittenAnswer {
+function serializedAnswer(answer: Answer): SerializedAnswer {
   const { requested, resolvedAt, references } = answer
   const known = kept.get(references)
-  if (known?.requested === requested && known.resolvedAt === resolvedAt) return known.written
+  if (known?.requested === requested && known.resolvedAt === resolvedAt) return known.serialized
   const text = JSON.stringify(toResolveResponse(answer, false))
-  const written = { text, etag: entityTag(text) }
-  kept.set(references, { requested, resolvedAt, written })
-  return written
+  const serialized = { text, etag: entityTag(text) }
+  kept.set(references, { requested, resolvedAt, serialized })
+  return serialized
 }
 
 const schema = {

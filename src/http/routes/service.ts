@@ -26,7 +26,7 @@ export function serviceRoutes(app: FastifyInstance, service: ServiceInfo): void 
   })
   let page: ReturnType<ServiceInfo['metrics']> | undefined
   // Writing it takes some 4 ms, and hundreds may ask in one turn of the event loop.
-  const written = () => {
+  const document = () => {
     if (page === undefined) {
       page = service.metrics()
       setImmediate(() => {
@@ -36,7 +36,7 @@ export function serviceRoutes(app: FastifyInstance, service: ServiceInfo): void 
     return page
   }
   app.get('/metrics', { schema: metrics }, async (_request, reply) => {
-    const { contentType, text } = await written()
+    const { contentType, text } = await document()
     reply.header('cache-control', 'no-store').type(contentType)
     return text
   })

@@ -66,8 +66,8 @@ function isLocalName(host: string): boolean {
 function proxyUrl(text: string | undefined, scheme: 'http' | 'https'): URL | undefined {
   const address = text?.trim() ?? ''
   if (address === '') return undefined
-  const written = address.includes('://') ? address : `http://${address}`
-  const url = URL.canParse(written) ? new URL(written) : undefined
+  const absolute = address.includes('://') ? address : `http://${address}`
+  const url = URL.canParse(absolute) ? new URL(absolute) : undefined
   if (url !== undefined && /^https?:$/.test(url.protocol) && url.hostname !== '') return url
   throw new ResolveError(
     'CONFIG_INVALID',

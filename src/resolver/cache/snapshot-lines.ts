@@ -87,17 +87,17 @@ export function* contentLines(
   content: CacheContent,
   scope: SnapshotScope,
 ): Generator<string | undefined> {
-  const written = new Set<string>()
+  const included = new Set<string>()
   for (const [key, resolution] of content.where) {
     const [, , asked = ''] = key.split(' ')
     const isForAll = scope.keyFor(resolution.reference, asked) === key
     const line = isForAll ? lineOf('where', asked, resolution) : undefined
-    if (line !== undefined) written.add(`${resolution.digest} ${asked}`)
+    if (line !== undefined) included.add(`${resolution.digest} ${asked}`)
     yield line
   }
   for (const { asked, identity } of content.what) {
-    const isWritten = written.has(`${identity.digest} ${asked}`)
-    yield isWritten ? undefined : lineOf('what', asked, identity)
+    const isIncluded = included.has(`${identity.digest} ${asked}`)
+    yield isIncluded ? undefined : lineOf('what', asked, identity)
   }
 }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Place, placeOf } from '../../../../src/http/access/place.ts'
+import { type Exposure, exposureOf } from '../../../../src/http/access/exposure.ts'
 
-const places: readonly (readonly [Parameters<typeof placeOf>[0], Place | undefined])[] = [
+const places: readonly (readonly [Parameters<typeof exposureOf>[0], Exposure | undefined])[] = [
   ['/run/image-resolver.sock', 'socket'],
   [at('127.0.0.1'), 'loopback'],
   [at('127.8.0.1'), 'loopback'],
@@ -17,7 +17,7 @@ const places: readonly (readonly [Parameters<typeof placeOf>[0], Place | undefin
 
 for (const [address, place] of places) {
   test(`at ${JSON.stringify(address)} the place is ${place}`, () => {
-    assert.equal(placeOf(address), place)
+    assert.equal(exposureOf(address), place)
   })
 }
 
