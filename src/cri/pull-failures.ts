@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { type Attempt, ResolveError } from '../errors.ts'
 import type { Candidate, Resolution } from '../resolver/types.ts'
+import { isConnectionLost, isRuntimeError } from '../runtime/call.ts'
 
 /** Registries that let the resolver down a moment ago; pulling from them would only take longer. */
 const UNFIT: ReadonlySet<Attempt['outcome']> = new Set([
@@ -20,11 +21,10 @@ const SICK = 2
 /** The runtime's connection is lost: no registry has failed, and the caller's next try begins anew. */
 export class RuntimeLeft extends ResolveError {
   constructor(image: string, options: { readonly cause: unknown }) {
-    super(
-      'UNAVAILABLE',
-      `${image}: the connection to the runtime broke off during the pull`,
-      options,
-    )
+    const { cause } = options
+    const why = isRuntimeError(cause) && isConnectionLost(cause) ? ` (${cause.details})` : ''
+    const message = `${image}: the connection to the runtime broke off during the pull${why}`
+    super('UNAVAILABLE', message, options)
   }
 }
 

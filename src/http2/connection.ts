@@ -25,6 +25,8 @@ export interface ConnectionOptions {
   readonly onStream?: OnStream
   /** The peer's first SETTINGS have arrived. */
   readonly onSettingsReceived?: () => void
+  /** Milliseconds that a server has for its first SETTINGS; for the client role. Default of LIMITS. */
+  readonly settingsMs?: number
   /**
    * The connection has ended; the handlers of its streams are called after this.
    *
@@ -82,7 +84,10 @@ export class Connection {
       ...(idleFrames !== undefined && { client: { idleFrames, queue } }),
     })
     this.#missingPreface = options.role === 'server' ? PREFACE : NOTHING
-    if (options.role === 'client') this.#sendPreface(PREFACE)
+    if (options.role === 'client') {
+      this.#sendPreface(PREFACE)
+      this.#awaitSettings(options.settingsMs ?? LIMITS.settingsMs)
+    }
     let cause: Error | undefined
     transport
       .on('data', (chunk: Buffer) => {
@@ -172,6 +177,15 @@ export class Connection {
     this.#missingPreface = missing.subarray(bytes)
     if (this.#missingPreface.length === 0) this.#sendPreface(NOTHING)
     return chunk.subarray(bytes)
+  }
+
+  /** A connection that is accepted and then left alone would hold its calls as long as their callers wait. */
+  #awaitSettings(ms: number): void {
+    const timer = setTimeout(() => {
+      if (this.settingsReceived) return
+      this.#transport.destroy(new Error(`no SETTINGS of HTTP/2 came within ${ms / 1_000} s`))
+    }, ms)
+    this.#transport.once('close', () => clearTimeout(timer))
   }
 
   #sendPreface(preface: Buffer): void {

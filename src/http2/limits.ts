@@ -48,6 +48,8 @@ export const LIMITS = {
   idleFramesPerAnswer: 4,
   /** Numbers of streams that were reset here, so that frames that were under way are ignored. */
   rememberedResets: 1_024,
+  /** Milliseconds until the SETTINGS of a server, as grpc-go waits for a connection. */
+  settingsMs: 20_000,
   /** Milliseconds in which the peer can read the last frames. */
   lingerMs: 500,
 } as const

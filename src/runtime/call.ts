@@ -91,6 +91,15 @@ export function isRuntimeError(thrown: unknown): thrown is RuntimeError {
   )
 }
 
+export function runtimeError(
+  code: status,
+  details: string,
+  metadata = new Metadata(),
+): RuntimeError {
+  const error = new Error(`${code} ${status[code]}: ${details}`)
+  return Object.assign(error, { code, details, metadata })
+}
+
 /** @param ms from now */
 export function deadlineIn(ms: number): Date {
   return new Date(Date.now() + ms)
@@ -105,13 +114,19 @@ const MEANINGS: readonly (readonly [RegExp, (socket: string) => string])[] = [
   [/\bE(?:ACCES|PERM)\b/, (socket) => `no right to use ${socket}: try it as root`],
   [/\bECONNREFUSED\b/, (socket) => `nothing listens at ${socket}`],
   [/Protocol error/, (socket) => `what listens at ${socket} is not a gRPC server`],
+  [/\bSETTINGS\b/, (socket) => `what listens at ${socket} takes connections and does not answer`],
   [/^No connection established/, (socket) => `nothing answers at ${socket}`],
+  [/^No answer from /, (socket) => `${socket} does not answer`],
   [/^(?:Connection dropped|read E)/, (socket) => `the connection to ${socket} broke off`],
 ]
 
-const LOST = /^(?:No connection established|Connection dropped|read E(?:CONNRESET|TIMEDOUT)$)/
+const LOST =
+  /^(?:No connection established|Connection dropped|No answer from |read E(?:CONNRESET|TIMEDOUT)$)/
 
-/** Whether the connection to the runtime broke off or could not be made, so that the runtime gave no answer. */
+/**
+ * Whether the connection to the runtime broke off or could not be made, or the runtime has answered nothing
+ * for long, so that it gave no answer.
+ */
 export function isConnectionLost(thrown: unknown): boolean {
   return isRuntimeError(thrown) && thrown.code === status.UNAVAILABLE && LOST.test(thrown.details)
 }

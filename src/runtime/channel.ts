@@ -6,6 +6,8 @@ const MESSAGE_BYTES = 16 * 1024 * 1024
 
 /** The way to the runtime below us, for all services on its socket. */
 export interface RuntimeChannel {
+  /** Of the runtime's unix socket. */
+  readonly path: string
   readonly client: Client
   /** On a connection of their own. */
   readonly questions: Questions
@@ -41,6 +43,7 @@ export function openRuntimeChannel(socketPath: string, reconnect = RECONNECT): R
   watch(client, lost)
   const questions = openQuestions(socketPath, lost)
   return {
+    path: socketPath,
     client,
     questions,
     onLost: (listener) => listeners.push(listener),

@@ -7,6 +7,8 @@ import {
   type Method,
   type RuntimeError,
   rawMethod,
+  runtimeError,
+  unreachable,
 } from './call.ts'
 import type { RuntimeChannel } from './channel.ts'
 import { loadService } from './protos.ts'
@@ -25,6 +27,11 @@ const REMOVE_LIMIT_MS = 120_000
 const READY_LIMIT_MS = 1_000
 /** Comes before a call that has a limit of its own. */
 const VERSION_LIMIT_MS = 2_000
+/**
+ * Whether the runtime answers anything during a pull, which may take hours: how often it is asked for its
+ * version, how long it has for that, and how many times in a row make it silent.
+ */
+const LOOKS = { everyMs: 10_000, limitMs: 10_000, silent: 3 }
 
 /** The image side of the runtime below us. Every call throws RuntimeError as the runtime sent it. */
 export interface CriClient {
@@ -42,7 +49,11 @@ export interface CriClient {
   listImages(options?: CallOptions): Promise<readonly NodeImage[]>
   /** The folders where the runtime keeps images. */
   imageFolders(): Promise<readonly string[]>
-  /** @param request a PullImageRequest on the wire; no limit but the given ones */
+  /**
+   * @param request a PullImageRequest on the wire
+   * @throws RuntimeError UNAVAILABLE when the runtime has answered nothing at all for a minute; no other limit
+   * but the given ones
+   */
   pullImage(request: Uint8Array, options: PullOptions): Promise<{ readonly response: Buffer }>
   /** Removes an image, of which its ID takes all names; one that is already gone is a success. */
   removeImage(image: string, options?: CallOptions): Promise<void>
@@ -66,7 +77,11 @@ interface WireFilesystems {
 }
 
 /** @param configured speak this version and do not find out */
-export function createCriClient(channel: RuntimeChannel, configured?: CriVersion): CriClient {
+export function createCriClient(
+  channel: RuntimeChannel,
+  configured?: CriVersion,
+  looks = LOOKS,
+): CriClient {
   const { client, questions } = channel
   let spoken: SpokenVersions | undefined
   channel.onLost(() => {
@@ -104,6 +119,32 @@ export function createCriClient(channel: RuntimeChannel, configured?: CriVersion
     return configured === undefined && isUnimplemented(first) ? failureOf('v1alpha2') : first
   }
 
+  /** The signal of the call ends when the runtime is silent. */
+  async function whileAnswering<T>(call: (silent: AbortSignal) => Promise<T>): Promise<T> {
+    const { everyMs, limitMs, silent } = looks
+    const ending = new AbortController()
+    let silentLooks = 0
+    let timer = setTimeout(look, everyMs)
+    async function look(): Promise<void> {
+      const isSilent = await askVersion(configured ?? 'v1', limitMs).then(() => false, isNoAnswer)
+      if (ending.signal.aborted) return
+      silentLooks = isSilent ? silentLooks + 1 : 0
+      if (silentLooks < silent) {
+        timer = setTimeout(look, everyMs)
+        return
+      }
+      const seconds = (silent * (everyMs + limitMs)) / 1_000
+      const details = `No answer from ${channel.path} for ${seconds} s, to other calls neither`
+      ending.abort(runtimeError(status.UNAVAILABLE, details))
+    }
+    try {
+      return await call(ending.signal)
+    } finally {
+      clearTimeout(timer)
+      ending.abort()
+    }
+  }
+
   async function ask<Response>(rpc: string, request: object, options: CallOptions) {
     const of = method<object, Response>(await versionFor('v1'), 'ImageService', rpc)
     return questions.ask(of, request, options)
@@ -137,7 +178,12 @@ export function createCriClient(channel: RuntimeChannel, configured?: CriVersion
     pullImage: async (request, options) => {
       const version = await versionFor(options.version)
       const method = rawMethod(`/runtime.${version}.ImageService/PullImage`)
-      return { response: await questions.ask(method, request, options) }
+      const response = await whileAnswering((silent) => {
+        const signal =
+          options.signal === undefined ? silent : AbortSignal.any([options.signal, silent])
+        return questions.ask(method, request, { ...options, signal })
+      })
+      return { response }
     },
     removeImage: async (image, options) => {
       if (image === '') throw new TypeError('an empty name would remove whichever image there is')
@@ -145,6 +191,10 @@ export function createCriClient(channel: RuntimeChannel, configured?: CriVersion
       await ask('RemoveImage', { image: { image } }, limited)
     },
   }
+}
+
+function isNoAnswer(error: unknown): boolean {
+  return isRuntimeError(error) && unreachable('', error) !== undefined
 }
 
 function isUnimplemented(error: unknown): boolean {

@@ -3,8 +3,9 @@ import { Metadata, status } from '@grpc/grpc-js'
 import { Connection } from '../http2/connection.ts'
 import { ERROR_CODE } from '../http2/frames.ts'
 import { type HeaderList, headerValue } from '../http2/headers.ts'
+import { LIMITS } from '../http2/limits.ts'
 import type { StreamEnd } from '../http2/stream.ts'
-import type { CallOptions, Method, RuntimeError } from './call.ts'
+import { type CallOptions, type Method, type RuntimeError, runtimeError } from './call.ts'
 
 /**
  * Small unary calls to the runtime on a connection of our own HTTP/2. Each takes a third of the processor
@@ -30,17 +31,23 @@ const OF_THE_CALL = new Set(['content-type', 'grpc-status', 'grpc-message'])
  * Connects at the first call, and anew at the first one after the connection was lost.
  *
  * @param onLost told when a connection is lost that was open
+ * @param settingsMs as in ConnectionOptions
  */
-export function openQuestions(socketPath: string, onLost: () => void): Questions {
+export function openQuestions(
+  socketPath: string,
+  onLost: () => void,
+  settingsMs: number = LIMITS.settingsMs,
+): Questions {
   let connection: Connection | undefined
   let isClosed = false
 
   function current(): Link {
-    if (connection?.isOpen === true) return { connection, cause: () => undefined }
+    if (connection?.isOpen === true) return { connection, socketPath, cause: () => undefined }
     let cause: Error | undefined
     const socket = connect(socketPath)
     const opened = new Connection(socket, {
       role: 'client',
+      settingsMs,
       onClosed: (error) => {
         cause = error
         if (connection === opened) connection = undefined
@@ -49,7 +56,7 @@ export function openQuestions(socketPath: string, onLost: () => void): Questions
       onDefect: () => {},
     })
     connection = opened
-    return { connection: opened, cause: () => cause }
+    return { connection: opened, socketPath, cause: () => cause }
   }
 
   return {
@@ -66,16 +73,18 @@ export function openQuestions(socketPath: string, onLost: () => void): Questions
 
 interface Link {
   readonly connection: Connection
+  readonly socketPath: string
   /** Why it was closed. */
   readonly cause: () => Error | undefined
 }
 
 function call(
-  { connection, cause }: Link,
+  link: Link,
   path: string,
   message: Buffer,
   { deadline, metadata, signal }: CallOptions,
 ): Promise<Buffer> {
+  const { connection } = link
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)
     const parts: Buffer[] = []
@@ -106,7 +115,7 @@ function call(
         const code = headerValue(last, 'grpc-status')
         const answer = Buffer.concat(parts)
         if (failure !== undefined) reject(failure)
-        else if (code === undefined) reject(unanswered(how, last) ?? broken(connection, cause()))
+        else if (code === undefined) reject(unanswered(how, last) ?? broken(link))
         else if (code !== '0') reject(statusError(Number(code), last))
         else if (!isOneMessage(answer)) reject(runtimeError(status.INTERNAL, NO_MESSAGE))
         else resolve(answer.subarray(PREFIX_BYTES))
@@ -170,10 +179,10 @@ const RESET_STATUS: Readonly<Record<number, status>> = {
 }
 
 /** In the words of grpc-js, which call.ts knows. */
-function broken({ settingsReceived }: Connection, cause: Error | undefined): RuntimeError {
-  const text = settingsReceived
-    ? 'Connection dropped'
-    : `No connection established. Last error: ${cause ?? 'it was closed'}`
+function broken({ connection, socketPath, cause }: Link): RuntimeError {
+  const text = connection.settingsReceived
+    ? `Connection dropped: ${socketPath}`
+    : `No connection established to ${socketPath}. Last error: ${cause() ?? 'it was closed'}`
   return runtimeError(status.UNAVAILABLE, text)
 }
 
@@ -190,11 +199,6 @@ function statusError(code: number, trailers: HeaderList): RuntimeError {
     }
   }
   return runtimeError(code, decoded(headerValue(trailers, 'grpc-message') ?? ''), metadata)
-}
-
-function runtimeError(code: status, details: string, metadata = new Metadata()): RuntimeError {
-  const error = new Error(`${code} ${status[code]}: ${details}`)
-  return Object.assign(error, { code, details, metadata })
 }
 
 function decoded(message: string): string {

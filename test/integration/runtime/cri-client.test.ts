@@ -10,7 +10,7 @@ import {
   status,
   type UntypedHandleCall,
 } from '@grpc/grpc-js'
-import { isRuntimeError } from '../../../src/runtime/call.ts'
+import { isConnectionLost, isRuntimeError } from '../../../src/runtime/call.ts'
 import { openRuntimeChannel } from '../../../src/runtime/channel.ts'
 import { createCriClient } from '../../../src/runtime/cri-client.ts'
 import { createNameTable } from '../../../src/runtime/names/name-table.ts'
@@ -191,6 +191,52 @@ test('a socket that is not there is unavailable, and nothing hangs', LIMIT, asyn
     (error) => isRuntimeError(error) && error.code === status.UNAVAILABLE,
   )
 })
+
+test(
+  'a pull ends when the runtime answers nothing any more, and the error names its socket',
+  LIMIT,
+  async (t) => {
+    const runtime = await startRuntime(t, 'v1', { Version: () => {}, PullImage: () => {} })
+    const looks = { everyMs: 1, limitMs: 20, silent: 2 }
+    const cri = createCriClient(runtime.channel, 'v1', looks)
+
+    const pulling = cri.pullImage(Buffer.alloc(0), { version: 'v1' })
+
+    await assert.rejects(pulling, (thrown) => {
+      assert.ok(isRuntimeError(thrown) && isConnectionLost(thrown))
+      assert.equal(thrown.code, status.UNAVAILABLE)
+      assert.ok(thrown.details.includes(runtime.channel.path), thrown.details)
+      return true
+    })
+  },
+)
+
+test(
+  'a pull takes as long as it takes while the runtime answers now and then',
+  LIMIT,
+  async (t) => {
+    let looked = 0
+    const runtime = await startRuntime(t, 'v1', {
+      PullImage: (_, answer) => {
+        const whenLooked = setInterval(() => {
+          if (looked < 6) return
+          clearInterval(whenLooked)
+          answer(null, { imageRef: 'sha256:a' })
+        }, 10)
+      },
+      Version: (_, answer) => {
+        looked += 1
+        if (looked === 3) answer(null, {})
+      },
+    })
+    const looks = { everyMs: 1, limitMs: 1_000, silent: 3 }
+    const cri = createCriClient(runtime.channel, 'v1', looks)
+
+    const { response } = await cri.pullImage(Buffer.alloc(0), { version: 'v1' })
+
+    assert.ok(response.includes('sha256:a'))
+  },
+)
 
 test('a runtime without a table of names says so', async (t) => {
   const runtime = await startRuntime(t, 'v1', {})

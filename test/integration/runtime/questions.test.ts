@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { status } from '@grpc/grpc-js'
 import { isConnectionLost, isRuntimeError, rawMethod } from '../../../src/runtime/call.ts'
 import { openQuestions } from '../../../src/runtime/questions.ts'
-import { listen } from '../../support/listen.ts'
+import { listen, startRawServer } from '../../support/listen.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const HEAD = { ':status': 200, 'content-type': 'application/grpc' }
@@ -40,6 +40,26 @@ test('a trailer that gRPC does not allow is left out of an error', LIMIT, async 
     return true
   })
 })
+
+test(
+  'a socket that takes the connection and sends no SETTINGS is given up, and named',
+  LIMIT,
+  async (t) => {
+    const path = `${temporaryFolder(t)}/runtime.sock`
+    await startRawServer(t, (socket) => socket.resume(), { path })
+    const questions = openQuestions(path, () => {}, 20)
+    t.after(() => questions.close())
+
+    const asked = questions.ask(rawMethod('/runtime.v1.ImageService/PullImage'), Buffer.alloc(1))
+
+    await assert.rejects(asked, (thrown) => {
+      assert.ok(isRuntimeError(thrown) && isConnectionLost(thrown))
+      assert.equal(thrown.code, status.UNAVAILABLE)
+      assert.ok(thrown.details.includes(path) && thrown.details.includes('no SETTINGS'))
+      return true
+    })
+  },
+)
 
 const NOT_WHOLE: Readonly<Record<string, Buffer>> = {
   none: Buffer.alloc(0),

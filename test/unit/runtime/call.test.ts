@@ -26,6 +26,12 @@ const CASES: readonly (readonly [number, string, string | undefined])[] = [
   [status.UNAVAILABLE, failed('new words'), `nothing answers at ${SOCKET}`],
   [status.UNAVAILABLE, 'Connection dropped', `the connection to ${SOCKET} broke off`],
   [
+    status.UNAVAILABLE,
+    'No connection established. Last error: Error: no SETTINGS of HTTP/2 came within 20 s',
+    `what listens at ${SOCKET} takes connections and does not answer`,
+  ],
+  [status.UNAVAILABLE, 'No answer from /run/y.sock for 60 s', `${SOCKET} does not answer`],
+  [
     status.DEADLINE_EXCEEDED,
     'Deadline exceeded after 9.999s,Waiting for LB pick',
     `${SOCKET} does not answer in time`,
