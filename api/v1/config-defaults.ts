@@ -19,6 +19,7 @@ export const CONFIG_DEFAULTS = {
     negativeTTL: '10s',
     staleIfError: '24h',
   },
+  shared: { freshness: '5s', budget: '50ms' },
   priority: 500,
   trusted: true,
   insecureSkipVerify: false,

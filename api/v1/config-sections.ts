@@ -2,6 +2,50 @@ import { CONFIG_DEFAULTS } from './config-defaults.ts'
 import { MAX_ITEMS } from './config-registry.ts'
 import type { ObjectSchema } from './schema.ts'
 
+const SharedStoreFields = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['url'],
+  properties: {
+    url: {
+      type: 'string',
+      description:
+        'A Valkey or Redis that nodes share answers by: redis://host:port, rediss:// for TLS, redis+sentinel://host,host/name, redis+cluster://host,host or unix:///path.',
+    },
+    key: {
+      type: 'string',
+      description:
+        'file:/path of a secret that all nodes have. Entries are signed with its first line; further lines are accepted too.',
+    },
+    freshness: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.shared.freshness,
+      description:
+        'A pull takes an answer that any node got from the registry within this time; 0: never.',
+    },
+    budget: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.shared.budget,
+      description: 'How long a lookup waits for the store; 0 means the default.',
+    },
+    username: { type: 'string', description: 'With passwordFile. Absent: the default user.' },
+    passwordFile: { type: 'string', description: 'A file that holds the password of the store.' },
+    sentinelPasswordFile: {
+      type: 'string',
+      description: 'A file that holds the password of the sentinels.',
+    },
+    tls: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        ca: { type: 'string', description: 'A PEM file of the authorities that are believed.' },
+        cert: { type: 'string', description: 'A PEM file with the client certificate.' },
+        key: { type: 'string', description: 'A PEM file with its key.' },
+      },
+    },
+  },
+} as const satisfies ObjectSchema
+
 export const CacheFields = {
   type: 'object',
   additionalProperties: false,
@@ -47,6 +91,7 @@ export const CacheFields = {
       default: CONFIG_DEFAULTS.cache.staleIfError,
       description: 'How old an answer may be that is given when no registry answers; 0: never.',
     },
+    shared: SharedStoreFields,
   },
 } as const satisfies ObjectSchema
 

@@ -39,6 +39,8 @@ export interface Config {
     readonly negativeTtlMs: number
     /** How old an answer may be that is given when no registry answers; 0: never given. */
     readonly staleIfErrorMs: number
+    /** The store that the nodes of a fleet share. Absent: none. */
+    readonly shared?: SharedStoreConfig
   }
   /** In the order they are asked: priority, then the offline one, then name. */
   readonly registries: readonly RegistryEntry[]
@@ -72,6 +74,39 @@ export interface Config {
     readonly skipUnchanged: boolean
   }
   readonly onResolveError: 'passthrough' | 'reject'
+}
+
+/** A Valkey or Redis; all paths are absolute. */
+export interface SharedStoreConfig {
+  /** As written; it holds no secret. */
+  readonly url: string
+  readonly address: StoreAddress
+  /** The first line signs, all lines are accepted. undefined only where no other machine can reach the store. */
+  readonly keyFile: string | undefined
+  readonly username: string | undefined
+  readonly passwordFile: string | undefined
+  readonly sentinelPasswordFile: string | undefined
+  /** With `rediss://`; undefined: Node's own authorities, no client certificate. */
+  readonly tls: Readonly<Record<'caFile' | 'certFile' | 'keyFile', string | undefined>>
+  /** How old an answer of another node may be when a pull takes it. */
+  readonly freshnessMs: number
+  /** How long a lookup waits for the store. */
+  readonly budgetMs: number
+}
+
+export interface StoreAddress {
+  readonly kind: 'single' | 'sentinel' | 'cluster'
+  readonly isTls: boolean
+  /** At least one; exactly one of a single server. */
+  readonly hosts: readonly (StoreHost | { readonly path: string })[]
+  readonly db: number
+  /** The name that sentinels have for it. */
+  readonly master?: string
+}
+
+export interface StoreHost {
+  readonly host: string
+  readonly port: number
 }
 
 /** Where secrets are kept outside this configuration; all paths are absolute. */

@@ -88,6 +88,8 @@ export const KEEPING: DurationRange = { leastMs: 1, mostMs: 8760 * HOUR_MS }
 export const POLLING: DurationRange = { leastMs: 100, mostMs: TIMER.mostMs }
 /** More than one whole resolution may take would never be over. */
 export const PROBING: DurationRange = { leastMs: 10, mostMs: 20_000 }
+/** How long a lookup may wait for the shared store: beyond a second it would cost more than a registry. */
+export const STORE_BUDGET: DurationRange = { leastMs: 1, mostMs: 1_000 }
 /** A helper that needs minutes keeps every pull of its registry waiting for them. */
 export const HELPER: DurationRange = { leastMs: 100, mostMs: HOUR_MS / 6 }
 

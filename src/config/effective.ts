@@ -31,6 +31,7 @@ import {
 } from './duration.ts'
 import { parseToken, registryEntries } from './entries.ts'
 import type { DecodedConfig } from './schema.ts'
+import { effectiveShared } from './shared-store.ts'
 
 /** What a configuration depends on beside what is written in it. */
 export interface Surroundings {
@@ -105,9 +106,10 @@ function effectiveCache(
   diagnostics: Diagnostics,
 ): Config['cache'] {
   const cache = { ...CONFIG_DEFAULTS.cache, ...decoded }
+  const shared = effectiveShared(decoded.shared, diagnostics)
   const size = cache.imageCacheSize
   if (size < 0) diagnostics.warning('cache.imageCacheSize', `${size} is below 0; the cache is off`)
-  const duration = (name: keyof typeof cache & string, range: typeof TIMER): number =>
+  const duration = (name: keyof typeof CONFIG_DEFAULTS.cache, range: typeof TIMER): number =>
     readDuration(`cache.${name}`, String(cache[name]), range, diagnostics)
   return {
     imageCacheSize: Math.max(0, size),
@@ -118,6 +120,7 @@ function effectiveCache(
     disableStats: cache.disableStats,
     negativeTtlMs: duration('negativeTTL', KEEPING),
     staleIfErrorMs: duration('staleIfError', KEEPING),
+    ...(shared !== undefined && { shared }),
   }
 }
 

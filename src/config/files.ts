@@ -143,7 +143,7 @@ function warningOf({ field, path, kind, secret }: NamedFile, found: Found | unde
 }
 
 function namedFiles(config: Config): readonly NamedFile[] {
-  const { configMap, keychain, http } = config
+  const { cache, configMap, keychain, http } = config
   const providers = keychain.credentialProviders
   return [
     ...secretsHere(config),
@@ -153,6 +153,12 @@ function namedFiles(config: Config): readonly NamedFile[] {
     ...plainFile('keychain.credentialProviders.config', providers?.config),
     ...plainFile('keychain.credentialProviders.binDir', providers?.binDir, 'folder'),
     ...secretFile('configMap.kubeconfig', configMap?.kubeconfig),
+    ...secretFile('cache.shared.key', cache.shared?.keyFile),
+    ...secretFile('cache.shared.passwordFile', cache.shared?.passwordFile),
+    ...secretFile('cache.shared.sentinelPasswordFile', cache.shared?.sentinelPasswordFile),
+    ...plainFile('cache.shared.tls.ca', cache.shared?.tls.caFile),
+    ...plainFile('cache.shared.tls.cert', cache.shared?.tls.certFile),
+    ...secretFile('cache.shared.tls.key', cache.shared?.tls.keyFile),
     ...secretFile('http.tokenFile', http.tokenFile),
     ...plainFile('http.tls.cert', http.tls?.certFile),
     ...secretFile('http.tls.key', http.tls?.keyFile),

@@ -1,7 +1,13 @@
 import { dump } from 'js-yaml'
 import { endpointUrl } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import type { Config, HttpConfig, KeychainConfig, ProxyConfig } from './config.ts'
+import type {
+  Config,
+  HttpConfig,
+  KeychainConfig,
+  ProxyConfig,
+  SharedStoreConfig,
+} from './config.ts'
 import { formatDuration } from './duration.ts'
 
 /** Stands for users too: some registries take a token as the user. */
@@ -37,6 +43,7 @@ export function printConfig(config: Config): string {
       tagTTL: formatDuration(cache.tagTtlMs),
       negativeTTL: formatDuration(cache.negativeTtlMs),
       staleIfError: formatDuration(cache.staleIfErrorMs),
+      shared: sharedFields(cache.shared),
     },
     registries: listed.map(listedFields),
     mirrorsOnly: config.mirrorsOnly,
@@ -89,6 +96,22 @@ function listedFields(entry: RegistryEntry): object {
     capabilities: entry.capabilities,
     trusted: entry.trusted,
     ...tlsFields(endpoint),
+  }
+}
+
+function sharedFields(shared: SharedStoreConfig | undefined): object | undefined {
+  if (shared === undefined) return undefined
+  const { keyFile, tls, username } = shared
+  const files = { ca: tls.caFile, cert: tls.certFile, key: tls.keyFile }
+  return {
+    url: shared.url,
+    key: keyFile === undefined ? undefined : `file:${keyFile}`,
+    freshness: formatDuration(shared.freshnessMs),
+    budget: formatDuration(shared.budgetMs),
+    username: username === undefined ? undefined : HIDDEN,
+    passwordFile: shared.passwordFile,
+    sentinelPasswordFile: shared.sentinelPasswordFile,
+    tls: Object.values(files).every((file) => file === undefined) ? undefined : files,
   }
 }
 

@@ -81,6 +81,20 @@ const usableFile = fc.record(
         tagTTL: fc.constant('1.5s'),
         negativeTTL: fc.constantFrom('0', '3s'),
         staleIfError: fc.constantFrom('0', '90m'),
+        shared: fc.record(
+          {
+            url: fc.constantFrom(
+              'unix:///run/x.sock',
+              'rediss+sentinel://a,b:1/m/2',
+              'redis://localhost',
+            ),
+            key: fc.constant('file:/fleet.key'),
+            freshness: fc.constantFrom('0', '3s'),
+            passwordFile: somePath,
+            tls: fc.record({ ca: somePath }, { requiredKeys: [] }),
+          },
+          { requiredKeys: ['url', 'key'] },
+        ),
       },
       { requiredKeys: [] },
     ),

@@ -210,6 +210,17 @@ export function readShared(root: YamlNode | undefined, diagnostics: Diagnostics)
       diagnostics.problem(key, 'not read from a ConfigMap; write it in the file of the node')
       return []
     }
+    if (key === 'cache' && value.kind === 'map') {
+      // It names files of the node, and an address that every node would dial.
+      const entries = value.entries.filter((each) => each.key !== 'shared')
+      if (entries.length < value.entries.length) {
+        diagnostics.problem(
+          'cache.shared',
+          'not read from a ConfigMap; write it in the file of the node',
+        )
+      }
+      return [{ ...entry, value: { ...value, entries } }]
+    }
     if (key === 'registries' && value.kind === 'list') {
       const items = value.items.map((item, index) =>
         item.kind === 'map' ? registry(item, joinPath(key, index), diagnostics) : item,

@@ -171,6 +171,11 @@ const FAILURES: readonly [words: string, answer: Answer, expected: RegExp][] = [
     configMap('registries: [{address: evil.corp, username: u, passwordFile: /etc/shadow}]'),
     /registries\[0\]\.passwordFile: not read from a ConfigMap/,
   ],
+  [
+    'names a store for the fleet',
+    configMap('cache: {tagTTL: 5s, shared: {url: "redis://evil.corp", key: "file:/etc/shadow"}}'),
+    /cache\.shared: not read from a ConfigMap/,
+  ],
   ['moves the socket', configMap('shim: /tmp/x.sock'), /shim: not read from a ConfigMap/],
 ]
 
