@@ -147,22 +147,41 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   check: {
-    options: ['config', 'file', 'portoshim', 'fail-on', 'plan', 'path', 'arg', 'json'],
+    options: [
+      'config',
+      'file',
+      'portoshim',
+      'all',
+      'platform',
+      'fail-on',
+      'plan',
+      'resume',
+      'path',
+      'arg',
+      'json',
+    ],
     words: { min: 0, max: MANY, problem: '' },
     run: async (names, values, context) => {
       onlyOne(values, ['json', 'plan'])
-      const { arg = [], json = false, path = [] } = values
-      const { checkCommand, failOnOf } = await import('./commands/check.ts')
+      const { all = false, arg = [], json = false, path = [], resume } = values
+      if (all && names.length > 0) throw new UsageError('--all is for this node: without files')
+      const { parsePlatform } = await import('../reference/platform.ts')
+      const { checkCommand } = await import('./commands/check.ts')
+      const { failOnOf } = await import('./commands/check-report.ts')
       const { copyToolOf } = await import('./commands/copy-plan.ts')
       const { findOptions } = await import('./commands/find-options.ts')
       return checkCommand({
         names,
+        all,
         failOn: failOnOf(values['fail-on']),
         plan: copyToolOf(values.plan),
+        platforms: values.platform?.split(',').map((each) => parsePlatform(each.trim())) ?? [],
+        resume,
         find: findOptions(path, arg),
         json,
         open: () => context.availability(filesOf(values)),
         openNode: () => context.node({ file: fileOf(values) }),
+        now: Date.now,
         context,
       })
     },

@@ -7,7 +7,7 @@ import type {
 import type { StatsResponse } from '../../api/v1/stats.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import type { ImagePlace } from '../resolver/availability.ts'
+import type { ImagePlace, PlacesOptions } from '../resolver/availability.ts'
 import type { Answer } from '../resolver/types.ts'
 import type { NodeImages } from '../runtime/node-images.ts'
 import type { NodeNames as RuntimeNames } from '../runtime/node-names.ts'
@@ -68,7 +68,7 @@ export interface Registries {
 /** The names of the node's images, and the registries as configured, in the order of asking. */
 export type NodeNames = RuntimeNames & { readonly registries: readonly RegistryEntry[] }
 
-export type ImagesOnNode = Pick<NodeImages, 'list' | 'pull' | 'remove' | 'close'>
+export type ImagesOnNode = Pick<NodeImages, 'list' | 'named' | 'pull' | 'remove' | 'close'>
 
 export interface AnswerSource {
   /** The registries that may have it, in the order of asking; none for what is no reference. */
@@ -82,6 +82,10 @@ export interface AnswerSource {
 
 export interface AvailabilitySource {
   /** What every place says of it, by HEAD. Never rejects. */
-  places(reference: Reference): Promise<readonly ImagePlace[]>
+  places(reference: Reference, options?: PlacesOptions): Promise<readonly ImagePlace[]>
+  /** When the image of that digest was built (RFC 3339); undefined: no place says it. */
+  created(reference: Reference, digest: string): Promise<string | undefined>
+  /** What was sent so far, by method. */
+  requests(): Readonly<Record<'HEAD' | 'GET' | 'POST', number>>
   close(): Promise<void>
 }

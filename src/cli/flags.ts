@@ -42,13 +42,18 @@ run writes the same, whatever tags point at by then; default: none`,
     update: ['    --update', 'move what is pinned on to what its tag points at now'],
     'fail-on': [
       '    --fail-on STATES',
-      `the states that end it with 1, with commas between, or nothing;
-default: gone,denied,node-only,unknown`,
+      `the states that end it with 1, with commas between, or nothing; also
+moved and platform; default: gone,denied,node-only,unknown,platform`,
     ],
     plan: [
       '    --plan TOOL',
       `print instead what copies the images that configured registries lack:
 for skopeo, crane, regsync, hauler, zarf or oc-mirror; default: none`,
+    ],
+    resume: [
+      '    --resume FILE',
+      `keep what registries answer in this file until all have answered, and ask
+for nothing again that it has of the last day; default: none`,
     ],
     path: [
       '    --path PATH',

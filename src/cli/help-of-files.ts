@@ -6,9 +6,10 @@ export const HELP_OF_FILES: Readonly<Record<string, HelpText>> = {
   check: {
     usage: 'check [FILE ...] [options]',
     about: `Asks every configured registry and the origin for the images that files name, or, without files,
-for those of this node: before the node dies, and with it what only it has. Files are read as pin
-reads them. No layer is asked for: it is a HEAD for each image and registry, and a GET where that is
-refused.
+for those that pods of this node use: before the node dies, and with it what only it has. Files are
+read as pin reads them. No layer is asked for: it is a HEAD for each image and registry, and a GET
+where that is refused. A registry that answers 429 gets the pause that it wants, up to a minute, and
+then one question at a time; what it goes on refusing is unknown, as is what was not answered.
 
   everywhere     every place has it
   partly         its origin and some configured registries, not all
@@ -18,8 +19,16 @@ refused.
   gone           no registry: each said so
   denied         no registry that the credentials suffice for
   different      its tag points at different images
-  unknown        a registry did not answer`,
-    options: { json: 'every image with its state and what each place said' },
+  unknown        a registry did not answer
+
+Beside these, moved: this node has another image by its tag than the registries.`,
+    flags: { platform: '    --platform LIST' },
+    options: {
+      all: 'every image of this node, used or not',
+      platform: `linux/amd64,linux/arm64: an image has to be there for each of these;
+one GET more for each image; default: not looked at`,
+      json: 'every image with its state and what each place said, and the requests sent',
+    },
     exitCodes: {
       [EXIT.done]: 'none is in a state of --fail-on',
       [EXIT.failed]: 'some are, or a file is no YAML',
@@ -29,7 +38,8 @@ refused.
     },
     examples: [
       'check                               the images of this node',
-      'check deploy/ --fail-on gone,denied',
+      'check deploy/ --platform linux/amd64,linux/arm64 --fail-on gone,denied,platform',
+      'check --all --resume /var/tmp/check.answers',
       'check deploy/ --plan skopeo | sh    copy what the registries here lack',
     ],
   },

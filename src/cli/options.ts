@@ -33,6 +33,7 @@ const OPTIONS = {
   update: { type: 'boolean' },
   'fail-on': { type: 'string' },
   plan: { type: 'string' },
+  resume: { type: 'string' },
   path: { type: 'string', multiple: true },
   arg: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },

@@ -148,28 +148,36 @@ export interface ProgressOptions {
 const SECOND_MS = 1_000
 /** With what stands around it, a line of a terminal. */
 const MAX_SHOWN = 40
+/** Between two lines in a log. */
+const REPEATED_S = 30
 const ERASED = '\r\u001b[K'
 
 /**
  * Shows on standard error what a command waits for: on a terminal each second, in a line that is erased
- * with the answer; anywhere else once, after a second.
+ * with the answer; anywhere else once, after a second, and every half a minute where `awaited` tells how far it is.
  *
- * @param awaited a registry, or several with commas between
+ * @param awaited a registry, or several with commas between; as a function, what is to be said each time
  * @returns what `work` does
  */
 export async function withProgress<T>(
-  awaited: string,
+  awaited: string | (() => string),
   work: Promise<T>,
   { stderr, environment, every = everyInterval }: ProgressOptions,
 ): Promise<T> {
   const redrawn = stderr.isTTY === true && environment['TERM'] !== 'dumb'
-  const shown = visible(awaited.length > MAX_SHOWN ? `${awaited.slice(0, MAX_SHOWN)}…` : awaited)
+  const isTold = typeof awaited === 'function'
+  const said = (): string => {
+    const whole = isTold ? awaited() : `still waiting for ${awaited}`
+    const limit = isTold ? whole.length : whole.length - awaited.length + MAX_SHOWN
+    return visible(whole.length > limit ? `${whole.slice(0, limit)}…` : whole)
+  }
   let seconds = 0
   const cancel = every(SECOND_MS, () => {
     seconds += 1
-    const line = `still waiting for ${shown} (${seconds} s)`
+    const line = `${said()} (${seconds} s)`
     if (redrawn) stderr.write(`${ERASED}${line}`)
-    else if (seconds === 1) stderr.write(`image-resolver: ${line}\n`)
+    else if (seconds === 1 || (isTold && seconds % REPEATED_S === 0))
+      stderr.write(`image-resolver: ${line}\n`)
   })
   try {
     return await work

@@ -103,6 +103,37 @@ export class RegistryClient {
     return this.#queue.run(request, (signal) => this.#manifests.head({ ...request, signal }))
   }
 
+  /**
+   * The platforms that there is something for: those of an index by one GET, that of a single image by two.
+   *
+   * @throws ResolveError as image()
+   */
+  platforms(request: ImageRequest): Promise<readonly Platform[]> {
+    return this.#queue.run(request, async (signal) => {
+      const asked = { ...request, signal }
+      const { manifest } = await this.#manifests.get(asked)
+      const named =
+        manifest.kind === 'index'
+          ? manifest.children.map(({ platform }) => platform)
+          : [(await this.#manifests.config(asked, manifest.configDigest)).platform]
+      return named.filter((platform) => platform !== undefined)
+    })
+  }
+
+  /**
+   * When an image was built: two or three GETs.
+   *
+   * @returns RFC 3339; undefined: it does not say
+   * @throws ResolveError as image()
+   */
+  created(request: ImageRequest, platform: Platform): Promise<string | undefined> {
+    return this.#queue.run(request, async (signal) => {
+      const asked = { ...request, signal }
+      const { imageId } = await lookUpImage(this.#manifests, asked, platform, false)
+      return (await this.#manifests.config(asked, imageId)).created
+    })
+  }
+
   /** A repository's tags, as many pages as fit into the limit of one request. */
   tags(request: TagsRequest): Promise<Names> {
     return this.#queue.run(request, (signal) => listTags(this.#session, { ...request, signal }))

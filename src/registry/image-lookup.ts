@@ -72,7 +72,7 @@ class ImageLookup {
   async #single({ digest }: Descriptor, manifest: ImageManifest): Promise<Found> {
     const platform = await this.#platformOf(manifest, false)
     if (platform !== undefined) return { digest, manifest, platform }
-    const named = await this.#manifests.platform(this.#request, manifest.configDigest)
+    const { platform: named } = await this.#manifests.config(this.#request, manifest.configDigest)
     throw this.#noPlatform([named === undefined ? {} : { platform: named }])
   }
 
@@ -130,7 +130,7 @@ class ImageLookup {
   ): Promise<ImagePlatform | undefined> {
     const assumed = { ...this.#wanted, assumed: true } as const
     if (!this.#isAsked && !isOneOfSeveral) return assumed
-    const named = await this.#manifests.platform(this.#request, configDigest)
+    const { platform: named } = await this.#manifests.config(this.#request, configDigest)
     if (named === undefined) return isOneOfSeveral ? undefined : assumed
     return choosePlatform(this.#wanted, [{ platform: named }]) && named
   }

@@ -1,17 +1,17 @@
 import { LRUCache } from 'lru-cache'
 import { ResolveError } from '../errors.ts'
 import { hashOf, isDigest, verifyDigest } from '../reference/digest.ts'
-import type { Platform } from '../reference/platform.ts'
 import { pullScope } from './auth/challenge.ts'
 import { endpointKey } from './endpoint.ts'
 import type { Descriptor, ImageRequest } from './image.ts'
 import {
   bareType,
+  type ImageConfig,
   type IndexChild,
   MANIFEST_TYPES,
   type Manifest,
+  parseConfig,
   parseManifest,
-  platformIn,
   signedPayload,
 } from './manifest.ts'
 import { discard, type RegistryResponse, readBody } from './response.ts'
@@ -47,7 +47,7 @@ const MAX_BYTES = 4 * 1024 * 1024
 /** How long a registry that refuses HEAD is asked by GET alone. */
 const GET_ONLY_MS = 3_600_000
 const MAX_REGISTRIES = 1_000
-const MAX_PLATFORMS = 10_000
+const MAX_CONFIGS = 10_000
 
 /**
  * Statuses that some registries answer to HEAD for manifests that they give by GET: Nexus 404
@@ -65,9 +65,7 @@ export class ManifestFetcher {
   /** Registries that refused HEAD for what they gave by GET, and when. */
   readonly #getOnly = new LRUCache<string, number>({ max: MAX_REGISTRIES })
   /** By digest of the config. */
-  readonly #platforms = new LRUCache<string, { readonly platform: Platform | undefined }>({
-    max: MAX_PLATFORMS,
-  })
+  readonly #configs = new LRUCache<string, ImageConfig>({ max: MAX_CONFIGS })
   readonly #now: () => number
 
   constructor(session: RegistrySession, now: () => number) {
@@ -122,17 +120,18 @@ export class ManifestFetcher {
     return (await this.get(own)).manifest
   }
 
-  /** The platform that an image's config names. Read once for each config. */
-  async platform(request: ImageRequest, configDigest: string): Promise<Platform | undefined> {
-    const known = this.#platforms.get(configDigest)
-    if (known !== undefined) return known.platform
-    const config = { ...request, reference: configDigest }
-    const asked = this.#toRequest('GET', 'blobs', config)
-    const bytes = await this.#session.request(asked, (response) => bounded(response, config))
-    if (!verifyDigest(configDigest, bytes)) throw mismatch(config)
-    const platform = platformIn(bytes)
-    this.#platforms.set(configDigest, { platform })
-    return platform
+  /** What an image's config says. Read once for each config. */
+  async config(request: ImageRequest, configDigest: string): Promise<ImageConfig> {
+    const known = this.#configs.get(configDigest)
+    if (known !== undefined) return known
+    const asked = { ...request, reference: configDigest }
+    const bytes = await this.#session.request(this.#toRequest('GET', 'blobs', asked), (response) =>
+      bounded(response, asked),
+    )
+    if (!verifyDigest(configDigest, bytes)) throw mismatch(asked)
+    const config = parseConfig(bytes)
+    this.#configs.set(configDigest, config)
+    return config
   }
 
   #raw(request: ManifestRequest): Promise<RawManifest> {

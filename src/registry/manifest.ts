@@ -77,19 +77,28 @@ export function signedPayload(bytes: Buffer, contentType: string): Buffer | unde
   }
 }
 
-/**
- * The platform that an image's config names (image-spec, "Image Configuration"): `os`, `architecture`,
- * `variant`.
- *
- * @returns undefined: one of the first two is missing, or it is no JSON
- */
-export function platformIn(config: Buffer): Platform | undefined {
+/** What an image's config says of the image (image-spec, "Image Configuration"). */
+export interface ImageConfig {
+  /** `os`, `architecture`, `variant`. Absent: one of the first two is missing. */
+  readonly platform?: Platform
+  /** When it was built (RFC 3339). Absent: it does not say, or the epoch, as reproducible builds do. */
+  readonly created?: string
+}
+
+/** @returns nothing of what is no JSON */
+export function parseConfig(config: Buffer): ImageConfig {
   try {
-    const { os, architecture, variant }: Fields = JSON.parse(config.toString())
-    if (!isName(os) || !isName(architecture)) return undefined
-    return { os, architecture, ...(isName(variant) && { variant }) }
+    const { os, architecture, created, variant }: Fields = JSON.parse(config.toString())
+    const time = typeof created === 'string' ? Date.parse(created) : Number.NaN
+    return {
+      ...(isName(os) &&
+        isName(architecture) && {
+          platform: { os, architecture, ...(isName(variant) && { variant }) },
+        }),
+      ...(time > 0 && { created: new Date(time).toISOString() }),
+    }
   } catch {
-    return undefined
+    return {}
   }
 }
 

@@ -1,10 +1,14 @@
-import { type ErrorCode, type ResolveError, toResolveError } from '../errors.ts'
+import { abortable } from '../concurrency/abortable.ts'
+import type { Clock } from '../concurrency/clock.ts'
+import { Semaphore } from '../concurrency/semaphore.ts'
+import { DEFAULT_WAIT_MS, type ErrorCode, type ResolveError, toResolveError } from '../errors.ts'
+import { choosePlatform, type Platform } from '../reference/platform.ts'
 import type { Reference } from '../reference/reference.ts'
 import { isPullable } from './candidates.ts'
 import type { Candidate } from './types.ts'
 
-/** What one registry says of one reference. */
-export interface ImagePlace {
+/** A registry, and what is asked for there. */
+export interface AskedPlace {
   /** Name of the entry, or the reference's domain for its origin. */
   readonly registry: string
   /** What is asked for there: `harbor.corp/hub/library/nginx:1.27`. */
@@ -12,14 +16,20 @@ export interface ImagePlace {
   /** The registry that the reference itself names. */
   readonly origin: boolean
   readonly configured: boolean
+  /** It is spoken to by plain http. */
+  readonly plainHttp: boolean
+}
+
+/** What one registry says of one reference. */
+export interface ImagePlace extends AskedPlace {
   /** `unknown`: it did not answer, or not with yes or no. */
   readonly state: 'present' | 'absent' | 'denied' | 'unknown'
   /** What its tag points at; with `present`. */
   readonly digest?: string
-  /** With `denied` and `unknown`. */
+  /** The platforms that it is for, where they were asked for. */
+  readonly platforms?: readonly string[]
+  /** With `denied` and `unknown`, and where the platforms could not be found out. */
   readonly error?: { readonly code: ErrorCode; readonly message: string }
-  /** It is spoken to by plain http. */
-  readonly plainHttp: boolean
 }
 
 /** Where an image can be pulled from, all places taken together. */
@@ -45,32 +55,74 @@ export const AVAILABILITIES = [
 ] as const
 export type Availability = (typeof AVAILABILITIES)[number]
 
-export interface AskOptions {
+export interface AvailabilityOptions {
   /** The digest of what a reference is at a candidate. @throws ResolveError */
   readonly head: (candidate: Candidate, reference: string) => Promise<string>
+  /** The platforms that a digest is for, `os/architecture[/variant]`. @throws ResolveError */
+  readonly platforms: (candidate: Candidate, digest: string) => Promise<readonly string[]>
+  readonly clock: Clock
+  /** The longest pause that a registry is given; one that wants a longer one is asked no more. */
+  readonly maxPauseMs: number
+  /** Ends waiting. */
+  readonly signal: AbortSignal
+}
+
+export interface PlacesOptions {
+  /** Also say for which platforms it is there: a GET for each digest that is found. Default: no. */
+  readonly platforms?: boolean
+  /** What a place has said before, and is not asked again; undefined: nothing. */
+  readonly known?: (place: AskedPlace) => ImagePlace | undefined
+}
+
+/** Times without any answer, with none in between, after which a registry is asked no more. */
+const MAX_SILENCES = 8
+/** Requests in a row that were answered with 429. */
+const MAX_REFUSALS = 3
+
+/** What a registry has done instead of answering. */
+interface HostState {
+  silences: number
+  refusals: number
+  /** Until when it wants a pause. */
+  pausedUntil: number
+  /** It was answered with 429: from then on it is asked one thing at a time. */
+  isSlowed: boolean
+  /** It is asked no more, for this reason. */
+  parked?: ResolveError
 }
 
 /**
- * Asks places for one reference each, by HEAD, and no registry again in a run that has said 429: it gets
- * the pause that it wants.
+ * Asks places for one reference each, by HEAD. A registry that says 429 gets the pause that it wants, and
+ * one thing at a time from then on; one that goes on saying it, or is silent, is asked no more.
  */
 export class AvailabilityCheck {
-  readonly #head: AskOptions['head']
+  readonly #options: AvailabilityOptions
   /** By host. */
-  readonly #parked = new Map<string, ResolveError>()
+  readonly #hosts = new Map<string, HostState>()
+  readonly #slowed = new Semaphore(1)
+  /** By digest: an index is the same wherever it is. */
+  readonly #platforms = new Map<string, Promise<readonly string[]>>()
 
-  constructor({ head }: AskOptions) {
-    this.#head = head
+  constructor(options: AvailabilityOptions) {
+    this.#options = options
   }
 
   /** What each of the candidates says. Never rejects. */
-  async places(reference: Reference, candidates: readonly Candidate[]): Promise<ImagePlace[]> {
+  async places(
+    reference: Reference,
+    candidates: readonly Candidate[],
+    options: PlacesOptions = {},
+  ): Promise<readonly ImagePlace[]> {
     return Promise.all(
-      candidates.filter(isPullable).map((candidate) => this.#place(reference, candidate)),
+      candidates.filter(isPullable).map((candidate) => this.#place(reference, candidate, options)),
     )
   }
 
-  async #place({ digest, tag = 'latest' }: Reference, candidate: Candidate): Promise<ImagePlace> {
+  async #place(
+    { digest, tag = 'latest' }: Reference,
+    candidate: Candidate,
+    { known, platforms: isAskedFor = false }: PlacesOptions,
+  ): Promise<ImagePlace> {
     const { configured, endpoint, origin, pullName, registry } = candidate
     const place = {
       registry,
@@ -79,16 +131,102 @@ export class AvailabilityCheck {
       configured,
       plainHttp: endpoint.scheme === 'http',
     }
-    const parked = this.#parked.get(endpoint.host)
+    const before = known?.(place)
+    if (before !== undefined) return before
+    const { head } = this.#options
     try {
-      if (parked !== undefined) throw parked
-      return { ...place, state: 'present', digest: await this.#head(candidate, digest ?? tag) }
+      const found = await this.#ask(candidate, () => head(candidate, digest ?? tag))
+      const present = { ...place, state: 'present', digest: found } as const
+      return isAskedFor ? await this.#withPlatforms(present, candidate) : present
     } catch (thrown) {
-      const error = toResolveError(thrown)
-      if (error.code === 'TOOMANYREQUESTS') this.#parked.set(endpoint.host, error)
-      return { ...place, ...failed(error) }
+      return { ...place, ...failed(toResolveError(thrown)) }
     }
   }
+
+  async #withPlatforms(
+    place: ImagePlace & { readonly digest: string },
+    candidate: Candidate,
+  ): Promise<ImagePlace> {
+    const { digest } = place
+    try {
+      const asked =
+        this.#platforms.get(digest) ??
+        this.#ask(candidate, () => this.#options.platforms(candidate, digest))
+      this.#platforms.set(digest, asked)
+      return { ...place, platforms: await asked }
+    } catch (thrown) {
+      // Another place may say it.
+      this.#platforms.delete(digest)
+      const { code, message } = toResolveError(thrown)
+      return { ...place, error: { code, message } }
+    }
+  }
+
+  /** @throws ResolveError as `work`, and what was thrown last where its registry is asked no more */
+  async #ask<T>(candidate: Candidate, work: () => Promise<T>): Promise<T> {
+    const { host } = candidate.endpoint
+    const state = this.#stateOf(host)
+    const politely = async (): Promise<T> => {
+      if (state.parked !== undefined) throw state.parked
+      await this.#pause(state)
+      return work()
+    }
+    for (;;) {
+      try {
+        const { signal } = this.#options
+        const answer = await (state.isSlowed
+          ? this.#slowed.run(host, signal, politely)
+          : politely())
+        state.silences = 0
+        state.refusals = 0
+        return answer
+      } catch (thrown) {
+        const error = toResolveError(thrown)
+        if (error === state.parked || !this.#isToBeRepeated(error, state)) throw error
+      }
+    }
+  }
+
+  #stateOf(host: string): HostState {
+    const known = this.#hosts.get(host)
+    if (known !== undefined) return known
+    const state = { silences: 0, refusals: 0, pausedUntil: 0, isSlowed: false }
+    this.#hosts.set(host, state)
+    return state
+  }
+
+  /** Takes a failure to account. */
+  #isToBeRepeated(error: ResolveError, state: HostState): boolean {
+    const { clock, maxPauseMs } = this.#options
+    if (error.code === 'TOOMANYREQUESTS') {
+      const { retryAfterMs = DEFAULT_WAIT_MS } = error
+      state.isSlowed = true
+      state.refusals += 1
+      state.pausedUntil = Math.max(state.pausedUntil, clock.now() + retryAfterMs)
+      if (retryAfterMs <= maxPauseMs && state.refusals < MAX_REFUSALS) return true
+      state.parked ??= error
+    } else if (isSilence(error)) {
+      state.silences += 1
+      if (state.silences >= MAX_SILENCES) state.parked ??= error
+    } else state.silences = 0
+    return false
+  }
+
+  async #pause({ pausedUntil }: HostState): Promise<void> {
+    const { clock, signal } = this.#options
+    const ms = pausedUntil - clock.now()
+    if (ms <= 0) return
+    let cancel = () => {}
+    const over = new Promise<void>((resolve) => {
+      cancel = clock.after(ms, resolve)
+    })
+    await abortable(over, signal).finally(() => cancel())
+  }
+}
+
+/** No answer of any kind; one with a status is an answer, and the next may be another. */
+function isSilence({ code, status }: ResolveError): boolean {
+  return status === undefined && (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED')
 }
 
 function failed({ code, message }: ResolveError): Pick<ImagePlace, 'state' | 'error'> {
@@ -143,4 +281,13 @@ export function movedTo(
   if (reference.digest !== undefined || nodeDigests.length === 0) return undefined
   const now = places.find(({ state }) => state === 'present')?.digest
   return now === undefined || nodeDigests.includes(now) ? undefined : now
+}
+
+/** @returns whether one of these platforms is what a node of the wanted one would run */
+export function hasPlatform(wanted: Platform, platforms: readonly string[]): boolean {
+  const there = platforms.map((written) => {
+    const [os = '', architecture = '', variant] = written.split('/')
+    return { platform: { os, architecture, ...(variant !== undefined && { variant }) } }
+  })
+  return choosePlatform(wanted, there) !== undefined
 }

@@ -47,6 +47,8 @@ export interface CriClient {
   /** One image by name, digested name, ID or beginning of an ID; undefined when it is not there. */
   imageStatus(image: string, options?: CallOptions): Promise<NodeImage | undefined>
   listImages(options?: CallOptions): Promise<readonly NodeImage[]>
+  /** What the containers of pods that live were made from. */
+  containerImages(options?: CallOptions): Promise<readonly ContainerImage[]>
   /** The folders where the runtime keeps images. */
   imageFolders(): Promise<readonly string[]>
   /**
@@ -62,6 +64,26 @@ export interface CriClient {
 export interface PullOptions extends CallOptions {
   /** Of the caller; the runtime gets the request in it if it serves it, else in the other one. */
   readonly version: CriVersion
+}
+
+/** The image of one container, as far as the runtime says it. */
+export interface ContainerImage {
+  /** As the author of the pod wrote it; '' before CRI 0.28. */
+  readonly written: string
+  /** Names or IDs of it, the surest first. */
+  readonly names: readonly string[]
+}
+
+interface WireContainer {
+  readonly podSandboxId: string
+  readonly image: { readonly image: string; readonly userSpecifiedImage?: string } | null
+  readonly imageRef: string
+  readonly imageId?: string
+}
+
+interface WirePodSandbox {
+  readonly id: string
+  readonly state: 'SANDBOX_READY' | 'SANDBOX_NOTREADY'
 }
 
 interface WireImage {
@@ -145,8 +167,13 @@ export function createCriClient(
     }
   }
 
-  async function ask<Response>(rpc: string, request: object, options: CallOptions) {
-    const of = method<object, Response>(await versionFor('v1'), 'ImageService', rpc)
+  async function ask<Response>(
+    rpc: string,
+    request: object,
+    options: CallOptions,
+    service: 'ImageService' | 'RuntimeService' = 'ImageService',
+  ) {
+    const of = method<object, Response>(await versionFor('v1'), service, rpc)
     return questions.ask(of, request, options)
   }
 
@@ -169,6 +196,22 @@ export function createCriClient(
       const limited = { deadline: deadlineIn(QUESTION_LIMIT_MS), ...options }
       const answer = await ask<{ images: readonly WireImage[] }>('ListImages', {}, limited)
       return answer.images.map(toNodeImage)
+    },
+    containerImages: async (options) => {
+      const limited = { deadline: deadlineIn(QUESTION_LIMIT_MS), ...options }
+      const all = <T>(rpc: string) => ask<T>(rpc, {}, limited, 'RuntimeService')
+      const [{ items }, { containers }] = await Promise.all([
+        all<{ readonly items: readonly WirePodSandbox[] }>('ListPodSandbox'),
+        all<{ readonly containers: readonly WireContainer[] }>('ListContainers'),
+      ])
+      // What is left of a pod that ended stays listed until the kubelet removes it.
+      const dead = new Set(items.flatMap(({ id, state }) => (state === 'SANDBOX_READY' ? [] : id)))
+      return containers
+        .filter(({ podSandboxId }) => !dead.has(podSandboxId))
+        .map(({ image, imageId = '', imageRef }) => ({
+          written: image?.userSpecifiedImage ?? '',
+          names: [imageId, imageRef, image?.image ?? ''].filter((name) => name !== ''),
+        }))
     },
     imageFolders: async () => {
       const limited = { deadline: deadlineIn(QUESTION_LIMIT_MS) }

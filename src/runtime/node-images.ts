@@ -15,6 +15,16 @@ export interface NodeImagesOptions {
   readonly whyClosed: () => Promise<string | undefined>
 }
 
+/** An image of the node, to be looked for elsewhere. */
+export interface NamedImage {
+  /** What it is to be looked for by: as pods have it, else its tags, else its digests. */
+  readonly names: readonly string[]
+  /** `domain/path@digest`, as the runtime has it. */
+  readonly repoDigests: readonly string[]
+}
+
+const UNIMPLEMENTED = 12
+
 /** Of the gRPC codes that a runtime answers with, and our own socket (docs/errors.md). */
 const CODES: Readonly<Record<number, ErrorCode>> = {
   3: 'NAME_INVALID',
@@ -46,6 +56,37 @@ export class NodeImages {
   async list(signal?: AbortSignal): Promise<readonly ImageRecord[]> {
     const images = await this.#explained(this.#cri.listImages(only(signal)))
     return images.map(toRecord)
+  }
+
+  /**
+   * The images of the pods that live here, and those that are pinned, by the names that pods give them; of a
+   * runtime that does not say these, by all tags. Every image, where the runtime lists no containers.
+   *
+   * @param all every image of the node instead
+   */
+  async named(all: boolean, signal?: AbortSignal): Promise<readonly NamedImage[]> {
+    const images = await this.#explained(this.#cri.listImages(only(signal)))
+    if (all) return images.map((image) => namedImage(image))
+    const containers = await this.#cri.containerImages(only(signal)).catch((thrown: unknown) => {
+      if (isRuntimeError(thrown) && thrown.code === UNIMPLEMENTED) return undefined
+      return this.#explained(Promise.reject(thrown))
+    })
+    if (containers === undefined) return images.map((image) => namedImage(image))
+    const byName = new Map(
+      images.flatMap((image) =>
+        [image.id, ...image.repoDigests, ...image.repoTags].map((name) => [name, image] as const),
+      ),
+    )
+    const written = new Map<NodeImage, Set<string>>()
+    for (const image of images) if (image.pinned) written.set(image, new Set())
+    for (const container of containers) {
+      const image = container.names.map((name) => byName.get(name)).find((each) => each)
+      if (image === undefined) continue
+      const names = written.get(image) ?? new Set()
+      written.set(image, names)
+      if (container.written !== '') names.add(container.written)
+    }
+    return [...written].map(([image, names]) => namedImage(image, [...names]))
   }
 
   /** @param image any of its names, or its ID; undefined: the runtime has no such image */
@@ -90,6 +131,14 @@ export class NodeImages {
       throw new ResolveError('UNAVAILABLE', message, { cause: thrown })
     })
   }
+}
+
+function namedImage(
+  { repoDigests, repoTags }: NodeImage,
+  written: readonly string[] = [],
+): NamedImage {
+  const names = [written, repoTags, repoDigests].find((each) => each.length > 0) ?? []
+  return { names, repoDigests }
 }
 
 function only(signal: AbortSignal | undefined) {

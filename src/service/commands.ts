@@ -5,7 +5,7 @@ import type { Config, Environment } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
 import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
-import { parseNormalized, type Reference } from '../reference/reference.ts'
+import { parseNormalized } from '../reference/reference.ts'
 import { silentLogger } from '../telemetry/log.ts'
 
 // What each command of the command line opens. Everything else is loaded by the function that needs it.
@@ -48,6 +48,9 @@ async function forUser(config: Config, environment: Environment): Promise<Config
   return { ...config, keychain: { ...config.keychain, dockerConfigs }, loopbackOrigins: true }
 }
 
+/** As long as a person, or a job in CI, waits for a registry that wants a pause. */
+const MAX_PAUSE_MS = 60_000
+
 /**
  * For `check`: asks each registry where an image may be, with the same configuration and credentials.
  *
@@ -55,25 +58,11 @@ async function forUser(config: Config, environment: Environment): Promise<Config
  */
 export async function openAvailability(place: ConfigPlace, environment: Environment = process.env) {
   const core = await openCore(place, environment)
-  const { AvailabilityCheck } = await import('../resolver/availability.ts')
-  const { requestAt } = await import('../resolver/candidates.ts')
+  const { openAvailabilityCheck } = await import('./availability.ts')
   const ending = new AbortController()
-  const check = new AvailabilityCheck({
-    head: async (candidate, reference) => {
-      const credentials = await core.resolver.credentials(candidate)
-      const images = await core.images()
-      const request = core.metered({
-        ...requestAt(candidate, credentials),
-        reference,
-        signal: ending.signal,
-      })
-      const found = await images.head({ ...request, accept: '*/*' })
-      if (!('bytes' in found) && found.digest !== undefined) return found.digest
-      return (await images.digest(request)).digest
-    },
-  })
+  const { signal } = ending
   return {
-    places: (reference: Reference) => check.places(reference, core.resolver.candidates(reference)),
+    ...openAvailabilityCheck(core, { maxPauseMs: MAX_PAUSE_MS, signal }),
     close: () => {
       ending.abort()
       return core.close()

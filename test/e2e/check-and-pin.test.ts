@@ -70,6 +70,14 @@ test('what a check finds missing is copied by its plan, and then everything pull
   for (const image of images.slice(0, 3)) {
     assert.equal((await command('pull', image, '-f', configFile)).code, 0, image)
   }
+
+  const onNode = await command('check', '--all', '--json', '--fail-on', 'gone', '-f', configFile)
+  const used = await command('check', '--json', '-f', configFile)
+  const named = JSON.parse(onNode.output).images.map(
+    (each: { reference: string }) => each.reference,
+  )
+  assert.deepEqual(named.sort(), images.slice(0, 3).sort())
+  assert.deepEqual(states(used.output), [])
 })
 
 test('a file that is pinned is deployed as it was, whatever its tags become', async (t) => {

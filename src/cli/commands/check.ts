@@ -1,9 +1,9 @@
 import { ResolveError, toResolveError } from '../../errors.ts'
-import { formatReference, parseReference } from '../../reference/reference.ts'
+import { formatPlatform, type Platform } from '../../reference/platform.ts'
+import { formatReference, parseReference, type Reference } from '../../reference/reference.ts'
 import {
-  AVAILABILITIES,
-  type Availability,
   availabilityOf,
+  hasPlatform,
   type ImagePlace,
   missingCopies,
   movedTo,
@@ -11,22 +11,31 @@ import {
 import { readFiles } from '../../workloads/read-files.ts'
 import { type FindOptions, findImages } from '../../workloads/workload-file.ts'
 import type { AvailabilitySource, CliContext, ImagesOnNode } from '../context.ts'
-import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { UsageError } from '../options.ts'
-import { colorsFor, type Row, table, visible, withProgress } from '../output.ts'
+import type { ExitCode } from '../exit-codes.ts'
+import { colorsFor, visible, withProgress } from '../output.ts'
+import { CheckAnswers } from './check-answers.ts'
+import { type Checked, exitCode, type Finding, report } from './check-report.ts'
 import { type CopyTool, copyPlan } from './copy-plan.ts'
 import { inTurn } from './resolve.ts'
 
 export interface CheckCommandOptions {
   /** Files, folders, `-`; none: the images of this node. */
   readonly names: readonly string[]
-  readonly failOn: readonly Availability[]
+  /** Every image of the node, not only those that pods use. */
+  readonly all: boolean
+  readonly failOn: readonly Finding[]
   /** Print instead what copies the images that configured registries lack. */
   readonly plan: CopyTool | undefined
+  /** Those that every place is to have. */
+  readonly platforms: readonly Platform[]
+  /** Where answers are kept until there are all; undefined: nowhere. */
+  readonly resume: string | undefined
   readonly find: FindOptions
   readonly json: boolean
   readonly open: () => Promise<AvailabilitySource>
   readonly openNode: () => Promise<ImagesOnNode>
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   readonly context: Pick<CliContext, 'stdin' | 'stdout' | 'stderr' | 'environment' | 'every'>
 }
 
@@ -42,20 +51,6 @@ interface Wanted {
   readonly node?: { readonly digests: readonly string[] }
 }
 
-/** What is told of one image; with `--json` as it is. */
-interface Checked {
-  readonly reference: string
-  readonly state: Availability | 'malformed'
-  readonly from: readonly string[]
-  /** What the tag points at now, where the node has another image by it. */
-  readonly movedTo?: string
-  readonly message?: string
-  readonly places: readonly ImagePlace[]
-}
-
-/** What keeps an image from starting on another node, or lets that not be said. */
-export const DEFAULT_FAIL_ON: readonly Availability[] = ['gone', 'denied', 'node-only', 'unknown']
-
 /**
  * Says for each image at which registries it is.
  *
@@ -64,16 +59,20 @@ export const DEFAULT_FAIL_ON: readonly Availability[] = ['gone', 'denied', 'node
  * @throws ResolveError CONFIG_INVALID for a file that cannot be read; UsageError
  */
 export async function checkCommand(options: CheckCommandOptions): Promise<ExitCode> {
-  const { context, failOn, json, names, plan } = options
+  const { context, failOn, json, names, now, plan, resume } = options
   const { environment, stdout } = context
+  const answers = resume === undefined ? undefined : await CheckAnswers.open(resume, now)
   const { broken, wanted } = names.length === 0 ? await onNode(options) : await inFiles(options)
   const availability = await options.open()
   const checked: Checked[] = []
+  const far = () => `${checked.length} of ${wanted.length} images are checked`
   try {
-    await withProgress(`${wanted.length} images`, checkAll(wanted, availability, checked), context)
+    const check = new Check(options, availability, answers)
+    await withProgress(far, check.all(wanted, checked), context)
   } finally {
     await availability.close()
   }
+  if (answers !== undefined) await keep(answers, checked, options)
   if (plan !== undefined) {
     stdout.write(
       copyPlan(
@@ -81,20 +80,22 @@ export async function checkCommand(options: CheckCommandOptions): Promise<ExitCo
         checked.flatMap(({ places }) => missingCopies(places)),
       ),
     )
-  } else if (json) stdout.write(`${JSON.stringify({ images: checked }, null, 2)}\n`)
-  else stdout.write(table(COLUMNS, checked.map(toRow), colorsFor(stdout, environment)))
+  } else if (json) {
+    const whole = { images: checked, requests: availability.requests() }
+    stdout.write(`${JSON.stringify(whole, null, 2)}\n`)
+  } else stdout.write(report(checked, colorsFor(stdout, environment)))
   return exitCode(checked, failOn, broken)
 }
 
-/** @param values of `--fail-on`, with commas between. @throws UsageError */
-export function failOnOf(value: string | undefined): readonly Availability[] {
-  if (value === undefined) return DEFAULT_FAIL_ON
-  if (value === 'nothing') return []
-  return value.split(',').map((word) => {
-    const state = AVAILABILITIES.find((each) => each === word.trim())
-    if (state !== undefined) return state
-    throw new UsageError(`--fail-on knows ${AVAILABILITIES.join(', ')} and nothing; not ${word}`)
-  })
+/** What was answered is kept while something was not. */
+async function keep(
+  answers: CheckAnswers,
+  checked: readonly Checked[],
+  { context, resume }: CheckCommandOptions,
+): Promise<void> {
+  if (checked.every(({ state }) => state !== 'unknown')) return answers.remove()
+  const kept = `${resume} keeps what was answered: the next run asks for the rest`
+  context.stderr.write(`image-resolver: ${visible(answers.problem ?? kept)}\n`)
 }
 
 async function inFiles(options: CheckCommandOptions) {
@@ -121,107 +122,108 @@ async function inFiles(options: CheckCommandOptions) {
   return { broken, wanted: [...found].map(([reference, from]): Wanted => ({ reference, from })) }
 }
 
-/** The tags of the node's images; an image without a tag by its digests. */
-async function onNode({ context, openNode }: CheckCommandOptions) {
+async function onNode({ all, context, openNode }: CheckCommandOptions) {
   const node = await openNode()
   try {
-    const images = await withProgress('the service', node.list(), context)
-    const wanted = images.flatMap(({ references }) => {
-      const digests = references.filter((each) => each.includes('@'))
-      const tags = references.filter((each) => !each.includes('@'))
-      return (tags.length > 0 ? tags : digests).map((reference): Wanted => {
-        const repository = reference.replace(/:[^/:]*$/, '')
-        const own = digests.filter((each) => each.startsWith(`${repository}@`))
-        const digestsOfIt = own.map((each) => each.slice(each.indexOf('@') + 1))
-        return { reference, from: [], node: { digests: digestsOfIt } }
-      })
-    })
-    return { broken: false, wanted }
+    const images = await withProgress('the service', node.named(all), context)
+    const wanted = new Map<string, Wanted>()
+    for (const { names, repoDigests } of images) {
+      for (const reference of names) {
+        const own = repoDigests.filter((each) => isOfRepository(each, reference))
+        const digests = own.map((each) => each.slice(each.indexOf('@') + 1))
+        wanted.set(reference, { reference, from: [], node: { digests } })
+      }
+    }
+    return { broken: false, wanted: [...wanted.values()] }
   } finally {
     node.close()
   }
 }
 
-async function checkAll(
-  wanted: readonly Wanted[],
-  availability: AvailabilitySource,
-  checked: Checked[],
-): Promise<void> {
-  const each = async function* () {
-    yield* wanted
-  }
-  for await (const one of inTurn(each(), AT_ONCE, (image) => checkOne(image, availability))) {
-    checked.push(one)
-  }
-}
-
-async function checkOne(
-  { from, node, reference }: Wanted,
-  availability: AvailabilitySource,
-): Promise<Checked> {
+function isOfRepository(repoDigest: string, reference: string): boolean {
   try {
-    const parsed = parseReference(reference)
-    const places = await availability.places(parsed)
-    if (places.length === 0) {
-      throw new ResolveError('DENIED', 'the configuration allows no registry to be asked for it')
-    }
-    const moved = movedTo(parsed, places, node?.digests ?? [])
-    return {
-      reference: formatReference(parsed),
-      state: availabilityOf(places, node !== undefined),
-      from,
-      ...(moved !== undefined && { movedTo: moved }),
-      places,
-    }
-  } catch (thrown) {
-    const { code, message } = toResolveError(thrown)
-    const state = code === 'NAME_INVALID' ? 'malformed' : code === 'DENIED' ? 'denied' : 'unknown'
-    return { reference, state, from, message, places: [] }
+    const [one, other] = [parseReference(repoDigest), parseReference(reference)]
+    return one.domain === other.domain && one.path === other.path
+  } catch {
+    return false
   }
 }
 
-const COLUMNS = [{ title: 'IMAGE' }, { title: 'STATE' }, { title: 'WHERE' }] as const
+class Check {
+  readonly #options: CheckCommandOptions
+  readonly #availability: AvailabilitySource
+  readonly #answers: CheckAnswers | undefined
 
-const COLOURS = {
-  everywhere: 'green',
-  partly: 'yellow',
-  'private-only': 'yellow',
-  'origin-only': 'yellow',
-  different: 'yellow',
-  'node-only': 'red',
-  gone: 'red',
-  denied: 'red',
-  unknown: 'red',
-  malformed: 'red',
-} as const
+  constructor(
+    options: CheckCommandOptions,
+    availability: AvailabilitySource,
+    answers: CheckAnswers | undefined,
+  ) {
+    this.#options = options
+    this.#availability = availability
+    this.#answers = answers
+  }
 
-function toRow({ from, message, movedTo: moved, places, reference, state }: Checked): Row {
-  const where = places.map((place) => `${place.registry}: ${saidBy(place, state)}`).join(', ')
-  const below = [
-    ...from.map((place) => ({ text: place, colour: 'dim' as const })),
-    ...(moved === undefined ? [] : [{ text: `its tag has moved: it is ${moved} now` }]),
-    ...(message === undefined ? [] : [{ text: message }]),
-    ...places.flatMap(({ error, registry }) =>
-      error === undefined ? [] : [{ text: `${registry}: ${error.code}: ${error.message}` }],
-    ),
-  ]
-  return { cells: [reference, { text: state, colour: COLOURS[state] }, where], below }
-}
+  /** @param checked gets what is told of each, in the order of `wanted`, as soon as it is known */
+  async all(wanted: readonly Wanted[], checked: Checked[]): Promise<void> {
+    const each = async function* () {
+      yield* wanted
+    }
+    const one = async (image: Wanted): Promise<Checked> => {
+      const told = await this.#checked(image)
+      await this.#answers?.add(told.places)
+      return told
+    }
+    for await (const told of inTurn(each(), AT_ONCE, one)) checked.push(told)
+  }
 
-function saidBy({ digest, state }: ImagePlace, of: Checked['state']): string {
-  if (state !== 'present') return state
-  return of === 'different' && digest !== undefined ? digest.slice(0, 19) : 'yes'
-}
+  async #checked({ from, node, reference }: Wanted): Promise<Checked> {
+    try {
+      const parsed = parseReference(reference)
+      const places = await this.#places(parsed)
+      if (places.length === 0) {
+        throw new ResolveError('DENIED', 'the configuration allows no registry to be asked for it')
+      }
+      const missing = this.#options.platforms.filter(
+        (wanted) => !places.some(({ platforms = [] }) => hasPlatform(wanted, platforms)),
+      )
+      const isThere = places.some(({ state }) => state === 'present')
+      return {
+        reference: formatReference(parsed),
+        state: availabilityOf(places, node !== undefined),
+        from,
+        ...(await this.#moved(parsed, places, node?.digests ?? [])),
+        ...(isThere && missing.length > 0 && { missingPlatforms: missing.map(formatPlatform) }),
+        places,
+      }
+    } catch (thrown) {
+      const { code, message } = toResolveError(thrown)
+      const state = code === 'NAME_INVALID' ? 'malformed' : code === 'DENIED' ? 'denied' : 'unknown'
+      return { reference, state, from, message, places: [] }
+    }
+  }
 
-function exitCode(
-  checked: readonly Checked[],
-  failOn: readonly Availability[],
-  broken: boolean,
-): ExitCode {
-  const states = new Set(checked.map(({ state }) => state))
-  const failing = failOn.filter((state) => states.has(state))
-  const isMalformed = states.has('malformed')
-  if (broken || failing.some((state) => state !== 'unknown')) return EXIT.failed
-  if (failing.length > 0) return isMalformed ? EXIT.failed : EXIT.unreachable
-  return isMalformed ? EXIT.malformed : EXIT.done
+  #places(reference: Reference): Promise<readonly ImagePlace[]> {
+    const platforms = this.#options.platforms.length > 0
+    return this.#availability.places(reference, {
+      platforms,
+      known: (place) => this.#answers?.known(place, platforms),
+    })
+  }
+
+  async #moved(reference: Reference, places: readonly ImagePlace[], digests: readonly string[]) {
+    const to = movedTo(reference, places, digests)
+    const [from] = digests
+    if (to === undefined || from === undefined) return {}
+    const [createdTo, createdFrom] = await Promise.all([
+      this.#availability.created(reference, to),
+      this.#availability.created(reference, from),
+    ])
+    return {
+      movedTo: to,
+      movedFrom: from,
+      ...(createdTo !== undefined && { createdTo }),
+      ...(createdFrom !== undefined && { createdFrom }),
+    }
+  }
 }

@@ -14,6 +14,7 @@ import { isConnectionLost, isRuntimeError } from '../../../src/runtime/call.ts'
 import { openRuntimeChannel } from '../../../src/runtime/channel.ts'
 import { createCriClient } from '../../../src/runtime/cri-client.ts'
 import { createNameTable } from '../../../src/runtime/names/name-table.ts'
+import { NodeImages } from '../../../src/runtime/node-images.ts'
 import { loadService } from '../../../src/runtime/protos.ts'
 import type { CriVersion } from '../../../src/runtime/types.ts'
 import { temporaryFolder } from '../../support/stack.ts'
@@ -244,6 +245,66 @@ test('a runtime without a table of names says so', async (t) => {
   assert.equal(await createNameTable(runtime.channel).available(), false)
 })
 
+const [WEB, JOB, OLD, PAUSE] = ['web', 'job', 'old', 'pause'].map((name) => ({
+  id: `sha256:${name}`,
+  repoTags: [`docker.io/library/${name}:1`, `docker.io/library/${name}:latest`],
+  repoDigests: [`docker.io/library/${name}@sha256:${name}`],
+  size: '1',
+  pinned: name === 'pause',
+}))
+
+test('the images in use are those of pods that live, by the names that pods have, and what is pinned', async (t) => {
+  const spec = (image: string, userSpecifiedImage = '') => ({ image, userSpecifiedImage })
+  const runtime = await startRuntime(t, 'v1', {
+    Version: (_, answer) => answer(null, {}),
+    ListImages: (_, answer) => answer(null, { images: [WEB, JOB, OLD, PAUSE] }),
+    ListPodSandbox: (_, answer) =>
+      answer(null, {
+        items: [
+          { id: 'lives', state: 'SANDBOX_READY' },
+          { id: 'ended', state: 'SANDBOX_NOTREADY' },
+        ],
+      }),
+    ListContainers: (_, answer) =>
+      answer(null, {
+        containers: [
+          { podSandboxId: 'lives', image: spec('sha256:web', 'web:1'), imageId: 'sha256:web' },
+          { podSandboxId: 'lives', image: spec('x'), imageRef: 'docker.io/library/job@sha256:job' },
+          { podSandboxId: 'lives', image: spec('gone', 'gone:1'), imageRef: 'sha256:gone' },
+          { podSandboxId: 'ended', image: spec('sha256:old', 'old:1'), imageRef: 'sha256:old' },
+        ],
+      }),
+  })
+  const node = nodeOf(t, runtime.socketPath)
+
+  const names = (await node.named(false)).map((image) => image.names)
+  const all = await node.named(true)
+
+  assert.deepEqual(names, [PAUSE?.repoTags, ['web:1'], JOB?.repoTags])
+  assert.deepEqual(
+    all.map((image) => image.names),
+    [WEB, JOB, OLD, PAUSE].map((image) => image?.repoTags),
+  )
+  assert.deepEqual(all[0]?.repoDigests, WEB?.repoDigests)
+})
+
+test('of a runtime that lists no containers every image is taken for used', async (t) => {
+  const runtime = await startRuntime(t, 'v1alpha2', {
+    Version: (_, answer) => answer(null, {}),
+    ListImages: (_, answer) => answer(null, { images: [WEB, { ...OLD, repoTags: [] }] }),
+  })
+
+  const names = (await nodeOf(t, runtime.socketPath).named(false)).map((image) => image.names)
+
+  assert.deepEqual(names, [WEB?.repoTags, OLD?.repoDigests])
+})
+
+function nodeOf(t: TestContext, shim: string): NodeImages {
+  const node = new NodeImages({ shim, version: undefined, whyClosed: async () => undefined })
+  t.after(() => node.close())
+  return node
+}
+
 /** A runtime of scripted methods; what has no script is UNIMPLEMENTED. */
 async function startRuntime(
   t: TestContext,
@@ -257,6 +318,7 @@ async function startRuntime(
   const channel = openRuntimeChannel(socketPath)
   t.after(() => channel.close())
   return {
+    socketPath,
     channel,
     cri: createCriClient(channel),
     replace: async (other: CriVersion, scripts: Readonly<Record<string, Unary>>) => {

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { load } from 'js-yaml'
 import type { CliContext } from '../../../src/cli/context.ts'
 import { formatReference } from '../../../src/reference/reference.ts'
 import type { ImagePlace } from '../../../src/resolver/availability.ts'
+import type { NamedImage } from '../../../src/runtime/node-images.ts'
 import { runCli } from '../../support/cli.ts'
 import { digestOf } from '../../support/resolver.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 type States = readonly [hub: ImagePlace['state'], origin: ImagePlace['state']]
 
@@ -15,13 +19,21 @@ function places(said: Readonly<Record<string, States>>, input = ''): Partial<Cli
   return {
     stdin: Readable.from([Buffer.from(input)]),
     availability: async () => ({
-      places: async (reference) => {
+      created: async (_reference, digest) =>
+        digest === digestOf('old') ? '2026-01-02T03:04:05.000Z' : undefined,
+      requests: () => ({ HEAD: 2, GET: 0, POST: 0 }),
+      places: async (reference, { known, platforms } = {}) => {
         const name = formatReference(reference)
         const [hub, origin] = said[name] ?? assert.fail(name)
         const of = (state: ImagePlace['state']) =>
-          state === 'present' ? { digest: digestOf(name) } : {}
+          state === 'present'
+            ? {
+                digest: digestOf(name),
+                ...(platforms && { platforms: ['linux/amd64', 'linux/arm64/v8'] }),
+              }
+            : {}
         const failure = { code: 'UNAVAILABLE', message: 'refused the connection' } as const
-        return [
+        const all: readonly ImagePlace[] = [
           {
             registry: 'hub:5000',
             reference: `hub:5000/${reference.path}:${reference.tag}`,
@@ -42,8 +54,24 @@ function places(said: Readonly<Record<string, States>>, input = ''): Partial<Cli
             ...of(origin),
           },
         ]
+        return all.map((place) => known?.(place) ?? place)
       },
       close: async () => {},
+    }),
+  }
+}
+
+function nodeWith(images: readonly NamedImage[], asked: boolean[] = []): Partial<CliContext> {
+  return {
+    node: async () => ({
+      list: async () => assert.fail(),
+      named: async (all) => {
+        asked.push(all)
+        return images
+      },
+      pull: async () => assert.fail(),
+      remove: async () => assert.fail(),
+      close() {},
     }),
   }
 }
@@ -108,20 +136,60 @@ describe('check', () => {
       [A]: ['present', 'present'],
       [B]: ['absent', 'absent'],
     }
-    const images = [
-      { references: [`quay.io/t/a@${digestOf('old')}`, A], imageId: 'sha256:1' },
-      { references: [`quay.io/t/b@${digestOf('b')}`, B], imageId: 'sha256:2' },
-    ].map((each) => ({ ...each, sizeBytes: 1, pinned: false }))
-    const node = async () => ({
-      list: async () => images,
-      pull: async () => assert.fail(),
-      remove: async () => assert.fail(),
-      close() {},
-    })
-    const { code, out } = await runCli(['check'], { ...places(said), node })
+    const images = [A, B].map((name, index) => ({
+      names: [name],
+      repoDigests: [`quay.io/t/${'ab'[index]}@${digestOf('old')}`, `quay.io/x@${digestOf('x')}`],
+    }))
+    const { code, out } = await runCli(['check'], { ...places(said), ...nodeWith(images) })
     assert.equal(code, 1)
-    assert.match(out, /a:1 +everywhere .*\n {2}its tag has moved: it is sha256:/)
+    assert.match(out, /a:1 +everywhere .*\n {2}its tag has moved: it is sha256:[0-9a-f]{64}\n/)
+    assert.match(out, /\n {2}this node has sha256:[0-9a-f]{64}, built 2026-01-02 03:04:05Z\n/)
     assert.match(out, /b:1 +node-only /)
+    const moved = await runCli(['check', '--fail-on', 'moved'], {
+      ...places(said),
+      ...nodeWith(images),
+    })
+    assert.equal(moved.code, 1)
+  })
+
+  it('looks for what pods of the node use, and for all with --all', async () => {
+    const asked: boolean[] = []
+    for (const args of [['check'], ['check', '--all']]) {
+      await runCli(args, { ...places({}), ...nodeWith([], asked) })
+    }
+    assert.deepEqual(asked, [false, true])
+    assert.equal((await runCli(['check', '--all', '-'])).code, 2)
+  })
+
+  it('--platform says which platforms are there, and fails where one is nowhere', async () => {
+    const said: Record<string, States> = { [A]: ['present', 'present'] }
+    const there = 'linux/amd64, linux/arm64'
+    const fine = await runCli(['check', '-', '--platform', there], places(said, A))
+    assert.equal(fine.code, 0)
+    assert.match(fine.out, /hub:5000: yes \(linux\/amd64 linux\/arm64\/v8\)/)
+    const lacking = await runCli(['check', '-', '--platform', 'linux/s390x'], places(said, A))
+    assert.equal(lacking.code, 1)
+    assert.match(lacking.out, /^ {2}nothing for linux\/s390x there$/m)
+    assert.equal((await runCli(['check', '-', '--platform', 'arm64'])).code, 3)
+  })
+
+  it('--resume asks for nothing again that was answered, and begins anew when all is', async (t) => {
+    const file = join(temporaryFolder(t), 'answers')
+    const run = (states: States) =>
+      runCli(['check', '-', '--resume', file, '--json'], places({ [A]: states }, A))
+    const first = await run(['present', 'unknown'])
+    assert.equal(first.code, 6)
+    assert.match(first.err, /answers keeps what was answered: the next run asks for the rest\n$/)
+    appendFileSync(file, '{"at":1')
+    // The answer of the hub is taken from the file.
+    const second = await run(['absent', 'present'])
+    const [image] = JSON.parse(second.out).images
+    assert.deepEqual([second.code, image.state], [0, 'everywhere'])
+    assert.equal(existsSync(file), false)
+    writeFileSync(file, 'precious\n')
+    const wrong = await run(['present', 'present'])
+    assert.equal(wrong.code, 2)
+    assert.equal(readFileSync(file, 'utf8'), 'precious\n')
   })
 
   it('--plan writes what copies the missing ones, in the form of each tool', async () => {

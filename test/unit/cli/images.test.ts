@@ -27,6 +27,7 @@ function nodeWith(images: readonly ImageRecord[]) {
   return {
     node: async () => ({
       list: async () => images,
+      named: async () => assert.fail(),
       pull: async () => assert.fail('nothing was to be pulled'),
       remove: async () => assert.fail('nothing was to be removed'),
       close: () => {},

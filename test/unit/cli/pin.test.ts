@@ -195,7 +195,10 @@ describe('pin', () => {
       asked.push(formatReference(reference))
       return Promise.resolve([])
     }
-    await runCli(['check', path], { availability: async () => ({ places, close: async () => {} }) })
+    const created = () => assert.fail()
+    const requests = () => ({ HEAD: 0, GET: 0, POST: 0 })
+    const source = { places, created, requests, close: async () => {} }
+    await runCli(['check', path], { availability: async () => source })
     assert.deepEqual(asked, ['docker.io/library/nginx:latest', 'docker.io/library/busybox:latest'])
   })
 

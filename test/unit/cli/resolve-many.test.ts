@@ -186,6 +186,7 @@ test('the message of each registry is printed once', async () => {
       throw error
     },
     list: async () => [],
+    named: async () => assert.fail(),
     remove: async () => {},
     close: () => {},
   })
@@ -216,6 +217,7 @@ test('images --quiet prints the ID of each image', async () => {
   const node: CliContext['node'] = async () => ({
     pull: async () => assert.fail(),
     list: async () => [image],
+    named: async () => assert.fail(),
     remove: async () => {},
     close: () => {},
   })
