@@ -28,6 +28,7 @@ export const CONFIG_DEFAULTS = {
   configMap: { name: 'kube-system/image-cri-shim', key: 'registries.yaml' },
   listen: '127.0.0.1:9430',
   rateLimit: 0,
+  events: false,
   mirrorEnabled: false,
   mirrorBlobs: 96,
   mirrorBlobsPerClient: 24,

@@ -199,6 +199,12 @@ export const HttpFields = {
       default: CONFIG_DEFAULTS.rateLimit,
       description: 'Requests a minute that one client may send; 0: no limit.',
     },
+    events: {
+      type: 'boolean',
+      default: CONFIG_DEFAULTS.events,
+      description:
+        'Take notifications of registries at POST /events/registry, with the token: a tag that changed is asked for anew.',
+    },
   },
 } as const satisfies ObjectSchema
 

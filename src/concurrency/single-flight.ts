@@ -16,6 +16,11 @@ export class SingleFlight<T> {
     return this.#flights.has(key)
   }
 
+  /** Callers that come from now on share another run. Those that share this one still get its result. */
+  forget(key: string): void {
+    this.#flights.delete(key)
+  }
+
   /** @throws the signal's reason when that caller leaves, else what the run throws */
   run(
     key: string,

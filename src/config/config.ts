@@ -155,4 +155,6 @@ export interface HttpConfig {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
   /** Requests a minute and client; 0: no limit. */
   readonly rateLimit: number
+  /** Take notifications of registries, with the token. */
+  readonly events: boolean
 }

@@ -172,6 +172,13 @@ function effectiveHttp(
   if (decoded.token !== undefined && decoded.tokenFile !== undefined) {
     diagnostics.problem('http.tokenFile', 'the token is given twice, as token too: keep one')
   }
+  const events = decoded.events ?? CONFIG_DEFAULTS.events
+  if (events && decoded.token === undefined && decoded.tokenFile === undefined) {
+    diagnostics.problem(
+      'http.events',
+      'notifications are taken with the token alone: set http.token or http.tokenFile',
+    )
+  }
   if (address !== undefined && !isLocalListen(address)) {
     if (decoded.token === undefined && decoded.tokenFile === undefined) {
       diagnostics.problem(
@@ -188,6 +195,7 @@ function effectiveHttp(
     tokenFile,
     tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
     rateLimit: decoded.rateLimit ?? CONFIG_DEFAULTS.rateLimit,
+    events,
   }
 }
 

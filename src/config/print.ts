@@ -143,13 +143,14 @@ function proxyFields({ http, https, no }: ProxyConfig): object {
   }
 }
 
-function httpFields({ listen, token, tokenFile, tls, rateLimit }: HttpConfig): object {
+function httpFields({ events, listen, token, tokenFile, tls, rateLimit }: HttpConfig): object {
   return {
     listen,
     token: token === undefined ? undefined : HIDDEN,
     tokenFile,
     tls: tls === undefined ? undefined : { cert: tls.certFile, key: tls.keyFile },
     rateLimit,
+    events,
   }
 }
 

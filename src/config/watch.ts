@@ -224,6 +224,7 @@ const READ_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
   'http.tokenFile': ({ http }) => http.tokenFile,
   'http.tls': ({ http }) => http.tls,
   'http.rateLimit': ({ http }) => http.rateLimit,
+  'http.events': ({ http }) => http.events,
   'mirror.enabled': ({ mirror }) => mirror.enabled,
   'mirror.blobs': ({ mirror }) => mirror.blobs,
   'mirror.blobsPerClient': ({ mirror }) => mirror.blobsPerClient,

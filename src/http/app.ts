@@ -87,6 +87,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     limits,
     document: loadDocument,
     onUnexpected,
+    isAuthentic: ({ raw }, body) => guard.isAuthentic(raw, body),
     isUnauthenticated: ({ raw }) => guard.isUnauthenticated(raw),
   })
   for (const routes of [options.mirror, options.page]) {

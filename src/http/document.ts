@@ -3,6 +3,7 @@ import { type FastifyInstance, type FastifySchema, fastify } from 'fastify'
 import { Attempt } from '../../api/v1/attempt.ts'
 import { Candidate, Exchange } from '../../api/v1/candidate.ts'
 import { ErrorResponse, FoundManifest } from '../../api/v1/error.ts'
+import { RegistryEventResponse } from '../../api/v1/events.ts'
 import { LiveResponse, ReadyResponse } from '../../api/v1/health.ts'
 import { ImageRecord, ImagesResponse, PullEvent, PullRequest } from '../../api/v1/images.ts'
 import {
@@ -40,6 +41,7 @@ const components = [
   RankedReference,
   ReadyResponse,
   RegistriesResponse,
+  RegistryEventResponse,
   RegistryStatus,
   RepositoriesResponse,
   ResolveManyRequest,
@@ -110,9 +112,16 @@ async function describe(app: FastifyInstance): Promise<void> {
     images: unused,
     registries: unused,
     service: unused,
+    onEvent: unused,
   }
-  const context = { document: unused, isUnauthenticated: unused, onUnexpected: unused }
-  addRoutes(app, ports, { now: Date.now, limits: defaultLimits, ...context })
+  addRoutes(app, ports, {
+    now: Date.now,
+    limits: defaultLimits,
+    document: unused,
+    isAuthentic: unused,
+    isUnauthenticated: unused,
+    onUnexpected: unused,
+  })
 }
 
 /** In api/v1 a named schema stands where it is used; here its name does. */

@@ -28,16 +28,10 @@ export const noCompilers = {
 export function readInputs(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
-    const text = String(body)
-    const problem = problemOf(text)
-    if (problem !== undefined) {
-      done(new RequestError('REQUEST_INVALID', problem))
-      return
-    }
     try {
-      done(null, text === '' ? undefined : JSON.parse(text))
-    } catch {
-      done(new RequestError('REQUEST_INVALID', 'the body is not JSON'))
+      done(null, body === '' ? undefined : readJson(String(body)))
+    } catch (error) {
+      done(error as RequestError)
     }
   })
   app.setValidatorCompiler(({ schema, httpPart }) => {
@@ -53,6 +47,28 @@ export function readInputs(app: FastifyInstance): void {
   app.addHook('onRoute', ({ schema }) => {
     if (schema?.operationId !== undefined) schema.querystring ??= { type: 'object', properties: {} }
   })
+}
+
+/**
+ * A body as JSON.
+ *
+ * @throws RequestError REQUEST_INVALID for what is none, has too many parts, or a field that is given twice
+ */
+export function readJson(text: string): unknown {
+  const problem = problemOf(text)
+  if (problem !== undefined) throw new RequestError('REQUEST_INVALID', problem)
+  const parsed = parse(text)
+  if (parsed === undefined) throw new RequestError('REQUEST_INVALID', 'the body is not JSON')
+  return parsed
+}
+
+/** undefined, which no JSON is: it cannot be parsed. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /**

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Batches } from './batches.ts'
 import type { Failure } from './failure.ts'
 import type { Limits } from './limits.ts'
+import { type EventsRouteOptions, eventsRoute } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { imagesRoutes } from './routes/images.ts'
 import { pullRoute } from './routes/pull.ts'
@@ -18,6 +19,7 @@ export interface RoutesOptions {
   readonly images?: NodeImages
   readonly registries?: RegistryAdmin
   readonly service?: ServiceInfo
+  readonly onEvent?: EventsRouteOptions['onEvent']
   /** Total limit of one question. Default: 30 seconds. */
   readonly timeoutMs?: number
   /** Total limit of one `POST /resolve`. Default: 5 minutes. */
@@ -29,6 +31,7 @@ export interface RoutesContext {
   readonly limits: Limits
   /** As Guard.isUnauthenticated. */
   readonly isUnauthenticated: (request: FastifyRequest) => boolean
+  readonly isAuthentic: EventsRouteOptions['isAuthentic']
   /** Loads the OpenAPI document. */
   readonly document: () => Promise<string>
   /** Gets a fault of the service itself that goes into an answer with status 200. */
@@ -39,9 +42,9 @@ export interface RoutesContext {
 export function addRoutes(
   app: FastifyInstance,
   options: RoutesOptions,
-  { now, document, isUnauthenticated, limits, onUnexpected }: RoutesContext,
+  { now, document, isAuthentic, isUnauthenticated, limits, onUnexpected }: RoutesContext,
 ): void {
-  const { answers, images, readiness, registries, service } = options
+  const { answers, images, onEvent, readiness, registries, service } = options
   const { manyTimeoutMs = 300_000, timeoutMs = 30_000 } = options
   resolveRoute(app, { answers, timeoutMs, now, isUnauthenticated })
   resolveManyRoute(app, {
@@ -58,6 +61,7 @@ export function addRoutes(
   }
   if (registries !== undefined) registriesRoutes(app, { registries, timeoutMs })
   if (service !== undefined) serviceRoutes(app, service)
+  if (onEvent !== undefined) eventsRoute(app, { onEvent, isAuthentic, now })
   healthRoutes(app, readiness)
   documentRoute(app, document)
 }

@@ -9,6 +9,7 @@ import type { Credentials } from '../registry/credentials.ts'
 import { type ResolutionCache, resolutionKey } from './cache/cache.ts'
 import type { FailoverLimits } from './candidate-request.ts'
 import { candidatesFor, needsConsent, requireCandidates } from './candidates.ts'
+import { type ChangedTag, changedBy } from './changed-tags.ts'
 import { divergencesIn, isFailover } from './explain.ts'
 import { type Question, resolveOnce } from './resolve-run.ts'
 import type {
@@ -50,6 +51,14 @@ export interface ResolverOptions {
   readonly observer?: ResolutionObserver
 }
 
+/** A resolution that is under way. */
+interface Run {
+  readonly flight: string
+  readonly reference: Reference
+  /** Its tag changed after it began: what it brings may be the image before that. */
+  isOutdated: boolean
+}
+
 /** Refreshes in the background at a time; further ones are not started. */
 const MAX_REFRESHES = 16
 
@@ -57,6 +66,7 @@ const MAX_REFRESHES = 16
 export class Resolver {
   readonly #options: ResolverOptions
   readonly #flights = new SingleFlight<Resolution>()
+  readonly #runs = new Set<Run>()
   readonly #closing = new AbortController()
   #refreshes = 0
 
@@ -164,6 +174,22 @@ export class Resolver {
     }
   }
 
+  /**
+   * Takes what is known of tags for expired, since their registry says that they changed: the next caller has a
+   * registry asked. What a resolution under way brings goes to its callers alone.
+   *
+   * @returns how many answers and absences were believed until now
+   */
+  expire(changes: readonly ChangedTag[]): number {
+    const isChanged = changedBy(changes, this.#options.registries())
+    for (const run of this.#runs) {
+      if (!isChanged(formatReference(run.reference))) continue
+      run.isOutdated = true
+      this.#flights.forget(run.flight)
+    }
+    return this.#options.cache.expire(isChanged)
+  }
+
   /** How long a registry may be silent before the next one is asked in its place, in milliseconds. */
   get probeBudgetMs(): number {
     return this.#options.limits().probeBudgetMs
@@ -226,7 +252,11 @@ export class Resolver {
     question: Question,
     known: Resolution | undefined,
   ): Promise<Resolution> {
-    return this.#flights.run(flight, signal, (ends) => this.#ask(question, known, ends))
+    return this.#flights.run(flight, signal, (ends) => {
+      const run = { flight, reference: question.reference, isOutdated: false }
+      this.#runs.add(run)
+      return this.#ask(question, known, ends, run).finally(() => this.#runs.delete(run))
+    })
   }
 
   /** @returns what the registries say, which is cached; when none answers what was known, marked `stale` */
@@ -234,6 +264,7 @@ export class Resolver {
     question: Question,
     known: Resolution | undefined,
     signal: AbortSignal,
+    run: Run,
   ): Promise<Resolution> {
     const { all, credentials, isPlatformAsked, key, platform, reference } = question
     const { cache, clock, limits, observer, ready, registries, verifyDigest } = this.#options
@@ -269,11 +300,11 @@ export class Resolver {
       if (known !== undefined) {
         cache.counted(known.digest === resolution.digest ? 'revalidated' : 'miss')
       }
-      cache.remember(key, resolution, identity, platform)
+      if (!run.isOutdated) cache.remember(key, resolution, identity, platform)
       return resolution
     } catch (thrown) {
       const error = toResolveError(thrown)
-      cache.rememberFailure(key, error, isPlatformAsked)
+      if (!run.isOutdated) cache.rememberFailure(key, error, isPlatformAsked)
       if (known === undefined || all) throw error
       if (!cache.staleAllowed(known) || !allowsStale(error, known)) throw error
       cache.counted('stale')

@@ -145,6 +145,15 @@ export async function openHttpServer(
       metrics: core.metrics,
       uptimeMs: () => process.uptime() * 1_000,
     }),
+    ...(http.events && {
+      onEvent: async ({ format, changes }) => {
+        const expired = core.resolver.expire(changes)
+        const outcome = changes.length === 0 ? 'no_change' : expired > 0 ? 'expired' : 'not_cached'
+        core.metrics.registryEvents.add(format, outcome)
+        logger.debug({ format, changes, expired }, 'a registry says that tags changed')
+        return expired
+      },
+    }),
     access: http,
     tls: http.tls,
     page: (scope) => pageRoutes(scope),

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
-import type { Histogram, Metrics } from './counters.ts'
+import type { Histogram, LabelledCounter, Metrics } from './counters.ts'
 
 /** What other parts of the service keep, read at each scrape. */
 export interface Readings {
@@ -67,6 +67,12 @@ export class MetricsPage {
       'Requests to registries, by method and status.',
       ['registry', 'method', 'status'],
       () => rows(metrics.exchanges),
+    )
+    this.#counter(
+      'image_resolver_registry_events_total',
+      'Notifications of registries, by what became of them.',
+      ['format', 'outcome'],
+      () => rows(metrics.registryEvents),
     )
     this.#counter('image_resolver_cri_calls_total', 'CRI calls.', ['method', 'code'], () =>
       rows(metrics.calls),
@@ -171,7 +177,7 @@ export class MetricsPage {
 
 type Reading = readonly [labels: Readonly<Record<string, string>>, value: number]
 
-function rows(counter: Metrics['exchanges'] | Metrics['failures'] | Metrics['calls']): Reading[] {
+function rows(counter: Pick<LabelledCounter<string>, 'rows'>): Reading[] {
   return counter.rows().map(({ labels, count }) => [labels, count])
 }
 

@@ -27,6 +27,7 @@ async function shownMetrics(): Promise<ReadonlyMap<string, Shown>> {
   metrics.failures.add('UNAVAILABLE')
   metrics.exchanges.add('hub:5000', 'GET', '200')
   metrics.calls.add('ImageService/PullImage', 'OK')
+  metrics.registryEvents.add('harbor', 'expired')
   const { entries, ...events } = new ResolutionCache(LIMITS, () => 0).counts()
   const text = await new MetricsPage({
     build: { version: '1.2.3', commit: 'abc' },

@@ -117,6 +117,7 @@ const FIELDS = [
   'token',
   'tls',
   'rateLimit',
+  'events',
   'mirror',
   'enabled',
   'pull',

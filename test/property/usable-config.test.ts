@@ -62,6 +62,7 @@ const httpFields = fc
       {
         listen: fc.constantFrom('127.0.0.1:0', '0.0.0.0:1', '[::]:2', 'unix:///run/x.sock'),
         rateLimit: fc.nat({ max: 1_000_000 }),
+        events: fc.boolean(),
       },
       { requiredKeys: [] },
     ),

@@ -20,6 +20,8 @@ export interface DockerRegistrySettings {
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCert?: string }
   /** Send everybody to a token service, and believe what this certificate's key signed. */
   readonly token?: { readonly realm: string; readonly service: string; readonly cert: string }
+  /** `notifications:` of its configuration. */
+  readonly notifications?: object
 }
 
 /** Who signs tokens, as the registry expects it. */
@@ -58,6 +60,7 @@ export async function startDockerRegistry(
     const written = {
       ...configuration(folder, port, auth),
       ...tokenAuth(folder, settings),
+      ...(settings.notifications && { notifications: settings.notifications }),
       ...(proxyOf === undefined ? {} : { proxy: { remoteurl: proxyOf } }),
     }
     Object.assign(written.http, tlsOf(folder, settings))

@@ -12,9 +12,9 @@ import { BearerToken } from './token.ts'
 /**
  * What a route lets be done: `open` tells nothing that has to be kept, as health checks, and counts
  * for no limit; `write` changes something; `node` tells what the runtime has, whose own socket is for
- * root alone; the others `read`.
+ * root alone; an `event` may also show the token as a password or by a signature of its body; the others `read`.
  */
-export type Access = 'open' | 'read' | 'node' | 'write'
+export type Access = 'open' | 'read' | 'node' | 'write' | 'event'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -22,6 +22,9 @@ declare module 'fastify' {
     access?: Access | ((query: Readonly<Record<string, unknown>>) => Access)
   }
 }
+
+/** Of GitHub's webhooks. */
+const SIGNATURE = 'x-hub-signature-256'
 
 /** Decides whether a request is served, by nothing but its headers. */
 export class Guard {
@@ -52,6 +55,7 @@ export class Guard {
     const mistake = isFree ? this.#mistake(request) : undefined
     if (isFree && mistake === undefined) return undefined
     if (!isFree && !this.#token.isConfigured) return closed(access)
+    if (access === 'event' && this.#isEvent(request)) return undefined
     if (this.#token.accepts(request.headers.authorization)) return undefined
     return mistake?.(request) ?? unauthorized(request.headers.authorization !== undefined)
   }
@@ -65,6 +69,17 @@ export class Guard {
     if (exposure === 'socket' || exposure === 'network') return false
     const { authorization } = request.headers
     return authorization === undefined || !this.#token.accepts(authorization)
+  }
+
+  /** Whether the sender of an event knows the token, now that the body is there. */
+  isAuthentic({ headers }: IncomingMessage, body: string): boolean {
+    const isKnown = this.#token.acceptsAsPassword(headers.authorization)
+    return isKnown || this.#token.signs(body, headers[SIGNATURE])
+  }
+
+  /** Before its body is there, one that has a signature is let in. */
+  #isEvent({ headers }: IncomingMessage): boolean {
+    return headers[SIGNATURE] !== undefined || this.#token.acceptsAsPassword(headers.authorization)
   }
 
   /** Whether no token is needed. The mode of a unix socket says which users may use it. */
@@ -101,9 +116,13 @@ function foreign(): Failure {
   )
 }
 
+const BEHIND_TOKEN: Readonly<Partial<Record<Access, string>>> = {
+  node: 'what images this node has is told',
+  event: 'what registries notify of is taken',
+}
+
 function closed(access: Access): Failure {
-  const what =
-    access === 'node' ? 'what images this node has is told' : 'what changes something is done'
+  const what = BEHIND_TOKEN[access] ?? 'what changes something is done'
   const how = 'set http.token or http.tokenFile in the configuration to turn this on'
   const text = `${what} for the token alone, and there is none: ${how}`
   return toFailure(new ResolveError('DENIED', text))

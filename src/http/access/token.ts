@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { fileVersion } from '../file-version.ts'
 import type { AccessOptions } from '../types.ts'
@@ -11,12 +11,12 @@ const MAX_TOKEN_BYTES = 16 * 1024
 export class BearerToken {
   readonly #file: string | undefined
   readonly #now: () => number
-  #expected: Buffer | undefined
+  #expected: string | undefined
   #lookedAt = Number.NEGATIVE_INFINITY
   #version = ''
 
   constructor({ token, tokenFile }: AccessOptions, now: () => number) {
-    this.#expected = token === undefined ? undefined : hash(token)
+    this.#expected = token
     this.#file = tokenFile
     this.#now = now
   }
@@ -28,10 +28,36 @@ export class BearerToken {
 
   /** @param authorization the header: `Bearer …` */
   accepts(authorization: string | undefined): boolean {
-    this.#look()
     const [, given] = /^bearer +([^\s]+) *$/i.exec(authorization ?? '') ?? []
-    if (given === undefined || this.#expected === undefined) return false
-    return timingSafeEqual(hash(given), this.#expected)
+    return given !== undefined && this.#isToken(given)
+  }
+
+  /** As accepts(), or HTTP Basic (RFC 7617) with the token as the password: some clients can send nothing else. */
+  acceptsAsPassword(authorization: string | undefined): boolean {
+    if (this.accepts(authorization)) return true
+    const [, given] = /^basic +([^\s]+) *$/i.exec(authorization ?? '') ?? []
+    if (given === undefined) return false
+    const pair = Buffer.from(given, 'base64').toString()
+    return pair.includes(':') && this.#isToken(pair.slice(pair.indexOf(':') + 1))
+  }
+
+  /**
+   * Whether a body was signed with the token as the key, as GitHub does (docs.github.com, "Validating webhook
+   * deliveries").
+   *
+   * @param signature of X-Hub-Signature-256: `sha256=` and the HMAC in hexadecimal
+   */
+  signs(body: string, signature: unknown): boolean {
+    this.#look()
+    if (typeof signature !== 'string' || this.#expected === undefined) return false
+    const made = `sha256=${createHmac('sha256', this.#expected).update(body).digest('hex')}`
+    return timingSafeEqual(hash(made), hash(signature))
+  }
+
+  #isToken(given: string): boolean {
+    this.#look()
+    if (this.#expected === undefined) return false
+    return timingSafeEqual(hash(given), hash(this.#expected))
   }
 
   /** While the file cannot be read no token is accepted: it may have been removed for that. */
@@ -45,7 +71,7 @@ export class BearerToken {
       if (version === this.#version) return
       const { size } = statSync(this.#file)
       const text = size > MAX_TOKEN_BYTES ? '' : readFileSync(this.#file, 'utf8').trim()
-      this.#expected = text === '' ? undefined : hash(text)
+      this.#expected = text === '' ? undefined : text
       this.#version = version
     } catch {
       this.#expected = undefined

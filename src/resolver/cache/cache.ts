@@ -65,6 +65,10 @@ export function resolutionKey(
   return `${generation} ${reference} ${platform} ${caller}`
 }
 
+function referenceOf(key: string): string {
+  return key.split(' ', 2)[1] ?? ''
+}
+
 /**
  * Caches where a reference leads (by the caller's credentials; for a tag only for a while), which image a digest is
  * (for ever, as long as there is room), and for seconds what no registry has.
@@ -179,6 +183,19 @@ export class ResolutionCache {
     const isApart = isExact && this.#tags?.get(key)?.platform.assumed === true
     if (!isApart && this.#tags?.forgetTag(key)) this.#changes += 1
     this.#negatives?.set(isExact ? exactly(key) : key, error, since)
+  }
+
+  /**
+   * Ends the freshness of answers for tags, and drops the absences of these.
+   *
+   * @param isMeant by the normalised reference
+   * @returns how many answers and absences were believed until now
+   */
+  expire(isMeant: (reference: string) => boolean): number {
+    this.#look()
+    const expired = this.#tags?.expire(isMeant) ?? 0
+    if (expired > 0) this.#changes += 1
+    return expired + (this.#negatives?.drop((key) => isMeant(referenceOf(key))) ?? 0)
   }
 
   counted(event: CacheEvent): void {

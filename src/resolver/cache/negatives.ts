@@ -52,6 +52,13 @@ export class NegativeCache {
     this.#absent.delete(key)
   }
 
+  /** @param isMeant by the key. @returns how many were dropped */
+  drop(isMeant: (key: string) => boolean): number {
+    const keys = [...this.#absent.keys()].filter(isMeant)
+    for (const key of keys) this.#absent.delete(key)
+    return keys.length
+  }
+
   moveBack(ms: number): void {
     for (const absence of this.#absent.values()) absence.since -= ms
   }

@@ -74,6 +74,24 @@ export class TagCache {
     return this.#entries.delete(key)
   }
 
+  /**
+   * Ends the freshness of answers for tags; they stay to be confirmed, and for when no registry answers.
+   *
+   * @param isMeant by the normalised reference
+   * @returns how many were fresh
+   */
+  expire(isMeant: (reference: string) => boolean): number {
+    const now = this.#options.now()
+    let count = 0
+    for (const entry of this.#entries.values()) {
+      const { expiresAt, reference } = entry.resolution
+      if (expiresAt === undefined || expiresAt <= now || !isMeant(reference)) continue
+      entry.resolution = { ...entry.resolution, expiresAt: now }
+      count += 1
+    }
+    return count
+  }
+
   /** Takes over an answer of another run, with the TTL of this one. A newer answer stays. */
   restore(key: string, restored: Resolution): void {
     const { resolvedAt, expiresAt } = restored

@@ -17,6 +17,7 @@ test('the commands of docs/http-api.md print what it says', async (t) => {
       },
     },
     images: someImages(),
+    onEvent: async () => 1,
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const examples = examplesOf(readFileSync(PAGE, 'utf8'))

@@ -57,6 +57,7 @@ async function openMoody(t: TestContext): Promise<FastifyInstance> {
         return { names: ['latest'] }
       },
     }),
+    onEvent: async ({ changes }) => changes.length,
     // Once a minute would be too seldom, for ever too often.
     access: { token: 'open-sesame', rateLimit: 0 },
   })

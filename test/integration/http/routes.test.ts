@@ -77,6 +77,7 @@ test('/openapi.json describes the routes', async (t) => {
     '/livez',
     '/readyz',
     '/openapi.json',
+    '/events/registry',
   ])
 })
 

@@ -11,7 +11,8 @@ import { received, startServer } from '../../support/http-server.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 function at(listen: string, fields: Partial<HttpConfig> = {}): HttpConfig {
-  return { listen, tls: undefined, token: undefined, tokenFile: undefined, rateLimit: 0, ...fields }
+  const unset = { tls: undefined, token: undefined, tokenFile: undefined }
+  return { listen, ...unset, rateLimit: 0, events: false, ...fields }
 }
 
 /** A certificate and its key as files. */

@@ -40,6 +40,12 @@ for (const [text, field] of [
   })
 }
 
+test('a change of http.events, which needs a token, waits for the next start', () => {
+  const next = config('http: {token: secret, events: true}\n')
+
+  assert.deepEqual(fieldsForNextStart(config('http: {token: secret}\n'), next), ['http.events'])
+})
+
 test('another runtime waits for the next start', () => {
   const started = config('cri: /run/a.sock\n')
   const next = config('cri: /run/b.sock\n')

@@ -57,6 +57,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ['tls: {cert: a.pem, key: /a.key}', 'http.tls.cert', /is not an absolute path/],
   ['rateLimit: -1', 'http.rateLimit', /^expected a whole number from 0 to 1000000, got "-1"$/],
   ['rateLimit: 1000001', 'http.rateLimit', /^expected a whole number from 0 to 1000000/],
+  ['events: true', 'http.events', /^notifications are taken with the token alone: set http.token/],
 ]
 
 for (const [fields, path, message] of MISTAKES) {

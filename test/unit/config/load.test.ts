@@ -49,6 +49,7 @@ const DEFAULTS = {
     tokenFile: undefined,
     tls: undefined,
     rateLimit: 0,
+    events: false,
   },
   mirror: { enabled: false, blobs: 96, blobsPerClient: 24 },
   pull: { byDigest: true, skipUnchanged: true },
@@ -171,6 +172,7 @@ http:
   token: s3cret
   tls: {cert: /etc/http.pem, key: /etc/http.key}
   rateLimit: 600
+  events: true
 mirror: {enabled: true, blobs: 200, blobsPerClient: 100}
 pull: {byDigest: false, skipUnchanged: false}
 onResolveError: reject
@@ -255,6 +257,7 @@ onResolveError: reject
       tokenFile: undefined,
       tls: { certFile: '/etc/http.pem', keyFile: '/etc/http.key' },
       rateLimit: 600,
+      events: true,
     },
     mirror: { enabled: true, blobs: 200, blobsPerClient: 100 },
     pull: { byDigest: false, skipUnchanged: false },
@@ -600,7 +603,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   [
     'http: {zzzzzz: 1}\n',
     'http.zzzzzz',
-    /^unknown field; the fields here are listen, token, tokenFile, tls, rateLimit$/,
+    /^unknown field; the fields here are listen, token, tokenFile, tls, rateLimit, events$/,
   ],
   ['"a\\nb": 1\n', '"a\\nb"', /unknown field/],
   ['__proto__: 1\n', '__proto__', /unknown field/],

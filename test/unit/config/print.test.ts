@@ -41,6 +41,7 @@ http:
   token: s3cret
   tls: {cert: /etc/http.pem, key: /etc/http.key}
   rateLimit: 60
+  events: true
 mirror: {enabled: true}
 pull: {byDigest: false, skipUnchanged: false}
 onResolveError: reject
@@ -125,6 +126,7 @@ http:
     cert: /etc/http.pem
     key: /etc/http.key
   rateLimit: 60
+  events: true
 mirror:
   enabled: true
   blobs: 96
