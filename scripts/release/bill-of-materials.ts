@@ -9,8 +9,17 @@ interface Bundled {
   readonly license: string
 }
 
-/** A bill of materials: https://cyclonedx.org/docs/1.6/json/ */
-export function billOfMaterials(root: string, version: string, epoch: number): string {
+/**
+ * A bill of materials: https://cyclonedx.org/docs/1.6/json/
+ *
+ * @param base packages of Debian 12 that go with it
+ */
+export function billOfMaterials(
+  root: string,
+  version: string,
+  epoch: number,
+  base: readonly Bundled[] = [],
+): string {
   const bundled: readonly Bundled[] = JSON.parse(
     readFileSync(join(root, 'dist/bundled.json'), 'utf8'),
   )
@@ -27,6 +36,10 @@ export function billOfMaterials(root: string, version: string, epoch: number): s
     ...bundled.map(({ name, version: release, license }) =>
       component(name, release, license, `pkg:npm/${name.replace('@', '%40')}@${release}`),
     ),
+    ...base.map(({ name, version: release, license }) => {
+      const purl = `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(release)}?distro=debian-12`
+      return component(name, release, license, purl)
+    }),
   ]
   const self = `pkg:generic/image-resolver@${version}`
   const content = {

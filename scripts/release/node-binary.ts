@@ -18,7 +18,8 @@ export const NODE = {
   },
 } as const
 
-const CACHE = join(
+/** Where what is downloaded once is kept. */
+export const CACHE = join(
   process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
   'image-resolver-runtimes',
 )

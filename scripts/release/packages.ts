@@ -8,17 +8,17 @@ import {
   type Product,
   unit,
   write,
+  writeFolder,
   writeProgram,
   writeShare,
   writeTexts,
+  ZSH,
 } from './tree.ts'
 
 const NAME = 'image-resolver'
 const LIB = `usr/lib/${NAME}`
 const DOC = `usr/share/doc/${NAME}`
 const CONFIG = 'etc/image-resolver.yaml'
-/** Below /usr/share; Debian has a folder of its own for packages. */
-const ZSH = { deb: 'zsh/vendor-completions', rpm: 'zsh/site-functions' } as const
 const UNITS = ['image-resolver.service', 'image-resolver.socket']
 const SUMMARY = 'Resolves container images to digests and mirrors, for kubelet and people'
 const ABOUT = `A CRI shim between kubelet and the container runtime, an HTTP API and a command
@@ -52,19 +52,13 @@ export interface PackageOptions extends Product {
 
 /** @returns the file, which runs from any folder that it is unpacked to */
 export function buildTarball(options: PackageOptions): Promise<string> {
-  const { architecture, effort, epoch, out, root, version } = options
+  const { architecture, effort, epoch, out, version } = options
   return inTemporaryFolder(async (folder) => {
     const name = `${NAME}-${version}-linux-${architecture}`
     const tree = join(folder, name)
-    writeProgram(options, tree)
-    writeTexts(options, tree)
-    writeShare(options, join(tree, 'share'), ZSH.rpm)
-    cpSync(join(root, 'deploy'), join(tree, 'deploy'), { recursive: true })
-    evenModes(tree)
+    writeFolder(options, tree)
     const file = join(out, `${name}.tar.gz`)
-    const tar = `tar --format=ustar --sort=name --mtime=@${epoch} --owner=0 --group=0 --numeric-owner -cf - "$1"`
-    const gzip = `gzip -n -${effort === 'quick' ? 1 : 9}`
-    const command = `set -e; cd "$2"; ${tar} | ${gzip} >"$3"`
+    const command = `set -e; cd "$2"; ${tarCommand(epoch)} -cf - "$1" | ${gzipCommand(effort)} >"$3"`
     await runProgram('sh', ['-c', command, 'sh', name, folder, file])
     return file
   })
@@ -213,7 +207,16 @@ function writeNode(options: PackageOptions, tree: string, zsh: string): void {
   evenModes(tree)
 }
 
-async function inTemporaryFolder(work: (folder: string) => Promise<string>): Promise<string> {
+/** Of files that are the same bytes wherever and whenever they are packed. */
+export function tarCommand(epoch: number): string {
+  return `tar --format=ustar --sort=name --mtime=@${epoch} --owner=0 --group=0 --numeric-owner`
+}
+
+export function gzipCommand(effort: Effort): string {
+  return `gzip -n -${effort === 'quick' ? 1 : 9}`
+}
+
+export async function inTemporaryFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), `${NAME}-package-`))
   try {
     return await work(folder)

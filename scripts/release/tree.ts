@@ -22,6 +22,18 @@ export interface Product {
   readonly node: string
 }
 
+/** Below /usr/share; Debian has a folder of its own for packages. */
+export const ZSH = { deb: 'zsh/vendor-completions', rpm: 'zsh/site-functions' } as const
+
+/** Everything, in one folder that can be anywhere. */
+export function writeFolder(product: Product, folder: string): void {
+  writeProgram(product, folder)
+  writeTexts(product, folder)
+  writeShare(product, join(folder, 'share'), ZSH.rpm)
+  cpSync(join(product.root, 'deploy'), join(folder, 'deploy'), { recursive: true })
+  evenModes(folder)
+}
+
 /** Puts the program, which runs from any folder, into one: launcher, Node, bundle, proto files. */
 export function writeProgram({ root, version, node }: Product, folder: string): void {
   for (const part of ['bin', 'dist/app', 'dist/page', 'protos']) {
