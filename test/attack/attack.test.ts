@@ -21,7 +21,9 @@ const survived: AttackOutcome = {
   goodP99Ms: 90,
   goodCalls: 100,
   goodFailed: 0,
-  busyness: 1,
+  beforeLiveMiB: 15,
+  afterLiveMiB: 17,
+  slowdown: 1,
   alive: true,
 }
 
@@ -29,6 +31,7 @@ for (const [what, change] of [
   ['a process that died', { alive: false }],
   ['more than 200 MiB', { peakRssMiB: 201 }],
   ['memory that does not come back', { afterRssMiB: 111 }],
+  ['memory that is still in use', { afterLiveMiB: 24 }],
   ['a good client that waits', { goodP99Ms: 101 }],
   ['a good client without an answer', { goodCalls: 0 }],
   ['a good client whose calls fail', { goodFailed: 1 }],
@@ -44,7 +47,8 @@ test('asks for no times where only what lasts counts', () => {
   assert.equal(lastingProblemsOf({ ...survived, alive: false, goodP99Ms: 10_000 }).length, 1)
 })
 
-test('does not blame an attack for a machine that is slow without it', () => {
-  assert.deepEqual(problemsOf({ ...survived, quietP99Ms: 60, goodP99Ms: 900 }), [])
-  assert.deepEqual(problemsOf({ ...survived, busyness: 10, goodP99Ms: 900 }), [])
+test('does not blame an attack for processors that other processes have', () => {
+  assert.deepEqual(problemsOf({ ...survived, slowdown: 10, goodP99Ms: 900 }), [])
+  assert.equal(problemsOf({ ...survived, slowdown: 10, goodP99Ms: 1_100 }).length, 1)
+  assert.equal(problemsOf({ ...survived, slowdown: 0.5, goodP99Ms: 90 }).length, 0)
 })

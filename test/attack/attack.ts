@@ -55,25 +55,31 @@ export interface AttackOutcome {
   /** Calls of the good client during the attack, and how many of them failed. */
   readonly goodCalls: number
   readonly goodFailed: number
-  /** How many processes wanted each processor: 1 on a machine that has nothing else to do. */
-  readonly busyness: number
+  /** What the service holds when its garbage is collected, before and after. */
+  readonly beforeLiveMiB: number
+  readonly afterLiveMiB: number
+  /**
+   * How many times as long as on a free processor the service took for its work during the attack, since
+   * other processes had the processors: 1 is no longer.
+   */
+  readonly slowdown: number
   readonly alive: boolean
   readonly note?: string
 }
 
 /** Of the whole process, under attack. */
 export const MOST_PEAK_MIB = 200
-/** What may stay: the heap and the allocator's pools of a process that has worked. */
+/** What may stay when the garbage is collected: the allocator's pools, and code of a process that has worked. */
 export const MOST_KEPT_MIB = 50
-/** Holds on a quiet machine. */
+/** Of it what is in use: caches and compiled code. */
+export const MOST_LIVE_MIB = 8
+/** Where the service has a processor whenever it can use one; where it waits for one, as much longer. */
 export const SLOWEST_MS = 100
-/** On a busy one the good client is slow without an attack as well. */
-export const SLOWEST_RATIO = 20
 
 /** @returns what is wrong; none: the attack was survived, and no call of the good client was slow for it */
 export function problemsOf(outcome: AttackOutcome): readonly string[] {
-  const { busyness, goodP99Ms, quietP99Ms } = outcome
-  const slowestMs = Math.max(SLOWEST_MS, SLOWEST_RATIO * quietP99Ms) * Math.max(1, busyness)
+  const { goodP99Ms, slowdown } = outcome
+  const slowestMs = SLOWEST_MS * Math.max(1, slowdown)
   const isSlow = outcome.alive && goodP99Ms > slowestMs
   const slow = `the good client waited more than ${slowestMs.toFixed(0)} ms`
   return [...lastingProblemsOf(outcome), ...(isSlow ? [slow] : [])]
@@ -81,12 +87,14 @@ export function problemsOf(outcome: AttackOutcome): readonly string[] {
 
 /** The same without times, which say more of the machine than of the service where it does other things. */
 export function lastingProblemsOf(outcome: AttackOutcome): readonly string[] {
-  const { afterRssMiB, alive, beforeRssMiB, goodCalls, goodFailed, peakRssMiB } = outcome
+  const { alive, goodCalls, goodFailed, peakRssMiB } = outcome
   if (!alive) return ['the process died']
-  const kept = afterRssMiB - beforeRssMiB
+  const kept = outcome.afterRssMiB - outcome.beforeRssMiB
+  const live = outcome.afterLiveMiB - outcome.beforeLiveMiB
   return [
     ...(peakRssMiB > MOST_PEAK_MIB ? [`it held more than ${MOST_PEAK_MIB} MiB`] : []),
     ...(kept > MOST_KEPT_MIB ? [`${kept.toFixed(0)} MiB did not come back`] : []),
+    ...(live > MOST_LIVE_MIB ? [`${live.toFixed(0)} MiB are still in use`] : []),
     ...(goodCalls === 0 ? ['the good client got no answer'] : []),
     ...(goodFailed > 0 ? [`${goodFailed} calls of the good client failed`] : []),
   ]

@@ -7,7 +7,19 @@ import { runAttack } from './scene.ts'
 // `npm run test:attack`, with `-- --short` for less of everything, `-- --only PATTERN` for some: what
 // each attack costs the service and its other clients, as a table.
 
-const COLUMNS = ['attack', 'RSS before', 'peak', 'after', 'p99 quiet', 'under attack', 'alive', '']
+const COLUMNS = [
+  'attack',
+  'RSS before',
+  'peak',
+  'after',
+  'in use before',
+  'after',
+  'p99 quiet',
+  'under attack',
+  'slowdown',
+  'alive',
+  '',
+]
 
 const { values } = parseArgs({
   options: { short: { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
@@ -27,13 +39,15 @@ process.stdout.write(`${rows.length} attacks, ${wrong} not survived\n`)
 process.exitCode = rows.length > 0 && wrong === 0 ? 0 : 1
 
 function cellsOf({ name }: Attack, outcome: AttackOutcome, problems: readonly string[]): string[] {
-  const { afterRssMiB, alive, beforeRssMiB, goodP99Ms, note, peakRssMiB, quietP99Ms } = outcome
+  const { afterRssMiB, beforeRssMiB, peakRssMiB, beforeLiveMiB, afterLiveMiB } = outcome
+  const { alive, goodP99Ms, note, quietP99Ms, slowdown } = outcome
   const mib = (size: number): string => `${size.toFixed(0)} MiB`
   const ms = (time: number): string => `${time.toFixed(1)} ms`
   return [
     name,
-    ...[beforeRssMiB, peakRssMiB, afterRssMiB].map(mib),
+    ...[beforeRssMiB, peakRssMiB, afterRssMiB, beforeLiveMiB, afterLiveMiB].map(mib),
     ...[quietP99Ms, goodP99Ms].map(ms),
+    slowdown.toFixed(1),
     alive ? 'yes' : 'NO',
     [...problems.map((each) => `WRONG: ${each}`), note ?? ''].filter(Boolean).join('; '),
   ]

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
-import { availableParallelism, loadavg } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startDaemon } from '../support/daemon.ts'
-import { processState, within } from '../support/process-state.ts'
+import { openHeap, type ProgramHeap } from '../support/heap.ts'
+import { processorTime, processState, within } from '../support/process-state.ts'
 import { type Program, startProgram } from '../support/program.ts'
 import { temporaryFolder } from '../support/stack.ts'
 import {
@@ -9,6 +10,7 @@ import {
   type AttackOutcome,
   type AttackScene,
   MOST_KEPT_MIB,
+  MOST_LIVE_MIB,
   type Siege,
 } from './attack.ts'
 import { GOOD_CLIENT, type GoodCall } from './good-client.ts'
@@ -18,8 +20,9 @@ const QUIET_CALLS = 100
 /** In short form no times are looked at: these only show that it is served. */
 const FEW_CALLS = 10
 const QUIET_LIMIT_MS = 30_000
-/** What is let go of is given back to the system as the heap is collected, which takes some calls. */
+/** What clients that are gone have left is let go of by then, also on a busy machine. */
 const AFTERMATH_MS = 60_000
+const COLLECTION_PAUSE_MS = 500
 
 /** Runs one attack and ends all that it started, whatever comes of it. */
 export async function runAttack(attack: Attack, isShort: boolean): Promise<AttackOutcome> {
@@ -43,47 +46,83 @@ export async function runAttack(attack: Attack, isShort: boolean): Promise<Attac
 
 async function measure(scene: AttackScene, siege: Siege): Promise<AttackOutcome> {
   const { pid, running } = siege.daemon.program()
+  const heap = await openHeap(scene, siege.daemon.program())
   const args = ['--import', 'tsx', GOOD_CLIENT, JSON.stringify(siege.good)]
   const client = startProgram(process.execPath, args)
   const quiet = scene.isShort ? FEW_CALLS : QUIET_CALLS
   scene.after(() => client.kill())
   await client.line(/"ms"/)
   const quietBefore = await quietCalls(client, quiet)
-  const beforeRssMiB = processState(pid).residentMiB
+  const before = await collected(pid, heap)
   forgetPeak(pid)
+  const timeBefore = processorTime(pid)
   const startedAt = now()
   await siege.attack()
   const endedAt = now()
   const during = await callsOf(client, startedAt, endedAt)
-  if (!running()) return dead(beforeRssMiB, during, siege.daemon.program())
+  if (!running()) return dead(before, during, siege.daemon.program())
+  const slowdown = slowdownOf(timeBefore, processorTime(pid))
   const { peakMiB } = processState(pid)
-  await within(AFTERMATH_MS, () => processState(pid).residentMiB - beforeRssMiB < MOST_KEPT_MIB)
+  let after = before
+  await within(AFTERMATH_MS, async () => {
+    after = await collected(pid, heap)
+    if (isBack(before, after)) return true
+    await sleep(COLLECTION_PAUSE_MS)
+    return false
+  })
   const quietAfter = await quietCalls(client, quiet)
   return {
-    beforeRssMiB,
+    beforeRssMiB: before.rssMiB,
     peakRssMiB: peakMiB,
-    afterRssMiB: processState(pid).residentMiB,
+    afterRssMiB: after.rssMiB,
+    beforeLiveMiB: before.liveMiB,
+    afterLiveMiB: after.liveMiB,
     quietP99Ms: Math.max(p99(quietBefore), p99(quietAfter)),
     goodP99Ms: p99(during),
     goodCalls: during.length,
     goodFailed: during.filter(({ wrong }) => wrong !== undefined).length,
-    busyness: busyness(),
+    slowdown,
     alive: running(),
     note: [siege.note?.(), ...wrongsOf(during)].filter(Boolean).join('; '),
   }
 }
 
-function dead(beforeRssMiB: number, during: readonly GoodCall[], daemon: Program): AttackOutcome {
+interface Memory {
+  readonly rssMiB: number
+  readonly liveMiB: number
+}
+
+/** V8 collects what is left over when it needs the room, which on an idle service is never. */
+async function collected(pid: number, heap: ProgramHeap): Promise<Memory> {
+  const liveMiB = await heap.liveMiB()
+  return { rssMiB: processState(pid).residentMiB, liveMiB }
+}
+
+function isBack(before: Memory, after: Memory): boolean {
+  const isKept = after.rssMiB - before.rssMiB > MOST_KEPT_MIB
+  return !isKept && after.liveMiB - before.liveMiB <= MOST_LIVE_MIB
+}
+
+type Time = ReturnType<typeof processorTime>
+
+function slowdownOf(before: Time, after: Time): number {
+  const ran = after.ran - before.ran
+  return (ran + after.waited - before.waited) / ran
+}
+
+function dead(before: Memory, during: readonly GoodCall[], daemon: Program): AttackOutcome {
   const [fatal] = /^.*(?:FATAL|Error).*$/m.exec(daemon.output()) ?? []
   return {
-    beforeRssMiB,
+    beforeRssMiB: before.rssMiB,
     peakRssMiB: Number.NaN,
     afterRssMiB: Number.NaN,
+    beforeLiveMiB: before.liveMiB,
+    afterLiveMiB: Number.NaN,
     quietP99Ms: Number.NaN,
     goodP99Ms: p99(during),
     goodCalls: during.length,
     goodFailed: during.filter(({ wrong }) => wrong !== undefined).length,
-    busyness: busyness(),
+    slowdown: Number.NaN,
     alive: false,
     note: fatal ?? `exit code ${daemon.exitCode()}`,
   }
@@ -114,11 +153,6 @@ function wrongsOf(calls: readonly GoodCall[]): readonly string[] {
 function p99(calls: readonly GoodCall[]): number {
   const sorted = calls.map(({ ms }) => ms).sort((one, other) => one - other)
   return sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN
-}
-
-/** Of the last minute. */
-function busyness(): number {
-  return (loadavg()[0] ?? 0) / availableParallelism()
 }
 
 /** VmHWM begins anew (proc(5), clear_refs). */

@@ -9,7 +9,10 @@ export interface CliResult {
   readonly err: string
 }
 
-/** Runs the command line in a context in which nothing is to be asked but what `context` has. */
+/**
+ * Runs the command line in a context in which nothing is to be asked but what `context` has, and no time
+ * passes: on a busy machine a second would show as a line of progress.
+ */
 export async function runCli(
   args: readonly string[],
   { terminal = false, ...context }: Partial<CliContext> & { readonly terminal?: boolean } = {},
@@ -22,6 +25,7 @@ export async function runCli(
     stdout: { isTTY: terminal, write: (text) => out.push(text) },
     stderr: { write: (text) => err.push(text) },
     environment: {},
+    every: () => () => {},
     serve: unasked('the service'),
     answers: unasked('an answer'),
     availability: unasked('where images are'),

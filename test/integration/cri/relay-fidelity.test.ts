@@ -215,7 +215,8 @@ test('answers early when the runtime does, though the client has more to say', a
       { ':status': 200, 'grpc-status': '8', 'grpc-message': 'enough' },
       { endStream: true },
     )
-    stream.close(0)
+    // In the same turn Node 22 would send the reset alone.
+    setImmediate(() => stream.close(0))
   })
   const client = openGrpcClient(t, path)
   const stream = client.open('/x.Y/Upload')
