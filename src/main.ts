@@ -22,6 +22,7 @@ process.exitCode = await run(process.argv.slice(2), {
   node: async (options) => (await commands()).openNodeImages(options),
   names: async (options) => (await commands()).openNodeNames(options),
   registries: async (options) => (await commands()).openRegistries(options),
+  examine: async (options) => (await import('./doctor/doctor.ts')).examine(options),
   stats: async (options) => (await commands()).readStats(options),
   answers: async (options) => (await commands()).openAnswers(options),
 })

@@ -146,6 +146,16 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       return containerdHostsCommand({ ...filesOf(values), ...options, stdout, stderr })
     },
   },
+  doctor: {
+    options: ['config', 'file', 'portoshim', 'root', 'offline', 'fail-on', 'json'],
+    words: nothingAfter('doctor'),
+    run: async (_words, values, context) => {
+      const { doctorCommand, doctorFailOn } = await import('./commands/doctor.ts')
+      const { json = false, offline = false, root = '/' } = values
+      const place = { ...filesOf(values), root, offline }
+      return doctorCommand({ place, failOn: doctorFailOn(values['fail-on']), json, context })
+    },
+  },
   check: {
     options: [
       'config',

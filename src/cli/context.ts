@@ -5,6 +5,7 @@ import type {
   TagsResponse,
 } from '../../api/v1/registries.ts'
 import type { StatsResponse } from '../../api/v1/stats.ts'
+import type { Examination, ExamineOptions } from '../doctor/doctor.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { ImagePlace, PlacesOptions } from '../resolver/availability.ts'
@@ -41,6 +42,8 @@ export interface CliContext {
   names(options: FileOption): Promise<NodeNames>
   /** The configured registries, through the running service, or without one. */
   registries(options: FileOption & { readonly alone: boolean }): Promise<Registries>
+  /** What stands in the way on this node. */
+  examine(options: ExamineOptions): Promise<Examination>
   /** What the running service has counted. */
   stats(options: FileOption): Promise<StatsResponse>
 }

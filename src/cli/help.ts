@@ -32,6 +32,7 @@ Ask the running service:
   image-resolver stats                        what it has counted
 
 Set up a node:
+  image-resolver doctor                       what stands in the way on this node?
   image-resolver config check                 print the effective configuration, or its mistakes
   image-resolver containerd-hosts             containerd's hosts.toml files, to pull through /v2/
   image-resolver adopt [--dry-run]            name what another shim left under mirrors' names
@@ -263,6 +264,34 @@ default: print them`,
     examples: ['containerd-hosts --write /etc/containerd/certs.d'],
   },
   ...HELP_OF_FILES,
+  doctor: {
+    about: `Looks for what stands in the way on this node: in the configuration, in containerd's config.toml
+with its imports and hosts.toml files, in CRI-O's registries.conf, in kubelet's flags and files,
+at sockets, other shims, disks and limits, and at the registries: names, certificates, credentials,
+clock. Each finding has its file and line, what follows from it, and what to do. Nothing is changed.
+
+  error      pulls fail or pass this service by, or a program does not start
+  warning    not yet`,
+    options: {
+      root: `look at the files, sockets and processes below DIR, and ask no
+registry; default: /`,
+      offline: 'ask no registry',
+      'fail-on': 'error, warning or nothing: what ends it with 1; default: error',
+      json: `{findings: [{check, area, severity, file, line, problem,
+consequence, mend}], checked, skipped}`,
+    },
+    flags: { 'fail-on': '    --fail-on SEVERITY' },
+    exitCodes: {
+      [EXIT.done]: 'no error was found',
+      [EXIT.failed]: 'an error was found, or what --fail-on says',
+      [EXIT.usage]: 'wrong use',
+    },
+    examples: [
+      'doctor',
+      'doctor --root /host --fail-on warning',
+      "doctor --json | jq -r '.findings[].mend'",
+    ],
+  },
   parse: {
     usage: 'parse [REF ...] [--json]',
     about: `Takes references apart by the distribution grammar, without the network. Without REF it reads one

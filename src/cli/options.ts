@@ -23,6 +23,7 @@ const OPTIONS = {
   limit: { type: 'string' },
   'dry-run': { type: 'boolean' },
   domain: { type: 'string' },
+  root: { type: 'string' },
   write: { type: 'string' },
   server: { type: 'string' },
   force: { type: 'boolean' },

@@ -117,29 +117,50 @@ interface Found {
 
 const READABLE_BY_ALL = 0o004
 
+/** A file that a configuration names, and what is odd about it. */
+export interface NamedFileProblem {
+  readonly kind: 'absent' | 'not a file' | 'readable by all'
+  readonly path: string
+  /** With the field and the path. */
+  readonly message: string
+}
+
 /**
  * What is odd about the files that a configuration names: not there, or a secret that every user can
  * read. None of it is a mistake, since such files may come later, and are read when they are needed.
- *
- * @returns one line each
  */
-export async function namedFileWarnings(
+export async function namedFileProblems(
   config: Config,
   look: (path: string) => Promise<Found | undefined> = lookAt,
-): Promise<readonly string[]> {
-  const warnings = await Promise.all(
-    namedFiles(config).map(async (named) => warningOf(named, await look(named.path))),
+): Promise<readonly NamedFileProblem[]> {
+  const problems = await Promise.all(
+    namedFiles(config).map(async (named) => problemOf(named, await look(named.path))),
   )
-  return warnings.flat()
+  return problems.flat()
 }
 
-function warningOf({ field, path, kind, secret }: NamedFile, found: Found | undefined): string[] {
-  if (found === undefined) return [`${field}: ${path} is not there, or not for us to see`]
-  if (found.kind !== kind) return [`${field}: ${path} is no ${kind}`]
-  if (secret && (found.mode & READABLE_BY_ALL) !== 0) {
-    return [`${field}: every user of this machine can read ${path}: chmod o-r would keep it secret`]
+/** As namedFileProblems. @returns one line each */
+export async function namedFileWarnings(
+  config: Config,
+  look?: (path: string) => Promise<Found | undefined>,
+): Promise<readonly string[]> {
+  return (await namedFileProblems(config, look)).map(({ message }) => message)
+}
+
+function problemOf(
+  { field, path, kind, secret }: NamedFile,
+  found: Found | undefined,
+): readonly NamedFileProblem[] {
+  if (found === undefined) {
+    const message = `${field}: ${path} is not there, or not for us to see`
+    return [{ kind: 'absent', path, message }]
   }
-  return []
+  if (found.kind !== kind) {
+    return [{ kind: 'not a file', path, message: `${field}: ${path} is no ${kind}` }]
+  }
+  if (!secret || (found.mode & READABLE_BY_ALL) === 0) return []
+  const message = `${field}: every user of this machine can read ${path}: chmod o-r would keep it secret`
+  return [{ kind: 'readable by all', path, message }]
 }
 
 function namedFiles(config: Config): readonly NamedFile[] {
@@ -200,7 +221,8 @@ function plainFile(
   return path === undefined ? [] : [{ field, path, kind, secret: false }]
 }
 
-async function lookAt(path: string): Promise<Found | undefined> {
+/** @returns undefined: not there, or not to be seen */
+export async function lookAt(path: string): Promise<Found | undefined> {
   try {
     const stats = await stat(path)
     const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other'

@@ -1,17 +1,24 @@
 import { posix } from 'node:path'
-import { parse } from 'smol-toml'
 import { isLoopbackHost } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import { isSameSocket } from './addresses.ts'
 import type { Config } from './config.ts'
+import { matching, readContainerdConfig } from './containerd-config.ts'
 import { readConfigFile } from './files.ts'
 import { diskHostsFiles, type HostsFiles } from './sources/hosts-dir.ts'
-import { isTable, parseHostsFile, type Table } from './sources/hosts-toml.ts'
+import { parseHostsFile } from './sources/hosts-toml.ts'
+import { isTable, readTomlFile, type Table, tableAt } from './toml.ts'
 
 const CERTS = '/etc/containerd/certs.d'
-const MAX_IMPORTS = 64
-/** The CRI plugin of config.toml's version 3, 2 and 1. */
-const CRI_PLUGINS = ['io.containerd.cri.v1.images', 'io.containerd.grpc.v1.cri', 'cri']
+
+/** What keeps the runtime from pulling from a registry that this service would have it pull from. */
+export interface RuntimeProblem {
+  readonly about: 'plain http' | 'config_path'
+  /** The file to write. */
+  readonly file: string
+  readonly problem: string
+  readonly mend: string
+}
 
 /**
  * Registries of plain http that the runtime would speak https to: it is the runtime that pulls, and
@@ -19,18 +26,27 @@ const CRI_PLUGINS = ['io.containerd.cri.v1.images', 'io.containerd.grpc.v1.cri',
  * where they usually are, and only for the runtime whose usual socket `cri` is.
  *
  * @param files default: the file system
- * @returns one line each, with the file to write; none where the runtime's folder is not to be seen
+ * @returns none where the runtime's folder is not to be seen. Rejects for files that cannot be read
  */
-export async function runtimeWarnings(
+export async function runtimeProblems(
   { cri, registries }: Pick<Config, 'cri' | 'registries'>,
   files: HostsFiles = diskHostsFiles(readConfigFile),
-): Promise<readonly string[]> {
+): Promise<readonly RuntimeProblem[]> {
   const plain = registries.filter(isPlainHttp)
   const look = RUNTIMES.find(({ socket }) => cri !== undefined && isSameSocket(socket, cri))
   if (plain.length === 0 || look === undefined) return []
+  const hosts = [...new Set(plain.map(({ endpoint }) => endpoint.host))]
+  return await look.problems(hosts, files)
+}
+
+/** As runtimeProblems. @returns one line each, with the file to write */
+export async function runtimeWarnings(
+  config: Pick<Config, 'cri' | 'registries'>,
+  files?: HostsFiles,
+): Promise<readonly string[]> {
   try {
-    const hosts = [...new Set(plain.map(({ endpoint }) => endpoint.host))]
-    return await look.warnings(hosts, files)
+    const problems = await runtimeProblems(config, files)
+    return problems.map(({ mend, problem }) => `${problem}: ${mend}`)
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message.split('\n', 1)[0] : String(thrown)
     return [`whether the runtime accepts registries of plain http cannot be seen: ${reason}`]
@@ -47,22 +63,26 @@ function isPlainHttp({ endpoint, capabilities, source }: RegistryEntry): boolean
 
 interface Look {
   readonly socket: string
-  warnings(hosts: readonly string[], files: HostsFiles): Promise<readonly string[]>
+  problems(hosts: readonly string[], files: HostsFiles): Promise<readonly RuntimeProblem[]>
 }
 
 const RUNTIMES: readonly Look[] = [
-  { socket: '/run/containerd/containerd.sock', warnings: containerdWarnings },
-  { socket: '/run/k3s/containerd/containerd.sock', warnings: k3sWarnings },
-  { socket: '/run/crio/crio.sock', warnings: crioWarnings },
-  { socket: '/run/cri-dockerd.sock', warnings: dockerWarnings },
+  { socket: '/run/containerd/containerd.sock', problems: containerdProblems },
+  { socket: '/run/k3s/containerd/containerd.sock', problems: k3sProblems },
+  { socket: '/run/crio/crio.sock', problems: crioProblems },
+  { socket: '/run/cri-dockerd.sock', problems: dockerProblems },
 ]
 
-async function containerdWarnings(
+async function containerdProblems(
   hosts: readonly string[],
   files: HostsFiles,
-): Promise<readonly string[]> {
+): Promise<readonly RuntimeProblem[]> {
   if ((await files.list('/etc/containerd')) === undefined) return []
-  const { configPath, mirrors } = await containerdRegistry('/etc/containerd/config.toml', files)
+  const config = await readContainerdConfig('/etc/containerd/config.toml', files)
+  const broken = config.files.find(({ mistake }) => mistake !== undefined)
+  if (broken !== undefined) throw new Error(`${broken.path} is not TOML`)
+  const { value: configPath = '' } = config.configPath ?? {}
+  const { value: mirrors = {} } = config.mirrors ?? {}
   const folders = configPath.split(':').filter((each) => each !== '')
   const [folder = CERTS] = folders
   const open = hosts.filter((host) => !endpointsOf(mirrors, host).includes(`http://${host}`))
@@ -73,46 +93,28 @@ async function containerdWarnings(
     if (!answers.includes(true)) missing.push(host)
   }
   return [
-    ...(folders.length === 1 ? [] : [configPathWarning(configPath)]),
-    ...missing.map(
-      (host) =>
-        `containerd would ask ${host} over https: ${folder}/${hostsFolder(host)}/hosts.toml with [host."http://${host}"] tells it otherwise; \`image-resolver containerd-hosts --direct --write ${folder}\` writes it`,
-    ),
+    ...(folders.length === 1 ? [] : [configPathProblem(configPath)]),
+    ...missing.map((host) => {
+      const file = `${folder}/${hostsFolder(host)}/hosts.toml`
+      const write = `\`image-resolver containerd-hosts --direct --write ${folder}\` writes it`
+      const mend = `${file} with [host."http://${host}"] tells it otherwise; ${write}`
+      return overHttps('containerd', host, file, mend)
+    }),
   ]
 }
 
-function configPathWarning(configPath: string): string {
+function overHttps(runtime: string, host: string, file: string, mend: string): RuntimeProblem {
+  return { about: 'plain http', file, problem: `${runtime} would ask ${host} over https`, mend }
+}
+
+function configPathProblem(configPath: string): RuntimeProblem {
+  const file = '/etc/containerd/config.toml'
   const now =
     configPath === ''
       ? 'has no config_path, so that no hosts.toml is read, or its default of two folders, with which containerd 2.2 and later read none (containerd#12808)'
       : `has the config_path ${configPath}: with a colon in it containerd 2.2 and later read no hosts.toml (containerd#12808)`
-  return `/etc/containerd/config.toml ${now}; set config_path = "${CERTS}" and restart containerd`
-}
-
-/** What config.toml and the files that it imports say; later files win. */
-async function containerdRegistry(
-  file: string,
-  files: HostsFiles,
-): Promise<{ readonly configPath: string; readonly mirrors: Table }> {
-  const root = await readToml(file, files)
-  const { imports = [posix.join(posix.dirname(file), 'conf.d/*.toml')] } = root
-  const names = Array.isArray(imports) ? imports.filter((each) => typeof each === 'string') : []
-  const imported = await Promise.all(
-    names
-      .slice(0, MAX_IMPORTS)
-      .map((name) => matching(posix.resolve(posix.dirname(file), name), files)),
-  )
-  let configPath = ''
-  let mirrors: Table = {}
-  for (const each of [root, ...(await readAll(imported.flat(), files))]) {
-    for (const plugin of CRI_PLUGINS) {
-      const registry = tableAt(each, 'plugins', plugin, 'registry')
-      const { config_path: folder } = registry
-      if (typeof folder === 'string' && folder !== '') configPath = folder
-      mirrors = { ...mirrors, ...tableAt(registry, 'mirrors') }
-    }
-  }
-  return { configPath, mirrors }
+  const mend = `set config_path = "${CERTS}" and restart containerd`
+  return { about: 'config_path', file, problem: `${file} ${now}`, mend }
 }
 
 /** Whether some file for this host names it by http; `server` alone does not do for containerd 1.6. */
@@ -138,10 +140,10 @@ function endpointsOf(mirrors: Table, host: string): readonly unknown[] {
 }
 
 /** k3s and rke2 write containerd's files themselves, at each start. */
-async function k3sWarnings(
+async function k3sProblems(
   hosts: readonly string[],
   files: HostsFiles,
-): Promise<readonly string[]> {
+): Promise<readonly RuntimeProblem[]> {
   const folders = ['k3s', 'rke2'].map(
     (name) => `/var/lib/rancher/${name}/agent/etc/containerd/certs.d`,
   )
@@ -151,16 +153,18 @@ async function k3sWarnings(
       const answers = await Promise.all(folders.map((folder) => saysHttp(folder, host, files)))
       if (answers.includes(true)) return []
       const where = there[1] === undefined ? 'k3s' : 'rke2'
-      return `containerd would ask ${host} over https: under mirrors: in /etc/rancher/${where}/registries.yaml \`"${host}": {endpoint: ["http://${host}"]}\` tells it otherwise, from the next start of ${where}`
+      const file = `/etc/rancher/${where}/registries.yaml`
+      const mend = `under mirrors: in ${file} \`"${host}": {endpoint: ["http://${host}"]}\` tells it otherwise, from the next start of ${where}`
+      return overHttps('containerd', host, file, mend)
     }),
   )
   return warnings.flat()
 }
 
-async function crioWarnings(
+async function crioProblems(
   hosts: readonly string[],
   files: HostsFiles,
-): Promise<readonly string[]> {
+): Promise<readonly RuntimeProblem[]> {
   const folder = '/etc/containers'
   if ((await files.list(folder)) === undefined) return []
   const more = await matching(`${folder}/registries.conf.d/*.conf`, files)
@@ -179,10 +183,11 @@ async function crioWarnings(
     insecure.some((name) => typeof name === 'string' && coversHost(name, host))
   return hosts
     .filter((host) => !isTold(host))
-    .map(
-      (host) =>
-        `CRI-O would ask ${host} over https: ${folder}/registries.conf.d/50-${host.replace(/[^\w.-]/g, '-')}.conf with \`[[registry]]\`, \`location = "${host}"\` and \`insecure = true\` tells it otherwise, from the next reload of CRI-O`,
-    )
+    .map((host) => {
+      const file = `${folder}/registries.conf.d/50-${host.replace(/[^\w.-]/g, '-')}.conf`
+      const mend = `${file} with \`[[registry]]\`, \`location = "${host}"\` and \`insecure = true\` tells it otherwise, from the next reload of CRI-O`
+      return overHttps('CRI-O', host, file, mend)
+    })
 }
 
 /** `hub.corp:5000`, `hub.corp:5000/team` or `*.corp` of registries.conf. */
@@ -191,10 +196,10 @@ function coversHost(name: string, host: string): boolean {
   return domain.startsWith('*.') ? host.endsWith(domain.slice(1)) : domain === host
 }
 
-async function dockerWarnings(
+async function dockerProblems(
   hosts: readonly string[],
   files: HostsFiles,
-): Promise<readonly string[]> {
+): Promise<readonly RuntimeProblem[]> {
   if ((await files.list('/etc/docker')) === undefined) return []
   const text = (await files.read('/etc/docker/daemon.json')) ?? '{}'
   const root: unknown = JSON.parse(text)
@@ -204,41 +209,19 @@ async function dockerWarnings(
   if (insecure.some((each) => typeof each === 'string' && each.includes('/'))) return []
   return hosts
     .filter((host) => !insecure.includes(host))
-    .map(
-      (host) =>
-        `dockerd would ask ${host} over https: "${host}" among "insecure-registries" in /etc/docker/daemon.json tells it otherwise, from the next start of dockerd`,
-    )
-}
-
-/** The files that a path with `*` in its last part means, by name. */
-async function matching(pattern: string, files: HostsFiles): Promise<readonly string[]> {
-  const { dir, base } = posix.parse(pattern)
-  if (!base.includes('*')) return [pattern]
-  const [start = '', end = ''] = base.split('*')
-  const names = (await files.list(dir)) ?? []
-  return names
-    .filter((name) => name.startsWith(start) && name.endsWith(end))
-    .sort()
-    .slice(0, MAX_IMPORTS)
-    .map((name) => posix.join(dir, name))
+    .map((host) => {
+      const file = '/etc/docker/daemon.json'
+      const mend = `"${host}" among "insecure-registries" in ${file} tells it otherwise, from the next start of dockerd`
+      return overHttps('dockerd', host, file, mend)
+    })
 }
 
 function readAll(paths: readonly string[], files: HostsFiles): Promise<readonly Table[]> {
-  return Promise.all(paths.map((path) => readToml(path, files)))
+  return Promise.all(paths.map((path) => readRoot(path, files)))
 }
 
-async function readToml(path: string, files: HostsFiles): Promise<Table> {
-  const text = await files.read(path)
-  try {
-    return parse(text ?? '')
-  } catch (cause) {
-    throw new Error(`${path} is not TOML`, { cause })
-  }
-}
-
-function tableAt(table: Table, ...path: readonly string[]): Table {
-  return path.reduce<Table>((found, key) => {
-    const value = Object.hasOwn(found, key) ? found[key] : undefined
-    return isTable(value) ? value : {}
-  }, table)
+async function readRoot(path: string, files: HostsFiles): Promise<Table> {
+  const file = await readTomlFile(path, files)
+  if (file?.mistake !== undefined) throw new Error(`${path} is not TOML`)
+  return file?.root ?? {}
 }

@@ -32,6 +32,7 @@ export async function runCli(
     node: unasked('the node'),
     names: unasked('the names'),
     registries: unasked('a registry'),
+    examine: unasked('this node'),
     stats: unasked('the numbers'),
     ...context,
   })

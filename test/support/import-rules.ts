@@ -37,7 +37,8 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
   cri: { path: 'src/cri/', uses: [...SERVER, 'http2'] },
   http: { path: 'src/http/', uses: SERVER },
   workloads: { path: 'src/workloads/', uses: PURE },
-  cli: { path: 'src/cli/', uses: [...SERVER, 'workloads'] },
+  install: { path: 'src/install/', uses: [...PURE, 'config', 'host'] },
+  cli: { path: 'src/cli/', uses: [...SERVER, 'workloads'], usesTypesOf: ['doctor'] },
   daemon: {
     path: 'src/daemon.ts',
     uses: [...CORE, 'client', 'cri', 'http', 'service'],
@@ -47,7 +48,8 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
     path: 'src/service/',
     uses: [...CORE, 'client', 'cri', 'http'],
   },
-  main: { path: 'src/main.ts', uses: ['api', 'daemon', 'service', 'cli'] },
+  doctor: { path: 'src/doctor/', uses: [...SERVER, 'install', 'service'] },
+  main: { path: 'src/main.ts', uses: ['api', 'daemon', 'service', 'doctor', 'cli'] },
 }
 
 /** The folders in which each package may be imported; any other package is forbidden in all. */
@@ -65,7 +67,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'smol-toml': ['config'],
   typebox: ['api'],
   undici: ['registry'],
-  yaml: ['workloads'],
+  yaml: ['workloads', 'install'],
 }
 
 /** The folder that a file of src or api belongs to. */

@@ -8,6 +8,7 @@ import type { Capability, RepositoryRewrite } from '../../registry/entry.ts'
 import { canonicalDomain, DOCKER_HUB, DOCKER_HUB_HOST } from '../../registry/public-registries.ts'
 import { quoteAddress } from '../addresses.ts'
 import { joinPath } from '../diagnostics.ts'
+import { isTable, type Table } from '../toml.ts'
 import { parseRewrite } from './hosts-rewrite.ts'
 
 /** What one hosts.toml says, in the order of asking. */
@@ -33,8 +34,6 @@ export interface ServerRule {
 export interface HostRule extends ServerRule {
   readonly url: HostUrl
 }
-
-export type Table = Readonly<Record<string, unknown>>
 
 const FIELDS: ReadonlySet<string> = new Set([
   'capabilities',
@@ -223,10 +222,6 @@ function tableIn(text: string): Table | TomlError {
     if (thrown instanceof TomlError) return thrown
     throw thrown
   }
-}
-
-export function isTable(value: unknown): value is Table {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function invalid(path: string, problem: string): ResolveError {

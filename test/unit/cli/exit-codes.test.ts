@@ -23,6 +23,7 @@ function failing(error: Error): Partial<CliContext> {
     node: fail,
     names: fail,
     registries: fail,
+    examine: fail,
     stats: fail,
   }
 }

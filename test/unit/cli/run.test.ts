@@ -65,6 +65,7 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
     environment: {},
     registries: async () => assert.fail('no registries were to be asked for'),
     availability: async () => assert.fail('nothing is to be looked for'),
+    examine: async () => assert.fail('this node was not to be looked at'),
     stats: async () => assert.fail('no numbers were to be asked for'),
     serve: async (options) => {
       calls.push({ serve: options })

@@ -1,0 +1,99 @@
+import { parse, TomlError } from 'smol-toml'
+
+export type Table = Readonly<Record<string, unknown>>
+
+/** A TOML file of another program. */
+export interface TomlFile {
+  readonly path: string
+  readonly text: string
+  /** Empty where the file is no TOML. */
+  readonly root: Table
+  readonly mistake?: { readonly line: number; readonly reason: string }
+}
+
+/** @returns undefined: there is no such file. Rejects when it is there and cannot be read */
+export async function readTomlFile(
+  path: string,
+  files: { read(file: string): Promise<string | undefined> },
+): Promise<TomlFile | undefined> {
+  const text = await files.read(path)
+  if (text === undefined) return undefined
+  try {
+    return { path, text, root: parse(text) }
+  } catch (thrown) {
+    if (!(thrown instanceof TomlError)) throw thrown
+    // After the first line comes a piece of the file, which may be a piece of a secret.
+    const reason = thrown.message.replace(/^Invalid TOML document: |\n.*$/gs, '')
+    return { path, text, root: {}, mistake: { line: thrown.line, reason } }
+  }
+}
+
+export function isTable(value: unknown): value is Table {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The table at a path; empty where there is none. */
+export function tableAt(table: Table, ...path: readonly string[]): Table {
+  return path.reduce<Table>((found, key) => {
+    const value = Object.hasOwn(found, key) ? found[key] : undefined
+    return isTable(value) ? value : {}
+  }, table)
+}
+
+const HEADER = /^\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?$/
+const KEY = /^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=/
+const PART = /"([^"]*)"|'([^']*)'|([\w-]+)/g
+
+/**
+ * Where a field stands, since the parser does not say: the line of its name, else that of the innermost table
+ * around it. Of a list of tables (`[[registry]]`) a number in the path says which.
+ *
+ * @returns from 1
+ */
+export function lineOf(text: string, path: readonly (string | number)[]): number {
+  const wanted = path.map(String)
+  const counts = new Map<string, number>()
+  let table: readonly string[] = []
+  let best = { line: 1, depth: 0 }
+  for (const [index, line] of text.split('\n').entries()) {
+    const [, brackets, header] = HEADER.exec(line) ?? []
+    let found: readonly string[] = table
+    if (header !== undefined) {
+      table = found = tableNamed(partsOf(header), brackets === '[[', counts)
+    } else {
+      const [, key] = KEY.exec(line) ?? []
+      if (key === undefined) continue
+      found = [...table, ...partsOf(key)]
+    }
+    const depth = found.findIndex((part, at) => part !== wanted[at])
+    const shared = depth < 0 ? Math.min(found.length, wanted.length) : depth
+    // A table that only begins like the path holds it; a key has to be on the way to it.
+    if (shared > best.depth && (depth < 0 || header !== undefined)) {
+      best = { line: index + 1, depth: shared }
+    }
+    if (best.depth === wanted.length) break
+  }
+  return best.line
+}
+
+function partsOf(name: string): readonly string[] {
+  return [...name.matchAll(PART)].map(([, double, single, bare]) => double ?? single ?? bare ?? '')
+}
+
+/** `[[registry]]` for the second time is `registry.1`, and `[registry.x]` after it is below that. */
+function tableNamed(
+  parts: readonly string[],
+  isList: boolean,
+  counts: Map<string, number>,
+): readonly string[] {
+  const path: string[] = []
+  for (const [index, part] of parts.entries()) {
+    path.push(part)
+    const key = JSON.stringify(path)
+    const isNew = isList && index === parts.length - 1
+    const count = counts.get(key) ?? -1
+    if (isNew) counts.set(key, count + 1)
+    if (isNew || count >= 0) path.push(String(isNew ? count + 1 : count))
+  }
+  return path
+}

@@ -1,0 +1,142 @@
+import type { RegistryEntry } from '../registry/entry.ts'
+import type { Network } from './network.ts'
+import { datesOf } from './service.ts'
+import type { Found, Subject } from './subject.ts'
+
+const MAX_SKEW_MS = 60_000
+const NEXT = 'the next registry is used in its place, where there is one'
+
+/** Names of registries that lead nowhere. */
+export async function names(subject: Subject, network: Network): Promise<readonly Found[]> {
+  return (await network.probes()).flatMap(({ entry, unknownName }): readonly Found[] =>
+    unknownName === undefined
+      ? []
+      : [
+          at(subject, entry, {
+            severity: 'error',
+            problem: `no address is known of the name of ${entry.name} (${unknownName})`,
+            consequence: NEXT,
+            mend: 'correct the name, or add it to DNS or /etc/hosts; `getent hosts` looks it up',
+          }),
+        ],
+  )
+}
+
+const IDENTITY_REFUSALS: Readonly<Record<string, string>> = {
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+}
+const DATES = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'])
+
+/** Certificates of registries: of an authority that is not trusted, for another name, near their end. */
+export async function certificates(subject: Subject, network: Network): Promise<readonly Found[]> {
+  const { now } = subject
+  return (await network.probes()).flatMap(({ certificate, entry, refused }): readonly Found[] => {
+    if (entry.endpoint.tls?.insecureSkipVerify === true) return []
+    const dates = certificate === undefined ? undefined : datesOf(certificate, now())
+    const isAuthority = refused !== undefined && !DATES.has(refused)
+    return [
+      ...(dates === undefined
+        ? []
+        : [
+            at(subject, entry, {
+              ...dates,
+              problem: `${entry.name}: ${dates.problem}`,
+              consequence: `it is refused then, by containerd too; ${NEXT}`,
+              mend: 'renew it at the registry; if its dates are right, correct the clock of this node',
+            }),
+          ]),
+      ...(isAuthority
+        ? [
+            at(subject, entry, {
+              severity: 'error',
+              problem: `${entry.name}: ${IDENTITY_REFUSALS[refused] ?? `its authority is not trusted here (${refused})`}`,
+              consequence: `no image is looked for there; ${NEXT}`,
+              mend:
+                refused in IDENTITY_REFUSALS
+                  ? 'use a name that is in the certificate'
+                  : 'set `ca` of that registry to the authority that signed its certificate, or NODE_EXTRA_CA_CERTS in the unit',
+            }),
+          ]
+        : []),
+    ]
+  })
+}
+
+/** Registries that do not answer, apart from the reasons that other checks have. */
+export async function reachable(subject: Subject, network: Network): Promise<readonly Found[]> {
+  const [pings, probes] = await Promise.all([network.pings(), network.probes()])
+  return pings.flatMap(({ entry, error }): readonly Found[] => {
+    const probed = probes.find((each) => each.entry === entry)
+    const isSaid = probed?.unknownName !== undefined || probed?.refused !== undefined
+    if (error === undefined || isSaid || REFUSALS.has(error.code)) return []
+    return [
+      at(subject, entry, {
+        severity: 'error',
+        problem: error.message.includes(entry.endpoint.host)
+          ? error.message
+          : `${entry.name}: ${error.message}`,
+        consequence: `each first pull waits for it; ${NEXT}`,
+        mend: 'is it up, is its address right (scheme and port), does a firewall stand between?',
+      }),
+    ]
+  })
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(['UNAUTHORIZED', 'DENIED'])
+
+/** Credentials that a registry does not accept, or that it wants and does not get. */
+export async function credentials(subject: Subject, network: Network): Promise<readonly Found[]> {
+  const [pings, probes] = await Promise.all([network.pings(), network.probes()])
+  return pings.flatMap(({ entry, error, hasCredentials, status }): readonly Found[] => {
+    const isRefused = hasCredentials && status === 401
+    const isWanted =
+      !hasCredentials && probes.some((each) => each.entry === entry && each.wantsPassword)
+    if (!isRefused && !isWanted && !(error !== undefined && REFUSALS.has(error.code))) return []
+    const why = error === undefined ? '' : `: ${error.message}`
+    return [
+      at(subject, entry, {
+        severity: 'error',
+        problem: hasCredentials
+          ? `${entry.name} refuses the credentials that there are for it${why}`
+          : `${entry.name} wants credentials, and there are none for it${why}`,
+        consequence: `no image is found there; ${NEXT}`,
+        mend: hasCredentials
+          ? 'correct `auth` of its entry, or the file that the credentials are in'
+          : 'give its entry `auth`, or `keychain` a file that has it',
+      }),
+    ]
+  })
+}
+
+/** This node's clock against what registries say in `Date`. */
+export async function clock(_subject: Subject, network: Network): Promise<readonly Found[]> {
+  const probes = await network.probes()
+  const off = probes.filter(({ skewMs = 0 }) => Math.abs(skewMs) > MAX_SKEW_MS)
+  const known = probes.filter(({ skewMs }) => skewMs !== undefined)
+  const [first] = off
+  // One of several may have a wrong clock of its own.
+  if (first?.skewMs === undefined || off.length * 2 <= known.length) return []
+  const seconds = Math.round(Math.abs(first.skewMs) / 1_000)
+  return [
+    {
+      severity: seconds > 300 ? 'error' : 'warning',
+      problem: `the clock of this node is ${seconds} s ${first.skewMs > 0 ? 'behind' : 'before'} that of ${first.entry.name}`,
+      consequence: 'certificates and tokens are taken for ended, or for not yet valid',
+      mend: 'start chronyd or systemd-timesyncd; `timedatectl` shows what is wrong',
+    },
+  ]
+}
+
+/** The place of an entry: where its host is written. */
+function at({ configFile, machine }: Subject, entry: RegistryEntry, found: Found): Found {
+  if (configFile === undefined || entry.source !== undefined) return found
+  const text = (() => {
+    try {
+      return machine.root.text(configFile) ?? ''
+    } catch {
+      return ''
+    }
+  })()
+  const index = text.split('\n').findIndex((line) => line.includes(entry.endpoint.host))
+  return { ...found, file: configFile, ...(index >= 0 && { line: index + 1 }) }
+}

@@ -1,0 +1,112 @@
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { posix } from 'node:path'
+import { ResolveError } from '../errors.ts'
+
+const MAX_LINKS = 40
+/** No file of a kubelet or of systemd is near that. */
+const MAX_BYTES = 1024 * 1024
+
+/** The file system of a node: `/`, or a folder where that of another machine is mounted or made. */
+export class Root {
+  /** An absolute path without a slash at its end; '' for `/`. */
+  readonly base: string
+
+  constructor(folder: string) {
+    this.base = posix.resolve(folder).replace(/\/$/, '')
+  }
+
+  get isThisMachine(): boolean {
+    return this.base === ''
+  }
+
+  /**
+   * Follows links as that machine would: `/var/run` of a root at `/host` is `/host/run`, not our `/run`.
+   *
+   * @returns the path on that machine, without links in it
+   * @throws ResolveError CONFIG_INVALID for links that never end
+   */
+  real(path: string, followLast = true): string {
+    let rest = parts(path)
+    let at: string[] = []
+    let links = 0
+    while (rest.length > 0) {
+      const [part = '', ...more] = rest
+      rest = more
+      if (part === '..') at.pop()
+      else {
+        const isLast = rest.length === 0
+        const here = `${this.base}/${[...at, part].join('/')}`
+        const target = isLast && !followLast ? undefined : linkTarget(here)
+        if (target === undefined) at.push(part)
+        else {
+          links += 1
+          if (links > MAX_LINKS) throw new ResolveError('CONFIG_INVALID', `${path}: too many links`)
+          if (target.startsWith('/')) at = []
+          rest = [...parts(target), ...rest]
+        }
+      }
+    }
+    return `/${at.join('/')}`
+  }
+
+  /** A path of that machine, as this process reaches it. */
+  outside(path: string, followLast = true): string {
+    return `${this.base}${this.real(path, followLast)}`
+  }
+
+  exists(path: string): boolean {
+    return lstatSync(this.outside(path), { throwIfNoEntry: false }) !== undefined
+  }
+
+  isSocket(path: string): boolean {
+    return lstatSync(this.outside(path), { throwIfNoEntry: false })?.isSocket() === true
+  }
+
+  /**
+   * @returns undefined where there is no such file
+   * @throws ResolveError CONFIG_INVALID for what is no text file of at most 1 MiB
+   */
+  text(path: string): string | undefined {
+    const file = this.outside(path)
+    const stats = lstatSync(file, { throwIfNoEntry: false })
+    // A masked unit is a link to /dev/null.
+    if (stats === undefined || stats.isCharacterDevice()) return undefined
+    if (!stats.isFile()) throw new ResolveError('CONFIG_INVALID', `${path} is no file`)
+    if (stats.size > MAX_BYTES) {
+      throw new ResolveError('CONFIG_INVALID', `${path} is larger than 1 MiB`)
+    }
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(file))
+    } catch (thrown) {
+      throw unreadable(path, thrown)
+    }
+  }
+
+  /** Paths of what a folder holds with such an end, by name; none where it is not there. */
+  list(folder: string, ...ends: readonly string[]): readonly string[] {
+    try {
+      return readdirSync(this.outside(folder))
+        .filter((name) => ends.some((end) => name.endsWith(end)))
+        .sort()
+        .map((name) => posix.join(folder, name))
+    } catch {
+      return []
+    }
+  }
+}
+
+function unreadable(path: string, cause: unknown): ResolveError {
+  return new ResolveError('CONFIG_INVALID', `${path} cannot be read as UTF-8 text`, { cause })
+}
+
+function parts(path: string): string[] {
+  return path.split('/').filter((part) => part !== '' && part !== '.')
+}
+
+function linkTarget(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
