@@ -110,9 +110,15 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   void checkStateFolder({ folder, logger })
   void keeper.restore()
   keeper.start()
+  const checks =
+    started.config.check.intervalMs === 0
+      ? undefined
+      : import('./service/image-checks.ts').then(({ startImageChecks }) =>
+          startImageChecks(started.config, core, readiness, logger),
+        )
   listeners.keep('http', async () => {
     const { openHttpServer } = await import('./service/servers.ts')
-    return openHttpServer({ config, core, readiness, fd: handedDown.http, logger })
+    return openHttpServer({ config, core, readiness, checks, fd: handedDown.http, logger })
   })
   listeners.keep('cri', () => openCriServer({ config, core, fd: handedDown.cri, logger }))
   reload.start()
@@ -127,6 +133,8 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
       descriptors.close()
       statsLog.close()
       reload.close()
+      const closing = await checks
+      closing?.close()
       await listeners.close()
       await keeper.close()
       await core.close()

@@ -34,5 +34,6 @@ export const CONFIG_DEFAULTS = {
   mirrorBlobsPerClient: 24,
   pullByDigest: true,
   pullSkipUnchanged: true,
+  checkInterval: '0s',
   onResolveError: 'passthrough',
 } as const

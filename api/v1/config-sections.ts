@@ -234,6 +234,19 @@ export const MirrorFields = {
   },
 } as const satisfies ObjectSchema
 
+export const CheckFields = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    interval: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.checkInterval,
+      description:
+        'How often the registries are asked whether they have the images in use; 0: never.',
+    },
+  },
+} as const satisfies ObjectSchema
+
 export const PullFields = {
   type: 'object',
   additionalProperties: false,

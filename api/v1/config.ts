@@ -3,6 +3,7 @@ import { CONFIG_DEFAULTS } from './config-defaults.ts'
 import { ADDRESS_FORMS, MAX_ITEMS, RegistryFields, UPSTREAM_FORMS } from './config-registry.ts'
 import {
   CacheFields,
+  CheckFields,
   ConfigMapFields,
   HttpFields,
   KeychainFields,
@@ -125,6 +126,7 @@ export const ConfigFile = {
     http: HttpFields,
     mirror: MirrorFields,
     pull: PullFields,
+    check: CheckFields,
     onResolveError: {
       type: 'string',
       enum: ['passthrough', 'reject'],

@@ -73,6 +73,11 @@ export interface Config {
     /** false: the runtime pulls also what is there and unchanged. */
     readonly skipUnchanged: boolean
   }
+  /** How often the images in use are looked for at the registries. */
+  readonly check: {
+    /** 0: never. */
+    readonly intervalMs: number
+  }
   readonly onResolveError: 'passthrough' | 'reject'
 }
 

@@ -21,6 +21,7 @@ import type {
 } from './config.ts'
 import { type Diagnostics, refusal } from './diagnostics.ts'
 import {
+  CHECKING,
   HELPER,
   KEEPING,
   POLLING,
@@ -95,6 +96,14 @@ export function effectiveConfig(
     pull: {
       byDigest: decoded.pull?.byDigest ?? defaults.pullByDigest,
       skipUnchanged: decoded.pull?.skipUnchanged ?? defaults.pullSkipUnchanged,
+    },
+    check: {
+      intervalMs: readDuration(
+        'check.interval',
+        decoded.check?.interval ?? defaults.checkInterval,
+        CHECKING,
+        diagnostics,
+      ),
     },
     onResolveError: decoded.onResolveError ?? defaults.onResolveError,
   }

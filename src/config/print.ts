@@ -57,6 +57,7 @@ export function printConfig(config: Config): string {
     http: httpFields(config.http),
     mirror: { ...config.mirror },
     pull: { byDigest: config.pull.byDigest, skipUnchanged: config.pull.skipUnchanged },
+    check: { interval: formatDuration(config.check.intervalMs) },
     onResolveError: config.onResolveError,
   }
   return `${asYaml(fields)}${includesComment(config)}`

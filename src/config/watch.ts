@@ -225,6 +225,7 @@ const READ_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
   'http.tls': ({ http }) => http.tls,
   'http.rateLimit': ({ http }) => http.rateLimit,
   'http.events': ({ http }) => http.events,
+  'check.interval': ({ check }) => check.intervalMs,
   'mirror.enabled': ({ mirror }) => mirror.enabled,
   'mirror.blobs': ({ mirror }) => mirror.blobs,
   'mirror.blobsPerClient': ({ mirror }) => mirror.blobsPerClient,

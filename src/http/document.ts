@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import { type FastifyInstance, type FastifySchema, fastify } from 'fastify'
 import { Attempt } from '../../api/v1/attempt.ts'
 import { Candidate, Exchange } from '../../api/v1/candidate.ts'
+import { CheckedImage, CheckedPlace, CheckResponse } from '../../api/v1/check.ts'
 import { ErrorResponse, FoundManifest } from '../../api/v1/error.ts'
 import { RegistryEventResponse } from '../../api/v1/events.ts'
 import { LiveResponse, ReadyResponse } from '../../api/v1/health.ts'
@@ -28,6 +29,9 @@ import { addRoutes, type RoutesOptions } from './routes.ts'
 const components = [
   Attempt,
   Candidate,
+  CheckedImage,
+  CheckedPlace,
+  CheckResponse,
   FoundManifest,
   ErrorResponse,
   Exchange,
@@ -113,6 +117,7 @@ async function describe(app: FastifyInstance): Promise<void> {
     registries: unused,
     service: unused,
     onEvent: unused,
+    check: unused,
   }
   addRoutes(app, ports, {
     now: Date.now,

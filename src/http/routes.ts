@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Batches } from './batches.ts'
 import type { Failure } from './failure.ts'
 import type { Limits } from './limits.ts'
+import { checkRoute } from './routes/check.ts'
 import { type EventsRouteOptions, eventsRoute } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { imagesRoutes } from './routes/images.ts'
@@ -10,7 +11,7 @@ import { registriesRoutes } from './routes/registries.ts'
 import { resolveRoute } from './routes/resolve.ts'
 import { resolveManyRoute } from './routes/resolve-many.ts'
 import { documentRoute, serviceRoutes } from './routes/service.ts'
-import type { Answers, NodeImages, Readiness, RegistryAdmin, ServiceInfo } from './types.ts'
+import type { Answers, Check, NodeImages, Readiness, RegistryAdmin, ServiceInfo } from './types.ts'
 
 export interface RoutesOptions {
   readonly answers: Answers
@@ -20,6 +21,7 @@ export interface RoutesOptions {
   readonly registries?: RegistryAdmin
   readonly service?: ServiceInfo
   readonly onEvent?: EventsRouteOptions['onEvent']
+  readonly check?: Check
   /** Total limit of one question. Default: 30 seconds. */
   readonly timeoutMs?: number
   /** Total limit of one `POST /resolve`. Default: 5 minutes. */
@@ -44,7 +46,7 @@ export function addRoutes(
   options: RoutesOptions,
   { now, document, isAuthentic, isUnauthenticated, limits, onUnexpected }: RoutesContext,
 ): void {
-  const { answers, images, onEvent, readiness, registries, service } = options
+  const { answers, check, images, onEvent, readiness, registries, service } = options
   const { manyTimeoutMs = 300_000, timeoutMs = 30_000 } = options
   resolveRoute(app, { answers, timeoutMs, now, isUnauthenticated })
   resolveManyRoute(app, {
@@ -62,6 +64,7 @@ export function addRoutes(
   if (registries !== undefined) registriesRoutes(app, { registries, timeoutMs })
   if (service !== undefined) serviceRoutes(app, service)
   if (onEvent !== undefined) eventsRoute(app, { onEvent, isAuthentic, now })
+  if (check !== undefined) checkRoute(app, check)
   healthRoutes(app, readiness)
   documentRoute(app, document)
 }

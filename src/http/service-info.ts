@@ -10,6 +10,8 @@ interface ServiceInfoOptions {
   readonly cache: { counts(): CacheCounts }
   readonly health: { report(registry: string): HealthReport }
   readonly metrics: Metrics
+  /** How many images in use are in which state; undefined: not known. */
+  readonly imagesInUse: () => Readonly<Record<string, number>> | undefined
   /** Milliseconds since the start. */
   readonly uptimeMs: () => number
 }
@@ -71,7 +73,7 @@ export class ServiceInfo {
 
   async #openPage(): Promise<Page> {
     const { MetricsPage } = await import('../telemetry/metrics.ts')
-    const { cache, config, health, metrics } = this.#options
+    const { cache, config, health, imagesInUse, metrics } = this.#options
     return new MetricsPage({
       build: { version: VERSION, commit: COMMIT },
       metrics,
@@ -80,6 +82,7 @@ export class ServiceInfo {
         return events
       },
       cacheEntries: () => cache.counts().entries,
+      imagesInUse,
       // Configured ones alone: clients choose the origins.
       registries: () =>
         config().registries.map(({ name }) => {

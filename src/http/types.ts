@@ -1,3 +1,4 @@
+import type { CheckResponse } from '../../api/v1/check.ts'
 import type { ImageRecord } from '../../api/v1/images.ts'
 import type { RegistryStatus } from '../../api/v1/registries.ts'
 import type { StatsResponse } from '../../api/v1/stats.ts'
@@ -72,6 +73,11 @@ export interface RegistryAdmin {
   repositories(name: string, options: PageOptions): Promise<NamePage>
   /** @param repository below the address of the registry */
   tags(name: string, repository: string, options: PageOptions): Promise<NamePage>
+}
+
+/** The images in use, and where they can be pulled from. */
+export interface Check {
+  report(): CheckResponse
 }
 
 /** What the service says of itself. */

@@ -123,6 +123,15 @@ class RetryingListener {
   }
 }
 
+/** @returns why a listener is not open; undefined: it is */
+export async function whyClosed(
+  readiness: Pick<Readiness, 'check'>,
+  name: string,
+): Promise<string | undefined> {
+  const listeners = await readiness.check()
+  return listeners.find(({ door, open }) => door === name && !open)?.reason
+}
+
 /** How long the runtime's answer counts, in milliseconds: frequent probes must not become its load. */
 const KEEP_MS = 100
 

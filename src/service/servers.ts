@@ -15,7 +15,8 @@ import type { RuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { type Core, requireSocket } from './core.ts'
-import type { OpenServer } from './listeners.ts'
+import type { ImageChecks } from './image-checks.ts'
+import { type OpenServer, whyClosed } from './listeners.ts'
 
 /** How long calls under way may take when the service ends; the unit kills after 90 s. */
 const GRACE = { graceMs: 10_000, pullGraceMs: 60_000 }
@@ -95,10 +96,15 @@ async function absence(
  * @throws ResolveError as listenHttp and buildApp
  */
 export async function openHttpServer(
-  options: ServerOptions & { readonly readiness: Readiness },
+  options: ServerOptions & {
+    readonly readiness: Readiness
+    /** Absent: the images in use are not checked. */
+    readonly checks?: Promise<ImageChecks> | undefined
+  },
 ): Promise<OpenServer> {
   const { config, core, fd, logger, readiness } = options
   const { http, mirror, shim, version } = config()
+  const checks = await options.checks
   const { buildApp } = await import('../http/app.ts')
   const { listenHttp, listenOnDescriptor } = await import('../http/listen.ts')
   const { pageRoutes } = await import('../http/routes/page.ts')
@@ -108,10 +114,7 @@ export async function openHttpServer(
     return new NodeImages({
       shim,
       version,
-      whyClosed: async () => {
-        const servers = await readiness.check()
-        return servers.find(({ door, open }) => door === 'cri' && !open)?.reason
-      },
+      whyClosed: () => whyClosed(readiness, 'cri'),
     })
   })
   const check = async (): Promise<void> => void requireSocket(core.runtimeSocket())
@@ -138,11 +141,13 @@ export async function openHttpServer(
       images: core.images,
       keychain: core.keychain,
     }),
+    check: { report: () => checks?.report() ?? { enabled: false, checkedAt: null, images: [] } },
     service: new ServiceInfo({
       config,
       cache: core.cache,
       health: core.health,
       metrics: core.metrics,
+      imagesInUse: () => checks?.counts(),
       uptimeMs: () => process.uptime() * 1_000,
     }),
     ...(http.events && {

@@ -10,6 +10,8 @@ export interface Readings {
   /** Entries by kind, now. */
   cacheEntries(): Readonly<Record<string, number>>
   registries(): readonly RegistryReading[]
+  /** Images in use by where they can be pulled from; undefined: not known. */
+  imagesInUse(): Readonly<Record<string, number>> | undefined
 }
 
 interface RegistryReading {
@@ -137,6 +139,13 @@ export class MetricsPage {
           .flatMap(({ registry, remaining }): Reading[] =>
             remaining === undefined ? [] : [[{ registry }, remaining]],
           ),
+    )
+    gauge(
+      'image_resolver_images_in_use',
+      'Images that pods use, by where they can be pulled from.',
+      ['state'],
+      () =>
+        Object.entries(readings.imagesInUse() ?? {}).map(([state, count]) => [{ state }, count]),
     )
     gauge('image_resolver_config_generation', 'Grows with each configuration.', [], () => [
       [{}, metrics.configuration.generation],

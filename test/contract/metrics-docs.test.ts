@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { load } from 'js-yaml'
+import { AVAILABILITIES } from '../../src/resolver/availability.ts'
 import { ResolutionCache } from '../../src/resolver/cache/cache.ts'
 import { Metrics } from '../../src/telemetry/counters.ts'
 import { MetricsPage } from '../../src/telemetry/metrics.ts'
@@ -34,6 +35,7 @@ async function shownMetrics(): Promise<ReadonlyMap<string, Shown>> {
     metrics,
     cacheEvents: () => events,
     cacheEntries: () => entries,
+    imagesInUse: () => Object.fromEntries(AVAILABILITIES.map((state) => [state, 1])),
     registries: () => [{ registry: 'hub:5000', state: 'closed', remaining: 1 }],
   }).text()
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)]

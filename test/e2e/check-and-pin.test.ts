@@ -101,3 +101,24 @@ test('a file that is pinned is deployed as it was, whatever its tags become', as
   assert.equal(readFileSync(pod, 'utf8'), text.replace('app:1', `app:1@${first.digest}`))
   assert.match(drift.output, new RegExp(`has moved: it is ${second.digest} now`))
 })
+
+test('the service checks the images in use by itself, and shows what came of it', async (t) => {
+  if (!requireStack(t, RUNTIME_PROGRAMS)) return
+  const containerd = await startContainerd(t)
+  const daemon = await startDaemon(t, {
+    cri: containerd.socketPath,
+    config: { check: { interval: '1m' }, http: { listen: '127.0.0.1:0', token: 'secret' } },
+  })
+  const ask = async (path: string) => {
+    const headers = { authorization: 'Bearer secret' }
+    return (await fetch(new URL(path, daemon.httpUrl()), { headers })).text()
+  }
+  // The first one is within a tenth of the interval.
+  for (;;) {
+    const { checkedAt, enabled, images } = JSON.parse(await ask('/check'))
+    assert.deepEqual([enabled, images], [true, []])
+    if (checkedAt !== null) break
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  assert.match(await ask('/metrics'), /^image_resolver_images_in_use\{state="gone"\} 0$/m)
+})

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
+import type { CheckResponse } from '../../api/v1/check.ts'
 import { type AppOptions, buildApp } from '../../src/http/app.ts'
 import type {
   AnswerOptions,
@@ -156,6 +157,36 @@ export function someRegistries(changes: Partial<RegistryAdmin> = {}): RegistryAd
   }
 }
 
+/** Of one image in use, which its origin alone has. */
+export const SOME_CHECK: CheckResponse = {
+  enabled: true,
+  checkedAt: '2026-01-31T12:00:00.000Z',
+  images: [
+    {
+      reference: 'docker.io/library/nginx:latest',
+      state: 'origin-only',
+      movedTo: INDEX_DIGEST,
+      places: [
+        {
+          registry: 'harbor.corp',
+          reference: 'harbor.corp/library/nginx:latest',
+          origin: false,
+          configured: true,
+          state: 'absent',
+        },
+        {
+          registry: 'docker.io',
+          reference: 'docker.io/library/nginx:latest',
+          origin: true,
+          configured: false,
+          state: 'present',
+          digest: INDEX_DIGEST,
+        },
+      ],
+    },
+  ],
+}
+
 export function someService(): ServiceInfo {
   return {
     config: () => 'shim: /run/image-resolver.sock\n',
@@ -200,6 +231,7 @@ export async function openApp(
     images: someImages(),
     registries: someRegistries(),
     service: someService(),
+    check: { report: () => SOME_CHECK },
     access: { token: TOKEN },
     logger: silentLogger(),
     now: () => NOW,

@@ -100,7 +100,7 @@ async function statusAs(app: FastifyInstance, path: string, headers: object): Pr
   return response.statusCode ?? 0
 }
 
-for (const url of ['/images', '/images/nginx', '/resolve?ref=nginx&node=true']) {
+for (const url of ['/images', '/check', '/images/nginx', '/resolve?ref=nginx&node=true']) {
   test(`what the runtime has is not told by ${url} to everybody on this machine`, async (t) => {
     const known = { answer: async () => anAnswer(), prepare: () => () => anAnswer() }
     const app = await openApp(t, { answers: known })

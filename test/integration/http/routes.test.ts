@@ -74,6 +74,7 @@ test('/openapi.json describes the routes', async (t) => {
     '/config',
     '/stats',
     '/metrics',
+    '/check',
     '/livez',
     '/readyz',
     '/openapi.json',

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { VERSION } from '../../../api/version.ts'
-import { openApp, someService, WITH_TOKEN } from '../../support/http-app.ts'
+import {
+  documentErrors,
+  openApp,
+  SOME_CHECK,
+  someService,
+  WITH_TOKEN,
+} from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 
 test('GET /config is a configuration file', async (t) => {
@@ -75,6 +81,7 @@ test('a fault of ours is told by its code alone', async (t) => {
 
 for (const url of [
   '/images',
+  '/check',
   '/registries',
   '/version',
   '/config',
@@ -92,8 +99,17 @@ for (const url of [
   })
 }
 
+test('GET /check shows the last check of the images in use, as the document says', async (t) => {
+  const app = await openApp(t)
+
+  const response = await ask(app, { url: '/check', headers: WITH_TOKEN })
+
+  assert.deepEqual(response.json(), SOME_CHECK)
+  assert.deepEqual(await documentErrors('CheckResponse', response.json()), [])
+})
+
 test('a door that is given less has fewer routes', async (t) => {
-  const bare = { images: undefined, registries: undefined, service: undefined }
+  const bare = { check: undefined, images: undefined, registries: undefined, service: undefined }
   const app = await openApp(t, bare as unknown as object)
 
   for (const url of ['/images', '/registries', '/config']) {

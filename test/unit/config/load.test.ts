@@ -53,6 +53,7 @@ const DEFAULTS = {
   },
   mirror: { enabled: false, blobs: 96, blobsPerClient: 24 },
   pull: { byDigest: true, skipUnchanged: true },
+  check: { intervalMs: 0 },
   onResolveError: 'passthrough',
 }
 
@@ -175,6 +176,7 @@ http:
   events: true
 mirror: {enabled: true, blobs: 200, blobsPerClient: 100}
 pull: {byDigest: false, skipUnchanged: false}
+check: {interval: 6h}
 onResolveError: reject
 `)
 
@@ -261,6 +263,7 @@ onResolveError: reject
     },
     mirror: { enabled: true, blobs: 200, blobsPerClient: 100 },
     pull: { byDigest: false, skipUnchanged: false },
+    check: { intervalMs: 21_600_000 },
     onResolveError: 'reject',
   })
 })
@@ -647,6 +650,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['pull: {byDigest: 1}\n', 'pull.byDigest', /^expected true or false/],
   ['pull: {skipUnchanged: 1}\n', 'pull.skipUnchanged', /^expected true or false/],
+  ['check: {interval: 10s}\n', 'check.interval', /is outside 1m to 576h/],
   ['mirrorsOnly: docker.io\n', 'mirrorsOnly', /^expected a list, got text$/],
   ['mirrorsOnly: [docker.io, "*"]\n', 'mirrorsOnly[1]', /write a domain as references do/],
   ['realms: [https://auth.corp]\n', 'realms[0]', /without scheme and path/],

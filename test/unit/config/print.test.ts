@@ -44,6 +44,7 @@ http:
   events: true
 mirror: {enabled: true}
 pull: {byDigest: false, skipUnchanged: false}
+check: {interval: 6h}
 onResolveError: reject
 `
 
@@ -134,6 +135,8 @@ mirror:
 pull:
   byDigest: false
   skipUnchanged: false
+check:
+  interval: 6h
 onResolveError: reject
 `,
   )

@@ -9,6 +9,7 @@ function readings(metrics: Metrics, fields: Partial<Readings> = {}): Readings {
     metrics,
     cacheEvents: () => ({ hit: 3 }),
     cacheEntries: () => ({ where: 2 }),
+    imagesInUse: () => undefined,
     registries: () => [],
     ...fields,
   }

@@ -1,0 +1,79 @@
+import type { XStatic } from 'typebox/schema'
+import type { ObjectSchema } from './schema.ts'
+
+export const CheckedPlace = {
+  $id: 'CheckedPlace',
+  description: 'What one registry says of an image.',
+  type: 'object',
+  required: ['registry', 'reference', 'origin', 'configured', 'state'],
+  properties: {
+    registry: { type: 'string', description: 'Name of the registry, as in `GET /registries`.' },
+    reference: { type: 'string', description: 'What was asked for there.' },
+    origin: { type: 'boolean', description: 'The registry that the reference itself names.' },
+    configured: { type: 'boolean' },
+    state: {
+      type: 'string',
+      enum: ['present', 'absent', 'denied', 'unknown'],
+      description: '`unknown`: it did not answer, or not with yes or no.',
+    },
+    digest: { type: 'string', description: 'With `present`.' },
+    error: {
+      type: 'object',
+      description: 'With `denied` and `unknown`.',
+      required: ['code', 'message'],
+      properties: { code: { type: 'string' }, message: { type: 'string' } },
+    },
+  },
+} as const satisfies ObjectSchema
+
+/** One image in use. */
+export const CheckedImage = {
+  $id: 'CheckedImage',
+  description: 'Where an image that pods of this node use can be pulled from.',
+  type: 'object',
+  required: ['reference', 'state', 'places'],
+  properties: {
+    reference: { type: 'string' },
+    state: {
+      type: 'string',
+      enum: [
+        'everywhere',
+        'partly',
+        'private-only',
+        'origin-only',
+        'node-only',
+        'gone',
+        'denied',
+        'different',
+        'unknown',
+      ],
+      description:
+        '`node-only`, `gone` and `denied` would not start on another node; `different`: its tag points at different images.',
+    },
+    movedTo: {
+      type: 'string',
+      description: 'What its tag points at now, where the node has another image by it.',
+    },
+    places: { type: 'array', items: CheckedPlace },
+  },
+} as const satisfies ObjectSchema
+export type CheckedImage = XStatic<typeof CheckedImage>
+
+/** Answer of `GET /check`. */
+export const CheckResponse = {
+  $id: 'CheckResponse',
+  description: 'The last check of the images in use, which `check.interval` asks for.',
+  type: 'object',
+  required: ['enabled', 'checkedAt', 'images'],
+  properties: {
+    enabled: { type: 'boolean', description: 'Whether `check.interval` is set.' },
+    checkedAt: {
+      type: ['string', 'null'],
+      format: 'date-time',
+      description: 'When that check ended (RFC 3339); null: none has yet.',
+    },
+    error: { type: 'string', description: 'Why the last one could not be made.' },
+    images: { type: 'array', items: CheckedImage },
+  },
+} as const satisfies ObjectSchema
+export type CheckResponse = XStatic<typeof CheckResponse>
