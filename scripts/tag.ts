@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 
 // `npm run release:tag -- 1.2.3 [--dry-run]`, in the folder of the package: checks, gives the version to
-// package.json, package-lock.json, the OpenAPI document and the changelog, commits, tags and packs.
+// package.json, package-lock.json, the OpenAPI document, the chart and the changelog, commits, tags and packs.
 // Nothing is pushed or published. With --dry-run nothing is written.
 
 const args = process.argv.slice(2)
@@ -33,6 +33,7 @@ function release(): void {
     run('npm', 'version', version, '--no-git-tag-version', '--allow-same-version'),
   )
   step('openapi/openapi.yaml is written again', () => run('npm', 'run', 'openapi'))
+  step('the chart and plain manifests are written again', () => run('npm', 'run', 'manifests'))
   step('CHANGELOG.md: what is unreleased becomes this release', () =>
     writeFileSync('CHANGELOG.md', changelog),
   )

@@ -109,25 +109,65 @@ test('every value that one of our labels can have is explained', async () => {
   assert.ok(seen >= 20, `${seen} values`)
 })
 
+/** Labels that Prometheus adds to a target, and its own metric. */
+const TARGET = ['job', 'instance']
+
+/** @param shown what there is; fails where an expression asks for something else */
+function checkExpression(shown: ReadonlyMap<string, Shown>, expr: string, name: string): void {
+  const [open, closed] = ['(', ')'].map((sign) => expr.split(sign).length)
+  assert.equal(open, closed, name)
+  const asked = [...expr.matchAll(/\b(up|(?:image_resolver|process|nodejs)_\w+)(?:\{([^}]*)\})?/g)]
+  assert.ok(asked.length > 0, name)
+  for (const [, metric = '', selector = ''] of asked) {
+    if (metric === 'up') continue
+    const base = metric.replace(/_bucket$/, '')
+    const { labels } = shown.get(base) ?? assert.fail(`${name}: ${metric}`)
+    for (const [, label = '', values = ''] of selector.matchAll(/(\w+)(?:=|!=|=~)"([^"]*)"/g)) {
+      if (TARGET.includes(label)) continue
+      for (const value of values.split('|')) {
+        assert.ok(labels.get(label)?.has(value), `${name}: ${label}=${value}`)
+      }
+    }
+  }
+  // Of one metric alone it is known which labels it has.
+  const [, grouping = ''] = /\bby \(([^)]*)\)/.exec(expr) ?? []
+  const labels = new Set(
+    asked.flatMap(([, metric = '']) => [...(shown.get(metric)?.labels.keys() ?? [])]),
+  )
+  for (const label of grouping.split(/, */)) {
+    if (label === '' || label === 'le' || TARGET.includes(label)) continue
+    assert.ok(labels.has(label), `${name}: by (${label})`)
+  }
+}
+
 test('the alerting rules ask for metrics, labels and values that there are', async () => {
   const shown = await shownMetrics()
 
   assert.ok(rules().length >= 5)
-  for (const { alert, expr } of rules()) {
-    const [open, closed] = ['(', ')'].map((sign) => expr.split(sign).length)
-    assert.equal(open, closed, alert)
-    const asked = [...expr.matchAll(/\b(up|image_resolver_\w+)(?:\{([^}]*)\})?/g)]
-    assert.ok(asked.length > 0, alert)
-    for (const [, metric = '', selector = ''] of asked) {
-      if (metric === 'up') continue
-      const { labels } = shown.get(metric) ?? assert.fail(`${alert}: ${metric}`)
-      for (const [, label = '', values = ''] of selector.matchAll(/(\w+)(?:=|!=|=~)"([^"]*)"/g)) {
-        for (const value of values.split('|')) {
-          assert.ok(labels.get(label)?.has(value), `${alert}: ${label}=${value}`)
-        }
-      }
+  for (const { alert, expr } of rules()) checkExpression(shown, expr, alert)
+})
+
+test('the dashboard asks for metrics, labels and values that there are', async () => {
+  const shown = await shownMetrics()
+  const { panels, templating } = JSON.parse(read('deploy/grafana/image-resolver.json')) as {
+    readonly panels: readonly {
+      readonly title: string
+      readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[]
+    }[]
+    readonly templating: object
+  }
+  const targets = panels.flatMap(({ targets = [], title }) =>
+    targets.map((target) => ({ ...target, title })),
+  )
+
+  assert.ok(targets.length >= 20)
+  for (const { expr, legendFormat, title } of targets) {
+    checkExpression(shown, expr.replaceAll('$__rate_interval', '5m'), title)
+    for (const [, label = ''] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
+      assert.ok(TARGET.includes(label) || expr.includes(label), `${title}: ${label}`)
     }
   }
+  assert.match(JSON.stringify(templating), /label_values\(image_resolver_build_info/)
 })
 
 test('every alerting rule is of a form that Prometheus takes, and is explained', () => {

@@ -19,6 +19,7 @@ test('a release bumps, writes the changelog, commits, tags and packs', (t) => {
   assert.equal(code, 0, output)
   assert.equal(JSON.parse(read('package.json')).version, '0.2.0')
   assert.equal(read('openapi.txt'), '0.2.0\n')
+  assert.equal(read('chart.txt'), '0.2.0\n')
   assert.equal(
     read('CHANGELOG.md').replace(/2\d{3}-\d\d-\d\d(?=\)\n\n- It is)/, today),
     CHANGELOG.replace('Unreleased', `Unreleased\n\n## 0.2.0 (${today})`),
@@ -120,11 +121,12 @@ function plant(t: TestContext) {
     scripts: {
       check: 'true',
       openapi: `node -p "require('./package.json').version" >openapi.txt`,
+      manifests: `node -p "require('./package.json').version" >chart.txt`,
     },
   }
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
   writeFileSync(join(folder, 'CHANGELOG.md'), CHANGELOG)
-  writeFileSync(join(folder, 'openapi.txt'), '0.1.0\n')
+  for (const name of ['openapi.txt', 'chart.txt']) writeFileSync(join(folder, name), '0.1.0\n')
   writeFileSync(join(folder, '.gitignore'), '.npm\n*.tgz\n')
   git('init', '--quiet')
   git('add', '.')

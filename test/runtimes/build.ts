@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { runProgram } from '../support/program.ts'
 
 // Programs that Debian lacks, or has in one version only, built by Go from the modules beside this
-// file, once: a folder in the cache is made anew when its go.mod or go.sum changes.
+// file, once: a folder in the cache is made anew when a file of its module changes.
 
 export const CONTAINERDS = ['containerd-1.7', 'containerd-2.3'] as const
-const TOOLS = ['crictl', 'h2spec'] as const
+const TOOLS = ['crictl', 'h2spec', 'helm', 'validate-manifests'] as const
 export const BUILT = [...CONTAINERDS, ...TOOLS]
 export type Built = (typeof BUILT)[number]
 
@@ -25,7 +25,7 @@ const FETCHES_ITSELF = 21
 export async function built(module: Built): Promise<string> {
   const source = join(import.meta.dirname, module)
   const hash = createHash('sha256')
-  for (const name of ['go.mod', 'go.sum']) hash.update(readFileSync(join(source, name)))
+  for (const name of readdirSync(source).sort()) hash.update(readFileSync(join(source, name)))
   const folder = join(CACHE, `${module}-${hash.digest('hex').slice(0, 12)}`)
   if (existsSync(folder)) return folder
 

@@ -1,0 +1,80 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { load } from 'js-yaml'
+import { VERSION } from '../api/version.ts'
+import { built } from '../test/runtimes/build.ts'
+import { runProgram } from '../test/support/program.ts'
+
+// `npm run manifests`: what is made of other files below deploy/. A test compares all of it.
+//
+//   deploy/helm/image-resolver          its version, of package.json
+//   deploy/helm/image-resolver/files    the alerts of deploy/prometheus, the dashboard of deploy/grafana
+//   deploy/kubernetes                   the chart as plain manifests, for kubectl and kustomize
+//   docs/kubernetes.md                  the table of values, of values.schema.json and values.yaml
+
+const ROOT = join(import.meta.dirname, '..')
+const CHART = join(ROOT, 'deploy/helm/image-resolver')
+/** Of the manifests alone: helm takes what the chart asks for. */
+const KUBERNETES = '1.34.0'
+const BEGIN = '<!-- written by npm run manifests -->'
+const END = '<!-- to here -->'
+
+/** @returns path in the repository and text of each file that is made of others */
+export async function manifests(helm: string): Promise<ReadonlyMap<string, string>> {
+  return new Map([
+    ['deploy/helm/image-resolver/files/alerts.yaml', read('deploy/prometheus/alerts.yaml')],
+    ['deploy/helm/image-resolver/files/dashboard.json', read('deploy/grafana/image-resolver.json')],
+    ['deploy/kubernetes/resolver/resolver.yaml', await plain(helm, 'resolver')],
+    ['docs/kubernetes.md', withTable(read('docs/kubernetes.md'))],
+  ])
+}
+
+/** The chart with the values beside the manifests; what only helm needs is left out. */
+async function plain(helm: string, mode: string): Promise<string> {
+  const values = join(ROOT, 'deploy/kubernetes', mode, 'values.yaml')
+  const args = ['template', 'image-resolver', CHART, '--values', values]
+  const text = await runProgram(helm, [...args, '--kube-version', KUBERNETES])
+  const body = text
+    .replace(/^# Source: .*\n/gm, '')
+    .replace(/^ +(?:helm\.sh\/chart|app\.kubernetes\.io\/managed-by): .*\n/gm, '')
+    .replace(/^ +namespace: default\n/gm, '')
+  return `# Written by npm run manifests, of the chart deploy/helm/image-resolver and values.yaml.\n${body}`
+}
+
+interface Schema {
+  readonly description?: string
+  readonly properties?: Readonly<Record<string, Schema>>
+}
+
+/** Every value of the chart with its default and meaning. */
+function withTable(page: string): string {
+  const schema: Schema = JSON.parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8'))
+  const values = load(readFileSync(join(CHART, 'values.yaml'), 'utf8'))
+  const rows = rowsOf(schema, values, '')
+  const table = ['| value | default | meaning |', '|---|---|---|', ...rows].join('\n')
+  return page.replace(new RegExp(`${BEGIN}[\\s\\S]*${END}`), () => `${BEGIN}\n\n${table}\n\n${END}`)
+}
+
+function rowsOf(schema: Schema, value: unknown, path: string): readonly string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, field]) => {
+    const here = path === '' ? key : `${path}.${key}`
+    const found = (value as Readonly<Record<string, unknown>> | undefined)?.[key]
+    if (field.properties !== undefined) return rowsOf(field, found, here)
+    // That of helm itself.
+    if (here === 'global') return []
+    return [`| \`${here}\` | \`${JSON.stringify(found)}\` | ${field.description} |`]
+  })
+}
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8')
+}
+
+if (process.argv[1] === import.meta.filename) {
+  // The manifests have the version of the chart.
+  const chart = join(CHART, 'Chart.yaml')
+  const text = readFileSync(chart, 'utf8')
+  writeFileSync(chart, text.replace(/^((?:app)?version): .*$/gim, `$1: ${VERSION}`))
+  const helm = join(await built('helm'), 'helm')
+  for (const [path, text] of await manifests(helm)) writeFileSync(join(ROOT, path), text)
+}

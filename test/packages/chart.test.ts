@@ -1,0 +1,272 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { test } from 'node:test'
+import { dump, load, loadAll } from 'js-yaml'
+import { manifests } from '../../scripts/manifests.ts'
+import { loadText } from '../support/config.ts'
+import { runProgram } from '../support/program.ts'
+import { findProgram, requireStack, temporaryFolder } from '../support/stack.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const CHART = join(ROOT, 'deploy/helm/image-resolver')
+const PROGRAMS = ['helm', 'validate-manifests']
+const VERSION = ['--kube-version', '1.34.0']
+
+interface Rendered {
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> }
+  readonly spec: never
+  readonly data: Readonly<Record<string, string>>
+}
+
+interface PodSpec {
+  readonly hostNetwork?: boolean
+  readonly hostPID?: boolean
+  readonly automountServiceAccountToken: boolean
+  readonly containers: readonly {
+    readonly image: string
+    readonly securityContext: object
+    readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
+  }[]
+  readonly volumes: readonly { readonly name: string; readonly hostPath?: object }[]
+}
+
+/** Everything that the chart has, at once. */
+const ALL = {
+  image: { repository: 'registry.corp/tools/image-resolver', digest: `sha256:${'a'.repeat(64)}` },
+  imagePullSecrets: [{ name: 'pull' }],
+  config: {
+    registries: [
+      {
+        address: 'https://harbor.corp',
+        username: 'robot',
+        passwordFile: '/etc/image-resolver/secrets/harbor/password',
+      },
+    ],
+    cache: { shared: { url: 'redis://127.0.0.1:6379' } },
+  },
+  secrets: [{ name: 'harbor', secretName: 'harbor-robot' }],
+  resolver: {
+    tls: { existingSecret: 'tls' },
+    autoscaling: { enabled: true },
+    networkPolicy: {
+      enabled: true,
+      from: [{ namespaceSelector: {} }],
+      egress: [{ ports: [{ port: 443, protocol: 'TCP' }] }],
+    },
+    service: { annotations: { a: 'b' } },
+    priorityClassName: 'high',
+    podAnnotations: { a: 'b' },
+    podLabels: { a: 'b' },
+    nodeSelector: { a: 'b' },
+    affinity: { podAntiAffinity: {} },
+    tolerations: [{ operator: 'Exists' }],
+    extraEnv: [{ name: 'HTTPS_PROXY', value: 'http://proxy.corp:3128' }],
+    extraVolumes: [{ name: 'ca', configMap: { name: 'ca' } }],
+    extraVolumeMounts: [{ name: 'ca', mountPath: '/ca' }],
+  },
+  monitoring: {
+    labels: { release: 'prometheus' },
+    serviceMonitor: { enabled: true },
+    prometheusRule: { enabled: true },
+    dashboard: { enabled: true },
+  },
+}
+
+const MODES: Readonly<Record<string, object>> = { resolver: {}, all: ALL }
+
+async function render(values: object): Promise<{ text: string; objects: readonly Rendered[] }> {
+  const args = ['template', 'cluster', CHART, '--namespace', 'tools', ...VERSION, '--values', '-']
+  const text = ran(findProgram('helm') ?? '', args, dump(values))
+  const objects = (loadAll(text) as (Rendered | null)[]).filter((each) => each !== null)
+  return { text, objects }
+}
+
+/** @returns what it prints; throws with that when it fails */
+function ran(program: string, args: readonly string[], input: string): string {
+  const { status, stderr, stdout } = spawnSync(program, args, { input, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr}${stdout}`)
+  return stdout
+}
+
+function one(objects: readonly Rendered[], kind: string, name?: string): Rendered {
+  const found = objects.filter(
+    (each) => each.kind === kind && (name === undefined || each.metadata.name === name),
+  )
+  assert.equal(found.length, 1, `${kind} ${name}`)
+  return found[0] ?? assert.fail()
+}
+
+function podOf(object: Rendered): PodSpec {
+  return (object.spec as { readonly template: { readonly spec: PodSpec } }).template.spec
+}
+
+for (const [mode, values] of Object.entries(MODES)) {
+  test(`the chart with the values of ${mode} is what helm and an API server take`, async (t) => {
+    if (!requireStack(t, PROGRAMS)) return
+    const { objects, text } = await render(values)
+
+    ran('helm', ['lint', CHART, '--strict', ...VERSION, '--values', '-'], dump(values))
+    assert.equal(ran('validate-manifests', [], text), `${objects.length} objects\n`)
+    const names = objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`)
+    assert.equal(new Set(names).size, names.length)
+  })
+
+  test(`the configuration that the chart writes with the values of ${mode} loads`, async (t) => {
+    if (!requireStack(t, PROGRAMS)) return
+    const { objects } = await render(values)
+    const configs = objects.flatMap(({ data }) => data?.['image-resolver.yaml'] ?? [])
+
+    assert.ok(configs.length > 0)
+    // Without `resolver.tls` that is so, and docs/kubernetes.md says it.
+    const expected = mode === 'all' ? [] : [/the token crosses the network in the clear/]
+    for (const text of configs) {
+      const { warnings } = loadText(text)
+      assert.equal(warnings.length, expected.length, warnings.join())
+      for (const [index, said] of expected.entries()) assert.match(warnings[index] ?? '', said)
+    }
+  })
+}
+
+test('what validates the manifests refuses an unknown field, a wrong type and a rule of a kind', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const { text } = await render({})
+  const mistakes = [
+    ['periodSeconds: 10', 'periodSecond: 10', /unknown field/],
+    ['replicas: 2', 'replicas: two', /cannot unmarshal/],
+    ['maxSurge: 1', 'maxSurge: 0', /may not be 0 when `maxSurge` is 0/],
+    ['apiVersion: policy/v1\n', 'apiVersion: policy/v1beta9\n', /no kind/],
+  ] as const
+
+  for (const [right, wrong, said] of mistakes) {
+    assert.ok(text.includes(right), right)
+    assert.throws(() => ran('validate-manifests', [], text.replace(right, wrong)), said)
+  }
+})
+
+test('the resolver has nothing of the host, no right of root and no token of the API server', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  for (const values of Object.values(MODES)) {
+    const { objects } = await render(values)
+    const pod = podOf(one(objects, 'Deployment'))
+
+    assert.equal(pod.automountServiceAccountToken, false)
+    assert.equal(pod.hostNetwork ?? pod.hostPID, undefined)
+    assert.deepEqual(
+      pod.volumes.filter(({ hostPath }) => hostPath !== undefined),
+      [],
+    )
+    assert.deepEqual(pod.containers[0]?.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      runAsGroup: 65532,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    })
+  }
+})
+
+test('a digest wins over the tag, a change of the configuration replaces pods, and secrets are files beside it', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const [some, other] = [await render(ALL), await render({ ...ALL, config: { debug: true } })]
+  const deployment = one(some.objects, 'Deployment')
+  const pod = podOf(deployment)
+
+  assert.equal(pod.containers[0]?.image, `${ALL.image.repository}@${ALL.image.digest}`)
+  const [sum = '', changed] = [some, other].map(
+    ({ text }) => /checksum\/config: (\w{64})/.exec(text)?.[1],
+  )
+  assert.match(sum, /^\w{64}$/)
+  assert.notEqual(sum, changed)
+  const mounts = pod.containers[0]?.volumeMounts ?? []
+  const { passwordFile } = ALL.config.registries[0] ?? assert.fail()
+  assert.ok(mounts.some(({ mountPath }) => passwordFile.startsWith(`${mountPath}/`)))
+})
+
+test('what the chart says of its own address wins over the configuration', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const { objects } = await render({ config: { http: { listen: '127.0.0.1:1', rateLimit: 7 } } })
+  const { data } = one(objects, 'ConfigMap')
+
+  assert.deepEqual((load(data['image-resolver.yaml'] ?? '') as { http: object }).http, {
+    listen: '0.0.0.0:9430',
+    rateLimit: 7,
+    tokenFile: '/run/secrets/image-resolver/token',
+  })
+})
+
+test('a value that does not exist, or is of another kind, is refused with its name', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const refused = [
+    [{ resolver: { replica: 3 } }, /resolver.*replica/s],
+    [{ image: { digest: 'sha256:abc' } }, /image\.digest/],
+    [{ secrets: [{ name: 'x' }] }, /secretName/],
+  ] as const
+
+  for (const [values, said] of refused) await assert.rejects(render(values), said)
+})
+
+test('the alerts of the chart are those of deploy/prometheus, under the job that they look for', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const { objects } = await render(ALL)
+  const monitor = one(objects, 'ServiceMonitor').spec as { readonly jobLabel: string }
+  const { metadata } = one(objects, 'Service')
+
+  const alerts = load(readFileSync(join(ROOT, 'deploy/prometheus/alerts.yaml'), 'utf8'))
+  assert.deepEqual(one(objects, 'PrometheusRule').spec, alerts)
+  assert.equal(metadata.labels[monitor.jobLabel], 'image-resolver')
+  const dashboard = one(objects, 'ConfigMap', 'cluster-image-resolver-dashboard')
+  assert.deepEqual(
+    JSON.parse(dashboard.data['image-resolver.json'] ?? ''),
+    JSON.parse(readFileSync(join(ROOT, 'deploy/grafana/image-resolver.json'), 'utf8')),
+  )
+})
+
+test('what is made of other files below deploy and docs is as npm run manifests writes it', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+
+  for (const [path, text] of await manifests(findProgram('helm') ?? '')) {
+    assert.equal(readFileSync(join(ROOT, path), 'utf8'), text, `${path}: npm run manifests`)
+  }
+})
+
+test('every value has a default, and the chart the version of the package', () => {
+  const chart = load(readFileSync(join(CHART, 'Chart.yaml'), 'utf8')) as Record<string, string>
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const page = readFileSync(join(ROOT, 'docs/kubernetes.md'), 'utf8')
+
+  assert.deepEqual([chart['version'], chart['appVersion']], [version, version])
+  const rows = [...page.matchAll(/^\| `([\w.]+)` \| `(.*?)` \| (.+) \|$/gm)]
+  assert.ok(rows.length > 40, `${rows.length} rows`)
+  for (const [row, , value] of rows) assert.ok(value !== 'undefined', row)
+})
+
+test('an overlay of kustomize gives the plain manifests its image and configuration', async (t) => {
+  if (!requireStack(t, [...PROGRAMS, 'kustomize'])) return
+  const folder = temporaryFolder(t)
+  const base = join(folder, 'image-resolver/deploy/kubernetes')
+  cpSync(join(ROOT, 'deploy/kubernetes'), base, { recursive: true })
+  const page = readFileSync(join(ROOT, 'docs/kubernetes.md'), 'utf8')
+  const [, overlay = ''] = /```yaml\n# kustomization\.yaml\n([\s\S]*?)```/.exec(page) ?? []
+  mkdirSync(join(folder, 'overlay'))
+  writeFileSync(join(folder, 'overlay/kustomization.yaml'), overlay)
+  writeFileSync(join(folder, 'overlay/image-resolver.yaml'), 'debug: true\n')
+
+  const text = await runProgram('kustomize', ['build', join(folder, 'overlay')])
+
+  const objects = loadAll(text) as Rendered[]
+  assert.equal(ran('validate-manifests', [], text), `${objects.length} objects\n`)
+  const pod = podOf(one(objects, 'Deployment'))
+  assert.equal(pod.containers[0]?.image, 'registry.corp/tools/image-resolver:0.1.0')
+  const config = one(objects, 'ConfigMap')
+  assert.deepEqual(config.data, { 'image-resolver.yaml': 'debug: true\n' })
+  assert.ok(JSON.stringify(pod.volumes).includes(config.metadata.name))
+  assert.deepEqual(
+    [...new Set(objects.map((each) => (each.metadata as { namespace?: string }).namespace))],
+    ['image-resolver'],
+  )
+})
