@@ -1,14 +1,9 @@
-import { status } from '@grpc/grpc-js'
+import { statusName } from '../runtime/status.ts'
 import type { Metrics } from '../telemetry/counters.ts'
 
 /** Counts calls as they end, by method and by the name of their gRPC code. */
 export function countCalls(calls: Metrics['calls']): (path: string, code: number) => void {
-  return (path, code) => calls.add(methodName(path), codeName(code))
-}
-
-/** Clients treat a code without a name as UNKNOWN, too. */
-function codeName(code: number): string {
-  return status[code] ?? 'UNKNOWN'
+  return (path, code) => calls.add(methodName(path), statusName(code))
 }
 
 const SERVICES = {

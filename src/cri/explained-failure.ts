@@ -1,8 +1,8 @@
-import type { Metadata } from '@grpc/grpc-js'
 import { type Attempt, PULL_EXPLANATION, ResolveError } from '../errors.ts'
 import { oneLine } from '../reference/quote.ts'
 import { withAttempts } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError, type RuntimeError } from '../runtime/call.ts'
+import { binaryValue, type Metadata, withBinaryValue } from '../runtime/metadata.ts'
 import { MalformedMessageError, withString } from './wire.ts'
 
 /** Of the text after the runtime's own. */
@@ -96,15 +96,13 @@ function shortened(text: string, bytes: number): string {
 }
 
 function withDetails(trailers: Metadata, details: string): Metadata {
-  const metadata = trailers.clone()
-  const [value] = metadata.get(DETAILS)
-  if (!Buffer.isBuffer(value)) return metadata
+  const value = binaryValue(trailers, DETAILS)
+  if (value === undefined) return trailers
   try {
-    metadata.set(DETAILS, Buffer.from(withString(value, STATUS_MESSAGE, details)))
+    return withBinaryValue(trailers, DETAILS, withString(value, STATUS_MESSAGE, details))
   } catch (error) {
     // Unreadable details would differ from the message: the message alone is better.
     if (!(error instanceof MalformedMessageError)) throw error
-    metadata.remove(DETAILS)
+    return withBinaryValue(trailers, DETAILS, undefined)
   }
-  return metadata
 }

@@ -1,19 +1,18 @@
-import { Metadata, status } from '@grpc/grpc-js'
 import type { ErrorCode } from '../errors.ts'
 import { type HeaderList, headerValue } from '../http2/headers.ts'
+import type { Metadata } from '../runtime/metadata.ts'
+import { status } from '../runtime/status.ts'
 
 // gRPC over HTTP/2: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 
 /** Before each message: one byte for compression, four for the length. */
 export const PREFIX_BYTES = 5
-/** Binary metadata values of one call that are accepted. One byte on the wire costs a hundred in memory. */
-const MAX_BINARY_VALUES = 128
 /** Characters of an error text. A kubelet's event has 1,024; a longer one is cut. */
 const MAX_DETAILS = 16 * 1024
 /** Bytes of the trailers of one answer; what does not fit is left out. Node accepts 64 KiB of headers. */
 const MAX_TRAILER_BYTES = 32 * 1024
 /** Valid for one connection only. The user agent is the one of this process. */
-const NOT_RELAYED = new Set([
+export const NOT_RELAYED = new Set([
   'accept-encoding',
   'content-length',
   'content-type',
@@ -26,7 +25,7 @@ const NOT_RELAYED = new Set([
 ])
 
 /** The gRPC status of each error of this project. Errors of the runtime keep their own. */
-export const grpcStatus: Readonly<Record<ErrorCode, status>> = {
+export const grpcStatus: Readonly<Record<ErrorCode, number>> = {
   NAME_INVALID: status.INVALID_ARGUMENT,
   PLATFORM_INVALID: status.INVALID_ARGUMENT,
   MANIFEST_UNKNOWN: status.NOT_FOUND,
@@ -48,7 +47,7 @@ export const grpcStatus: Readonly<Record<ErrorCode, status>> = {
 /** A status of the transport, for a request that cannot be read. */
 export class GrpcError extends Error {
   override readonly name = 'GrpcError'
-  readonly code: status
+  readonly code: number
   readonly details: string
 
   constructor({ code, details }: Pick<GrpcError, 'code' | 'details'>, options?: ErrorOptions) {
@@ -101,39 +100,14 @@ export function statusOf(list: HeaderList): number {
   return Number.isNaN(code) ? status.UNKNOWN : code
 }
 
-/** The metadata of a request. Values that gRPC does not allow are left out. */
-export function metadataOf({ fields }: HeaderList): Metadata {
-  const metadata = new Metadata()
-  let left = MAX_BINARY_VALUES
-  for (let index = 0; index < fields.length; index += 2) {
-    const name = fields[index] ?? ''
-    const value = fields[index + 1] ?? ''
-    if (name.startsWith(':') || NOT_RELAYED.has(name)) continue
-    try {
-      if (!name.endsWith('-bin')) {
-        metadata.add(name, value)
-        continue
-      }
-      const parts = value.split(',', left)
-      left -= parts.length
-      for (const part of parts) metadata.add(name, Buffer.from(part, 'base64'))
-    } catch {
-      // Metadata throws for names and values that it does not allow, and has no check for them.
-    }
-  }
-  return metadata
-}
-
-/** The fields of trailers, up to 32 KiB. */
-export function fieldsOf(metadata: Metadata): readonly string[] {
+/** The beginning of trailers, up to 32 KiB. */
+export function bounded(trailers: Metadata): Metadata {
   let left = MAX_TRAILER_BYTES
-  return Object.entries(metadata.toHttp2Headers()).flatMap(([name, values]) =>
-    [values ?? []].flat().flatMap((value) => {
-      const text = String(value)
-      left -= name.length + text.length
-      return left < 0 ? [] : [name, text]
-    }),
-  )
+  return trailers.filter((_, index) => {
+    const at = index - (index % 2)
+    if (at === index) left -= (trailers[at]?.length ?? 0) + (trailers[at + 1]?.length ?? 0)
+    return left >= 0
+  })
 }
 
 function percentEncoded(message: string): string {

@@ -1,15 +1,16 @@
-import { Metadata, status } from '@grpc/grpc-js'
 import { toResolveError } from '../errors.ts'
 import { type HeaderList, headerValue } from '../http2/headers.ts'
 import type { Stream, StreamEnd, StreamHandler } from '../http2/stream.ts'
 import { withAttempts } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError } from '../runtime/call.ts'
+import { type Metadata, metadataOf } from '../runtime/metadata.ts'
+import { status } from '../runtime/status.ts'
 import type { Logger } from '../telemetry/log.ts'
 import {
-  fieldsOf,
+  bounded,
   GrpcError,
   grpcStatus,
-  metadataOf,
+  NOT_RELAYED,
   PREFIX_BYTES,
   statusAnswer,
   statusTrailers,
@@ -99,7 +100,7 @@ export class OwnedCall {
   constructor(client: Stream, list: HeaderList, isEnd: boolean, options: OwnedCallOptions) {
     this.#client = client
     this.#options = options
-    this.#metadata = metadataOf(list)
+    this.#metadata = metadataOf(list.fields, NOT_RELAYED)
     this.#message = new RequestMessage({
       queue: options.queue,
       maxBytes: options.method.maxRequestBytes ?? REQUEST_BYTES,
@@ -190,7 +191,7 @@ export class OwnedCall {
     if (this.#code !== undefined || this.#client.isClosed) return
     this.#code = code
     const { fields } = statusAnswer(code, details)
-    const trailers = metadata === undefined ? [] : fieldsOf(metadata)
+    const trailers = bounded(metadata ?? [])
     answerWith(this.#client, { fields: [...fields, ...trailers] })
   }
 
@@ -211,7 +212,7 @@ function toStatus(thrown: unknown, log: Pick<Logger, 'error'>): Status {
   const error = toResolveError(thrown)
   const code = grpcStatus[error.code]
   if (error.code !== 'UNKNOWN') {
-    return { code, details: error.message, metadata: withAttempts(new Metadata(), error.attempts) }
+    return { code, details: error.message, metadata: withAttempts([], error.attempts) }
   }
   log.error({ err: thrown }, 'unexpected error')
   return { code, details: 'unexpected error; the log of image-resolver has it' }

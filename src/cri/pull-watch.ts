@@ -1,9 +1,9 @@
-import { status } from '@grpc/grpc-js'
 import type { Clock } from '../concurrency/clock.ts'
 import { ResolveError } from '../errors.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { ContentStore, Ingest } from '../runtime/content.ts'
 import { type ImageBlobs, imageBlobs } from '../runtime/content.ts'
+import { status } from '../runtime/status.ts'
 
 const LOOKS_PER_LIMIT = 10
 const FASTEST_MS = 1_000

@@ -1,8 +1,8 @@
-import { status } from '@grpc/grpc-js'
 import { ERROR_CODE } from '../http2/frames.ts'
 import type { HeaderList } from '../http2/headers.ts'
 import type { QueuedBytes } from '../http2/limits.ts'
 import type { Stream, StreamEnd, StreamHandler } from '../http2/stream.ts'
+import { status } from '../runtime/status.ts'
 import { statusAnswer, statusOf, statusTrailers, without } from './grpc.ts'
 import { TOO_MUCH } from './request-message.ts'
 import type { BodyEdit, CallEdits } from './rewrite/body-edit.ts'
@@ -198,7 +198,7 @@ class BodyCopy {
 }
 
 /** The gRPC code of a call that ended without an answer. */
-export function codeWithoutAnswer({ how }: StreamEnd): status {
+export function codeWithoutAnswer({ how }: StreamEnd): number {
   return how === 'overload' ? status.RESOURCE_EXHAUSTED : status.CANCELLED
 }
 

@@ -1,8 +1,8 @@
 import { promisify } from 'node:util'
 import { gunzip, inflate } from 'node:zlib'
-import { status } from '@grpc/grpc-js'
 import { Semaphore } from '../concurrency/semaphore.ts'
 import type { QueuedBytes } from '../http2/limits.ts'
+import { status } from '../runtime/status.ts'
 import { GrpcError, PREFIX_BYTES } from './grpc.ts'
 
 export const TOO_MUCH = 'too much is queued for this client of image-resolver'

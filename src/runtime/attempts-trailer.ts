@@ -1,5 +1,5 @@
-import type { Metadata } from '@grpc/grpc-js'
 import type { Attempt } from '../errors.ts'
+import { binaryValue, type Metadata, withBinaryValue } from './metadata.ts'
 
 /** A trailer of failed pulls, for our own command line and HTTP API; the kubelet passes over it. */
 const NAME = 'image-resolver-attempts-bin'
@@ -21,15 +21,13 @@ export function withAttempts(trailers: Metadata, attempts: readonly Attempt[]): 
     told.pop()
     bytes = Buffer.from(JSON.stringify(told))
   }
-  const metadata = trailers.clone()
-  metadata.set(NAME, bytes)
-  return metadata
+  return withBinaryValue(trailers, NAME, bytes)
 }
 
 /** What `withAttempts` wrote; none where something else did. */
 export function attemptsOf(trailers: Metadata): readonly Attempt[] {
-  const [value] = trailers.get(NAME)
-  if (!Buffer.isBuffer(value)) return []
+  const value = binaryValue(trailers, NAME)
+  if (value === undefined) return []
   try {
     const told: unknown = JSON.parse(value.toString('utf8'))
     return Array.isArray(told) ? told.filter(isAttempt) : []

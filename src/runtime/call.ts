@@ -1,11 +1,16 @@
-import { type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import type { Metadata } from './metadata.ts'
+import { status, statusName } from './status.ts'
 
 /**
  * The error of a failed call: the status of the runtime. `code` is the gRPC code, `details` the runtime's
  * text (`message` has the code in front), `metadata` the trailers with `grpc-status-details-bin`. An owned
  * method (cri/owned-call.ts) that throws one ends its call with exactly these.
  */
-export type RuntimeError = ServiceError
+export interface RuntimeError extends Error {
+  readonly code: number
+  readonly details: string
+  readonly metadata: Metadata
+}
 
 export interface CallOptions {
   readonly metadata?: Metadata
@@ -13,12 +18,6 @@ export interface CallOptions {
   readonly deadline?: Date
   /** Cancels the call in the runtime, too. */
   readonly signal?: AbortSignal
-}
-
-export interface CallResult<Response> {
-  readonly response: Response
-  readonly metadata: Metadata
-  readonly trailers: Metadata
 }
 
 /** The definition of a method, as far as a client needs it. */
@@ -37,50 +36,6 @@ export function rawMethod(path: string): Method<Uint8Array, Buffer> {
   }
 }
 
-/**
- * One unary call.
- *
- * @throws RuntimeError; the signal's reason when that ended the call
- */
-export function callUnary<Request, Response>(
-  client: Client,
-  method: Method<Request, Response>,
-  request: Request,
-  options: CallOptions = {},
-): Promise<CallResult<Response>> {
-  const { signal, deadline } = options
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason)
-    const cancel = () => call.cancel()
-    let metadata = new Metadata()
-    let response: Response | undefined
-    const call = client.makeUnaryRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      request,
-      options.metadata ?? new Metadata(),
-      deadline === undefined ? {} : { deadline },
-      (error, value) => {
-        signal?.removeEventListener('abort', cancel)
-        response = value
-        if (error === null) return
-        // The trailers of a headers-only answer contain it.
-        error.metadata?.remove('content-type')
-        reject(signal?.aborted && error.code === status.CANCELLED ? signal.reason : error)
-      },
-    )
-    call.on('metadata', (headers) => {
-      metadata = headers
-    })
-    // Emitted after the callback, and the only event with the trailers.
-    call.on('status', (end) => {
-      if (response !== undefined) resolve({ response, metadata, trailers: end.metadata })
-    })
-    signal?.addEventListener('abort', cancel, { once: true })
-  })
-}
-
 export function isRuntimeError(thrown: unknown): thrown is RuntimeError {
   return (
     thrown instanceof Error &&
@@ -91,12 +46,18 @@ export function isRuntimeError(thrown: unknown): thrown is RuntimeError {
   )
 }
 
-export function runtimeError(
-  code: status,
-  details: string,
-  metadata = new Metadata(),
-): RuntimeError {
-  const error = new Error(`${code} ${status[code]}: ${details}`)
+/** `instead` where the call ends with that code. */
+export async function unless<T, U>(code: number, instead: U, outcome: Promise<T>): Promise<T | U> {
+  try {
+    return await outcome
+  } catch (error) {
+    if (isRuntimeError(error) && error.code === code) return instead
+    throw error
+  }
+}
+
+export function runtimeError(code: number, details: string, metadata: Metadata = []): RuntimeError {
+  const error = new Error(`${code} ${statusName(code)}: ${details}`)
   return Object.assign(error, { code, details, metadata })
 }
 
@@ -161,7 +122,7 @@ export function answered(
 ): string | undefined {
   if (unreachable('', { code, details }) !== undefined) return undefined
   if (code === status.DEADLINE_EXCEEDED) return undefined
-  const text = `answered ${status[code]}: ${details.slice(0, MAX_TEXT_CHARACTERS)}`
+  const text = `answered ${statusName(code)}: ${details.slice(0, MAX_TEXT_CHARACTERS)}`
   if (code !== status.UNIMPLEMENTED || configured === undefined) return text
   const mend = 'leave it out, and what the runtime serves is found out'
   return `${text}; the configuration says \`version: ${configured}\`: ${mend}`

@@ -1,11 +1,10 @@
-import { type ClientDuplexStream, type ClientReadableStream, Metadata, status } from '@grpc/grpc-js'
-import { deadlineIn, isRuntimeError, type Method } from './call.ts'
+import { type CallOptions, deadlineIn, type Method, unless } from './call.ts'
 import type { RuntimeChannel } from './channel.ts'
-import { loadService } from './protos.ts'
+import { containerdMethod, KUBERNETES_NAMESPACE } from './protos.ts'
+import { status } from './status.ts'
 
-/** One call; they are all local. Discarding syncs a file that may be a layer. */
+/** One call; they are all local. */
 const LIMIT_MS = 10_000
-const DISCARD_LIMIT_MS = 30_000
 /** Manifests are smaller: registries take none above 4 MiB (distribution-spec, "Pushing manifests"). */
 const READ_BYTES = 4 * 1024 * 1024
 
@@ -59,59 +58,19 @@ interface WireIngest {
 }
 
 /** containerd's, of what belongs to Kubernetes. */
-export function createContentStore({ client, questions }: RuntimeChannel): ContentStore {
-  const content = loadService(
-    'containerd/services/content/v1/content.proto',
-    'containerd.services.content.v1.Content',
-  )
-  const snapshots = loadService(
-    'containerd/services/snapshots/v1/snapshots.proto',
-    'containerd.services.snapshots.v1.Snapshots',
-  )
-  const metadata = new Metadata()
-  metadata.set('containerd-namespace', 'k8s.io')
-
+export function createContentStore(channel: RuntimeChannel): ContentStore {
   function call<Response>(
-    definition: unknown,
+    method: Method<object, Response>,
     request: object,
     signal: AbortSignal | undefined,
   ): Promise<Response> {
-    const method = definition as Method<object, Response>
-    const options = { metadata, deadline: deadlineIn(LIMIT_MS), ...(signal && { signal }) }
-    return questions.ask(method, request, options)
+    return channel.call(method, request, optionsOf(signal))
   }
 
   async function info(digest: string, signal?: AbortSignal): Promise<Blob | undefined> {
-    const answer = call<{ info: WireBlob }>(content['Info'], { digest }, signal)
+    const answer = call(containerdMethod<{ info: WireBlob }>('Content', 'Info'), { digest }, signal)
     const found = await unless(status.NOT_FOUND, undefined, answer)
     return found && { size: Number(found.info.size), labels: found.info.labels }
-  }
-
-  async function discard(ref: string): Promise<boolean> {
-    const { path, requestSerialize, responseDeserialize } = content['Write'] as unknown as Method<
-      object,
-      object
-    >
-    const deadline = deadlineIn(DISCARD_LIMIT_MS)
-    const writer = client.makeBidiStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      metadata,
-      { deadline },
-    )
-    const isLocked = await unless(
-      status.UNAVAILABLE,
-      true,
-      opened(writer, { action: 'STAT', ref }).then(() => false),
-    )
-    if (isLocked) return false
-    try {
-      await unless(status.NOT_FOUND, undefined, call<object>(content['Abort'], { ref }, undefined))
-    } finally {
-      await ended(writer)
-    }
-    return true
   }
 
   return {
@@ -119,27 +78,17 @@ export function createContentStore({ client, questions }: RuntimeChannel): Conte
     read: async (digest, signal) => {
       const blob = await info(digest, signal)
       if (blob === undefined || blob.size > READ_BYTES) return undefined
-      const { path, requestSerialize, responseDeserialize } = content['Read'] as unknown as Method<
-        object,
-        { readonly data: Buffer }
-      >
-      const deadline = deadlineIn(LIMIT_MS)
-      const stream = client.makeServerStreamRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        { digest },
-        metadata,
-        { deadline },
-      )
-      return unless(status.NOT_FOUND, undefined, collected(stream, signal))
+      const method = containerdMethod<{ readonly data: Buffer }>('Content', 'Read')
+      const answer = channel.callForAll(method, { digest }, optionsOf(signal))
+      const parts = await unless(status.NOT_FOUND, undefined, answer)
+      return parts && Buffer.concat(parts.map(({ data }) => data))
     },
     ingests: async (signal) => {
-      const answer = await call<{ statuses: readonly WireIngest[] }>(
-        content['ListStatuses'],
-        {},
-        signal,
+      const method = containerdMethod<{ statuses: readonly WireIngest[] }>(
+        'Content',
+        'ListStatuses',
       )
+      const answer = await call(method, {}, signal)
       return answer.statuses.map(({ ref, offset, total }) => ({
         ref,
         offset: Number(offset),
@@ -150,53 +99,25 @@ export function createContentStore({ client, questions }: RuntimeChannel): Conte
       unless(
         status.NOT_FOUND,
         false,
-        call<{ info: { kind: string } }>(snapshots['Stat'], { snapshotter, key }, signal).then(
-          (answer) => answer.info.kind === 'COMMITTED',
-        ),
+        call(
+          containerdMethod<{ info: { kind: string } }>('Snapshots', 'Stat'),
+          { snapshotter, key },
+          signal,
+        ).then(({ info: { kind } }) => kind === 'COMMITTED'),
       ),
-    discard,
+    discard: async (ref) => {
+      // Pulls seldom fail on wrong bytes, and grpc-js takes 40 ms and 2 MiB.
+      const { discard } = await import('./discard.ts')
+      return discard(channel, ref)
+    },
   }
 }
 
-async function collected(
-  stream: ClientReadableStream<{ readonly data: Buffer }>,
-  signal: AbortSignal | undefined,
-): Promise<Buffer> {
-  const cancel = (): void => stream.cancel()
-  signal?.addEventListener('abort', cancel, { once: true })
-  try {
-    const parts: Buffer[] = []
-    for await (const { data } of stream) parts.push(data)
-    return Buffer.concat(parts)
-  } finally {
-    signal?.removeEventListener('abort', cancel)
-  }
-}
-
-/** Resolves with the server's first answer, by which the ref is locked for this stream. */
-function opened(writer: ClientDuplexStream<object, object>, first: object): Promise<void> {
-  return new Promise((resolve, reject) => {
-    writer.once('data', () => resolve())
-    writer.on('error', reject)
-    writer.write(first)
-  })
-}
-
-/** The lock is gone when the server has ended the stream. Its last word changes nothing any more. */
-function ended(writer: ClientDuplexStream<object, object>): Promise<void> {
-  return new Promise((resolve) => {
-    writer.once('status', () => resolve())
-    writer.resume()
-    writer.end()
-  })
-}
-
-async function unless<T, U>(code: status, instead: U, outcome: Promise<T>): Promise<T | U> {
-  try {
-    return await outcome
-  } catch (error) {
-    if (isRuntimeError(error) && error.code === code) return instead
-    throw error
+function optionsOf(signal: AbortSignal | undefined): CallOptions {
+  return {
+    metadata: KUBERNETES_NAMESPACE,
+    deadline: deadlineIn(LIMIT_MS),
+    ...(signal && { signal }),
   }
 }
 

@@ -1,7 +1,5 @@
-import { status } from '@grpc/grpc-js'
 import {
   type CallOptions,
-  callUnary,
   deadlineIn,
   isRuntimeError,
   type Method,
@@ -12,6 +10,7 @@ import {
 } from './call.ts'
 import type { RuntimeChannel } from './channel.ts'
 import { loadService } from './protos.ts'
+import { status } from './status.ts'
 import type { CriVersion, NodeImage } from './types.ts'
 import {
   askedVersions,
@@ -104,7 +103,6 @@ export function createCriClient(
   configured?: CriVersion,
   looks = LOOKS,
 ): CriClient {
-  const { client, questions } = channel
   let spoken: SpokenVersions | undefined
   channel.onLost(() => {
     spoken = undefined
@@ -116,12 +114,7 @@ export function createCriClient(
   }
 
   const askVersion = (of: CriVersion, limitMs: number) =>
-    callUnary(
-      client,
-      method(of, 'RuntimeService', 'Version'),
-      {},
-      { deadline: deadlineIn(limitMs) },
-    )
+    channel.call(method(of, 'RuntimeService', 'Version'), {}, { deadline: deadlineIn(limitMs) })
 
   /** A runtime that does not answer is none to be found out: the call itself will say why. */
   function answerTo(version: CriVersion): Promise<VersionAnswer> {
@@ -174,7 +167,7 @@ export function createCriClient(
     service: 'ImageService' | 'RuntimeService' = 'ImageService',
   ) {
     const of = method<object, Response>(await versionFor('v1'), service, rpc)
-    return questions.ask(of, request, options)
+    return channel.call(of, request, options)
   }
 
   return {
@@ -224,7 +217,7 @@ export function createCriClient(
       const response = await whileAnswering((silent) => {
         const signal =
           options.signal === undefined ? silent : AbortSignal.any([options.signal, silent])
-        return questions.ask(method, request, { ...options, signal })
+        return channel.call(method, request, { ...options, signal })
       })
       return { response }
     },

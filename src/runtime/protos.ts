@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader'
+import type { Method } from './call.ts'
 
 // From src/runtime and from the bundle, dist/app, alike.
 const folder = fileURLToPath(new URL('../../protos', import.meta.url))
@@ -20,6 +21,26 @@ export function loadService(file: string, service: string): ServiceDefinition {
   const found = load(file)[service]
   if (found === undefined || 'format' in found) throw new Error(`${file} has no service ${service}`)
   return found as ServiceDefinition
+}
+
+/** Metadata of calls about what belongs to Kubernetes. */
+export const KUBERNETES_NAMESPACE = ['containerd-namespace', 'k8s.io'] as const
+
+const CONTAINERD_SERVICES = {
+  Content: 'content',
+  Images: 'images',
+  Snapshots: 'snapshots',
+} as const
+
+/** A method of containerd's own services, which are on the socket of CRI. */
+export function containerdMethod<Response>(
+  service: keyof typeof CONTAINERD_SERVICES,
+  rpc: string,
+): Method<object, Response> {
+  const name = CONTAINERD_SERVICES[service]
+  const file = `containerd/services/${name}/v1/${name}.proto`
+  const methods = loadService(file, `containerd.services.${name}.v1.${service}`)
+  return methods[rpc] as unknown as Method<object, Response>
 }
 
 function load(file: string): PackageDefinition {

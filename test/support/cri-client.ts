@@ -1,5 +1,5 @@
-import { Client, credentials, Metadata } from '@grpc/grpc-js'
-import { type CallResult, callUnary, type Method, rawMethod } from '../../src/runtime/call.ts'
+import { Client, credentials, Metadata, status } from '@grpc/grpc-js'
+import { type Method, rawMethod } from '../../src/runtime/call.ts'
 import { loadService } from '../../src/runtime/protos.ts'
 import type { CriVersion } from '../../src/runtime/types.ts'
 import type { Cleanup } from './stack.ts'
@@ -82,6 +82,62 @@ export function criClient(
       await call('RemoveImage', { image: { image } })
     },
   }
+}
+
+interface UnaryOptions {
+  readonly metadata?: Metadata
+  readonly deadline?: Date
+  readonly signal?: AbortSignal
+}
+
+export interface CallResult<Response> {
+  readonly response: Response
+  readonly metadata: Metadata
+  readonly trailers: Metadata
+}
+
+/**
+ * One unary call.
+ *
+ * @throws ServiceError; the signal's reason when that ended the call
+ */
+export function callUnary<Request, Response>(
+  client: Client,
+  method: Method<Request, Response>,
+  request: Request,
+  options: UnaryOptions = {},
+): Promise<CallResult<Response>> {
+  const { signal, deadline } = options
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const cancel = () => call.cancel()
+    let metadata = new Metadata()
+    let response: Response | undefined
+    const call = client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      options.metadata ?? new Metadata(),
+      deadline === undefined ? {} : { deadline },
+      (error, value) => {
+        signal?.removeEventListener('abort', cancel)
+        response = value
+        if (error === null) return
+        // The trailers of a headers-only answer contain it.
+        error.metadata?.remove('content-type')
+        reject(signal?.aborted && error.code === status.CANCELLED ? signal.reason : error)
+      },
+    )
+    call.on('metadata', (headers) => {
+      metadata = headers
+    })
+    // Emitted after the callback, and the only event with the trailers.
+    call.on('status', (end) => {
+      if (response !== undefined) resolve({ response, metadata, trailers: end.metadata })
+    })
+    signal?.addEventListener('abort', cancel, { once: true })
+  })
 }
 
 function toCallOptions({ deadlineMs, metadata, signal }: TestCallOptions) {

@@ -56,7 +56,7 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/http-proxy': ['http'],
   '@fastify/swagger': ['http'],
-  '@grpc/grpc-js': ['cri', 'runtime'],
+  '@grpc/grpc-js': ['runtime'],
   '@grpc/proto-loader': ['cri', 'runtime'],
   fastify: ['http'],
   'js-yaml': ['config'],

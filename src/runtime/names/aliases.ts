@@ -8,7 +8,7 @@ import { canonicalOf, createAliasView, spelled } from './alias-view.ts'
 import type { Naming } from './naming.ts'
 
 export interface AliasesOptions {
-  readonly channel: Pick<RuntimeChannel, 'questions'>
+  readonly channel: Pick<RuntimeChannel, 'call'>
   readonly cri: CriClient
   readonly store: AliasStore
   readonly aliasNames: AliasNames
@@ -52,7 +52,7 @@ export function createAliases({ channel, cri, store, aliasNames, naming }: Alias
     idOf: (image) => store.get(canonicalOf(image) ?? '')?.image,
     imageStatus: async (request, options) => {
       const path = `/runtime.${await cri.version()}.ImageService/ImageStatus`
-      return channel.questions.ask(rawMethod(path), request, options)
+      return channel.call(rawMethod(path), request, options)
     },
     mark: store.mark,
     sweep: (images, mark) =>

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { status } from '@grpc/grpc-js'
 import { ResolveError } from '../../errors.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { isRuntimeError } from '../call.ts'
+import { status } from '../status.ts'
 import type { ImageNames, NamingOptions, NodeImage, WholeImage } from '../types.ts'
 import { type LeaseJournal, NO_JOURNAL } from './journal.ts'
 import { createNameLeases, type LeaseOutcome, type NameLease } from './lease.ts'
@@ -206,7 +206,7 @@ async function point(table: NameTable, name: string, target: NameTarget): Promis
 }
 
 /** After these codes the runtime may have been interrupted, and may continue. */
-const INTERRUPTED: ReadonlySet<status> = new Set([
+const INTERRUPTED: ReadonlySet<number> = new Set([
   status.CANCELLED,
   status.DEADLINE_EXCEEDED,
   status.UNAVAILABLE,

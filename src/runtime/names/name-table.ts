@@ -1,7 +1,7 @@
-import { Metadata, status } from '@grpc/grpc-js'
-import { deadlineIn, isRuntimeError, type Method } from '../call.ts'
+import { deadlineIn, unless } from '../call.ts'
 import type { RuntimeChannel } from '../channel.ts'
-import { loadService } from '../protos.ts'
+import { containerdMethod, KUBERNETES_NAMESPACE } from '../protos.ts'
+import { status } from '../status.ts'
 
 /** One call; they are all local, small and from a database in memory. */
 const LIMIT_MS = 10_000
@@ -50,17 +50,12 @@ const HELD_BY = 'labels."containerd.io/gc.bref.image"'
 
 /** containerd's, of the images that belong to Kubernetes. */
 export function createNameTable(channel: RuntimeChannel): NameTable {
-  const service = loadService(
-    'containerd/services/images/v1/images.proto',
-    'containerd.services.images.v1.Images',
-  )
-  const metadata = new Metadata()
-  metadata.set('containerd-namespace', 'k8s.io')
-
   function call<Response>(rpc: string, request: object): Promise<Response> {
-    const method = service[rpc] as unknown as Method<object, Response>
-    const options = { metadata, deadline: deadlineIn(LIMIT_MS) }
-    return channel.questions.ask(method, request, options)
+    const method = containerdMethod<Response>('Images', rpc)
+    return channel.call(method, request, {
+      metadata: KUBERNETES_NAMESPACE,
+      deadline: deadlineIn(LIMIT_MS),
+    })
   }
 
   const get = (name: string) =>
@@ -105,13 +100,6 @@ export function createNameTable(channel: RuntimeChannel): NameTable {
       return images.length > 0
     },
   }
-}
-
-function unless<T, U>(code: status, instead: U, outcome: Promise<T>): Promise<T | U> {
-  return outcome.catch((error: unknown) => {
-    if (isRuntimeError(error) && error.code === code) return instead
-    throw error
-  })
 }
 
 /**

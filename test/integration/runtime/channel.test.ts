@@ -1,45 +1,99 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { callUnary, isRuntimeError, rawMethod } from '../../../src/runtime/call.ts'
+import { createServer, type ServerHttp2Stream } from 'node:http2'
+import { type TestContext, test } from 'node:test'
+import { status } from '@grpc/grpc-js'
+import { isConnectionLost, isRuntimeError, rawMethod } from '../../../src/runtime/call.ts'
 import { openRuntimeChannel } from '../../../src/runtime/channel.ts'
-import { startRawServer } from '../../support/listen.ts'
+import { listen, startRawServer } from '../../support/listen.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
-const VERSION = rawMethod('/runtime.v1.RuntimeService/Version')
-const HOUR_MS = 3_600_000
+const HEAD = { ':status': 200, 'content-type': 'application/grpc' }
+/** Only what hangs gets there. */
+const LIMIT = { timeout: 60_000 } as const
 
-test('while a connection waits for its next try calls fail at once', async (t) => {
+/** Asks a runtime that does this. */
+async function ask(t: TestContext, behave: (stream: ServerHttp2Stream) => void): Promise<Buffer> {
   const path = `${temporaryFolder(t)}/runtime.sock`
-  const server = await startRawServer(t, (socket) => socket.destroy(), { path })
-  const channel = openRuntimeChannel(path, { initialMs: HOUR_MS, maxMs: HOUR_MS })
+  const server = createServer().on('stream', (stream) => {
+    stream.on('error', () => {}).resume()
+    behave(stream)
+  })
+  await listen(t, server as unknown as Parameters<typeof listen>[1], { path })
+  const channel = openRuntimeChannel(path)
   t.after(() => channel.close())
+  return channel.call(rawMethod('/runtime.v1.ImageService/PullImage'), Buffer.alloc(1))
+}
 
-  for (let n = 0; n < 3; n += 1) {
-    const call = callUnary(channel.client, VERSION, Buffer.alloc(0))
-    await assert.rejects(call, (error) => isRuntimeError(error) && error.code === 14)
-  }
+test('a trailer that gRPC does not allow is left out of an error', LIMIT, async (t) => {
+  const bad = { 'x-bad': 'caf\xe9', 'x!bad': 'name', 'x-good': 'yes' }
+  const error = { 'grpc-status': '5', 'grpc-message': 'not found' }
 
-  assert.equal(server.accepted(), 1)
+  const asked = ask(t, (stream) =>
+    stream.respond({ ...HEAD, ...error, ...bad }, { endStream: true }),
+  )
+
+  await assert.rejects(asked, (thrown) => {
+    assert.ok(isRuntimeError(thrown))
+    assert.deepEqual([thrown.code, thrown.details], [status.NOT_FOUND, 'not found'])
+    const isOurs = (_: string, index: number, all: readonly string[]) =>
+      all[index - (index % 2)]?.startsWith('x')
+    assert.deepEqual(thrown.metadata.filter(isOurs), ['x-good', 'yes'])
+    return true
+  })
 })
 
-test('a lost connection is tried again after the back-off, without a call', async (t) => {
-  const path = `${temporaryFolder(t)}/runtime.sock`
-  let onFifth = (): void => {}
-  const fifth = new Promise<void>((resolve) => {
-    onFifth = resolve
-  })
-  let connections = 0
-  const drop = (): void => {
-    connections += 1
-    if (connections === 5) onFifth()
-  }
-  await startRawServer(t, (socket) => socket.once('close', drop).destroy(), {
-    path,
-  })
-  const channel = openRuntimeChannel(path, { initialMs: 1, maxMs: 2 })
-  t.after(() => channel.close())
+test(
+  'a socket that takes the connection and sends no SETTINGS is given up, and named',
+  LIMIT,
+  async (t) => {
+    const path = `${temporaryFolder(t)}/runtime.sock`
+    await startRawServer(t, (socket) => socket.resume(), { path })
+    const channel = openRuntimeChannel(path, 20)
+    t.after(() => channel.close())
 
-  await assert.rejects(callUnary(channel.client, VERSION, Buffer.alloc(0)))
+    const asked = channel.call(rawMethod('/runtime.v1.ImageService/PullImage'), Buffer.alloc(1))
 
-  await fifth
-})
+    await assert.rejects(asked, (thrown) => {
+      assert.ok(isRuntimeError(thrown) && isConnectionLost(thrown))
+      assert.equal(thrown.code, status.UNAVAILABLE)
+      assert.ok(thrown.details.includes(path) && thrown.details.includes('no SETTINGS'))
+      return true
+    })
+  },
+)
+
+const NOT_WHOLE: Readonly<Record<string, Buffer>> = {
+  none: Buffer.alloc(0),
+  'one that is cut short': Buffer.of(0, 0, 0, 0, 9, 1),
+  'a compressed one': Buffer.of(1, 0, 0, 0, 1, 1),
+  two: Buffer.of(0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1),
+}
+
+for (const [what, body] of Object.entries(NOT_WHOLE)) {
+  test(`success with another body than one message is no success: ${what}`, LIMIT, async (t) => {
+    const asked = ask(t, (stream) => {
+      stream.respond(HEAD, { waitForTrailers: true })
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+      stream.end(body)
+    })
+
+    await assert.rejects(asked, { code: status.INTERNAL })
+  })
+}
+
+const UNANSWERED: readonly [string, number, (stream: ServerHttp2Stream) => void][] = [
+  ['with an HTTP error', status.UNKNOWN, (s) => s.respond({ ':status': 503 }, { endStream: true })],
+  ['by a reset', status.INTERNAL, (stream) => stream.close(2)],
+  ['by a reset that cancels', status.CANCELLED, (stream) => stream.close(8)],
+  ['by a reset for overload', status.RESOURCE_EXHAUSTED, (stream) => stream.close(11)],
+]
+
+for (const [how, code, behave] of UNANSWERED) {
+  test(`a runtime that refuses a call ${how} is not away`, LIMIT, async (t) => {
+    await assert.rejects(ask(t, behave), (thrown) => {
+      assert.ok(isRuntimeError(thrown))
+      assert.deepEqual([thrown.code, isConnectionLost(thrown)], [code, false])
+      return true
+    })
+  })
+}

@@ -13,6 +13,7 @@ import {
 import { isConnectionLost, isRuntimeError } from '../../../src/runtime/call.ts'
 import { openRuntimeChannel } from '../../../src/runtime/channel.ts'
 import { createCriClient } from '../../../src/runtime/cri-client.ts'
+import { binaryValue } from '../../../src/runtime/metadata.ts'
 import { createNameTable } from '../../../src/runtime/names/name-table.ts'
 import { NodeImages } from '../../../src/runtime/node-images.ts'
 import { loadService } from '../../../src/runtime/protos.ts'
@@ -112,9 +113,9 @@ test('the status of a failed pull arrives whole, details and trailers included',
     assert.ok(isRuntimeError(error))
     assert.equal(error.code, status.UNKNOWN)
     assert.equal(error.details, 'RegistryUnavailable: größer')
-    assert.deepEqual(error.metadata.get('grpc-status-details-bin'), [details])
-    assert.deepEqual(error.metadata.get('x-trailer'), ['kept'])
-    assert.deepEqual(error.metadata.get('content-type'), [])
+    assert.deepEqual(binaryValue(error.metadata, 'grpc-status-details-bin'), details)
+    assert.equal(error.metadata[error.metadata.indexOf('x-trailer') + 1], 'kept')
+    assert.ok(!error.metadata.includes('content-type'))
     return true
   })
 })

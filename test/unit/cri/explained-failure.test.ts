@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 import { explainedFailure } from '../../../src/cri/explained-failure.ts'
 import { readString, withString } from '../../../src/cri/wire.ts'
 import { type Attempt, ResolveError } from '../../../src/errors.ts'
 import { attemptsOf } from '../../../src/runtime/attempts-trailer.ts'
+import type { RuntimeError } from '../../../src/runtime/call.ts'
+import { binaryValue } from '../../../src/runtime/metadata.ts'
 
 const IMAGE = 'docker.io/library/nginx:1.27'
 const SAID: readonly Attempt[] = [
@@ -17,16 +19,15 @@ function said(registry: string, message: string): Attempt {
   return { registry, step: 'manifest', outcome: 'not_found', ms: 1, message }
 }
 
-function failure(details: string, trailer?: Buffer): ServiceError {
-  const metadata = new Metadata()
-  if (trailer !== undefined) metadata.set(STATUS, trailer)
-  metadata.set('x-other', 'stays')
+function failure(details: string, trailer?: Buffer): RuntimeError {
+  const details64 = trailer === undefined ? [] : [STATUS, trailer.toString('base64')]
+  const metadata = [...details64, 'x-other', 'stays']
   const code = status.UNAVAILABLE
   return Object.assign(new Error(details), { code, details, metadata })
 }
 
 const explained = (thrown: unknown, image = IMAGE, attempts = SAID) =>
-  explainedFailure(thrown, image, attempts) as ServiceError
+  explainedFailure(thrown, image, attempts) as RuntimeError
 
 test("the runtime's code and text come first, unchanged, then what registries said, then the command", () => {
   const error = explained(failure('RegistryUnavailable: dial tcp: no such host'))
@@ -38,7 +39,7 @@ test("the runtime's code and text come first, unchanged, then what registries sa
       'hub:5000: library/nginx:1.27 is not there (404); harbor.corp: unauthorized; ' +
       `see: image-resolver resolve --explain ${IMAGE}`,
   )
-  assert.deepEqual(error.metadata.get('x-other'), ['stays'])
+  assert.deepEqual(error.metadata.slice(0, 2), ['x-other', 'stays'])
 })
 
 test('where no registry said anything the very same error comes back', () => {
@@ -58,7 +59,7 @@ test('the status in the trailers has the same message and keeps its details', ()
 
   const error = explained(failure('no such host', trailer))
 
-  const [told] = error.metadata.get(STATUS) as [Buffer]
+  const told = binaryValue(error.metadata, STATUS) ?? Buffer.alloc(0)
   assert.equal(readString(told, 2), error.details)
   assert.equal(told.subarray(0, 2).toString('hex'), '080e')
   assert.ok(told.includes(details))
@@ -67,7 +68,7 @@ test('the status in the trailers has the same message and keeps its details', ()
 test('a status in the trailers that cannot be read is left out', () => {
   const error = explained(failure('no such host', Buffer.from('ff', 'hex')))
 
-  assert.deepEqual(error.metadata.get(STATUS), [])
+  assert.equal(binaryValue(error.metadata, STATUS), undefined)
 })
 
 test('what is added is one line of 1 KiB at most, in which every registry has its share', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 import { type Clock, systemClock } from '../../../src/concurrency/clock.ts'
 import {
   pulledImage,
@@ -15,6 +15,7 @@ import { withString } from '../../../src/cri/wire.ts'
 import { type Attempt, ResolveError } from '../../../src/errors.ts'
 import { rankReferences } from '../../../src/resolver/candidates.ts'
 import type { Candidate, Resolution } from '../../../src/resolver/types.ts'
+import type { RuntimeError } from '../../../src/runtime/call.ts'
 import type { ContentStore } from '../../../src/runtime/content.ts'
 import type { ImageNames, WholeImage } from '../../../src/runtime/types.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
@@ -31,8 +32,8 @@ const ORIGIN = candidate('docker.io', {
 })
 const D = identity('a').digest
 
-function runtimeError(details: string, code = status.UNKNOWN): ServiceError {
-  const error = Object.assign(new Error(details), { code, details, metadata: new Metadata() })
+function runtimeError(details: string, code = status.UNKNOWN): RuntimeError {
+  const error = Object.assign(new Error(details), { code, details, metadata: [] })
   return error
 }
 
@@ -66,11 +67,11 @@ class Scene {
   /** What the runtime answers a pull with; absent: something made of what it was asked for. */
   imageRef: string | undefined
   present: string | undefined
-  statusError: ServiceError | undefined
+  statusError: RuntimeError | undefined
   /** Names by which the node knows the image. */
   onNode: readonly string[] = []
   /** What the runtime says to a pull, by image; others succeed. */
-  readonly pullErrors = new Map<string, ServiceError>()
+  readonly pullErrors = new Map<string, RuntimeError>()
   readonly pulled: { readonly image: string; readonly request: Buffer }[] = []
   readonly leased: Leased[] = []
   /** What the runtime has as a whole, whatever the name, and by which names it was asked. */
@@ -142,7 +143,7 @@ class Scene {
   }
 
   readonly caller: Caller = {
-    metadata: new Metadata(),
+    metadata: [],
     deadline: undefined,
     signal: this.controller.signal,
   }
@@ -173,7 +174,7 @@ class Scene {
           const response =
             this.rawAnswer ??
             Buffer.from(withString(new Uint8Array(), 1, this.imageRef ?? `id of ${image}`))
-          return { response, metadata: new Metadata(), trailers: new Metadata() }
+          return { response }
         },
         removeImage: async (image) => {
           this.removed.push(image)
@@ -199,10 +200,10 @@ class Scene {
   }
 }
 
-function failureOf(pull: Promise<unknown>): Promise<ServiceError> {
+function failureOf(pull: Promise<unknown>): Promise<RuntimeError> {
   return pull.then(
     () => assert.fail('the pull succeeded'),
-    (thrown: unknown) => thrown as ServiceError,
+    (thrown: unknown) => thrown as RuntimeError,
   )
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Metadata, status } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 import { watchPull } from '../../../src/cri/pull-watch.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Ingest } from '../../../src/runtime/content.ts'
@@ -51,7 +51,7 @@ function scene() {
 }
 
 function refusal(code: status): Error {
-  return Object.assign(new Error(), { code, details: '', metadata: new Metadata() })
+  return Object.assign(new Error(), { code, details: '', metadata: [] })
 }
 
 test('a pull of which bytes come, however slowly, is never ended', async () => {

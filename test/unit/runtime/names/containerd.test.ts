@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Metadata, status } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 import { ResolveError } from '../../../../src/errors.ts'
 import { createContainerdNames } from '../../../../src/runtime/names/containerd.ts'
 import type { LeaseJournal } from '../../../../src/runtime/names/journal.ts'
@@ -86,7 +86,7 @@ for (const [code, isGone] of [
   const what = isGone ? 'is taken away, and the image gets no names' : 'is left for later'
   test(`what a pull has left that ended with ${status[code]} ${what}`, async () => {
     const node = scriptedNode()
-    const error = Object.assign(new Error('no'), { code, details: 'no', metadata: new Metadata() })
+    const error = Object.assign(new Error('no'), { code, details: 'no', metadata: [] })
 
     const pull = node.names.withLease(MIRROR, async () => {
       await node.pull()()
