@@ -8,7 +8,6 @@ import { runProgram } from '../test/support/program.ts'
 // `npm run manifests`: what is made of other files below deploy/. A test compares all of it.
 //
 //   deploy/helm/image-resolver          its version, of package.json
-//   deploy/helm/image-resolver/files    the alerts of deploy/prometheus, the dashboard of deploy/grafana
 //   deploy/kubernetes                   the chart as plain manifests, for kubectl and kustomize
 //   docs/kubernetes.md                  the table of values, of values.schema.json and values.yaml
 
@@ -22,8 +21,6 @@ const END = '<!-- to here -->'
 /** @returns path in the repository and text of each file that is made of others */
 export async function manifests(helm: string): Promise<ReadonlyMap<string, string>> {
   return new Map([
-    ['deploy/helm/image-resolver/files/alerts.yaml', read('deploy/prometheus/alerts.yaml')],
-    ['deploy/helm/image-resolver/files/dashboard.json', read('deploy/grafana/image-resolver.json')],
     ['deploy/kubernetes/resolver/resolver.yaml', await plain(helm, 'resolver')],
     ['docs/kubernetes.md', withTable(read('docs/kubernetes.md'))],
   ])
