@@ -36,6 +36,8 @@ export class ImageResolverError extends Error {
   /** HTTP status. */
   readonly status: number
   readonly attempts: NonNullable<ErrorBody['detail']['attempts']>
+  /** With `all` or `explain`: what became of every registry that was asked. */
+  readonly candidates: NonNullable<ErrorBody['detail']['candidates']>
   /** From `Retry-After`. */
   readonly retryAfterMs: number | undefined
 
@@ -44,6 +46,7 @@ export class ImageResolverError extends Error {
     this.code = code
     this.status = status
     this.attempts = detail.attempts ?? []
+    this.candidates = detail.candidates ?? []
     this.retryAfterMs = retryAfterMs
   }
 }
@@ -92,13 +95,19 @@ export class ImageResolverClient {
     return this.#get('/resolve', { ref, ...flags }, signal)
   }
 
-  /** @param references up to 1,000; their results come in this order, each as soon as it is known */
+  /**
+   * @param references up to 1,000; their results come in this order, each as soon as it is known
+   * @param options `verify`: ask every registry for each, and tell what all of them say
+   */
   async *resolveMany(
     references: readonly string[],
-    { platform, signal }: CallOptions & { readonly platform?: string } = {},
+    {
+      signal,
+      ...asked
+    }: CallOptions & { readonly platform?: string; readonly verify?: 'all' } = {},
   ): AsyncGenerator<ResolveResult> {
     const accept = 'application/x-ndjson'
-    const response = await this.#post('/resolve', { references, platform }, accept, signal)
+    const response = await this.#post('/resolve', { references, ...asked }, accept, signal)
     for await (const line of pieces(response, '\n')) yield JSON.parse(line)
   }
 

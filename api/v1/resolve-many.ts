@@ -23,6 +23,12 @@ export const ResolveManyRequest = {
       description: "`os/architecture[/variant]`. Default: the service's own machine.",
       examples: ['linux/arm64'],
     },
+    verify: {
+      type: 'string',
+      enum: ['all'],
+      description:
+        'Ask every registry for each, as `all` of `GET /resolve` does: answers and errors then have `candidates`.',
+    },
   },
 } as const satisfies ObjectSchema
 export type ResolveManyRequest = XStatic<typeof ResolveManyRequest>

@@ -1,18 +1,7 @@
 import type { NodeCommandOptions } from './commands/images.ts'
-import type { PinMode } from './commands/pin-report.ts'
+import { COMMANDS_OF_FILES, type Command, MANY } from './commands-of-files.ts'
 import type { CliContext } from './context.ts'
-import { fileOf, filesOf, limitOf, type OptionName, UsageError, type Values } from './options.ts'
-
-interface Command {
-  /** The options it knows, beside `--help`, in the order in which its help shows them. */
-  readonly options: readonly OptionName[]
-  /** How many words may follow it. */
-  readonly words: { readonly min: number; readonly max: number; readonly problem: string }
-  /** @returns the exit code */
-  run(words: readonly string[], values: Values, context: CliContext): Promise<number>
-}
-
-const MANY = Number.POSITIVE_INFINITY
+import { fileOf, filesOf, limitOf, onlyOne, type Values } from './options.ts'
 
 function nothingAfter(name: string): Command['words'] {
   return { min: 0, max: 0, problem: `${name} takes no words after it` }
@@ -156,80 +145,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       return doctorCommand({ place, failOn: doctorFailOn(values['fail-on']), json, context })
     },
   },
-  check: {
-    options: [
-      'config',
-      'file',
-      'portoshim',
-      'all',
-      'platform',
-      'fail-on',
-      'plan',
-      'resume',
-      'path',
-      'arg',
-      'json',
-    ],
-    words: { min: 0, max: MANY, problem: '' },
-    run: async (names, values, context) => {
-      onlyOne(values, ['json', 'plan'])
-      const { all = false, arg = [], json = false, path = [], resume } = values
-      if (all && names.length > 0) throw new UsageError('--all is for this node: without files')
-      const { parsePlatform } = await import('../reference/platform.ts')
-      const { checkCommand } = await import('./commands/check.ts')
-      const { failOnOf } = await import('./commands/check-report.ts')
-      const { copyToolOf } = await import('./commands/copy-plan.ts')
-      const { findOptions } = await import('./commands/find-options.ts')
-      return checkCommand({
-        names,
-        all,
-        failOn: failOnOf(values['fail-on']),
-        plan: copyToolOf(values.plan),
-        platforms: values.platform?.split(',').map((each) => parsePlatform(each.trim())) ?? [],
-        resume,
-        find: findOptions(path, arg),
-        json,
-        open: () => context.availability(filesOf(values)),
-        openNode: () => context.node({ file: fileOf(values) }),
-        now: Date.now,
-        context,
-      })
-    },
-  },
-  pin: {
-    options: [
-      'config',
-      'file',
-      'portoshim',
-      'write',
-      'check',
-      'diff',
-      'update',
-      'lock',
-      'offline',
-      'platform',
-      'path',
-      'arg',
-      'json',
-    ],
-    words: { min: 1, max: MANY, problem: 'pin takes files or folders, or - for standard input' },
-    run: async (names, values, context) => {
-      onlyOne(values, ['write', 'check', 'diff'])
-      const { check, diff, write } = values
-      const mode = write ? 'write' : check ? 'check' : diff ? 'diff' : 'print'
-      return pin(names, mode, values, context)
-    },
-  },
-  drift: {
-    options: ['config', 'file', 'portoshim', 'lock', 'platform', 'path', 'arg', 'json'],
-    words: { min: 0, max: MANY, problem: '' },
-    run: async (names, values, context) => {
-      if (names.length === 0 && values.lock === undefined) {
-        throw new UsageError('drift takes files or folders, - for standard input, or --lock FILE')
-      }
-      return pin(names, 'drift', values, context)
-    },
-  },
+  ...COMMANDS_OF_FILES,
   parse: {
     options: ['json'],
     words: { min: 0, max: MANY, problem: '' },
@@ -248,42 +164,9 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   },
 }
 
-async function pin(
-  names: readonly string[],
-  mode: PinMode,
-  values: Values,
-  context: CliContext,
-): Promise<number> {
-  const { arg = [], json = false, lock, offline = false, path = [], platform } = values
-  if (offline && lock === undefined) {
-    throw new UsageError('--offline needs --lock FILE: what is in it is all that is known')
-  }
-  const { findOptions } = await import('./commands/find-options.ts')
-  const { pinCommand } = await import('./commands/pin.ts')
-  return pinCommand({
-    names,
-    mode,
-    lock,
-    offline,
-    update: values.update ?? false,
-    platform,
-    find: findOptions(path, arg),
-    json,
-    open: () => context.answers(filesOf(values)),
-    now: () => new Date().toISOString(),
-    context,
-  })
-}
-
 function nodeOptions(values: Values, context: CliContext): NodeCommandOptions {
   const { json = false } = values
   return { open: () => context.node({ file: fileOf(values) }), json, context }
-}
-
-/** @throws UsageError where two ways to print are asked for */
-function onlyOne(values: Values, names: readonly OptionName[]): void {
-  const [first, second] = names.filter((name) => values[name] !== undefined)
-  if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`)
 }
 
 function namesOptions(values: Values, context: CliContext) {

@@ -19,6 +19,9 @@ export interface FileOption {
   readonly file: string | undefined
   /** A portoshim.yaml, read instead of the one that the configuration names. */
   readonly portoshim?: string
+  /** A service elsewhere that is asked instead of the registries, and the file with its token. */
+  readonly server?: string
+  readonly tokenFile?: string
 }
 
 /** What the commands use of the rest of the program. */
@@ -80,6 +83,8 @@ export interface AnswerSource {
     input: string,
     options: { readonly platform?: string; readonly node?: boolean; readonly all?: boolean },
   ): Promise<Answer>
+  /** When the image of that digest was built (RFC 3339); undefined: no registry says it, or none is asked. */
+  created?(reference: Reference, digest: string): Promise<string | undefined>
   close(): Promise<void>
 }
 

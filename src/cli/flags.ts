@@ -30,7 +30,12 @@ it took, and why one was chosen and the others passed over`,
     domain: ['    --domain DOMAIN'],
     root: ['    --root DIR'],
     write: ['    --write DIR'],
-    server: ['    --server URL'],
+    server: [
+      '    --server URL',
+      `ask this running service, with its registries and credentials; default:
+the registries, from here`,
+    ],
+    'token-file': ['    --token-file FILE', 'holds the token of --server; default: none is sent'],
     force: ['    --force', 'also replace files that another program wrote'],
     direct: ['    --direct', 'no file leads to this service'],
     diff: ['    --diff', 'print what would change, for patch and git apply'],

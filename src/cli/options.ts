@@ -26,6 +26,7 @@ const OPTIONS = {
   root: { type: 'string' },
   write: { type: 'string' },
   server: { type: 'string' },
+  'token-file': { type: 'string' },
   force: { type: 'boolean' },
   direct: { type: 'boolean' },
   diff: { type: 'boolean' },
@@ -98,8 +99,27 @@ export function filesOf(values: Values): FileOption {
   return { file: fileOf(values), ...(portoshim === undefined ? {} : { portoshim }) }
 }
 
+/** As filesOf, and the service that is to be asked instead. @throws UsageError */
+export function placeOf(values: Values): FileOption {
+  const { server, 'token-file': tokenFile } = values
+  if (tokenFile !== undefined && server === undefined) {
+    throw new UsageError('--token-file is for --server URL')
+  }
+  return {
+    ...filesOf(values),
+    ...(server === undefined ? {} : { server }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+  }
+}
+
 export function fileOf(values: Values): string | undefined {
   return values.config ?? values.file
+}
+
+/** @throws UsageError where two ways to print are asked for */
+export function onlyOne(values: Values, names: readonly OptionName[]): void {
+  const [first, second] = names.filter((name) => values[name] !== undefined)
+  if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`)
 }
 
 /** More than a terminal shows, and more than most registries hold. */

@@ -120,10 +120,20 @@ export function validateBody(
     case 'array':
       return validateList(schema, value, where)
     case 'string':
-      return typeof value === 'string' ? undefined : `${where} must be text`
+      return validateText(schema, value, where)
     default:
       return typeof value === schema.type ? undefined : `${where} must be a ${schema.type}`
   }
+}
+
+function validateText(
+  { enum: words }: { readonly enum?: readonly string[] },
+  value: unknown,
+  where: string,
+): string | undefined {
+  if (typeof value !== 'string') return `${where} must be text`
+  if (words === undefined || words.includes(value)) return undefined
+  return `${where} must be one of ${words.join(', ')}`
 }
 
 function validateObject(schema: Part<'object'>, value: unknown, where: string): string | undefined {

@@ -5,8 +5,9 @@ import type { Config, Environment } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
 import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
-import { parseNormalized } from '../reference/reference.ts'
+import { parseNormalized, type Reference } from '../reference/reference.ts'
 import { silentLogger } from '../telemetry/log.ts'
+import type { CentralPlace } from './central.ts'
 
 // What each command of the command line opens. Everything else is loaded by the function that needs it.
 
@@ -18,8 +19,14 @@ import { silentLogger } from '../telemetry/log.ts'
  * @param environment where logins are looked for; default: this process's
  * @throws ConfigError
  */
-export async function openAnswers(place: ConfigPlace, environment: Environment = process.env) {
-  const { answers, resolver, close } = await openCore(place, environment)
+export async function openAnswers(
+  place: ConfigPlace & Partial<CentralPlace>,
+  environment: Environment = process.env,
+) {
+  if (place.server !== undefined) return openElsewhere(place.server, place.tokenFile)
+  const core = await openCore(place, environment)
+  const { answers, resolver } = core
+  const ending = new AbortController()
   return {
     /** The registries that may have it, in the order of asking; none for what is no reference. */
     askedFor(input: string): readonly string[] {
@@ -30,8 +37,20 @@ export async function openAnswers(place: ConfigPlace, environment: Environment =
       }
     },
     answer: answers.answer.bind(answers),
-    close,
+    created: async (reference: Reference, digest: string) => {
+      const { openAvailabilityCheck } = await import('./availability.ts')
+      const options = { maxPauseMs: MAX_PAUSE_MS, signal: ending.signal }
+      return openAvailabilityCheck(core, options).created(reference, digest)
+    },
+    close: () => {
+      ending.abort()
+      return core.close()
+    },
   }
+}
+
+async function openElsewhere(server: string, tokenFile: string | undefined) {
+  return (await import('./central.ts')).openCentral({ server, tokenFile })
 }
 
 /** Without a configuration file, with the logins of the user, and registries on loopback. */
@@ -56,7 +75,11 @@ const MAX_PAUSE_MS = 60_000
  *
  * @throws ConfigError
  */
-export async function openAvailability(place: ConfigPlace, environment: Environment = process.env) {
+export async function openAvailability(
+  place: ConfigPlace & Partial<CentralPlace>,
+  environment: Environment = process.env,
+) {
+  if (place.server !== undefined) return openElsewhere(place.server, place.tokenFile)
   const core = await openCore(place, environment)
   const { openAvailabilityCheck } = await import('./availability.ts')
   const ending = new AbortController()

@@ -10,7 +10,7 @@ import { quote } from '../../reference/quote.ts'
 import type { FileOption } from '../context.ts'
 import { type HostsFolder, type HostsPlan, planDirectHosts, planHosts } from './hosts-plan.ts'
 
-export interface ContainerdHostsOptions extends FileOption {
+export interface ContainerdHostsOptions extends Omit<FileOption, 'server'> {
   /** Folder to write to; undefined: print. */
   readonly write: string | undefined
   /** Where containerd reaches our HTTP API; undefined: as configured. */

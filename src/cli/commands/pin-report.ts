@@ -2,7 +2,7 @@ import type { ResolveError } from '../../errors.ts'
 import type { PinOutcome } from '../../workloads/pin.ts'
 import type { CliContext } from '../context.ts'
 import { EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'
-import { visible } from '../output.ts'
+import { formatTime, visible } from '../output.ts'
 
 /** `print`: the text of one file, pinned. `drift`: what is pinned, and has moved. */
 export type PinMode = 'print' | 'write' | 'diff' | 'check' | 'drift'
@@ -22,6 +22,9 @@ export interface Row {
   readonly state: PinOutcome['state'] | 'skipped' | 'broken'
   readonly digest?: string
   readonly from?: string
+  /** When the images of `digest` and `from` were built, where a registry says it. */
+  readonly created?: string
+  readonly createdFrom?: string
   readonly message?: string
   readonly code: ExitCode
 }
@@ -75,12 +78,12 @@ export function tell(rows: readonly Row[], { context, json, mode }: TellOptions)
   }
 }
 
-function textOf({ digest, from, message, reference, state }: Row): string {
+function textOf({ created, createdFrom, digest, from, message, reference, state }: Row): string {
   switch (state) {
     case 'changed':
       return from === undefined
         ? `${reference} -> ${digest}`
-        : `${reference} has moved: it is ${digest} now`
+        : `${reference} has moved: it is ${digest} now${built(created)}${built(createdFrom, 'this one ')}`
     case 'unpinned':
       return `${reference} is not pinned to a digest`
     case 'skipped':
@@ -90,6 +93,10 @@ function textOf({ digest, from, message, reference, state }: Row): string {
     default:
       return `${reference}: ${message}`
   }
+}
+
+function built(time: string | undefined, what = ''): string {
+  return time === undefined ? '' : `, ${what}built ${formatTime(time)}`
 }
 
 /** A workflow command of GitHub Actions (actions/toolkit, command.ts). */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { ResolveError, toResolveError } from '../../errors.ts'
+import { parseReference } from '../../reference/reference.ts'
 import { unifiedDiff } from '../../workloads/diff.ts'
 import { applyEdits, type FileProblem, type ImageMention } from '../../workloads/image-mention.ts'
 import { ImageLock, parseLock } from '../../workloads/lock-file.ts'
@@ -41,6 +42,14 @@ export interface PinCommandOptions {
 /** As `resolve` asks for several. */
 const AT_ONCE = 8
 
+type Times = Pick<Row, 'created' | 'createdFrom'>
+
+interface Outcomes {
+  readonly outcomes: ReadonlyMap<string, PinOutcome>
+  /** Of what has moved, for drift. */
+  readonly times: ReadonlyMap<string, Times>
+}
+
 interface Found {
   readonly file: WorkloadFile
   readonly mentions: readonly ImageMention[]
@@ -67,8 +76,8 @@ export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> 
     throw new UsageError(`these are ${found.length} files: say --write, --diff or --check`)
   }
   const references = new Set(found.flatMap((each) => each.mentions.map((one) => one.reference)))
-  const outcomes = await withAnswers(references, lock, options)
-  const rows = found.flatMap((each) => rowsOf(each, outcomes, mode))
+  const { outcomes, times } = await withAnswers(references, lock, options)
+  const rows = found.flatMap((each) => rowsOf(each, outcomes, times, mode))
   const changed = found.map((each) => ({ file: each.file, edits: editsOf(each, outcomes) }))
   for (const each of changed) {
     if (each.edits.length === 0) continue
@@ -126,7 +135,7 @@ async function withAnswers(
   references: ReadonlySet<string>,
   lock: ImageLock | undefined,
   options: PinCommandOptions,
-): Promise<ReadonlyMap<string, PinOutcome>> {
+): Promise<Outcomes> {
   const { context, mode, now, offline, platform, update } = options
   const decide = isFinding(mode) ? checkReference : pinReference
   const answers = offline ? undefined : await options.open()
@@ -148,11 +157,13 @@ async function withAnswers(
     locked: lock === undefined ? undefined : (reference) => lock.digest(reference),
   }
   const outcomes = new Map<string, PinOutcome>()
+  const times = new Map<string, Times>()
   const ask = async (): Promise<void> => {
     const decided = async (reference: string) =>
       [reference, await decide(reference, pinOptions)] as const
     for await (const [reference, outcome] of inTurn(each(references), AT_ONCE, decided)) {
       outcomes.set(reference, outcome)
+      if (mode === 'drift') times.set(reference, await timesOf(answers, reference, outcome))
     }
   }
   try {
@@ -160,7 +171,26 @@ async function withAnswers(
   } finally {
     await answers?.close()
   }
-  return outcomes
+  return { outcomes, times }
+}
+
+/** When the images were built that a tag pointed at, and points at now. */
+async function timesOf(
+  answers: AnswerSource | undefined,
+  reference: string,
+  outcome: PinOutcome,
+): Promise<Times> {
+  if (answers?.created === undefined || outcome.state !== 'changed' || outcome.from === undefined)
+    return {}
+  const parsed = parseReference(reference)
+  const [created, createdFrom] = await Promise.all([
+    answers.created(parsed, outcome.pin.digest),
+    answers.created(parsed, outcome.from),
+  ])
+  return {
+    ...(created !== undefined && { created }),
+    ...(createdFrom !== undefined && { createdFrom }),
+  }
 }
 
 async function* each<T>(things: Iterable<T>): AsyncGenerator<T> {
@@ -203,6 +233,7 @@ function newText({
 function rowsOf(
   { file, mentions, problems }: Found,
   outcomes: ReadonlyMap<string, PinOutcome>,
+  times: ReadonlyMap<string, Times>,
   mode: PinMode,
 ): readonly Row[] {
   const skipped = problems.map(({ images, isBroken, line, column, message }): Row => {
@@ -221,7 +252,8 @@ function rowsOf(
     const outcome = outcomes.get(mention.reference)
     if (outcome === undefined || (mode === 'drift' && outcome.state === 'unpinned')) return []
     const { line, column, path, reference } = mention
-    return [{ file: file.name, line, column, path, reference, ...detail(outcome, mode) }]
+    const told = { ...detail(outcome, mode), ...times.get(reference) }
+    return [{ file: file.name, line, column, path, reference, ...told }]
   })
   return [...told, ...skipped].sort(
     (one, other) => one.line - other.line || one.column - other.column,

@@ -41,20 +41,26 @@ export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptio
     },
   }
   app.post<{ Body: ResolveManyRequest }>('/resolve', route, async (request, reply) => {
-    const { references, platform } = request.body
+    const { references, platform, verify } = request.body
+    const isAll = verify === 'all'
     const deadline = startDeadline(request.raw, timeoutMs)
     const { signal } = deadline
     // All that are begun and wait their turn hear of it.
     setMaxListeners(0, signal)
     const unauthenticated = isUnauthenticated(request)
-    const asked = { signal, unauthenticated, ...(platform !== undefined && { platform }) }
+    const asked = {
+      signal,
+      unauthenticated,
+      ...(isAll && { all: true }),
+      ...(platform !== undefined && { platform }),
+    }
     const run = batches.runner()
     const results = inOrder(references, maxResultsAhead, async (requested): Promise<string> => {
       try {
         const found = await run(signal, () => answers.answer(requested, asked))
-        return toText({ requested, answer: toResolveResponse(found, false) })
+        return toText({ requested, answer: toResolveResponse(found, false, isAll) })
       } catch (thrown) {
-        const failure = toFailure(thrown)
+        const failure = toFailure(thrown, isAll)
         if (failure.unexpected !== undefined) onUnexpected(failure)
         return toText({ requested, error: failure.body })
       }

@@ -35,6 +35,34 @@ test('many references are answered in their order, each with its own result', as
   assert.equal(results[1].error.errors[0].code, 'MANIFEST_UNKNOWN')
 })
 
+test('verify: all asks every registry for each, and tells what all of them say', async (t) => {
+  const asked: unknown[] = []
+  const app = await openApp(t, {
+    answers: {
+      answer: async (requested, { all = false }) => {
+        asked.push(all)
+        return answers.answer(requested, { signal: AbortSignal.timeout(60_000) })
+      },
+    },
+  })
+
+  const [whole, plain] = await Promise.all(
+    [{ verify: 'all' }, {}].map((more) =>
+      ask(app, { method: 'POST', url, payload: { references: ['nginx', 'nope'], ...more } }),
+    ),
+  )
+  const wrong = await app.inject({
+    method: 'POST',
+    url,
+    payload: { references: ['nginx'], verify: 'some' },
+  })
+
+  assert.deepEqual(asked.toSorted(), [false, false, true, true])
+  assert.equal(whole?.json().results[0].answer.candidates.length, 1)
+  assert.equal(plain?.json().results[0].answer.candidates, undefined)
+  assert.equal(wrong.statusCode, 400)
+})
+
 test('one line for each comes as NDJSON to who accepts that', async (t) => {
   const app = await openApp(t, { answers })
 

@@ -44,6 +44,7 @@ function registry(tags: Readonly<Record<string, string>> = {}) {
   const context: Partial<CliContext> = {
     answers: async () => ({
       askedFor: () => ['hub:5000'],
+      created: async () => '2026-01-02T03:04:05.000Z',
       answer: async (input) => {
         asked.push(input)
         const reference = parseReference(input)
@@ -325,7 +326,7 @@ describe('drift', () => {
       assert.equal(code, 1)
       assert.match(
         out,
-        /^\S+: (docker\.io\/library\/)?nginx:1\.27@sha256:1+ has moved: it is sha256:2+ now\n$/,
+        /^\S+: (docker\.io\/library\/)?nginx:1\.27@sha256:1+ has moved: it is sha256:2+ now, built 2026-01-02 03:04:05Z, this one built 2026-01-02 03:04:05Z\n$/,
       )
     }
     const still = await runCli(['drift', '--lock', lock], registry({ [NGINX]: ONE }).context)
