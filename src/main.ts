@@ -23,6 +23,7 @@ process.exitCode = await run(process.argv.slice(2), {
   names: async (options) => (await commands()).openNodeNames(options),
   registries: async (options) => (await commands()).openRegistries(options),
   examine: async (options) => (await import('./doctor/doctor.ts')).examine(options),
+  readiness: async (http, root) => (await commands()).readReadiness(http, root),
   stats: async (options) => (await commands()).readStats(options),
   answers: async (options) => (await commands()).openAnswers(options),
 })

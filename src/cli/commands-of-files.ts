@@ -1,17 +1,7 @@
+import { type Command, MANY } from './command.ts'
 import type { PinMode } from './commands/pin-report.ts'
 import type { CliContext } from './context.ts'
-import { fileOf, type OptionName, onlyOne, placeOf, UsageError, type Values } from './options.ts'
-
-export interface Command {
-  /** The options it knows, beside `--help`, in the order in which its help shows them. */
-  readonly options: readonly OptionName[]
-  /** How many words may follow it. */
-  readonly words: { readonly min: number; readonly max: number; readonly problem: string }
-  /** @returns the exit code */
-  run(words: readonly string[], values: Values, context: CliContext): Promise<number>
-}
-
-export const MANY = Number.POSITIVE_INFINITY
+import { fileOf, onlyOne, placeOf, UsageError, type Values } from './options.ts'
 
 /** Of those that read the files in which images are named. */
 export const COMMANDS_OF_FILES: Readonly<Record<string, Command>> = {

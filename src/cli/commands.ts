@@ -1,11 +1,9 @@
+import { type Command, MANY, nothingAfter } from './command.ts'
 import type { NodeCommandOptions } from './commands/images.ts'
-import { COMMANDS_OF_FILES, type Command, MANY } from './commands-of-files.ts'
+import { COMMANDS_OF_FILES } from './commands-of-files.ts'
+import { COMMANDS_OF_NODE } from './commands-of-node.ts'
 import type { CliContext } from './context.ts'
 import { fileOf, filesOf, limitOf, onlyOne, type Values } from './options.ts'
-
-function nothingAfter(name: string): Command['words'] {
-  return { min: 0, max: 0, problem: `${name} takes no words after it` }
-}
 
 /** By name; some are of two words. Each is loaded when it is run: the service needs none of them. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
@@ -145,6 +143,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       return doctorCommand({ place, failOn: doctorFailOn(values['fail-on']), json, context })
     },
   },
+  ...COMMANDS_OF_NODE,
   ...COMMANDS_OF_FILES,
   parse: {
     options: ['json'],

@@ -5,7 +5,9 @@ import type {
   TagsResponse,
 } from '../../api/v1/registries.ts'
 import type { StatsResponse } from '../../api/v1/stats.ts'
+import type { HttpConfig } from '../config/config.ts'
 import type { Examination, ExamineOptions } from '../doctor/doctor.ts'
+import type { Readiness } from '../install/install.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { ImagePlace, PlacesOptions } from '../resolver/availability.ts'
@@ -47,6 +49,8 @@ export interface CliContext {
   registries(options: FileOption & { readonly alone: boolean }): Promise<Registries>
   /** What stands in the way on this node. */
   examine(options: ExamineOptions): Promise<Examination>
+  /** What the service says that listens there. @param root where the socket of another root is reached; '' for this one. Never rejects */
+  readiness(http: HttpConfig, root: string): Promise<Readiness>
   /** What the running service has counted. */
   stats(options: FileOption): Promise<StatsResponse>
 }

@@ -28,7 +28,6 @@ it took, and why one was chosen and the others passed over`,
     limit: ['    --limit N', 'at most so many; default: 10000'],
     'dry-run': ['    --dry-run', 'print what would be done'],
     domain: ['    --domain DOMAIN'],
-    root: ['    --root DIR'],
     write: ['    --write DIR'],
     server: [
       '    --server URL',
@@ -44,6 +43,26 @@ the registries, from here`,
       `take digests from this file, and add to it what it has not: the next
 run writes the same, whatever tags point at by then; default: none`,
     ],
+    kubelet: [
+      '    --kubelet images|all',
+      `which calls of kubelet lead to the service: those of images, or every
+one; default: images`,
+    ],
+    'restart-kubelet': [
+      '    --restart-kubelet',
+      'restart kubelet where it has to be; default: say the command',
+    ],
+    'runtime-endpoint': [
+      '    --runtime-endpoint SOCKET',
+      `the runtime's socket; default: what kubelet uses, else containerd's,
+CRI-O's or cri-dockerd's, the first found`,
+    ],
+    root: [
+      '    --root DIR',
+      `the root of another system: its files alone, and no systemctl; default: /`,
+    ],
+    chroot: ['    --chroot', 'run systemctl in --root DIR, by chroot'],
+    wait: ['    --wait SECONDS', 'how long the service may take to be ready; default: 60'],
     offline: ['    --offline', 'ask no registry, only the lock file'],
     update: ['    --update', 'move what is pinned on to what its tag points at now'],
     'fail-on': [

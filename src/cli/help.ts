@@ -2,6 +2,7 @@ import { COMMANDS } from './commands.ts'
 import { EXIT } from './exit-codes.ts'
 import { CONFIG, FLAGS } from './flags.ts'
 import { HELP_OF_FILES } from './help-of-files.ts'
+import { HELP_OF_NODE } from './help-of-node.ts'
 import {
   type HelpText,
   MALFORMED,
@@ -33,6 +34,9 @@ Ask the running service:
 
 Set up a node:
   image-resolver doctor                       what stands in the way on this node?
+  image-resolver install                      put the service on this node, and lead kubelet to it
+  image-resolver uninstall                    leave the node as it was before
+  image-resolver status                       what is installed, what runs, where kubelet leads
   image-resolver config check                 print the effective configuration, or its mistakes
   image-resolver containerd-hosts             containerd's hosts.toml files, to pull through /v2/
   image-resolver adopt [--dry-run]            name what another shim left under mirrors' names
@@ -263,6 +267,7 @@ default: print them`,
     },
     examples: ['containerd-hosts --write /etc/containerd/certs.d'],
   },
+  ...HELP_OF_NODE,
   ...HELP_OF_FILES,
   doctor: {
     about: `Looks for what stands in the way on this node: in the configuration, in containerd's config.toml

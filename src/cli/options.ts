@@ -33,6 +33,11 @@ const OPTIONS = {
   lock: { type: 'string' },
   offline: { type: 'boolean' },
   update: { type: 'boolean' },
+  kubelet: { type: 'string' },
+  'restart-kubelet': { type: 'boolean' },
+  'runtime-endpoint': { type: 'string' },
+  chroot: { type: 'boolean' },
+  wait: { type: 'string' },
   'fail-on': { type: 'string' },
   plan: { type: 'string' },
   resume: { type: 'string' },
@@ -132,6 +137,21 @@ export function limitOf({ limit }: Values): number {
   const count = /^\d{1,7}$/.test(limit) ? Number(limit) : 0
   if (count >= 1 && count <= MAX_LIMIT) return count
   throw new UsageError(`--limit is a number from 1 to ${MAX_LIMIT}`)
+}
+
+const MAX_WAIT_SECONDS = 3_600
+
+/** @returns milliseconds. @throws UsageError */
+export function waitOf({ wait = '60' }: Values): number {
+  const seconds = /^\d{1,4}$/.test(wait) ? Number(wait) : 0
+  if (seconds >= 1 && seconds <= MAX_WAIT_SECONDS) return seconds * 1_000
+  throw new UsageError(`--wait is a number of seconds from 1 to ${MAX_WAIT_SECONDS}`)
+}
+
+/** @throws UsageError */
+export function kubeletOf({ kubelet = 'images' }: Values): 'images' | 'all' {
+  if (kubelet === 'images' || kubelet === 'all') return kubelet
+  throw new UsageError('--kubelet is images or all')
 }
 
 /**

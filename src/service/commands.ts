@@ -1,7 +1,8 @@
 import { homedir } from 'node:os'
+import type { ReadyResponse } from '../../api/v1/health.ts'
 import type { StatsResponse } from '../../api/v1/stats.ts'
 import { detectRuntime } from '../config/addresses.ts'
-import type { Config, Environment } from '../config/config.ts'
+import type { Config, Environment, HttpConfig } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
 import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
@@ -137,6 +138,30 @@ export async function readStats(place: ConfigPlace): Promise<StatsResponse> {
     throw new ResolveError(code, `${message}: ${hint}`, { cause: thrown })
   })
   return fromService(service.stats())
+}
+
+/**
+ * What the service says that listens there: whether it is ready, and which version it is. Never rejects.
+ *
+ * @param root before the path of a unix socket: where another root is mounted
+ */
+export async function readReadiness(http: HttpConfig, root: string) {
+  const { findService, serviceFetch } = await import('./running-service.ts')
+  const listen = http.listen.replace(/^unix:\/\//, `unix://${root}`)
+  const there = { ...http, listen }
+  try {
+    const response = await serviceFetch(there)('http://localhost/readyz')
+    const { doors, status } = (await response.json()) as ReadyResponse
+    const closed = doors.filter(({ open }) => !open)
+    const version = await (await findService(there)).version().catch(() => undefined)
+    return {
+      isReady: status === 'ready',
+      reason: closed.map(({ door, reason }) => `${door}: ${reason ?? 'not open'}`).join('; '),
+      version: version?.version,
+    }
+  } catch (thrown) {
+    return { isReady: false, reason: toResolveError(thrown).message, version: undefined }
+  }
 }
 
 /** As long as the service gives itself for one request. */

@@ -34,6 +34,7 @@ export async function runCli(
     registries: unasked('a registry'),
     examine: unasked('this node'),
     stats: unasked('the numbers'),
+    readiness: unasked('the readiness'),
     ...context,
   })
   return { code, out: out.join(''), err: err.join('') }

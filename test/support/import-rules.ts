@@ -38,7 +38,7 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
   http: { path: 'src/http/', uses: SERVER },
   workloads: { path: 'src/workloads/', uses: PURE },
   install: { path: 'src/install/', uses: [...PURE, 'config', 'host'] },
-  cli: { path: 'src/cli/', uses: [...SERVER, 'workloads'], usesTypesOf: ['doctor'] },
+  cli: { path: 'src/cli/', uses: [...SERVER, 'workloads', 'install'], usesTypesOf: ['doctor'] },
   daemon: {
     path: 'src/daemon.ts',
     uses: [...CORE, 'client', 'cri', 'http', 'service'],

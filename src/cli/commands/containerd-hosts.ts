@@ -6,6 +6,7 @@ import { findConfigFile } from '../../config/files.ts'
 import { loadConfig } from '../../config/load.ts'
 import { isOwnHosts } from '../../config/sources/hosts-toml.ts'
 import { ResolveError } from '../../errors.ts'
+import { unwritable } from '../../host/unwritable.ts'
 import { quote } from '../../reference/quote.ts'
 import type { FileOption } from '../context.ts'
 import { type HostsFolder, type HostsPlan, planDirectHosts, planHosts } from './hosts-plan.ts'
@@ -158,21 +159,6 @@ async function checkFolder(directory: string): Promise<void> {
   if (kind?.isDirectory() === false) {
     throw new ResolveError('DENIED', `${directory} is no folder; name one with --write`)
   }
-}
-
-function unwritable(path: string, cause: unknown): ResolveError {
-  const code = codeOf(cause)
-  const why = WHY[code ?? ''] ?? `it fails with ${code ?? 'no code'}`
-  return new ResolveError('DENIED', `${path} cannot be written: ${why}`, { cause })
-}
-
-const WHY: Readonly<Record<string, string>> = {
-  EACCES: 'no right to it; try it as root',
-  EPERM: 'no right to it; try it as root',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'the disk is full',
-  ENOENT: 'the folder above it is not there',
-  ENOTDIR: 'a part of its path is no folder',
 }
 
 function codeOf(thrown: unknown): string | undefined {

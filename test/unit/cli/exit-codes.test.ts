@@ -45,7 +45,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   drift: ['--lock', LOCK],
 }
 /** These ask nobody of the context. */
-const ALONE = ['parse', 'config check', 'containerd-hosts']
+const ALONE = ['parse', 'config check', 'containerd-hosts', 'install', 'uninstall', 'status']
 
 function withWords(command: string): readonly string[] {
   return [...command.split(' '), ...(WORDS[command] ?? [])]

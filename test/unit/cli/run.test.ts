@@ -67,6 +67,7 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
     availability: async () => assert.fail('nothing is to be looked for'),
     examine: async () => assert.fail('this node was not to be looked at'),
     stats: async () => assert.fail('no numbers were to be asked for'),
+    readiness: async () => assert.fail('no readiness was to be asked for'),
     serve: async (options) => {
       calls.push({ serve: options })
       return 0
@@ -347,8 +348,8 @@ test('wrong use ends with 2, says what is meant, and where more stands', async (
       'there is no command reslove; did you mean resolve?\nimage-resolver --help says more\n',
     ],
     [
-      ['status'],
-      'there is no command status; did you mean registry status?\nimage-resolver --help says more\n',
+      ['tags'],
+      'there is no command tags; did you mean registry tags?\nimage-resolver --help says more\n',
     ],
     [
       ['version'],

@@ -1,0 +1,43 @@
+const CONTEXT = 3
+/** Files of k3s and of the service may hold secrets. */
+const SECRET = /^(.?\s*(?:-\s+)?["']?[\w-]*(?:token|password|secret|auth)["']?\s*[:=]\s*).*$/i
+
+/**
+ * What becomes of a file, as one hunk of a unified diff. Secrets are not in it.
+ *
+ * @param before undefined: there is none
+ */
+export function fileDiff(path: string, before: string | undefined, after: string): string {
+  const [old, now] = [linesOf(before ?? ''), linesOf(after)]
+  let start = 0
+  while (start < old.length && start < now.length && old[start] === now[start]) start += 1
+  let [oldEnd, nowEnd] = [old.length, now.length]
+  while (oldEnd > start && nowEnd > start && old[oldEnd - 1] === now[nowEnd - 1]) {
+    oldEnd -= 1
+    nowEnd -= 1
+  }
+  const from = Math.max(0, start - CONTEXT)
+  const tail = old.slice(oldEnd, oldEnd + CONTEXT)
+  const range = (count: number): string => `${count === 0 ? 0 : from + 1},${count}`
+  const [oldCount, nowCount] = [oldEnd, nowEnd].map((end) => end + tail.length - from)
+  return [
+    `--- ${before === undefined ? '/dev/null' : `a${path}`}`,
+    `+++ b${path}`,
+    `@@ -${range(oldCount ?? 0)} +${range(nowCount ?? 0)} @@`,
+    ...old.slice(from, start).map((line) => ` ${line}`),
+    ...old.slice(start, oldEnd).map((line) => `-${line}`),
+    ...now.slice(start, nowEnd).map((line) => `+${line}`),
+    ...tail.map((line) => ` ${line}`),
+    '',
+  ]
+    .map((line) => line.replace(SECRET, '$1***'))
+    .join('\n')
+}
+
+/** The last line without its end is another one than with it. */
+function linesOf(text: string): readonly string[] {
+  if (text === '') return []
+  const lines = text.split('\n')
+  if (lines.at(-1) === '') return lines.slice(0, -1)
+  return [...lines.slice(0, -1), `${lines.at(-1)}\n\\ No newline at end of file`]
+}

@@ -1,0 +1,103 @@
+import { ResolveError } from '../errors.ts'
+import { accessOf, writeWhole } from './files.ts'
+import { restartUnit } from './install.ts'
+import { Journal, type Left } from './journal.ts'
+import { findKubelet, leadingTo, leadKubeletBack } from './kubelet.ts'
+import { UNITS } from './program.ts'
+import type { Root } from './root.ts'
+import { type ServiceManager, startedAt } from './service-manager.ts'
+
+export interface UninstallOptions {
+  readonly root: Root
+  readonly restartKubelet: boolean
+  /** undefined: files alone. */
+  readonly manager: ServiceManager | undefined
+  /** The service's CRI socket and the runtime's, where the list of the installation does not say. */
+  readonly sockets: () => Promise<{ readonly socket: string; readonly runtime: string | undefined }>
+  readonly say: (line: string) => void
+  readonly waiting: <T>(what: string, work: Promise<T>) => Promise<T>
+}
+
+const [SERVICE, SOCKET] = UNITS
+
+/**
+ * Leaves a node as it was before `install`: kubelet first, then the service, then files. An interrupted one is
+ * ended by the next.
+ *
+ * @returns whether everything is as it was; false: some files were changed by others and are left
+ * @throws ResolveError UNAVAILABLE where kubelet has to be restarted before, and may not be; DENIED for
+ * files that cannot be written
+ */
+export async function uninstall(options: UninstallOptions): Promise<boolean> {
+  const { manager, root, say } = options
+  const journal = new Journal(root)
+  journal.tidy()
+  if (journal.installed === undefined && journal.pending.length === 0) {
+    say('image-resolver was not installed by `image-resolver install`: nothing to do')
+    return true
+  }
+  const left = [...journal.putKubeletBack()]
+  await leadBack(options, journal)
+  if (manager !== undefined) {
+    await freeKubelet(options, journal, manager)
+    const all = [...journal.pending, ...(journal.installed?.changes ?? [])]
+    const isStarted = all.some(({ path }) => path.endsWith(`.wants/${SERVICE}`))
+    if (isStarted) {
+      await options.waiting(SERVICE, manager.run('stop', SOCKET, SERVICE))
+      say(`${SERVICE}: stopped`)
+    }
+  }
+  left.push(...journal.end())
+  if (manager !== undefined) await manager.run('daemon-reload')
+  const seen = new Map(left.map((each) => [each.path, each]))
+  for (const { path, backup } of seen.values()) say(describeLeft(path, backup))
+  say('image-resolver: uninstalled')
+  return seen.size === 0
+}
+
+function describeLeft(path: string, backup: Left['backup']): string {
+  if (backup === undefined)
+    return `${path}: left, since it was changed by others or holds their files`
+  return `${path}: left, since it was changed by others; as it was before: ${backup}`
+}
+
+/** Where a file of kubelet was changed by others, its endpoint alone is. */
+async function leadBack({ root, say, sockets }: UninstallOptions, journal: Journal): Promise<void> {
+  const kubelet = findKubelet(root)
+  const known = journal.installed ?? (await sockets())
+  const { runtime, socket } = known
+  if (kubelet === undefined || leadingTo(kubelet, socket) === undefined) return
+  if (runtime === null || runtime === undefined) {
+    const how = 'and which socket its runtime has is not known'
+    throw new ResolveError('UNAVAILABLE', `kubelet leads to ${socket}, ${how}; set that by hand`)
+  }
+  for (const { path, text } of leadKubeletBack(root, kubelet, socket, runtime)) {
+    const file = root.outside(path)
+    writeWhole(file, Buffer.from(text), accessOf(file))
+    say(`${path}: leads kubelet to ${runtime}`)
+  }
+}
+
+/** @throws ResolveError UNAVAILABLE where kubelet may still use the service's socket */
+async function freeKubelet(
+  { restartKubelet, root, say, waiting }: UninstallOptions,
+  journal: Journal,
+  manager: ServiceManager,
+): Promise<void> {
+  const { changedAt, backAt } = journal.kubelet
+  const unit = findKubelet(root)?.unit
+  if (changedAt === null || unit === undefined) return
+  const started = (await startedAt(manager, unit))?.getTime()
+  // It is known to the second.
+  const isAfter = (time: string): boolean =>
+    started !== undefined && started >= Math.floor(Date.parse(time) / 1_000) * 1_000
+  const isFree = started === undefined || !isAfter(changedAt)
+  if (isFree || (backAt !== null && started - Date.parse(backAt) >= 0)) return
+  if (!restartKubelet) {
+    const how = `${manager.name} restart ${unit}, then uninstall again, or uninstall --restart-kubelet`
+    const what = `the files of kubelet are as they were, and it still uses the service's socket`
+    throw new ResolveError('UNAVAILABLE', `${what}; nothing else was changed: ${how}`)
+  }
+  await waiting(unit, restartUnit(manager, unit))
+  say(`${unit}: restarted`)
+}
