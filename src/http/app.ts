@@ -122,8 +122,7 @@ function createApp(
     schemaController: noCompilers,
     genReqId: ({ headers }: FastifyRequest['raw']) => requestId(headers),
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => {
-      if (connections.isUnwritable(socket)) socket.destroy()
-      else answerClientError(error, socket)
+      connections.endAfterMistake(socket, () => answerClientError(error, socket))
     },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       fail(logger, request, reply.header('x-request-id', request.id), toFailure(error))

@@ -27,6 +27,8 @@ export interface Connection {
   /** Bytes that had come when it was last looked at, and how often there were no more since. */
   seenBytes: number
   idleLooks: number
+  /** What came last is no HTTP: nothing more is read. */
+  isBroken: boolean
   /** Takes a response that the system does not take at once. */
   readonly onUnread: (response: ServerResponse, isWhole: boolean) => void
 }

@@ -99,16 +99,35 @@ export class Connections {
   }
 
   /**
-   * Whether what is written now would stand in the place of another request's answer, or amid one, or
-   * would never be sent, since the handshake of TLS is not over.
+   * Ends a connection on which something came that is no HTTP, behind the answers that are due: those of the
+   * requests that came before it. Where the mistake is in the body of a request that has its answer already, as a
+   * GET out of the cache, that answer stands, and the connection just ends: another one would be taken for the next
+   * request's.
+   *
+   * @param refuse writes why, and ends the connection
    */
-  isUnwritable(socket: Socket): boolean {
+  endAfterMistake(socket: Socket, refuse: () => void): void {
     const connection = connectionOf(socket)
-    if (connection === undefined) return true
-    const { current } = connection
-    return (
-      current !== undefined && isBusy(connection) && (current.req.complete || current.headersSent)
-    )
+    // The handshake of TLS is not over.
+    if (connection === undefined) return void socket.destroy()
+    // What comes after it would be refused again.
+    if (connection.isBroken) return
+    connection.isBroken = true
+    socket.pause()
+    const { current, waiting } = connection
+    const last = waiting.at(-1) ?? current
+    const isDue = isBusy(connection)
+    if (last === undefined) {
+      refuse()
+    } else if (last.req.complete || last.headersSent) {
+      const end = last.req.complete ? refuse : () => socket.destroySoon()
+      if (isDue) last.once('close', end)
+      else end()
+    } else {
+      waiting.pop()
+      if (last === current) refuse()
+      else (waiting.at(-1) ?? current)?.once('close', refuse)
+    }
   }
 
   #open(socket: Socket): void {
@@ -126,6 +145,7 @@ export class Connections {
       unreadBytes: 0,
       seenBytes: 0,
       idleLooks: 0,
+      isBroken: false,
       onUnread: this.#onUnread,
     }
     attach(socket, connection)

@@ -38,6 +38,50 @@ for (const path of ['/resolve?ref=nginx', '/livez']) {
   }
 }
 
+const LATER = 'GET /resolve?ref=later HTTP/1.1\r\nHost: localhost\r\n\r\n'
+const NOW = 'GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n'
+const KNOWN = 'GET /resolve?ref=nginx HTTP/1.1\r\nHost: localhost\r\n'
+const CHUNKED = 'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
+const BODY = '18\r\n{"references":["nginx"]}\r\n0\r\n\r\n'
+const POST = `POST /resolve HTTP/1.1\r\nHost: localhost\r\n${CHUNKED}`
+const OLD_POST = `POST /resolve HTTP/1.0\r\n${CHUNKED}${BODY}`
+
+/** What comes in one packet, and the statuses of what is answered before the connection ends. */
+const BROKEN: readonly (readonly [string, string, readonly number[]])[] = [
+  ['bytes that are no HTTP', 'BROKEN\r\n\r\n', [400]],
+  ['a request, and bytes that are no HTTP', `${NOW}BROKEN\r\n\r\n`, [200, 400]],
+  ['a request that takes long, and such bytes', `${LATER}\x01\r\n\r\n`, [200, 400]],
+  ['two that take long, and such bytes', `${LATER}${LATER}BROKEN\r\n\r\n`, [200, 200, 400]],
+  ['a request, and one with a bad chunk', `${LATER}${POST}zz\r\n`, [200, 400]],
+  ['two, and one with a bad chunk', `${LATER}${LATER}${POST}zz\r\n`, [200, 200, 400]],
+  ['a bad chunk', `${POST}zz\r\n`, [400]],
+  ['a bad chunk of a GET that is answered already', `${KNOWN}${CHUNKED}zz\r\n`, [200]],
+  ['a chunked body of HTTP/1.0', OLD_POST, [200]],
+  ['the same, and more behind it', `${OLD_POST}GET /livez HTTP/1.0\r\n\r\n`, [200]],
+]
+
+for (const [what, packet, statuses] of BROKEN) {
+  test(`answers what came before a mistake, and then ends the connection: ${what}`, {
+    timeout: 60_000,
+  }, async (t) => {
+    const later = async () => {
+      await new Promise(setImmediate)
+      return anAnswer()
+    }
+    const known = (ref: string) => (ref === 'nginx' ? () => anAnswer() : undefined)
+    const app = await openApp(t, { answers: { answer: later, prepare: known } })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
+    t.after(() => socket.destroy())
+    socket.write(packet)
+
+    const heard = await text(socket)
+
+    const found = [...heard.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status))
+    assert.deepEqual(found, statuses, heard)
+  })
+}
+
 for (const coding of ['gzip', 'br', 'deflate, gzip']) {
   test(`a body in ${coding} is refused before it is read`, async (t) => {
     const app = await openApp(t)

@@ -169,18 +169,6 @@ test('an answer says how long its connection may be idle', async (t) => {
   assert.doesNotMatch(last, /\r\nkeep-alive:/i)
 })
 
-test('what is not HTTP behind a request gets nothing in the place of its answer', async (t) => {
-  const app = await openApp(t, { answers: endless().answers })
-
-  const heard = await talk(
-    t,
-    app,
-    `GET /resolve?ref=nginx HTTP/1.1\r\nhost: localhost\r\n\r\nno HTTP\r\n\r\n`,
-  )
-
-  assert.equal(heard, '')
-})
-
 test('a client that leaves while it sends a body is no fault of the service', async (t) => {
   const logged: unknown[] = []
   const logger = { ...silentLogger(), error: (...line: unknown[]) => logged.push(line) }
