@@ -43,6 +43,9 @@ export type GoodClient =
       readonly socketPath: string
       /** Default: Version, which the runtime answers. */
       readonly call?: string
+      /** Of the runtime: what it takes by itself is measured beside, at the same time. */
+      readonly runtimePath: string
+      readonly runtimePid: number
     }
 
 export interface AttackOutcome {
@@ -52,17 +55,19 @@ export interface AttackOutcome {
   /** The good client's while nothing is attacked, before or after: the slower of the two. */
   readonly quietP99Ms: number
   readonly goodP99Ms: number
+  /**
+   * Without the time for which a process on the way of a call was ready to run and others had the
+   * processors, which says nothing of the service.
+   */
+  readonly ownP99Ms: number
+  /** The same, of such calls at the runtime itself during the attack; 0 where it has no part in them. */
+  readonly runtimeP99Ms: number
   /** Calls of the good client during the attack, and how many of them failed. */
   readonly goodCalls: number
   readonly goodFailed: number
   /** What the service holds when its garbage is collected, before and after. */
   readonly beforeLiveMiB: number
   readonly afterLiveMiB: number
-  /**
-   * How many times as long as on a free processor the service took for its work during the attack, since
-   * other processes had the processors: 1 is no longer.
-   */
-  readonly slowdown: number
   readonly alive: boolean
   readonly note?: string
 }
@@ -73,14 +78,16 @@ export const MOST_PEAK_MIB = 200
 export const MOST_KEPT_MIB = 50
 /** Of it what is in use: caches and compiled code. */
 export const MOST_LIVE_MIB = 8
-/** Where the service has a processor whenever it can use one; where it waits for one, as much longer. */
+/** Where every process has a processor whenever it can use one. */
 export const SLOWEST_MS = 100
+/** Times what the runtime takes by itself, which is busy with what the attack brings there. */
+const RUNTIME_RATIO = 2
 
 /** @returns what is wrong; none: the attack was survived, and no call of the good client was slow for it */
 export function problemsOf(outcome: AttackOutcome): readonly string[] {
-  const { goodP99Ms, slowdown } = outcome
-  const slowestMs = SLOWEST_MS * Math.max(1, slowdown)
-  const isSlow = outcome.alive && goodP99Ms > slowestMs
+  const { ownP99Ms, runtimeP99Ms } = outcome
+  const slowestMs = SLOWEST_MS + RUNTIME_RATIO * runtimeP99Ms
+  const isSlow = outcome.alive && ownP99Ms > slowestMs
   const slow = `the good client waited more than ${slowestMs.toFixed(0)} ms`
   return [...lastingProblemsOf(outcome), ...(isSlow ? [slow] : [])]
 }

@@ -6,7 +6,7 @@ import { FRAME_FLAG, frame } from '../../src/http2/frames.ts'
 import type { Daemon } from '../support/daemon.ts'
 import { callBlock, FRAME, number32, OPENING, SETTINGS } from '../support/hostile-frames.ts'
 import { literal, plain } from '../support/hpack-fields.ts'
-import type { Attack, AttackScene } from './attack.ts'
+import type { Attack, AttackScene, GoodClient } from './attack.ts'
 import { LIST, runtimeSocket, silentFile, startRuntime } from './runtime.ts'
 
 const KIB = 1024
@@ -117,7 +117,7 @@ export const attacks: readonly Attack[] = [
 ]
 
 async function run(scene: AttackScene, flood: Flood) {
-  const daemon = await start(scene)
+  const { daemon, good } = await start(scene)
   const { clients, rounds = 1, reads = true, isRuntimeSilent = false } = flood
   const count = scene.isShort ? Math.max(1, Math.floor(clients / 5)) : clients
   let cutOff = 0
@@ -132,12 +132,11 @@ async function run(scene: AttackScene, flood: Flood) {
     )
     rmSync(silentFile(scene.folder), { force: true })
   }
-  const good = { kind: 'cri', socketPath: daemon.socketPath, call: STATUS } as const
   return scene.measure({ daemon, good, attack, note: () => `${cutOff} were cut off` })
 }
 
 async function idleConnections(scene: AttackScene) {
-  const daemon = await start(scene)
+  const { daemon, good } = await start(scene)
   const count = scene.isShort ? 800 : 3_000
   const attack = async (): Promise<void> => {
     const sockets: Socket[] = []
@@ -151,14 +150,16 @@ async function idleConnections(scene: AttackScene) {
     await sleep(HOLDING_MS)
     for (const socket of sockets) socket.destroy()
   }
-  const good = { kind: 'cri', socketPath: daemon.socketPath, call: STATUS } as const
   return scene.measure({ daemon, good, attack })
 }
 
 /** The service in front of a scripted runtime. */
-async function start(scene: AttackScene): Promise<Daemon> {
-  await startRuntime(scene, scene.folder)
-  return scene.start({ cri: runtimeSocket(scene.folder) })
+async function start(scene: AttackScene): Promise<{ daemon: Daemon; good: GoodClient }> {
+  const runtimePath = runtimeSocket(scene.folder)
+  const { pid: runtimePid } = await startRuntime(scene, scene.folder)
+  const daemon = await scene.start({ cri: runtimePath })
+  const { socketPath } = daemon
+  return { daemon, good: { kind: 'cri', socketPath, call: STATUS, runtimePath, runtimePid } }
 }
 
 /** @returns whether the service ended the connection */

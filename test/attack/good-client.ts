@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs'
 import { type ClientRequest, get, type IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { GrpcClient } from '../support/grpc-client.ts'
 import type { GoodClient } from './attack.ts'
 
-// `good-client.ts GOOD`, the client as JSON: says of each call when it began and how long it took.
+// `good-client.ts GOOD PID…`, the client as JSON: says of each call when it began and how long it took, and
+// how long it waited since one of these processes, or this one, had no processor.
 
 export const GOOD_CLIENT = fileURLToPath(import.meta.url)
 
@@ -15,19 +17,38 @@ export interface GoodCall {
   /** As performance.timeOrigin + performance.now(), to be compared between processes. */
   readonly startedAt: number
   readonly ms: number
+  /** Of it: the longest that one of the processes on its way was ready to run, and others had the processors. */
+  readonly queuedMs: number
   /** What went wrong. */
   readonly wrong?: string
 }
 
 if (process.argv[1] === GOOD_CLIENT) {
   const call = callOf(JSON.parse(process.argv[2] ?? ''))
+  const pids = [process.pid, ...process.argv.slice(3).map(Number)]
   for (;;) {
     const startedAt = performance.timeOrigin + performance.now()
+    const before = pids.map(queuedMs)
     const wrong = await call().catch(String)
     const ms = performance.timeOrigin + performance.now() - startedAt
-    const report: GoodCall = { startedAt, ms, ...(wrong !== undefined && { wrong }) }
+    const queued = Math.max(...pids.map((pid, index) => queuedMs(pid) - (before[index] ?? 0)))
+    const report: GoodCall = {
+      startedAt,
+      ms,
+      queuedMs: Math.min(queued, ms),
+      ...(wrong !== undefined && { wrong }),
+    }
     process.stdout.write(`${JSON.stringify(report)}\n`)
     await sleep(PAUSE_MS)
+  }
+}
+
+/** Of the main thread of a process, since its start; 0 when it has ended. */
+function queuedMs(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6
+  } catch {
+    return 0
   }
 }
 

@@ -16,7 +16,8 @@ const COLUMNS = [
   'after',
   'p99 quiet',
   'under attack',
-  'slowdown',
+  'with processors',
+  'runtime',
   'alive',
   '',
 ]
@@ -40,14 +41,13 @@ process.exitCode = rows.length > 0 && wrong === 0 ? 0 : 1
 
 function cellsOf({ name }: Attack, outcome: AttackOutcome, problems: readonly string[]): string[] {
   const { afterRssMiB, beforeRssMiB, peakRssMiB, beforeLiveMiB, afterLiveMiB } = outcome
-  const { alive, goodP99Ms, note, quietP99Ms, slowdown } = outcome
+  const { alive, goodP99Ms, note, ownP99Ms, quietP99Ms, runtimeP99Ms } = outcome
   const mib = (size: number): string => `${size.toFixed(0)} MiB`
   const ms = (time: number): string => `${time.toFixed(1)} ms`
   return [
     name,
     ...[beforeRssMiB, peakRssMiB, afterRssMiB, beforeLiveMiB, afterLiveMiB].map(mib),
-    ...[quietP99Ms, goodP99Ms].map(ms),
-    slowdown.toFixed(1),
+    ...[quietP99Ms, goodP99Ms, ownP99Ms, runtimeP99Ms].map(ms),
     alive ? 'yes' : 'NO',
     [...problems.map((each) => `WRONG: ${each}`), note ?? ''].filter(Boolean).join('; '),
   ]

@@ -2,13 +2,14 @@ import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startDaemon } from '../support/daemon.ts'
 import { openHeap, type ProgramHeap } from '../support/heap.ts'
-import { processorTime, processState, within } from '../support/process-state.ts'
+import { processState, within } from '../support/process-state.ts'
 import { type Program, startProgram } from '../support/program.ts'
 import { temporaryFolder } from '../support/stack.ts'
 import {
   type Attack,
   type AttackOutcome,
   type AttackScene,
+  type GoodClient,
   MOST_KEPT_MIB,
   MOST_LIVE_MIB,
   type Siege,
@@ -47,21 +48,23 @@ export async function runAttack(attack: Attack, isShort: boolean): Promise<Attac
 async function measure(scene: AttackScene, siege: Siege): Promise<AttackOutcome> {
   const { pid, running } = siege.daemon.program()
   const heap = await openHeap(scene, siege.daemon.program())
-  const args = ['--import', 'tsx', GOOD_CLIENT, JSON.stringify(siege.good)]
-  const client = startProgram(process.execPath, args)
+  const { good } = siege
+  const behind = good.kind === 'cri' ? [good.runtimePid] : []
+  const client = await startClient(scene, good, [pid, ...behind])
+  const beside =
+    good.kind === 'cri'
+      ? await startClient(scene, { ...good, socketPath: good.runtimePath }, behind)
+      : undefined
   const quiet = scene.isShort ? FEW_CALLS : QUIET_CALLS
-  scene.after(() => client.kill())
-  await client.line(/"ms"/)
   const quietBefore = await quietCalls(client, quiet)
   const before = await collected(pid, heap)
   forgetPeak(pid)
-  const timeBefore = processorTime(pid)
   const startedAt = now()
   await siege.attack()
   const endedAt = now()
   const during = await callsOf(client, startedAt, endedAt)
+  const atRuntime = beside && (await callsOf(beside, startedAt, endedAt))
   if (!running()) return dead(before, during, siege.daemon.program())
-  const slowdown = slowdownOf(timeBefore, processorTime(pid))
   const { peakMiB } = processState(pid)
   let after = before
   await within(AFTERMATH_MS, async () => {
@@ -79,12 +82,26 @@ async function measure(scene: AttackScene, siege: Siege): Promise<AttackOutcome>
     afterLiveMiB: after.liveMiB,
     quietP99Ms: Math.max(p99(quietBefore), p99(quietAfter)),
     goodP99Ms: p99(during),
+    ownP99Ms: p99(during, ownMs),
+    runtimeP99Ms: atRuntime === undefined ? 0 : p99(atRuntime, ownMs),
     goodCalls: during.length,
     goodFailed: during.filter(({ wrong }) => wrong !== undefined).length,
-    slowdown,
     alive: running(),
     note: [siege.note?.(), ...wrongsOf(during)].filter(Boolean).join('; '),
   }
+}
+
+/** @param pids the processes on the way of its calls */
+async function startClient(
+  scene: AttackScene,
+  good: GoodClient,
+  pids: readonly number[],
+): Promise<Program> {
+  const args = ['--import', 'tsx', GOOD_CLIENT, JSON.stringify(good), ...pids.map(String)]
+  const client = startProgram(process.execPath, args)
+  scene.after(() => client.kill())
+  await client.line(/"ms"/)
+  return client
 }
 
 interface Memory {
@@ -103,13 +120,6 @@ function isBack(before: Memory, after: Memory): boolean {
   return !isKept && after.liveMiB - before.liveMiB <= MOST_LIVE_MIB
 }
 
-type Time = ReturnType<typeof processorTime>
-
-function slowdownOf(before: Time, after: Time): number {
-  const ran = after.ran - before.ran
-  return (ran + after.waited - before.waited) / ran
-}
-
 function dead(before: Memory, during: readonly GoodCall[], daemon: Program): AttackOutcome {
   const [fatal] = /^.*(?:FATAL|Error).*$/m.exec(daemon.output()) ?? []
   return {
@@ -120,9 +130,10 @@ function dead(before: Memory, during: readonly GoodCall[], daemon: Program): Att
     afterLiveMiB: Number.NaN,
     quietP99Ms: Number.NaN,
     goodP99Ms: p99(during),
+    ownP99Ms: p99(during, ownMs),
+    runtimeP99Ms: Number.NaN,
     goodCalls: during.length,
     goodFailed: during.filter(({ wrong }) => wrong !== undefined).length,
-    slowdown: Number.NaN,
     alive: false,
     note: fatal ?? `exit code ${daemon.exitCode()}`,
   }
@@ -150,8 +161,12 @@ function wrongsOf(calls: readonly GoodCall[]): readonly string[] {
   return [...new Set(calls.flatMap(({ wrong }) => wrong ?? []))].slice(0, 3)
 }
 
-function p99(calls: readonly GoodCall[]): number {
-  const sorted = calls.map(({ ms }) => ms).sort((one, other) => one - other)
+function ownMs({ ms, queuedMs }: GoodCall): number {
+  return ms - queuedMs
+}
+
+function p99(calls: readonly GoodCall[], of = ({ ms }: GoodCall): number => ms): number {
+  const sorted = calls.map(of).sort((one, other) => one - other)
   return sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN
 }
 

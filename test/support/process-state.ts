@@ -22,14 +22,6 @@ export function processState(pid: number): ProcessState {
   }
 }
 
-/** How long the main thread of a process has run, and has waited for a processor; nanoseconds. */
-export function processorTime(pid: number): { readonly ran: number; readonly waited: number } {
-  const [ran = 0, waited = 0] = readFileSync(`/proc/${pid}/schedstat`, 'utf8')
-    .split(' ')
-    .map(Number)
-  return { ran, waited }
-}
-
 /** Whether it comes true in time; asked over and over. */
 export async function within(
   ms: number,
