@@ -1,9 +1,9 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { load } from 'js-yaml'
 import { VERSION } from '../api/version.ts'
 import { built } from '../test/runtimes/build.ts'
-import { runProgram } from '../test/support/program.ts'
 
 // `npm run manifests`: what is made of other files below deploy/. A test compares all of it.
 //
@@ -19,18 +19,22 @@ const BEGIN = '<!-- written by npm run manifests -->'
 const END = '<!-- to here -->'
 
 /** @returns path in the repository and text of each file that is made of others */
-export async function manifests(helm: string): Promise<ReadonlyMap<string, string>> {
+export function manifests(helm: string): ReadonlyMap<string, string> {
   return new Map([
-    ['deploy/kubernetes/resolver/resolver.yaml', await plain(helm, 'resolver')],
+    ['deploy/kubernetes/resolver/resolver.yaml', plain(helm, 'resolver')],
     ['docs/kubernetes.md', withTable(read('docs/kubernetes.md'))],
   ])
 }
 
 /** The chart with the values beside the manifests; what only helm needs is left out. */
-async function plain(helm: string, mode: string): Promise<string> {
+function plain(helm: string, mode: string): string {
   const values = join(ROOT, 'deploy/kubernetes', mode, 'values.yaml')
   const args = ['template', 'image-resolver', CHART, '--values', values]
-  const text = await runProgram(helm, [...args, '--kube-version', KUBERNETES])
+  // It tells of links on standard error, with paths of this machine.
+  const text = execFileSync(helm, [...args, '--kube-version', KUBERNETES], {
+    encoding: 'utf8',
+    stdio: 'pipe',
+  })
   const body = text
     .replace(/^# Source: .*\n/gm, '')
     .replace(/^ +(?:helm\.sh\/chart|app\.kubernetes\.io\/managed-by): .*\n/gm, '')
@@ -73,5 +77,5 @@ if (process.argv[1] === import.meta.filename) {
   const text = readFileSync(chart, 'utf8')
   writeFileSync(chart, text.replace(/^((?:app)?version): .*$/gim, `$1: ${VERSION}`))
   const helm = join(await built('helm'), 'helm')
-  for (const [path, text] of await manifests(helm)) writeFileSync(join(ROOT, path), text)
+  for (const [path, text] of manifests(helm)) writeFileSync(join(ROOT, path), text)
 }

@@ -30,7 +30,9 @@ export function writeFolder(product: Product, folder: string): void {
   writeProgram(product, folder)
   writeTexts(product, folder)
   writeShare(product, join(folder, 'share'), ZSH.rpm)
-  cpSync(join(product.root, 'deploy'), join(folder, 'deploy'), { recursive: true })
+  // Links lead to files beside them, not to those of this machine.
+  const links = { recursive: true, verbatimSymlinks: true }
+  cpSync(join(product.root, 'deploy'), join(folder, 'deploy'), links)
   evenModes(folder)
 }
 

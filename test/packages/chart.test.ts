@@ -229,7 +229,7 @@ test('the alerts of the chart are those of deploy/prometheus, under the job that
 test('what is made of other files below deploy and docs is as npm run manifests writes it', async (t) => {
   if (!requireStack(t, PROGRAMS)) return
 
-  for (const [path, text] of await manifests(findProgram('helm') ?? '')) {
+  for (const [path, text] of manifests(findProgram('helm') ?? '')) {
     assert.equal(readFileSync(join(ROOT, path), 'utf8'), text, `${path}: npm run manifests`)
   }
 })

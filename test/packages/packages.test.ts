@@ -127,6 +127,8 @@ test('the tarball serves where there is nothing but the C library and a shell', 
   for (const name of ['LICENSE', 'LICENSE.node', 'LICENSES.bundled', 'docs', 'deploy']) {
     assert.ok(existsSync(join(root, home, name)), name)
   }
+  const alerts = 'deploy/helm/image-resolver/files/alerts.yaml'
+  assert.ok(readFileSync(join(root, home, alerts), 'utf8').includes('ImageResolverDown'))
   assert.match(readFileSync(join(root, home, 'LICENSES.bundled'), 'utf8'), /^fastify \d/m)
 })
 
