@@ -109,6 +109,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
 
   void checkStateFolder({ folder, logger })
   void keeper.restore()
+  void core.share()
   keeper.start()
   const checks =
     started.config.check.intervalMs === 0
@@ -167,7 +168,9 @@ export function endSignal(signals: SignalSource): Promise<NodeJS.Signals> {
 interface PauseImageOptions {
   /** As people write it. */
   readonly reference: string
-  readonly answers: { answer(input: string, options: { refresh: boolean }): Promise<unknown> }
+  readonly answers: {
+    answer(input: string, options: { refresh: boolean; shared: boolean }): Promise<unknown>
+  }
   readonly clock: Clock
   /** Between two questions, in milliseconds; 0: asked once. */
   readonly intervalMs: number
@@ -192,7 +195,7 @@ export class PauseImage {
   async start(): Promise<void> {
     const { answers, clock, intervalMs, logger, reference } = this.#options
     try {
-      await answers.answer(reference, { refresh: true })
+      await answers.answer(reference, { refresh: true, shared: true })
       if (this.#failed) logger.info({ reference }, 'the sandbox image is resolved again')
       this.#failed = false
     } catch (thrown) {

@@ -14,8 +14,7 @@ const SharedStoreFields = {
     },
     key: {
       type: 'string',
-      description:
-        'file:/path of a secret that all nodes have. Entries are signed with its first line; further lines are accepted too.',
+      description: 'file:/path of a secret that all nodes have, which entries are signed with.',
     },
     freshness: {
       type: 'string',

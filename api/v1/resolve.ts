@@ -167,9 +167,15 @@ export const ResolveResponse = {
     },
     source: {
       type: 'string',
-      enum: ['registry', 'cache', 'stale', 'node'],
+      enum: ['registry', 'cache', 'shared', 'stale', 'node'],
       description:
-        '`stale`: the registries are down and an expired answer is given. `node`: every registry was out of reach, and the runtime has the image; an origin at an address that this service never dials (private, and not configured) counts as out of reach, also where it is the only place.',
+        '`shared`: another node of the fleet asked a registry `ageMs` ago. `stale`: the registries are down and an expired answer is given. `node`: every registry was out of reach, and the runtime has the image; an origin at an address that this service never dials (private, and not configured) counts as out of reach, also where it is the only place.',
+    },
+    ageMs: {
+      type: 'integer',
+      description:
+        'With `shared`: milliseconds since a registry was asked, by the clock of the store.',
+      examples: [1200],
     },
     resolvedAt: {
       type: 'string',

@@ -14,8 +14,8 @@ export const StatsResponse = {
     resolutions: {
       type: 'object',
       description: 'How questions ended, by source.',
-      required: ['cache', 'registry', 'stale', 'failed'],
-      properties: { cache: count, registry: count, stale: count, failed: count },
+      required: ['cache', 'shared', 'registry', 'stale', 'failed'],
+      properties: { cache: count, shared: count, registry: count, stale: count, failed: count },
     },
     cache: {
       type: 'object',
@@ -52,7 +52,7 @@ export const StatsResponse = {
         type: 'object',
         required: ['source', 'count', 'p50Ms', 'p99Ms'],
         properties: {
-          source: { type: 'string', enum: ['cache', 'registry', 'stale', 'failed'] },
+          source: { type: 'string', enum: ['cache', 'shared', 'registry', 'stale', 'failed'] },
           count,
           p50Ms: { type: ['number', 'null'] },
           p99Ms: { type: ['number', 'null'] },

@@ -86,7 +86,7 @@ export interface SharedStoreConfig {
   /** As written; it holds no secret. */
   readonly url: string
   readonly address: StoreAddress
-  /** The first line signs, all lines are accepted. undefined only where no other machine can reach the store. */
+  /** undefined only where no other machine can reach the store. */
   readonly keyFile: string | undefined
   readonly username: string | undefined
   readonly passwordFile: string | undefined

@@ -173,6 +173,7 @@ export class ImageService {
     try {
       const resolution = await resolver.resolve(reference, {
         refresh: true,
+        shared: true,
         urgent: true,
         ...(credentials === undefined ? {} : { credentials }),
         signal: AbortSignal.any([signal, limit.signal]),

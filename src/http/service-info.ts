@@ -21,7 +21,7 @@ interface Page {
   text(): Promise<string>
 }
 
-const SOURCES: readonly ResolutionSource[] = ['cache', 'registry', 'stale', 'failed']
+const SOURCES: readonly ResolutionSource[] = ['cache', 'shared', 'registry', 'stale', 'failed']
 
 /** What the service says of itself. What is only for its readers is loaded when there is one. */
 export class ServiceInfo {
@@ -45,6 +45,7 @@ export class ServiceInfo {
       uptimeSeconds: Math.round(uptimeMs() / 1_000),
       resolutions: {
         cache: resolutions.cache.count,
+        shared: resolutions.shared.count,
         registry: resolutions.registry.count,
         stale: resolutions.stale.count,
         failed: resolutions.failed.count,

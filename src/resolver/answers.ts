@@ -42,7 +42,10 @@ export interface AnswersOptions {
 }
 
 export interface AnswerOptions
-  extends Pick<ResolveOptions, 'refresh' | 'all' | 'unauthenticated' | 'urgent' | 'signal'> {
+  extends Pick<
+    ResolveOptions,
+    'refresh' | 'shared' | 'all' | 'unauthenticated' | 'urgent' | 'signal'
+  > {
   /** `os/architecture[/variant]`; default: this machine's. */
   readonly platform?: string
   /** Also say whether the node has the image; absent from the answer while no runtime answers. */

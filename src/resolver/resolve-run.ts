@@ -1,7 +1,6 @@
 import type { Clock } from '../concurrency/clock.ts'
 import { type Ticket, waitBefore } from '../concurrency/semaphore.ts'
 import { type AttemptOutcome, ResolveError, toResolveError } from '../errors.ts'
-import type { Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Descriptor, ImageIdentity, ImageRequest, ObserveExchange } from '../registry/image.ts'
@@ -23,25 +22,10 @@ import {
 import { type Ending, explain } from './explain.ts'
 import { askInOrder } from './failover.ts'
 import { barred, OriginAuthorization } from './origin-authorization.ts'
+import type { Question } from './question.ts'
 import { ResolveTrace } from './trace.ts'
 import type { Candidate, CandidateReport, Health, ImageSource, Resolution } from './types.ts'
 import { UnresolvedError } from './unresolved.ts'
-
-/** What one caller asks, and on what terms. */
-export interface Question {
-  readonly reference: Reference
-  readonly platform: Platform
-  /** The caller named the platform. */
-  readonly isPlatformAsked: boolean
-  /** The caller's own, for the origin. */
-  readonly credentials: Credentials | undefined
-  /** As in ResolveOptions, as are the next two. */
-  readonly unauthenticated: boolean
-  readonly all: boolean
-  readonly urgent: boolean
-  /** Of the cache. */
-  readonly key: string
-}
 
 export interface ResolveRunOptions {
   readonly source: ImageSource
@@ -53,6 +37,8 @@ export interface ResolveRunOptions {
   /** An older answer is known, so that a HEAD is probably enough. */
   readonly expected: boolean
   readonly verifyDigest: boolean
+  /** What other nodes know of a digest; absent: nothing is shared. */
+  readonly sharedIdentity?: (digest: string) => Promise<ImageIdentity | undefined>
   readonly signal: AbortSignal
 }
 
@@ -203,19 +189,24 @@ class ResolveRun {
     const name = authorized ?? wanted(reference)
     const request = requestFor(call, name)
     const isExpected = this.#options.expected && authorized === undefined
-    if (promoted === undefined && !isExpected && this.#known(name) === undefined) {
+    const known = name.includes(':') ? await this.#identity(name) : undefined
+    if (promoted === undefined && !isExpected && known === undefined) {
       const image = await source.image(request, platform, isPlatformAsked)
       await this.#verify(call, name, image)
       return image
     }
     const now = await source.digest(request)
-    const image = this.#known(now.digest)
+    const image = await this.#identity(now.digest)
     if (image === undefined) {
       await promoted?.(now.digest)
       return source.image({ ...request, reference: now.digest }, platform, isPlatformAsked)
     }
     await this.#verify(call, name, now)
     return image
+  }
+
+  async #identity(digest: string): Promise<ImageIdentity | undefined> {
+    return this.#known(digest) ?? (await this.#options.sharedIdentity?.(digest))
   }
 
   #known(digest: string): ImageIdentity | undefined {

@@ -3,52 +3,47 @@ import { performance } from 'node:perf_hooks'
 import type { Clock } from '../concurrency/clock.ts'
 import { SingleFlight } from '../concurrency/single-flight.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
-import { formatPlatform, type Platform } from '../reference/platform.ts'
+import type { Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import { type ResolutionCache, resolutionKey } from './cache/cache.ts'
+import type { ResolutionCache } from './cache/cache.ts'
 import type { FailoverLimits } from './candidate-request.ts'
-import { candidatesFor, needsConsent, requireCandidates } from './candidates.ts'
+import { candidatesFor, requireCandidates } from './candidates.ts'
 import { type ChangedTag, changedBy } from './changed-tags.ts'
 import { divergencesIn, isFailover } from './explain.ts'
-import { type Question, resolveOnce } from './resolve-run.ts'
+import { type Question, type QuestionOptions, questionOf } from './question.ts'
+import { resolveOnce } from './resolve-run.ts'
+import { expiryOf, type SharedCache, Sharing } from './sharing.ts'
 import type {
   Candidate,
   Health,
   ImageSource,
   Keychain,
-  Registries,
   Resolution,
   ResolutionObserver,
   ResolveOptions,
 } from './types.ts'
 import { allowsStale, candidatesOf } from './unresolved.ts'
 
-export interface ResolverOptions {
+export interface ResolverOptions extends QuestionOptions {
   readonly source: ImageSource
-  /** Called for each resolution, so that a new configuration takes effect at once. */
-  readonly registries: () => Registries
   readonly health: Health
   readonly cache: ResolutionCache
   readonly clock: Clock
-  /** The platform meant when a caller names none. */
-  readonly platform: Platform
   /** Called for each resolution, as `registries` is. */
   readonly limits: () => FailoverLimits & {
     /** Of one whole resolution. */
     readonly totalMs: number
   }
-  /** Tells callers with different credentials apart without keeping these. */
-  readonly fingerprint: (credentials: Credentials | undefined) => string
   /** Default: the credentials of the entry itself. */
   readonly keychain?: Keychain
-  /** Whether the keychain may have credentials for registries that are not configured. Default: yes. */
-  readonly keepsForOthers?: () => boolean
   /** Confirm by digest that a registry has what its tag points at. Default: no. */
   readonly verifyDigest?: () => boolean
   /** Awaited before registries are asked, so that loading modules costs none its budget. */
   readonly ready?: () => Promise<unknown>
   readonly observer?: ResolutionObserver
+  /** What the nodes of a fleet share. Called for each resolution; undefined: nothing. */
+  readonly shared?: () => SharedCache | undefined
 }
 
 /** A resolution that is under way. */
@@ -111,7 +106,7 @@ export class Resolver {
   async resolve(reference: Reference, options: ResolveOptions = {}): Promise<Resolution> {
     const { cache, observer } = this.#options
     const startedMs = performance.now()
-    const question = this.#question(reference, options)
+    const question = questionOf(reference, options, this.#options)
     const { all, isPlatformAsked, key, urgent } = question
     const known = this.#known(question)
     const mayBeCached = !all && options.refresh !== true
@@ -126,7 +121,7 @@ export class Resolver {
         throw failure
       }
       const how = `${isPlatformAsked ? ' exactly' : ''}${all ? ' all' : ''}`
-      const flight = this.#flightFor(`${key}${how}`, urgent)
+      const flight = this.#flightFor(`${key}${how}${this.#sharingOf(question)}`, urgent)
       if (this.#flights.has(flight)) cache.counted('coalesced')
       const resolution = await this.#fly(flight, options.signal, question, known)
       const failover = isFailover(resolution)
@@ -153,7 +148,7 @@ export class Resolver {
   ): () => Resolution | undefined {
     const { cache, registries } = this.#options
     let generation: number | undefined
-    let question = this.#question(reference, { platform, unauthenticated })
+    let question = questionOf(reference, { platform, unauthenticated }, this.#options)
     let last: Resolution | undefined
     let answer: Resolution | undefined
     return () => {
@@ -161,7 +156,7 @@ export class Resolver {
       const current = registries().generation
       if (current !== generation) {
         generation = current
-        question = this.#question(reference, { platform, unauthenticated })
+        question = questionOf(reference, { platform, unauthenticated }, this.#options)
       }
       const known = this.#known(question)
       if (known === undefined || !cache.isFresh(known)) return undefined
@@ -187,6 +182,7 @@ export class Resolver {
       run.isOutdated = true
       this.#flights.forget(run.flight)
     }
+    void this.#options.shared?.()?.expire(changes)
     return this.#options.cache.expire(isChanged)
   }
 
@@ -198,23 +194,6 @@ export class Resolver {
   /** Ends refreshes in the background. */
   close(): void {
     this.#closing.abort(new ResolveError('CANCELED', 'the service ends'))
-  }
-
-  #question(reference: Reference, options: ResolveOptions): Question {
-    const { fingerprint, keepsForOthers, platform: own, registries } = this.#options
-    const { all = false, credentials, platform = own } = options
-    const { unauthenticated = false, urgent = false } = options
-    const caller = fingerprint(credentials)
-    // Where the keychain is for configured registries alone, all callers get the same answers.
-    const isApart = unauthenticated && (keepsForOthers?.() ?? true)
-    const key = resolutionKey(
-      registries().generation,
-      formatReference(reference),
-      formatPlatform(platform),
-      isApart ? `${caller} unauthenticated` : caller,
-    )
-    const isPlatformAsked = options.platform !== undefined
-    return { reference, platform, isPlatformAsked, credentials, unauthenticated, all, urgent, key }
   }
 
   #known({ isPlatformAsked, key }: Question): Resolution | undefined {
@@ -237,7 +216,13 @@ export class Resolver {
     const done = (): void => {
       this.#refreshes -= 1
     }
-    this.#fly(question.key, signal, question, known).then(done, done)
+    const refresh: Question = { ...question, sharing: question.sharing && 'fresh' }
+    this.#fly(`${question.key}${this.#sharingOf(refresh)}`, signal, refresh, known).then(done, done)
+  }
+
+  /** Callers that take answers of other nodes of different ages do not share a resolution. */
+  #sharingOf({ sharing = 'kept' }: Question): string {
+    return sharing === 'kept' || this.#options.shared?.() === undefined ? '' : ` ${sharing}`
   }
 
   /** Urgent callers start their own flight; later callers join it. */
@@ -259,10 +244,10 @@ export class Resolver {
     })
   }
 
-  /** @returns what the registries say, which is cached; when none answers what was known, marked `stale` */
+  /** @returns what another node or the registries say, which is cached; else what was known, marked `stale` */
   async #ask(
     question: Question,
-    known: Resolution | undefined,
+    cached: Resolution | undefined,
     signal: AbortSignal,
     run: Run,
   ): Promise<Resolution> {
@@ -270,6 +255,12 @@ export class Resolver {
     const { cache, clock, limits, observer, ready, registries, verifyDigest } = this.#options
     const candidates = this.candidates(reference, credentials)
     requireCandidates(reference, candidates, registries().mirrorsOnly(reference))
+    const sharing = await this.#sharing(question, candidates, signal)
+    if (sharing?.taken !== undefined) {
+      if (!run.isOutdated) cache.remember(key, sharing.taken, sharing.taken, platform)
+      return { ...sharing.taken, source: 'shared', ageMs: sharing.ageMs }
+    }
+    const known = cached ?? sharing?.older
     if (known === undefined) cache.counted('miss')
     const deadline = new AbortController()
     const cancelDeadline = clock.after(limits().totalMs, () => {
@@ -284,18 +275,18 @@ export class Resolver {
         expected: known !== undefined && !all,
         verifyDigest: verifyDigest?.() ?? false,
         credentials: (candidate) => this.credentials(candidate, question.unauthenticated),
+        ...(sharing !== undefined && { sharedIdentity: sharing.identity }),
         signal: AbortSignal.any([signal, deadline.signal]),
       })
-      // The consent of an origin is asked for anew, even for a digest.
-      const isForEver = reference.digest !== undefined && !candidates.some(needsConsent)
       const resolution: Resolution = {
         ...identity,
         ...found,
         reference: formatReference(reference),
         source: 'registry',
         resolvedAt: clock.now(),
-        expiresAt: cache.expiry(isForEver),
+        expiresAt: expiryOf(question, candidates, cache),
       }
+      sharing?.tell(resolution)
       for (const divergence of divergencesIn(resolution)) observer?.diverged?.(divergence)
       if (known !== undefined) {
         cache.counted(known.digest === resolution.digest ? 'revalidated' : 'miss')
@@ -304,6 +295,7 @@ export class Resolver {
       return resolution
     } catch (thrown) {
       const error = toResolveError(thrown)
+      sharing?.tell(error)
       if (!run.isOutdated) cache.rememberFailure(key, error, isPlatformAsked)
       if (known === undefined || all) throw error
       if (!cache.staleAllowed(known) || !allowsStale(error, known)) throw error
@@ -317,5 +309,18 @@ export class Resolver {
     } finally {
       cancelDeadline()
     }
+  }
+
+  /** @returns undefined: this is not shared with other nodes */
+  async #sharing(
+    question: Question,
+    candidates: readonly Candidate[],
+    signal: AbortSignal,
+  ): Promise<Sharing | undefined> {
+    const { cache, clock, health, limits, shared } = this.#options
+    const store = question.sharing && shared?.()
+    if (store === undefined) return undefined
+    const terms = { cache, clock, health, store, waitMs: limits().probeBudgetMs, signal }
+    return Sharing.begin(question, candidates, terms)
   }
 }

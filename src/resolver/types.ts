@@ -135,7 +135,9 @@ export interface Resolution extends ImageIdentity {
   readonly references: readonly RankedReference[]
   /** The registry that answered. */
   readonly registry: string
-  readonly source: 'registry' | 'cache' | 'stale'
+  readonly source: 'registry' | 'cache' | 'shared' | 'stale'
+  /** With `shared`: milliseconds since a registry was asked, by the clock of the store. */
+  readonly ageMs?: number
   /** Milliseconds since the epoch. */
   readonly resolvedAt: number
   /** undefined: never, as of a digest. */
@@ -195,6 +197,8 @@ export interface ResolveOptions {
   readonly credentials?: Credentials | undefined
   /** Ask registries although the cache has an answer: one HEAD when nothing changed. */
   readonly refresh?: boolean | undefined
+  /** With `refresh`: unless another node asked within the freshness of the store that the fleet shares. */
+  readonly shared?: boolean | undefined
   /** Ask every candidate, also after one answered, and no cache. */
   readonly all?: boolean | undefined
   /**

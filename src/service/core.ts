@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
+import { VERSION } from '../../api/version.ts'
 import { systemClock } from '../concurrency/clock.ts'
 import { Lazy, Reloadable } from '../concurrency/lazy.ts'
 import { detectRuntime } from '../config/addresses.ts'
@@ -21,6 +22,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { meterExchanges, meterResolutions } from '../telemetry/metering.ts'
+import { SharedStore } from './shared-store.ts'
 
 const steady = (): number => performance.now()
 
@@ -51,6 +53,11 @@ export interface Core {
   runtime(): Promise<Runtime>
   /** Lets the cache outlive the process. */
   readonly keeper: CacheSnapshot
+  /**
+   * Opens the store that the fleet shares, where the configuration has one, and another one after a change. Never rejects.
+   * A command that answers one question does without.
+   */
+  share(): Promise<void>
   /** Takes over the registries; what was cached under other ones is not found any more. */
   reconfigure(config: Config): void
   close(): Promise<void>
@@ -73,6 +80,7 @@ export function createCore(
   const health = new RegistryHealth({ now: systemClock.now, steady })
   const via = `image-resolver-${randomUUID()}`
   let config = initial
+  let isSharing = false
   let registries = registriesOf(config, 1)
   const replaceable = { clock: systemClock, graceMs: TOTAL_MS }
   const images = new Reloadable(() => openImages(config, via, attemptTimeoutMs), replaceable)
@@ -109,6 +117,15 @@ export function createCore(
     verifyDigest: () => config.verifyDigest,
     ready: () => Promise.all([images.get(), secrets.get()]),
     observer: meterResolutions(metrics, logger),
+    shared: () => shared.cache,
+  })
+  const shared = new SharedStore({
+    scope: () => JSON.stringify([config.keychain, config.verifyDigest]),
+    self: () => ({ version: VERSION, configuration: registriesFingerprint(config) }),
+    metrics: metrics.shared,
+    clock: systemClock,
+    steady,
+    logger,
   })
   const keeper = new CacheSnapshot({
     cache,
@@ -146,6 +163,10 @@ export function createCore(
     runtimeSocket,
     runtime: () => runtime.get(),
     keeper,
+    share() {
+      isSharing = true
+      return shared.use(config.cache.shared)
+    },
     reconfigure(next) {
       const previous = config
       config = next
@@ -153,6 +174,7 @@ export function createCore(
         registries = registriesOf(next, registries.generation + 1)
       }
       cache.reconfigure(cacheLimits(next))
+      if (isSharing) void shared.use(next.cache.shared)
       if (differs([previous.proxy, previous.realms], [next.proxy, next.realms])) images.replace()
       if (differs(previous.keychain, next.keychain)) secrets.replace()
       metrics.configuration.generation += 1
@@ -160,6 +182,7 @@ export function createCore(
     },
     async close() {
       resolver.close()
+      await shared.close()
       await runtime.close()
       await images.close()
       await secrets.close()

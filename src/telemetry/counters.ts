@@ -5,12 +5,13 @@
 // loaded at the first scrape.
 
 /** How a resolution ended: where the answer came from, or that there is none. */
-export type ResolutionSource = 'cache' | 'registry' | 'stale' | 'failed'
+export type ResolutionSource = 'cache' | 'shared' | 'registry' | 'stale' | 'failed'
 
 /** What the service counts while it works. Labels name registries, methods and codes, never images. */
 export class Metrics {
   readonly resolutions: Readonly<Record<ResolutionSource, Histogram>> = {
     cache: new Histogram(),
+    shared: new Histogram(),
     registry: new Histogram(),
     stale: new Histogram(),
     failed: new Histogram(),
@@ -28,7 +29,24 @@ export class Metrics {
   /** Notifications of registries, by whose they are and what became of them. */
   readonly registryEvents = new LabelledCounter(['format', 'outcome'])
   readonly pulls = { inFlight: 0, pulled: 0, failed: 0, passedOn: 0 }
+  readonly shared = new SharedMetrics()
   readonly configuration = { generation: 1, loadedAt: 0, lastReloadFailed: false }
+}
+
+/** What is counted of the store that a fleet shares. */
+export class SharedMetrics {
+  /** Questions to the store: `answer` and `absence` of another node, `none`, or it was `left_alone`. */
+  readonly lookups = { answer: 0, absence: 0, none: 0, left_alone: 0 }
+  /** `won`: this node asked for all. `waited`: another one did. `lost`: it ran out. `given_up`: waited in vain. */
+  readonly claims = { won: 0, waited: 0, lost: 0, given_up: 0 }
+  /** Commands that were answered in time. */
+  readonly commands = new Histogram()
+  /** Commands that were not sent. */
+  leftAlone = 0
+  /** Entries that were not signed with our key, or are no entries. */
+  signatureFailures = 0
+  /** 1 while a store is configured and left alone. */
+  unused = 0
 }
 
 /** Upper ends of the buckets in milliseconds: from a cache hit to the longest wait. */

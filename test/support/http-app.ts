@@ -192,7 +192,7 @@ export function someService(): ServiceInfo {
     config: () => 'shim: /run/image-resolver.sock\n',
     stats: () => ({
       uptimeSeconds: 12.5,
-      resolutions: { cache: 1, registry: 1, stale: 0, failed: 0 },
+      resolutions: { cache: 1, shared: 0, registry: 1, stale: 0, failed: 0 },
       cache: {
         hitRate: 0.5,
         hits: 1,

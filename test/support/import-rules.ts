@@ -32,6 +32,11 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
     usesTypesOf: ['registry', 'runtime'],
   },
   config: { path: 'src/config/', uses: [...PURE, 'registry', 'host'] },
+  'shared-cache': {
+    path: 'src/shared-cache/',
+    uses: [...PURE, 'registry', 'resolver'],
+    usesTypesOf: ['config'],
+  },
   credentials: { path: 'src/credentials/', uses: [...PURE, 'registry', 'config'] },
   http2: { path: 'src/http2/', uses: [] },
   cri: { path: 'src/cri/', uses: [...SERVER, 'http2'] },
@@ -46,7 +51,7 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
   client: { path: 'src/client.ts', uses: ['api'] },
   service: {
     path: 'src/service/',
-    uses: [...CORE, 'client', 'cri', 'http'],
+    uses: [...CORE, 'client', 'cri', 'http', 'shared-cache'],
   },
   doctor: { path: 'src/doctor/', uses: [...SERVER, 'install', 'service'] },
   main: { path: 'src/main.ts', uses: ['api', 'daemon', 'service', 'doctor', 'cli'] },
@@ -59,6 +64,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@grpc/grpc-js': ['runtime'],
   '@grpc/proto-loader': ['cri', 'runtime'],
   fastify: ['http'],
+  ioredis: ['shared-cache'],
   'js-yaml': ['config'],
   'lru-cache': ['resolver', 'registry', 'credentials', 'cri', 'http', 'runtime'],
   pino: ['telemetry'],

@@ -160,6 +160,8 @@ function cacheStatus(answer: Answer, anew: boolean, now: number): string {
     case 'cache':
     case 'stale':
       return `image-resolver; hit; ttl=${secondsLeft(answer, now)}`
+    case 'shared':
+      return 'image-resolver; fwd=miss; detail=shared'
     case 'registry':
       return `image-resolver; fwd=${anew ? 'request' : 'miss'}`
     case 'node':

@@ -140,9 +140,13 @@ export class ResolutionCache {
     return this.#tags?.wantsRefresh(key, expiresAt, this.#now()) ?? false
   }
 
-  /** When an answer of now expires; undefined: never. */
-  expiry(isDigest: boolean): number | undefined {
-    return isDigest ? undefined : this.#now() + this.#limits.tagTtlMs
+  /** When an answer of that age expires; undefined: never. */
+  expiry(isDigest: boolean, ageMs = 0): number | undefined {
+    return isDigest ? undefined : this.#now() + this.#limits.tagTtlMs - ageMs
+  }
+
+  get limits(): Required<CacheLimits> {
+    return this.#limits
   }
 
   identity(digest: string, platform: Platform): ImageIdentity | undefined {
@@ -155,6 +159,11 @@ export class ResolutionCache {
     this.#negatives?.delete(key)
     this.#negatives?.delete(exactly(key))
     this.#tags?.set(key, resolution)
+    this.#know({ asked: formatPlatform(platform), identity })
+  }
+
+  rememberIdentity(identity: ImageIdentity, platform: Platform): void {
+    this.#changes += 1
     this.#know({ asked: formatPlatform(platform), identity })
   }
 
@@ -176,10 +185,11 @@ export class ResolutionCache {
    * are not cached.
    *
    * @param isExact the platform was named: callers that name none may be given an image for another one
+   * @param ageMs since the registries were asked
    */
-  rememberFailure(key: string, error: ResolveError, isExact = false): void {
+  rememberFailure(key: string, error: ResolveError, isExact = false, ageMs = 0): void {
     if (!isAbsence(error)) return
-    const since = this.#look()
+    const since = this.#look() - ageMs
     const isApart = isExact && this.#tags?.get(key)?.platform.assumed === true
     if (!isApart && this.#tags?.forgetTag(key)) this.#changes += 1
     this.#negatives?.set(isExact ? exactly(key) : key, error, since)

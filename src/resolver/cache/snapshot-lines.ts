@@ -50,7 +50,10 @@ const WHAT: Shape<ImageIdentity & { asked: string }> = {
   imageId: isDigestText,
   platform: (value) => pick(PLATFORM, value) !== undefined,
 }
-type Where = Pick<Resolution, 'reference' | 'registry' | 'resolvedAt' | 'expiresAt' | 'references'>
+export type Where = Pick<
+  Resolution,
+  'reference' | 'registry' | 'resolvedAt' | 'expiresAt' | 'references'
+>
 const WHERE: Shape<Where> = {
   reference: isToken,
   registry: isToken,
@@ -111,6 +114,27 @@ function lineOf(kind: 'where' | 'what', asked: string, value: ImageIdentity): st
   return where && JSON.stringify({ [kind]: { ...what, ...where, platform } })
 }
 
+/** An answer as a line that `readLine` reads; undefined for one that could not be read again. */
+export function answerLine(asked: string, resolution: Resolution): string | undefined {
+  return lineOf('where', asked, resolution)
+}
+
+/** Which image a digest is for a platform, as answerLine. */
+export function identityLine({ asked, identity }: KnownIdentity): string | undefined {
+  return lineOf('what', asked, identity)
+}
+
+/** @returns what such a line says; undefined: it is none. Nothing of it is unchecked */
+export function readLine(
+  line: string,
+): { readonly known: KnownIdentity; readonly where?: Where } | undefined {
+  const { where, what } = parseFields(line)
+  const known = whatOf(where ?? what)
+  if (known === undefined || where === undefined) return known && { known }
+  const found = whereOf(where, known.identity.digest)
+  return found && { known, where: found }
+}
+
 /** Collects the entries of lines. Nothing of them is used unchecked. */
 export class ContentReader {
   readonly #scope: SnapshotScope
@@ -129,14 +153,11 @@ export class ContentReader {
 
   /** @returns whether it is a line such as `contentLines` makes */
   read(line: string): boolean {
-    const { where, what } = parseFields(line)
-    const known = whatOf(where ?? what)
+    const { known, where } = readLine(line) ?? {}
     if (known === undefined) return false
     const { asked, identity } = known
-    const found = where === undefined ? undefined : whereOf(where, identity.digest)
-    if (where !== undefined && found === undefined) return false
-    if (found !== undefined && this.#sameConfiguration) {
-      const { expiresAt, ...rest } = found
+    if (where !== undefined && this.#sameConfiguration) {
+      const { expiresAt, ...rest } = where
       const resolution = {
         ...identity,
         ...rest,
@@ -144,7 +165,7 @@ export class ContentReader {
         source: 'registry',
         attempts: [],
       } as const
-      this.#where.push([this.#scope.keyFor(found.reference, asked), resolution])
+      this.#where.push([this.#scope.keyFor(where.reference, asked), resolution])
     }
     this.#what.push(known)
     return true

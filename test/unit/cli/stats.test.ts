@@ -6,7 +6,7 @@ import { runCli } from '../../support/cli.ts'
 
 const STATS: StatsResponse = {
   uptimeSeconds: 3_725,
-  resolutions: { cache: 90, registry: 10, stale: 0, failed: 1 },
+  resolutions: { cache: 90, shared: 0, registry: 10, stale: 0, failed: 1 },
   cache: {
     hitRate: 0.9,
     hits: 88,

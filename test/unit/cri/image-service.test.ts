@@ -225,7 +225,7 @@ test('the exact digest is pulled from the best registry and named by what was as
   ])
   assert.match(response.toString(), /id of m1:5000/)
   const [{ signal: _, ...options }] = scene.resolved as [{ signal: AbortSignal }]
-  assert.deepEqual(options, { refresh: true, urgent: true })
+  assert.deepEqual(options, { refresh: true, shared: true, urgent: true })
 })
 
 const TAGGED = 'docker.io/library/nginx:latest'

@@ -102,8 +102,8 @@ test('what was resolved is logged at each interval in which something was', asyn
   await clock.advance(60_000)
 
   assert.deepEqual(lines, [
-    { cache: 1, registry: 0, stale: 0, failed: 1 },
-    { cache: 2, registry: 0, stale: 0, failed: 1 },
+    { cache: 1, shared: 0, registry: 0, stale: 0, failed: 1 },
+    { cache: 2, shared: 0, registry: 0, stale: 0, failed: 1 },
   ])
 })
 

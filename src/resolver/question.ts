@@ -1,0 +1,57 @@
+import { formatPlatform, type Platform } from '../reference/platform.ts'
+import { formatReference, type Reference } from '../reference/reference.ts'
+import type { Credentials } from '../registry/credentials.ts'
+import { resolutionKey } from './cache/cache.ts'
+import type { Registries, ResolveOptions } from './types.ts'
+
+/** What one caller asks, and on what terms. */
+export interface Question {
+  readonly reference: Reference
+  readonly platform: Platform
+  /** The caller named the platform. */
+  readonly isPlatformAsked: boolean
+  /** The caller's own, for the origin. */
+  readonly credentials: Credentials | undefined
+  /** As in ResolveOptions, as are the next two. */
+  readonly unauthenticated: boolean
+  readonly all: boolean
+  readonly urgent: boolean
+  /** Of the cache. */
+  readonly key: string
+  /** Answers of other nodes: as old as in the cache, as for a pull, or none; undefined: nor are they told. */
+  readonly sharing: 'kept' | 'fresh' | 'none' | undefined
+}
+
+export interface QuestionOptions {
+  /** Called for each resolution, so that a new configuration takes effect at once. */
+  readonly registries: () => Registries
+  /** The platform meant when a caller names none. */
+  readonly platform: Platform
+  /** Tells callers with different credentials apart without keeping these. */
+  readonly fingerprint: (credentials: Credentials | undefined) => string
+  /** Whether the keychain may have credentials for registries that are not configured. Default: yes. */
+  readonly keepsForOthers?: () => boolean
+}
+
+export function questionOf(
+  reference: Reference,
+  options: ResolveOptions,
+  { fingerprint, keepsForOthers, platform: own, registries }: QuestionOptions,
+): Question {
+  const { all = false, credentials, platform = own } = options
+  const { refresh = false, shared = false, unauthenticated = false, urgent = false } = options
+  const caller = fingerprint(credentials)
+  // Where the keychain is for configured registries alone, all callers get the same answers.
+  const isApart = unauthenticated && (keepsForOthers?.() ?? true)
+  const key = resolutionKey(
+    registries().generation,
+    formatReference(reference),
+    formatPlatform(platform),
+    isApart ? `${caller} unauthenticated` : caller,
+  )
+  const isPlatformAsked = options.platform !== undefined
+  const age = !refresh ? 'kept' : shared ? 'fresh' : 'none'
+  const sharing = credentials === undefined && !isApart && !all ? age : undefined
+  const asked = { reference, platform, isPlatformAsked, credentials, unauthenticated }
+  return { ...asked, all, urgent, key, sharing }
+}

@@ -1,0 +1,131 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { type Attempt, ResolveError } from '../errors.ts'
+import { isAbsence } from '../resolver/cache/negatives.ts'
+import type { Candidate } from '../resolver/types.ts'
+
+/** Of the form of entries and of names: entries of another version are never found. */
+const VERSION = 1
+/** More than an answer with a hundred places takes; a longer one is not shared. */
+export const MAX_ENTRY_BYTES = 16 * 1024
+const MAX_TEXT = 2_048
+const MAX_ATTEMPTS = 64
+/** `1 <milliseconds of the store's clock> <HMAC> <JSON>` */
+const ENTRY = /^1 (\d{1,15}) ([\w-]{43}) (.+)$/s
+
+/** An entry that was signed with the key of this fleet. */
+export interface Entry {
+  /** When a registry was asked, in milliseconds of the store's clock, or before that. */
+  readonly since: number
+  readonly body: string
+}
+
+/**
+ * Names and signs what a fleet shares. Without the key no entry can be made, moved to another name, or
+ * given another time; and no name of an image or secret of a configuration be told from a name.
+ */
+export class EntrySigner {
+  readonly #key: Buffer
+
+  /** @param key empty where no other machine can reach the store */
+  constructor(key: Buffer) {
+    this.#key = key
+  }
+
+  /**
+   * The name of an entry.
+   *
+   * @param slot entries with the same one are together on one node of a cluster
+   * @param about all that decides whether the entry is for a question
+   */
+  name(kind: string, slot: string, ...about: readonly string[]): string {
+    const rest = about.length === 0 ? '' : `:${this.#mac('name', kind, ...about).slice(0, 22)}`
+    return `image-resolver:${VERSION}:{${this.#mac('slot', slot).slice(0, 22)}}:${kind}${rest}`
+  }
+
+  /** @returns undefined: it is too long to be shared */
+  sign(name: string, since: number, body: string): string | undefined {
+    const entry = `${VERSION} ${since} ${this.#mac('entry', name, String(since), body)} ${body}`
+    return Buffer.byteLength(entry) > MAX_ENTRY_BYTES ? undefined : entry
+  }
+
+  /** @returns undefined: it is not an entry of that name that was signed with this key */
+  open(name: string, text: string): Entry | undefined {
+    const [, since = '', mac = '', body = ''] = ENTRY.exec(text) ?? []
+    if (body === '') return undefined
+    const expected = Buffer.from(this.#mac('entry', name, since, body))
+    return timingSafeEqual(expected, Buffer.from(mac)) ? { since: Number(since), body } : undefined
+  }
+
+  #mac(...parts: readonly string[]): string {
+    // JSON keeps the parts apart, whatever is in them.
+    const hmac = createHmac('sha256', this.#key)
+    return hmac.update(JSON.stringify([VERSION, ...parts])).digest('base64url')
+  }
+}
+
+/** Where it stands that a registry asked a node to wait. */
+export function parkName(signer: EntrySigner, { endpoint, registry }: Candidate): string {
+  return signer.name('parked', `${registry} ${endpoint.scheme}://${endpoint.host}`)
+}
+
+/** What no registry has, as the body of an entry. */
+export function absenceBody({ attempts, code, message }: ResolveError): string {
+  return JSON.stringify({ absent: { code, message, attempts } })
+}
+
+/** @returns undefined: it is no such body. Nothing of it is unchecked */
+export function readAbsence(body: string): ResolveError | undefined {
+  const { code, message, attempts } = fieldsOf(fieldsOf(parse(body))['absent'])
+  if (code !== 'MANIFEST_UNKNOWN' && code !== 'PLATFORM_UNKNOWN') return undefined
+  if (!isText(message) || !Array.isArray(attempts) || attempts.length > MAX_ATTEMPTS) {
+    return undefined
+  }
+  const read = attempts.flatMap((each) => readAttempt(each) ?? [])
+  const error = new ResolveError(code, message, { attempts: read })
+  return read.length === attempts.length && isAbsence(error) ? error : undefined
+}
+
+function readAttempt(value: unknown): Attempt | undefined {
+  const { message, ms, outcome, registry, status, step } = fieldsOf(value)
+  if (!isText(registry) || outcome !== 'not_found' || typeof ms !== 'number') return undefined
+  if (step !== 'manifest' && step !== 'platform') return undefined
+  return {
+    registry,
+    step,
+    outcome,
+    ms,
+    ...(typeof status === 'number' && { status }),
+    ...(isText(message) && { message }),
+  }
+}
+
+/** A number of milliseconds and nothing else, as the body of an entry. */
+export function readMilliseconds(body: string): number | undefined {
+  const { ms } = fieldsOf(parse(body))
+  return typeof ms === 'number' && ms > 0 && Number.isFinite(ms) ? ms : undefined
+}
+
+/** Which node is there, as the body of an entry. */
+export interface NodeBody {
+  /** Host name, as the node tells it. */
+  readonly node: string
+  readonly version: string
+  /** Fingerprint of its configuration. */
+  readonly configuration: string
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_TEXT
+}

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../concurrency/clock.ts'
+import type { EntrySigner, NodeBody } from './entry.ts'
+import type { Store } from './store.ts'
+
+/** Between two signs of a node. */
+const BEAT_MS = 30_000
+/** When the store did not answer. */
+const AGAIN_MS = 2_000
+/** A node that was not seen for so long is forgotten. */
+const KEPT_MS = 3_600_000
+interface BeatsOptions {
+  readonly store: Pick<Store, 'script'>
+  readonly signer: EntrySigner
+  /** Of now. */
+  readonly self: () => NodeBody
+  readonly clock: Clock
+  readonly budgetMs: number
+  /** 0 to 1; spreads the nodes. Default Math.random. */
+  readonly random?: () => number
+}
+
+/** Tells the fleet, again and again, that this node is there. */
+export class NodeBeats {
+  readonly #options: BeatsOptions
+  readonly #id = randomUUID()
+  #cancel = (): void => {}
+  #isClosed = false
+
+  constructor(options: BeatsOptions) {
+    this.#options = options
+  }
+
+  /** Never rejects. */
+  async start(): Promise<void> {
+    const { budgetMs, clock, random = Math.random, self, signer, store } = this.#options
+    const names = namesOf(signer)
+    // The time is the store's: nothing follows from the one that is signed.
+    const entry = signer.sign(names.entries, 0, JSON.stringify({ id: this.#id, ...self() }))
+    const args = [names.times, names.entries, this.#id, entry ?? '', String(KEPT_MS)]
+    const told = await store.script('beat', args, budgetMs)
+    if (this.#isClosed) return
+    const pauseMs = told === undefined ? AGAIN_MS : BEAT_MS
+    this.#cancel = clock.after(pauseMs * (0.75 + random() / 2), () => void this.start())
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#cancel()
+  }
+}
+
+function namesOf(signer: EntrySigner): { readonly times: string; readonly entries: string } {
+  return { times: signer.name('seen', 'nodes'), entries: signer.name('nodes', 'nodes') }
+}

@@ -1,0 +1,309 @@
+import { readFile } from 'node:fs/promises'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { Clock } from '../concurrency/clock.ts'
+import type { SharedStoreConfig, StoreHost } from '../config/config.ts'
+import { Breaker } from '../registry/breaker.ts'
+import type { SharedMetrics } from '../telemetry/counters.ts'
+import type { Logger } from '../telemetry/log.ts'
+import { SCRIPTS, type ScriptName } from './scripts.ts'
+
+export interface StoreOptions {
+  readonly config: SharedStoreConfig
+  readonly metrics: Pick<SharedMetrics, 'commands' | 'leftAlone' | 'unused'>
+  readonly clock: Clock
+  /** Milliseconds of a monotonic clock. */
+  readonly steady: () => number
+  readonly logger: Pick<Logger, 'info' | 'warn'>
+}
+
+/** Commands that wait for an answer at a time; further ones are not sent. */
+const MAX_IN_FLIGHT = 1_000
+const CONNECT_LIMIT_MS = 2_000
+/** A connection that takes commands and answers none of them for this long is made anew. */
+const SILENCE_LIMIT_MS = 2_000
+const MAX_RETRY_MS = 5_000
+const MIN_KEY_BYTES = 16
+const MAX_SECRET_BYTES = 64 * 1024
+/** The store refuses our credentials; the files may hold others by now. */
+const REFUSED = /WRONGPASS|NOAUTH|invalid password|invalid username/i
+/** A primary that became a replica: the sentinels, or the cluster, know the new one. */
+const DEMOTED = /^(?:READONLY|MASTERDOWN)/
+
+type Client = Redis | Cluster
+type Commands = Readonly<Record<ScriptName, (...args: readonly string[]) => Promise<unknown>>>
+
+/**
+ * One Valkey or Redis. Nothing here rejects, and no call waits for longer than it is told: when the store was too slow, full
+ * of errors or gone, it is left alone, for a second at first and up to a minute.
+ */
+export class Store {
+  readonly #options: StoreOptions
+  readonly #breaker: Breaker
+  #client: Client | undefined
+  #inFlight = 0
+  #isClosed = false
+  #isRefused = false
+  #isOpening = false
+  /** Why the store is not used; undefined: it is. */
+  #trouble: string | undefined = 'not connected yet'
+
+  constructor(options: StoreOptions) {
+    this.#options = options
+    this.#breaker = new Breaker({ now: options.steady })
+  }
+
+  /** Why the store is not used at the moment; undefined: it is. */
+  get trouble(): string | undefined {
+    return this.#trouble
+  }
+
+  /** Loads the client and begins to connect. Resolves at once if that was done, and never rejects. */
+  async open(): Promise<void> {
+    if (this.#isOpening || this.#isClosed) return
+    this.#isOpening = true
+    try {
+      const client = await connect(this.#options.config)
+      const former = this.#client
+      if (this.#isClosed) {
+        client.disconnect()
+        return
+      }
+      this.#client = client
+      this.#isRefused = false
+      former?.disconnect()
+      // Without a listener each would be printed.
+      client.on('error', (error: Error) => this.#failed(error))
+      client.on('ready', () => this.#works())
+      client.connect().catch(() => {})
+    } catch (thrown) {
+      this.#failed(thrown)
+    } finally {
+      this.#isOpening = false
+    }
+  }
+
+  /** Resolves when it is connected, or after so long. */
+  async ready(limitMs: number): Promise<void> {
+    const client = this.#client
+    if (client === undefined || client.status === 'ready') return
+    await this.#within(limitMs, new Promise((resolve) => client.once('ready', resolve)))
+  }
+
+  /**
+   * Runs a script.
+   *
+   * @param limitMs how long its answer is awaited
+   * @param late told of an answer that came after that
+   * @returns undefined: the store has no answer
+   */
+  script(
+    name: ScriptName,
+    args: readonly string[],
+    limitMs: number,
+    late?: (reply: unknown) => void,
+  ): Promise<unknown> {
+    const send = (client: Client) => (client as unknown as Commands)[name](...args)
+    return this.#send(name, send, limitMs, late)
+  }
+
+  /** @returns the text; null: there is none; undefined: the store has no answer */
+  async get(name: string, limitMs: number): Promise<string | null | undefined> {
+    const reply = await this.#send('get', (client) => client.get(name), limitMs)
+    return typeof reply === 'string' || reply === null ? reply : undefined
+  }
+
+  async set(name: string, text: string, keepMs: number, limitMs: number): Promise<void> {
+    await this.#send('set', (client) => client.set(name, text, 'PX', keepMs), limitMs)
+  }
+
+  /** What was sent is still answered, within the limit. */
+  async close(limitMs: number): Promise<void> {
+    this.#isClosed = true
+    const client = this.#client
+    if (client === undefined) return
+    if (client.status === 'ready') await this.#within(limitMs, client.quit()).catch(() => {})
+    client.disconnect()
+  }
+
+  async #send(
+    command: string,
+    send: (client: Client) => Promise<unknown>,
+    limitMs: number,
+    late?: (reply: unknown) => void,
+  ): Promise<unknown> {
+    const { metrics, steady } = this.#options
+    const client = this.#client
+    const isUsable = limitMs > 0 && this.#inFlight < MAX_IN_FLIGHT
+    if (
+      client === undefined ||
+      !isUsable ||
+      !this.#isConnected(client) ||
+      !this.#breaker.admit('')
+    ) {
+      metrics.leftAlone += 1
+      return undefined
+    }
+    const startedMs = steady()
+    this.#inFlight += 1
+    const sent = (async () => send(client))().finally(() => {
+      this.#inFlight -= 1
+    })
+    try {
+      const reply = await this.#within(limitMs, sent)
+      if (reply === LATE) {
+        this.#failed(new Error(`${command}: no answer within ${limitMs} ms`))
+        sent.then(late, () => {})
+        return undefined
+      }
+      metrics.commands.record(steady() - startedMs)
+      this.#works()
+      return reply
+    } catch (thrown) {
+      this.#failed(thrown)
+      return undefined
+    }
+  }
+
+  #isConnected(client: Client): boolean {
+    if (client.status === 'ready') return true
+    // Its files may hold other secrets by now.
+    if (this.#isRefused && this.#breaker.admit('')) void this.open()
+    return false
+  }
+
+  #works(): void {
+    this.#breaker.success('')
+    if (this.#trouble === undefined) return
+    this.#trouble = undefined
+    this.#options.metrics.unused = 0
+    this.#options.logger.info({ store: this.#options.config.url }, 'the shared store is used')
+  }
+
+  #failed(thrown: unknown): void {
+    const { config, logger, metrics } = this.#options
+    if (this.#isClosed) return
+    const reason = reasonOf(thrown)
+    if (REFUSED.test(reason)) this.#isRefused = true
+    this.#breaker.failure('')
+    const isNew = this.#trouble === undefined || this.#trouble === 'not connected yet'
+    this.#trouble = reason
+    metrics.unused = 1
+    if (!isNew) return
+    const next = 'each node asks registries itself until it answers again'
+    logger.warn({ store: config.url, reason, next }, 'the shared store is left alone')
+  }
+
+  /** A reply that has arrived counts, however late the timer runs. */
+  async #within<T>(ms: number, work: Promise<T>): Promise<T | typeof LATE> {
+    let cancel = (): void => {}
+    const limit = new Promise<typeof LATE>((resolve) => {
+      cancel = this.#options.clock.after(ms, () => setImmediate(() => resolve(LATE)))
+    })
+    try {
+      return await Promise.race([work, limit])
+    } finally {
+      cancel()
+    }
+  }
+}
+
+const LATE = Symbol('late')
+
+/** Of a cluster, what its nodes said. */
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown)
+  const { lastNodeError } = thrown as { readonly lastNodeError?: unknown }
+  return lastNodeError instanceof Error
+    ? `${thrown.message} ${lastNodeError.message}`
+    : thrown.message
+}
+
+/**
+ * The key that entries are signed with.
+ *
+ * @returns empty where none is configured
+ * @throws Error that says what is wrong with the file
+ */
+export async function readKey({ keyFile }: SharedStoreConfig): Promise<Buffer> {
+  if (keyFile === undefined) return Buffer.alloc(0)
+  const key = Buffer.from((await readSecret(keyFile)) ?? '')
+  if (key.length >= MIN_KEY_BYTES) return key
+  const how = 'write one with openssl rand -hex 32'
+  throw new Error(`${keyFile} has less than ${MIN_KEY_BYTES} bytes: ${how}`)
+}
+
+/** @throws what the file system says, or the client's own errors */
+async function connect(config: SharedStoreConfig): Promise<Client> {
+  const { address, tls: files, username } = config
+  const { Cluster, Redis } = await import('ioredis')
+  const [password, sentinelPassword, ca, cert, key] = await Promise.all([
+    readSecret(config.passwordFile),
+    readSecret(config.sentinelPasswordFile),
+    readSecret(files.caFile),
+    readSecret(files.certFile),
+    readSecret(files.keyFile),
+  ])
+  const tls = {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  }
+  const retryStrategy = (times: number): number =>
+    Math.min(100 * 2 ** Math.min(times, 10), MAX_RETRY_MS) * (0.75 + Math.random() / 2)
+  const options: Omit<RedisOptions, 'replyMapping'> = {
+    lazyConnect: true,
+    // What cannot be sent now is not worth sending later.
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: CONNECT_LIMIT_MS,
+    socketTimeout: SILENCE_LIMIT_MS,
+    // Understood by every version, and all that is needed.
+    protocol: 2,
+    disableClientInfo: true,
+    connectionName: 'image-resolver',
+    retryStrategy,
+    reconnectOnError: ({ message }) => DEMOTED.test(message),
+    scripts: SCRIPTS,
+    db: address.db,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(address.isTls && { tls }),
+  }
+  const hosts = address.hosts.filter((where): where is StoreHost => 'host' in where)
+  switch (address.kind) {
+    case 'cluster':
+      return new Cluster([...hosts], {
+        lazyConnect: true,
+        enableOfflineQueue: false,
+        clusterRetryStrategy: retryStrategy,
+        slotsRefreshTimeout: CONNECT_LIMIT_MS,
+        scripts: SCRIPTS,
+        redisOptions: options,
+      })
+    case 'sentinel':
+      return new Redis({
+        ...options,
+        sentinels: [...hosts],
+        name: address.master ?? '',
+        sentinelRetryStrategy: retryStrategy,
+        sentinelCommandTimeout: CONNECT_LIMIT_MS,
+        failoverDetector: true,
+        ...(sentinelPassword !== undefined && { sentinelPassword }),
+        ...(address.isTls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+      })
+    default: {
+      const [where] = address.hosts
+      return new Redis({ ...options, ...where })
+    }
+  }
+}
+
+async function readSecret(path: string): Promise<string>
+async function readSecret(path: string | undefined): Promise<string | undefined>
+async function readSecret(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined
+  const text = await readFile(path, 'utf8')
+  if (text.length > MAX_SECRET_BYTES) throw new Error(`${path} is larger than 64 KiB`)
+  return text.trim()
+}

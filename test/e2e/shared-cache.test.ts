@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ResolveError } from '../../src/errors.ts'
+import { type FleetMember, startMember } from '../support/fleet.ts'
+import { type Redis, requireRedis, startRedis } from '../support/redis.ts'
+import { FakeSource, identity, nginx, type Reply } from '../support/resolver.ts'
+
+const ALWAYS = { refresh: true, shared: true, urgent: true } as const
+const IMAGE = identity('one')
+const OTHER = identity('two')
+
+const has =
+  (image = IMAGE): Reply =>
+  async () =>
+    image
+const missing: Reply = async () => {
+  throw new ResolveError('MANIFEST_UNKNOWN', 'not found', { status: 404, step: 'manifest' })
+}
+
+async function members(
+  t: Parameters<typeof startMember>[0],
+  count: number,
+  redis: Redis,
+  source: FakeSource,
+  options: Parameters<typeof startMember>[3] = {},
+): Promise<readonly FleetMember[]> {
+  return Promise.all(
+    Array.from({ length: count }, () => startMember(t, redis.url, source, options)),
+  )
+}
+
+/** Resolves when a condition holds; a minute at most. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const endAt = Date.now() + 60_000
+  while (!(await holds())) {
+    if (Date.now() > endAt) throw new Error('it never came to that')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+test('500 callers on five nodes cost one request to the registry', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const nodes = await members(t, 5, redis, source, { fields: ', budget: 1s' })
+
+  const answers = await Promise.all(
+    Array.from({ length: 500 }, (_, index) =>
+      (nodes[index % 5] as FleetMember).resolver.resolve(nginx(), index % 2 === 0 ? ALWAYS : {}),
+    ),
+  )
+
+  assert.deepEqual(new Set(answers.map(({ imageId }) => imageId)), new Set([IMAGE.imageId]))
+  assert.deepEqual(source.asked, ['GET m1/library/nginx latest'])
+  assert.equal(
+    nodes.reduce((sum, { metrics }) => sum + metrics.shared.claims.won, 0),
+    1,
+  )
+})
+
+test('a pull takes what another node was told, and says so and how old it is', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  const first = await a.resolver.resolve(nginx(), ALWAYS)
+  await until(() => redis.command('dbsize').then((size) => Number(size) >= 2))
+
+  const second = await b.resolver.resolve(nginx(), ALWAYS)
+
+  assert.equal(first.source, 'registry')
+  assert.equal(second.source, 'shared')
+  assert.ok((second.ageMs ?? -1) >= 0 && (second.ageMs ?? -1) < 5_000)
+  assert.deepEqual(second.references, first.references)
+  assert.equal((await b.resolver.resolve(nginx())).source, 'cache')
+  assert.equal(source.asked.length, 1)
+})
+
+test('a lookup that another node has answered is one command', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  await a.resolver.resolve(nginx(), ALWAYS)
+  await until(() => redis.command('dbsize').then((size) => Number(size) >= 3))
+  await b.resolver.resolve(nginx(), ALWAYS)
+  const scripts = async (): Promise<number> => {
+    const text = await redis.command('info', 'commandstats')
+    const calls = [...text.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)]
+    return calls.reduce((sum, [, count]) => sum + Number(count), 0)
+  }
+  const before = await scripts()
+
+  for (let index = 0; index < 10; index += 1) await b.resolver.resolve(nginx(), ALWAYS)
+
+  assert.equal(await scripts(), before + 10)
+})
+
+test('refresh passes the store, and what it brings is told to the others', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  await a.resolver.resolve(nginx(), ALWAYS)
+  await b.resolver.resolve(nginx(), ALWAYS)
+  source.replies['m1'] = has(OTHER)
+
+  const refreshed = await b.resolver.resolve(nginx(), { refresh: true })
+
+  assert.equal(refreshed.source, 'registry')
+  assert.equal(refreshed.digest, OTHER.digest)
+  await until(async () => (await a.resolver.resolve(nginx(), ALWAYS)).digest === OTHER.digest)
+})
+
+test('an older answer is confirmed with one HEAD, also by a node that never asked', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const options = { fields: ', freshness: 1ms', tagTtlMs: 1 }
+  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  await a.resolver.resolve(nginx(), ALWAYS)
+  await until(() => redis.command('dbsize').then((size) => Number(size) >= 3))
+
+  const answer = await b.resolver.resolve(nginx(), ALWAYS)
+
+  assert.equal(answer.source, 'registry')
+  assert.deepEqual(source.asked.slice(1), ['HEAD m1/library/nginx latest'])
+})
+
+test('which image a digest is, another node knows already', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  await a.resolver.resolve(nginx(), ALWAYS)
+  await until(() => redis.command('dbsize').then((size) => Number(size) >= 3))
+
+  await b.resolver.resolve(nginx({ tag: undefined, digest: IMAGE.digest }), ALWAYS)
+
+  assert.deepEqual(source.asked.slice(1), [`HEAD m1/library/nginx ${IMAGE.digest}`])
+})
+
+test('that no registry has it is believed for all', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: missing, 'docker.io': missing })
+  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  await assert.rejects(a.resolver.resolve(nginx(), ALWAYS), { code: 'MANIFEST_UNKNOWN' })
+  await until(() => redis.command('dbsize').then((size) => Number(size) >= 2))
+  const asked = source.asked.length
+
+  await assert.rejects(b.resolver.resolve(nginx(), ALWAYS), (error: ResolveError) => {
+    assert.equal(error.code, 'MANIFEST_UNKNOWN')
+    assert.deepEqual(
+      error.attempts.map(({ outcome }) => outcome),
+      ['not_found', 'not_found'],
+    )
+    return true
+  })
+
+  assert.equal(source.asked.length, asked)
+})
+
+test('a node without an answer does not keep the others waiting', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const denied: Reply = async () => {
+    throw new ResolveError('DENIED', 'no', { status: 403, step: 'manifest' })
+  }
+  const source = new FakeSource({ m1: denied, 'docker.io': denied })
+  const nodes = await members(t, 3, redis, source)
+
+  const results = await Promise.allSettled(
+    nodes.map(({ resolver }) => resolver.resolve(nginx(), ALWAYS)),
+  )
+
+  assert.ok(results.every(({ status }) => status === 'rejected'))
+  assert.equal(
+    nodes.reduce((sum, { metrics }) => sum + metrics.shared.claims.given_up, 0) < 3,
+    true,
+  )
+})
+
+test('one node that is told to wait parks the registry for all', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const busy: Reply = async () => {
+    throw new ResolveError('TOOMANYREQUESTS', 'slow down', {
+      status: 429,
+      step: 'manifest',
+      retryAfterMs: 600_000,
+    })
+  }
+  const source = new FakeSource({ m1: busy, 'docker.io': has() })
+  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  await a.resolver.resolve(nginx(), ALWAYS)
+  await until(() => redis.command('keys', '*:parked').then((keys) => keys !== ''))
+  const asked = source.asked.length
+
+  await b.resolver.resolve(nginx({ tag: 'other' }), ALWAYS)
+
+  assert.deepEqual(source.asked.slice(asked), ['GET docker.io/library/nginx other'])
+  assert.ok(b.health.parkedMs('m1') > 500_000)
+})
+
+test('nothing is shared of what a caller brings credentials for, nor of what is for this process alone', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const [a] = (await members(t, 1, redis, source)) as [FleetMember]
+  await until(() => redis.command('dbsize').then((size) => Number(size) === 2))
+  const credentials = { kind: 'basic', username: 'u', password: 'p' } as const
+
+  await a.resolver.resolve(nginx(), { ...ALWAYS, credentials })
+  await a.resolver.resolve(nginx(), { ...ALWAYS, unauthenticated: true })
+  await a.resolver.resolve(nginx(), { all: true })
+
+  // The two of the nodes.
+  assert.equal(await redis.command('dbsize'), '2')
+  assert.equal(source.asked.length, 4)
+})
+
+test('nodes whose configuration differs in what matters do not share', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const [a] = (await members(t, 1, redis, source)) as [FleetMember]
+  const [b] = (await members(t, 1, redis, source, { scope: 'other secrets' })) as [FleetMember]
+  await a.resolver.resolve(nginx(), ALWAYS)
+  await until(() => redis.command('dbsize').then((size) => Number(size) >= 4))
+
+  assert.equal((await b.resolver.resolve(nginx(), ALWAYS)).source, 'registry')
+})
+
+test('a tag that changed is asked for at once, by every node', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  await a.resolver.resolve(nginx(), ALWAYS)
+  await until(() => redis.command('keys', '*:places').then((keys) => keys !== ''))
+  source.replies['m1'] = has(OTHER)
+
+  a.resolver.expire([{ host: 'm1', repository: 'library/nginx', tag: 'latest' }])
+  await until(() => redis.command('keys', '*:moved').then((keys) => keys !== ''))
+
+  assert.equal((await b.resolver.resolve(nginx(), ALWAYS)).digest, OTHER.digest)
+})
+
+test('claims are given back at the end', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: () => new Promise(() => {}) })
+  const [a] = (await members(t, 1, redis, source)) as [FleetMember]
+  const caller = new AbortController()
+  const asked = a.resolver.resolve(nginx(), { ...ALWAYS, signal: caller.signal }).catch(() => {})
+  await until(() => redis.command('keys', '*:claim:*').then((keys) => keys !== ''))
+
+  await a.shared.close()
+
+  assert.equal(await redis.command('keys', '*:claim:*'), '')
+  caller.abort()
+  await asked
+})

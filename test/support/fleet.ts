@@ -1,0 +1,75 @@
+import { performance } from 'node:perf_hooks'
+import { systemClock } from '../../src/concurrency/clock.ts'
+import { RegistryHealth } from '../../src/registry/health.ts'
+import { ResolutionCache } from '../../src/resolver/cache/cache.ts'
+import { Resolver, type ResolverOptions } from '../../src/resolver/resolver.ts'
+import { type OpenSharedCache, openSharedCache } from '../../src/shared-cache/open.ts'
+import { Metrics } from '../../src/telemetry/counters.ts'
+import { loadText } from './config.ts'
+import { AMD64, entry, type FakeSource, registriesOf } from './resolver.ts'
+import type { Cleanup } from './stack.ts'
+
+const steady = (): number => performance.now()
+
+/** One node of a fleet: a resolver with a cache of its own, and the store that all share. */
+export interface FleetMember {
+  readonly resolver: Resolver
+  readonly cache: ResolutionCache
+  readonly health: RegistryHealth
+  readonly metrics: Metrics
+  readonly shared: OpenSharedCache
+  /** Messages of its log. */
+  readonly logged: string[]
+}
+
+export interface FleetMemberOptions {
+  /** Of `cache.shared`, as in the file, beside `url`. */
+  readonly fields?: string
+  readonly tagTtlMs?: number
+  readonly scope?: string
+  readonly resolver?: Partial<ResolverOptions>
+}
+
+/** @param url of the store. Connected when this resolves, if the store answers */
+export async function startMember(
+  t: Cleanup,
+  url: string,
+  source: FakeSource,
+  options: FleetMemberOptions = {},
+): Promise<FleetMember> {
+  const { fields = '', scope = '', tagTtlMs = 60_000 } = options
+  const { shared: config } = loadText(`cache: {shared: {url: "${url}"${fields}}}\n`).config.cache
+  if (config === undefined) throw new Error('there is no store')
+  const metrics = new Metrics()
+  const logged: string[] = []
+  const log = (_what: object, message: string): void => void logged.push(message)
+  const clock = systemClock
+  const logger = { info: log, warn: log } as Parameters<typeof openSharedCache>[1]['logger']
+  const self = () => ({ version: '1.2.3', configuration: 'abc' })
+  const shared = await openSharedCache(config, {
+    scope: () => scope,
+    self,
+    metrics: metrics.shared,
+    clock,
+    steady,
+    logger,
+  })
+  t.after(() => shared.close())
+  await shared.ready(10_000)
+  const limits = { size: 64, tagTtlMs, keepMs: 3_600_000, negativeTtlMs: 10_000 }
+  const cache = new ResolutionCache(limits, clock.now, steady)
+  const health = new RegistryHealth({ now: clock.now, steady })
+  const resolver = new Resolver({
+    source,
+    registries: () => registriesOf([entry('m1')]),
+    health,
+    cache,
+    clock,
+    platform: AMD64,
+    limits: () => ({ hedgeDelayMs: 0, probeBudgetMs: 2_000, totalMs: 20_000 }),
+    fingerprint: (credentials) => (credentials === undefined ? '' : JSON.stringify(credentials)),
+    shared: () => shared.cache,
+    ...options.resolver,
+  })
+  return { resolver, cache, health, metrics, shared, logged }
+}
