@@ -35,5 +35,8 @@ export const CONFIG_DEFAULTS = {
   pullByDigest: true,
   pullSkipUnchanged: true,
   checkInterval: '0s',
+  admissionEnabled: false,
+  admissionBudget: '1s',
+  admissionOnFailure: 'passthrough',
   onResolveError: 'passthrough',
 } as const

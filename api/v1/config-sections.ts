@@ -246,6 +246,30 @@ export const CheckFields = {
   },
 } as const satisfies ObjectSchema
 
+export const AdmissionFields = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    enabled: {
+      type: 'boolean',
+      default: CONFIG_DEFAULTS.admissionEnabled,
+      description:
+        'Serve POST /admission/pin, a webhook of Kubernetes that pins the images of pods.',
+    },
+    budget: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.admissionBudget,
+      description: 'How long a pod waits for the digests of its images; 0 means the default.',
+    },
+    onFailure: {
+      type: 'string',
+      enum: ['passthrough', 'reject'],
+      default: CONFIG_DEFAULTS.admissionOnFailure,
+      description: 'What becomes of a pod with an image whose digest is not known in time.',
+    },
+  },
+} as const satisfies ObjectSchema
+
 export const PullFields = {
   type: 'object',
   additionalProperties: false,

@@ -2,6 +2,7 @@ import type { XStatic } from 'typebox/schema'
 import { CONFIG_DEFAULTS } from './config-defaults.ts'
 import { ADDRESS_FORMS, MAX_ITEMS, RegistryFields, UPSTREAM_FORMS } from './config-registry.ts'
 import {
+  AdmissionFields,
   CacheFields,
   CheckFields,
   ConfigMapFields,
@@ -127,6 +128,7 @@ export const ConfigFile = {
     mirror: MirrorFields,
     pull: PullFields,
     check: CheckFields,
+    admission: AdmissionFields,
     onResolveError: {
       type: 'string',
       enum: ['passthrough', 'reject'],

@@ -78,6 +78,13 @@ export interface Config {
     /** 0: never. */
     readonly intervalMs: number
   }
+  /** The webhook that pins pods. */
+  readonly admission: {
+    readonly enabled: boolean
+    readonly budgetMs: number
+    /** Of a pod with an image that is not known in time. */
+    readonly onFailure: 'passthrough' | 'reject'
+  }
   readonly onResolveError: 'passthrough' | 'reject'
 }
 

@@ -86,6 +86,8 @@ interface DurationRange {
 export const TIMER: DurationRange = { leastMs: 1, mostMs: 576 * HOUR_MS }
 export const KEEPING: DurationRange = { leastMs: 1, mostMs: 8760 * HOUR_MS }
 export const POLLING: DurationRange = { leastMs: 100, mostMs: TIMER.mostMs }
+/** The API server waits ten seconds for a webhook, and thirty at most. */
+export const ADMITTING: DurationRange = { leastMs: 10, mostMs: 25_000 }
 /** Registries count requests, and a tag that is gone today was there yesterday. */
 export const CHECKING: DurationRange = { leastMs: 60_000, mostMs: TIMER.mostMs }
 /** More than one whole resolution may take would never be over. */

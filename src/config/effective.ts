@@ -21,6 +21,7 @@ import type {
 } from './config.ts'
 import { type Diagnostics, refusal } from './diagnostics.ts'
 import {
+  ADMITTING,
   CHECKING,
   HELPER,
   KEEPING,
@@ -105,7 +106,27 @@ export function effectiveConfig(
         diagnostics,
       ),
     },
+    admission: effectiveAdmission(decoded, diagnostics),
     onResolveError: decoded.onResolveError ?? defaults.onResolveError,
+  }
+}
+
+/** What holds of `admission:`. */
+function effectiveAdmission(
+  { admission = {}, http }: DecodedConfig,
+  diagnostics: Diagnostics,
+): Config['admission'] {
+  const { admissionBudget, admissionEnabled, admissionOnFailure } = CONFIG_DEFAULTS
+  const { budget = admissionBudget, enabled = admissionEnabled } = admission
+  const budgetMs = readDuration('admission.budget', budget, ADMITTING, diagnostics)
+  if (enabled && http?.tls === undefined) {
+    const why = 'the API server of Kubernetes asks by https alone: set http.tls'
+    diagnostics.warning('admission.enabled', `${why}, unless a proxy before this service has it`)
+  }
+  return {
+    enabled,
+    budgetMs: budgetMs === 0 ? parseDuration(admissionBudget) : budgetMs,
+    onFailure: admission.onFailure ?? admissionOnFailure,
   }
 }
 

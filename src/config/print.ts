@@ -58,6 +58,11 @@ export function printConfig(config: Config): string {
     mirror: { ...config.mirror },
     pull: { byDigest: config.pull.byDigest, skipUnchanged: config.pull.skipUnchanged },
     check: { interval: formatDuration(config.check.intervalMs) },
+    admission: {
+      enabled: config.admission.enabled,
+      budget: formatDuration(config.admission.budgetMs),
+      onFailure: config.admission.onFailure,
+    },
     onResolveError: config.onResolveError,
   }
   return `${asYaml(fields)}${includesComment(config)}`

@@ -226,6 +226,7 @@ const READ_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
   'http.rateLimit': ({ http }) => http.rateLimit,
   'http.events': ({ http }) => http.events,
   'check.interval': ({ check }) => check.intervalMs,
+  admission: ({ admission }) => admission,
   'mirror.enabled': ({ mirror }) => mirror.enabled,
   'mirror.blobs': ({ mirror }) => mirror.blobs,
   'mirror.blobsPerClient': ({ mirror }) => mirror.blobsPerClient,

@@ -1,5 +1,6 @@
 import swagger from '@fastify/swagger'
 import { type FastifyInstance, type FastifySchema, fastify } from 'fastify'
+import { AdmissionReview } from '../../api/v1/admission.ts'
 import { Attempt } from '../../api/v1/attempt.ts'
 import { Candidate, Exchange } from '../../api/v1/candidate.ts'
 import { CheckedImage, CheckedPlace, CheckResponse } from '../../api/v1/check.ts'
@@ -27,6 +28,7 @@ import { defaultLimits } from './limits.ts'
 import { addRoutes, type RoutesOptions } from './routes.ts'
 
 const components = [
+  AdmissionReview,
   Attempt,
   Candidate,
   CheckedImage,
@@ -118,6 +120,7 @@ async function describe(app: FastifyInstance): Promise<void> {
     service: unused,
     onEvent: unused,
     check: unused,
+    admission: unused,
   }
   addRoutes(app, ports, {
     now: Date.now,

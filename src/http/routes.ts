@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Batches } from './batches.ts'
 import type { Failure } from './failure.ts'
 import type { Limits } from './limits.ts'
+import { type AdmissionOptions, admissionRoute } from './routes/admission.ts'
 import { checkRoute } from './routes/check.ts'
 import { type EventsRouteOptions, eventsRoute } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -22,6 +23,7 @@ export interface RoutesOptions {
   readonly service?: ServiceInfo
   readonly onEvent?: EventsRouteOptions['onEvent']
   readonly check?: Check
+  readonly admission?: Omit<AdmissionOptions, 'answers'>
   /** Total limit of one question. Default: 30 seconds. */
   readonly timeoutMs?: number
   /** Total limit of one `POST /resolve`. Default: 5 minutes. */
@@ -46,7 +48,7 @@ export function addRoutes(
   options: RoutesOptions,
   { now, document, isAuthentic, isUnauthenticated, limits, onUnexpected }: RoutesContext,
 ): void {
-  const { answers, check, images, onEvent, readiness, registries, service } = options
+  const { admission, answers, check, images, onEvent, readiness, registries, service } = options
   const { manyTimeoutMs = 300_000, timeoutMs = 30_000 } = options
   resolveRoute(app, { answers, timeoutMs, now, isUnauthenticated })
   resolveManyRoute(app, {
@@ -64,6 +66,7 @@ export function addRoutes(
   if (registries !== undefined) registriesRoutes(app, { registries, timeoutMs })
   if (service !== undefined) serviceRoutes(app, service)
   if (onEvent !== undefined) eventsRoute(app, { onEvent, isAuthentic, now })
+  if (admission !== undefined) admissionRoute(app, { ...admission, answers })
   if (check !== undefined) checkRoute(app, check)
   healthRoutes(app, readiness)
   documentRoute(app, document)

@@ -103,7 +103,7 @@ export async function openHttpServer(
   },
 ): Promise<OpenServer> {
   const { config, core, fd, logger, readiness } = options
-  const { http, mirror, shim, version } = config()
+  const { admission, http, mirror, shim, version } = config()
   const checks = await options.checks
   const { buildApp } = await import('../http/app.ts')
   const { listenHttp, listenOnDescriptor } = await import('../http/listen.ts')
@@ -149,6 +149,12 @@ export async function openHttpServer(
       metrics: core.metrics,
       imagesInUse: () => checks?.counts(),
       uptimeMs: () => process.uptime() * 1_000,
+    }),
+    ...(admission.enabled && {
+      admission: {
+        budgetMs: admission.budgetMs,
+        rejects: admission.onFailure === 'reject',
+      },
     }),
     ...(http.events && {
       onEvent: async ({ format, changes }) => {

@@ -232,6 +232,7 @@ export async function openApp(
     registries: someRegistries(),
     service: someService(),
     check: { report: () => SOME_CHECK },
+    admission: { budgetMs: 60_000, rejects: false },
     access: { token: TOKEN },
     logger: silentLogger(),
     now: () => NOW,

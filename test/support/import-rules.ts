@@ -40,7 +40,7 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
   credentials: { path: 'src/credentials/', uses: [...PURE, 'registry', 'config'] },
   http2: { path: 'src/http2/', uses: [] },
   cri: { path: 'src/cri/', uses: [...SERVER, 'http2'] },
-  http: { path: 'src/http/', uses: SERVER },
+  http: { path: 'src/http/', uses: [...SERVER, 'workloads'] },
   workloads: { path: 'src/workloads/', uses: PURE },
   install: { path: 'src/install/', uses: [...PURE, 'config', 'host'] },
   cli: { path: 'src/cli/', uses: [...SERVER, 'workloads', 'install'], usesTypesOf: ['doctor'] },

@@ -79,6 +79,7 @@ test('/openapi.json describes the routes', async (t) => {
     '/readyz',
     '/openapi.json',
     '/events/registry',
+    '/admission/pin',
   ])
 })
 

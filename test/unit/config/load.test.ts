@@ -54,6 +54,7 @@ const DEFAULTS = {
   mirror: { enabled: false, blobs: 96, blobsPerClient: 24 },
   pull: { byDigest: true, skipUnchanged: true },
   check: { intervalMs: 0 },
+  admission: { enabled: false, budgetMs: 1_000, onFailure: 'passthrough' },
   onResolveError: 'passthrough',
 }
 
@@ -177,6 +178,7 @@ http:
 mirror: {enabled: true, blobs: 200, blobsPerClient: 100}
 pull: {byDigest: false, skipUnchanged: false}
 check: {interval: 6h}
+admission: {enabled: true, budget: 2s, onFailure: reject}
 onResolveError: reject
 `)
 
@@ -264,6 +266,7 @@ onResolveError: reject
     mirror: { enabled: true, blobs: 200, blobsPerClient: 100 },
     pull: { byDigest: false, skipUnchanged: false },
     check: { intervalMs: 21_600_000 },
+    admission: { enabled: true, budgetMs: 2_000, onFailure: 'reject' },
     onResolveError: 'reject',
   })
 })
@@ -650,6 +653,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['pull: {byDigest: 1}\n', 'pull.byDigest', /^expected true or false/],
   ['pull: {skipUnchanged: 1}\n', 'pull.skipUnchanged', /^expected true or false/],
+  ['admission: {budget: 1m}\n', 'admission.budget', /is outside 10ms to 25s/],
   ['check: {interval: 10s}\n', 'check.interval', /is outside 1m to 576h/],
   ['mirrorsOnly: docker.io\n', 'mirrorsOnly', /^expected a list, got text$/],
   ['mirrorsOnly: [docker.io, "*"]\n', 'mirrorsOnly[1]', /write a domain as references do/],

@@ -45,6 +45,7 @@ http:
 mirror: {enabled: true}
 pull: {byDigest: false, skipUnchanged: false}
 check: {interval: 6h}
+admission: {enabled: true, budget: 2s, onFailure: reject}
 onResolveError: reject
 `
 
@@ -137,6 +138,10 @@ pull:
   skipUnchanged: false
 check:
   interval: 6h
+admission:
+  enabled: true
+  budget: 2s
+  onFailure: reject
 onResolveError: reject
 `,
   )
