@@ -77,7 +77,10 @@ async function buildApp(): Promise<void> {
     banner: {
       js: "import{createRequire as requireFrom}from'node:module';const require=requireFrom(import.meta.url);",
     },
-    define: { IMAGE_RESOLVER_COMMIT: JSON.stringify(commit()) },
+    define: {
+      IMAGE_RESOLVER_COMMIT: JSON.stringify(commit()),
+      IMAGE_RESOLVER_VERSION: JSON.stringify(productVersion()),
+    },
     plugins: [builtinsWithoutFacade, neverLoaded],
     metafile: true,
   })
@@ -131,6 +134,10 @@ function common(target: string) {
 function commit(): string {
   if (!existsSync('.git')) return ''
   return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' }).trim()
+}
+
+function productVersion(): string {
+  return JSON.parse(readFileSync('package.json', 'utf8')).version
 }
 
 interface Bundled {

@@ -35,22 +35,26 @@ export class YamlMistake extends Error {
  */
 export function* parseDocuments(text: string): Generator<YamlDocument> {
   const parser = new Parser()
+  const mayHaveAliases = text.includes('*')
   const composer = new Composer({ uniqueKeys: false, logLevel: 'silent', prettyErrors: false })
   for (const lexeme of new Lexer().lex(text)) {
-    for (const token of parser.next(lexeme)) yield* read(composer.next(token))
+    for (const token of parser.next(lexeme)) yield* read(composer.next(token), mayHaveAliases)
     if (parser.stack.length > MAX_DEPTH) {
       throw new YamlMistake(`it is nested more than ${MAX_DEPTH} levels deep`, parser.offset)
     }
   }
-  for (const token of parser.end()) yield* read(composer.next(token))
-  yield* read(composer.end(false, text.length))
+  for (const token of parser.end()) yield* read(composer.next(token), mayHaveAliases)
+  yield* read(composer.end(false, text.length), mayHaveAliases)
 }
 
-function* read(documents: Iterable<Document.Parsed>): Generator<YamlDocument> {
+function* read(
+  documents: Iterable<Document.Parsed>,
+  mayHaveAliases: boolean,
+): Generator<YamlDocument> {
   for (const document of documents) {
     const [mistake] = document.errors
     if (mistake !== undefined) throw new YamlMistake(mistake.message, mistake.pos[0])
-    yield new YamlDocument(document)
+    yield new YamlDocument(document, mayHaveAliases)
   }
 }
 
@@ -60,8 +64,9 @@ export class YamlDocument {
   readonly #anchored: ReadonlyMap<Node, Node>
   readonly #read = new Map<YAMLMap, ReadonlyMap<string, Pair>>()
 
-  constructor(document: Document.Parsed) {
-    this.#anchored = anchoredNodes(document)
+  /** @param mayHaveAliases whether the text it came from has a `*` at all */
+  constructor(document: Document.Parsed, mayHaveAliases: boolean) {
+    this.#anchored = mayHaveAliases ? anchoredNodes(document) : new Map()
     this.root = this.resolve(document.contents)
   }
 

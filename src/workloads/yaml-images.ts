@@ -1,4 +1,5 @@
 import { isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap, type YAMLSeq } from 'yaml'
+import { parseReference } from '../reference/reference.ts'
 import { FoundImages } from './found-images.ts'
 import { type FileImages, TextPositions } from './image-mention.ts'
 import { type PathPattern, pathMatches } from './path-pattern.ts'
@@ -41,6 +42,16 @@ export function yamlImages(text: string, options: YamlOptions): FileImages {
 }
 
 type Step = string | number
+
+/** Charts have other repositories too: of Git, of Helm. */
+function isReference(text: string): boolean {
+  try {
+    parseReference(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Finds the images of one document. */
 class DocumentWalk {
@@ -183,6 +194,10 @@ class DocumentWalk {
     const tagged = tag === undefined ? '' : `:${tag.text}`
     const reference = `${domain}${repository.text}${tagged}${written === '' ? '' : `@${written}`}`
     const at = tag?.scalar ?? repository.scalar
+    if (!isReference(reference)) {
+      this.#found.problem(at, `${where} is no image: ${reference.slice(0, 200)}`)
+      return
+    }
     const edited = isScalar(digest) ? digest : at
     this.#found.put({ at, edited }, where, reference, (pin) => {
       if (isScalar(digest)) {

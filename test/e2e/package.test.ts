@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
+  cpSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -100,6 +101,18 @@ test('the packed package has its program, which serves', async (t) => {
 
   assert.equal(parsed.exitCode(), 0, parsed.output())
   assert.match(parsed.output(), /docker\.io\/library\/nginx:latest/)
+})
+
+test('the bundle alone, without its package, knows its version', (t) => {
+  const folder = temporaryFolder(t)
+  cpSync(join(ROOT, 'dist/app'), folder, { recursive: true })
+  // Only the package tells Node that these are modules.
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+
+  const version = execFileSync(process.execPath, [join(folder, 'main.js'), '--version'])
+
+  const { version: ours } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  assert.match(String(version), new RegExp(`^${ours} `))
 })
 
 test('the packed package has the client, by its own name and as the package itself', async (t) => {

@@ -80,7 +80,8 @@ export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> 
   const rows = found.flatMap((each) => rowsOf(each, outcomes, times, mode))
   const changed = found.map((each) => ({ file: each.file, edits: editsOf(each, outcomes) }))
   for (const each of changed) {
-    if (each.edits.length === 0) continue
+    // A text in the place of another one is as valid as that was; a field that is added need not be.
+    if (each.edits.every(({ end, start }) => start < end)) continue
     const { problems } = findImages(newText(each), each.file.name, options.find)
     if (!problems.some(({ isBroken }) => isBroken)) continue
     const message = `${each.file.name} would be no valid YAML with its images pinned; nothing is written`
