@@ -1,5 +1,6 @@
 import type { ErrorResponse } from '../api/v1/error.ts'
 import type { ImageRecord, ImagesResponse, PullEvent } from '../api/v1/images.ts'
+import type { PullsResponse } from '../api/v1/pulls.ts'
 import type {
   RegistriesResponse,
   RegistryStatus,
@@ -18,6 +19,7 @@ export type { NodeImage, Platform, RankedReference } from '../api/v1/resolve.ts'
 export type {
   ImageRecord,
   PullEvent,
+  PullsResponse,
   RegistryStatus,
   RepositoriesResponse,
   ResolveResponse,
@@ -132,6 +134,11 @@ export class ImageResolverClient {
     for await (const event of pieces(response, '\n\n')) {
       yield JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? '')
     }
+  }
+
+  /** Those that run. Needs the token, but on a unix socket. */
+  pulls({ signal }: CallOptions = {}): Promise<PullsResponse> {
+    return this.#get('/pulls', {}, signal)
   }
 
   async registries({ signal }: CallOptions = {}): Promise<readonly RegistryStatus[]> {

@@ -1,5 +1,6 @@
 import type { XStatic } from 'typebox/schema'
 import { Attempt } from './attempt.ts'
+import { PullLayers } from './pulls.ts'
 import type { ObjectSchema } from './schema.ts'
 
 /** An image that the runtime of this machine has. */
@@ -48,13 +49,14 @@ export type PullRequest = XStatic<typeof PullRequest>
 export const PullEvent = {
   $id: 'PullEvent',
   description:
-    'Of the server-sent events `pulling` (at once, then every few seconds), `pulled`, `failed`.',
+    'Of the server-sent events `pulling` (at once, then every second), `pulled`, `failed`.',
   type: 'object',
   required: ['state', 'reference', 'seconds'],
   properties: {
     state: { type: 'string', enum: ['pulling', 'pulled', 'failed'] },
     reference: { type: 'string' },
     seconds: { type: 'number', description: 'Since the beginning.' },
+    layers: PullLayers,
     imageId: { type: 'string', description: "When pulled: the runtime's own ID of the image." },
     error: {
       type: 'object',

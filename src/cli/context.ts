@@ -78,7 +78,10 @@ export interface Registries {
 /** The names of the node's images, and the registries as configured, in the order of asking. */
 export type NodeNames = RuntimeNames & { readonly registries: readonly RegistryEntry[] }
 
-export type ImagesOnNode = Pick<NodeImages, 'list' | 'named' | 'pull' | 'remove' | 'close'>
+export type ImagesOnNode = Pick<
+  NodeImages,
+  'list' | 'named' | 'pull' | 'layers' | 'remove' | 'close'
+>
 
 export interface AnswerSource {
   /** The registries that may have it, in the order of asking; none for what is no reference. */

@@ -11,7 +11,10 @@ import { readMessage, readString, withBytes, without, withString } from './wire.
 const IMAGE_SPEC = 1
 /** The longest reference has some 700; other names of a runtime's own are no longer either. */
 const MAX_NAME_BYTES = 4_096
+/** Kubernetes' names have at most 253 characters. */
+const MAX_POD = 253
 const AUTH = 2
+const SANDBOX_CONFIG = 3
 const IMAGE = 1
 const IMAGE_REF = 1
 const RUNTIME_HANDLER = 19
@@ -63,6 +66,16 @@ export function requestedAuth(request: Uint8Array): AuthConfig | undefined {
   }
   const { serverAddress: _, ...secrets } = config
   return Object.values(secrets).some((secret) => secret !== '') ? config : undefined
+}
+
+/** The pod of a PullImageRequest; undefined where the caller names none. Names are cut where they are too long. */
+export function requestedPod(
+  request: Uint8Array,
+): { readonly namespace: string; readonly name: string } | undefined {
+  const metadata = readMessage(readMessage(request, SANDBOX_CONFIG) ?? new Uint8Array(), 1)
+  if (metadata === undefined) return undefined
+  const [name, namespace] = [1, 3].map((field) => readString(metadata, field).slice(0, MAX_POD))
+  return name ? { namespace: namespace ?? '', name } : undefined
 }
 
 export function withoutAuth(request: Uint8Array): Uint8Array {

@@ -6,6 +6,7 @@ import type { Candidate } from '../resolver/types.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { ContentStore } from '../runtime/content.ts'
 import type { PullOptions } from '../runtime/cri-client.ts'
+import { imageProgress } from '../runtime/image-progress.ts'
 import type { CriVersion, ImageNames } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { ImageLookup } from './adopt.ts'
@@ -19,6 +20,7 @@ import {
 } from './image-messages.ts'
 import { wantedNames } from './names.ts'
 import type { Caller } from './owned-call.ts'
+import type { PullListener } from './pull-progress.ts'
 import { watchPull } from './pull-watch.ts'
 
 /** The runtime, as far as images are pulled into it. */
@@ -66,14 +68,22 @@ export class ImagePull {
   readonly #caller: Caller
   readonly #version: CriVersion
   readonly #options: ImagePullOptions
+  readonly #told: PullListener | undefined
   readonly #mended = new Set<string>()
 
-  constructor(request: Buffer, caller: Caller, version: CriVersion, options: ImagePullOptions) {
+  constructor(
+    request: Buffer,
+    caller: Caller,
+    version: CriVersion,
+    options: ImagePullOptions,
+    told?: PullListener,
+  ) {
     this.auth = requestedAuth(request)
     this.#request = request
     this.#caller = caller
     this.#version = version
     this.#options = options
+    this.#told = told
   }
 
   /**
@@ -151,9 +161,11 @@ export class ImagePull {
 
   async #watched(request: Uint8Array, { registry }: Candidate, image: Pulled): Promise<Buffer> {
     const { clock, content, timeoutMs } = this.#options
-    if (content === undefined) return this.#send(request)
+    const look = content && imageProgress(content, image)
+    this.#told?.from(registry, look && (async () => (await look()).layers))
+    if (look === undefined) return this.#send(request)
     const limitMs = Math.max(timeoutMs, SHORTEST_SILENCE_MS)
-    const watch = watchPull({ content, image, registry, limitMs, clock })
+    const watch = watchPull({ look, registry, limitMs, clock })
     try {
       return await this.#send(request, AbortSignal.any([this.#caller.signal, watch.signal]))
     } finally {

@@ -15,6 +15,7 @@ import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } fr
 import { canonicalName, isConverted, wantedNames } from './names.ts'
 import type { Caller } from './owned-call.ts'
 import { fit, PullFailures, RuntimeLeft } from './pull-failures.ts'
+import type { PullListener } from './pull-progress.ts'
 import { lookForWhole } from './pull-unchanged.ts'
 
 /** The resolver as this service uses it. */
@@ -73,17 +74,17 @@ export class ImageService {
    * goes to the runtime as it came, and its error back, with what registries said behind its own text;
    * unless `mirrorsOnly` forbids its origin, where the runtime would go.
    *
-   * @param passOn called when the request goes to the runtime as it came
+   * @param told from where the runtime pulls, and when the request goes to it as it came
    */
   async pull(
     request: Buffer,
     caller: Caller,
     version: CriVersion,
-    passOn: () => void = () => {},
+    told?: PullListener,
   ): Promise<Buffer> {
-    const pull = new ImagePull(request, caller, version, this.#options)
+    const pull = new ImagePull(request, caller, version, this.#options, told)
     const passthrough = (): Promise<Buffer> => {
-      passOn()
+      told?.passedOn()
       return pull.asItCame()
     }
     const reference = namedBy(requestedImage(request))

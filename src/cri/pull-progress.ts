@@ -1,13 +1,19 @@
 import type { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
+import type { RunningPull, RunningPulls } from '../telemetry/running-pulls.ts'
 
 /** Most pulls take less, and say so by themselves when they end. */
 const LONG_MS = 10_000
+
+/** What a pull says of itself. */
+export type PullListener = Pick<RunningPull, 'from' | 'passedOn'>
 
 export interface PullProgressOptions {
   readonly log: Pick<Logger, 'info'>
   /** Where pulls are counted; absent: here alone. */
   readonly counts?: Metrics['pulls'] | undefined
+  /** Where those that run can be seen; absent: nowhere. */
+  readonly running?: RunningPulls | undefined
   /** From when on a pull is told of, in milliseconds. Default 10,000. */
   readonly longMs?: number
   /** Milliseconds of a clock that never jumps. */
@@ -30,10 +36,16 @@ export class PullProgress {
 
   /**
    * @param image as it was asked for
-   * @param pull says through its parameter when it leaves the pull to the runtime, as it came
+   * @param pull says through its parameter from where it is pulled, and when it leaves the pull to the
+   * runtime, as it came
    */
-  async watch<T>(image: string, pull: (passOn: () => void) => Promise<T>): Promise<T> {
+  async watch<T>(
+    image: string,
+    pod: Parameters<RunningPulls['begin']>[1],
+    pull: (told: PullListener) => Promise<T>,
+  ): Promise<T> {
     const { log, longMs = LONG_MS, now = () => performance.now() } = this.#options
+    const running = this.#options.running?.begin(image, pod)
     const startedAt = now()
     const seconds = (): number => Math.round((now() - startedAt) / 1000)
     const timer = setTimeout(() => log.info({ image, seconds: seconds() }, 'still pulling'), longMs)
@@ -41,13 +53,18 @@ export class PullProgress {
     let isPassedOn = false
     this.#counts.inFlight += 1
     try {
-      const pulled = await pull(() => {
-        isPassedOn = true
+      const pulled = await pull({
+        from: (registry, look) => running?.from(registry, look),
+        passedOn: () => {
+          isPassedOn = true
+          running?.passedOn()
+        },
       })
       isPulled = true
       return pulled
     } finally {
       clearTimeout(timer)
+      running?.end()
       this.#counts.inFlight -= 1
       this.#counts[outcome(isPulled, isPassedOn)] += 1
       if (now() - startedAt >= longMs) {

@@ -5,8 +5,9 @@ import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'
 import { forcedVersion } from '../runtime/versions.ts'
 import type { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
+import type { RunningPulls } from '../telemetry/running-pulls.ts'
 import { countCalls } from './call-counter.ts'
-import { requestedImage, withImage } from './image-messages.ts'
+import { requestedImage, requestedPod, withImage } from './image-messages.ts'
 import { type ImageResolver, type ImageRuntime, ImageService } from './image-service.ts'
 import type { OwnedMethod } from './owned-call.ts'
 import { PullProgress } from './pull-progress.ts'
@@ -53,6 +54,8 @@ export interface CriServerOptions {
   readonly logger: Logger
   /** Counts calls and pulls; absent: nothing. */
   readonly metrics?: Pick<Metrics, 'calls' | 'pulls'> | undefined
+  /** Where the pulls that run can be seen. */
+  readonly running?: RunningPulls | undefined
 }
 
 export interface CriServer {
@@ -74,7 +77,7 @@ export interface CriServer {
  */
 export async function openCriServer(options: CriServerOptions): Promise<CriServer> {
   const { aliases, logger, metrics, version } = options
-  const pulls = new PullProgress({ log: logger, counts: metrics?.pulls })
+  const pulls = new PullProgress({ log: logger, counts: metrics?.pulls, running: options.running })
   const relay = createRelay({
     runtimeSocket: options.runtimeSocket,
     owned: ownedMethods(options, pulls),
@@ -119,8 +122,8 @@ function ownedMethods(
     const service = `/runtime.${version}.ImageService`
     methods.set(`${service}/PullImage`, {
       answer: async (request, caller) =>
-        pulls.watch(requestedImage(request), (passOn) =>
-          images.pull(request, caller, version, passOn),
+        pulls.watch(requestedImage(request), requestedPod(request), (told) =>
+          images.pull(request, caller, version, told),
         ),
     })
     methods.set(`${service}/RemoveImage`, {

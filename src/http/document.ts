@@ -8,6 +8,7 @@ import { ErrorResponse, FoundManifest } from '../../api/v1/error.ts'
 import { RegistryEventResponse } from '../../api/v1/events.ts'
 import { LiveResponse, ReadyResponse } from '../../api/v1/health.ts'
 import { ImageRecord, ImagesResponse, PullEvent, PullRequest } from '../../api/v1/images.ts'
+import { PullLayers, PullRecord, PullsResponse } from '../../api/v1/pulls.ts'
 import {
   RegistriesResponse,
   RegistryStatus,
@@ -43,7 +44,10 @@ const components = [
   NodeImage,
   Platform,
   PullEvent,
+  PullLayers,
+  PullRecord,
   PullRequest,
+  PullsResponse,
   RankedReference,
   ReadyResponse,
   RegistriesResponse,

@@ -1,5 +1,6 @@
 import type { CheckResponse } from '../../api/v1/check.ts'
 import type { ImageRecord } from '../../api/v1/images.ts'
+import type { PullLayers, PullsResponse } from '../../api/v1/pulls.ts'
 import type { RegistryStatus } from '../../api/v1/registries.ts'
 import type { StatsResponse } from '../../api/v1/stats.ts'
 import type { Answer } from '../resolver/types.ts'
@@ -49,6 +50,10 @@ export interface NodeImages {
   remove(image: string, signal: AbortSignal): Promise<void>
   /** As a kubelet without credentials does. @returns the runtime's own ID of the image */
   pull(reference: string, signal: AbortSignal): Promise<string>
+  /** Those that run, of every client. Never rejects. */
+  pulls(): Promise<PullsResponse>
+  /** How far the newest pull of a reference is, as it was asked for. Never rejects. */
+  layersOf(reference: string): Promise<PullLayers | undefined>
 }
 
 export interface PageOptions {

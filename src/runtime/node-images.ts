@@ -3,7 +3,9 @@ import { type ErrorCode, ResolveError } from '../errors.ts'
 import { attemptsOf } from './attempts-trailer.ts'
 import { isRuntimeError, type Method, unreachable } from './call.ts'
 import { openRuntimeChannel } from './channel.ts'
+import { createContentStore } from './content.ts'
 import { type CriClient, createCriClient } from './cri-client.ts'
+import { type ImageProgress, imageProgress, type WantedImage } from './image-progress.ts'
 import { loadService } from './protos.ts'
 import type { CriVersion, NodeImage } from './types.ts'
 
@@ -13,6 +15,8 @@ export interface NodeImagesOptions {
   readonly version: CriVersion | undefined
   /** Why the running service does not serve that socket; undefined: it does, or no service runs. */
   readonly whyClosed: () => Promise<string | undefined>
+  /** What a reference is, so that its pull can be seen. Absent: no pull can be seen. */
+  readonly known?: (reference: string) => Promise<WantedImage | undefined>
 }
 
 /** An image of the node, to be looked for elsewhere. */
@@ -45,8 +49,11 @@ export class NodeImages {
   readonly #whyClosed: NodeImagesOptions['whyClosed']
   readonly #channel: ReturnType<typeof openRuntimeChannel>
   readonly #cri: CriClient
+  readonly #known: NodeImagesOptions['known']
+  readonly #looks = new Map<string, () => Promise<ImageProgress>>()
 
-  constructor({ shim, version, whyClosed }: NodeImagesOptions) {
+  constructor({ known, shim, version, whyClosed }: NodeImagesOptions) {
+    this.#known = known
     this.#shim = shim
     this.#whyClosed = whyClosed
     this.#channel = openRuntimeChannel(shim)
@@ -108,6 +115,26 @@ export class NodeImages {
     const request = method.requestSerialize({ image: { image: reference } })
     const call = this.#cri.pullImage(request, { ...only(signal), version })
     return method.responseDeserialize((await this.#explained(call)).response).imageRef
+  }
+
+  /**
+   * How far the layers of an image are that is pulled, as containerd tells on the same socket.
+   *
+   * @returns undefined: that cannot be told, or not yet. Never rejects
+   */
+  async layers(reference: string): Promise<ImageProgress['layers']> {
+    try {
+      let look = this.#looks.get(reference)
+      if (look === undefined) {
+        const image = await this.#known?.(reference)
+        if (image === undefined) return undefined
+        look = imageProgress(createContentStore(this.#channel), image)
+        this.#looks.set(reference, look)
+      }
+      return (await look()).layers
+    } catch {
+      return undefined
+    }
   }
 
   close(): void {

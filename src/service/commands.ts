@@ -106,6 +106,11 @@ export async function openNodeImages(place: ConfigPlace) {
     shim,
     version,
     whyClosed: async () => (await import('./running-service.ts')).whyNotServed(http, 'cri'),
+    known: async (reference) => {
+      const { findService } = await import('./running-service.ts')
+      const { digest, imageId } = await (await findService(http)).resolve(reference)
+      return digest === null ? undefined : { digest, imageId }
+    },
   })
 }
 

@@ -22,6 +22,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { meterExchanges, meterResolutions } from '../telemetry/metering.ts'
+import { RunningPulls } from '../telemetry/running-pulls.ts'
 import { SharedStore } from './shared-store.ts'
 
 const steady = (): number => performance.now()
@@ -36,6 +37,8 @@ export interface Core {
   readonly cache: ResolutionCache
   readonly health: RegistryHealth
   readonly metrics: Metrics
+  /** The pulls on the CRI socket that run. */
+  readonly pulls: RunningPulls
   /** How registries are spoken to; another one after a configuration that changes that. */
   images(): Promise<RegistryClient>
   /** The request, of which all that is sent is counted and logged. */
@@ -75,6 +78,7 @@ export function createCore(
 ): Core {
   const platform = hostPlatform()
   const metrics = new Metrics()
+  const pulls = new RunningPulls(systemClock.now)
   metrics.configuration.loadedAt = systemClock.now()
   const cache = new ResolutionCache(cacheLimits(initial), systemClock.now, steady)
   const health = new RegistryHealth({ now: systemClock.now, steady })
@@ -156,6 +160,7 @@ export function createCore(
     cache,
     health,
     metrics,
+    pulls,
     images: () => images.get(),
     metered,
     keychain,

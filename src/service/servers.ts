@@ -65,6 +65,7 @@ export async function openCriServer({
     timeoutMs,
     logger,
     metrics: core.metrics,
+    running: core.pulls,
   })
   logger.info({ shim: path, cri: runtime.path }, 'CRI is served')
   return { unavailableReason: () => server.unavailableReason(), close: () => server.close(GRACE) }
@@ -134,6 +135,8 @@ export async function openHttpServer(
       status: async (image, signal) => (await checked()).status(image, signal),
       remove: async (image, signal) => (await checked()).remove(image, signal),
       pull: async (reference, signal) => (await checked()).pull(reference, signal),
+      pulls: () => core.pulls.list(),
+      layersOf: (reference) => core.pulls.layersOf(reference),
     },
     registries: new RegistryAdmin({
       entries: () => config().registries,

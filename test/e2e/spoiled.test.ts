@@ -9,6 +9,7 @@ import { ResolveError } from '../../src/errors.ts'
 import type { RuntimeError } from '../../src/runtime/call.ts'
 import { openRuntimeChannel } from '../../src/runtime/channel.ts'
 import { createContentStore } from '../../src/runtime/content.ts'
+import { imageProgress } from '../../src/runtime/image-progress.ts'
 import { buildImage, type Content, type TestImage } from '../support/images.ts'
 import { startTestNode } from '../support/node.ts'
 import type { ProxyAction, RecordedRequest } from '../support/registry-proxy.ts'
@@ -127,7 +128,7 @@ test('the downloads of the runtime tell a slow pull from one that stands still',
     const limitMs = 4_000
     const clock = systemClock
     const { host: registry } = node.first
-    const watch = watchPull({ content, image, registry, limitMs, clock })
+    const watch = watchPull({ look: imageProgress(content, image), registry, limitMs, clock })
     const name = `${registry}/library/big@${image.digest}`
     try {
       return await node.direct.pullImage(name, undefined, { signal: watch.signal })

@@ -123,6 +123,8 @@ export function someImages(changes: Partial<NodeImages> = {}): NodeImages {
     status: async (image) => (image === 'nope' ? undefined : AN_IMAGE),
     remove: async () => {},
     pull: async () => IMAGE_ID,
+    pulls: async () => ({ running: 0, pulls: [] }),
+    layersOf: async () => undefined,
     ...changes,
   }
 }

@@ -21,7 +21,7 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
   api: { path: 'api/', uses: [] },
   errors: { path: 'src/errors.ts', uses: [] },
   concurrency: { path: 'src/concurrency/', uses: ['errors'] },
-  telemetry: { path: 'src/telemetry/', uses: ['concurrency'] },
+  telemetry: { path: 'src/telemetry/', uses: ['concurrency', 'api'] },
   host: { path: 'src/host/', uses: BASE },
   reference: { path: 'src/reference/', uses: BASE },
   registry: { path: 'src/registry/', uses: PURE },

@@ -61,12 +61,28 @@ export async function pullCommand(
   parseNormalized(image)
   const node = await open()
   try {
-    const imageId = await withProgress(`the pull of ${image}`, node.pull(image), context)
+    let layers: Layers
+    const far = (): string => {
+      // Shown the next time, so that nothing is drawn after the answer.
+      void node.layers(image).then((found) => {
+        layers = found
+      })
+      return `still waiting for the pull of ${image}${layersText(layers)}`
+    }
+    const imageId = await withProgress(far, node.pull(image), context)
     context.stdout.write(json ? `${JSON.stringify({ imageId })}\n` : `${imageId}\n`)
     return 0
   } finally {
     node.close()
   }
+}
+
+type Layers = Awaited<ReturnType<ImagesOnNode['layers']>>
+
+function layersText(layers: Layers): string {
+  if (layers === undefined) return ''
+  const { bytes, done, total, totalBytes } = layers
+  return `: ${formatSize(bytes)} of ${formatSize(totalBytes)}, ${done} of ${total} layers`
 }
 
 /** An ID, or its beginning. */

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ImageRecord, ImagesResponse } from '../../../api/v1/images.ts'
+import type { PullsResponse } from '../../../api/v1/pulls.ts'
 import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
 import { withDeadline } from '../deadline.ts'
@@ -18,7 +19,7 @@ export interface ImagesRouteOptions {
   readonly timeoutMs: number
 }
 
-/** `GET /images`, and one of them: shown or, with the token, removed. */
+/** `GET /images`, and one of them: shown or, with the token, removed; and the pulls that run. */
 export function imagesRoutes(app: FastifyInstance, options: ImagesRouteOptions): void {
   const { images, timeoutMs } = options
   const within = <T>(
@@ -33,6 +34,14 @@ export function imagesRoutes(app: FastifyInstance, options: ImagesRouteOptions):
       const found = await within(request, (signal) => images.list(signal))
       reply.header('cache-control', 'no-cache')
       return { images: [...found] }
+    },
+  )
+  app.get(
+    '/pulls',
+    { schema: pulls, config: { access: 'node' } },
+    async (_request, reply): Promise<PullsResponse> => {
+      reply.header('cache-control', 'no-store')
+      return images.pulls()
     },
   )
   app.get<ImageRoute>(
@@ -87,6 +96,18 @@ const list = {
     ...NOT_MODIFIED,
     ...COMMON_PROBLEMS,
     ...RUNTIME_PROBLEMS,
+  },
+}
+
+const pulls = {
+  operationId: 'pulls',
+  summary: 'The pulls on the CRI socket that run.',
+  description:
+    'From where and for which pod each of them pulls, and how far its layers are. For the token alone, but on a unix socket.',
+  response: {
+    200: answer('PullsResponse', 'The pulls, the oldest first.'),
+    ...COMMON_PROBLEMS,
+    403: problem('No token is configured, without which only a unix socket tells this.'),
   },
 }
 

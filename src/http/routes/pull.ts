@@ -8,8 +8,8 @@ import { type Failure, toFailure } from '../failure.ts'
 import { COMMON_PROBLEMS, content, problem, TOKEN_NEEDED } from '../responses.ts'
 import type { NodeImages } from '../types.ts'
 
-/** Proxies cut off what is silent, and people wonder. */
-const TELL_EVERY_MS = 5_000
+/** Proxies cut off what is silent, and people wonder how far it is. */
+const TELL_EVERY_MS = 1_000
 
 const UNSAID: ErrorResponse['errors'][number] = { code: 'UNKNOWN', message: '', detail: {} }
 
@@ -62,7 +62,8 @@ async function* pull(
     },
   )
   for (;;) {
-    yield told('pulling')
+    const layers = await images.layersOf(reference)
+    yield told('pulling', layers === undefined ? {} : { layers })
     const timer = new AbortController()
     const pause = delay(tellEveryMs, undefined, { signal: timer.signal }).catch(() => undefined)
     const end = await Promise.race([ended, pause])
@@ -82,7 +83,7 @@ const schema = {
   operationId: 'pullImage',
   summary: 'Pulls an image as a kubelet without credentials does.',
   description:
-    'The answer is a stream of server-sent events: `pulling` at once and every 5 seconds, at last `pulled` or `failed`, each with a PullEvent as its data. Closing the connection cancels the pull.',
+    'The answer is a stream of server-sent events: `pulling` at once and every second, with how far the layers are where that can be told, at last `pulled` or `failed`, each with a PullEvent as its data. Closing the connection cancels the pull.',
   security: TOKEN_NEEDED,
   body: PullRequest,
   response: {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { PullEvent } from '../../../api/v1/images.ts'
+import { PullsResponse } from '../../../api/v1/pulls.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import {
   documentErrors,
@@ -142,4 +143,62 @@ test('the first event comes at once, and a client that leaves cancels the pull',
 
   assert.ok(seen)
   if (!seen.aborted) await once(seen, 'abort')
+})
+
+test('while it runs, a pull tells how far its layers are, every second', async (t) => {
+  let end: (imageId: string) => void = () => {}
+  const looks: string[] = []
+  const layers = { done: 1, total: 3, bytes: 10, totalBytes: 40 }
+  const app = await openApp(t, {
+    images: someImages({
+      pull: () =>
+        new Promise((resolve) => {
+          end = resolve
+        }),
+      layersOf: async (reference) => {
+        looks.push(reference)
+        if (looks.length === 1) return undefined
+        end(IMAGE_ID)
+        return layers
+      },
+    }),
+  })
+
+  const events = eventsIn((await ask(app, pull)).body)
+
+  assert.deepEqual(
+    events.map(({ layers: told, state }) => [state, told]),
+    [
+      ['pulling', undefined],
+      ['pulling', layers],
+      ['pulled', undefined],
+    ],
+  )
+  assert.deepEqual([...new Set(looks)], ['nginx'])
+  for (const event of events) assert.deepEqual(await documentErrors(PullEvent.$id, event), [])
+})
+
+test('the pulls that run are told to whom the images are told', async (t) => {
+  const running = {
+    running: 1,
+    pulls: [
+      {
+        reference: 'nginx',
+        since: '2026-01-02T03:04:05.000Z',
+        seconds: 2,
+        registry: null,
+        pod: { namespace: 'default', name: 'web' },
+        layers: { done: 0, total: 2, bytes: 0, totalBytes: 40 },
+      },
+    ],
+  }
+  const app = await openApp(t, { images: someImages({ pulls: async () => running }) })
+
+  const told = await ask(app, { method: 'GET', url: '/pulls', headers: WITH_TOKEN })
+  const refused = await ask(app, { method: 'GET', url: '/pulls' })
+
+  assert.deepEqual(told.json(), running)
+  assert.deepEqual(await documentErrors(PullsResponse.$id, told.json()), [])
+  assert.equal(refused.statusCode, (await ask(app, { method: 'GET', url: '/images' })).statusCode)
+  assert.ok(refused.statusCode === 401 || refused.statusCode === 403)
 })

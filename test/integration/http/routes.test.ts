@@ -65,6 +65,7 @@ test('/openapi.json describes the routes', async (t) => {
   assert.deepEqual(Object.keys(response.json().paths), [
     '/resolve',
     '/images',
+    '/pulls',
     '/images/{image}',
     '/images/pull',
     '/registries',

@@ -65,6 +65,7 @@ function nodeWith(images: readonly NamedImage[], asked: boolean[] = []): Partial
   return {
     node: async () => ({
       list: async () => assert.fail(),
+      layers: async () => undefined,
       named: async (all) => {
         asked.push(all)
         return images

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { ImageRecord } from '../../../api/v1/images.ts'
+import type { CliContext } from '../../../src/cli/context.ts'
+import { run } from '../../../src/cli/run.ts'
 import { runCli } from '../../support/cli.ts'
 import { digestOf } from '../../support/resolver.ts'
 
@@ -29,6 +33,7 @@ function nodeWith(images: readonly ImageRecord[]) {
       list: async () => images,
       named: async () => assert.fail(),
       pull: async () => assert.fail('nothing was to be pulled'),
+      layers: async () => undefined,
       remove: async () => assert.fail('nothing was to be removed'),
       close: () => {},
     }),
@@ -61,4 +66,48 @@ test('images --json is the body of GET /images', async () => {
   const { out } = await runCli(['images', '--json'], nodeWith(IMAGES))
 
   assert.deepEqual(JSON.parse(out), { images: IMAGES })
+})
+
+test('on a terminal a pull shows bytes and layers while they come', async () => {
+  let tick: () => void = () => {}
+  let end: (id: string) => void = () => {}
+  let begin: () => void = () => {}
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  const shown: string[] = []
+  const seen = Promise.resolve({ done: 3, total: 7, bytes: 12_900_000, totalBytes: 70_571_400 })
+  const code = run(['pull', 'nginx'], {
+    stdin: Readable.from([]),
+    stdout: { write: () => true },
+    stderr: { isTTY: true, write: (text: string) => shown.push(text) },
+    environment: {},
+    every: (_ms: number, act: () => void) => {
+      tick = act
+      return () => {}
+    },
+    node: async () => ({
+      ...(await nodeWith([]).node()),
+      pull: () =>
+        new Promise<string>((resolve) => {
+          end = resolve
+          begin()
+        }),
+      layers: () => seen,
+    }),
+  } as unknown as CliContext)
+  await begun
+  await setImmediate()
+
+  tick()
+  await setImmediate()
+  tick()
+  end(NGINX)
+
+  assert.equal(await code, 0)
+  assert.match(shown[0] ?? '', /still waiting for the pull of nginx \(1 s\)$/)
+  assert.match(
+    shown[1] ?? '',
+    /still waiting for the pull of nginx: 12\.3 MiB of 67\.3 MiB, 3 of 7 layers \(2 s\)$/,
+  )
 })

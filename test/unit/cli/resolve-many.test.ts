@@ -186,6 +186,7 @@ test('the message of each registry is printed once', async () => {
       throw error
     },
     list: async () => [],
+    layers: async () => undefined,
     named: async () => assert.fail(),
     remove: async () => {},
     close: () => {},
@@ -217,6 +218,7 @@ test('images --quiet prints the ID of each image', async () => {
   const node: CliContext['node'] = async () => ({
     pull: async () => assert.fail(),
     list: async () => [image],
+    layers: async () => undefined,
     named: async () => assert.fail(),
     remove: async () => {},
     close: () => {},

@@ -96,6 +96,7 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
           return digestOf('node')
         },
         list: async () => [ON_NODE],
+        layers: async () => undefined,
         named: async () => assert.fail(),
         remove: async (image) => {
           calls.push({ remove: image })

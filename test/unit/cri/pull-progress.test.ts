@@ -19,7 +19,7 @@ function startPull(t: TestContext) {
   return {
     lines,
     progress,
-    pull: progress.watch('nginx', () => promise),
+    pull: progress.watch('nginx', undefined, () => promise),
     resolve: (id: string) => resolve(id),
     reject: (reason: Error) => reject(reason),
     pass: (ms: number) => {
@@ -79,10 +79,10 @@ test('counts how pulls ended: pulled, left to the runtime as they came, or witho
   const progress = new PullProgress({ log: { info: () => {} }, counts })
   const inFlight: number[] = []
 
-  await progress.watch('pulled', async () => inFlight.push(counts.inFlight))
-  await progress.watch('passed on', async (passOn) => passOn())
-  const failing = progress.watch('failed', async (passOn) => {
-    passOn()
+  await progress.watch('pulled', undefined, async () => inFlight.push(counts.inFlight))
+  await progress.watch('passed on', undefined, async ({ passedOn }) => passedOn())
+  const failing = progress.watch('failed', undefined, async ({ passedOn }) => {
+    passedOn()
     throw new Error('the runtime could not either')
   })
 

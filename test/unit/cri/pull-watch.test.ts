@@ -4,6 +4,7 @@ import { status } from '@grpc/grpc-js'
 import { watchPull } from '../../../src/cri/pull-watch.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Ingest } from '../../../src/runtime/content.ts'
+import { imageProgress } from '../../../src/runtime/image-progress.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { buildImage, digestOf } from '../../support/images.ts'
 
@@ -19,19 +20,21 @@ function scene() {
   const ingests = new Map<string, Ingest>()
   const state = { error: undefined as Error | undefined, looks: 0 }
   const watch = watchPull({
-    content: {
-      info: async (digest) => {
-        const bytes = there.get(digest)
-        return bytes && { size: bytes.length, labels: {} }
+    look: imageProgress(
+      {
+        info: async (digest) => {
+          const bytes = there.get(digest)
+          return bytes && { size: bytes.length, labels: {} }
+        },
+        read: async (digest) => there.get(digest),
+        ingests: async () => {
+          state.looks += 1
+          if (state.error !== undefined) throw state.error
+          return [...ingests.values()]
+        },
       },
-      read: async (digest) => there.get(digest),
-      ingests: async () => {
-        state.looks += 1
-        if (state.error !== undefined) throw state.error
-        return [...ingests.values()]
-      },
-    },
-    image: { digest: IMAGE.digest, imageId: IMAGE.imageId },
+      { digest: IMAGE.digest, imageId: IMAGE.imageId },
+    ),
     registry: 'hub:5000',
     limitMs: LIMIT_MS,
     clock,
