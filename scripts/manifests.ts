@@ -21,15 +21,20 @@ const END = '<!-- to here -->'
 /** @returns path in the repository and text of each file that is made of others */
 export function manifests(helm: string): ReadonlyMap<string, string> {
   return new Map([
-    ['deploy/kubernetes/resolver/resolver.yaml', plain(helm, 'resolver')],
+    ['deploy/kubernetes/resolver/resolver.yaml', plain(helm, 'resolver', '--no-hooks')],
+    ['deploy/kubernetes/node/node.yaml', plain(helm, 'node', '--no-hooks')],
+    [
+      'deploy/kubernetes/node-uninstall/uninstall.yaml',
+      withoutHooks(plain(helm, 'node', '--show-only=templates/uninstall.yaml')),
+    ],
     ['docs/kubernetes.md', withTable(read('docs/kubernetes.md'))],
   ])
 }
 
 /** The chart with the values beside the manifests; what only helm needs is left out. */
-function plain(helm: string, mode: string): string {
+function plain(helm: string, mode: string, option: string): string {
   const values = join(ROOT, 'deploy/kubernetes', mode, 'values.yaml')
-  const args = ['template', 'image-resolver', CHART, '--values', values]
+  const args = ['template', 'image-resolver', CHART, '--values', values, option]
   // It tells of links on standard error, with paths of this machine.
   const text = execFileSync(helm, [...args, '--kube-version', KUBERNETES], {
     encoding: 'utf8',
@@ -40,6 +45,15 @@ function plain(helm: string, mode: string): string {
     .replace(/^ +(?:helm\.sh\/chart|app\.kubernetes\.io\/managed-by): .*\n/gm, '')
     .replace(/^ +namespace: default\n/gm, '')
   return `# Written by npm run manifests, of the chart deploy/helm/image-resolver and values.yaml.\n${body}`
+}
+
+/** What a DaemonSet needs; that helm waits for it is for kubectl to do. */
+function withoutHooks(text: string): string {
+  const [head = '', ...objects] = text.split(/^---\n/m)
+  const kept = objects.filter((object) => /^kind: (?:DaemonSet|ServiceAccount)$/m.test(object))
+  return [head, ...kept]
+    .join('---\n')
+    .replace(/^ {2}annotations:\n(?: {4}helm\.sh\/hook.*\n)+/gm, '')
 }
 
 interface Schema {

@@ -1,6 +1,6 @@
 import { VERSION } from '../../api/version.ts'
 import { type Command, nothingAfter } from './command.ts'
-import { fileOf, kubeletOf, waitOf } from './options.ts'
+import { fileOf, kubeletOf, waitOf, watchOf } from './options.ts'
 
 /** Those that put the service on a node. */
 export const COMMANDS_OF_NODE: Readonly<Record<string, Command>> = {
@@ -14,6 +14,8 @@ export const COMMANDS_OF_NODE: Readonly<Record<string, Command>> = {
       'root',
       'chroot',
       'wait',
+      'watch',
+      'secrets',
       'dry-run',
     ],
     words: nothingAfter('install'),
@@ -31,6 +33,8 @@ export const COMMANDS_OF_NODE: Readonly<Record<string, Command>> = {
         restartKubelet: values['restart-kubelet'] ?? false,
         dryRun,
         waitMs,
+        watchMs: watchOf(values),
+        secrets: values.secrets,
         context,
       })
     },

@@ -62,6 +62,15 @@ CRI-O's or cri-dockerd's, the first found`,
       `the root of another system: its files alone, and no systemctl; default: /`,
     ],
     chroot: ['    --chroot', 'run systemctl in --root DIR, by chroot'],
+    watch: [
+      '    --watch SECONDS',
+      `stay beside the service, and put the node back when it is not ready for
+so long; SIGTERM ends it`,
+    ],
+    secrets: [
+      '    --secrets DIR',
+      `files that go to /etc/image-resolver/secrets, as a Secret is mounted`,
+    ],
     wait: ['    --wait SECONDS', 'how long the service may take to be ready; default: 60'],
     offline: ['    --offline', 'ask no registry, only the lock file'],
     update: ['    --update', 'move what is pinned on to what its tag points at now'],

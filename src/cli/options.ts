@@ -38,6 +38,8 @@ const OPTIONS = {
   'runtime-endpoint': { type: 'string' },
   chroot: { type: 'boolean' },
   wait: { type: 'string' },
+  watch: { type: 'string' },
+  secrets: { type: 'string' },
   'fail-on': { type: 'string' },
   plan: { type: 'string' },
   resume: { type: 'string' },
@@ -143,9 +145,18 @@ const MAX_WAIT_SECONDS = 3_600
 
 /** @returns milliseconds. @throws UsageError */
 export function waitOf({ wait = '60' }: Values): number {
-  const seconds = /^\d{1,4}$/.test(wait) ? Number(wait) : 0
+  return secondsOf('wait', wait)
+}
+
+/** @returns milliseconds; undefined: nothing is watched. @throws UsageError */
+export function watchOf({ watch }: Values): number | undefined {
+  return watch === undefined ? undefined : secondsOf('watch', watch)
+}
+
+function secondsOf(option: OptionName, text: string): number {
+  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : 0
   if (seconds >= 1 && seconds <= MAX_WAIT_SECONDS) return seconds * 1_000
-  throw new UsageError(`--wait is a number of seconds from 1 to ${MAX_WAIT_SECONDS}`)
+  throw new UsageError(`--${option} is a number of seconds from 1 to ${MAX_WAIT_SECONDS}`)
 }
 
 /** @throws UsageError */

@@ -6,6 +6,7 @@ import { Journal, type Left } from './journal.ts'
 import { type KubeletMode, leadKubelet, type TextFile } from './kubelet.ts'
 import { describeStep, doStep, type Node, planInstall } from './plan.ts'
 import { CURRENT, UNITS, VERSIONS } from './program.ts'
+import { SECRETS } from './secrets.ts'
 import { activeState, type ServiceManager, startedAt } from './service-manager.ts'
 
 /** What the running service says of itself. */
@@ -66,6 +67,7 @@ export async function install(options: InstallOptions): Promise<void> {
         await restartKubelet(options, manager)
       } else say(`next: ${manager.name} restart ${node.kubelet?.unit}`)
     }
+    dropOldSecrets(journal, node)
     if (journal.pending.length === 0) return say(`image-resolver ${version}: nothing to change`)
     const { shim: socket } = node.config
     const runtime = node.runtime ?? journal.installed?.runtime ?? null
@@ -219,6 +221,16 @@ async function undo(
   if (journal.installed === undefined) return
   if (wasRunning) await waiting(SERVICE, manager.run('restart', SERVICE))
   if (isKubeletRestarted && unit !== undefined) await waiting(unit, restartUnit(manager, unit))
+}
+
+/** Files that an earlier installation has brought, and this one has not. */
+function dropOldSecrets(journal: Journal, { root, secrets }: Node): void {
+  if (secrets === undefined) return
+  const [folder, wanted] = [`${root.real(SECRETS)}/`, secrets.map(({ path }) => root.real(path))]
+  for (const { after, path } of journal.installed?.changes ?? []) {
+    const isOurs = after.kind === 'file' && path.startsWith(folder)
+    if (isOurs && !wanted.includes(path)) journal.drop(path)
+  }
 }
 
 /** The service that runs is of the new one. */

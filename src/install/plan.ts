@@ -7,7 +7,7 @@ import { ResolveError } from '../errors.ts'
 import { fileDiff } from './diff.ts'
 import { lookAt } from './files.ts'
 import type { Journal } from './journal.ts'
-import { findKubelet, type Kubelet, pathOf, RANCHER_SOCKET } from './kubelet.ts'
+import { findKubelet, type Kubelet, pathOf, RANCHER_SOCKET, type TextFile } from './kubelet.ts'
 import type { Part } from './lists.ts'
 import {
   CURRENT,
@@ -22,6 +22,7 @@ import {
   VERSIONS,
 } from './program.ts'
 import type { Root } from './root.ts'
+import { readSecrets } from './secrets.ts'
 
 const CONFIG_FILES = ['/etc/image-resolver.yaml', '/etc/image-cri-shim.yaml'] as const
 const UNIT_FOLDER = '/etc/systemd/system'
@@ -62,6 +63,8 @@ export interface Node {
   readonly kubelet: Kubelet | undefined
   /** The runtime's socket; undefined: none was found. */
   readonly runtime: string | undefined
+  /** For the configuration to name; undefined: nothing is known of them. */
+  readonly secrets: readonly TextFile[] | undefined
   /** What the operator should know of it. */
   readonly notes: readonly string[]
 }
@@ -72,6 +75,8 @@ export interface NodeOptions {
   readonly config?: string | undefined
   /** The runtime's socket, where it is not to be looked for. */
   readonly runtime?: string | undefined
+  /** A folder whose files go to the node; undefined: those that are there stay. */
+  readonly secrets?: string | undefined
 }
 
 /**
@@ -79,7 +84,8 @@ export interface NodeOptions {
  *
  * @throws ConfigError; ResolveError CONFIG_INVALID
  */
-export async function readNode({ root, config: given, runtime }: NodeOptions): Promise<Node> {
+export async function readNode(options: NodeOptions): Promise<Node> {
+  const { root, config: given, runtime } = options
   const kubelet = findKubelet(root)
   const there = CONFIG_FILES.find((path) => root.exists(path))
   const isGiven = given !== undefined && !isSameFile(root, given)
@@ -104,6 +110,7 @@ export async function readNode({ root, config: given, runtime }: NodeOptions): P
     isGiven,
     kubelet,
     runtime: cri,
+    secrets: options.secrets === undefined ? undefined : readSecrets(options.secrets),
     notes: [
       ...(differs
         ? [`${configFile}: cri: is ${config.cri}, and the runtime of this node is at ${cri}`]
@@ -169,6 +176,9 @@ export function planInstall(options: PlanOptions): {
             isSecret: isGiven,
           } as const,
         ]),
+    ...(node.secrets ?? []).map(
+      (file) => ({ kind: 'file', ...file, part: 'config', mode: 0o600, isSecret: true }) as const,
+    ),
     { kind: 'folder', path: CACHE, mode: 0o700, part: 'state' },
     ...hosts.steps,
     ...unitSteps(isPackaged, configFile, config.shim),

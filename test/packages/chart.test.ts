@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
 import { join, resolve } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { dump, load, loadAll } from 'js-yaml'
 import { manifests } from '../../scripts/manifests.ts'
+import { COMMANDS } from '../../src/cli/commands.ts'
+import { kubeletOf, readArguments, waitOf, watchOf } from '../../src/cli/options.ts'
+import { createCertificate } from '../support/certificate.ts'
 import { loadText } from '../support/config.ts'
+import { listen } from '../support/listen.ts'
 import { runProgram } from '../support/program.ts'
 import { findProgram, requireStack, temporaryFolder } from '../support/stack.ts'
 
@@ -16,20 +21,32 @@ const VERSION = ['--kube-version', '1.34.0']
 
 interface Rendered {
   readonly kind: string
-  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> }
+  readonly metadata: {
+    readonly name: string
+    readonly labels: Readonly<Record<string, string>>
+    readonly annotations?: Readonly<Record<string, string>>
+  }
   readonly spec: never
   readonly data: Readonly<Record<string, string>>
 }
 
+interface Container {
+  readonly image: string
+  readonly args?: readonly string[]
+  readonly securityContext: object
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
+  readonly readinessProbe?: { readonly httpGet: { readonly port: number | string } }
+}
+
 interface PodSpec {
+  readonly nodeSelector?: object
+  readonly affinity?: object
+  readonly tolerations?: object
+  readonly initContainers?: readonly Container[]
   readonly hostNetwork?: boolean
   readonly hostPID?: boolean
   readonly automountServiceAccountToken: boolean
-  readonly containers: readonly {
-    readonly image: string
-    readonly securityContext: object
-    readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
-  }[]
+  readonly containers: readonly Container[]
   readonly volumes: readonly { readonly name: string; readonly hostPath?: object }[]
 }
 
@@ -67,6 +84,16 @@ const ALL = {
     extraVolumes: [{ name: 'ca', configMap: { name: 'ca' } }],
     extraVolumeMounts: [{ name: 'ca', mountPath: '/ca' }],
   },
+  node: {
+    enabled: true,
+    listen: '0.0.0.0:9430',
+    kubelet: 'all',
+    runtimeEndpoint: '/run/containerd/containerd.sock',
+    maxUnavailable: '5%',
+    affinity: { nodeAffinity: {} },
+    podAnnotations: { a: 'b' },
+    podLabels: { a: 'b' },
+  },
   monitoring: {
     labels: { release: 'prometheus' },
     serviceMonitor: { enabled: true },
@@ -75,7 +102,13 @@ const ALL = {
   },
 }
 
-const MODES: Readonly<Record<string, object>> = { resolver: {}, all: ALL }
+const NODE = { resolver: { enabled: false }, node: { enabled: true } }
+const MODES: Readonly<Record<string, object>> = {
+  resolver: {},
+  node: NODE,
+  both: { node: { enabled: true } },
+  all: ALL,
+}
 
 async function render(values: object): Promise<{ text: string; objects: readonly Rendered[] }> {
   const args = ['template', 'cluster', CHART, '--namespace', 'tools', ...VERSION, '--values', '-']
@@ -121,11 +154,12 @@ for (const [mode, values] of Object.entries(MODES)) {
 
     assert.ok(configs.length > 0)
     // Without `resolver.tls` that is so, and docs/kubernetes.md says it.
-    const expected = mode === 'all' ? [] : [/the token crosses the network in the clear/]
     for (const text of configs) {
       const { warnings } = loadText(text)
-      assert.equal(warnings.length, expected.length, warnings.join())
-      for (const [index, said] of expected.entries()) assert.match(warnings[index] ?? '', said)
+      const isClear = text.includes('listen: 0.0.0.0') && !text.includes('tls:')
+      const said = isClear ? [/the token crosses the network in the clear/] : []
+      assert.equal(warnings.length, said.length, warnings.join())
+      for (const [index, pattern] of said.entries()) assert.match(warnings[index] ?? '', pattern)
     }
   })
 }
@@ -148,7 +182,7 @@ test('what validates the manifests refuses an unknown field, a wrong type and a 
 
 test('the resolver has nothing of the host, no right of root and no token of the API server', async (t) => {
   if (!requireStack(t, PROGRAMS)) return
-  for (const values of Object.values(MODES)) {
+  for (const values of [MODES['resolver'] ?? {}, ALL]) {
     const { objects } = await render(values)
     const pod = podOf(one(objects, 'Deployment'))
 
@@ -168,6 +202,132 @@ test('the resolver has nothing of the host, no right of root and no token of the
       seccompProfile: { type: 'RuntimeDefault' },
     })
   }
+})
+
+test('the node mode calls install as the command line takes it, and watches what its probe asks', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  for (const values of [NODE, ALL]) {
+    const { objects } = await render(values)
+    const pod = podOf(one(objects, 'DaemonSet', 'cluster-image-resolver-node'))
+    const [container = assert.fail()] = pod.containers
+    const { positionals, values: given } = readArguments(container.args ?? [])
+    const config = one(objects, 'ConfigMap', 'cluster-image-resolver-node')
+    const { http } = loadText(config.data['image-resolver.yaml'] ?? '').config
+
+    assert.deepEqual(positionals, ['install'])
+    for (const name of Object.keys(given)) {
+      assert.ok(
+        COMMANDS['install']?.options.some((option) => option === name),
+        name,
+      )
+    }
+    assert.ok((watchOf(given) ?? 0) > waitOf(given))
+    kubeletOf(given)
+    const mounted = (path: string) =>
+      container.volumeMounts.some(({ mountPath }) => path.startsWith(mountPath))
+    assert.ok(
+      container.volumeMounts.some((each) => each.mountPath.startsWith(given.secrets ?? '?')),
+    )
+    for (const path of [given.root, given.config]) assert.ok(mounted(path ?? ''), path)
+    assert.ok(http.listen.endsWith(`:${container.readinessProbe?.httpGet.port}`))
+    // The files that the configuration names are among those that are brought along.
+    const { tokenFile } = http
+    if (tokenFile !== undefined) {
+      assert.ok(mounted(tokenFile.replace('/etc/image-resolver/secrets', given.secrets ?? '')))
+    }
+    assert.equal(pod.automountServiceAccountToken, false)
+  }
+})
+
+test('an uninstallation puts back the nodes that were chosen, and helm waits for it', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const { objects } = await render({ ...ALL, resolver: { enabled: false } })
+  const [installs, uninstalls] = ['node', 'uninstall'].map((mode) =>
+    podOf(one(objects, 'DaemonSet', `cluster-image-resolver-${mode}`)),
+  )
+  const hooks = objects.filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'])
+
+  const chosen = (pod: PodSpec | undefined) => [pod?.nodeSelector, pod?.affinity, pod?.tolerations]
+  assert.deepEqual(chosen(uninstalls), chosen(installs))
+  const [step] = uninstalls?.initContainers ?? []
+  const { positionals, values: given } = readArguments(step?.args ?? [])
+  assert.deepEqual(positionals, ['uninstall'])
+  for (const name of Object.keys(given)) {
+    assert.ok(
+      COMMANDS['uninstall']?.options.some((option) => option === name),
+      name,
+    )
+  }
+  assert.deepEqual(
+    new Set(hooks.map(({ metadata }) => metadata.annotations?.['helm.sh/hook'])),
+    new Set(['post-delete']),
+  )
+  const order = hooks
+    .map(
+      ({ kind, metadata }) =>
+        [Number(metadata.annotations?.['helm.sh/hook-weight']), kind] as const,
+    )
+    .sort(([one], [other]) => one - other)
+    .map(([, kind]) => kind)
+  assert.deepEqual(order.slice(-2), ['DaemonSet', 'Job'])
+})
+
+/** An API server that knows one DaemonSet, in each of these states for one request. */
+async function apiServer(t: TestContext, states: readonly object[]) {
+  const { cert, key } = createCertificate()
+  const asked: string[] = []
+  let at = 0
+  const server = createServer({ cert, key }, (request, response) => {
+    asked.push(`${request.headers.authorization} ${request.url}`)
+    const isPods = request.url?.includes('/pods?') === true
+    const pod = (name: string, status: string) => ({
+      spec: { nodeName: name },
+      status: { conditions: [{ type: 'Ready', status }] },
+    })
+    const state = states[Math.min(at, states.length - 1)]
+    if (!isPods) at += 1
+    const body = isPods ? { items: [pod('a', 'True'), pod('b', 'False')] } : state
+    response.writeHead(state === undefined ? 500 : 200).end(JSON.stringify(body))
+  })
+  const { host } = await listen(t, server)
+  return { host, asked, cert }
+}
+
+test('the hook ends when every node is done, and says which is not', async (t) => {
+  const account = temporaryFolder(t)
+  const daemonSet = (observedGeneration: number, ready: number) => ({
+    metadata: { generation: 2 },
+    spec: { selector: { matchLabels: { a: 'b' } } },
+    status: { observedGeneration, desiredNumberScheduled: 2, numberReady: ready },
+  })
+  const { asked, cert, host } = await apiServer(t, [
+    // What its controller has not seen yet says nothing.
+    daemonSet(1, 2),
+    daemonSet(2, 1),
+    daemonSet(2, 2),
+  ])
+  writeFileSync(join(account, 'ca.crt'), cert)
+  writeFileSync(join(account, 'token'), 'secret-token\n')
+  writeFileSync(join(account, 'namespace'), 'tools')
+  const [address = '', port = ''] = host.split(':')
+
+  const said = await runProgram(
+    process.execPath,
+    [join(CHART, 'files/wait.mjs'), 'uninstall', account],
+    {
+      KUBERNETES_SERVICE_HOST: address,
+      KUBERNETES_SERVICE_PORT: port,
+      NODE_EXTRA_CA_CERTS: join(account, 'ca.crt'),
+    },
+  )
+
+  assert.deepEqual(said.trim().split('\n'), [
+    'pods are not made yet',
+    '1 of 2 nodes are done; not yet: b',
+    'all nodes are done',
+  ])
+  const path = '/apis/apps/v1/namespaces/tools/daemonsets/uninstall'
+  assert.equal(asked[0], `Bearer secret-token ${path}`)
 })
 
 test('a digest wins over the tag, a change of the configuration replaces pods, and secrets are files beside it', async (t) => {

@@ -2,11 +2,12 @@ import { ResolveError } from '../../errors.ts'
 import { describeInstall, type InstallOptions, install } from '../../install/install.ts'
 import type { KubeletMode } from '../../install/kubelet.ts'
 import { withLock } from '../../install/lock.ts'
-import { type NodeOptions, readNode } from '../../install/plan.ts'
+import { type Node, type NodeOptions, readNode } from '../../install/plan.ts'
 import { Root } from '../../install/root.ts'
 import { findServiceManager } from '../../install/service-manager.ts'
 import { nodeStatus } from '../../install/status.ts'
 import { uninstall } from '../../install/uninstall.ts'
+import { watchService } from '../../install/watch.ts'
 import type { CliContext } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { UsageError } from '../options.ts'
@@ -21,25 +22,35 @@ interface NodeCommand {
   readonly context: CliContext
 }
 
-export interface InstallCommand extends NodeCommand, Pick<NodeOptions, 'config' | 'runtime'> {
+export interface InstallCommand
+  extends NodeCommand,
+    Pick<NodeOptions, 'config' | 'runtime' | 'secrets'> {
   readonly version: string
   readonly mode: KubeletMode
   readonly restartKubelet: boolean
   readonly dryRun: boolean
   readonly waitMs: number
+  /** How long the service may fail before the node is put back; undefined: it is not watched. */
+  readonly watchMs: number | undefined
 }
 
 /** @throws ConfigError; ResolveError as install() */
 export async function installCommand(options: InstallCommand): Promise<number> {
-  const { config, context, dryRun, mode, restartKubelet, runtime, version, waitMs } = options
+  const { config, context, dryRun, mode, restartKubelet, runtime, secrets, version, waitMs } =
+    options
   const { manager, root, ...common } = await open(options)
   if (manager === undefined && (root.isThisMachine || options.chroot)) {
     const how = `run image-resolver --config FILE by what starts services here, and lead kubelet to its \`shim:\``
     const other = 'for a folder with the files of another system use --root DIR'
     throw new ResolveError('UNSUPPORTED', `systemd does not run here: ${how}; ${other}`)
   }
-  const run = async (): Promise<void> => {
-    const node = await readNode({ root, config, runtime })
+  // An installation that has begun is ended, or put back.
+  const ended = new AbortController()
+  if (options.watchMs !== undefined) {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ended.abort())
+  }
+  const run = async (): Promise<Node> => {
+    const node = await readNode({ root, config, runtime, secrets })
     const hosts = planDirectHosts(node.config.registries)
     const all: InstallOptions = {
       ...common,
@@ -54,8 +65,17 @@ export async function installCommand(options: InstallCommand): Promise<number> {
     }
     if (dryRun) context.stdout.write(await describeInstall(all))
     else await install(all)
+    return node
   }
-  await (dryRun ? run() : withLock(root, run))
+  const { config: installed } = await (dryRun ? run() : withLock(root, run))
+  if (options.watchMs === undefined || dryRun) return EXIT.done
+  await watchService({
+    readiness: () => context.readiness(installed.http, root.base),
+    limitMs: options.watchMs,
+    putBack: () => uninstallCommand({ ...options, restartKubelet }),
+    signal: ended.signal,
+    say: common.say,
+  })
   return EXIT.done
 }
 

@@ -41,6 +41,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/rbac"
 	_ "k8s.io/kubernetes/pkg/apis/rbac/install"
 	rbacvalidation "k8s.io/kubernetes/pkg/apis/rbac/validation"
+	"k8s.io/kubernetes/pkg/capabilities"
 )
 
 func validate(object runtime.Object) (field.ErrorList, error) {
@@ -132,6 +133,8 @@ func check(decoder runtime.Decoder, document []byte) (string, error) {
 }
 
 func main() {
+	// As kubeadm and others start it: --allow-privileged.
+	capabilities.Setup(true, 0)
 	scheme := legacyscheme.Scheme
 	if err := monitoring.AddToScheme(scheme); err != nil {
 		fmt.Fprintln(os.Stderr, err)

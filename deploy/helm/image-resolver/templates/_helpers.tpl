@@ -83,3 +83,56 @@ seccompProfile:
   readOnly: true
 {{- end }}
 {{- end -}}
+
+{{/* Whether other machines can reach the HTTP API of a node. */}}
+{{- define "image-resolver.nodeIsOpen" -}}
+{{- not (regexMatch "^(127\\.|localhost:|\\[::1\\]:)" .Values.node.listen) -}}
+{{- end -}}
+
+{{/* image-resolver.yaml of a node. */}}
+{{- define "image-resolver.nodeConfig" -}}
+{{- $http := dict "listen" .Values.node.listen -}}
+{{- if eq (include "image-resolver.nodeIsOpen" .) "true" -}}
+{{- $_ := set $http "tokenFile" "/etc/image-resolver/secrets/image-resolver-token/token" -}}
+{{- end -}}
+{{- mergeOverwrite (deepCopy .Values.config) (deepCopy .Values.node.config) (dict "http" $http) | toYaml -}}
+{{- end -}}
+
+{{/* A container that works on the files of its node, and calls its systemctl. */}}
+{{- define "image-resolver.privileged" -}}
+privileged: true
+runAsUser: 0
+runAsGroup: 0
+readOnlyRootFilesystem: true
+{{- end -}}
+
+{{/* A pod on every chosen node, with its network and processes. */}}
+{{- define "image-resolver.hostPod" -}}
+hostNetwork: true
+hostPID: true
+dnsPolicy: Default
+priorityClassName: {{ .Values.node.priorityClassName }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.node.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.node.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.node.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* After everything else of the release is deleted. */}}
+{{- define "image-resolver.hook" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
