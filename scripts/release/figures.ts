@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { loadavg } from 'node:os'
+import { getPriority, loadavg } from 'node:os'
 import { basename, join } from 'node:path'
 import { runProgram, startProgram } from '../../test/support/program.ts'
 import { type Cleanup, temporaryFolder } from '../../test/support/stack.ts'
@@ -20,6 +20,7 @@ export async function writeFigures(page: string, files: readonly string[]): Prom
       const [seconds, cpu] = [median(times, 'seconds'), median(times, 'cpu')]
       return `| ${basename(file)} | ${mebibytes(file)} | ${seconds} | ${cpu} |`
     })
+    const before = getPriority() < 0 ? ', and waited for it (nice)' : ''
     const text = `${BEGIN}
 
 | artifact | MiB | serves HTTP after, s | processor, s |
@@ -27,11 +28,11 @@ export async function writeFigures(page: string, files: readonly string[]): Prom
 ${rows.join('\n')}
 
 With its own Node ${NODE.version}, unpacked, the median of ${STARTS} starts; the image in a chroot, with what a container runtime
-does before that left out. ${loadavg()[0]?.toFixed(0)} processes were at work on the machine beside it. The image is for both processors; a node pulls half of it.
+does before that left out. ${loadavg()[0]?.toFixed(0)} processes were at work on the machine beside it${before}. The image is for both processors; a node pulls half of it.
 
 ${END}`
-    const before = readFileSync(page, 'utf8')
-    writeFileSync(page, before.replace(new RegExp(`${BEGIN}[\\s\\S]*${END}`), text))
+    const old = readFileSync(page, 'utf8')
+    writeFileSync(page, old.replace(new RegExp(`${BEGIN}[\\s\\S]*${END}`), text))
   } finally {
     for (const end of ends.reverse()) await end()
   }
