@@ -11,7 +11,7 @@ import type { SpokenVersions } from '../runtime/versions.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { isGrpc, statusAnswer, statusOf } from './grpc.ts'
 import { OwnedCall, type OwnedMethod } from './owned-call.ts'
-import { RelayedCall, refuseWith } from './relayed-call.ts'
+import { LargeMessages, RelayedCall, refuseWith } from './relayed-call.ts'
 import type { Rewrite } from './rewrite/rewrite.ts'
 import { type Link, RuntimeLog, type Settle, Upstream } from './upstream.ts'
 import { type AskStatus, bridged, versionOf } from './version-bridge.ts'
@@ -75,6 +75,7 @@ export interface Relay {
 interface Client {
   readonly socket: Socket
   readonly queue: QueuedBytes
+  readonly large: LargeMessages
   readonly upstream: Upstream
   /** Calls under way that end by themselves. */
   finiteCalls: number
@@ -133,7 +134,8 @@ export function createRelay(options: RelayOptions): Relay {
       log: runtime,
     })
     const opening = setTimeout(() => socket.destroy(), options.openingMs ?? OPENING_MS)
-    const client: Client = { socket, queue, upstream, finiteCalls: 0 }
+    const large = new LargeMessages()
+    const client: Client = { socket, queue, large, upstream, finiteCalls: 0 }
     const connection = new Connection(socket, {
       role: 'server',
       queue,
@@ -207,6 +209,7 @@ export function createRelay(options: RelayOptions): Relay {
     const call = new RelayedCall(stream, link, {
       edits: asked === undefined ? undefined : rewrite?.(path),
       queue: client.queue,
+      large: client.large,
       onDone: (code) => {
         delete pending.begin
         done(call, client, code)

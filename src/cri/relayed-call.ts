@@ -13,6 +13,12 @@ import type { Link } from './upstream.ts'
  * frames, so that a long list does not stop after each one. Of a request nothing beyond the window.
  */
 const HELD_BYTES = 128 * 1024
+/**
+ * Messages that are edited are held whole, and ListImages of a node with many images has several MiB: of those
+ * of one client that are larger than this, so many bytes at once.
+ */
+const LARGE_BYTES = 1024 * 1024
+const LARGE_BYTES_AT_ONCE = 8 * 1024 * 1024
 const NOTHING = Buffer.alloc(0)
 const NOT_RELAYED = 'the answer of the server behind could not be relayed'
 
@@ -21,6 +27,8 @@ export interface CallOptions {
   readonly edits?: CallEdits | undefined
   /** Counts what is held for the client. */
   readonly queue: QueuedBytes
+  /** Of the client. */
+  readonly large: LargeMessages
   /** Called once, with the call's gRPC code. */
   readonly onDone: (code: number) => void
 }
@@ -55,12 +63,18 @@ export class RelayedCall {
       onDrain: () => this.#request.resume(),
       onEnd: (end) => this.#upstreamEnded(end),
     })
-    const { edits, queue } = options
-    this.#request = new BodyCopy(client, this.#upstream, { queue, heldBytes: 0 }, edits?.request)
+    const { edits, large, queue } = options
+    const bounds = { queue, large }
+    this.#request = new BodyCopy(
+      client,
+      this.#upstream,
+      { ...bounds, heldBytes: 0 },
+      edits?.request,
+    )
     this.#response = new BodyCopy(
       this.#upstream,
       client,
-      { queue, heldBytes: HELD_BYTES },
+      { ...bounds, heldBytes: HELD_BYTES },
       edits?.response,
     )
     this.fromClient = {
@@ -134,8 +148,45 @@ export class RelayedCall {
   }
 }
 
+interface Turn {
+  readonly bytes: number
+  readonly onTurn: () => void
+  isWaiting: boolean
+}
+
+/** The order in which large messages of one client are held. */
+export class LargeMessages {
+  readonly #waiting = new Set<Turn>()
+  #bytes = 0
+
+  /** @param onTurn called when the message may be read on, perhaps at once */
+  take(bytes: number, onTurn: () => void): Turn {
+    const turn: Turn = { bytes, onTurn, isWaiting: true }
+    this.#waiting.add(turn)
+    this.#admit()
+    return turn
+  }
+
+  /** To be called once. */
+  leave(turn: Turn): void {
+    if (!this.#waiting.delete(turn)) this.#bytes -= turn.bytes
+    this.#admit()
+  }
+
+  #admit(): void {
+    for (const turn of this.#waiting) {
+      if (this.#bytes > 0 && this.#bytes + turn.bytes > LARGE_BYTES_AT_ONCE) return
+      this.#waiting.delete(turn)
+      this.#bytes += turn.bytes
+      turn.isWaiting = false
+      turn.onTurn()
+    }
+  }
+}
+
 interface CopyBounds {
   readonly queue: Pick<QueuedBytes, 'add' | 'isBusy'>
+  readonly large: LargeMessages
   /** May wait to be sent, beyond the window, before the source has to wait. */
   readonly heldBytes: number
 }
@@ -149,6 +200,8 @@ class BodyCopy {
   edit: BodyEdit | undefined
   #owedBytes = 0
   #countedBytes = 0
+  /** Until the end of the call. */
+  #turn: Turn | undefined
 
   constructor(from: Stream, to: Stream, bounds: CopyBounds, edit: BodyEdit | undefined) {
     this.#from = from
@@ -161,6 +214,10 @@ class BodyCopy {
     this.#owedBytes += received.length
     const bytes = this.edit === undefined ? received : this.edit.chunk(received)
     this.#count(this.edit?.heldBytes() ?? 0)
+    const needed = this.edit?.neededBytes() ?? 0
+    if (needed > LARGE_BYTES && !isEnd) {
+      this.#turn ??= this.#bounds.large.take(needed, () => this.#from.goOn())
+    }
     if (isEnd) this.end(bytes)
     else if (bytes.length > 0) this.#to.sendData(bytes, false)
     const { waitingBytes } = this.#to
@@ -171,6 +228,8 @@ class BodyCopy {
   /** The call has ended: nothing is held for it any more. */
   close(): void {
     this.#count(0)
+    if (this.#turn !== undefined) this.#bounds.large.leave(this.#turn)
+    this.#turn = undefined
   }
 
   /** @param last sent before the bytes that the edit holds */
@@ -188,7 +247,7 @@ class BodyCopy {
   resume(): void {
     const bytes = this.#owedBytes
     this.#owedBytes = 0
-    if (bytes > 0) this.#from.consumed(bytes)
+    if (bytes > 0) this.#from.consumed(bytes, this.#turn?.isWaiting !== true)
   }
 
   #count(bytes: number): void {

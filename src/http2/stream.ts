@@ -142,16 +142,27 @@ export class Stream {
     this.#unconsumedBytes += windowBytes
   }
 
-  /** Gives the window of received bytes back to the peer. */
-  consumed(bytes: number): void {
+  /**
+   * Gives the window of received bytes back to the peer.
+   *
+   * @param mayGoOn false: that of the connection alone, so that the peer sends on its other streams, and
+   *   here after goOn()
+   */
+  consumed(bytes: number, mayGoOn = true): void {
     // forget() gives back what was not consumed.
     const freed = Math.min(bytes, this.#unconsumedBytes)
     if (freed === 0) return
     this.#unconsumedBytes -= freed
     this.#owner.consumed(freed)
     this.#owedBytes += freed
+    if (mayGoOn) this.goOn()
+  }
+
+  /** The peer may send as much as was consumed. */
+  goOn(): void {
     // Not for each frame: many small updates cost more than they gain.
-    if (this.hasEndedThere || this.isClosed || this.#owedBytes < this.receiveWindow / 2) return
+    const isLittle = this.#owedBytes === 0 || this.#owedBytes < this.receiveWindow / 2
+    if (this.hasEndedThere || this.isClosed || isLittle) return
     this.#owner.credit(this, this.#owedBytes)
     this.#owedBytes = 0
   }

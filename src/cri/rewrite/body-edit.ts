@@ -12,8 +12,10 @@ export interface BodyEdit {
   chunk(bytes: Buffer): Buffer
   /** Bytes of an incomplete message at the end of the stream. */
   rest(): Buffer | undefined
-  /** The size of the incomplete message. */
+  /** The size of the incomplete message, as far as it has come. */
   heldBytes(): number
+  /** The size that it will have, as far as that is known. */
+  neededBytes(): number
 }
 
 /** The edits of one call. */
@@ -70,6 +72,7 @@ export function bodyEdit(edit: MessageEdit, log: Pick<Logger, 'warn' | 'error'>)
     },
     rest: () => (heldBytes === 0 ? undefined : Buffer.concat(parts)),
     heldBytes: () => heldBytes,
+    neededBytes: () => neededBytes,
   }
 }
 

@@ -2,11 +2,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { bodyEdit } from '../../../src/cri/rewrite/body-edit.ts'
 import { versionsOn } from '../../../src/cri/version-bridge.ts'
 import { ERROR_CODE, FRAME_FLAG, FRAME_TYPE, frame } from '../../../src/http2/frames.ts'
 import { LIMITS } from '../../../src/http2/limits.ts'
+import { silentLogger } from '../../../src/telemetry/log.ts'
 import { hanging, respond } from '../../support/fake-runtime.ts'
 import { openGrpcClient } from '../../support/grpc-client.ts'
+import { framed } from '../../support/grpc-frames.ts'
 import { call, callBlock, OPENING } from '../../support/hostile-frames.ts'
 import { literal, plain } from '../../support/hpack-fields.ts'
 import { startRawServer } from '../../support/listen.ts'
@@ -229,4 +232,59 @@ test('where all clients are busy a further one is turned away, and the log says 
 
   assert.equal((await pull).code, 0)
   assert.deepEqual(warnings, [[{ clients: 1 }, 'the CRI socket has all the clients it takes']])
+})
+
+for (const [what, count, bytes] of [
+  ['four of 9 MiB', 4, 9 * MIB],
+  ['twenty of 3 MiB', 20, 3 * MIB],
+  ['thirty of 1 MiB and some', 30, 1.2 * MIB],
+] as const) {
+  test(`lists that are edited, ${what} at once, are held one after the other, and none is refused`, async (t) => {
+    const rewrite = () => ({
+      response: bodyEdit((message) => Buffer.from(message), silentLogger()),
+    })
+    const { runtime, path } = await startRelay(t, { rewrite })
+    const list = Buffer.alloc(bytes, 'image')
+    runtime.handle(LIST, ({ stream }) => respond(stream, [list]))
+    runtime.handle(STATUS, ({ stream }) => respond(stream, [Buffer.from('small')]))
+    const client = openGrpcClient(t, path)
+
+    const calls = Array.from({ length: count }, () => client.call(LIST))
+    const small = await client.call(STATUS)
+    const answers = await Promise.all(calls)
+
+    assert.equal(small.code, 0)
+    for (const { code, messages } of answers) {
+      assert.equal(code, 0)
+      assert.ok(messages[0]?.equals(list))
+    }
+  })
+}
+
+test('a list that waits for another one of its client goes on when that is cancelled', async (t) => {
+  const rewrite = () => ({ response: bodyEdit((message) => Buffer.from(message), silentLogger()) })
+  const { runtime, path } = await startRelay(t, { rewrite })
+  const list = Buffer.alloc(9 * MIB, 'image')
+  let isFirst = true
+  const begun = new Promise<void>((resolve) => {
+    runtime.handle(LIST, ({ stream }) => {
+      if (!isFirst) return respond(stream, [list])
+      isFirst = false
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
+      // The beginning, and then nothing.
+      stream.write(framed(list).subarray(0, MIB / 8), () => resolve())
+    })
+  })
+  const client = openGrpcClient(t, path)
+  const first = client.open(LIST)
+  first.end(framed(Buffer.alloc(0)))
+  await begun
+  await once(first, 'response')
+
+  const second = client.call(LIST)
+  while (runtime.calls.length < 2) await new Promise(setImmediate)
+  first.close(ERROR_CODE.cancel)
+
+  const { code, messages } = await second
+  assert.deepEqual([code, messages[0]?.length], [0, list.length])
 })
