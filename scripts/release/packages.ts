@@ -207,6 +207,22 @@ function writeNode(options: PackageOptions, tree: string, zsh: string): void {
   evenModes(tree)
 }
 
+/** @returns the chart as helm takes it, with the files that it has links to */
+export function buildChart(
+  options: Omit<PackageOptions, 'architecture' | 'node'>,
+): Promise<string> {
+  const { effort, epoch, out, root, version } = options
+  return inTemporaryFolder(async (folder) => {
+    const chart = join(folder, NAME)
+    await runProgram('cp', ['-rL', join(root, 'deploy/helm', NAME), chart])
+    evenModes(chart)
+    const file = join(out, `${NAME}-chart-${version}.tgz`)
+    const command = `set -e; cd "$1"; ${tarCommand(epoch)} -cf - ${NAME} | ${gzipCommand(effort)} >"$2"`
+    await runProgram('sh', ['-c', command, 'sh', folder, file])
+    return file
+  })
+}
+
 /** Of files that are the same bytes wherever and whenever they are packed. */
 export function tarCommand(epoch: number): string {
   return `tar --format=ustar --sort=name --mtime=@${epoch} --owner=0 --group=0 --numeric-owner`

@@ -8,9 +8,9 @@ import { billOfMaterials } from './bill-of-materials.ts'
 import { writeFigures } from './figures.ts'
 import { buildImage, type Variant } from './image.ts'
 import { ARCHITECTURES, nodeFolder } from './node-binary.ts'
-import { buildDeb, buildRpm, buildTarball } from './packages.ts'
+import { buildChart, buildDeb, buildRpm, buildTarball } from './packages.ts'
 
-// `npm run release`: out/ with a tarball, a .deb and an .rpm for each processor, an image for both, bills of materials
+// `npm run release`: out/ with a tarball, a .deb and an .rpm for each processor, an image for both, the chart, bills of materials
 // and SHA256SUMS. With --docs, sizes and start times are written into docs/install.md. The same commit gives the same
 // bytes; SOURCE_DATE_EPOCH is the time of the commit.
 
@@ -36,6 +36,7 @@ for (const architecture of ARCHITECTURES) {
     files.push(file)
   }
 }
+told(await buildChart(common))
 const image = await buildImage({ ...common, variants })
 told(image)
 files.push(image)

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { dump, load, loadAll } from 'js-yaml'
 import { manifests } from '../../scripts/manifests.ts'
+import { buildChart } from '../../scripts/release/packages.ts'
 import { COMMANDS } from '../../src/cli/commands.ts'
 import { kubeletOf, readArguments, waitOf, watchOf } from '../../src/cli/options.ts'
 import { createCertificate } from '../support/certificate.ts'
@@ -162,6 +163,28 @@ for (const [mode, values] of Object.entries(MODES)) {
       for (const [index, pattern] of said.entries()) assert.match(warnings[index] ?? '', pattern)
     }
   })
+}
+
+test('the archive of the chart has the same bytes each time, and renders what its folder does', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const options = { root: ROOT, version: '0.1.0', epoch: 1_700_000_000, effort: 'quick' } as const
+  const before = process.umask()
+  t.after(() => process.umask(before))
+  const files: string[] = []
+  for (const mask of [0o022, 0o077]) {
+    process.umask(mask)
+    files.push(await buildChart({ ...options, out: temporaryFolder(t) }))
+  }
+  const [file = '', other = ''] = files
+
+  assert.deepEqual(readFileSync(file), readFileSync(other))
+  const args = ['template', 'cluster', file, '--namespace', 'tools', ...VERSION, '--values', '-']
+  assert.equal(withoutToken(ran('helm', args, dump(ALL))), withoutToken((await render(ALL)).text))
+})
+
+/** Each rendering without a cluster makes another one. */
+function withoutToken(text: string): string {
+  return text.replace(/^ {2}token: .*$/m, '')
 }
 
 test('what validates the manifests refuses an unknown field, a wrong type and a rule of a kind', async (t) => {
