@@ -34,6 +34,7 @@ export const CONFIG_DEFAULTS = {
   mirrorBlobsPerClient: 24,
   pullByDigest: true,
   pullSkipUnchanged: true,
+  pullFreshness: '5s',
   checkInterval: '0s',
   admissionEnabled: false,
   admissionBudget: '1s',

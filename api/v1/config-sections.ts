@@ -285,5 +285,11 @@ export const PullFields = {
       description:
         'Answer a pull without the runtime when the image is there and its registry says that it is unchanged.',
     },
+    freshness: {
+      type: 'string',
+      default: CONFIG_DEFAULTS.pullFreshness,
+      description:
+        'With resolvers: a pull takes an answer of theirs that a registry gave within this time; 0: none.',
+    },
   },
 } as const satisfies ObjectSchema

@@ -1,6 +1,7 @@
 import type { XStatic } from 'typebox/schema'
 import { CONFIG_DEFAULTS } from './config-defaults.ts'
 import { ADDRESS_FORMS, MAX_ITEMS, RegistryFields, UPSTREAM_FORMS } from './config-registry.ts'
+import { ResolverFields } from './config-resolvers.ts'
 import {
   AdmissionFields,
   CacheFields,
@@ -94,6 +95,13 @@ export const ConfigFile = {
       maxItems: MAX_ITEMS,
       items: RegistryFields,
       description: 'Registries beside `address`.',
+    },
+    resolvers: {
+      type: 'array',
+      maxItems: 16,
+      items: ResolverFields,
+      description:
+        'Other services like this one, asked in this order before any registry; the registries when they are gone.',
     },
     mirrorsOnly: {
       type: 'array',

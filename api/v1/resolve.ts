@@ -27,6 +27,13 @@ export const ResolveQuery = {
       default: false,
       description: 'Ask the registries even though the cache has an answer.',
     },
+    maxAge: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 86_400_000,
+      description:
+        'How many milliseconds ago a registry may have been asked at the most; adds `ageMs`. For services that ask this one.',
+    },
     explain: {
       type: 'boolean',
       default: false,

@@ -49,6 +49,8 @@ export interface ObjectSchema extends Described {
   /** Absent: every property may be missing. */
   readonly required?: readonly string[]
   readonly additionalProperties?: false
+  /** In the configuration: the field that a text in the place of the fields stands for. */
+  readonly shorthand?: string
 }
 
 /** What may be written as T: the same members, at every level, that nothing changes. */

@@ -1,3 +1,4 @@
+import type { Endpoint } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 
 /** Environment variables by name. */
@@ -44,6 +45,8 @@ export interface Config {
   }
   /** In the order they are asked: priority, then the offline one, then name. */
   readonly registries: readonly RegistryEntry[]
+  /** Services that are asked before any registry, in this order. */
+  readonly resolvers: readonly ResolverEntry[]
   /** Upstreams (as in an entry) whose images come from configured registries alone, never from their origin. */
   readonly mirrorsOnly: readonly string[]
   /**
@@ -72,6 +75,8 @@ export interface Config {
     readonly byDigest: boolean
     /** false: the runtime pulls also what is there and unchanged. */
     readonly skipUnchanged: boolean
+    /** How old an answer of `resolvers` may be that a pull takes. */
+    readonly freshnessMs: number
   }
   /** How often the images in use are looked for at the registries. */
   readonly check: {
@@ -119,6 +124,13 @@ export interface StoreAddress {
 export interface StoreHost {
   readonly host: string
   readonly port: number
+}
+
+/** A service like this one that answers for others. */
+export interface ResolverEntry {
+  /** Its host, authorities and the path before `/resolve`. */
+  readonly endpoint: Endpoint
+  readonly tokenFile: string | undefined
 }
 
 /** Where secrets are kept outside this configuration; all paths are absolute. */

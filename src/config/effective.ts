@@ -32,6 +32,7 @@ import {
   TIMER,
 } from './duration.ts'
 import { parseToken, registryEntries } from './entries.ts'
+import { resolverEntries } from './resolvers.ts'
 import type { DecodedConfig } from './schema.ts'
 import { effectiveShared } from './shared-store.ts'
 
@@ -63,6 +64,7 @@ export function effectiveConfig(
   const budget = decoded.probeBudget ?? defaults.probeBudget
   const probeBudgetMs = readDuration('probeBudget', budget, PROBING, diagnostics)
   const hedgeDelay = decoded.hedgeDelay ?? defaults.hedgeDelay
+  const freshness = decoded.pull?.freshness ?? defaults.pullFreshness
 
   return {
     file,
@@ -79,6 +81,7 @@ export function effectiveConfig(
     hedgeDelayMs: readDuration('hedgeDelay', hedgeDelay, PROBING, diagnostics),
     cache: effectiveCache(decoded.cache ?? {}, diagnostics),
     registries: registryEntries(decoded, diagnostics),
+    resolvers: resolverEntries(decoded, diagnostics),
     mirrorsOnly: diagnostics.parseList('mirrorsOnly', decoded.mirrorsOnly, parseUpstream),
     realms: diagnostics.parseList('realms', decoded.realms, parseRealm),
     hostsDir: diagnostics.parse('hostsDir', decoded.hostsDir, parseAbsolutePath),
@@ -97,6 +100,7 @@ export function effectiveConfig(
     pull: {
       byDigest: decoded.pull?.byDigest ?? defaults.pullByDigest,
       skipUnchanged: decoded.pull?.skipUnchanged ?? defaults.pullSkipUnchanged,
+      freshnessMs: readDuration('pull.freshness', freshness, KEEPING, diagnostics),
     },
     check: {
       intervalMs: readDuration(

@@ -169,6 +169,10 @@ function namedFiles(config: Config): readonly NamedFile[] {
   return [
     ...secretsHere(config),
     ...config.registries.flatMap(filesOf),
+    ...config.resolvers.flatMap(({ endpoint, tokenFile }) => [
+      ...secretFile(`tokenFile of ${endpoint.host}`, tokenFile),
+      ...(endpoint.tls?.caFiles ?? []).flatMap((path) => plainFile(`ca of ${endpoint.host}`, path)),
+    ]),
     ...keychain.dockerConfigs.flatMap((path) => secretFile('keychain.dockerConfigs', path)),
     ...keychain.pullSecrets.flatMap((path) => secretFile('keychain.pullSecrets', path)),
     ...plainFile('keychain.credentialProviders.config', providers?.config),

@@ -6,6 +6,7 @@ import type {
   HttpConfig,
   KeychainConfig,
   ProxyConfig,
+  ResolverEntry,
   SharedStoreConfig,
 } from './config.ts'
 import { formatDuration } from './duration.ts'
@@ -46,6 +47,7 @@ export function printConfig(config: Config): string {
       shared: sharedFields(cache.shared),
     },
     registries: listed.map(listedFields),
+    resolvers: config.resolvers.map(resolverFields),
     mirrorsOnly: config.mirrorsOnly,
     realms: config.realms,
     hostsDir: config.hostsDir,
@@ -56,7 +58,11 @@ export function printConfig(config: Config): string {
     proxy: proxyFields(config.proxy),
     http: httpFields(config.http),
     mirror: { ...config.mirror },
-    pull: { byDigest: config.pull.byDigest, skipUnchanged: config.pull.skipUnchanged },
+    pull: {
+      byDigest: config.pull.byDigest,
+      skipUnchanged: config.pull.skipUnchanged,
+      freshness: formatDuration(config.pull.freshnessMs),
+    },
     check: { interval: formatDuration(config.check.intervalMs) },
     admission: {
       enabled: config.admission.enabled,
@@ -119,6 +125,10 @@ function sharedFields(shared: SharedStoreConfig | undefined): object | undefined
     sentinelPasswordFile: shared.sentinelPasswordFile,
     tls: Object.values(files).every((file) => file === undefined) ? undefined : files,
   }
+}
+
+function resolverFields({ endpoint, tokenFile }: ResolverEntry): object {
+  return { url: addressOf(endpoint), ca: endpoint.tls?.caFiles?.[0], tokenFile }
 }
 
 function addressOf(endpoint: RegistryEntry['endpoint']): string {

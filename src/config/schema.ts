@@ -54,6 +54,11 @@ function readMap(
   path: string,
   diagnostics: Diagnostics,
 ): unknown {
+  const { shorthand } = schema
+  if (node.kind === 'text' && shorthand !== undefined) {
+    const entries = [{ key: shorthand, line: node.line, value: node }]
+    return readMap(schema, { kind: 'map', line: node.line, entries }, path, diagnostics)
+  }
   if (node.kind !== 'map') {
     const how = node.kind === 'text' ? '; write `name: value`, with a space after the colon' : ''
     diagnostics.problem(path, `expected fields with values, got ${kindOf(node)}${how}`)

@@ -24,6 +24,8 @@ export interface RoutesOptions {
   readonly onEvent?: EventsRouteOptions['onEvent']
   readonly check?: Check
   readonly admission?: Omit<AdmissionOptions, 'answers'>
+  /** This service in `Via`. Default: it has no name, and notices no question of its own. */
+  readonly via?: string
   /** Total limit of one question. Default: 30 seconds. */
   readonly timeoutMs?: number
   /** Total limit of one `POST /resolve`. Default: 5 minutes. */
@@ -49,8 +51,8 @@ export function addRoutes(
   { now, document, isAuthentic, isUnauthenticated, limits, onUnexpected }: RoutesContext,
 ): void {
   const { admission, answers, check, images, onEvent, readiness, registries, service } = options
-  const { manyTimeoutMs = 300_000, timeoutMs = 30_000 } = options
-  resolveRoute(app, { answers, timeoutMs, now, isUnauthenticated })
+  const { manyTimeoutMs = 300_000, timeoutMs = 30_000, via = 'without a name' } = options
+  resolveRoute(app, { answers, timeoutMs, now, isUnauthenticated, via })
   resolveManyRoute(app, {
     answers,
     batches: new Batches(limits),

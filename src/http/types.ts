@@ -10,6 +10,9 @@ export interface AnswerOptions {
   readonly platform?: string
   /** Ask the registries even though the cache has an answer. */
   readonly refresh?: boolean
+  /** As in ResolveOptions, both of them. */
+  readonly maxAgeMs?: number
+  readonly direct?: boolean
   /** Ask every registry, also after one answered. */
   readonly all?: boolean
   /** Also ask the runtime whether it has the image. */

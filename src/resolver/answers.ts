@@ -44,7 +44,7 @@ export interface AnswersOptions {
 export interface AnswerOptions
   extends Pick<
     ResolveOptions,
-    'refresh' | 'shared' | 'all' | 'unauthenticated' | 'urgent' | 'signal'
+    'refresh' | 'shared' | 'maxAgeMs' | 'direct' | 'all' | 'unauthenticated' | 'urgent' | 'signal'
   > {
   /** `os/architecture[/variant]`; default: this machine's. */
   readonly platform?: string

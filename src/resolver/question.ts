@@ -20,6 +20,9 @@ export interface Question {
   readonly key: string
   /** Answers of other nodes: as old as in the cache, as for a pull, or none; undefined: nor are they told. */
   readonly sharing: 'kept' | 'fresh' | 'none' | undefined
+  /** As in ResolveOptions, both of them. */
+  readonly maxAgeMs: number | undefined
+  readonly direct: boolean
 }
 
 export interface QuestionOptions {
@@ -53,5 +56,6 @@ export function questionOf(
   const age = !refresh ? 'kept' : shared ? 'fresh' : 'none'
   const sharing = credentials === undefined && !isApart && !all ? age : undefined
   const asked = { reference, platform, isPlatformAsked, credentials, unauthenticated }
-  return { ...asked, all, urgent, key, sharing }
+  const { direct = false, maxAgeMs } = options
+  return { ...asked, all, urgent, key, sharing, maxAgeMs, direct }
 }

@@ -13,7 +13,7 @@ import { type ChangedTag, changedBy } from './changed-tags.ts'
 import { divergencesIn, isFailover } from './explain.ts'
 import { type Question, type QuestionOptions, questionOf } from './question.ts'
 import { resolveOnce } from './resolve-run.ts'
-import { expiryOf, type SharedCache, Sharing } from './sharing.ts'
+import { expiryOf, type SharedCache, Sharing, termsOf } from './sharing.ts'
 import type {
   Candidate,
   Health,
@@ -110,18 +110,19 @@ export class Resolver {
     const { all, isPlatformAsked, key, urgent } = question
     const known = this.#known(question)
     const mayBeCached = !all && options.refresh !== true
-    if (known !== undefined && mayBeCached && cache.isFresh(known)) {
+    if (known !== undefined && mayBeCached && cache.isFresh(known, options.maxAgeMs)) {
       this.#hit(question, known, startedMs)
       return { ...known, source: 'cache', attempts: [] }
     }
     try {
-      const failure = mayBeCached ? cache.failure(key, isPlatformAsked) : undefined
-      if (failure !== undefined) {
+      const failure = mayBeCached && cache.failure(key, isPlatformAsked, options.maxAgeMs)
+      if (failure) {
         cache.counted('negative')
         throw failure
       }
       const how = `${isPlatformAsked ? ' exactly' : ''}${all ? ' all' : ''}`
-      const flight = this.#flightFor(`${key}${how}${this.#sharingOf(question)}`, urgent)
+      const terms = termsOf(question, this.#options.shared?.())
+      const flight = this.#flightFor(`${key}${how}${terms}`, urgent)
       if (this.#flights.has(flight)) cache.counted('coalesced')
       const resolution = await this.#fly(flight, options.signal, question, known)
       const failover = isFailover(resolution)
@@ -217,12 +218,8 @@ export class Resolver {
       this.#refreshes -= 1
     }
     const refresh: Question = { ...question, sharing: question.sharing && 'fresh' }
-    this.#fly(`${question.key}${this.#sharingOf(refresh)}`, signal, refresh, known).then(done, done)
-  }
-
-  /** Callers that take answers of other nodes of different ages do not share a resolution. */
-  #sharingOf({ sharing = 'kept' }: Question): string {
-    return sharing === 'kept' || this.#options.shared?.() === undefined ? '' : ` ${sharing}`
+    const flight = `${question.key}${termsOf(refresh, this.#options.shared?.())}`
+    this.#fly(flight, signal, refresh, known).then(done, done)
   }
 
   /** Urgent callers start their own flight; later callers join it. */
@@ -319,7 +316,7 @@ export class Resolver {
   ): Promise<Sharing | undefined> {
     const { cache, clock, health, limits, shared } = this.#options
     const store = question.sharing && shared?.()
-    if (store === undefined) return undefined
+    if (store === undefined || (question.direct && store.asksServices)) return undefined
     const terms = { cache, clock, health, store, waitMs: limits().probeBudgetMs, signal }
     return Sharing.begin(question, candidates, terms)
   }

@@ -57,6 +57,8 @@ export interface SharedAnswer {
 export interface SharedCache {
   /** How old an answer of another node may be when a pull takes it. */
   readonly freshnessMs: number
+  /** It asks other services, and is not asked for one of these: they could ask each other for ever. Default: no. */
+  readonly asksServices?: boolean
   lookup(question: SharedQuestion): Promise<SharedLookup>
   /** What is shared of references that lead to changed tags is too old from now on. */
   expire(changes: readonly Pick<ChangedTag, 'repository' | 'tag'>[]): Promise<void>
@@ -120,7 +122,7 @@ export class Sharing {
       platform: formatPlatform(platform),
       isPlatformAsked,
       candidates,
-      maxAgeMs: ages[sharing],
+      maxAgeMs: ages[sharing] && Math.min(ages[sharing], question.maxAgeMs ?? ages[sharing]),
       negativeTtlMs,
       keptMs: keepMs,
       waitMs,
@@ -149,6 +151,20 @@ export class Sharing {
       store.park(candidate, health.parkedMs(registry))
     }
   }
+}
+
+/**
+ * What of a question tells apart callers that do not share a resolution: those that take answers of others of
+ * different ages, and those whose question may not go further.
+ */
+export function termsOf(
+  { direct, maxAgeMs, sharing = 'kept' }: Question,
+  store: SharedCache | undefined,
+): string {
+  if (store === undefined) return ''
+  const age = maxAgeMs === undefined ? '' : ` ${maxAgeMs}`
+  const way = direct && store.asksServices ? ' direct' : ''
+  return `${sharing === 'kept' ? '' : ` ${sharing}`}${age}${way}`
 }
 
 /** As this node would have it, had it asked itself then. */

@@ -199,6 +199,10 @@ export interface ResolveOptions {
   readonly refresh?: boolean | undefined
   /** With `refresh`: unless another node asked within the freshness of the store that the fleet shares. */
   readonly shared?: boolean | undefined
+  /** How old an answer or an absence may be, in milliseconds. Default: as old as the cache lets it be. */
+  readonly maxAgeMs?: number | undefined
+  /** Another service asks, which has its own way to further ones: they are not asked. Default: no. */
+  readonly direct?: boolean | undefined
   /** Ask every candidate, also after one answered, and no cache. */
   readonly all?: boolean | undefined
   /**

@@ -17,6 +17,7 @@ import { Answers, type Node } from '../resolver/answers.ts'
 import { type CacheLimits, ResolutionCache, resolutionKey } from '../resolver/cache/cache.ts'
 import { CacheSnapshot } from '../resolver/cache/snapshot.ts'
 import { Resolver } from '../resolver/resolver.ts'
+import type { SharedCache } from '../resolver/sharing.ts'
 import type { Keychain } from '../resolver/types.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { Metrics } from '../telemetry/counters.ts'
@@ -100,6 +101,7 @@ export function createCore(
       request.observe?.(exchange, rateLimit)
     },
   })
+  let services = openServices(config, via, metrics, logger)
   const resolver = new Resolver({
     source: {
       image: async (request, wanted, isAsked) =>
@@ -121,7 +123,7 @@ export function createCore(
     verifyDigest: () => config.verifyDigest,
     ready: () => Promise.all([images.get(), secrets.get()]),
     observer: meterResolutions(metrics, logger),
-    shared: () => shared.cache,
+    shared: () => services ?? shared.cache,
   })
   const shared = new SharedStore({
     scope: () => JSON.stringify([config.keychain, config.verifyDigest]),
@@ -182,6 +184,10 @@ export function createCore(
       if (isSharing) void shared.use(next.cache.shared)
       if (differs([previous.proxy, previous.realms], [next.proxy, next.realms])) images.replace()
       if (differs(previous.keychain, next.keychain)) secrets.replace()
+      if (differs(servicesOf(previous), servicesOf(next))) {
+        void services?.close()
+        services = openServices(next, via, metrics, logger)
+      }
       metrics.configuration.generation += 1
       metrics.configuration.loadedAt = systemClock.now()
     },
@@ -191,6 +197,7 @@ export function createCore(
       await runtime.close()
       await images.close()
       await secrets.close()
+      await services?.close()
     },
   }
 }
@@ -243,6 +250,33 @@ async function openImages(
   const { RegistryClient } = await import('../registry/client.ts')
   const options = { proxy, realms, ...(mirror.enabled && { via }) }
   return new RegistryClient({ ...options, ...(attemptTimeoutMs && { attemptTimeoutMs }) })
+}
+
+function servicesOf({ pull, resolvers }: Config) {
+  return [resolvers, resolvers.length > 0 && pull.freshnessMs]
+}
+
+/** The services that are asked before any registry, loaded at the first question. */
+function openServices(
+  { pull, resolvers: entries }: Config,
+  via: string,
+  metrics: Metrics,
+  logger: Logger,
+): (SharedCache & { close(): Promise<void> }) | undefined {
+  if (entries.length === 0) return undefined
+  const { freshnessMs } = pull
+  const opened = new Lazy(async () => {
+    const { Resolvers } = await import('../shared-cache/resolvers.ts')
+    return new Resolvers({ entries, freshnessMs, via, metrics: metrics.shared, steady, logger })
+  })
+  return {
+    freshnessMs,
+    asksServices: true,
+    lookup: async (question) => (await opened.get()).lookup(question),
+    expire: async () => {},
+    park: () => {},
+    close: () => opened.close(),
+  }
 }
 
 async function openSecrets({ keychain: config }: Config, logger: Logger) {

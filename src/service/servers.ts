@@ -168,6 +168,7 @@ export async function openHttpServer(
         return expired
       },
     }),
+    via: core.via,
     access: http,
     tls: http.tls,
     page: (scope) => pageRoutes(scope),

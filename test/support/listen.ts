@@ -23,6 +23,16 @@ export interface ListenOptions {
   readonly path?: string
 }
 
+/** A loopback port that no program listens on, for a program that cannot choose one by itself. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
 /** Lets any kind of server listen for the length of a test. */
 export async function listen(
   t: Cleanup,

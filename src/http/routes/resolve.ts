@@ -5,6 +5,7 @@ import type { Answer } from '../../resolver/types.ts'
 import type { Access } from '../access/guard.ts'
 import { startDeadline } from '../deadline.ts'
 import { entityTag } from '../etag.ts'
+import { RequestError } from '../failure.ts'
 import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
 
@@ -17,6 +18,8 @@ export interface ResolveRouteOptions {
   readonly timeoutMs: number
   readonly now: () => number
   readonly isUnauthenticated: (request: FastifyRequest) => boolean
+  /** This service in `Via`. */
+  readonly via: string
 }
 
 interface ResolveRoute {
@@ -25,7 +28,7 @@ interface ResolveRoute {
 
 /** `GET /resolve`. */
 export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions): void {
-  const { answers, isUnauthenticated, timeoutMs, now } = options
+  const { answers, isUnauthenticated, timeoutMs, now, via } = options
   const questions = new PreparedQueries(answers)
   const config = { access: accessFor }
   app.get<ResolveRoute>('/resolve', { schema, config }, (request, reply) => {
@@ -42,21 +45,44 @@ export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions)
     reply: FastifyReply,
     unauthenticated: boolean,
   ): Promise<string> {
-    const { ref, platform } = request.query
+    const { maxAge: maxAgeMs, ref, platform } = request.query
     const { all = false, explain = false, node = false, refresh = false } = request.query
     const deadline = startDeadline(request.raw, timeoutMs)
     try {
-      const asked = { refresh, node, unauthenticated, ...(all && { all }), signal: deadline.signal }
-      const answer = await answers.answer(
-        ref,
-        platform === undefined ? asked : { ...asked, platform },
-      )
-      reply.headers(headersOf(answer, all || refresh, node, now()))
-      return answerText(answer, explain, all)
+      const answer = await answers.answer(ref, {
+        refresh,
+        node,
+        unauthenticated,
+        ...(all && { all }),
+        ...(maxAgeMs !== undefined && { maxAgeMs }),
+        ...(isOfResolver(request.headers.via, via) && { direct: true }),
+        ...(platform !== undefined && { platform }),
+        signal: deadline.signal,
+      })
+      const isAged = maxAgeMs !== undefined
+      reply.headers(headersOf(answer, all || refresh, node || isAged, now()))
+      if (!isAged) return answerText(answer, explain, all)
+      const { ageMs = Math.max(0, now() - answer.resolvedAt) } = answer
+      return answerText({ ...answer, ageMs: Math.ceil(ageMs) }, explain, all, true)
     } finally {
       deadline.clear()
     }
   }
+}
+
+/** Of another image-resolver, whose name in `Via` (RFC 9110, 7.6.3) begins so. */
+const RESOLVER = /(?:^|[\s,])image-resolver-[\w-]+/
+
+/**
+ * Whether another service like this one asks.
+ *
+ * @throws RequestError REQUEST_INVALID for a question of this very service: it is one of its own `resolvers`
+ */
+function isOfResolver(header: string | undefined, own: string): boolean {
+  if (header === undefined) return false
+  if (!header.includes(own)) return RESOLVER.test(header)
+  const how = 'take its own address out of `resolvers` in its configuration'
+  throw new RequestError('REQUEST_INVALID', `this service asks itself: ${how}`)
 }
 
 function headersOf(
@@ -120,12 +146,13 @@ class PreparedQueries {
   }
 
   #read(
-    { query, url }: FastifyRequest<ResolveRoute>,
+    { headers, query, url }: FastifyRequest<ResolveRoute>,
     questions: Map<string, Question>,
     unauthenticated: boolean,
   ): Question | undefined {
-    const { all, explain, node, platform, ref, refresh } = query
-    if (all || explain || node || refresh) return undefined
+    const { all, explain, maxAge, node, platform, ref, refresh } = query
+    const isPlain = maxAge === undefined && headers.via === undefined
+    if (all || explain || node || refresh || !isPlain) return undefined
     const find = this.#answers.prepare?.(ref, platform, unauthenticated)
     if (find === undefined) return undefined
     const question = { find }
@@ -143,7 +170,7 @@ const DIGEST_MAX_AGE_SECONDS = 3600
  * A client may keep an answer as long as the service itself does. Not what was asked to be asked
  * anew, not the state of the node, and nothing that was the best of a bad situation.
  *
- * @param volatile asked with `refresh`, `all` or `node`
+ * @param volatile asked with `refresh`, `all`, `node` or `maxAge`
  */
 function cacheControl(answer: Answer, volatile: boolean, now: number): string {
   if (volatile || answer.source === 'stale' || answer.source === 'node') return 'no-store'
@@ -198,9 +225,10 @@ const kept = new WeakMap<Answer['references'], Kept>()
  * The body of an answer as JSON.
  *
  * @param all tell of every candidate
+ * @param aged it has an age, and is this caller's alone
  */
-export function answerText(answer: Answer, explain: boolean, all = false): string {
-  if (answer.source !== 'cache' || answer.node !== undefined || explain || all) {
+export function answerText(answer: Answer, explain: boolean, all = false, aged = false): string {
+  if (answer.source !== 'cache' || answer.node !== undefined || explain || all || aged) {
     return JSON.stringify(toResolveResponse(answer, explain, explain || all))
   }
   return serializedAnswer(answer).text

@@ -117,11 +117,16 @@ export class ResolutionCache {
     return this.#tags?.get(key)
   }
 
-  /** An answer from the future is not fresh: the clock was wrong then or is wrong now. */
-  isFresh({ resolvedAt, expiresAt }: Resolution): boolean {
-    if (expiresAt === undefined) return true
+  /**
+   * An answer from the future is not fresh: the clock was wrong then or is wrong now.
+   *
+   * @param maxAgeMs also since a registry was asked; default: as long as answers are fresh
+   */
+  isFresh({ resolvedAt, expiresAt }: Resolution, maxAgeMs?: number): boolean {
+    if (expiresAt === undefined && maxAgeMs === undefined) return true
     const now = this.#now()
-    return resolvedAt <= now && now < expiresAt
+    const isYoung = maxAgeMs === undefined || now - resolvedAt <= maxAgeMs
+    return resolvedAt <= now && isYoung && (expiresAt === undefined || now < expiresAt)
   }
 
   /** Whether it may be given, marked `stale`, when no registry answers. */
@@ -171,12 +176,13 @@ export class ResolutionCache {
    * The cached absence.
    *
    * @param isExact the platform was named
+   * @param maxAgeMs default: as long as absences are believed
    */
-  failure(key: string, isExact = false): ResolveError | undefined {
+  failure(key: string, isExact = false, maxAgeMs?: number): ResolveError | undefined {
     const now = this.#look()
     return (
-      this.#negatives?.get(key, now) ??
-      (isExact ? this.#negatives?.get(exactly(key), now) : undefined)
+      this.#negatives?.get(key, now, maxAgeMs) ??
+      (isExact ? this.#negatives?.get(exactly(key), now, maxAgeMs) : undefined)
     )
   }
 

@@ -33,15 +33,22 @@ export class NegativeCache {
     return this.#absent.size
   }
 
-  get(key: string, now: number): ResolveError | undefined {
+  /** @param maxAgeMs an older one is not given, and stays */
+  get(
+    key: string,
+    now: number,
+    maxAgeMs: number = Number.POSITIVE_INFINITY,
+  ): ResolveError | undefined {
     const absence = this.#absent.get(key)
     if (absence === undefined) return undefined
-    if (now - absence.since < this.#ttlMs) {
-      const { code, message, attempts } = absence
-      return new ResolveError(code, message, { attempts })
+    const ageMs = now - absence.since
+    if (ageMs >= this.#ttlMs) {
+      this.#absent.delete(key)
+      return undefined
     }
-    this.#absent.delete(key)
-    return undefined
+    if (ageMs > maxAgeMs) return undefined
+    const { code, message, attempts } = absence
+    return new ResolveError(code, message, { attempts })
   }
 
   set(key: string, { code, message, attempts }: ResolveError, since: number): void {

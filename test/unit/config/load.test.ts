@@ -29,6 +29,7 @@ const DEFAULTS = {
     staleIfErrorMs: 86_400_000,
   },
   registries: [],
+  resolvers: [],
   mirrorsOnly: [],
   realms: [],
   hostsDir: undefined,
@@ -52,7 +53,7 @@ const DEFAULTS = {
     events: false,
   },
   mirror: { enabled: false, blobs: 96, blobsPerClient: 24 },
-  pull: { byDigest: true, skipUnchanged: true },
+  pull: { byDigest: true, skipUnchanged: true, freshnessMs: 5_000 },
   check: { intervalMs: 0 },
   admission: { enabled: false, budgetMs: 1_000, onFailure: 'passthrough' },
   onResolveError: 'passthrough',
@@ -95,6 +96,7 @@ test('a field whose value is empty is a field that is not there', () => {
     'timeout: ""',
     'cache:',
     'registries:',
+    'resolvers:',
     'mirrorsOnly:',
     'hostsDir: ""',
     'portoshim:',
@@ -157,6 +159,7 @@ registries:
     cert: /etc/cert.pem
     key: /etc/key.pem
     insecureSkipVerify: true
+resolvers: [{url: "https://resolver.corp", ca: /etc/ca.pem, tokenFile: /etc/token}]
 mirrorsOnly: [index.docker.io, docker.io]
 realms: ["Auth.corp:8443"]
 hostsDir: /etc/containerd/certs.d
@@ -176,7 +179,7 @@ http:
   rateLimit: 600
   events: true
 mirror: {enabled: true, blobs: 200, blobsPerClient: 100}
-pull: {byDigest: false, skipUnchanged: false}
+pull: {byDigest: false, skipUnchanged: false, freshness: 9s}
 check: {interval: 6h}
 admission: {enabled: true, budget: 2s, onFailure: reject}
 onResolveError: reject
@@ -236,6 +239,17 @@ onResolveError: reject
         credentials: { kind: 'basic', username: 'admin', password: 'pw' },
       },
     ],
+    resolvers: [
+      {
+        endpoint: {
+          scheme: 'https',
+          host: 'resolver.corp',
+          prefix: '',
+          tls: { caFiles: ['/etc/ca.pem'] },
+        },
+        tokenFile: '/etc/token',
+      },
+    ],
     mirrorsOnly: ['docker.io'],
     realms: ['auth.corp:8443'],
     hostsDir: '/etc/containerd/certs.d',
@@ -264,7 +278,7 @@ onResolveError: reject
       events: true,
     },
     mirror: { enabled: true, blobs: 200, blobsPerClient: 100 },
-    pull: { byDigest: false, skipUnchanged: false },
+    pull: { byDigest: false, skipUnchanged: false, freshnessMs: 9_000 },
     check: { intervalMs: 21_600_000 },
     admission: { enabled: true, budgetMs: 2_000, onFailure: 'reject' },
     onResolveError: 'reject',

@@ -29,6 +29,7 @@ registries:
     insecureSkipVerify: true
   - {address: c.d, identityToken: s3cret, upstreams: ["*.d"]}
   - {address: e.f, tokenFile: /etc/token}
+resolvers: ["https://resolver.corp"]
 mirrorsOnly: [quay.io/team]
 realms: [auth.corp]
 verifyDigest: true
@@ -43,7 +44,7 @@ http:
   rateLimit: 60
   events: true
 mirror: {enabled: true}
-pull: {byDigest: false, skipUnchanged: false}
+pull: {byDigest: false, skipUnchanged: false, freshness: 9s}
 check: {interval: 6h}
 admission: {enabled: true, budget: 2s, onFailure: reject}
 onResolveError: reject
@@ -105,6 +106,8 @@ registries:
     upstreams:
       - quay.io
       - docker.io
+resolvers:
+  - url: https://resolver.corp
 mirrorsOnly:
   - quay.io/team
 realms:
@@ -136,6 +139,7 @@ mirror:
 pull:
   byDigest: false
   skipUnchanged: false
+  freshness: 9s
 check:
   interval: 6h
 admission:
