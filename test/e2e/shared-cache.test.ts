@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../src/errors.ts'
-import { type FleetMember, startMember } from '../support/fleet.ts'
+import { type FleetMember, startMember, until } from '../support/fleet.ts'
 import { type Redis, requireRedis, startRedis } from '../support/redis.ts'
 import { FakeSource, identity, nginx, type Reply } from '../support/resolver.ts'
 
@@ -27,15 +27,6 @@ async function members(
   return Promise.all(
     Array.from({ length: count }, () => startMember(t, redis.url, source, options)),
   )
-}
-
-/** Resolves when a condition holds; a minute at most. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const endAt = Date.now() + 60_000
-  while (!(await holds())) {
-    if (Date.now() > endAt) throw new Error('it never came to that')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }
 
 test('500 callers on five nodes cost one request to the registry', async (t) => {

@@ -27,6 +27,8 @@ export interface FleetMemberOptions {
   readonly fields?: string
   readonly tagTtlMs?: number
   readonly scope?: string
+  /** How long a store that does not answer is waited for. */
+  readonly readyMs?: number
   readonly resolver?: Partial<ResolverOptions>
 }
 
@@ -37,7 +39,7 @@ export async function startMember(
   source: FakeSource,
   options: FleetMemberOptions = {},
 ): Promise<FleetMember> {
-  const { fields = '', scope = '', tagTtlMs = 60_000 } = options
+  const { fields = '', readyMs = 10_000, scope = '', tagTtlMs = 60_000 } = options
   const { shared: config } = loadText(`cache: {shared: {url: "${url}"${fields}}}\n`).config.cache
   if (config === undefined) throw new Error('there is no store')
   const metrics = new Metrics()
@@ -55,7 +57,7 @@ export async function startMember(
     logger,
   })
   t.after(() => shared.close())
-  await shared.ready(10_000)
+  await shared.ready(readyMs)
   const limits = { size: 64, tagTtlMs, keepMs: 3_600_000, negativeTtlMs: 10_000 }
   const cache = new ResolutionCache(limits, clock.now, steady)
   const health = new RegistryHealth({ now: clock.now, steady })
@@ -72,4 +74,13 @@ export async function startMember(
     ...options.resolver,
   })
   return { resolver, cache, health, metrics, shared, logged }
+}
+
+/** Resolves when a condition holds; a minute at most. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const endAt = Date.now() + 60_000
+  while (!(await holds())) {
+    if (Date.now() > endAt) throw new Error('it never came to that')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
 }
