@@ -25,5 +25,6 @@ process.exitCode = await run(process.argv.slice(2), {
   examine: async (options) => (await import('./doctor/doctor.ts')).examine(options),
   readiness: async (http, root) => (await commands()).readReadiness(http, root),
   stats: async (options) => (await commands()).readStats(options),
+  fleet: async (options) => (await commands()).readFleet(options),
   answers: async (options) => (await commands()).openAnswers(options),
 })

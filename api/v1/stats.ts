@@ -45,6 +45,26 @@ export const StatsResponse = {
         entries: count,
       },
     },
+    shared: {
+      type: 'object',
+      description: 'Of the store that the fleet shares; absent where none is configured.',
+      required: ['leftAlone', 'lookups', 'claims', 'signatureFailures', 'commandP99Ms'],
+      properties: {
+        leftAlone: { type: 'boolean', description: 'It is not asked at the moment.' },
+        lookups: {
+          type: 'object',
+          required: ['answer', 'absence', 'none', 'left_alone'],
+          properties: { answer: count, absence: count, none: count, left_alone: count },
+        },
+        claims: {
+          type: 'object',
+          required: ['won', 'waited', 'lost', 'given_up'],
+          properties: { won: count, waited: count, lost: count, given_up: count },
+        },
+        signatureFailures: count,
+        commandP99Ms: { type: ['number', 'null'] },
+      },
+    },
     latencies: {
       type: 'array',
       description: 'Of resolutions, by source; estimated from a histogram.',

@@ -104,12 +104,13 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   stats: {
-    options: ['config', 'file', 'portoshim', 'json'],
+    options: ['config', 'file', 'portoshim', 'fleet', 'json'],
     words: nothingAfter('stats'),
     run: async (_words, values, context) => {
-      const { statsCommand } = await import('./commands/stats.ts')
-      const { json = false } = values
-      return statsCommand({ files: filesOf(values), json, context })
+      const { fleetCommand, statsCommand } = await import('./commands/stats.ts')
+      const { fleet = false, json = false } = values
+      const command = fleet ? fleetCommand : statsCommand
+      return command({ files: filesOf(values), json, context })
     },
   },
   adopt: {

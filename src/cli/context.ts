@@ -53,6 +53,19 @@ export interface CliContext {
   readiness(http: HttpConfig, root: string): Promise<Readiness>
   /** What the running service has counted. */
   stats(options: FileOption): Promise<StatsResponse>
+  /** The nodes that share a store, those that were seen last first. */
+  fleet(options: FileOption): Promise<readonly FleetNode[]>
+}
+
+/** A node that told the shared store of itself in the last hour. */
+export interface FleetNode {
+  /** Host name. */
+  readonly node: string
+  readonly version: string
+  /** Fingerprint of its registries: nodes with the same one were configured alike. */
+  readonly configuration: string
+  /** Milliseconds since then, by the clock of the store. */
+  readonly ageMs: number
 }
 
 export interface Page {

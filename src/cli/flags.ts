@@ -25,6 +25,11 @@ it took, and why one was chosen and the others passed over`,
     quiet: ['-q, --quiet'],
     format: ['    --format TEMPLATE'],
     check: ['    --check', 'do not ask the service, only the registries'],
+    fleet: [
+      '    --fleet',
+      `the nodes that share the store of cache.shared and were seen in the last
+hour: their version, and which of them are configured alike`,
+    ],
     limit: ['    --limit N', 'at most so many; default: 10000'],
     'dry-run': ['    --dry-run', 'print what would be done'],
     domain: ['    --domain DOMAIN'],

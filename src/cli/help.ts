@@ -220,14 +220,15 @@ there counts as removed. It asks the service at its \`shim:\` socket.`,
   },
   stats: {
     about: `Shows what the running service has counted since its start: how many questions the cache
-answered, how long answers took, how pulls ended. It asks the service at \`http.listen\`.`,
-    options: { json: 'the body of GET /stats' },
+answered, how long answers took, how pulls ended. It asks the service at \`http.listen\`. With --fleet
+it asks the store that nodes share, and no service need run.`,
+    options: { json: 'the body of GET /stats, or a list of the nodes' },
     exitCodes: {
       [EXIT.done]: 'shown',
       [EXIT.failed]: 'the service did not say',
       ...OF_NODE,
     },
-    examples: ['stats --json | jq .cache.hitRate'],
+    examples: ['stats --json | jq .cache.hitRate', 'stats --fleet'],
   },
   adopt: {
     about: `For nodes that move from image-cri-shim: gives every image of this node that has a name of a

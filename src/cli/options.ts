@@ -20,6 +20,7 @@ const OPTIONS = {
   quiet: { type: 'boolean', short: 'q' },
   format: { type: 'string' },
   check: { type: 'boolean' },
+  fleet: { type: 'boolean' },
   limit: { type: 'string' },
   'dry-run': { type: 'boolean' },
   domain: { type: 'string' },

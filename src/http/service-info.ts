@@ -39,7 +39,7 @@ export class ServiceInfo {
   }
 
   stats(): StatsResponse {
-    const { cache, metrics, uptimeMs } = this.#options
+    const { cache, config, metrics, uptimeMs } = this.#options
     const { resolutions } = metrics
     return {
       uptimeSeconds: Math.round(uptimeMs() / 1_000),
@@ -50,7 +50,8 @@ export class ServiceInfo {
         stale: resolutions.stale.count,
         failed: resolutions.failed.count,
       },
-      cache: toCache(cache.counts()),
+      cache: toCache(cache.counts(), resolutions.shared.count),
+      ...(config().cache.shared !== undefined && { shared: toShared(metrics.shared) }),
       latencies: SOURCES.map((source) => ({
         source,
         count: resolutions[source].count,
@@ -94,10 +95,20 @@ export class ServiceInfo {
   }
 }
 
-/** A question is one hit, miss, shared resolution, stale or negative answer; revalidating asked a registry. */
-function toCache({ entries, ...counts }: CacheCounts): StatsResponse['cache'] {
+function toShared(shared: Metrics['shared']): NonNullable<StatsResponse['shared']> {
+  return {
+    leftAlone: shared.unused === 1,
+    lookups: { ...shared.lookups },
+    claims: { ...shared.claims },
+    signatureFailures: shared.signatureFailures,
+    commandP99Ms: shared.commands.quantileMs(0.99) ?? null,
+  }
+}
+
+/** A question that no other node answered is one hit, miss, shared resolution, stale or negative answer; revalidating asked a registry. */
+function toCache({ entries, ...counts }: CacheCounts, shared: number): StatsResponse['cache'] {
   const { hit, miss, coalesced, stale, negative, revalidated, evicted } = counts
-  const spared = hit + coalesced + negative
+  const spared = hit + coalesced + negative + shared
   const asked = spared + miss + revalidated + stale
   return {
     hitRate: asked === 0 ? null : spared / asked,

@@ -1,12 +1,16 @@
 import { homedir } from 'node:os'
+import { performance } from 'node:perf_hooks'
 import type { ReadyResponse } from '../../api/v1/health.ts'
 import type { StatsResponse } from '../../api/v1/stats.ts'
+import { systemClock } from '../concurrency/clock.ts'
 import { detectRuntime } from '../config/addresses.ts'
 import type { Config, Environment, HttpConfig } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
 import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import { parseNormalized, type Reference } from '../reference/reference.ts'
+import type { FleetNode } from '../shared-cache/nodes.ts'
+import { SharedMetrics } from '../telemetry/counters.ts'
 import { silentLogger } from '../telemetry/log.ts'
 import type { CentralPlace } from './central.ts'
 
@@ -143,6 +147,29 @@ export async function readStats(place: ConfigPlace): Promise<StatsResponse> {
     throw new ResolveError(code, `${message}: ${hint}`, { cause: thrown })
   })
   return fromService(service.stats())
+}
+
+/**
+ * The nodes that share a store with those of this configuration.
+ *
+ * @throws ResolveError CONFIG_INVALID where none is configured, UNAVAILABLE while it does not answer; ConfigError
+ */
+export async function readFleet(place: ConfigPlace): Promise<readonly FleetNode[]> {
+  const { shared } = (await readConfig(place)).cache
+  if (shared === undefined) {
+    const how = 'only nodes that share a store know of each other'
+    throw new ResolveError('CONFIG_INVALID', `cache.shared is not configured: ${how}`)
+  }
+  const { fleetNodes } = await import('../shared-cache/open.ts')
+  return fleetNodes(shared, {
+    metrics: new SharedMetrics(),
+    clock: systemClock,
+    steady: () => performance.now(),
+    logger: silentLogger(),
+  }).catch((thrown: unknown) => {
+    const { message } = toResolveError(thrown)
+    throw new ResolveError('UNAVAILABLE', message, { cause: thrown })
+  })
 }
 
 /**

@@ -114,6 +114,13 @@ export interface NodeBody {
   readonly configuration: string
 }
 
+/** @returns undefined: it is no such body */
+export function readNode(body: string): NodeBody | undefined {
+  const { configuration, node, version } = fieldsOf(parse(body))
+  if (!isText(node) || !isText(version) || !isText(configuration)) return undefined
+  return { node, version, configuration }
+}
+
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)

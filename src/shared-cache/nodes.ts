@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../concurrency/clock.ts'
-import type { EntrySigner, NodeBody } from './entry.ts'
+import { type EntrySigner, type NodeBody, readNode } from './entry.ts'
 import type { Store } from './store.ts'
+
+/** A node of the fleet that was seen lately. */
+export interface FleetNode extends NodeBody {
+  /** Milliseconds since it was seen, by the clock of the store. */
+  readonly ageMs: number
+}
 
 /** Between two signs of a node. */
 const BEAT_MS = 30_000
@@ -9,6 +15,11 @@ const BEAT_MS = 30_000
 const AGAIN_MS = 2_000
 /** A node that was not seen for so long is forgotten. */
 const KEPT_MS = 3_600_000
+/** That are shown. */
+const MAX_NODES = 10_000
+/** The store is asked by a command, whose user waits. */
+const LIST_LIMIT_MS = 5_000
+
 interface BeatsOptions {
   readonly store: Pick<Store, 'script'>
   readonly signer: EntrySigner
@@ -48,6 +59,24 @@ export class NodeBeats {
     this.#isClosed = true
     this.#cancel()
   }
+}
+
+/** @returns those that were seen last first; undefined: the store has no answer */
+export async function listNodes(
+  store: Pick<Store, 'script'>,
+  signer: EntrySigner,
+): Promise<readonly FleetNode[] | undefined> {
+  const { entries, times } = namesOf(signer)
+  const reply = await store.script('nodes', [times, entries, String(MAX_NODES)], LIST_LIMIT_MS)
+  if (!Array.isArray(reply)) return undefined
+  const [now, ...rest] = reply as readonly unknown[]
+  const found: FleetNode[] = []
+  for (let index = 0; index + 2 < rest.length; index += 3) {
+    const [, seen, entry] = rest.slice(index, index + 3)
+    const body = readNode(signer.open(entries, String(entry))?.body ?? '')
+    if (body !== undefined) found.push({ ...body, ageMs: Number(now) - Number(seen) })
+  }
+  return found
 }
 
 function namesOf(signer: EntrySigner): { readonly times: string; readonly entries: string } {

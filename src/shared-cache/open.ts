@@ -5,9 +5,9 @@ import type { SharedCache } from '../resolver/sharing.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { EntrySigner, type NodeBody } from './entry.ts'
-import { NodeBeats } from './nodes.ts'
+import { type FleetNode, listNodes, NodeBeats } from './nodes.ts'
 import { StoreCache } from './shared-cache.ts'
-import { readKey, Store } from './store.ts'
+import { readKey, Store, type StoreOptions } from './store.ts'
 
 export interface OpenOptions {
   /** What of the configuration beside the candidates decides an answer. */
@@ -56,5 +56,30 @@ export async function openSharedCache(
       await cache.close()
       await store.close(budgetMs)
     },
+  }
+}
+
+/** A command has the time to connect. */
+const CONNECT_LIMIT_MS = 5_000
+
+/**
+ * The nodes of a fleet, those that were seen last first.
+ *
+ * @throws Error that says why the store cannot be asked
+ */
+export async function fleetNodes(
+  config: SharedStoreConfig,
+  options: Omit<StoreOptions, 'config'>,
+): Promise<readonly FleetNode[]> {
+  const signer = new EntrySigner(await readKey(config))
+  const store = new Store({ ...options, config })
+  try {
+    await store.open()
+    await store.ready(CONNECT_LIMIT_MS)
+    const nodes = await listNodes(store, signer)
+    if (nodes === undefined) throw new Error(`${config.url}: ${store.trouble}`)
+    return nodes
+  } finally {
+    await store.close(config.budgetMs)
   }
 }

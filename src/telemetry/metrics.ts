@@ -46,7 +46,7 @@ export class MetricsPage {
       histogramMetric(
         'image_resolver_resolution_seconds',
         'How long resolutions took, by source.',
-        () => metrics.resolutions,
+        () => Object.entries(metrics.resolutions).map(([source, each]) => [{ source }, each]),
       ),
     )
     this.#counter(
@@ -63,6 +63,38 @@ export class MetricsPage {
     )
     this.#counter('image_resolver_cache_events_total', 'Events of the cache.', ['event'], () =>
       Object.entries(readings.cacheEvents()).map(([event, count]) => [{ event }, count]),
+    )
+    const { shared } = metrics
+    this.#counter(
+      'image_resolver_shared_lookups_total',
+      'Questions to the store of the fleet, by outcome.',
+      ['outcome'],
+      () => byOutcome(shared.lookups),
+    )
+    this.#counter(
+      'image_resolver_shared_claims_total',
+      'Claims to ask registries for the fleet, by outcome.',
+      ['outcome'],
+      () => byOutcome(shared.claims),
+    )
+    this.#registry.registerMetric(
+      histogramMetric(
+        'image_resolver_shared_command_seconds',
+        'How long the store of the fleet took to answer.',
+        () => [[{}, shared.commands]],
+      ),
+    )
+    this.#counter(
+      'image_resolver_shared_commands_skipped_total',
+      'Commands that were not sent, since the store of the fleet is left alone.',
+      [],
+      () => [[{}, shared.leftAlone]],
+    )
+    this.#counter(
+      'image_resolver_shared_signature_failures_total',
+      'Entries of the store of the fleet that were passed over.',
+      [],
+      () => [[{}, shared.signatureFailures]],
     )
     this.#counter(
       'image_resolver_registry_requests_total',
@@ -147,6 +179,12 @@ export class MetricsPage {
       () =>
         Object.entries(readings.imagesInUse() ?? {}).map(([state, count]) => [{ state }, count]),
     )
+    gauge(
+      'image_resolver_shared_left_alone',
+      '1 while the store of the fleet is configured and left alone.',
+      [],
+      () => [[{}, shared.unused]],
+    )
     gauge('image_resolver_config_generation', 'Grows with each configuration.', [], () => [
       [{}, metrics.configuration.generation],
     ])
@@ -190,26 +228,30 @@ function rows(counter: Pick<LabelledCounter<string>, 'rows'>): Reading[] {
   return counter.rows().map(({ labels, count }) => [labels, count])
 }
 
+function byOutcome(counts: Readonly<Record<string, number>>): Reading[] {
+  return Object.entries(counts).map(([outcome, count]) => [{ outcome }, count])
+}
+
 /** Shows a histogram of counters.ts, which says why it is not one of prom-client's. */
 function histogramMetric(
   name: string,
   help: string,
-  read: () => Readonly<Record<string, Histogram>>,
-): Metric<'source' | 'le'> {
+  read: () => readonly (readonly [labels: Readonly<Record<string, string>>, Histogram])[],
+): Metric {
   const get = async () => ({
     name,
     help,
     type: 'histogram',
     aggregator: 'sum',
-    values: Object.entries(read()).flatMap(([source, histogram]) => [
+    values: read().flatMap(([labels, histogram]) => [
       ...histogram.cumulative().map(({ boundMs, count }) => ({
         metricName: `${name}_bucket`,
-        labels: { source, le: boundMs === Number.POSITIVE_INFINITY ? '+Inf' : boundMs / 1_000 },
+        labels: { ...labels, le: boundMs === Number.POSITIVE_INFINITY ? '+Inf' : boundMs / 1_000 },
         value: count,
       })),
-      { metricName: `${name}_sum`, labels: { source }, value: histogram.sumMs / 1_000 },
-      { metricName: `${name}_count`, labels: { source }, value: histogram.count },
+      { metricName: `${name}_sum`, labels, value: histogram.sumMs / 1_000 },
+      { metricName: `${name}_count`, labels, value: histogram.count },
     ]),
   })
-  return { name, get } as unknown as Metric<'source' | 'le'>
+  return { name, get } as unknown as Metric
 }

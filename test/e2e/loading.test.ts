@@ -68,6 +68,18 @@ test('the service serves HTTP before it loads what speaks to registries', async 
   assert.ok(!modules.own().includes('registry/pool'))
 })
 
+test('what speaks to a store is loaded where one is configured, and nowhere else', async (t) => {
+  for (const url of [undefined, 'unix:///nowhere/valkey.sock']) {
+    const shared = url === undefined ? {} : { cache: { shared: { url } } }
+    const { modules, program } = start(t, ['serve', ...configure(t, shared)])
+
+    await program.line(url === undefined ? /HTTP is served/ : /the shared store is left alone/)
+
+    assert.equal(modules.packages().includes('ioredis'), url !== undefined)
+    assert.equal(modules.own().includes('shared-cache/open'), url !== undefined)
+  }
+})
+
 test('what proxies blobs is loaded where `/v2/` is served, and nowhere else', async (t) => {
   for (const enabled of [false, true]) {
     const { modules, program } = start(t, ['serve', ...configure(t, { mirror: { enabled } })])

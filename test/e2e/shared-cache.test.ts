@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ResolveError } from '../../src/errors.ts'
+import { readFleet } from '../../src/service/commands.ts'
 import { type FleetMember, startMember, until } from '../support/fleet.ts'
 import { type Redis, requireRedis, startRedis } from '../support/redis.ts'
 import { FakeSource, identity, nginx, type Reply } from '../support/resolver.ts'
+import { temporaryFolder } from '../support/stack.ts'
 
 const ALWAYS = { refresh: true, shared: true, urgent: true } as const
 const IMAGE = identity('one')
@@ -252,4 +257,31 @@ test('claims are given back at the end', async (t) => {
   assert.equal(await redis.command('keys', '*:claim:*'), '')
   caller.abort()
   await asked
+})
+
+test('nodes tell of themselves, and a command reads it', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const file = join(temporaryFolder(t), 'config.yaml')
+  writeFileSync(file, `cache: {shared: {url: "${redis.url}"}}\n`)
+  await members(t, 2, redis, new FakeSource({}))
+
+  await until(async () => (await readFleet({ file })).length === 2)
+
+  const [node] = await readFleet({ file })
+  assert.equal(node?.node, hostname())
+  assert.equal(node.version, '1.2.3')
+  assert.ok(node.ageMs >= 0)
+})
+
+test('without a store that answers there is no fleet to be shown', async (t) => {
+  const folder = temporaryFolder(t)
+  const file = join(folder, 'config.yaml')
+  writeFileSync(file, 'debug: true\n')
+  await assert.rejects(readFleet({ file }), {
+    code: 'CONFIG_INVALID',
+    message: /cache\.shared is not configured/,
+  })
+  writeFileSync(file, `cache: {shared: {url: "rediss://h", key: "file:${folder}/none"}}\n`)
+  await assert.rejects(readFleet({ file }), { code: 'UNAVAILABLE', message: /none/ })
 })

@@ -34,6 +34,7 @@ export async function runCli(
     registries: unasked('a registry'),
     examine: unasked('this node'),
     stats: unasked('the numbers'),
+    fleet: unasked('the fleet'),
     readiness: unasked('the readiness'),
     ...context,
   })

@@ -1,5 +1,5 @@
 import type { StatsResponse } from '../../../api/v1/stats.ts'
-import type { CliContext, FileOption } from '../context.ts'
+import type { CliContext, FileOption, FleetNode } from '../context.ts'
 import {
   type Colors,
   colorsFor,
@@ -14,7 +14,48 @@ import {
 interface StatsOptions {
   readonly files: FileOption
   readonly json: boolean
-  readonly context: Pick<CliContext, 'stats' | 'stdout' | 'stderr' | 'environment' | 'every'>
+  readonly context: Pick<
+    CliContext,
+    'stats' | 'fleet' | 'stdout' | 'stderr' | 'environment' | 'every'
+  >
+}
+
+const FLEET_COLUMNS = [
+  { title: 'NODE' },
+  { title: 'VERSION' },
+  { title: 'CONFIGURATION' },
+  { title: 'SEEN', right: true },
+] as const
+/** Of a fingerprint: enough to tell the configurations of a fleet apart. */
+const SHOWN_DIGITS = 12
+
+/** `stats --fleet`: the nodes that share a store. */
+export async function fleetCommand({ files, json, context }: StatsOptions): Promise<0> {
+  const { environment, stdout } = context
+  const nodes = await withProgress('the store', context.fleet(files), context)
+  const colors = colorsFor(stdout, environment)
+  stdout.write(json ? `${JSON.stringify(nodes, null, 2)}\n` : describeFleet(nodes, colors))
+  return 0
+}
+
+function describeFleet(nodes: readonly FleetNode[], colors: Colors): string {
+  const versions = new Set(nodes.map(({ version }) => version)).size
+  const configurations = new Set(nodes.map(({ configuration }) => configuration)).size
+  const rows = nodes.map(({ ageMs, configuration, node, version }) => ({
+    cells: [
+      node,
+      version,
+      configuration.slice(0, SHOWN_DIGITS),
+      `${formatSpan(ageMs / 1_000)} ago`,
+    ],
+  }))
+  const counted = [
+    ['nodes', `${nodes.length} seen in the last hour`],
+    ['versions', String(versions)],
+    ['configurations', String(configurations)],
+  ]
+  const text = counted.map(([name = '', value]) => `${name.padEnd(15)}${value}\n`).join('')
+  return rows.length === 0 ? text : `${text}\n${table(FLEET_COLUMNS, rows, colors)}`
 }
 
 const LATENCY_COLUMNS = [
@@ -35,7 +76,7 @@ export async function statsCommand({ files, json, context }: StatsOptions): Prom
 }
 
 function describe(stats: StatsResponse, colors: Colors): string {
-  const { cache, configuration, latencies, pulls, uptimeSeconds } = stats
+  const { cache, configuration, latencies, pulls, shared, uptimeSeconds } = stats
   const loaded = `generation ${configuration.generation}, loaded ${formatTime(configuration.loadedAt)}`
   const reload = colors('the last change was refused: see `config check`', 'red')
   const lines: readonly (readonly [string, string])[] = [
@@ -50,6 +91,16 @@ function describe(stats: StatsResponse, colors: Colors): string {
       '',
       `${cache.revalidated} revalidated, ${cache.stale} stale, ${cache.negative} negative, ${cache.evicted} evicted`,
     ],
+    ...(shared === undefined
+      ? []
+      : ([
+          [
+            'fleet',
+            shared.leftAlone
+              ? colors('the shared store is left alone: see the log', 'red')
+              : `${shared.lookups.answer} answers of other nodes, ${shared.claims.won} asked for all, ${shared.claims.given_up} waited in vain`,
+          ],
+        ] as const)),
     [
       'pulls',
       `${pulls.pulled} done, ${pulls.failed} failed, ${pulls.passedOn} passed on, ${pulls.inFlight} in flight`,

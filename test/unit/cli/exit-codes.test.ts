@@ -25,6 +25,7 @@ function failing(error: Error): Partial<CliContext> {
     registries: fail,
     examine: fail,
     stats: fail,
+    fleet: fail,
   }
 }
 

@@ -67,6 +67,7 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
     availability: async () => assert.fail('nothing is to be looked for'),
     examine: async () => assert.fail('this node was not to be looked at'),
     stats: async () => assert.fail('no numbers were to be asked for'),
+    fleet: async () => assert.fail('no store was to be asked'),
     readiness: async () => assert.fail('no readiness was to be asked for'),
     serve: async (options) => {
       calls.push({ serve: options })

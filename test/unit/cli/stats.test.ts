@@ -79,3 +79,35 @@ test('stats without a service ends with 6', async () => {
   assert.equal(code, 6)
   assert.equal(err, 'image-resolver: no service answers at http://127.0.0.1:9430\n')
 })
+
+test('stats --fleet shows who shares the store, and which nodes differ', async () => {
+  const fleet = async () => [
+    { node: 'a', version: '1.2.3', configuration: 'abcdef0123456789', ageMs: 2_000 },
+    { node: 'b', version: '1.2.4', configuration: 'abcdef0123456789', ageMs: 61_000 },
+  ]
+
+  const { code, out } = await runCli(['stats', '--fleet'], { fleet })
+
+  assert.equal(code, 0)
+  assert.match(out, /^nodes +2 seen in the last hour\nversions +2\nconfigurations +1\n/)
+  assert.match(out, /^a +1\.2\.3 +abcdef012345 +2 s ago$/m)
+  const json = await runCli(['stats', '--fleet', '--json'], { fleet })
+  assert.deepEqual(JSON.parse(json.out), await fleet())
+})
+
+test('stats tells of the store of a fleet, and that it is left alone', async () => {
+  const shared = {
+    leftAlone: false,
+    lookups: { answer: 40, absence: 0, none: 2, left_alone: 0 },
+    claims: { won: 3, waited: 4, lost: 0, given_up: 1 },
+    signatureFailures: 0,
+    commandP99Ms: 1,
+  }
+
+  const used = await runCli(['stats'], { stats: async () => ({ ...STATS, shared }) })
+  const alone = { ...shared, leftAlone: true }
+  const left = await runCli(['stats'], { stats: async () => ({ ...STATS, shared: alone }) })
+
+  assert.match(used.out, /^fleet +40 answers of other nodes, 3 asked for all, 1 waited in vain$/m)
+  assert.match(left.out, /^fleet +the shared store is left alone: see the log$/m)
+})
