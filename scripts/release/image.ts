@@ -111,7 +111,8 @@ export function containerConfig(root: string) {
   return {
     User: `${USER}:${USER}`,
     ExposedPorts: { '9430/tcp': {} },
-    Env: [`NODE_OPTIONS=${heap}`, `MALLOC_TRIM_THRESHOLD_=${trim}`],
+    // For chroot, which an installation on the node runs.
+    Env: [`NODE_OPTIONS=${heap}`, `MALLOC_TRIM_THRESHOLD_=${trim}`, 'PATH=/usr/sbin:/usr/bin'],
     Entrypoint: [`/${HOME}/node`, ...flags.split(' '), `/${HOME}/dist/app/main.js`],
     WorkingDir: '/',
   }

@@ -80,6 +80,11 @@ test('containerd pulls the image through image-resolver, and it serves as a cont
   const ctr = ['--address', node.containerd.socketPath, '--namespace', 'k8s.io']
   const image = 'quay.io/tools/image-resolver:1.2.3'
   container = startProgram('ctr', [...ctr, ...run, image, ID])
+  // An installation on the node calls it.
+  const call = `process.stdout.write(require('node:child_process').execFileSync('chroot', ['--version']))`
+  const other = ['run', '--rm', '--read-only', image, `${ID}-other`]
+  const command = ['/opt/image-resolver/node', '--eval', call]
+  const said = await runProgram('ctr', [...ctr, ...other, ...command])
   const [, address = ''] = await container.line(/"address":"([^"]+)"/)
   const url = address.replace('0.0.0.0', '127.0.0.1')
   const path = '/resolve?ref=quay.io/tools/image-resolver:1.2.3'
@@ -92,6 +97,7 @@ test('containerd pulls the image through image-resolver, and it serves as a cont
       { architecture: 'arm64', os: 'linux' },
     ],
   )
+  assert.match(said, /^chroot \(GNU coreutils\) /)
   assert.equal((await fetch(`${url}/livez`)).status, 200)
   assert.equal((await fetch(`${url}/readyz`)).status, 200)
   assert.equal((await fetch(url + path)).status, 401)
