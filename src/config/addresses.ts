@@ -3,6 +3,7 @@ import { posix } from 'node:path'
 import { ResolveError } from '../errors.ts'
 import { COMPONENT, DOMAIN, PATH_MAX_LENGTH, splitDomain } from '../reference/grammar.ts'
 import { quote } from '../reference/quote.ts'
+import { isNoHost } from '../registry/endpoint.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
 import { refusal } from './diagnostics.ts'
 
@@ -165,6 +166,7 @@ export function parseProxy(text: string): string {
   const url = URL.canParse(spelled) ? new URL(spelled) : undefined
   const isProxy =
     url !== undefined &&
+    !isNoHost(spelled.replace(/^.*(?:@|:\/\/)/s, '').replace(/\/$/, '')) &&
     /^https?:$/.test(url.protocol) &&
     url.pathname === '/' &&
     url.search === '' &&
@@ -183,7 +185,7 @@ export function parseProxy(text: string): string {
  */
 export function parseRealm(text: string): string {
   const host = text.toLowerCase()
-  if (DOMAIN.test(host) && URL.canParse(`https://${host}`)) return host
+  if (DOMAIN.test(host) && URL.canParse(`https://${host}`) && !isNoHost(host)) return host
   throw refusal(
     `${quoteAddress(text)} is not the host of a token service; write host or host:port, without scheme and path`,
   )

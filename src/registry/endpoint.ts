@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import { ResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
 import { canonicalDomain, DOCKER_HUB, DOCKER_HUB_HOST } from './public-registries.ts'
@@ -109,6 +110,17 @@ export function isLoopbackHost(host: string): boolean {
   return LOOPBACK.test(host)
 }
 
+/**
+ * Whether a host is a number, as `address: 5` gives one, or `true`: a URL takes 5 for the address 0.0.0.5, and what
+ * was meant is something else.
+ */
+export function isNoHost(host: string): boolean {
+  if (/^(?:true|false)(?::\d+)?$/i.test(host)) return true
+  if (!URL.canParse(`http://${host}`)) return false
+  const { hostname } = new URL(`http://${host}`)
+  return isIPv4(hostname) && !host.startsWith(hostname)
+}
+
 function checkHost(host: string, named: string): string {
   if (host === '') throw invalid(named, 'has no host: write it as host:port')
   const { name, port } = HOST.exec(host)?.groups ?? {}
@@ -119,6 +131,12 @@ function checkHost(host: string, named: string): string {
         ? 'put an IPv6 address in brackets, as in [::1]:5000'
         : 'write it as host or host:port, the port between 1 and 65535'
     throw invalid(named, `has a host that cannot be: ${hint}`)
+  }
+  if (isNoHost(host)) {
+    throw invalid(
+      named,
+      'is a number or a truth value: write the host, or all four parts of its address',
+    )
   }
   if (port !== undefined && Number(port) === 0) {
     throw invalid(named, 'has the port 0: write one between 1 and 65535')

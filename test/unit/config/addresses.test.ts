@@ -6,10 +6,12 @@ import {
   isSameSocket,
   parseListen,
   parsePathTemplate,
+  parseProxy,
   parseRealm,
   parseSocketPath,
   parseUpstream,
 } from '../../../src/config/addresses.ts'
+import { parseAddress } from '../../../src/registry/endpoint.ts'
 
 const GOOD: readonly (readonly [string, string])[] = [
   ['docker.io', 'docker.io'],
@@ -200,3 +202,29 @@ for (const text of [
     assert.throws(() => parseRealm(text), /is not the host of a token service; write host or/)
   })
 }
+
+for (const text of ['5', '127.1', '0x7f.1', '5:5000', 'true', 'False:80']) {
+  test(`${text} is no host: neither of a registry, nor of a proxy, nor of a token service`, () => {
+    for (const parse of [parseAddress, parseProxy, parseRealm]) {
+      assert.throws(() => parse(text), { code: 'CONFIG_INVALID' }, parse.name)
+    }
+    assert.throws(() => parseAddress(`http://${text}/library`), /is a number or a truth value/)
+    assert.throws(() => parseProxy(`http://user:5@${text}`), { code: 'CONFIG_INVALID' })
+  })
+}
+
+test('hosts that have numbers in their names, and whole addresses, are hosts', () => {
+  for (const text of [
+    '10.0.0.5:5000',
+    '5.corp',
+    'r5:80',
+    '[::1]:5000',
+    'hub-5.corp',
+    'truehub.corp',
+  ]) {
+    parseAddress(text)
+    parseProxy(text)
+    parseProxy(`http://user:5@${text}`)
+    parseRealm(text)
+  }
+})

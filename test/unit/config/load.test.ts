@@ -765,3 +765,15 @@ test('a password that is not usable is never repeated', () => {
   assert.equal(problem?.path, 'auth')
   assert.doesNotMatch(problem?.message ?? '', /hunter2/)
 })
+
+test('a number in the place of an address is a mistake, with its line and what to write', () => {
+  const problems = problemsIn('timeout: 5m\naddress: 5\nregistries:\n  - address: true\n')
+
+  assert.deepEqual(
+    problems.map(({ path, line }) => `${path} ${line}`),
+    ['address 2', 'registries[0].address 4'],
+  )
+  for (const { message } of problems) {
+    assert.match(message, /write the host, or all four parts of its address/)
+  }
+})
