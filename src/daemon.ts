@@ -10,7 +10,7 @@ import { createNotifier, type HandedDown, type Notifier, takeListenFds } from '.
 import { createCore } from './service/core.ts'
 import { ListenerReadiness, Listeners } from './service/listeners.ts'
 import { openCriServer } from './service/servers.ts'
-import { createLogger, type Logger } from './telemetry/log.ts'
+import { createLogger, type LogFormat, type Logger } from './telemetry/log.ts'
 import { StatsLog } from './telemetry/metering.ts'
 
 /** How long the service manager waits for a runtime to appear before it starts what comes after, a kubelet. */
@@ -22,15 +22,22 @@ interface ServeOptions {
   readonly file: string | undefined
   /** A portoshim.yaml, from the command line. */
   readonly portoshim?: string
+  /** Of the log; absent: as standard error is. */
+  readonly logFormat?: LogFormat
 }
 
 /** Opens every server that the configuration asks for, and serves until SIGTERM or SIGINT. */
-export async function serve({ version, file: explicit, portoshim }: ServeOptions): Promise<number> {
+export async function serve({
+  version,
+  file: explicit,
+  portoshim,
+  logFormat,
+}: ServeOptions): Promise<number> {
   const file = await findConfigFile(explicit === undefined ? {} : { explicit })
   const configMaps = new ConfigMapReader({ save: true })
   const started = await loadConfig({ file, portoshim, configMaps })
   configMaps.takeNews()
-  const logger = await createLogger(started.config.debug ? 'debug' : 'info')
+  const logger = await createLogger(started.config.debug ? 'debug' : 'info', logFormat)
   const load = async (): Promise<LoadedConfig> => {
     const loaded = await loadConfig({ file, portoshim, configMaps })
     for (const problem of configMaps.takeNews()) logger.warn({ file }, problem)

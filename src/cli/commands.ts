@@ -3,14 +3,15 @@ import type { NodeCommandOptions } from './commands/images.ts'
 import { COMMANDS_OF_FILES } from './commands-of-files.ts'
 import { COMMANDS_OF_NODE } from './commands-of-node.ts'
 import type { CliContext } from './context.ts'
-import { fileOf, filesOf, limitOf, onlyOne, type Values } from './options.ts'
+import { fileOf, filesOf, limitOf, logFormatOf, onlyOne, type Values } from './options.ts'
 
 /** By name; some are of two words. Each is loaded when it is run: the service needs none of them. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   serve: {
-    options: ['config', 'file', 'portoshim'],
+    options: ['config', 'file', 'portoshim', 'log-format'],
     words: { min: 0, max: 0, problem: 'serve takes no words after it' },
-    run: (_words, values, context) => context.serve(filesOf(values)),
+    run: async (_words, values, context) =>
+      context.serve({ ...filesOf(values), ...logFormatOf(values) }),
   },
   resolve: {
     options: [

@@ -14,6 +14,7 @@ import type { ImagePlace, PlacesOptions } from '../resolver/availability.ts'
 import type { Answer } from '../resolver/types.ts'
 import type { NodeImages } from '../runtime/node-images.ts'
 import type { NodeNames as RuntimeNames } from '../runtime/node-names.ts'
+import type { LogFormat } from '../telemetry/log.ts'
 import type { OutputStream, ProgressOptions } from './output.ts'
 
 export interface FileOption {
@@ -36,7 +37,7 @@ export interface CliContext {
   /** As in ProgressOptions. */
   readonly every?: ProgressOptions['every']
   /** Runs the service until a signal ends it. @returns the exit code */
-  serve(options: FileOption): Promise<number>
+  serve(options: FileOption & { readonly logFormat?: LogFormat }): Promise<number>
   /** A resolver of its own, from the same configuration as the service's. */
   answers(options: FileOption): Promise<AnswerSource>
   /** Where images are, asked of the registries from here. */

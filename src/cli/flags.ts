@@ -48,6 +48,10 @@ the registries, from here`,
       `take digests from this file, and add to it what it has not: the next
 run writes the same, whatever tags point at by then; default: none`,
     ],
+    'log-format': [
+      '    --log-format text|json',
+      'of the log; default: text on a terminal, else json',
+    ],
     kubelet: [
       '    --kubelet images|all',
       `which calls of kubelet lead to the service: those of images, or every

@@ -67,7 +67,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
     usage: '[serve] [options]',
     about: `Runs the service until SIGTERM or SIGINT: the CRI shim on the socket \`shim:\`, in front of the
 runtime at \`cri:\`, and the HTTP API on \`http.listen\`. Without a runtime it serves HTTP alone.
-Logs are JSON lines on standard error.`,
+Logs are lines on standard error: JSON, or text on a terminal. The journal gets their priority.`,
     exitCodes: {
       [EXIT.done]: 'a signal ended it',
       [EXIT.failed]: 'it could not start, or a fault ended it',

@@ -34,6 +34,7 @@ const OPTIONS = {
   lock: { type: 'string' },
   offline: { type: 'boolean' },
   update: { type: 'boolean' },
+  'log-format': { type: 'string' },
   kubelet: { type: 'string' },
   'restart-kubelet': { type: 'boolean' },
   'runtime-endpoint': { type: 'string' },
@@ -140,6 +141,14 @@ export function limitOf({ limit }: Values): number {
   const count = /^\d{1,7}$/.test(limit) ? Number(limit) : 0
   if (count >= 1 && count <= MAX_LIMIT) return count
   throw new UsageError(`--limit is a number from 1 to ${MAX_LIMIT}`)
+}
+
+/** @throws UsageError */
+export function logFormatOf(values: Values): { readonly logFormat?: 'text' | 'json' } {
+  const format = values['log-format']
+  if (format === undefined) return {}
+  if (format === 'text' || format === 'json') return { logFormat: format }
+  throw new UsageError('--log-format is text or json')
 }
 
 const MAX_WAIT_SECONDS = 3_600

@@ -55,8 +55,7 @@ export async function install(options: InstallOptions): Promise<void> {
   const wasRunning = manager !== undefined && (await activeState(manager, SERVICE)) === 'active'
   let isKubeletRestarted = false
   try {
-    const changed = steps.filter((step) => doStep(journal, step))
-    for (const { path } of changed) say(`${path}: written`)
+    for (const step of steps) if (doStep(journal, step)) say(`${step.path}: written`)
     if (manager !== undefined) await startService(options, manager, journal)
     for (const { path, text } of kubeletFiles) {
       if (journal.write(path, text, 'kubelet')) say(`${path}: leads kubelet to ${node.config.shim}`)

@@ -50,7 +50,11 @@ export async function uninstall(options: UninstallOptions): Promise<boolean> {
   left.push(...journal.end())
   if (manager !== undefined) await manager.run('daemon-reload')
   const seen = new Map(left.map((each) => [each.path, each]))
-  for (const { path, backup } of seen.values()) say(describeLeft(path, backup))
+  const isAbove = (folder: string): boolean =>
+    [...seen.keys()].some((path) => path.startsWith(`${folder}/`))
+  for (const { path, backup } of seen.values()) {
+    if (!isAbove(path)) say(describeLeft(path, backup))
+  }
   say('image-resolver: uninstalled')
   return seen.size === 0
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import {
+import fs, {
   chmodSync,
   existsSync,
   lstatSync,
@@ -10,6 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Journal } from '../../../src/install/journal.ts'
@@ -184,4 +185,116 @@ test('a list that other users may write is not believed', (t) => {
     code: 'CONFIG_INVALID',
     message: /install\.json.*others than this user may write it/,
   })
+})
+
+/** What changes the file system. */
+const CALLS = [
+  'chmodSync',
+  'fchmodSync',
+  'fchownSync',
+  'fsyncSync',
+  'futimesSync',
+  'mkdirSync',
+  'renameSync',
+  'rmSync',
+  'rmdirSync',
+  'symlinkSync',
+  'unlinkSync',
+  'writeFileSync',
+] as const
+
+/** Runs something that dies before the nth of its changes: nothing of it is done from then on. @returns whether it died */
+function dyingAt(nth: number, work: () => void): boolean {
+  const calls = fs as unknown as Record<string, (...args: unknown[]) => unknown>
+  const kept = CALLS.map((name) => [name, calls[name]] as const)
+  let count = 0
+  for (const [name, call] of kept) {
+    calls[name] = (...args) => {
+      count += 1
+      if (count >= nth) throw new Error('dead')
+      return call?.(...args)
+    }
+  }
+  syncBuiltinESMExports()
+  try {
+    work()
+  } catch (thrown) {
+    if (count < nth) throw thrown
+  } finally {
+    for (const [name, call] of kept) if (call !== undefined) calls[name] = call
+    syncBuiltinESMExports()
+  }
+  return count >= nth
+}
+
+/** A tree of programs, as a version is. */
+function program(root: Root, version: string): Journal {
+  const source = root.outside(KUBELET)
+  const journal = install(root, version)
+  journal.tree(`/opt/x/${version}`, [['bin/x', source]], 'program')
+  return journal
+}
+
+for (const [what, prepare] of [
+  ['on a bare node', () => {}],
+  ['over an older version', (root: Root) => program(root, '1').commit(ABOUT)],
+] as const) {
+  test(`a run that dies ${what}, at whichever of its changes, is put back whole`, (t) => {
+    let nth = 0
+    for (let hasDied = true; hasDied; ) {
+      nth += 1
+      const root = node(t)
+      const bare = snapshot(root)
+      prepare(root)
+
+      hasDied = dyingAt(nth, () => program(root, '2').commit({ ...ABOUT, version: '2' }))
+      const journal = new Journal(root)
+      journal.tidy()
+      journal.end()
+
+      assert.deepEqual(snapshot(root), bare, `change ${nth}`)
+    }
+    assert.ok(nth > 50, `${nth}`)
+  })
+
+  test(`a run that dies ${what} is continued by the next, which ends as if nothing had been`, (t) => {
+    const whole = node(t)
+    prepare(whole)
+    program(whole, '2').commit({ ...ABOUT, version: '2' })
+    const wanted = snapshot(whole).filter((line) => !line.includes('install.json'))
+    let nth = 0
+    for (let hasDied = true; hasDied; ) {
+      nth += 1
+      const root = node(t)
+      prepare(root)
+
+      hasDied = dyingAt(nth, () => program(root, '2').commit({ ...ABOUT, version: '2' }))
+      const journal = new Journal(root)
+      journal.tidy()
+      const next = program(root, '2')
+      if (next.pending.length > 0) next.commit({ ...ABOUT, version: '2' })
+
+      const reached = snapshot(root).filter((line) => !line.includes('install.json'))
+      assert.deepEqual(reached, wanted, `change ${nth}`)
+    }
+  })
+}
+
+test('an end that dies, at whichever of its changes, is ended by the next', (t) => {
+  let nth = 0
+  for (let hasDied = true; hasDied; ) {
+    nth += 1
+    const root = node(t)
+    const bare = snapshot(root)
+    program(root, '1').commit(ABOUT)
+    program(root, '2').commit({ ...ABOUT, version: '2' })
+
+    hasDied = dyingAt(nth, () => void new Journal(root).end())
+    const journal = new Journal(root)
+    journal.tidy()
+    journal.end()
+
+    assert.deepEqual(snapshot(root), bare, `change ${nth}`)
+  }
+  assert.ok(nth > 20, `${nth}`)
 })
