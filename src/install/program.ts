@@ -21,7 +21,9 @@ const PARTS = [
   'dist/app',
   'dist/page',
   'protos',
-  'deploy',
+  'deploy/image-resolver.service',
+  'deploy/image-resolver.socket',
+  'deploy/image-resolver.yaml',
   'package.json',
   'node',
   'LICENSE',
@@ -115,6 +117,8 @@ export function unitText(name: UnitName, config: string, socket: string): string
 
 /** The configuration of a node that has none. @param cri the runtime's socket, where it has to be told */
 export function newConfig(cri: string | undefined): string {
-  const text = readFileSync(join(ownHome(), 'deploy/image-resolver.yaml'), 'utf8')
+  const file = join(ownHome(), 'deploy/image-resolver.yaml')
+  // A package has it as /etc/image-resolver.yaml alone.
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '# cri: as it is found\n'
   return cri === undefined ? text : text.replace(/^# cri: .*$/m, `cri: ${cri}`)
 }
