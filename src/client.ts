@@ -1,4 +1,5 @@
 import type { ErrorResponse } from '../api/v1/error.ts'
+import type { ReadyResponse } from '../api/v1/health.ts'
 import type { ImageRecord, ImagesResponse, PullEvent } from '../api/v1/images.ts'
 import type { PullsResponse } from '../api/v1/pulls.ts'
 import type {
@@ -20,6 +21,7 @@ export type {
   ImageRecord,
   PullEvent,
   PullsResponse,
+  ReadyResponse,
   RegistryStatus,
   RepositoriesResponse,
   ResolveResponse,
@@ -55,22 +57,22 @@ export class ImageResolverError extends Error {
 
 export interface ClientOptions {
   /** Default: where the service listens by default, `http://127.0.0.1:9430`. */
-  readonly url?: string
+  readonly url?: string | undefined
   /** `http.token` of the service. */
-  readonly token?: string
+  readonly token?: string | undefined
   /** Default: the global one. Another one is the way to a unix socket or an own authority. */
-  readonly fetch?: typeof fetch
+  readonly fetch?: typeof fetch | undefined
 }
 
 export interface CallOptions {
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface PageOptions extends CallOptions {
   /** At most so many names: 1 to 1000, default 100. */
-  readonly n?: number
+  readonly n?: number | undefined
   /** `next` of the page before. */
-  readonly last?: string
+  readonly last?: string | undefined
 }
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
@@ -163,6 +165,44 @@ export class ImageResolverClient {
     return this.#get(path, { repository, ...page }, signal)
   }
 
+  /**
+   * Every repository of a registry, page by page as they are read.
+   *
+   * @param page `n`: how many a page has, default 1000; `last`: begin behind this one
+   */
+  async *allRepositories(registry: string, page: PageOptions = {}): AsyncGenerator<string> {
+    yield* names(page, async (next) => {
+      const { next: last, repositories } = await this.repositories(registry, next)
+      return { last, found: repositories }
+    })
+  }
+
+  /** Every tag of a repository, page by page as they are read. */
+  async *allTags(
+    registry: string,
+    repository: string,
+    page: PageOptions = {},
+  ): AsyncGenerator<string> {
+    yield* names(page, async (next) => {
+      const { next: last, tags } = await this.tags(registry, repository, next)
+      return { last, found: tags }
+    })
+  }
+
+  /** The effective configuration as YAML, without a secret. */
+  async config({ signal }: CallOptions = {}): Promise<string> {
+    return (await this.#ask('/config', {}, signal)).text()
+  }
+
+  /** Also while it is not ready: `doors` then say why. */
+  async readyz({ signal }: CallOptions = {}): Promise<ReadyResponse> {
+    const isAnswer = ({ status }: Response): boolean => status === 200 || status === 503
+    const response = await this.#ask('/readyz', {}, signal, isAnswer)
+    const body: unknown = await response.json().catch(() => undefined)
+    if (typeof body === 'object' && body !== null && 'doors' in body) return body as ReadyResponse
+    throw notOurs(response)
+  }
+
   stats({ signal }: CallOptions = {}): Promise<StatsResponse> {
     return this.#get('/stats', {}, signal)
   }
@@ -194,13 +234,14 @@ export class ImageResolverClient {
     path: string,
     { headers, ...init }: { method?: string; headers?: Record<string, string>; body?: string },
     signal: AbortSignal | undefined,
+    isAnswer = ({ ok }: Response): boolean => ok,
   ): Promise<Response> {
     const response = await this.#fetch(`${this.#url}${path}`, {
       ...init,
       headers: { ...this.#headers, ...headers },
       ...(signal !== undefined && { signal }),
     })
-    if (response.ok) return response
+    if (isAnswer(response)) return response
     throw await failureOf(response)
   }
 }
@@ -216,8 +257,30 @@ async function failureOf(response: Response): Promise<ImageResolverError> {
   } catch {
     // Not from the service: from a proxy before it, or another program at its address.
   }
+  return notOurs({ status, statusText }, retryAfterMs)
+}
+
+function notOurs(
+  { status, statusText }: Pick<Response, 'status' | 'statusText'>,
+  retryAfterMs?: number,
+): ImageResolverError {
   const message = `${status} ${statusText} without an error of image-resolver: is this its address?`
   return new ImageResolverError({ code: 'UNKNOWN', message, detail: {} }, status, retryAfterMs)
+}
+
+const LARGEST_PAGE = 1_000
+
+async function* names(
+  { n = LARGEST_PAGE, ...page }: PageOptions,
+  read: (
+    page: PageOptions,
+  ) => Promise<{ readonly last: string | null; readonly found: readonly string[] }>,
+): AsyncGenerator<string> {
+  for (let next: PageOptions | undefined = { ...page, n }; next !== undefined; ) {
+    const { found, last } = await read(next)
+    yield* found
+    next = last === null ? undefined : { ...page, n, last }
+  }
 }
 
 /** The parts of a stream of text that each end with `end`. */

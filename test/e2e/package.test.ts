@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   cpSync,
@@ -136,3 +136,39 @@ test('the packed package has the client, by its own name and as the package itse
     [],
   )
 })
+
+/** What docs/http-api.md shows of the client, each as a module of its own. */
+function shownModules(): readonly string[] {
+  const page = readFileSync(join(ROOT, 'docs/http-api.md'), 'utf8')
+  return [...page.matchAll(/^```ts\n(import [\s\S]*?)^```$/gm)].map(([, code = '']) => code)
+}
+
+for (const resolution of ['nodenext', 'bundler'] as const) {
+  test(`what the docs show of the client compiles against the packed package (${resolution})`, (t) => {
+    const { folder } = installed(t)
+    for (const name of ['undici', '@types', 'undici-types', 'typebox']) {
+      symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+    }
+    writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+    const modules = shownModules()
+    for (const [index, code] of modules.entries()) {
+      writeFileSync(join(folder, `consumer-${index}.ts`), code)
+    }
+    const moduleKind = resolution === 'nodenext' ? 'nodenext' : 'esnext'
+    const compile = [
+      ...['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false'],
+      ...['--target', 'es2024', '--types', 'node'],
+      ...['--module', moduleKind, '--moduleResolution', resolution],
+      ...modules.map((_code, index) => `consumer-${index}.ts`),
+    ]
+
+    const { status, stdout } = spawnSync(join(ROOT, 'node_modules/.bin/tsc'), compile, {
+      cwd: folder,
+      encoding: 'utf8',
+    })
+
+    assert.equal(modules.length, 2)
+    assert.equal(stdout, '')
+    assert.equal(status, 0)
+  })
+}

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { Agent, fetch as undiciFetch } from 'undici'
 import { VERSION } from '../../api/version.ts'
 import {
   type ClientOptions,
@@ -23,6 +25,7 @@ import {
   TOKEN,
 } from '../support/http-app.ts'
 import { startServer } from '../support/http-server.ts'
+import { temporaryFolder } from '../support/stack.ts'
 
 async function connect(
   t: TestContext,
@@ -174,4 +177,84 @@ test('something else at the address of the service is told as such', async (t) =
   const client = new ImageResolverClient({ url })
 
   await assert.rejects(client.images(), { code: 'UNKNOWN', status: 502, message: /its address\?$/ })
+})
+
+test('every tag and every repository is read, page by page', async (t) => {
+  const pages = [
+    { names: ['1', '2'], last: '2' },
+    { names: ['3'], last: '3' },
+    { names: [] },
+  ] as const
+  const asked: unknown[] = []
+  const page = async (name: string, { n, last }: { n: number; last?: string }) => {
+    asked.push([name, n, last])
+    return pages[last === undefined ? 0 : last === '2' ? 1 : 2]
+  }
+  const client = await connect(t, {
+    registries: someRegistries({
+      repositories: (name, options) => page(name, options),
+      tags: (name, repository, options) => page(`${name} ${repository}`, options),
+    }),
+  })
+  const all = async (names: AsyncIterable<string>) => {
+    const found: string[] = []
+    for await (const name of names) found.push(name)
+    return found
+  }
+
+  assert.deepEqual(await all(client.allTags('harbor.corp/hub', 'team/app', { n: 2 })), [
+    '1',
+    '2',
+    '3',
+  ])
+  assert.deepEqual(await all(client.allRepositories('harbor.corp/hub')), ['1', '2', '3'])
+  for await (const first of client.allTags('harbor.corp/hub', 'team/app')) {
+    assert.equal(first, '1')
+    break
+  }
+
+  assert.deepEqual(asked, [
+    ['harbor.corp/hub team/app', 2, undefined],
+    ['harbor.corp/hub team/app', 2, '2'],
+    ['harbor.corp/hub team/app', 2, '3'],
+    ['harbor.corp/hub', 1_000, undefined],
+    ['harbor.corp/hub', 1_000, '2'],
+    ['harbor.corp/hub', 1_000, '3'],
+    ['harbor.corp/hub team/app', 1_000, undefined],
+  ])
+})
+
+test('readyz answers also while the service is not ready, and rejects what another program answers', async (t) => {
+  const door = { door: 'cri', open: false, reason: 'the runtime is down' }
+  const closed = await connect(t, { readiness: { check: async () => [door] } })
+  const open = await connect(t, { readiness: { check: async () => [{ ...door, open: true }] } })
+  const other = new ImageResolverClient({
+    fetch: async () => new Response('sorry', { status: 503 }),
+  })
+
+  assert.deepEqual(await closed.readyz(), { status: 'not_ready', doors: [door] })
+  assert.equal((await open.readyz()).status, 'ready')
+  await assert.rejects(other.readyz(), { name: 'ImageResolverError', status: 503 })
+})
+
+test('the configuration comes as text', async (t) => {
+  const client = await connect(t, { service: { ...someService(), config: () => 'debug: true\n' } })
+
+  assert.equal(await client.config(), 'debug: true\n')
+})
+
+test('a service on a unix socket is asked through undici, as the docs show', async (t) => {
+  const path = join(temporaryFolder(t), 'http.sock')
+  const app = await openApp(t)
+  await app.listen({ path })
+  const dispatcher = new Agent({ connect: { socketPath: path } })
+  t.after(() => dispatcher.close())
+  const overSocket = (url: string, init: object) => undiciFetch(url, { ...init, dispatcher })
+  const client = new ImageResolverClient({
+    url: 'http://localhost',
+    fetch: overSocket as unknown as typeof fetch,
+  })
+
+  assert.equal((await client.readyz()).status, 'ready')
+  assert.equal((await client.version()).version, VERSION)
 })
