@@ -38,6 +38,8 @@ const MAX_IMAGES = 5_000
 const FIRST_PART = 0.1
 /** Each interval is longer or shorter by up to this part. */
 const JITTER = 0.1
+/** Where the runtime did not answer, which is asked first: it may be about to start. */
+const RETRY_MS = 10_000
 /** What keeps an image from starting on another node. */
 const UNAVAILABLE: ReadonlySet<Availability> = new Set(['node-only', 'gone', 'denied'])
 
@@ -114,14 +116,15 @@ export class ImageChecks {
   #schedule(ms: number): void {
     const { clock, intervalMs, random } = this.#options
     this.#cancel = clock.after(ms, () => {
-      void this.#check().then(() => {
+      void this.#check().then((isDone) => {
         if (this.#ending.signal.aborted) return
-        this.#schedule(intervalMs * (1 - JITTER + 2 * JITTER * random()))
+        this.#schedule(isDone ? intervalMs * (1 - JITTER + 2 * JITTER * random()) : RETRY_MS)
       })
     })
   }
 
-  async #check(): Promise<void> {
+  /** @returns whether it came to a result */
+  async #check(): Promise<boolean> {
     const { clock, logger, named, open } = this.#options
     const { signal } = this.#ending
     try {
@@ -131,16 +134,21 @@ export class ImageChecks {
       const checked = await Promise.all(
         images.map((image) => semaphore.run('', signal, () => checkOne(image, places))),
       )
-      if (signal.aborted) return
+      if (signal.aborted) return false
       const found = checked.filter((each) => each !== undefined)
       const checkedAt = new Date(clock.now()).toISOString()
       this.#last = { enabled: true, checkedAt, images: found }
       this.#tell(found)
+      return true
     } catch (thrown) {
-      if (signal.aborted) return
+      if (signal.aborted) return false
       const { code, message } = toResolveError(thrown)
-      logger.warn({ code, reason: message }, 'the images in use could not be checked')
-      this.#last = { ...this.#last, error: `${code}: ${message}` }
+      const error = `${code}: ${message}`
+      if (error !== this.#last.error) {
+        logger.warn({ code, reason: message }, 'the images in use could not be checked')
+      }
+      this.#last = { ...this.#last, error }
+      return false
     }
   }
 

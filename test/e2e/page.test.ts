@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import axe from 'axe-core'
+import type { Page } from 'playwright-core'
+import { VERSION } from '../../api/version.ts'
 import { BROWSER_PROGRAMS, closeBrowser, seen, visit } from '../support/browser.ts'
 import { type Daemon, startDaemon } from '../support/daemon.ts'
-import { FakeRegistry, refuseWith } from '../support/fake-registry.ts'
+import { FakeRegistry, refuseWith, serve } from '../support/fake-registry.ts'
 import { CRI_DOCKERD, startImageRuntime } from '../support/image-runtime.ts'
 import { buildImage } from '../support/images.ts'
 import { type Cleanup, requireStack, temporaryFolder } from '../support/stack.ts'
@@ -258,6 +261,120 @@ test('can be used with the keyboard alone, which shows where it is', async (t) =
   assert.equal(await page.evaluate('navigator.clipboard.readText()'), IMAGE.imageId)
   assert.match(await seen(page.locator('#said')), /Copied/)
 })
+
+test('shows which images in use would not start on another node', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const registry = await FakeRegistry.start(t)
+  registry.put('team/shop', '1', IMAGE)
+  registry.put('team/till', '2', OTHER_IMAGE)
+  const cri = join(temporaryFolder(t), 'cri.sock')
+  const runtime = await startImageRuntime(t, cri, CRI_DOCKERD)
+  for (const image of ['shop:1', 'till:2']) await runtime.pull(`${registry.host}/team/${image}`)
+  registry.behaviour = (exchange) => {
+    if (exchange.request.url?.includes('till')) refuseWith(404)(exchange)
+    else serve(exchange)
+  }
+  const http = { listen: '127.0.0.1:0', token: 'open-sesame' }
+  const check = { interval: '1m' }
+  const daemon = await startDaemon(t, { cri, config: { address: registry.url, check, http } })
+  const { page } = await visit(t, daemon.httpUrl())
+  await page.getByRole('button', { name: 'Enter the token' }).click()
+  await page.getByLabel('Token').fill('open-sesame')
+  await page.getByRole('button', { name: 'Use it' }).click()
+
+  // The service begins within seconds, and the page looks every half a minute of its clock.
+  const rows = page.locator('#check-images li')
+  while ((await rows.count()) === 0) await page.clock.runFor(POLL_MS)
+
+  assert.equal(await seen(page.locator('#check-title')), 'These would not start on another node')
+  assert.match(await seen(page.locator('#check-said')), /: 1 of 2 images can be pulled again\.$/)
+  assert.match(await seen(rows), /team\/till:2\s+on this node alone, at no registry/)
+  assert.deepEqual(await axeFindings(page), [])
+})
+
+test('says in a banner that registries have different images by one tag', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon, first, second } = await startScene(t)
+  second.put('library/nginx', '1.27', OTHER_IMAGE)
+  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27&all=true`)
+
+  const banner = page.getByRole('note')
+  await banner.waitFor()
+
+  const text = `${second.host} has another image by this tag than ${first.host}.`
+  assert.ok((await seen(banner)).startsWith(text), await seen(banner))
+})
+
+test('has no findings of axe, one h1, and its version', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await sharedScene()
+  for (const colorScheme of ['light', 'dark'] as const) {
+    for (const query of ['', '?ref=nginx:1.27&all=true', '?ref=nginx:none']) {
+      const { page } = await visit(t, `${daemon.httpUrl()}/${query}`, { colorScheme })
+      await page.locator('.registry').nth(1).waitFor()
+      await page.locator('#version', { hasText: VERSION }).waitFor()
+      if (query !== '') await page.locator('#answer article').waitFor()
+
+      assert.deepEqual(await axeFindings(page), [], `${colorScheme} ${query}`)
+      assert.equal(await page.locator('h1').count(), 1)
+    }
+  }
+})
+
+test('stays readable with forty registries, a reference of 4,000 letters and 1,000 images', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await sharedScene()
+  const long = `registry.${'very-long-name-of-a-department.'.repeat(7)}corp`
+  const images = Array.from({ length: 1_000 }, (_, n) => ({
+    imageId: IMAGE.imageId,
+    references: [`${long}/team/${'part/'.repeat(20)}app-${n}@${IMAGE.digest}`],
+    sizeBytes: n,
+    pinned: false,
+  }))
+  for (const width of [1280, 400]) {
+    const viewport = { width, height: 900 }
+    const { page } = await visit(t, `${daemon.httpUrl()}/livez`, { viewport })
+    await page.evaluate("sessionStorage.setItem('token', 'any')")
+    await page.route('**/readyz', (route) =>
+      route.fulfill({ json: { status: 'ready', doors: [{ door: 'cri', open: true }] } }),
+    )
+    await page.route('**/images', (route) => route.fulfill({ json: { images } }))
+    await page.route('**/check', (route) =>
+      route.fulfill({ json: { enabled: false, checkedAt: null, images: [] } }),
+    )
+    await page.route('**/registries', async (route) => {
+      const answer = (await (await route.fetch()).json()) as { registries: object[] }
+      const [first] = answer.registries
+      const names = Array.from({ length: 40 }, (_, n) => `${n}.${long}`)
+      await route.fulfill({
+        json: { registries: names.map((name) => ({ ...first, name, address: `https://${name}` })) },
+      })
+    })
+    await page.goto(`${daemon.httpUrl()}/?ref=${'x'.repeat(4_000)}`)
+    await page.locator('#answer article').waitFor()
+    await page.locator('.registry').nth(39).waitFor()
+    await page.locator('#images li').nth(99).waitFor()
+
+    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width)
+    const { height = 0 } = (await page.locator('.asked').boundingBox()) ?? {}
+    assert.ok(height < 600, `${height}`)
+    const identifier = page.locator('#images .identifier').first()
+    const [code, button] = [identifier.locator('code'), identifier.locator('button')]
+    const [one, other] = [await code.boundingBox(), await button.boundingBox()]
+    assert.ok(one !== null && other !== null && Math.abs(one.y - other.y) < one.height)
+  }
+})
+
+/** What axe-core finds, by its rules for WCAG 2.2 AA and its own advice. */
+async function axeFindings(page: Page): Promise<readonly string[]> {
+  // Evaluated, since the page lets no script in.
+  await page.evaluate(`${axe.source}; undefined`)
+  const { findings, passed } = (await page.evaluate(
+    "axe.run(document).then(({ passes, violations }) => ({ passed: passes.length, findings: violations.map(({ id, nodes }) => id + ': ' + nodes.map((each) => each.html).join(' ')) }))",
+  )) as { readonly findings: readonly string[]; readonly passed: number }
+  assert.ok(passed > 10, `${passed} rules were looked at`)
+  return findings
+}
 
 test('needs no scrolling to the side on a screen of 400 pixels', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return

@@ -1,7 +1,7 @@
 import { identifier } from './copy.js'
-import { el } from './dom.js'
+import { dress, el } from './dom.js'
 import { story } from './story.js'
-import { clock } from './words.js'
+import { clock, shorten } from './words.js'
 
 /** @param {ResolveResponse} answer */
 export function answerView(answer) {
@@ -10,7 +10,8 @@ export function answerView(answer) {
   const candidates = answer.candidates ?? []
   return el(
     'article.panel',
-    el('h2.asked', el('code', answer.reference)),
+    el('h2.asked', el('code', shorten(answer.reference))),
+    disagreement(answer),
     el(
       answer.source === 'stale' || answer.source === 'node' ? 'p.warn' : 'p.quiet',
       origin(answer),
@@ -29,6 +30,20 @@ export function answerView(answer) {
       ? el('p.quiet', 'The cache does not know any more who was asked.')
       : story(candidates),
   )
+}
+
+/** Registries that have different images by one tag: it depends on the order which one runs. */
+function disagreement(/** @type {ResolveResponse} */ { candidates = [], reference, registry }) {
+  const others = candidates.filter(({ divergent }) => divergent)
+  if (others.length === 0) return undefined
+  const names = others.map((each) => each.registry).join(', ')
+  const text = `${names} ${others.length === 1 ? 'has' : 'have'} another image by this tag than ${registry}.`
+  const what =
+    'Which one runs depends on the order of asking: push the one that is meant, or name it by digest.'
+  return dress(el('p.banner', el('b', text), ` ${what}`), {
+    role: 'note',
+    'aria-label': `Registries disagree on ${shorten(reference)}`,
+  })
 }
 
 /** @param {ResolveResponse} answer */

@@ -1,6 +1,6 @@
 import { advice } from './advice.js'
 import { el } from './dom.js'
-import { duration, outcomes, span, steps } from './words.js'
+import { duration, outcomes, shorten, span, steps } from './words.js'
 
 /**
  * What went wrong, and what to do.
@@ -14,7 +14,7 @@ export function failureView(error, asked) {
   const todo = Object.entries(advice).find(([each]) => each === code)?.[1] ?? advice.UNKNOWN
   return el(
     'article.panel.failure',
-    el('h2.asked', el('code', asked)),
+    el('h2.asked', el('code', shorten(asked))),
     el('p', el('code.code', code)),
     el('p.message', message),
     el('p', el('b', 'What to do: '), todo, wait),

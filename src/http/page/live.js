@@ -1,4 +1,5 @@
 import { ApiError, get, hasToken } from './api.js'
+import { showCheck } from './check.js'
 import { byId, fill } from './dom.js'
 import { History } from './history.js'
 import { Images } from './images.js'
@@ -48,10 +49,16 @@ export class Live {
       get('registries'),
     ])
     this.#showService(ready, stats)
+    if (this.round === 0) await this.#showVersion()
     this.#showRegistries(stats, registries)
     if (this.round % IMAGES_EVERY === 0) await this.#lookAtImages(ready)
     this.round += 1
     return EVERY_MS
+  }
+
+  async #showVersion() {
+    const { version, commit } = await get('version')
+    byId('version').textContent = `${version}${commit === null ? '' : ` (${commit})`}`
   }
 
   /** @param {ReadyResponse} ready */
@@ -63,6 +70,7 @@ export class Live {
     try {
       const { images } = await get('images')
       this.images.show(images)
+      showCheck(await get('check'))
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       // On loopback the rest of the page is told without it.

@@ -1,6 +1,11 @@
+/** More than any reference that can be pulled has; a longer text is cut in its middle. */
+const MOST_CHARACTERS = 400
+
 /** @param {string} text any, also with a digest in its middle */
 export function shorten(text) {
-  return text.replace(/\b([0-9a-f]{12})[0-9a-f]{36,}([0-9a-f]{8})\b/g, '$1…$2')
+  const half = MOST_CHARACTERS / 2
+  const kept = text.length <= MOST_CHARACTERS ? text : `${text.slice(0, half)}…${text.slice(-half)}`
+  return kept.replace(/\b([0-9a-f]{12})[0-9a-f]{36,}([0-9a-f]{8})\b/g, '$1…$2')
 }
 
 /** @param {number} ms */
