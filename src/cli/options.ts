@@ -5,7 +5,7 @@ import { visible } from './output.ts'
 
 /**
  * Every option of every command. Which command takes it says COMMANDS (commands.ts), how its help shows it FLAGS
- * (help.ts).
+ * (flags.ts).
  */
 const OPTIONS = {
   config: { type: 'string', short: 'f' },

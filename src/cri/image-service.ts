@@ -117,7 +117,7 @@ export class ImageService {
       if (isRefused) throw explained(failure)
       if (!isOutOfReach(failure)) return giveUp(failure)
       if (confined || !isUndialled(failure)) return (await this.#adopt(work)) ?? giveUp(failure)
-      // The runtime dials the origin that is not dialled from here, and hears whether it refuses.
+      // The runtime dials the origin that is not dialled from here, and reports whether it refuses.
       return giveUp(failure).catch(async (thrown: unknown) => {
         const adopted = isUnreached(thrown, reference.domain) && (await this.#adopt(work))
         if (!adopted) throw thrown
@@ -197,7 +197,7 @@ export class ImageService {
     }
   }
 
-  /** What is no image to us may be one to the runtime: it is told the digest, and judges by itself. */
+  /** What is no image here may be one for the runtime: it pulls that digest, or refuses. */
   async #fromFound(work: Work, { found }: ResolveError): Promise<Buffer | undefined> {
     const { candidates, reference, signal } = work
     const places = candidates.filter(
@@ -275,7 +275,7 @@ export class ImageService {
   }
 }
 
-/** undefined: not a name of ours to judge; the runtime says what it thinks of it. */
+/** undefined: nothing, an ID, or no reference; the runtime answers that. */
 function namedBy(image: string): Reference | undefined {
   if (image === '' || isImageId(image)) return undefined
   try {

@@ -12,7 +12,7 @@ import { reasonOf, type Subject } from './subject.ts'
 /** What one registry answered to a question without credentials, whatever its certificate. */
 interface Probe {
   readonly entry: RegistryEntry
-  /** Its name leads nowhere. */
+  /** Why its name has no address, as a code of the system where there is one. */
   readonly unknownName?: string
   /** Why it cannot be reached. */
   readonly failure?: string

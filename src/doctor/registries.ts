@@ -6,7 +6,7 @@ import type { Found, Subject } from './subject.ts'
 const MAX_SKEW_MS = 60_000
 const NEXT = 'the next registry is used in its place, where there is one'
 
-/** Names of registries that lead nowhere. */
+/** Names of registries without an address. */
 export async function names(subject: Subject, network: Network): Promise<readonly Found[]> {
   return (await network.probes()).flatMap(({ entry, unknownName }): readonly Found[] =>
     unknownName === undefined

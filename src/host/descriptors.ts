@@ -27,7 +27,7 @@ interface DescriptorWatchOptions {
 
 /**
  * Says in the log when descriptors run out, and when that is over. Nothing else does: where none is left
- * libuv accepts waiting connections and closes them at once, without a word (libuv, uv__emfile_trick).
+ * libuv accepts waiting connections and closes them at once, without an error (libuv, uv__emfile_trick).
  */
 export class DescriptorWatch {
   readonly #options: DescriptorWatchOptions

@@ -48,7 +48,7 @@ export interface Notifier {
   ready(status: string): Promise<void>
   /** Runs the work, and says so before and after. */
   reloading(work: () => Promise<void>): Promise<void>
-  /** The last word. */
+  /** The last message. */
   stopping(): Promise<void>
 }
 

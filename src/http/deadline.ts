@@ -70,7 +70,7 @@ function spare(own: ReadonlySet<Watch>, timeoutMs: number): Watch | undefined {
 
 function newWatch(own: Set<Watch>, timeoutMs: number): Watch {
   const controller = new AbortController()
-  // Left running between two requests: whoever comes next winds it up again.
+  // Left running between two requests: the next one restarts it.
   const timer = setTimeout(() => {
     if (watch.busy) controller.abort(new DOMException('out of time', 'TimeoutError'))
   }, timeoutMs).unref()

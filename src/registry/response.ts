@@ -112,9 +112,10 @@ const ZONE = /(?:GMT|UTC|Z|[+-]\d{2}:?\d{2})$/
 const TOLD = /\bretry-after:\s*([^\s,;]+)/i
 
 /**
- * How long to wait after a 429 of a registry or token service, in milliseconds, 0 to an hour: `Retry-After` as seconds, with a fraction too, as a date (RFC 9110, section 10.2.3) or
- * as a duration; Docker Hub's `X-Retry-After` as seconds since the epoch; the same in the message of
- * the body. Without any of these 10 s, or 15 minutes where the rate limit is used up.
+ * How long to wait after a 429 of a registry or token service, in milliseconds, 0 to an hour: `Retry-After` as
+ * seconds, with a fraction too, as a date (RFC 9110, section 10.2.3) or as a duration; Docker Hub's
+ * `X-Retry-After` as seconds since the epoch; the same in the message of the body. Without any of these 10 s, or
+ * 15 minutes where the rate limit is used up.
  *
  * @param now milliseconds since the epoch
  * @param told the message of the body, '' for none

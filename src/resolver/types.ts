@@ -176,7 +176,7 @@ export interface CandidateReport {
   readonly outcome: AttemptOutcome
   /** One sentence: why it was chosen or passed over. */
   readonly why: string
-  /** What the reference points at by its word. */
+  /** What the reference points at, as this registry says. */
   readonly digest?: string
   /** Its tag points at another digest than that of the answer; never merged. */
   readonly divergent?: boolean

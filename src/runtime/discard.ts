@@ -49,7 +49,7 @@ function opened(writer: ClientDuplexStream<object, object>, first: object): Prom
   })
 }
 
-/** The lock is gone when the server has ended the stream. Its last word changes nothing any more. */
+/** The lock is gone when the server has ended the stream. What it sends last changes nothing any more. */
 function ended(writer: ClientDuplexStream<object, object>): Promise<void> {
   return new Promise((resolve) => {
     writer.once('status', () => resolve())

@@ -198,7 +198,7 @@ export class Blobs {
     return body.once('error', (error) => this.#brokeOff(candidate, reference, error))
   }
 
-  /** The client hears of it by its connection's end, and asks again. */
+  /** The client sees its connection end, and asks again. */
   #brokeOff(candidate: Candidate, reference: Reference, error: Error): void {
     if (error instanceof Stalled) return
     const { candidates, health, logger } = this.#context

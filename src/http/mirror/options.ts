@@ -32,7 +32,7 @@ export interface MirrorSource {
 export interface MirrorOptions {
   readonly resolver: MirrorResolver
   readonly source: MirrorSource
-  /** The same as the resolver's, so that each hears of what the other meets. */
+  /** The same as the resolver's, so that failures which one meets count for the other. */
   readonly health: Health
   readonly logger: Pick<Logger, 'warn' | 'error'>
   /** What we are called in `Via` when we ask registries; default: nothing. */

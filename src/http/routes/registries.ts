@@ -68,7 +68,7 @@ export function registriesRoutes(app: FastifyInstance, options: RegistriesRouteO
   }
 }
 
-/** The path leads nowhere, which is no answer of a registry. */
+/** There is no such path, which is no answer of a registry. */
 function unknownRegistry(name: string): RequestError {
   const hint = 'GET /registries lists those that are'
   return new RequestError('ROUTE_UNKNOWN', `no registry ${quote(name)} is configured; ${hint}`)

@@ -45,7 +45,7 @@ export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptio
     const isAll = verify === 'all'
     const deadline = startDeadline(request.raw, timeoutMs)
     const { signal } = deadline
-    // All that are begun and wait their turn hear of it.
+    // All that are begun and wait their turn listen to it.
     setMaxListeners(0, signal)
     const unauthenticated = isUnauthenticated(request)
     const asked = {

@@ -160,7 +160,7 @@ export class Pool {
     const send = this.#options.isTls ? requestTls : requestPlain
     return new Promise((resolve, reject) => {
       const request = send(this.#toOptions(asked, lenient))
-      // Headers beyond a number are left out without a word; their bytes are bounded.
+      // Headers beyond a number are left out without an error; their bytes are bounded.
       request.maxHeadersCount = 0
       let answer: IncomingMessage | undefined
       const stop: Stop = (error) => {
