@@ -6,8 +6,9 @@ import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { EntrySigner, type NodeBody } from './entry.ts'
 import { type FleetNode, listNodes, NodeBeats } from './nodes.ts'
+import { readKey } from './secrets.ts'
 import { StoreCache } from './shared-cache.ts'
-import { readKey, Store, type StoreOptions } from './store.ts'
+import { Store, type StoreOptions } from './store.ts'
 
 export interface OpenOptions {
   /** What of the configuration beside the candidates decides an answer. */

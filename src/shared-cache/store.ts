@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Clock } from '../concurrency/clock.ts'
 import type { SharedStoreConfig, StoreHost } from '../config/config.ts'
@@ -6,6 +5,7 @@ import { Breaker } from '../registry/breaker.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { SCRIPTS, type ScriptName } from './scripts.ts'
+import { readSecret } from './secrets.ts'
 
 export interface StoreOptions {
   readonly config: SharedStoreConfig
@@ -22,15 +22,15 @@ const CONNECT_LIMIT_MS = 2_000
 /** A connection that takes commands and answers none of them for this long is made anew. */
 const SILENCE_LIMIT_MS = 2_000
 const MAX_RETRY_MS = 5_000
-const MIN_KEY_BYTES = 16
-const MAX_SECRET_BYTES = 64 * 1024
 /** The store refuses our credentials; the files may hold others by now. */
 const REFUSED = /WRONGPASS|NOAUTH|invalid password|invalid username/i
 /** A primary that became a replica: the sentinels, or the cluster, know the new one. */
 const DEMOTED = /^(?:READONLY|MASTERDOWN)/
 
 type Client = Redis | Cluster
-type Commands = Readonly<Record<ScriptName, (...args: readonly string[]) => Promise<unknown>>>
+/** Scripts become methods of the client, which has some of its own: `nodes`, `publish`. */
+const PREFIX = 'imageResolver:'
+type Commands = Readonly<Record<string, (...args: readonly string[]) => Promise<unknown>>>
 
 /**
  * One Valkey or Redis. Nothing here rejects, and no call waits for longer than it is told: when the store was too slow, full
@@ -50,6 +50,7 @@ export class Store {
   constructor(options: StoreOptions) {
     this.#options = options
     this.#breaker = new Breaker({ now: options.steady })
+    options.metrics.unused = 1
   }
 
   /** Why the store is not used at the moment; undefined: it is. */
@@ -102,7 +103,8 @@ export class Store {
     limitMs: number,
     late?: (reply: unknown) => void,
   ): Promise<unknown> {
-    const send = (client: Client) => (client as unknown as Commands)[name](...args)
+    const send = async (client: Client) =>
+      (client as unknown as Commands)[`${PREFIX}${name}`]?.(...args)
     return this.#send(name, send, limitMs, late)
   }
 
@@ -121,7 +123,8 @@ export class Store {
     this.#isClosed = true
     const client = this.#client
     if (client === undefined) return
-    if (client.status === 'ready') await this.#within(limitMs, client.quit()).catch(() => {})
+    const quit = async (): Promise<unknown> => client.quit()
+    if (client.status === 'ready') await this.#within(limitMs, quit()).catch(() => {})
     client.disconnect()
   }
 
@@ -218,20 +221,6 @@ function reasonOf(thrown: unknown): string {
     : thrown.message
 }
 
-/**
- * The key that entries are signed with.
- *
- * @returns empty where none is configured
- * @throws Error that says what is wrong with the file
- */
-export async function readKey({ keyFile }: SharedStoreConfig): Promise<Buffer> {
-  if (keyFile === undefined) return Buffer.alloc(0)
-  const key = Buffer.from((await readSecret(keyFile)) ?? '')
-  if (key.length >= MIN_KEY_BYTES) return key
-  const how = 'write one with openssl rand -hex 32'
-  throw new Error(`${keyFile} has less than ${MIN_KEY_BYTES} bytes: ${how}`)
-}
-
 /** @throws what the file system says, or the client's own errors */
 async function connect(config: SharedStoreConfig): Promise<Client> {
   const { address, tls: files, username } = config
@@ -250,6 +239,9 @@ async function connect(config: SharedStoreConfig): Promise<Client> {
   }
   const retryStrategy = (times: number): number =>
     Math.min(100 * 2 ** Math.min(times, 10), MAX_RETRY_MS) * (0.75 + Math.random() / 2)
+  const scripts = Object.fromEntries(
+    Object.entries(SCRIPTS).map(([name, script]) => [`${PREFIX}${name}`, script]),
+  )
   const options: Omit<RedisOptions, 'replyMapping'> = {
     lazyConnect: true,
     // What cannot be sent now is not worth sending later.
@@ -264,7 +256,7 @@ async function connect(config: SharedStoreConfig): Promise<Client> {
     connectionName: 'image-resolver',
     retryStrategy,
     reconnectOnError: ({ message }) => DEMOTED.test(message),
-    scripts: SCRIPTS,
+    scripts,
     db: address.db,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
@@ -272,15 +264,18 @@ async function connect(config: SharedStoreConfig): Promise<Client> {
   }
   const hosts = address.hosts.filter((where): where is StoreHost => 'host' in where)
   switch (address.kind) {
-    case 'cluster':
+    case 'cluster': {
+      // Connections to nodes are opened at their first command, which has to wait for that.
+      const { enableOfflineQueue, retryStrategy: _, ...redisOptions } = options
       return new Cluster([...hosts], {
         lazyConnect: true,
-        enableOfflineQueue: false,
+        enableOfflineQueue,
         clusterRetryStrategy: retryStrategy,
         slotsRefreshTimeout: CONNECT_LIMIT_MS,
-        scripts: SCRIPTS,
-        redisOptions: options,
+        scripts,
+        redisOptions,
       })
+    }
     case 'sentinel':
       return new Redis({
         ...options,
@@ -297,13 +292,4 @@ async function connect(config: SharedStoreConfig): Promise<Client> {
       return new Redis({ ...options, ...where })
     }
   }
-}
-
-async function readSecret(path: string): Promise<string>
-async function readSecret(path: string | undefined): Promise<string | undefined>
-async function readSecret(path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined
-  const text = await readFile(path, 'utf8')
-  if (text.length > MAX_SECRET_BYTES) throw new Error(`${path} is larger than 64 KiB`)
-  return text.trim()
 }
