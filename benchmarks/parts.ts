@@ -71,6 +71,14 @@ export const PARTS: readonly Part[] = [
     load: async () => ({ measure: (await import('./parts/footprint.ts')).measureFootprint }),
   },
   {
+    name: 'fleet',
+    title: 'A fleet with a shared store',
+    targetSeconds: 420,
+    limitSeconds: 900,
+    onRequest: true,
+    load: async () => ({ measure: (await import('./parts/fleet.ts')).measureFleet }),
+  },
+  {
     name: 'soak',
     title: 'Soak',
     targetSeconds: 600,

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { systemClock } from '../../src/concurrency/clock.ts'
+import { type Clock, systemClock } from '../../src/concurrency/clock.ts'
 import { RegistryHealth } from '../../src/registry/health.ts'
 import { ResolutionCache } from '../../src/resolver/cache/cache.ts'
 import { Resolver, type ResolverOptions } from '../../src/resolver/resolver.ts'
@@ -29,6 +29,8 @@ export interface FleetMemberOptions {
   readonly scope?: string
   /** How long a store that does not answer is waited for. */
   readonly readyMs?: number
+  /** Default: the system's. */
+  readonly clock?: Clock
   readonly resolver?: Partial<ResolverOptions>
 }
 
@@ -39,13 +41,13 @@ export async function startMember(
   source: FakeSource,
   options: FleetMemberOptions = {},
 ): Promise<FleetMember> {
-  const { fields = '', readyMs = 10_000, scope = '', tagTtlMs = 60_000 } = options
+  const { clock = systemClock, fields = '', readyMs = 10_000, scope = '' } = options
+  const { tagTtlMs = 60_000 } = options
   const { shared: config } = loadText(`cache: {shared: {url: "${url}"${fields}}}\n`).config.cache
   if (config === undefined) throw new Error('there is no store')
   const metrics = new Metrics()
   const logged: string[] = []
   const log = (_what: object, message: string): void => void logged.push(message)
-  const clock = systemClock
   const logger = { info: log, warn: log } as Parameters<typeof openSharedCache>[1]['logger']
   const self = () => ({ version: '1.2.3', configuration: 'abc' })
   const shared = await openSharedCache(config, {

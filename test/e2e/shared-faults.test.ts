@@ -1,0 +1,429 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type Clock, systemClock } from '../../src/concurrency/clock.ts'
+import type { Reference } from '../../src/reference/reference.ts'
+import type { ImageIdentity } from '../../src/registry/image.ts'
+import { type FleetMember, type FleetMemberOptions, startMember } from '../support/fleet.ts'
+import { freePort, listen } from '../support/listen.ts'
+import { type Program, runProgram, startProgram } from '../support/program.ts'
+import { type Redis, requireRedis, startRedis } from '../support/redis.ts'
+import { FakeSource, identity, nginx } from '../support/resolver.ts'
+import { temporaryFolder } from '../support/stack.ts'
+
+const ALWAYS = { refresh: true, shared: true, urgent: true } as const
+const FRESHNESS_MS = 100
+const BUDGET_MS = 1_000
+const TAGS = ['a', 'b', 'c'] as const
+/** A machine that is busy answers late, and a store that did is left alone for a minute at the most. */
+const PATIENCE_MS = 240_000
+
+/** A registry in this process whose tags move, and that remembers when. */
+class MovingRegistry {
+  readonly source = new FakeSource({
+    m1: async ({ reference }) => {
+      if (reference.includes(':')) return this.#byDigest(reference)
+      const image = this.#versions(reference).at(-1)?.image ?? identity('none')
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      return image
+    },
+  })
+  readonly #tags = new Map<string, { readonly image: ImageIdentity; readonly since: number }[]>()
+
+  move(tag: string): void {
+    const versions = this.#versions(tag)
+    versions.push({ image: identity(`${tag} ${versions.length}`), since: performance.now() })
+  }
+
+  /** Whether a tag pointed there at any time between two. */
+  wasTrue(tag: string, digest: string, from: number, to: number): boolean {
+    const versions = this.#versions(tag)
+    return versions.some(({ image, since }, index) => {
+      const until = versions[index + 1]?.since ?? Number.POSITIVE_INFINITY
+      return image.digest === digest && since <= to && until >= from
+    })
+  }
+
+  #versions(tag: string) {
+    const known = this.#tags.get(tag) ?? [{ image: identity(`${tag} 0`), since: 0 }]
+    this.#tags.set(tag, known)
+    return known
+  }
+
+  #byDigest(digest: string): ImageIdentity {
+    for (const versions of this.#tags.values()) {
+      const found = versions.find(({ image }) => image.digest === digest)
+      if (found !== undefined) return found.image
+    }
+    throw new Error(`no such digest: ${digest}`)
+  }
+}
+
+interface Given {
+  readonly tag: string
+  readonly digest: string
+  readonly began: number
+  readonly ended: number
+}
+
+/** Time as a member sees it: off by so much, and with what it waited in vain. */
+function aClock(offMs = 0): Clock & { readonly waitedMs: number } {
+  let waitedMs = 0
+  return {
+    now: () => systemClock.now() + offMs,
+    after: (ms, callback) =>
+      systemClock.after(ms, () => {
+        waitedMs += ms
+        callback()
+      }),
+    get waitedMs() {
+      return waitedMs
+    },
+  }
+}
+
+interface Fleet {
+  readonly registry: MovingRegistry
+  readonly members: readonly FleetMember[]
+  readonly given: Given[]
+  pull(member: FleetMember | undefined, tag: string): Promise<Given>
+}
+
+/** Members of a fleet; what they are given is checked at the end: nothing that had not been true lately. */
+async function startFleet(
+  t: TestContext,
+  url: string,
+  options: FleetMemberOptions = {},
+  offsMs: readonly number[] = [0, 0, 0, 0],
+): Promise<Fleet> {
+  const registry = new MovingRegistry()
+  const fields = `, freshness: ${FRESHNESS_MS}ms, budget: ${BUDGET_MS}ms${options.fields ?? ''}`
+  const members = await Promise.all(
+    offsMs.map((offMs) => {
+      const clock = aClock(offMs)
+      return startMember(t, url, registry.source, { clock, ...options, fields })
+    }),
+  )
+  const given: Given[] = []
+  const pull = async (member: FleetMember | undefined, tag: string): Promise<Given> => {
+    const began = performance.now()
+    const reference: Reference = nginx({ tag })
+    const found = await member?.resolver.resolve(reference, ALWAYS)
+    const one = { tag, digest: found?.digest ?? '', began, ended: performance.now() }
+    given.push(one)
+    return one
+  }
+  return { registry, members, given, pull }
+}
+
+/** All members pull all the time, and tags move, until what is done meanwhile has ended. */
+async function storm({ members, pull, registry }: Fleet, meanwhile: () => Promise<unknown>) {
+  let isOver = false
+  const work = members.map(async (member) => {
+    while (!isOver) {
+      for (const tag of TAGS) {
+        await pull(member, tag)
+        if (Math.random() < 0.05) registry.move(tag)
+        await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+    }
+  })
+  // A pull that fails ends the test here.
+  const ended = meanwhile().finally(() => {
+    isOver = true
+  })
+  await Promise.all([...work, ended])
+}
+
+function requireTruth({ given, registry }: Fleet): void {
+  assert.ok(given.length > 20, `${given.length} answers`)
+  for (const { began, digest, ended, tag } of given) {
+    const isTrue = registry.wasTrue(tag, digest, began - FRESHNESS_MS, ended)
+    assert.ok(
+      isTrue,
+      `${tag} was not ${digest} from ${FRESHNESS_MS} ms before ${began} to ${ended}`,
+    )
+  }
+}
+
+function shared({ members }: Fleet): number {
+  return members.reduce((sum, { metrics }) => sum + metrics.shared.lookups.answer, 0)
+}
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const endAt = performance.now() + PATIENCE_MS
+  while (!(await holds())) {
+    if (performance.now() > endAt) throw new Error('it never came to that')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** So many more answers of other nodes. */
+function moreShared(fleet: Fleet, count = 60): Promise<void> {
+  const from = shared(fleet)
+  return until(() => shared(fleet) >= from + count)
+}
+
+/** So many more pulls. */
+function morePulls({ given }: Fleet, count = 100): Promise<void> {
+  const from = given.length
+  return until(() => given.length >= from + count)
+}
+
+test('a store that is killed in the middle of a storm, and comes back empty, fails no pull', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const fleet = await startFleet(t, redis.url)
+
+  await storm(fleet, async () => {
+    await moreShared(fleet)
+    await redis.kill()
+    await morePulls(fleet)
+    await redis.restart()
+    await moreShared(fleet)
+  })
+
+  requireTruth(fleet)
+})
+
+test('a store that takes questions and answers none fails no pull, and costs each one budget at the most', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const clock = aClock()
+  const fleet = await startFleet(t, redis.url)
+  const [other] = (await startFleet(t, redis.url, { clock }, [0])).members
+
+  await storm(fleet, async () => {
+    await moreShared(fleet)
+    process.kill(redis.program.pid, 'SIGSTOP')
+    const before = clock.waitedMs
+    await other?.resolver.resolve(nginx({ tag: 'a' }), ALWAYS)
+    assert.ok(clock.waitedMs - before <= BUDGET_MS, `${clock.waitedMs - before} ms in vain`)
+    await other?.resolver.resolve(nginx({ tag: 'a' }), ALWAYS)
+    assert.ok(clock.waitedMs - before <= BUDGET_MS, 'the second pull waited too')
+    await morePulls(fleet)
+    process.kill(redis.program.pid, 'SIGCONT')
+    await moreShared(fleet)
+  })
+
+  requireTruth(fleet)
+})
+
+for (const policy of [
+  'noeviction',
+  'allkeys-lru',
+  'allkeys-lfu',
+  'allkeys-random',
+  'volatile-lru',
+  'volatile-lfu',
+  'volatile-random',
+  'volatile-ttl',
+]) {
+  test(`a store that is full fails no pull, with maxmemory-policy ${policy}`, async (t) => {
+    if (!requireRedis(t)) return
+    const redis = await startRedis(t, ['--maxmemory-policy', policy])
+    const fleet = await startFleet(t, redis.url)
+
+    await storm(fleet, async () => {
+      await moreShared(fleet)
+      await redis.command('config', 'set', 'maxmemory', '1')
+      await morePulls(fleet)
+      await redis.command('config', 'set', 'maxmemory', '0')
+      await moreShared(fleet)
+    })
+
+    requireTruth(fleet)
+  })
+}
+
+test('a password that is changed fails no pull, and the new one is read from its file', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const passwordFile = join(temporaryFolder(t), 'password')
+  writeFileSync(passwordFile, 'first')
+  await redis.command('config', 'set', 'requirepass', 'first')
+  const fleet = await startFleet(t, redis.url, { fields: `, passwordFile: ${passwordFile}` })
+
+  await storm(fleet, async () => {
+    await moreShared(fleet)
+    const as = ['--no-auth-warning', '-a', 'first']
+    await redis.command(...as, 'config', 'set', 'requirepass', 'second')
+    await redis.command('--no-auth-warning', '-a', 'second', 'client', 'kill', 'type', 'normal')
+    await morePulls(fleet)
+    writeFileSync(passwordFile, 'second')
+    await moreShared(fleet)
+  })
+
+  requireTruth(fleet)
+  const logged = fleet.members.flatMap((member) => member.logged).join()
+  assert.ok(!/first|second/.test(logged), logged)
+})
+
+test('a store that answers after a second is left alone, and fails no pull', async (t) => {
+  if (!requireRedis(t)) return
+  const port = await freePort()
+  await startRedis(t, ['--port', String(port), '--bind', '127.0.0.1'])
+  const way = await startWay(t, port)
+  const clock = aClock()
+  const fleet = await startFleet(t, `redis://127.0.0.1:${way.port}`)
+  const [other] = (await startFleet(t, `redis://127.0.0.1:${way.port}`, { clock }, [0])).members
+
+  await storm(fleet, async () => {
+    await moreShared(fleet)
+    way.delayMs = 1_000
+    const before = clock.waitedMs
+    await other?.resolver.resolve(nginx({ tag: 'a' }), ALWAYS)
+    assert.ok(clock.waitedMs - before <= BUDGET_MS, `${clock.waitedMs - before} ms in vain`)
+    await morePulls(fleet)
+    way.delayMs = 0
+    await moreShared(fleet)
+  })
+
+  requireTruth(fleet)
+})
+
+test('nodes whose clocks are an hour off share as before, and no answer is older than it says', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const hour = 3_600_000
+  const fleet = await startFleet(t, redis.url, {}, [0, hour, -hour, 0])
+
+  await storm(fleet, () => moreShared(fleet, 200))
+
+  requireTruth(fleet)
+  const [, late, early] = fleet.members
+  const from = [late, early].map((member) => member?.metrics.shared.lookups.answer)
+  assert.ok(
+    from.every((count) => (count ?? 0) > 0),
+    from.join(),
+  )
+})
+
+test('a replica that sentinels promote is used by all nodes, and no pull fails meanwhile', async (t) => {
+  if (!requireRedis(t)) return
+  const [primaryPort, replicaPort] = [await freePort(), await freePort()]
+  const own = (port: number) => ['--port', String(port), '--bind', '127.0.0.1']
+  const primary = await startRedis(t, own(primaryPort))
+  const replica = await startRedis(t, [
+    ...own(replicaPort),
+    ...['--replicaof', '127.0.0.1', String(primaryPort), '--repl-diskless-sync-delay', '0'],
+  ])
+  await until(async () => (await replica.command('info')).includes('master_link_status:up'))
+  const sentinel = await startSentinel(t, primaryPort, replica)
+  const fleet = await startFleet(t, `redis+sentinel://127.0.0.1:${sentinel.port}/fleet`)
+
+  await storm(fleet, async () => {
+    await moreShared(fleet)
+    await primary.kill()
+    await until(async () => {
+      await sentinel.failover()
+      // A server whose role changes closes its connections.
+      const role = await replica.command('role').catch(() => '')
+      return role.startsWith('master')
+    })
+    await moreShared(fleet)
+  })
+
+  requireTruth(fleet)
+})
+
+test('entries that were forged, moved, replayed or made for another configuration are never used', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const key = join(temporaryFolder(t), 'fleet.key')
+  writeFileSync(key, 'a key that the whole fleet has')
+  const fields = `, key: "file:${key}"`
+  const fleet = await startFleet(t, redis.url, { fields })
+  const [one, two] = fleet.members
+  const answers = async (): Promise<readonly string[]> =>
+    (await redis.command('keys', 'image-resolver:*:answer:*')).split('\n').filter(Boolean)
+  await fleet.pull(one, 'a')
+  await until(async () => (await answers()).length === 1)
+  const [nameOfA = ''] = await answers()
+  const entryOfA = await redis.command('get', nameOfA)
+  await fleet.pull(one, 'b')
+  await until(async () => (await answers()).length === 2)
+  const nameOfB = (await answers()).find((name) => name !== nameOfA) ?? ''
+  const digest = /sha256:[0-9a-f]{64}/.exec(entryOfA)?.[0] ?? ''
+  const forged = entryOfA.replaceAll(digest, identity('evil').digest)
+  const later = entryOfA.replace(/^1 \d+/, `1 ${Date.now()}`)
+  assert.notEqual(forged, entryOfA)
+
+  const set = (name: string, entry: string) => redis.command('set', name, entry, 'px', '600000')
+  for (const [name, tag, entry] of [
+    [nameOfA, 'a', forged],
+    [nameOfB, 'b', entryOfA],
+    [nameOfA, 'a', 'no entry at all'],
+    [nameOfA, 'a', `1 ${Date.now()} ${'A'.repeat(43)} {}`],
+  ] as const) {
+    await set(name, entry)
+    await fleet.pull(two, tag)
+  }
+  assert.ok((two?.metrics.shared.signatureFailures ?? 0) >= 4)
+
+  fleet.registry.move('a')
+  // The time of an entry is signed: it grows old, whatever its name is given.
+  await until(() => fleet.registry.wasTrue('a', digest, 0, 0) && isOld(fleet, FRESHNESS_MS))
+  for (const entry of [entryOfA, later]) {
+    await set(nameOfA, entry)
+    const replayed = await fleet.pull(two, 'a')
+    assert.notEqual(replayed.digest, digest)
+  }
+
+  const foreign = await startMember(t, redis.url, fleet.registry.source, {
+    fields,
+    scope: 'of another configuration',
+  })
+  const before = fleet.registry.source.asked.length
+  await foreign.resolver.resolve(nginx({ tag: 'a' }), ALWAYS)
+  assert.equal(fleet.registry.source.asked.length, before + 1)
+  const digests = new Set(fleet.given.map((each) => each.digest))
+  assert.ok(!digests.has(identity('evil').digest))
+})
+
+/** Whether the last answer was given longer ago than that. */
+function isOld({ given }: Fleet, ms: number): boolean {
+  return performance.now() - (given.at(-1)?.ended ?? 0) > ms
+}
+
+/** A way to a port of this machine on which every answer takes as long as it is told. */
+async function startWay(t: TestContext, port: number) {
+  const way = { port: 0, delayMs: 0 }
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1')
+    near.pipe(far)
+    far.on('data', (chunk: Buffer) => {
+      if (way.delayMs === 0) near.write(chunk)
+      else setTimeout(() => near.writable && near.write(chunk), way.delayMs)
+    })
+    near.on('error', () => far.destroy()).on('close', () => far.destroy())
+    far.on('error', () => near.destroy()).on('close', () => near.destroy())
+  })
+  const { port: own } = await listen(t, server)
+  way.port = own
+  return way
+}
+
+async function startSentinel(t: TestContext, primaryPort: number, replica: Redis) {
+  const port = await freePort()
+  const file = join(temporaryFolder(t), 'sentinel.conf')
+  const lines = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `sentinel monitor fleet 127.0.0.1 ${primaryPort} 1`,
+    'sentinel down-after-milliseconds fleet 2000',
+    'sentinel failover-timeout fleet 10000',
+  ]
+  writeFileSync(file, `${lines.join('\n')}\n`)
+  const program: Program = startProgram('redis-server', [file, '--sentinel'])
+  t.after(() => program.stop())
+  await program.line(/\+monitor master fleet/)
+  await program.line(/\+slave slave/)
+  assert.ok(replica.program.running())
+  const failover = async () => {
+    await runProgram('redis-cli', ['-p', String(port), 'sentinel', 'failover', 'fleet'])
+  }
+  return { port, failover }
+}
