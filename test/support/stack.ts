@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdtempSync, statfsSync } from 'node:fs'
+import { accessSync, constants, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -43,9 +43,18 @@ export function temporaryFolder(t: Cleanup): string {
   return folder
 }
 
-/** Like temporaryFolder, for who removes it after something else has ended. */
+const made = new Set<string>()
+
+/** A service that ends after its folder is gone writes what it knows into a new one. */
+process.on('exit', () => {
+  for (const folder of made) rmSync(folder, { recursive: true, force: true })
+})
+
+/** Like temporaryFolder, for what is removed after something else has ended. */
 export function makeFolder(): string {
-  return mkdtempSync(join(base(), 'ir-'))
+  const folder = mkdtempSync(join(base(), 'ir-'))
+  made.add(folder)
+  return folder
 }
 
 export async function removeFolder(folder: string): Promise<void> {
