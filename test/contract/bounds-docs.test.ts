@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
+import { defaultLimits, MAX_BATCH_BODY_BYTES, MAX_NAME_CHARACTERS } from '../../src/http/limits.ts'
+import { DEFAULT_LIMITS as MIRROR } from '../../src/http/mirror/options.ts'
+import { LIMITS } from '../../src/http2/limits.ts'
+
+const PAGE = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
+const KIB = 1024
+const MIB = 1024 * KIB
+
+const number = (value: number): string => value.toLocaleString('en-US')
+const bytes = (value: number): string =>
+  value % MIB === 0 ? `${value / MIB} MiB` : `${value / KIB} KiB`
+const time = (ms: number): string =>
+  ms % 60_000 === 0 ? `${ms / 60_000} minute` : `${ms / 1_000} s`
+
+/** The beginning of each row of the page, and the figures that it has, in their order. */
+const ROWS: readonly (readonly [string, readonly string[]])[] = [
+  [
+    'connections',
+    [
+      number(defaultLimits.maxConnectionsPerClient),
+      number(defaultLimits.maxConnections),
+      number(defaultLimits.reservedConnections),
+    ],
+  ],
+  ['requests that wait on one connection', [number(defaultLimits.maxPipelined)]],
+  [
+    'answers that the client does not take off',
+    [
+      bytes(defaultLimits.maxUnreadBytesPerClient),
+      time(defaultLimits.unreadTimeoutMs),
+      bytes(defaultLimits.maxUnreadBytes),
+    ],
+  ],
+  [
+    '`POST /resolve` at one time',
+    [number(defaultLimits.maxBatchesPerClient), number(defaultLimits.maxBatches)],
+  ],
+  ['references of these', [number(defaultLimits.maxBatchedReferences)]],
+  ['results of one of these', [number(defaultLimits.maxResultsAhead)]],
+  [
+    'blobs that `/v2/` sends',
+    [
+      number(CONFIG_DEFAULTS.mirrorBlobsPerClient),
+      time(MIRROR.silenceMs),
+      number(CONFIG_DEFAULTS.mirrorBlobs),
+      time(MIRROR.blobWaitMs),
+    ],
+  ],
+  ["characters of an image's name", [number(MAX_NAME_CHARACTERS)]],
+  ['URL and headers', [bytes(defaultLimits.maxHeaderBytes), time(defaultLimits.headersTimeoutMs)]],
+  [
+    'body',
+    [
+      bytes(defaultLimits.maxBodyBytes),
+      bytes(MAX_BATCH_BODY_BYTES),
+      time(defaultLimits.requestTimeoutMs),
+    ],
+  ],
+  ['a connection without a request', [time(defaultLimits.keepAliveTimeoutMs)]],
+  ['calls at once of a client', [number(LIMITS.streams)]],
+  ['headers of a call', [bytes(LIMITS.headerListBytes)]],
+  ['headers of all calls', [bytes(LIMITS.callBytes), bytes(LIMITS.streamCostBytes)]],
+  ['bodies on the way to the runtime', [bytes(LIMITS.connectionWindowBytes.server)]],
+  ['all that is held for a client', [bytes(LIMITS.queuedBytes)]],
+  ['the same for all clients', [bytes(LIMITS.queuedBytesInAll)]],
+  ['acknowledgements', [bytes(LIMITS.unreadBytes)]],
+  [
+    'frames that bring no call forward',
+    [
+      number(LIMITS.idleFrames),
+      number(LIMITS.idleFramesPerSecond),
+      number(LIMITS.idleFramesPerAnswer),
+    ],
+  ],
+  ['time in which the runtime has to begin', [time(LIMITS.settingsMs)]],
+]
+
+for (const [beginning, figures] of ROWS) {
+  test(`docs/operations.md has the figures of the program: ${beginning}`, () => {
+    const row = PAGE.split('\n').find((line) => line.startsWith(`| ${beginning}`)) ?? ''
+    let at = 0
+    for (const figure of figures) {
+      const found = new RegExp(`(?<![\\d,])${figure}(?![\\d,]\\d)`).exec(row.slice(at))
+      assert.ok(found, `${figure} is not in its place in: ${row}`)
+      at += found.index + figure.length
+    }
+  })
+}
