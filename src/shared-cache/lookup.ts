@@ -19,8 +19,8 @@ export interface LookupTools extends ClaimTools {
   readonly open: (name: string, text: string) => Entry | undefined
   /** The store's clock now, or a little before. */
   readonly storeTime: () => number | undefined
-  /** Told of the store's clock. */
-  readonly saw: (now: number) => void
+  /** Told of the store's clock. @returns false: it went back, by which old answers would look young */
+  readonly saw: (now: number) => boolean
   readonly metrics: Pick<SharedMetrics, 'claims' | 'lookups'>
   /** Milliseconds of a monotonic clock. */
   readonly steady: () => number
@@ -130,7 +130,11 @@ export class Lookup {
     const reply = await this.#timed(store.script('look', args, leftMs, late))
     const looked = readLook(reply)
     if (looked === undefined) return undefined
-    this.#tools.saw(looked.now)
+    if (!this.#tools.saw(looked.now)) {
+      if (looked.state === 'won')
+        void store.script('release', [claim, id, '0'], this.#tools.budgetMs)
+      return undefined
+    }
     this.#since = looked.now
     this.#oldest ??= looked.now - maxAgeMs
     if (looked.state !== 'fresh') this.#keepKnown(looked)

@@ -93,6 +93,8 @@ return redis.call('DEL', KEYS[1])
 
 /** References that one repository is asked for, at most: by which tags of it change. */
 const MAX_REFERENCES = 1_000
+/** Domain, path, tag, and what stands between them. */
+const MAX_REFERENCE_BYTES = 1_024
 
 /** Notes that a repository is asked for a reference. Key: references. Arguments: the reference, milliseconds to keep it. */
 const note = {
@@ -107,7 +109,13 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 /** References that a repository is asked for. Key: references. */
 const noted = {
   numberOfKeys: 1,
-  lua: `return redis.call('SRANDMEMBER', KEYS[1], ${MAX_REFERENCES})`,
+  lua: `
+local references = {}
+for _, reference in ipairs(redis.call('SRANDMEMBER', KEYS[1], ${MAX_REFERENCES})) do
+  if #reference <= ${MAX_REFERENCE_BYTES} then references[#references + 1] = reference end
+end
+return references
+`,
 }
 
 /** Marks all entries of a reference that are older than now. Key: moved. Argument: milliseconds. */
@@ -149,7 +157,8 @@ local found = {now}
 for i = 1, #seen, 2 do
   found[#found + 1] = seen[i]
   found[#found + 1] = seen[i + 1]
-  found[#found + 1] = redis.call('HGET', KEYS[2], seen[i]) or ''
+  local entry = redis.call('HGET', KEYS[2], seen[i]) or ''
+  found[#found + 1] = #entry > ${MAX_ENTRY_BYTES} and '' or entry
 end
 return found
 `,

@@ -30,12 +30,15 @@ export interface StoreCacheOptions {
 /** Longer than any entry is kept. */
 const MOVED_MS = 90_000_000
 const MAX_PARKED_MS = 3_600_000
+/** How far the clocks of the machines of one store may be apart. */
+const MAX_BACK_MS = 2_000
 
 /** What nodes of a fleet tell each other, in one store. */
 export class StoreCache implements SharedCache {
   readonly #options: StoreCacheOptions
   readonly #claims = new Set<Claim>()
   #hasWarned = false
+  #isBack = false
   /** The store's clock at a time of ours: it is at least so late. */
   #seen: { readonly store: number; readonly steady: number } | undefined
 
@@ -98,11 +101,23 @@ export class StoreCache implements SharedCache {
       ...this.#options,
       open: (name, text) => this.#open(name, text),
       storeTime: () => this.#storeTime(),
-      saw: (store) => {
-        this.#seen = { store, steady: this.#options.steady() }
-      },
+      saw: (store) => this.#saw(store),
       claims: this.#claims,
     }
+  }
+
+  /** After a failover it may be the clock of another machine, which differs a little. */
+  #saw(store: number): boolean {
+    const expected = this.#storeTime() ?? store
+    const isBack = store < expected - MAX_BACK_MS
+    if (isBack && !this.#isBack) {
+      const next = 'it is not used until its clock has caught up'
+      const seconds = Math.round((expected - store) / 1_000)
+      this.#options.logger.warn({ seconds, next }, 'the clock of the shared store went back')
+    }
+    this.#isBack = isBack
+    if (!isBack) this.#seen = { store, steady: this.#options.steady() }
+    return !isBack
   }
 
   /** The store's clock now, or a little before. */

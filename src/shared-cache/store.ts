@@ -1,9 +1,10 @@
-import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { Clock } from '../concurrency/clock.ts'
 import type { SharedStoreConfig, StoreHost } from '../config/config.ts'
 import { Breaker } from '../registry/breaker.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
+import { MAX_ENTRY_BYTES } from './entry.ts'
 import { SCRIPTS, type ScriptName } from './scripts.ts'
 import { readSecret } from './secrets.ts'
 
@@ -108,10 +109,15 @@ export class Store {
     return this.#send(name, send, limitMs, late)
   }
 
-  /** @returns the text; null: there is none; undefined: the store has no answer */
+  /**
+   * @returns the text; null: there is none, or one that is longer than any entry, and is not fetched; undefined: the store
+   * has no answer
+   */
   async get(name: string, limitMs: number): Promise<string | null | undefined> {
-    const reply = await this.#send('get', (client) => client.get(name), limitMs)
-    return typeof reply === 'string' || reply === null ? reply : undefined
+    const get = (client: Client) => client.getrange(name, 0, MAX_ENTRY_BYTES)
+    const reply = await this.#send('get', get, limitMs)
+    if (typeof reply !== 'string') return undefined
+    return reply === '' || Buffer.byteLength(reply) > MAX_ENTRY_BYTES ? null : reply
   }
 
   async set(name: string, text: string, keepMs: number, limitMs: number): Promise<void> {
@@ -224,7 +230,6 @@ function reasonOf(thrown: unknown): string {
 /** @throws what the file system says, or the client's own errors */
 async function connect(config: SharedStoreConfig): Promise<Client> {
   const { address, tls: files, username } = config
-  const { Cluster, Redis } = await import('ioredis')
   const [password, sentinelPassword, ca, cert, key] = await Promise.all([
     readSecret(config.passwordFile),
     readSecret(config.sentinelPasswordFile),

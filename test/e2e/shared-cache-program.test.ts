@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { performance } from 'node:perf_hooks'
+import { test } from 'node:test'
+import { systemClock } from '../../src/concurrency/clock.ts'
+import { MAX_ENTRY_BYTES } from '../../src/shared-cache/entry.ts'
+import { Store } from '../../src/shared-cache/store.ts'
+import { SharedMetrics } from '../../src/telemetry/counters.ts'
+import { silentLogger } from '../../src/telemetry/log.ts'
+import { loadText } from '../support/config.ts'
+import { startDaemon } from '../support/daemon.ts'
+import { FakeRegistry } from '../support/fake-registry.ts'
+import { buildImage } from '../support/images.ts'
+import { requireRedis, startRedis } from '../support/redis.ts'
+
+test('two services, as they are built, ask a registry once for both', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const registry = await FakeRegistry.start(t)
+  registry.put('library/app', '1', buildImage())
+  const config = {
+    cache: { shared: { url: redis.url, budget: '1s' } },
+    registries: [{ address: registry.url }],
+  }
+  const answers: { readonly source: string; readonly digest: string }[] = []
+  for (let node = 0; node < 2; node += 1) {
+    const daemon = await startDaemon(t, { config })
+    await daemon.program().line(/the shared store is used/)
+    const response = await fetch(`${daemon.httpUrl()}/resolve?ref=app:1`)
+    answers.push((await response.json()) as (typeof answers)[number])
+  }
+
+  assert.deepEqual(
+    answers.map(({ source }) => source),
+    ['registry', 'shared'],
+  )
+  assert.equal(answers[0]?.digest, answers[1]?.digest)
+})
+
+test('a value that is longer than any entry is not fetched', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const { shared: config } = loadText(`cache: {shared: {url: "${redis.url}"}}\n`).config.cache
+  assert.ok(config !== undefined)
+  const steady = (): number => performance.now()
+  const options = { config, metrics: new SharedMetrics(), clock: systemClock, steady }
+  const store = new Store({ ...options, logger: silentLogger() })
+  t.after(() => store.close(1_000))
+  await store.open()
+  await store.ready(60_000)
+  await redis.command('setrange', 'long', '50000000', 'x')
+  await redis.command('setrange', 'longest', String(MAX_ENTRY_BYTES - 1), 'x')
+
+  assert.equal(await store.get('long', 60_000), null)
+  assert.equal((await store.get('longest', 60_000))?.length, MAX_ENTRY_BYTES)
+  assert.equal(await store.get('none', 60_000), null)
+  assert.ok(Number(/total_net_output_bytes:(\d+)/.exec(await redis.command('info'))?.[1]) < 1e6)
+})
