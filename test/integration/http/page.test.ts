@@ -11,7 +11,7 @@ import { openApp } from '../../support/http-app.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const FOLDER = new URL('../../../src/http/page/', import.meta.url)
-const MOST_BYTES = 44 * 1024
+const MOST_BYTES = 48 * 1024
 
 test('lets a browser load nothing but its own files, and run nothing in them but scripts', async (t) => {
   const app = await openPage(t)

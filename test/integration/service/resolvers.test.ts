@@ -70,7 +70,9 @@ async function startScene(t: TestContext, central: object = {}) {
   })
   const asked: string[] = []
   app.addHook('onRequest', async (request) => void asked.push(request.url))
-  const url = await listenHttp(app, '127.0.0.1:0')
+  // On loopback alone reading needs no token.
+  const { port } = new URL(await listenHttp(app, '0.0.0.0:0'))
+  const url = `https://127.0.0.1:${port}`
   const entry = { url, ca, tokenFile }
   const node = (more: object = {}, changes: object = {}) =>
     openCore(t, {
