@@ -13,6 +13,10 @@ export interface RegistryEvent {
 
 /** Of one notification. distribution puts several events into one, and Quay several tags. */
 const MAX_CHANGES = 256
+/** Of a text that is read: a host, the longest repository and tag, and what is around them. */
+const MAX_TEXT = 512
+/** A name of DNS, and a port. */
+const MAX_HOST = 253 + ':65535'.length
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -101,7 +105,7 @@ function harbor(data: unknown): readonly ChangedTag[] {
 }
 
 function quay(url: string, tags: unknown): readonly ChangedTag[] {
-  const place = placeOf(url)
+  const place = placeOf(textOf(url) ?? '')
   const names = Array.isArray(tags) ? tags : Object.keys(fieldsOf(tags))
   if (place === undefined) return []
   return names.flatMap((tag) => (typeof tag === 'string' ? [{ ...place, tag }] : []))
@@ -111,7 +115,9 @@ function github({ package: current, registry_package: former }: Fields): readonl
   const version = fieldsOf(fieldsOf(current ?? former)['package_version'])
   const { name } = fieldsOf(fieldsOf(version['container_metadata'])['tag'])
   // `ghcr.io/OWNER/NAME:TAG` as the owner is written; repositories are in lower case. The tag may be empty.
-  const place = placeOf((textOf(version['package_url']) ?? '').toLowerCase().replace(/:[^/]*$/, ''))
+  const url = (textOf(version['package_url']) ?? '').toLowerCase()
+  const colon = url.lastIndexOf(':')
+  const place = placeOf(colon > url.lastIndexOf('/') ? url.slice(0, colon) : url)
   return place === undefined ? [] : [{ ...place, tag: textOf(name) }]
 }
 
@@ -143,7 +149,7 @@ function placeOf(name: string): Pick<ChangedTag, 'host' | 'repository'> | undefi
 
 function isWellFormed({ host, repository, tag }: ChangedTag): boolean {
   return (
-    (host === undefined || DOMAIN.test(host)) &&
+    (host === undefined || (host.length <= MAX_HOST && DOMAIN.test(host))) &&
     repository.length <= PATH_MAX_LENGTH &&
     repository.split('/').every((part) => COMPONENT.test(part)) &&
     (tag === undefined || TAG.test(tag))
@@ -156,6 +162,7 @@ function fieldsOf(value: unknown): Fields {
     : {}
 }
 
+/** Cut, so that nothing takes long over it; what is cut in the middle of a name is too long to be one. */
 function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
+  return typeof value === 'string' && value !== '' ? value.slice(0, MAX_TEXT) : undefined
 }

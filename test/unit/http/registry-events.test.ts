@@ -251,6 +251,59 @@ test('names that no reference can have are passed over', () => {
   assert.deepEqual(readRegistryEvent(body, {}).changes, [])
 })
 
+test('a name over 512 characters names no tag, whichever field it is in', () => {
+  const long = 'a'.repeat(513)
+  const event = (change: object) => distribution('push', { tag: 'a', ...change })
+  const packaged = (version: object) => ({ package: { package_version: version } })
+  const ofGithub = { 'x-github-event': 'package' }
+  const tag = { container_metadata: { tag: { name: 'a' } } }
+  const bodies: readonly (readonly [unknown, Readonly<Record<string, string>>])[] = [
+    [{ events: [event({ repository: `${'a/'.repeat(256)}a` })] }, {}],
+    [{ events: [event({ tag: long })] }, {}],
+    [{ events: [{ ...event({}), request: { host: long } }] }, {}],
+    [harbor('PUSH_ARTIFACT', 'v1', `${long}/harbor/alpine:v1`), {}],
+    [harbor('PUSH_ARTIFACT', `${long}:`, 'harbor.corp/harbor/alpine:v1'), {}],
+    [{ ...quay, docker_url: `quay.io/${long}`, updated_tags: ['latest'] }, {}],
+    [{ ...quay, updated_tags: [long] }, {}],
+    [cloudEvent(`${long}.image.updated`, zot), {}],
+    [cloudEvent('zotregistry.image.updated', { ...zot, reference: `${long}:` }), {}],
+    [cloudEvent('zotregistry.image.updated', zot, `https://${long}`), {}],
+    [packaged({ ...tag, package_url: `ghcr.io/${long}:a` }), ofGithub],
+    [packaged({ ...tag, package_url: `a/${':a'.repeat(120_000)}/` }), ofGithub],
+  ]
+
+  for (const [body, headers] of bodies) {
+    const { changes } = readRegistryEvent(body, headers)
+    assert.deepEqual(changes, [], JSON.stringify(body).slice(0, 80))
+  }
+})
+
+test('the tag is cut off the URL of a package, and a port is not', () => {
+  const urls = [
+    'ghcr.io/a/b',
+    'ghcr.io/a/b:',
+    'ghcr.io/a/b:1',
+    'ghcr.io:443/a/b',
+    'ghcr.io:443/a/b:1',
+  ]
+  const places = urls.map((url) => {
+    const version = { package_url: url, container_metadata: { tag: { name: '1' } } }
+    const { changes } = readRegistryEvent(
+      { package: { package_version: version } },
+      { 'x-github-event': 'package' },
+    )
+    return `${changes[0]?.host}/${changes[0]?.repository}`
+  })
+
+  assert.deepEqual(places, [
+    'ghcr.io/a/b',
+    'ghcr.io/a/b',
+    'ghcr.io/a/b',
+    'ghcr.io:443/a/b',
+    'ghcr.io:443/a/b',
+  ])
+})
+
 test('what is no notification is refused, and so is one that names too many tags', () => {
   const many = Array.from({ length: 257 }, (_, index) => `t${index}`)
   const bodies = [null, 1, 'x', [], [1], {}, { type: 'x' }, { ...quay, updated_tags: many }]
