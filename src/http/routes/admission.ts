@@ -1,16 +1,18 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { withTimeout } from '../../concurrency/abortable.ts'
 import { ResolveError, toResolveError } from '../../errors.ts'
 import { parseReference } from '../../reference/reference.ts'
 import { pinnedReference } from '../../workloads/image-mention.ts'
 import { RequestError } from '../failure.ts'
-import { answer, COMMON_PROBLEMS, problem } from '../responses.ts'
+import { answer, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
 
 /** The most that the API server sends of an object (apiserver, MaxRequestBodyBytes). */
 const MAX_BODY_BYTES = 3 * 1024 * 1024
-/** Reviews at once, bodies included; beyond them a pod is admitted as it is. */
+/** Reviews at once, from before their bodies are read. */
 const MAX_AT_ONCE = 16
+/** Milliseconds after which a refused review may come again; most take less. */
+const RETRY_AFTER_MS = 1_000
 /** Of one pod. More are left as they are. */
 const MAX_IMAGES = 100
 /** Kubernetes shows 256 characters of a warning. */
@@ -44,6 +46,19 @@ interface Place {
   readonly reference: string
 }
 
+interface Wanted {
+  readonly places: readonly Place[]
+  /** Why there are none. */
+  readonly skipped?: string
+}
+
+/** What is read of a review. The rest may take twenty times its 3 MiB, and is not held while registries are asked. */
+interface Review {
+  readonly apiVersion: string
+  readonly uid: string
+  readonly wanted: Wanted
+}
+
 type Outcome = { readonly pinned: string } | { readonly problem: string } | 'kept'
 
 /**
@@ -51,30 +66,37 @@ type Outcome = { readonly pinned: string } | { readonly problem: string } | 'kep
  * name. Nothing is kept, so that a dry run is as any other.
  */
 export function admissionRoute(app: FastifyInstance, options: AdmissionOptions): void {
-  let running = 0
+  let open = 0
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, taken) =>
       taken(null, body),
     )
     scope.setValidatorCompiler(() => () => true)
+    // Before the body, which anyone may send.
+    const onRequest = async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+      if (open >= MAX_AT_ONCE) {
+        // The body stays unread, and before it is read the connection is of no use.
+        reply.header('connection', 'close').removeHeader('keep-alive')
+        throw tooMany()
+      }
+      open += 1
+      reply.raw.once('close', () => (open -= 1))
+    }
     scope.post<{ Body: string }>(
       '/admission/pin',
-      { schema, config: { access: 'open' }, bodyLimit: MAX_BODY_BYTES },
+      { schema, config: { access: 'open' }, onRequest, bodyLimit: MAX_BODY_BYTES },
       async ({ body }, reply) => {
-        const { apiVersion, request } = readReview(body)
+        const left = new AbortController()
+        // It no longer counts then, so it has to end.
+        reply.raw.once('close', () => left.abort())
+        const { apiVersion, uid, wanted } = readReview(body)
         reply.header('cache-control', 'no-store')
-        const respond = (response: object) => ({
+        const response = await review(wanted, options, left.signal)
+        return {
           apiVersion,
           kind: 'AdmissionReview',
-          response: { uid: request['uid'], allowed: true, ...response },
-        })
-        if (running >= MAX_AT_ONCE) return respond(failed(options, ['too many pods at once']))
-        running += 1
-        try {
-          return respond(await review(request, options))
-        } finally {
-          running -= 1
+          response: { uid, allowed: true, ...response },
         }
       },
     )
@@ -82,8 +104,13 @@ export function admissionRoute(app: FastifyInstance, options: AdmissionOptions):
   })
 }
 
+function tooMany(): ResolveError {
+  const message = `${MAX_AT_ONCE} pods are being reviewed, which is as many as at one time`
+  return new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs: RETRY_AFTER_MS })
+}
+
 /** @throws RequestError for what is no AdmissionReview that can be answered */
-function readReview(body: string): { readonly apiVersion: string; readonly request: Fields } {
+function readReview(body: string): Review {
   const fail = (why: string): never => {
     throw new RequestError('REQUEST_INVALID', `the body is no AdmissionReview: ${why}`)
   }
@@ -97,21 +124,34 @@ function readReview(body: string): { readonly apiVersion: string; readonly reque
   if (kind !== 'AdmissionReview') fail('its kind is another one')
   if (apiVersion !== 'admission.k8s.io/v1') fail('apiVersion has to be admission.k8s.io/v1')
   const asked = fieldsOf(request)
-  if (typeof asked['uid'] !== 'string' || asked['uid'] === '') fail('request.uid is missing')
-  return { apiVersion: 'admission.k8s.io/v1', request: asked }
+  const { uid } = asked
+  if (typeof uid !== 'string' || uid === '') return fail('request.uid is missing')
+  return { apiVersion: 'admission.k8s.io/v1', uid, wanted: wantedOf(asked) }
 }
 
-/** @returns what the response says beside `uid` and `allowed` */
-async function review(request: Fields, options: AdmissionOptions): Promise<object> {
+function wantedOf(request: Fields): Wanted {
   const pod = fieldsOf(request['object'])
   const { annotations } = fieldsOf(pod['metadata'])
   const { [ANNOTATION]: wish, [MIRROR_POD]: mirror } = fieldsOf(annotations)
   const isPod = fieldsOf(request['kind'])['kind'] === 'Pod' && (request['subResource'] ?? '') === ''
-  if (!isPod || request['operation'] !== 'CREATE') return {}
-  if (mirror !== undefined) return skipped('a static pod stays as its file is')
-  if (wish === 'disabled') return skipped(`${ANNOTATION} is disabled`)
-  const places = placesOf(fieldsOf(pod['spec'])).slice(0, MAX_IMAGES)
-  const outcomes = await pinAll([...new Set(places.map(({ reference }) => reference))], options)
+  if (!isPod || request['operation'] !== 'CREATE') return { places: [] }
+  if (mirror !== undefined) return { places: [], skipped: 'a static pod stays as its file is' }
+  if (wish === 'disabled') return { places: [], skipped: `${ANNOTATION} is disabled` }
+  return { places: placesOf(fieldsOf(pod['spec'])).slice(0, MAX_IMAGES) }
+}
+
+/** @returns what the response says beside `uid` and `allowed` */
+async function review(
+  { places, skipped }: Wanted,
+  options: AdmissionOptions,
+  caller: AbortSignal,
+): Promise<object> {
+  if (skipped !== undefined) return { auditAnnotations: { skipped } }
+  const outcomes = await pinAll(
+    [...new Set(places.map(({ reference }) => reference))],
+    options,
+    caller,
+  )
   const patch = places.flatMap(({ path, reference }): Operation[] => {
     const outcome = outcomes.get(reference)
     if (outcome === undefined || outcome === 'kept' || !('pinned' in outcome)) return []
@@ -126,10 +166,6 @@ async function review(request: Fields, options: AdmissionOptions): Promise<objec
   const auditAnnotations = { ...failure.auditAnnotations, pinned: pinned.join(' ') }
   const encoded = Buffer.from(JSON.stringify(patch)).toString('base64')
   return { ...failure, patchType: 'JSONPatch', patch: encoded, auditAnnotations }
-}
-
-function skipped(why: string): object {
-  return { auditAnnotations: { skipped: why } }
 }
 
 interface Failure {
@@ -171,10 +207,10 @@ function placesOf(spec: Fields): readonly Place[] {
 async function pinAll(
   references: readonly string[],
   { answers, budgetMs }: AdmissionOptions,
+  caller: AbortSignal,
 ): Promise<ReadonlyMap<string, Outcome>> {
   const outcomes = new Map<string, Outcome>()
-  const caller = new AbortController()
-  await withTimeout(caller.signal, budgetMs, async (signal) => {
+  await withTimeout(caller, budgetMs, async (signal) => {
     await Promise.all(
       references.map(async (reference) => {
         outcomes.set(reference, await pinOne(reference, answers, signal))
@@ -221,5 +257,10 @@ const schema = {
     ...COMMON_PROBLEMS,
     413: problem('The body is over 3 MiB.'),
     415: problem('The body is not `application/json`.'),
+    429: withRetryAfter(
+      problem(
+        '16 pods are being reviewed: with `failurePolicy: Ignore` the API server admits this one unchanged.',
+      ),
+    ),
   },
 }

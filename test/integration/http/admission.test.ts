@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import type { AnswerOptions, Answers } from '../../../src/http/types.ts'
@@ -200,7 +202,74 @@ test('what only the node knows is not pinned: no registry has confirmed it', asy
   assert.deepEqual([allowed, patch], [true, undefined])
 })
 
-test('more pods than are reviewed at once are admitted as they are', async (t) => {
+/** A review of which the headers are sent, and nothing of its 3 MiB; its place is taken when this returns. */
+async function begin(t: TestContext, port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.on('error', () => {})
+  const first = 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n'
+  socket.write(`${first}${headOf(3 * 1024 * 1024)}`)
+  // The review is begun as the request before it is over.
+  await once(socket, 'data')
+  for (let turns = 0; turns < 10; turns += 1) await new Promise(setImmediate)
+  return socket
+}
+
+function headOf(length: number): string {
+  const headers = `content-type: application/json\r\ncontent-length: ${length}`
+  return `POST ${url} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n\r\n`
+}
+
+test('a review beyond 16 is refused before its body is sent, and its connection ends', {
+  timeout: 60_000,
+}, async (t) => {
+  const app = await openApp(t, { answers: KNOWS_ALL })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const port = Number(new URL(address).port)
+  const post = () =>
+    fetch(`${address}${url}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(reviewOf()),
+    })
+  const held: Socket[] = []
+  for (let count = 0; count < 16; count += 1) held.push(await begin(t, port))
+
+  const one = connect(port, '127.0.0.1')
+  t.after(() => one.destroy())
+  let heard = ''
+  one.on('data', (chunk) => (heard += chunk))
+  one.write(headOf(3 * 1024 * 1024))
+  await once(one, 'close')
+
+  assert.match(heard, /^HTTP\/1\.1 429 /)
+  assert.match(heard, /\r\nretry-after: 1\r\n/i)
+  assert.match(heard, /\r\nconnection: close\r\n/i)
+  assert.match(heard, /"TOOMANYREQUESTS"/)
+  assert.ok(held.every((socket) => !socket.destroyed))
+
+  // A place is free again as soon as a connection is gone, and it is one place.
+  held[0]?.destroy()
+  let served = await post()
+  while (served.status === 429) served = await post()
+  assert.equal(served.status, 200)
+  await served.text()
+  await begin(t, port)
+  assert.equal((await post()).status, 429)
+})
+
+test('a review that is answered or refused makes room for the next one', async (t) => {
+  const app = await openApp(t, { answers: KNOWS_ALL })
+  const headers = { 'content-type': 'application/json' }
+  for (let count = 0; count < 20; count += 1) {
+    const refused = await app.inject({ method: 'POST', url, headers, payload: '{' })
+    assert.equal(refused.statusCode, 400)
+    const answered = await app.inject({ method: 'POST', url, payload: reviewOf() })
+    assert.equal(answered.statusCode, 200)
+  }
+})
+
+test('more pods than are reviewed at once are refused, and those before them are pinned', async (t) => {
   const waiting: (() => void)[] = []
   const answers: Answers = {
     answer: async (requested) => {
@@ -212,7 +281,7 @@ test('more pods than are reviewed at once are admitted as they are', async (t) =
   const payload = reviewOf({
     spec: { initContainers: [], volumes: [], containers: [{ image: 'a' }] },
   })
-  const post = () => app.inject({ method: 'POST', url, payload })
+  const post = () => ask(app, { method: 'POST', url, payload })
   const first = Array.from({ length: 16 }, post)
   while (waiting.length < 16) await new Promise(setImmediate)
 
@@ -220,8 +289,46 @@ test('more pods than are reviewed at once are admitted as they are', async (t) =
   for (const end of waiting) end()
   const patched = await Promise.all(first)
 
-  assert.match(more.json().response.warnings[0], /too many pods at once/)
+  assert.equal(more.statusCode, 429)
+  assert.equal(more.headers['retry-after'], '1')
   assert.ok(patched.every((response) => response.json().response.patch !== undefined))
+})
+
+test('registries are asked no more for an API server that has gone', {
+  timeout: 60_000,
+}, async (t) => {
+  const left = new AbortController()
+  let onAsked: (signal: AbortSignal) => void = () => {}
+  const asked = new Promise<AbortSignal>((resolve) => (onAsked = resolve))
+  const app = await openApp(t, { answers: endlessAnswers((signal) => onAsked(signal)) })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const headers = { 'content-type': 'application/json' }
+  const body = JSON.stringify(reviewOf())
+  fetch(`${address}${url}`, { method: 'POST', headers, body, signal: left.signal }).catch(() => {})
+
+  const signal = await asked
+  const ended = once(signal, 'abort')
+  left.abort()
+  await ended
+
+  assert.equal(signal.reason.code, 'CANCELED')
+})
+
+test('a body that does not come is waited for no longer than any other', {
+  timeout: 60_000,
+}, async (t) => {
+  const limits = { headersTimeoutMs: 40, requestTimeoutMs: 80 }
+  const app = await openApp(t, { answers: KNOWS_ALL, limits })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const socket = connect(Number(new URL(address).port), '127.0.0.1')
+  t.after(() => socket.destroy())
+  let heard = ''
+  socket.on('data', (chunk) => (heard += chunk))
+  socket.write(`${headOf(3 * 1024 * 1024)}{`)
+
+  await once(socket, 'close')
+
+  assert.match(heard, /^HTTP\/1\.1 408 /)
 })
 
 test('what is no AdmissionReview of v1 is refused, and so is one that is too large', async (t) => {
