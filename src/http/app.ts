@@ -85,6 +85,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   addRoutes(app, options, {
     now,
     limits,
+    logger,
     document: loadDocument,
     onUnexpected,
     isAuthentic: ({ raw }, body) => guard.isAuthentic(raw, body),

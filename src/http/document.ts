@@ -129,6 +129,7 @@ async function describe(app: FastifyInstance): Promise<void> {
   addRoutes(app, ports, {
     now: Date.now,
     limits: defaultLimits,
+    logger: unused,
     document: unused,
     isAuthentic: unused,
     isUnauthenticated: unused,

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Logger } from '../telemetry/log.ts'
 import { Batches } from './batches.ts'
 import type { Failure } from './failure.ts'
 import type { Limits } from './limits.ts'
@@ -23,7 +24,7 @@ export interface RoutesOptions {
   readonly service?: ServiceInfo
   readonly onEvent?: EventsRouteOptions['onEvent']
   readonly check?: Check
-  readonly admission?: Omit<AdmissionOptions, 'answers'>
+  readonly admission?: Omit<AdmissionOptions, 'answers' | 'logger' | 'now'>
   /** This service in `Via`. Default: it has no name, and notices no question of its own. */
   readonly via?: string
   /** Total limit of one question. Default: 30 seconds. */
@@ -42,13 +43,14 @@ export interface RoutesContext {
   readonly document: () => Promise<string>
   /** Gets a fault of the service itself that goes into an answer with status 200. */
   readonly onUnexpected: (failure: Failure) => void
+  readonly logger: Pick<Logger, 'warn'>
 }
 
 /** The routes of the API: every one that openapi.yaml describes. */
 export function addRoutes(
   app: FastifyInstance,
   options: RoutesOptions,
-  { now, document, isAuthentic, isUnauthenticated, limits, onUnexpected }: RoutesContext,
+  { now, document, isAuthentic, isUnauthenticated, limits, logger, onUnexpected }: RoutesContext,
 ): void {
   const { admission, answers, check, images, onEvent, readiness, registries, service } = options
   const { manyTimeoutMs = 300_000, timeoutMs = 30_000, via = 'without a name' } = options
@@ -68,7 +70,7 @@ export function addRoutes(
   if (registries !== undefined) registriesRoutes(app, { registries, timeoutMs })
   if (service !== undefined) serviceRoutes(app, service)
   if (onEvent !== undefined) eventsRoute(app, { onEvent, isAuthentic, now })
-  if (admission !== undefined) admissionRoute(app, { ...admission, answers })
+  if (admission !== undefined) admissionRoute(app, { ...admission, answers, logger, now })
   if (check !== undefined) checkRoute(app, check)
   healthRoutes(app, readiness)
   documentRoute(app, document)

@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { withTimeout } from '../../concurrency/abortable.ts'
-import { ResolveError, toResolveError } from '../../errors.ts'
+import { type AttemptOutcome, type ErrorCode, ResolveError, toResolveError } from '../../errors.ts'
 import { parseReference } from '../../reference/reference.ts'
+import type { Logger } from '../../telemetry/log.ts'
 import { pinnedReference } from '../../workloads/image-mention.ts'
-import { RequestError } from '../failure.ts'
 import { answer, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
+import { readReview, type Wanted } from './admission-review.ts'
 
 /** The most that the API server sends of an object (apiserver, MaxRequestBodyBytes). */
 const MAX_BODY_BYTES = 3 * 1024 * 1024
@@ -13,15 +14,21 @@ const MAX_BODY_BYTES = 3 * 1024 * 1024
 const MAX_AT_ONCE = 16
 /** Milliseconds after which a refused review may come again; most take less. */
 const RETRY_AFTER_MS = 1_000
-/** Of one pod. More are left as they are. */
-const MAX_IMAGES = 100
 /** Kubernetes shows 256 characters of a warning. */
 const MAX_TEXT = 256
+/** Of a text for the audit log, or for the log of the service. */
+const MAX_LONG_TEXT = 2_000
+/** Whoever reaches the port can have lines written. */
+const LOG_EVERY_MS = 1_000
 
-/** A pod with this annotation set to `disabled` is left as it is. */
-const ANNOTATION = 'image-resolver/pin'
-/** The kubelet's own copy of a static pod, which has to stay as its file is. */
-const MIRROR_POD = 'kubernetes.io/config.mirror'
+/** With these a text may say which hosts there are, or how an address answers. */
+const TELLING_CODES: ReadonlySet<ErrorCode> = new Set(['DENIED', 'UNAVAILABLE', 'UNKNOWN'])
+/** The text of a whole resolution has those of all its attempts, behind the code of one. */
+const TELLING_OUTCOMES: ReadonlySet<AttemptOutcome> = new Set([
+  'denied',
+  'unreachable',
+  'server_error',
+])
 
 export interface AdmissionOptions {
   readonly answers: Answers
@@ -29,9 +36,9 @@ export interface AdmissionOptions {
   readonly budgetMs: number
   /** Whether a pod is rejected with an image that is not known in time. */
   readonly rejects: boolean
+  readonly logger: Pick<Logger, 'warn'>
+  readonly now: () => number
 }
-
-type Fields = Readonly<Record<string, unknown>>
 
 interface Operation {
   readonly op: 'replace'
@@ -40,26 +47,14 @@ interface Operation {
   readonly value: string
 }
 
-/** One place of a pod that names an image. */
-interface Place {
-  readonly path: string
-  readonly reference: string
+interface Problem {
+  /** For the caller. */
+  readonly problem: string
+  /** For the log alone. */
+  readonly reason?: string
 }
 
-interface Wanted {
-  readonly places: readonly Place[]
-  /** Why there are none. */
-  readonly skipped?: string
-}
-
-/** What is read of a review. The rest may take twenty times its 3 MiB, and is not held while registries are asked. */
-interface Review {
-  readonly apiVersion: string
-  readonly uid: string
-  readonly wanted: Wanted
-}
-
-type Outcome = { readonly pinned: string } | { readonly problem: string } | 'kept'
+type Outcome = { readonly pinned: string } | Problem | 'kept'
 
 /**
  * `POST /admission/pin`: a mutating webhook (admission.k8s.io/v1), by which pods get the digests of the tags that they
@@ -67,6 +62,7 @@ type Outcome = { readonly pinned: string } | { readonly problem: string } | 'kep
  */
 export function admissionRoute(app: FastifyInstance, options: AdmissionOptions): void {
   let open = 0
+  const log = logOf(options)
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, taken) =>
@@ -92,7 +88,7 @@ export function admissionRoute(app: FastifyInstance, options: AdmissionOptions):
         reply.raw.once('close', () => left.abort())
         const { apiVersion, uid, wanted } = readReview(body)
         reply.header('cache-control', 'no-store')
-        const response = await review(wanted, options, left.signal)
+        const response = await review(wanted, options, { caller: left.signal, log })
         return {
           apiVersion,
           kind: 'AdmissionReview',
@@ -104,47 +100,33 @@ export function admissionRoute(app: FastifyInstance, options: AdmissionOptions):
   })
 }
 
+/** Takes what the caller is not told. */
+type Log = (reasons: readonly string[]) => void
+
+function logOf({ logger, now }: AdmissionOptions): Log {
+  let loggedAt = Number.NEGATIVE_INFINITY
+  return (reasons) => {
+    const time = now()
+    if (reasons.length === 0 || Math.abs(time - loggedAt) < LOG_EVERY_MS) return
+    loggedAt = time
+    logger.warn({ failed: longText(reasons, '; ') }, 'images of a pod were not pinned')
+  }
+}
+
+function longText(texts: readonly string[], separator: string): string {
+  return texts.join(separator).slice(0, MAX_LONG_TEXT)
+}
+
 function tooMany(): ResolveError {
   const message = `${MAX_AT_ONCE} pods are being reviewed, which is as many as at one time`
   return new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs: RETRY_AFTER_MS })
 }
 
-/** @throws RequestError for what is no AdmissionReview that can be answered */
-function readReview(body: string): Review {
-  const fail = (why: string): never => {
-    throw new RequestError('REQUEST_INVALID', `the body is no AdmissionReview: ${why}`)
-  }
-  let review: unknown
-  try {
-    review = JSON.parse(body)
-  } catch {
-    fail('it is not JSON')
-  }
-  const { apiVersion, kind, request } = fieldsOf(review)
-  if (kind !== 'AdmissionReview') fail('its kind is another one')
-  if (apiVersion !== 'admission.k8s.io/v1') fail('apiVersion has to be admission.k8s.io/v1')
-  const asked = fieldsOf(request)
-  const { uid } = asked
-  if (typeof uid !== 'string' || uid === '') return fail('request.uid is missing')
-  return { apiVersion: 'admission.k8s.io/v1', uid, wanted: wantedOf(asked) }
-}
-
-function wantedOf(request: Fields): Wanted {
-  const pod = fieldsOf(request['object'])
-  const { annotations } = fieldsOf(pod['metadata'])
-  const { [ANNOTATION]: wish, [MIRROR_POD]: mirror } = fieldsOf(annotations)
-  const isPod = fieldsOf(request['kind'])['kind'] === 'Pod' && (request['subResource'] ?? '') === ''
-  if (!isPod || request['operation'] !== 'CREATE') return { places: [] }
-  if (mirror !== undefined) return { places: [], skipped: 'a static pod stays as its file is' }
-  if (wish === 'disabled') return { places: [], skipped: `${ANNOTATION} is disabled` }
-  return { places: placesOf(fieldsOf(pod['spec'])).slice(0, MAX_IMAGES) }
-}
-
 /** @returns what the response says beside `uid` and `allowed` */
 async function review(
-  { places, skipped }: Wanted,
+  { places, skipped, problem }: Wanted,
   options: AdmissionOptions,
-  caller: AbortSignal,
+  { caller, log }: { readonly caller: AbortSignal; readonly log: Log },
 ): Promise<object> {
   if (skipped !== undefined) return { auditAnnotations: { skipped } }
   const outcomes = await pinAll(
@@ -157,13 +139,21 @@ async function review(
     if (outcome === undefined || outcome === 'kept' || !('pinned' in outcome)) return []
     return [{ op: 'replace', path, value: outcome.pinned }]
   })
-  const problems = [...outcomes].flatMap(([reference, outcome]) =>
-    outcome !== 'kept' && 'problem' in outcome ? [`${reference}: ${outcome.problem}`] : [],
+  const failures = [...outcomes].flatMap(([reference, outcome]) =>
+    outcome !== 'kept' && 'problem' in outcome ? [{ reference, ...outcome }] : [],
   )
+  log(
+    failures.flatMap(({ reference, reason }) =>
+      reason === undefined ? [] : [`${reference}: ${reason}`],
+    ),
+  )
+  // First: of the warnings, ten are shown.
+  const problems = problem === undefined ? [] : [problem]
+  problems.push(...failures.map((failure) => `${failure.reference}: ${failure.problem}`))
   const failure: Failure = problems.length === 0 ? {} : failed(options, problems)
   if ('allowed' in failure || patch.length === 0) return failure
   const pinned = [...new Set(patch.map(({ value }) => value))]
-  const auditAnnotations = { ...failure.auditAnnotations, pinned: pinned.join(' ') }
+  const auditAnnotations = { ...failure.auditAnnotations, pinned: longText(pinned, ' ') }
   const encoded = Buffer.from(JSON.stringify(patch)).toString('base64')
   return { ...failure, patchType: 'JSONPatch', patch: encoded, auditAnnotations }
 }
@@ -179,28 +169,11 @@ function failed(
   { rejects }: AdmissionOptions,
   problems: readonly string[],
 ): Failure & { readonly status?: object } {
-  const auditAnnotations = { failed: problems.join('; ') }
+  const auditAnnotations = { failed: longText(problems, '; ') }
   const texts = problems.map((each) => `image-resolver: not pinned: ${each}`.slice(0, MAX_TEXT))
   if (!rejects) return { auditAnnotations, warnings: texts.slice(0, 10) }
   const status = { code: 503, reason: 'ServiceUnavailable', message: texts.join('\n') }
   return { auditAnnotations, allowed: false, status } as const
-}
-
-/** `image` of every container, and `reference` of image volumes (core/v1 PodSpec). */
-function placesOf(spec: Fields): readonly Place[] {
-  const containers = ['initContainers', 'containers', 'ephemeralContainers'].flatMap((field) =>
-    listOf(spec[field]).map((container, index) => ({
-      path: `/spec/${field}/${index}/image`,
-      reference: fieldsOf(container)['image'],
-    })),
-  )
-  const volumes = listOf(spec['volumes']).map((volume, index) => ({
-    path: `/spec/volumes/${index}/image/reference`,
-    reference: fieldsOf(fieldsOf(volume)['image'])['reference'],
-  }))
-  return [...containers, ...volumes].flatMap(({ path, reference }) =>
-    typeof reference === 'string' && reference !== '' ? [{ path, reference }] : [],
-  )
 }
 
 /** Each at the same time, all within the budget. */
@@ -231,19 +204,18 @@ async function pinOne(reference: string, answers: Answers, signal: AbortSignal):
     }
     return { pinned: pinnedReference(reference, { tag, digest: found.digest }) }
   } catch (thrown) {
-    const { code, message } = toResolveError(thrown)
-    return { problem: code === 'UNKNOWN' ? code : `${code}: ${message}` }
+    return problemOf(toResolveError(thrown))
   }
 }
 
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Fields)
-    : {}
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : []
+/** The caller shows no token, and may ask for any host. */
+function problemOf({ attempts, code, message }: ResolveError): Problem {
+  const text = `${code}: ${message}`
+  const isTelling =
+    TELLING_CODES.has(code) ||
+    attempts.some(({ outcome, step }) => step === 'connect' || TELLING_OUTCOMES.has(outcome))
+  if (!isTelling) return { problem: text }
+  return { problem: `${code}: the log of the service may say why`, reason: text }
 }
 
 const schema = {

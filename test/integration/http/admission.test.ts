@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { ResolveError } from '../../../src/errors.ts'
+import { type Attempt, ResolveError } from '../../../src/errors.ts'
 import type { AnswerOptions, Answers } from '../../../src/http/types.ts'
+import { type Logger, silentLogger } from '../../../src/telemetry/log.ts'
 import { anAnswer, endlessAnswers, INDEX_DIGEST, openApp } from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 
@@ -74,6 +75,7 @@ function reviewOf(pod: object = {}, request: object = {}) {
 interface Sent {
   readonly answers?: Answers
   readonly admission?: { readonly budgetMs: number; readonly rejects: boolean }
+  readonly logger?: Logger
 }
 
 async function send(t: TestContext, body: unknown, { answers = KNOWS_ALL, ...options }: Sent = {}) {
@@ -125,6 +127,59 @@ test('a pod gets the digest behind each tag that it names, and nothing else of i
   )
 })
 
+const REJECTS = { budgetMs: 60_000, rejects: true }
+/** What the API server says of a kubelet. */
+const KUBELET = { username: 'system:node:worker-1', groups: ['system:nodes'] }
+const MIRROR_POD = { metadata: { annotations: { 'kubernetes.io/config.mirror': 'a' } } }
+
+test('a pod with more than 100 images is told of, or rejected: the rest is not pinned', async (t) => {
+  const podOf = (count: number) => {
+    const containers = Array.from({ length: count }, (_, index) => ({ image: `app-${index}` }))
+    return reviewOf({ spec: { initContainers: [], volumes: [], containers } })
+  }
+
+  const whole = (await send(t, podOf(100), { admission: REJECTS })).json().response
+  const open = await send(t, podOf(101))
+  const closed = (await send(t, podOf(101), { admission: REJECTS })).json().response
+
+  assert.deepEqual([whole.allowed, whole.warnings], [true, undefined])
+  assert.equal((patchOf(open) as object[]).length, 100)
+  const { allowed, warnings, auditAnnotations } = open.json().response
+  assert.equal(allowed, true)
+  assert.deepEqual(warnings, ['image-resolver: not pinned: more than 100 images'])
+  assert.equal(auditAnnotations.failed, 'more than 100 images')
+  assert.deepEqual([closed.allowed, closed.patch], [false, undefined])
+  assert.equal(closed.status.message, 'image-resolver: not pinned: more than 100 images')
+})
+
+test('more than 100 images are told of before the images that are not known', async (t) => {
+  const containers = Array.from({ length: 101 }, (_, index) => ({ image: `app-${index}` }))
+  const answers: Answers = {
+    answer: async (requested) => {
+      throw new ResolveError('MANIFEST_UNKNOWN', `${requested} is nowhere`)
+    },
+  }
+
+  const response = await send(t, reviewOf({ spec: { containers } }), { answers })
+
+  const { warnings } = response.json().response
+  assert.equal(warnings.length, 10)
+  assert.equal(warnings[0], 'image-resolver: not pinned: more than 100 images')
+})
+
+test('the annotation of a static pod counts only where a kubelet creates it', async (t) => {
+  for (const userInfo of [
+    undefined,
+    {},
+    { username: 'eve' },
+    { username: 'a system:node:worker-1' },
+    { username: ['system:node:worker-1'] },
+  ]) {
+    const response = await send(t, reviewOf(MIRROR_POD, { userInfo }))
+    assert.equal((patchOf(response) as object[]).length, 4, JSON.stringify(userInfo))
+  }
+})
+
 test('a dry run is answered as any other', async (t) => {
   const [dry, real] = [
     await send(t, reviewOf({}, { dryRun: true })),
@@ -138,11 +193,13 @@ test('what is not to be pinned is admitted as it is, and nothing is asked', asyn
   const deployment = { group: 'apps', version: 'v1', kind: 'Deployment' }
   const rows: readonly (readonly [object, RegExp | undefined])[] = [
     [reviewOf({ metadata: { annotations: { 'image-resolver/pin': 'disabled' } } }), /is disabled/],
-    [reviewOf({ metadata: { annotations: { 'kubernetes.io/config.mirror': 'a' } } }), /static pod/],
+    [reviewOf(MIRROR_POD, { userInfo: KUBELET }), /static pod/],
     [reviewOf({}, { operation: 'UPDATE' }), undefined],
     [reviewOf({}, { operation: 'DELETE', object: null }), undefined],
     [reviewOf({}, { subResource: 'ephemeralcontainers', operation: 'UPDATE' }), undefined],
     [reviewOf({}, { kind: deployment }), undefined],
+    [reviewOf({}, { kind: { group: 'example.com', version: 'v1', kind: 'Pod' } }), undefined],
+    [reviewOf({}, { kind: { version: 'v1', kind: 'Pod' } }), undefined],
     [
       reviewOf({ spec: { containers: 'none', initContainers: [null, 1], volumes: null } }),
       undefined,
@@ -200,6 +257,94 @@ test('what only the node knows is not pinned: no registry has confirmed it', asy
   const { allowed, patch } = (await send(t, reviewOf(), { answers })).json().response
 
   assert.deepEqual([allowed, patch], [true, undefined])
+})
+
+/** One image that is not known, and what the log has of it. */
+async function failedBy(t: TestContext, error: Error, rejects: boolean) {
+  const logged: unknown[] = []
+  const logger: Logger = { ...silentLogger(), warn: (...line: unknown[]) => logged.push(line) }
+  const answers: Answers = {
+    answer: async () => {
+      throw error
+    },
+  }
+  const spec = { initContainers: [], volumes: [], containers: [{ image: 'db.corp/a:1' }] }
+  const admission = { budgetMs: 60_000, rejects }
+  const response = await send(t, reviewOf({ spec }), { answers, admission, logger })
+  return { logged, said: response.json().response }
+}
+
+test('which hosts there are is for the log, and not for whoever reaches the port', async (t) => {
+  const attempt = { registry: 'db.corp', ms: 1 } as const
+  const attempts: readonly Attempt[] = [{ ...attempt, step: 'connect', outcome: 'timeout' }]
+  const refused: readonly Attempt[] = [{ ...attempt, step: 'manifest', outcome: 'denied' }]
+  const skipped: readonly Attempt[] = [{ ...attempt, step: 'connect', outcome: 'skipped' }]
+  const rows: readonly Error[] = [
+    new ResolveError('DENIED', 'db.corp leads to a private or local address'),
+    new ResolveError('UNAVAILABLE', 'db.corp: no such host: getaddrinfo ENOTFOUND db.corp'),
+    // The texts of all registries that were asked stand behind the most telling code.
+    new ResolveError('DEADLINE_EXCEEDED', 'db.corp: connect ETIMEDOUT 10.0.0.5:443', { attempts }),
+    new ResolveError('TOOMANYREQUESTS', 'db.corp redirects to 10.0.0.5', { attempts: refused }),
+    new ResolveError('TOOMANYREQUESTS', 'db.corp: connect 10.0.0.5', { attempts: skipped }),
+    new Error('connect 10.0.0.5'),
+  ]
+  for (const error of rows) {
+    const code = error instanceof ResolveError ? error.code : 'UNKNOWN'
+    const told = `db.corp/a:1: ${code}: the log of the service may say why`
+    const open = await failedBy(t, error, false)
+    assert.equal(open.said.auditAnnotations.failed, told)
+    assert.deepEqual(open.said.warnings, [`image-resolver: not pinned: ${told}`])
+    assert.deepEqual(open.logged, [
+      [{ failed: `db.corp/a:1: ${code}: ${error.message}` }, 'images of a pod were not pinned'],
+    ])
+    const closed = await failedBy(t, error, true)
+    assert.equal(closed.said.status.message, `image-resolver: not pinned: ${told}`)
+    assert.deepEqual(closed.logged, open.logged)
+  }
+  const open = await failedBy(t, new ResolveError('MANIFEST_UNKNOWN', 'it is nowhere'), false)
+  assert.equal(open.said.auditAnnotations.failed, 'db.corp/a:1: MANIFEST_UNKNOWN: it is nowhere')
+  assert.deepEqual(open.logged, [])
+})
+
+test('the log has a line of at most 2,000 characters a second, whoever asks', async (t) => {
+  const lines: { failed: string }[] = []
+  const logger = {
+    ...silentLogger(),
+    warn: (fields: { failed: string }) => lines.push(fields),
+  } as unknown as Logger
+  const answers: Answers = {
+    answer: async () => {
+      throw new ResolveError('UNAVAILABLE', 'x'.repeat(1_000))
+    },
+  }
+  let now = 0
+  const app = await openApp(t, { answers, logger, now: () => now })
+  for (const [time, count] of [
+    [0, 1],
+    [999, 1],
+    [1_000, 2],
+  ] as const) {
+    now = time
+    await app.inject({ method: 'POST', url, payload: reviewOf() })
+    assert.equal(lines.length, count)
+  }
+  assert.equal(lines[0]?.failed.length, 2_000)
+})
+
+test('the audit log gets at most 2,000 characters of a text', async (t) => {
+  const image = (index: number) => ({ image: `${'a'.repeat(100)}-${index}` })
+  const containers = Array.from({ length: 40 }, (_, index) => image(index))
+  const answers: Answers = {
+    answer: async (requested) => {
+      if (requested.endsWith('1')) throw new ResolveError('MANIFEST_UNKNOWN', 'x'.repeat(1_000))
+      return anAnswer({ requested })
+    },
+  }
+
+  const response = await send(t, reviewOf({ spec: { containers } }), { answers })
+
+  const { failed, pinned } = response.json().response.auditAnnotations
+  assert.deepEqual([failed.length, pinned.length], [2_000, 2_000])
 })
 
 /** A review of which the headers are sent, and nothing of its 3 MiB; its place is taken when this returns. */
@@ -338,6 +483,12 @@ test('what is no AdmissionReview of v1 is refused, and so is one that is too lar
     assert.equal(response.statusCode, 400, response.body)
     assert.match(response.json().errors[0].message, /^the body is no AdmissionReview: /)
   }
+  const long = await send(t, reviewOf({}, { uid: 'u'.repeat(257) }))
+  assert.equal(long.statusCode, 400)
+  const [error] = long.json().errors
+  assert.equal(error.code, 'REQUEST_INVALID')
+  assert.match(error.message, /request\.uid is longer than 256 characters$/)
+  assert.equal((await send(t, reviewOf({}, { uid: 'u'.repeat(256) }))).statusCode, 200)
   const large = await send(t, JSON.stringify({ filler: 'x'.repeat(3 * 1024 * 1024) }))
   assert.equal(large.statusCode, 413)
 })

@@ -1,0 +1,104 @@
+import { RequestError } from '../failure.ts'
+
+/** Of one pod. More are left as they are, which is a problem as any other. */
+const MAX_IMAGES = 100
+/** Kubernetes sends a UUID. */
+const MAX_UID = 256
+
+/** A pod with this annotation set to `disabled` is left as it is. */
+const ANNOTATION = 'image-resolver/pin'
+/** The kubelet's own copy of a static pod, which has to stay as its file is. */
+const MIRROR_POD = 'kubernetes.io/config.mirror'
+/** Begins the name of a user that is a kubelet: anyone may write the annotation. */
+const KUBELET = 'system:node:'
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** One place of a pod that names an image. */
+interface Place {
+  readonly path: string
+  readonly reference: string
+}
+
+export interface Wanted {
+  readonly places: readonly Place[]
+  /** Why there are none. */
+  readonly skipped?: string
+  /** Of the pod as a whole. */
+  readonly problem?: string
+}
+
+/** What is read of a review. The rest may take twenty times its 3 MiB, and is not held while registries are asked. */
+export interface Review {
+  readonly apiVersion: string
+  readonly uid: string
+  readonly wanted: Wanted
+}
+
+/** @throws RequestError for what is no AdmissionReview that can be answered */
+export function readReview(body: string): Review {
+  const fail = (why: string): never => {
+    throw new RequestError('REQUEST_INVALID', `the body is no AdmissionReview: ${why}`)
+  }
+  let review: unknown
+  try {
+    review = JSON.parse(body)
+  } catch {
+    fail('it is not JSON')
+  }
+  const { apiVersion, kind, request } = fieldsOf(review)
+  if (kind !== 'AdmissionReview') fail('its kind is another one')
+  if (apiVersion !== 'admission.k8s.io/v1') fail('apiVersion has to be admission.k8s.io/v1')
+  const asked = fieldsOf(request)
+  const { uid } = asked
+  if (typeof uid !== 'string' || uid === '') return fail('request.uid is missing')
+  if (uid.length > MAX_UID) fail(`request.uid is longer than ${MAX_UID} characters`)
+  return { apiVersion: 'admission.k8s.io/v1', uid, wanted: wantedOf(asked) }
+}
+
+function wantedOf(request: Fields): Wanted {
+  const pod = fieldsOf(request['object'])
+  const { annotations } = fieldsOf(pod['metadata'])
+  const { [ANNOTATION]: wish, [MIRROR_POD]: mirror } = fieldsOf(annotations)
+  const { group, kind } = fieldsOf(request['kind'])
+  const isPod = group === '' && kind === 'Pod' && (request['subResource'] ?? '') === ''
+  if (!isPod || request['operation'] !== 'CREATE') return { places: [] }
+  if (mirror !== undefined && isKubelet(request['userInfo']))
+    return { places: [], skipped: 'a static pod stays as its file is' }
+  if (wish === 'disabled') return { places: [], skipped: `${ANNOTATION} is disabled` }
+  const places = placesOf(fieldsOf(pod['spec']))
+  if (places.length <= MAX_IMAGES) return { places }
+  return { places: places.slice(0, MAX_IMAGES), problem: `more than ${MAX_IMAGES} images` }
+}
+
+function isKubelet(userInfo: unknown): boolean {
+  const { username } = fieldsOf(userInfo)
+  return typeof username === 'string' && username.startsWith(KUBELET)
+}
+
+/** `image` of every container, and `reference` of image volumes (core/v1 PodSpec). */
+function placesOf(spec: Fields): readonly Place[] {
+  const containers = ['initContainers', 'containers', 'ephemeralContainers'].flatMap((field) =>
+    listOf(spec[field]).map((container, index) => ({
+      path: `/spec/${field}/${index}/image`,
+      reference: fieldsOf(container)['image'],
+    })),
+  )
+  const volumes = listOf(spec['volumes']).map((volume, index) => ({
+    path: `/spec/volumes/${index}/image/reference`,
+    reference: fieldsOf(fieldsOf(volume)['image'])['reference'],
+  }))
+  return [...containers, ...volumes].flatMap(({ path, reference }) =>
+    typeof reference === 'string' && reference !== '' ? [{ path, reference }] : [],
+  )
+}
+
+function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Fields)
+    : {}
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
