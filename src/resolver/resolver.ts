@@ -5,7 +5,7 @@ import { SingleFlight } from '../concurrency/single-flight.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
-import type { Credentials } from '../registry/credentials.ts'
+import { accountOf, type Credentials } from '../registry/credentials.ts'
 import type { ResolutionCache } from './cache/cache.ts'
 import type { FailoverLimits } from './candidate-request.ts'
 import { candidatesFor, requireCandidates } from './candidates.ts'
@@ -317,7 +317,10 @@ export class Resolver {
     const { cache, clock, health, limits, shared } = this.#options
     const store = question.sharing && shared?.()
     if (store === undefined || (question.direct && store.asksServices)) return undefined
-    const terms = { cache, clock, health, store, waitMs: limits().probeBudgetMs, signal }
+    const account = (candidate: Candidate): Promise<string> =>
+      this.credentials(candidate, question.unauthenticated).then(accountOf, () => 'unknown')
+    const accounts = await Promise.all(candidates.map(account))
+    const terms = { accounts, cache, clock, health, store, waitMs: limits().probeBudgetMs, signal }
     return Sharing.begin(question, candidates, terms)
   }
 }

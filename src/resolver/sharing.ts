@@ -19,6 +19,8 @@ export interface SharedQuestion {
   readonly isPlatformAsked: boolean
   /** Who would be asked; nodes whose configuration differs in this do not share an answer. */
   readonly candidates: readonly Candidate[]
+  /** As accountOf, for each candidate: what one account may see is not told to another. */
+  readonly accounts: readonly string[]
   /** How old an answer may be; undefined: none of another node is taken. */
   readonly maxAgeMs: number | undefined
   /** How old "no registry has it" may be, and how long it is kept. */
@@ -73,6 +75,7 @@ export interface SharingOptions {
   readonly clock: Clock
   /** How long another node is waited for that asks already. */
   readonly waitMs: number
+  readonly accounts: readonly string[]
   readonly signal: AbortSignal
 }
 
@@ -113,7 +116,7 @@ export class Sharing {
     candidates: readonly Candidate[],
     options: SharingOptions,
   ): Promise<Sharing> {
-    const { cache, health, signal, store, waitMs } = options
+    const { accounts, cache, health, signal, store, waitMs } = options
     const { isPlatformAsked, key, platform, reference, sharing = 'none' } = question
     const { keepMs, negativeTtlMs, tagTtlMs } = cache.limits
     const ages = { kept: tagTtlMs, fresh: store.freshnessMs, none: undefined }
@@ -122,6 +125,7 @@ export class Sharing {
       platform: formatPlatform(platform),
       isPlatformAsked,
       candidates,
+      accounts,
       maxAgeMs: ages[sharing] && Math.min(ages[sharing], question.maxAgeMs ?? ages[sharing]),
       negativeTtlMs,
       keptMs: keepMs,

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Attempt, ResolveError } from '../errors.ts'
+import { accountOf } from '../registry/credentials.ts'
 import { isAbsence } from '../resolver/cache/negatives.ts'
 import type { Candidate } from '../resolver/types.ts'
 
@@ -63,9 +64,10 @@ export class EntrySigner {
   }
 }
 
-/** Where it stands that a registry asked a node to wait. */
-export function parkName(signer: EntrySigner, { endpoint, registry }: Candidate): string {
-  return signer.name('parked', `${registry} ${endpoint.scheme}://${endpoint.host}`)
+/** Where it stands that a registry asked a node to wait; it counts requests by account. */
+export function parkName(signer: EntrySigner, { endpoint, entry, registry }: Candidate): string {
+  const place = `${registry} ${endpoint.scheme}://${endpoint.host}`
+  return signer.name('parked', `${place} ${accountOf(entry?.credentials)}`)
 }
 
 /** What no registry has, as the body of an entry. */

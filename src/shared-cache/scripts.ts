@@ -23,10 +23,11 @@ const FAILED = '-'
 const look = {
   numberOfKeys: 3,
   lua: `${CLOCK}
-local entry = redis.call('GET', KEYS[1])
-if entry and #entry > ${MAX_ENTRY_BYTES} then entry = false end
+local entry = redis.pcall('GET', KEYS[1])
+if type(entry) ~= 'string' or #entry > ${MAX_ENTRY_BYTES} then entry = false end
 local since = entry and tonumber(string.match(entry, '^1 (%d+) '))
-local moved = tonumber(redis.call('GET', KEYS[3]) or '0') or 0
+local moved = redis.pcall('GET', KEYS[3])
+moved = type(moved) == 'string' and tonumber(moved) or 0
 if moved > now then moved = 0 end
 local oldest = tonumber(ARGV[3]) or (now - tonumber(ARGV[4]))
 if since and since <= now and since >= oldest and since > moved then
@@ -34,8 +35,13 @@ if since and since <= now and since >= oldest and since > moved then
 end
 local claimed = redis.pcall('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
 local state
+if not claimed and redis.call('PTTL', KEYS[2]) < 0 then
+  -- No node wrote this: a claim ends.
+  redis.call('DEL', KEYS[2])
+  claimed = redis.pcall('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
+end
 if not claimed then
-  state = redis.call('GET', KEYS[2]) == '${FAILED}' and 'failed' or 'wait'
+  state = redis.pcall('GET', KEYS[2]) == '${FAILED}' and 'failed' or 'wait'
 elseif claimed.err then
   if not string.find(claimed.err, 'OOM') then return claimed end
   state = 'full'
@@ -54,14 +60,14 @@ return {now, entry or '', state}
 const publish = {
   numberOfKeys: 2,
   lua: `${CLOCK}
-local old = redis.call('GET', KEYS[1])
-local since = old and tonumber(string.match(old, '^1 (%d+) '))
+local old = redis.pcall('GET', KEYS[1])
+local since = type(old) == 'string' and tonumber(string.match(old, '^1 (%d+) '))
 local kept = 0
 if not since or since > now or since <= tonumber(ARGV[2]) then
   local set = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
   if not set.err then kept = 1 end
 end
-if redis.call('GET', KEYS[2]) == ARGV[4] then redis.call('DEL', KEYS[2]) end
+if redis.pcall('GET', KEYS[2]) == ARGV[4] then redis.call('DEL', KEYS[2]) end
 return kept
 `,
 }
@@ -70,7 +76,7 @@ return kept
 const hold = {
   numberOfKeys: 1,
   lua: `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `,
 }
@@ -82,7 +88,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 const release = {
   numberOfKeys: 1,
   lua: `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if tonumber(ARGV[2]) > 0 then
   local set = redis.pcall('SET', KEYS[1], '${FAILED}', 'PX', ARGV[2])
   if not set.err then return 1 end

@@ -86,9 +86,10 @@ export class StoreCache implements SharedCache {
     await Promise.all([...this.#claims].map((claim) => claim.release(0)))
   }
 
-  #namesOf({ candidates, isPlatformAsked, platform, reference }: SharedQuestion): Names {
+  #namesOf({ accounts, candidates, isPlatformAsked, platform, reference }: SharedQuestion): Names {
     const { scope, signer } = this.#options
-    const about = [platform, String(isPlatformAsked), JSON.stringify(candidates), scope()]
+    const asked = JSON.stringify([candidates, accounts])
+    const about = [platform, String(isPlatformAsked), asked, scope()]
     return {
       entry: signer.name('answer', reference, ...about),
       claim: signer.name('claim', reference, ...about),

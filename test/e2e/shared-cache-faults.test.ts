@@ -246,3 +246,55 @@ test('an old entry that is brought back is as old as it is, and one moved to ano
   await node.resolver.resolve(nginx({ tag: 'other' }), ALWAYS)
   assert.ok(node.metrics.shared.signatureFailures > failures)
 })
+
+test('a claim that no node made and a value of another type keep nothing from being shared', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const fields = ', freshness: 1h, budget: 1s'
+  const node = await startMember(t, redis.url, source, { fields })
+  const other = await startMember(t, redis.url, source, { fields })
+  let claim = ''
+  await node.resolver.resolve(nginx(), ALWAYS)
+  await until(async () => (await entriesOf(redis)) !== '')
+  const entryName = await entriesOf(redis)
+  source.replies['m1'] = async () => {
+    claim = await redis.command('keys', '*:claim:*')
+    return IMAGE
+  }
+  await redis.command('del', entryName)
+  await node.resolver.resolve(nginx(), ALWAYS)
+  await until(async () => (await entriesOf(redis)) !== '')
+  assert.notEqual(claim, '')
+  await redis.command('del', entryName)
+  await redis.command('lpush', entryName, 'x')
+  await redis.command('set', claim, 'x')
+
+  const asked = await node.resolver.resolve(nginx(), ALWAYS)
+  await until(async () => (await redis.command('type', entryName)) === 'string')
+  const shared = await other.resolver.resolve(nginx(), ALWAYS)
+
+  assert.deepEqual([asked.source, shared.source], ['registry', 'shared'])
+  assert.equal(node.metrics.shared.claims.given_up, 0)
+})
+
+test('nodes share no answer where one of them has an account at the registry and the other none', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const account = { kind: 'basic', username: 'a', password: 'b' } as const
+  const keychain = { credentials: async () => account } as never
+  const fields = ', freshness: 1h, budget: 1s'
+  const known = await startMember(t, redis.url, source, { fields, resolver: { keychain } })
+  const stranger = await startMember(t, redis.url, source, { fields })
+  const alike = await startMember(t, redis.url, source, { fields, resolver: { keychain } })
+  await known.resolver.resolve(nginx(), ALWAYS)
+  await until(async () => (await entriesOf(redis)) !== '')
+
+  const answers = [stranger, alike].map(({ resolver }) => resolver.resolve(nginx(), ALWAYS))
+
+  assert.deepEqual(
+    (await Promise.all(answers)).map(({ source: from }) => from),
+    ['registry', 'shared'],
+  )
+})

@@ -13,6 +13,7 @@ const QUESTION = {
   maxAgeMs: 5_000,
   negativeTtlMs: 10_000,
   keptMs: 60_000,
+  accounts: [],
   waitMs: 1_000,
   signal: new AbortController().signal,
 }
