@@ -30,15 +30,15 @@ const ADDRESS = /https?:\/\//i
 const USERINFO = /\/\/[^\s/?#]*@/g
 
 /**
- * Untrusted text on one line: printable, at most 200 characters, and without the parts of URLs that hold secrets:
+ * Untrusted text on one line: printable, at most 200 characters or `limit`, and without the parts of URLs that hold secrets:
  * the user and password before the host, and the query string of signed ones.
  */
-export function oneLine(text: string): string {
+export function oneLine(text: string, limit = MAX_CHARACTERS): string {
   return text
     .replace(/\p{Cc}+/gu, ' ')
     .replace(USERINFO, '//')
     .replace(/\S+/g, withoutQuery)
-    .slice(0, MAX_CHARACTERS)
+    .slice(0, limit)
 }
 
 /** In steps: a single expression takes seconds on a message of nothing but `http://`. */

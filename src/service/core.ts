@@ -101,7 +101,7 @@ export function createCore(
       request.observe?.(exchange, rateLimit)
     },
   })
-  let services = openServices(config, via, metrics, logger)
+  let services = openServices(config, via, keychain, metrics, logger)
   const resolver = new Resolver({
     source: {
       image: async (request, wanted, isAsked) =>
@@ -186,7 +186,7 @@ export function createCore(
       if (differs(previous.keychain, next.keychain)) secrets.replace()
       if (differs(servicesOf(previous), servicesOf(next))) {
         void services?.close()
-        services = openServices(next, via, metrics, logger)
+        services = openServices(next, via, keychain, metrics, logger)
       }
       metrics.configuration.generation += 1
       metrics.configuration.loadedAt = systemClock.now()
@@ -260,6 +260,7 @@ function servicesOf({ pull, resolvers }: Config) {
 function openServices(
   { pull, resolvers: entries }: Config,
   via: string,
+  keychain: Keychain,
   metrics: Metrics,
   logger: Logger,
 ): (SharedCache & { close(): Promise<void> }) | undefined {
@@ -267,7 +268,8 @@ function openServices(
   const { freshnessMs } = pull
   const opened = new Lazy(async () => {
     const { Resolvers } = await import('../shared-cache/resolvers.ts')
-    return new Resolvers({ entries, freshnessMs, via, metrics: metrics.shared, steady, logger })
+    const options = { entries, freshnessMs, via, keychain, metrics: metrics.shared, steady, logger }
+    return new Resolvers(options)
   })
   return {
     freshnessMs,

@@ -1,23 +1,21 @@
 import { readFile } from 'node:fs/promises'
-import { Attempt as AttemptSchema } from '../../api/v1/attempt.ts'
 import type { ResolverEntry } from '../config/config.ts'
-import { type Attempt, type ErrorCode, ResolveError } from '../errors.ts'
-import { quote } from '../reference/quote.ts'
-import { parseNormalized } from '../reference/reference.ts'
 import { Breaker } from '../registry/breaker.ts'
 import { endpointName, endpointUrl } from '../registry/endpoint.ts'
 import { readBody } from '../registry/response.ts'
 import { Transport } from '../registry/transport/transport.ts'
-import { readLine } from '../resolver/cache/snapshot-lines.ts'
-import { needsConsent, rankReferences, type Standing } from '../resolver/candidates.ts'
-import type {
-  SharedAnswer,
-  SharedCache,
-  SharedLookup,
-  SharedQuestion,
-} from '../resolver/sharing.ts'
+import type { SharedCache, SharedLookup, SharedQuestion } from '../resolver/sharing.ts'
+import type { Keychain } from '../resolver/types.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
+import {
+  answerIn,
+  type Found,
+  fieldsOf,
+  isAbsence,
+  NO_PAUSES,
+  refusalIn,
+} from './resolver-words.ts'
 
 export interface ResolversOptions {
   /** In the order of asking. */
@@ -26,6 +24,8 @@ export interface ResolversOptions {
   readonly freshnessMs: number
   /** This service, in `Via`: by it one that is asked by itself notices that. */
   readonly via: string
+  /** Of this node. */
+  readonly keychain: Keychain
   readonly metrics: Pick<SharedMetrics, 'lookups' | 'unused'>
   /** Milliseconds of a monotonic clock. */
   readonly steady: () => number
@@ -37,23 +37,12 @@ const MAX_BODY_BYTES = 1024 * 1024
 const MAX_TOKEN_BYTES = 16 * 1024
 /** Part of the age that may pass there; the rest is for the way back. */
 const AGE_PART = 0.8
-const NO_PAUSES: ReadonlyMap<string, number> = new Map()
-
-/** After these the registries have answered, whichever service asked them. */
-const FINAL: ReadonlySet<unknown> = new Set<ErrorCode>([
-  'DENIED',
-  'MANIFEST_UNKNOWN',
-  'PLATFORM_UNKNOWN',
-  'UNAUTHORIZED',
-])
-
-type Fields = Readonly<Record<string, unknown>>
-type Found = Pick<SharedLookup, 'absence' | 'answer' | 'parked'>
 
 /**
  * Services like this one that are asked before any registry: `GET /resolve` over HTTP, with their own token and
- * authorities. One that cannot be reached, is silent, or refuses the question for a reason of its own is left alone,
- * for 1 s at first and up to a minute. What registries said to it, it says for them, a refusal too.
+ * authorities. One that cannot be reached, is silent, refuses the question for a reason of its own, or answers another
+ * one is left alone, for 1 s at first and up to a minute. What registries said to it, it says for them; a refusal or
+ * an absence where all registries of this node said so, and would say so to this node.
  */
 export class Resolvers implements SharedCache {
   readonly #options: ResolversOptions
@@ -145,12 +134,35 @@ export class Resolvers implements SharedCache {
     })
     const bytes = await readBody(response, MAX_BODY_BYTES)
     const body = fieldsOf(parse(bytes?.toString() ?? ''))
-    if (response.status !== 200) return refusalIn(body, response.status, question)
+    if (response.status !== 200) {
+      const found = refusalIn(body, response.status, question)
+      const isOwn =
+        found.absence === undefined || (await this.#isForThis(found.absence, question, signal))
+      return isOwn ? found : { parked: NO_PAUSES }
+    }
     const answer = answerIn(body, question)
     if (answer === undefined) throw new Error('what it answers is no answer of an image-resolver')
     const ageMs = answer.ageMs + Math.max(0, steady() - beganMs)
     const isYoung = ageMs <= maxAgeMs && body['source'] !== 'stale' && body['source'] !== 'node'
     return isYoung ? { answer: { ...answer, ageMs }, parked: NO_PAUSES } : { parked: NO_PAUSES }
+  }
+
+  /** Whether the registries would refuse this node too, as far as it can be told while the caller waits. */
+  async #isForThis(
+    { error }: NonNullable<Found['absence']>,
+    { candidates }: SharedQuestion,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (isAbsence(error.code)) return true
+    const late = new Promise<boolean>((resolve) => {
+      if (signal.aborted) resolve(true)
+      signal.addEventListener('abort', () => resolve(true), { once: true })
+    })
+    const asked = candidates.map(({ endpoint, entry, repository }) =>
+      this.#options.keychain.credentials(endpoint.host, repository, entry),
+    )
+    const some = Promise.all(asked).then((each) => each.some((own) => own !== undefined))
+    return !(await Promise.race([some, late]))
   }
 
   #works(name: string): void {
@@ -171,88 +183,6 @@ export class Resolvers implements SharedCache {
   }
 }
 
-/**
- * @returns what registries said to the resolver; nothing where another one may reach more of them
- * @throws Error for what the resolver says of itself
- */
-function refusalIn(body: Fields, status: number, { isPlatformAsked }: SharedQuestion): Found {
-  const [first] = Array.isArray(body['errors']) ? body['errors'] : []
-  const { code, detail, message } = fieldsOf(first)
-  const { attempts } = fieldsOf(detail)
-  if (!Array.isArray(attempts) || attempts.length === 0 || typeof message !== 'string') {
-    const said = typeof message === 'string' ? `: ${quote(message)}` : ''
-    throw new Error(`it answered ${status}${said}`)
-  }
-  const read = attempts.flatMap((each) => readAttempt(each) ?? [])
-  // Of an image without an index this node's own platform is assumed, which the resolver cannot.
-  const isOpen = code === 'PLATFORM_UNKNOWN' && !isPlatformAsked
-  if (!FINAL.has(code) || isOpen || read.length < attempts.length) return { parked: NO_PAUSES }
-  const error = new ResolveError(code as ErrorCode, message, { attempts: read })
-  // Its age is not known, so that it is not kept here.
-  return { absence: { error, ageMs: Number.MAX_SAFE_INTEGER }, parked: NO_PAUSES }
-}
-
-const STEPS: readonly unknown[] = AttemptSchema.properties.step.enum
-const OUTCOMES: readonly unknown[] = AttemptSchema.properties.outcome.enum
-
-function readAttempt(value: unknown): Attempt | undefined {
-  const { message, ms, outcome, registry, status, step } = fieldsOf(value)
-  if (typeof registry !== 'string' || typeof ms !== 'number') return undefined
-  if (!STEPS.includes(step) || !OUTCOMES.includes(outcome)) return undefined
-  return {
-    registry,
-    step: step as Attempt['step'],
-    outcome: outcome as Attempt['outcome'],
-    ms,
-    ...(typeof status === 'number' && { status }),
-    ...(typeof message === 'string' && { message }),
-  }
-}
-
-/**
- * @returns the answer, with the places of this configuration; undefined: it is none. Nothing of it is unchecked.
- */
-function answerIn(body: Fields, question: SharedQuestion): SharedAnswer | undefined {
-  const { candidates, platform: asked, reference } = question
-  const platform = fieldsOf(body['platform'])
-  const [resolvedAt, expiresAt] = [body['resolvedAt'], body['expiresAt']].map((text) =>
-    typeof text === 'string' ? Date.parse(text) : undefined,
-  )
-  const line = {
-    ...body,
-    size: 0,
-    asked,
-    platform: { ...platform, assumed: platform['assumed'] === true },
-    resolvedAt,
-    expiresAt,
-  }
-  const { known, where } = readLine(JSON.stringify({ where: line })) ?? {}
-  const ageMs = body['ageMs']
-  if (known === undefined || where === undefined || where.reference !== reference) return undefined
-  if (typeof ageMs !== 'number' || !(ageMs >= 0)) return undefined
-  const { digest } = known.identity
-  const listed = new Map(where.references.map((each) => [each.reference, each]))
-  const listedAt = (pullName: string) => listed.get(`${pullName}@${digest}`)
-  const isKnown = candidates.some(({ pullName }) => listedAt(pullName) !== undefined)
-  const references = rankReferences(
-    parseNormalized(reference),
-    digest,
-    candidates,
-    (candidate): Standing => {
-      const found = listedAt(candidate.pullName)
-      if (found !== undefined) return found.verified ? 'verified' : 'assumed'
-      // It names the places that have the image, where it has the same registries.
-      return isKnown || needsConsent(candidate) ? 'refuted' : 'assumed'
-    },
-  )
-  const own = candidates.find(
-    ({ pullName }) =>
-      listedAt(pullName)?.verified && listedAt(pullName)?.registry === where.registry,
-  )
-  const registry = own?.registry ?? where.registry
-  return { identity: known.identity, registry, references, ageMs }
-}
-
 async function readToken(path: string): Promise<string> {
   const text = await readFile(path, 'utf8')
   if (text.length > MAX_TOKEN_BYTES) throw new Error(`${path} is larger than 16 KiB`)
@@ -267,8 +197,4 @@ function parse(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? (value as Fields) : {}
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { dump } from 'js-yaml'
+import type { ResolveError } from '../../../src/errors.ts'
 import { buildApp } from '../../../src/http/app.ts'
 import { listenHttp } from '../../../src/http/listen.ts'
 import { parseReference } from '../../../src/reference/reference.ts'
@@ -13,7 +15,7 @@ import { createCertificate } from '../../support/certificate.ts'
 import { loadText } from '../../support/config.ts'
 import { FakeRegistry, refuseWith } from '../../support/fake-registry.ts'
 import { startServer } from '../../support/http-server.ts'
-import { buildImage, buildIndex } from '../../support/images.ts'
+import { buildImage, buildIndex, type TestImage } from '../../support/images.ts'
 import { freePort } from '../../support/listen.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -234,6 +236,225 @@ test('an image of one platform is found by a node of another one, as without the
   assert.equal(both.imageId, arm.imageId)
   assert.equal(both.source, 'shared')
 })
+
+test('what the address policy of the service forbids the node asks for itself', async (t) => {
+  const mirror = await FakeRegistry.start(t)
+  const { image, node, reference } = await startScene(t, { registries: [{ address: mirror.url }] })
+  const { core, lines } = node()
+
+  const found = await core.resolver.resolve(reference, PULL)
+
+  assert.deepEqual([found.digest, found.source], [image.digest, 'registry'])
+  assert.deepEqual(lines, [])
+})
+
+test('an image that the service has no credentials for is found with those of the node', async (t) => {
+  const secret = { username: 'robot', password: 'of-the-node' }
+  const registry = await FakeRegistry.start(t, { auth: { kind: 'basic', ...secret } })
+  const image = buildImage()
+  registry.put('team/app', '1', image)
+  const { node } = await startScene(t, { registries: [{ address: registry.url }] })
+  const registries = (more: object) => ({ registries: [{ address: registry.url, ...more }] })
+
+  const found = await node(registries(secret)).core.resolver.resolve(
+    at(registry, 'team/app:1'),
+    PULL,
+  )
+  assert.deepEqual([found.digest, found.source], [image.digest, 'registry'])
+
+  const before = registry.requests.length
+  const none = node(registries({})).core.resolver.resolve(at(registry, 'team/app:1'), PULL)
+  await assert.rejects(none, { code: 'UNAUTHORIZED' })
+  const asked = registry.log().slice(before)
+  assert.equal(asked.length, 1, `by the service alone: ${asked.join()}`)
+})
+
+/** A service of anyone, over TLS; and what a node has to write to ask it. */
+async function startHostile(t: TestContext, status: number, body: object) {
+  const certificate = createCertificate()
+  const ca = join(temporaryFolder(t), 'ca')
+  writeFileSync(ca, certificate.cert)
+  const say = (_request: unknown, response: ServerResponse): void =>
+    void response.writeHead(status).end(JSON.stringify(body))
+  const { url } = await startServer(t, say, certificate)
+  return { url, ca }
+}
+
+function refusal(code: string, attempts: readonly object[], message = 'no') {
+  return { errors: [{ code, message, detail: { attempts } }] }
+}
+
+const SAID = { step: 'manifest', ms: 1 }
+const ABSENT = { ...SAID, outcome: 'not_found', status: 404 }
+const DENIED = { ...SAID, outcome: 'denied', status: 403 }
+const REFUSED: readonly (readonly [
+  is: string,
+  status: number,
+  code: string,
+  attempts: readonly object[],
+  isTaken: boolean,
+])[] = [
+  ['an absence at the registry', 404, 'MANIFEST_UNKNOWN', [ABSENT], true],
+  ['a refusal of the registry', 403, 'DENIED', [DENIED], true],
+  ['a refusal after an absence', 403, 'DENIED', [ABSENT, DENIED], true],
+  ['an absence elsewhere', 404, 'MANIFEST_UNKNOWN', [{ ...ABSENT, registry: 'other' }], false],
+  ['a refusal elsewhere', 403, 'DENIED', [{ ...DENIED, registry: 'other' }], false],
+  ['an absence that no registry told', 404, 'MANIFEST_UNKNOWN', [without(ABSENT)], false],
+  ['a refusal that no registry told', 403, 'DENIED', [without(DENIED)], false],
+  ['an absence after a refusal', 404, 'MANIFEST_UNKNOWN', [ABSENT, DENIED], false],
+  [
+    'an absence after a failure',
+    404,
+    'MANIFEST_UNKNOWN',
+    [{ ...ABSENT, outcome: 'timeout' }],
+    false,
+  ],
+  [
+    'an absence beside the image',
+    404,
+    'MANIFEST_UNKNOWN',
+    [ABSENT, { ...SAID, registry: 'other', outcome: 'ok', status: 200 }],
+    false,
+  ],
+  ['a refusal without a number', 403, 'DENIED', [{ ...DENIED, status: 'x' }], false],
+]
+
+function without({ status: _, ...rest }: { readonly status: number }): object {
+  return rest
+}
+
+for (const [is, status, code, attempts, isTaken] of REFUSED) {
+  test(`${is} is ${isTaken ? 'taken' : 'no answer, and the registry is asked'}`, async (t) => {
+    const { image, node, reference, registry } = await startScene(t)
+    const told = attempts.map((each) => ({ registry: registry.host, ...each }))
+    const { core, lines } = node({}, await startHostile(t, status, refusal(code, told)))
+
+    const found = core.resolver.resolve(reference, PULL)
+
+    if (isTaken) await assert.rejects(found, { code })
+    else assert.equal((await found).digest, image.digest)
+    assert.equal(registry.requests.length > 0, !isTaken)
+    const { absence, none } = core.metrics.shared.lookups
+    assert.deepEqual([absence, none], isTaken ? [1, 0] : [0, 1])
+    assert.deepEqual(lines, [], 'it is not left alone')
+  })
+}
+
+test('a refusal at one of two registries of the node is not taken', async (t) => {
+  const { image, node, reference, registry } = await startScene(t)
+  const mirror = await FakeRegistry.start(t)
+  const told = [{ registry: mirror.host, ...ABSENT }]
+  const { core } = node(
+    { registries: [{ address: mirror.url }, { address: registry.url }] },
+    await startHostile(t, 404, refusal('MANIFEST_UNKNOWN', told)),
+  )
+
+  assert.equal((await core.resolver.resolve(reference, PULL)).digest, image.digest)
+})
+
+test('a registry that the node asks by digest alone need not have been asked for a tag', async (t) => {
+  const { node, reference, registry } = await startScene(t)
+  const mirror = await FakeRegistry.start(t)
+  const told = [{ registry: registry.host, ...ABSENT }]
+  const { core } = node(
+    {
+      registries: [{ address: mirror.url, capabilities: ['pull'] }, { address: registry.url }],
+    },
+    await startHostile(t, 404, refusal('MANIFEST_UNKNOWN', told)),
+  )
+
+  await assert.rejects(core.resolver.resolve(reference, PULL), { code: 'MANIFEST_UNKNOWN' })
+})
+
+test('of a refusal 64 attempts are read, and short lines of its texts', async (t) => {
+  const { node, reference, registry } = await startScene(t)
+  const text = `\u001b[31mred\r\n\u0000${'x'.repeat(5_000)}`
+  const told = Array.from({ length: 100 }, (_, index) => ({
+    registry: index === 0 ? registry.host : text,
+    ...ABSENT,
+    message: text,
+  }))
+  const body = refusal('MANIFEST_UNKNOWN', told, text)
+  const { core } = node({}, await startHostile(t, 404, body))
+
+  const error = await core.resolver.resolve(reference, PULL).then(
+    () => assert.fail('it is taken'),
+    (thrown: unknown) => thrown as ResolveError,
+  )
+
+  assert.equal(error.code, 'MANIFEST_UNKNOWN')
+  assert.equal(error.attempts.length, 64)
+  const texts = [error.message, ...error.attempts.flatMap((each) => [each.registry, each.message])]
+  for (const each of texts) {
+    assert.ok(each !== undefined && each.length <= 300, `${each?.length} characters`)
+    assert.doesNotMatch(each, /\p{Cc}/u)
+  }
+  assert.equal(error.message.length, 300)
+})
+
+test('an answer for another platform or digest is not taken, and the service is left alone', async (t) => {
+  const { node, registry } = await startScene(t)
+  const arm = buildImage({ platform: ARM, seed: 'arm' })
+  const image = buildImage({ seed: 'amd' })
+  registry.put('team/both', '1', buildIndex([image, arm]))
+  registry.put('team/arm', '1', arm)
+  const amd = { os: 'linux', architecture: 'amd64' }
+  const tag = `${registry.host}/team/both:1`
+  const byDigest = `${registry.host}/team/arm@${arm.digest}`
+  const cases = [
+    [tag, amd, answerOf(tag, image, ARM), /linux\/arm64.*linux\/amd64/],
+    [tag, amd, answerOf(tag, image, { ...ARM, assumed: true }), /linux\/arm64.*linux\/amd64/],
+    // It may be run, but is not what would be assumed.
+    [tag, amd, answerOf(tag, image, { ...amd, architecture: '386', assumed: true }), /linux\/386/],
+    [byDigest, ARM, answerOf(byDigest, image, ARM), /another digest/],
+  ] as const
+  for (const [name, platform, body, why] of cases) {
+    const { core, lines } = node({}, await startHostile(t, 200, body))
+
+    const found = await core.resolver.resolve(parseReference(name), { ...PULL, platform })
+
+    assert.equal(found.source, 'registry')
+    assert.equal(found.imageId, platform === ARM ? arm.imageId : image.imageId)
+    const [line] = lines.filter(([, message]) => message === 'a resolver is left alone')
+    assert.match(String(line?.[0]['reason']), why)
+    assert.equal(core.metrics.shared.lookups.left_alone, 1)
+  }
+})
+
+test('an answer for a platform that the asked one runs is taken, however it is spelled', async (t) => {
+  const { node, registry } = await startScene(t)
+  const old = { ...ARM, architecture: 'arm', variant: 'v7' }
+  const variants = [{ ...ARM, variant: 'v8' }, old]
+  for (const [index, platform] of variants.entries()) {
+    const image = buildImage({ platform, seed: `arm ${index}` })
+    registry.put('team/arm', String(index), buildIndex([image]))
+    const name = at(registry, `team/arm:${index}`)
+
+    const found = await node().core.resolver.resolve(name, { ...PULL, platform: ARM })
+
+    assert.deepEqual([found.imageId, found.source], [image.imageId, 'shared'])
+  }
+})
+
+function answerOf(reference: string, image: TestImage, platform: object) {
+  const [repository] = reference.split(/:1$|@/)
+  const pinned = `${repository}@${image.digest}`
+  const registry = reference.split('/')[0]
+  return {
+    reference,
+    digest: image.digest,
+    manifestDigest: image.digest,
+    imageId: image.imageId,
+    mediaType: image.mediaType,
+    platform,
+    registry,
+    references: [{ reference: pinned, kind: 'digest', registry, priority: 500, verified: true }],
+    source: 'registry',
+    ageMs: 0,
+    resolvedAt: new Date().toISOString(),
+    expiresAt: new Date(Date.now() + 60_000).toISOString(),
+  }
+}
 
 test('a service that is listed in its own resolvers refuses its own question, says so, and answers', async (t) => {
   const { image, registry, reference } = await startScene(t)
