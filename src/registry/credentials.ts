@@ -23,15 +23,6 @@ export interface AuthConfig {
 /** The user name by which Docker marks a password as an identity token. */
 export const TOKEN_USERNAME = '<token>'
 
-/**
- * Which account credentials are of, without their secret: helpers give each node another password for the same one.
- * '' for none.
- */
-export function accountOf(credentials: Credentials | undefined): string {
-  if (credentials === undefined) return ''
-  return credentials.kind === 'basic' ? `basic ${credentials.username}` : credentials.kind
-}
-
 /** Fingerprints of one process cannot be compared with those of another. */
 const FINGERPRINT_KEY = randomBytes(32)
 

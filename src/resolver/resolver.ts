@@ -5,7 +5,7 @@ import { SingleFlight } from '../concurrency/single-flight.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
-import { accountOf, type Credentials } from '../registry/credentials.ts'
+import type { Credentials } from '../registry/credentials.ts'
 import type { ResolutionCache } from './cache/cache.ts'
 import type { FailoverLimits } from './candidate-request.ts'
 import { candidatesFor, requireCandidates } from './candidates.ts'
@@ -13,7 +13,7 @@ import { type ChangedTag, changedBy } from './changed-tags.ts'
 import { divergencesIn, isFailover } from './explain.ts'
 import { type Question, type QuestionOptions, questionOf } from './question.ts'
 import { resolveOnce } from './resolve-run.ts'
-import { expiryOf, type SharedCache, Sharing, termsOf } from './sharing.ts'
+import { accountOf, expiryOf, type SharedCache, Sharing, termsOf } from './sharing.ts'
 import type {
   Candidate,
   Health,

@@ -2,6 +2,7 @@ import type { Clock } from '../concurrency/clock.ts'
 import type { ResolveError } from '../errors.ts'
 import { formatPlatform } from '../reference/platform.ts'
 import { formatReference } from '../reference/reference.ts'
+import type { Credentials } from '../registry/credentials.ts'
 import type { ImageIdentity } from '../registry/image.ts'
 import type { ResolutionCache } from './cache/cache.ts'
 import { needsConsent } from './candidates.ts'
@@ -66,6 +67,15 @@ export interface SharedCache {
   expire(changes: readonly Pick<ChangedTag, 'repository' | 'tag'>[]): Promise<void>
   /** A registry answered 429 to a request without a caller's credentials. */
   park(candidate: Candidate, waitMs: number): void
+}
+
+/**
+ * Which account credentials are of, without their secret: helpers give each node another password for the same one.
+ * '' for none.
+ */
+export function accountOf(credentials: Credentials | undefined): string {
+  if (credentials === undefined) return ''
+  return credentials.kind === 'basic' ? `basic ${credentials.username}` : credentials.kind
 }
 
 export interface SharingOptions {

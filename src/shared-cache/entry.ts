@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Attempt, ResolveError } from '../errors.ts'
-import { accountOf } from '../registry/credentials.ts'
 import { isAbsence } from '../resolver/cache/negatives.ts'
+import { accountOf } from '../resolver/sharing.ts'
 import type { Candidate } from '../resolver/types.ts'
 
 /** Of the form of entries and of names: entries of another version are never found. */

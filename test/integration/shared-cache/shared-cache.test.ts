@@ -3,12 +3,12 @@ import { writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ResolveError } from '../../src/errors.ts'
-import { readFleet } from '../../src/service/commands.ts'
-import { type FleetMember, startMember, until } from '../support/fleet.ts'
-import { type Redis, requireRedis, startRedis } from '../support/redis.ts'
-import { FakeSource, identity, nginx, type Reply } from '../support/resolver.ts'
-import { temporaryFolder } from '../support/stack.ts'
+import { ResolveError } from '../../../src/errors.ts'
+import { readFleet } from '../../../src/service/commands.ts'
+import { type FleetMember, startMember, until } from '../../support/fleet.ts'
+import { type Redis, requireRedis, startRedis } from '../../support/redis.ts'
+import { FakeSource, identity, nginx, type Reply } from '../../support/resolver.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 const ALWAYS = { refresh: true, shared: true, urgent: true } as const
 const IMAGE = identity('one')
