@@ -1,6 +1,6 @@
+import { masked } from './mask.ts'
+
 const CONTEXT = 3
-/** Files of k3s and of the service may hold secrets. */
-const SECRET = /^(.?\s*(?:-\s+)?["']?[\w-]*(?:token|password|secret|auth)["']?\s*[:=]\s*).*$/i
 
 /**
  * What becomes of a file, as one hunk of a unified diff. Secrets are not in it.
@@ -17,21 +17,21 @@ export function fileDiff(path: string, before: string | undefined, after: string
     nowEnd -= 1
   }
   const from = Math.max(0, start - CONTEXT)
-  const tail = old.slice(oldEnd, oldEnd + CONTEXT)
+  // Compared are the lines as they are, and shown those without secrets.
+  const [oldShown, nowShown] = [masked(old), masked(now)]
+  const tail = oldShown.slice(oldEnd, oldEnd + CONTEXT)
   const range = (count: number): string => `${count === 0 ? 0 : from + 1},${count}`
   const [oldCount, nowCount] = [oldEnd, nowEnd].map((end) => end + tail.length - from)
   return [
     `--- ${before === undefined ? '/dev/null' : `a${path}`}`,
     `+++ b${path}`,
     `@@ -${range(oldCount ?? 0)} +${range(nowCount ?? 0)} @@`,
-    ...old.slice(from, start).map((line) => ` ${line}`),
-    ...old.slice(start, oldEnd).map((line) => `-${line}`),
-    ...now.slice(start, nowEnd).map((line) => `+${line}`),
+    ...oldShown.slice(from, start).map((line) => ` ${line}`),
+    ...oldShown.slice(start, oldEnd).map((line) => `-${line}`),
+    ...nowShown.slice(start, nowEnd).map((line) => `+${line}`),
     ...tail.map((line) => ` ${line}`),
     '',
-  ]
-    .map((line) => line.replace(SECRET, '$1***'))
-    .join('\n')
+  ].join('\n')
 }
 
 /** The last line without its end is another one than with it. */

@@ -45,7 +45,7 @@ interface Access {
 }
 
 /** Of what is written beside its place, to be moved there in one step. */
-const NEW = '.new-image-resolver'
+export const NEW = '.new-image-resolver'
 
 /** @returns undefined where there is nothing */
 export function lookAt(path: string): FileState | undefined {

@@ -57,8 +57,9 @@ export async function install(options: InstallOptions): Promise<void> {
   try {
     for (const step of steps) if (doStep(journal, step)) say(`${step.path}: written`)
     if (manager !== undefined) await startService(options, manager, journal)
-    for (const { path, text } of kubeletFiles) {
-      if (journal.write(path, text, 'kubelet')) say(`${path}: leads kubelet to ${node.config.shim}`)
+    for (const { mode, path, text } of kubeletFiles) {
+      if (journal.write(path, text, 'kubelet', mode))
+        say(`${path}: leads kubelet to ${node.config.shim}`)
     }
     if (manager !== undefined && (await needsRestart(journal, node, manager))) {
       if (options.restartKubelet) {
@@ -95,6 +96,8 @@ function planAll(options: InstallOptions, journal: Journal) {
   const { notes, steps } = planInstall({ node, journal, version, hosts })
   const kubeletFiles: readonly TextFile[] =
     kubelet === undefined ? [] : leadKubelet(root, kubelet, mode, node.config.shim)
+  for (const { kind, path } of steps) journal.checkFree(path, kind !== 'link')
+  for (const { path } of kubeletFiles) journal.checkFree(path)
   return { steps, notes: [...node.notes, ...notes], kubeletFiles }
 }
 

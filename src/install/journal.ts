@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { posix } from 'node:path'
 import { ResolveError } from '../errors.ts'
 import {
@@ -18,25 +18,25 @@ import {
   writeWhole,
 } from './files.ts'
 import {
+  BEFORE,
   type Change,
   type Changes,
+  checkBeside,
+  clearState,
   FORMAT,
   INSTALLED,
   type Installed,
+  inOrder,
   ownUser,
   type Part,
   PENDING,
+  PREVIOUS,
   readList,
   STATE,
   withRun,
   writeList,
 } from './lists.ts'
 import type { Root } from './root.ts'
-
-/** Neither systemd nor kubelet, k3s or containerd reads files with such an end. */
-const [BEFORE, PREVIOUS] = ['.before-image-resolver', '.previous-image-resolver']
-/** In which parts are put back: nothing is left that leads to what is gone. */
-const ORDER: readonly Part[] = ['kubelet', 'unit', 'hosts', 'config', 'program', 'state']
 
 /** What was not put back, since it is not what was written. */
 export interface Left {
@@ -55,10 +55,15 @@ export class Journal {
   #installed: Installed | undefined
   #run: string
   #pending: Map<string, Change>
+  /** Of a run that was interrupted at its very end. */
+  #done: readonly Change[]
   #kubeletAt: string | null
   #kubeletBackAt: string | null
 
-  /** @throws ResolveError DENIED for a list that others may write, CONFIG_INVALID for one that cannot be read */
+  /**
+   * @throws ResolveError CONFIG_INVALID for a list that cannot be used, or that others may write; DENIED
+   * where a link leads from a path of it out of the root
+   */
   constructor(root: Root) {
     this.#root = root
     this.#installed = readList<Installed>(root, INSTALLED)
@@ -67,6 +72,8 @@ export class Journal {
     const open = pending?.run === this.#installed?.run ? undefined : pending
     this.#run = open?.run ?? randomUUID()
     this.#pending = new Map(open?.changes.map((change) => [change.path, change]))
+    this.#done = open === undefined ? (pending?.changes ?? []) : []
+    for (const { path } of [...this.pending, ...(this.#installed?.changes ?? [])]) this.#at(path)
     const last = open ?? this.#installed
     this.#kubeletAt = last?.kubeletAt ?? null
     this.#kubeletBackAt = last?.kubeletBackAt ?? null
@@ -97,6 +104,16 @@ export class Journal {
   isOwn(path: string): boolean {
     const real = this.#root.real(path, false)
     return this.#pending.has(real) || this.#known(real) !== undefined
+  }
+
+  /**
+   * Copies and new files are written beside a file: one of that name which is there already is of others.
+   *
+   * @throws ResolveError DENIED, before something is changed
+   */
+  checkFree(path: string, followLast = true): void {
+    const real = this.#root.real(path, followLast)
+    if (!this.#pending.has(real)) checkBeside(this.#root, real, this.#known(real))
   }
 
   /** Writes a file. One that is there keeps its mode and owner. */
@@ -144,6 +161,7 @@ export class Journal {
     if (earlier !== undefined) this.#undo(earlier)
     if (path !== '/') this.folder(posix.dirname(path), part)
     const before = lookAt(at) ?? null
+    this.checkFree(path, false)
     if (before?.kind === 'folder') throw new ResolveError('DENIED', `${path} is a folder`)
     const isTaken = this.#known(path)?.backup?.endsWith(BEFORE) === true
     const backup = `${path}${isTaken ? PREVIOUS : BEFORE}`
@@ -171,7 +189,7 @@ export class Journal {
   rollBack(): readonly Left[] {
     const left = this.#undoAll(this.pending)
     const isOwn = this.#pending.has(STATE)
-    if (isOwn) this.#clearState(PENDING)
+    if (isOwn) clearState(this.#root, PENDING)
     this.#endRun()
     if (isOwn) removeFolder(this.#root.outside(STATE))
     return left
@@ -198,19 +216,11 @@ export class Journal {
   /** Puts everything back, and forgets that there was an installation. */
   end(): readonly Left[] {
     const left = [...this.rollBack(), ...this.#undoAll(this.#installed?.changes ?? [])]
-    if (this.#known(STATE) !== undefined) this.#clearState(INSTALLED)
+    if (this.#known(STATE) !== undefined) clearState(this.#root, INSTALLED)
     remove(this.#root.outside(INSTALLED))
     this.#installed = undefined
     removeFolder(this.#root.outside(STATE))
     return left
-  }
-
-  /** What the service itself has written. */
-  #clearState(list: string): void {
-    for (const name of readdirSync(this.#root.outside(STATE))) {
-      const path = posix.join(STATE, name)
-      if (path !== list) rmSync(this.#root.outside(path), { recursive: true, force: true })
-    }
   }
 
   /** Removes what a run that was interrupted at its very end has left. */
@@ -231,17 +241,13 @@ export class Journal {
   }
 
   #undoAll(changes: readonly Change[]): readonly Left[] {
-    const ordered = ORDER.flatMap((part) =>
-      changes.filter((change) => change.part === part).reverse(),
-    )
-    return ordered.flatMap((change) => this.#undo(change) ?? [])
+    return inOrder(changes).flatMap((change) => this.#undo(change) ?? [])
   }
 
   /** @returns what was left as it is; the list itself goes last */
   #undo({ path, before, after, whole, backup }: Change): Left | undefined {
     if (path === STATE) return undefined
-    const at = this.#at(path)
-    const kept = backup === undefined ? undefined : this.#at(backup)
+    const [at, kept] = [this.#at(path), backup === undefined ? undefined : this.#at(backup)]
     removeNew(at)
     if (isSame(lookAt(at), before ?? undefined)) {
       if (kept !== undefined) remove(kept)
@@ -260,14 +266,16 @@ export class Journal {
   }
 
   #endRun(): void {
-    const changes = this.#installed?.changes ?? []
-    for (const { path, backup } of changes) {
+    const paths = new Set([...this.pending, ...this.#done].map(({ path }) => path))
+    for (const { path, backup } of this.#installed?.changes ?? []) {
+      if (!paths.has(path)) continue
       for (const name of [`${path}${BEFORE}`, `${path}${PREVIOUS}`]) {
         if (name !== backup) remove(this.#at(name))
       }
     }
     remove(this.#root.outside(PENDING))
     this.#pending = new Map()
+    this.#done = []
     this.#run = randomUUID()
   }
 
@@ -276,7 +284,7 @@ export class Journal {
   }
 
   #at(path: string): string {
-    return `${this.#root.base}${path}`
+    return this.#root.inside(path)
   }
 
   #writePending(): void {

@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { isSameSocket } from '../config/addresses.ts'
 import { ResolveError } from '../errors.ts'
+import { accessOf } from './files.ts'
 import { fieldOf, itemsOf, withArgument, withField, withFlag } from './kubelet-edits.ts'
 import type { Root } from './root.ts'
 import { readServiceUnit, type ServiceUnit, type Word } from './unit-file.ts'
@@ -27,7 +28,12 @@ type Place =
   | { readonly kind: 'drop-in' | 'arguments'; readonly file: string }
   | { readonly kind: 'field'; readonly file: string }
   | { readonly kind: 'variable'; readonly file: string; readonly variable: string }
-  | { readonly kind: 'unit'; readonly file: string; readonly command: string }
+  | {
+      readonly kind: 'unit'
+      readonly file: string
+      readonly command: string
+      readonly mode: number
+    }
 
 /** How this node's kubelet is configured. */
 export interface Kubelet {
@@ -42,6 +48,8 @@ export interface Kubelet {
 export interface TextFile {
   readonly path: string
   readonly text: string
+  /** Of a new one, if it is not to be that of any. */
+  readonly mode?: number
 }
 
 const OWN_DROP_IN = '20-image-resolver.conf'
@@ -87,12 +95,13 @@ function plainKubelet(root: Root, unit: ServiceUnit): Kubelet {
     unit: 'kubelet.service',
     images: setting('images'),
     runtime: setting('runtime'),
-    place: placeFor(unit, config, folder),
+    place: placeFor(root, unit, config, folder),
   }
 }
 
 /** `kubeadm upgrade` writes its configuration file anew, and leaves a drop-in and KUBELET_EXTRA_ARGS alone. */
 function placeFor(
+  root: Root,
   unit: ServiceUnit,
   config: string | undefined,
   folder: string | undefined,
@@ -104,7 +113,9 @@ function placeFor(
   }
   if (config !== undefined) return { kind: 'field', file: config }
   const file = `/etc/systemd/system/kubelet.service.d/${OWN_DROP_IN}`
-  return { kind: 'unit', file, command: unit.command }
+  // The command may hold secrets: who may not read it there may not read its copy.
+  const mode = accessOf(root.outside(unit.commandFile)).mode & 0o644
+  return { kind: 'unit', file, command: unit.command, mode }
 }
 
 function rancherKubelet(
@@ -222,7 +233,11 @@ export function leadKubelet(
   if (mode === 'all') lead('runtime', runtime)
   // Without an endpoint of its own, that of images is that of the runtime.
   if (mode === 'images' || !follows) lead('images', images)
-  return [...texts].map(([path, text]) => ({ path, text }))
+  const { place } = kubelet
+  return [...texts].map(([path, text]) => {
+    const isCopy = place.kind === 'unit' && place.file === path
+    return { path, text, ...(isCopy ? { mode: place.mode } : {}) }
+  })
 }
 
 /**

@@ -1,7 +1,8 @@
-import { closeSync, readFileSync } from 'node:fs'
+import { closeSync, lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { posix } from 'node:path'
 import { ResolveError } from '../errors.ts'
 import { openTrustedFileSync } from '../host/trusted-file.ts'
-import { type FileState, isSame, writeWhole } from './files.ts'
+import { type FileState, isSame, NEW, writeWhole } from './files.ts'
 import type { Root } from './root.ts'
 
 /** The folder of the service's state, where the list of changes is. */
@@ -10,6 +11,10 @@ export const INSTALLED = `${STATE}/install.json`
 /** What a run has changed that has not ended yet. */
 export const PENDING = `${STATE}/install.pending.json`
 export const FORMAT = 1
+
+/** Neither systemd nor kubelet, k3s or containerd reads files with such an end. */
+export const BEFORE = '.before-image-resolver'
+export const PREVIOUS = '.previous-image-resolver'
 
 /** What a change is part of. */
 export type Part = 'kubelet' | 'unit' | 'hosts' | 'config' | 'program' | 'state'
@@ -64,6 +69,7 @@ export function readList<T extends Changes>(root: Root, path: string): T | undef
     try {
       const list: T = JSON.parse(readFileSync(file, 'utf8'))
       if (list.format !== FORMAT) throw new Error(`its format is ${list.format}, not ${FORMAT}`)
+      checkPaths(list.changes)
       return list
     } finally {
       closeSync(file)
@@ -71,6 +77,27 @@ export function readList<T extends Changes>(root: Root, path: string): T | undef
   } catch (cause) {
     throw unusable(path, cause)
   }
+}
+
+/** Files are replaced and removed there: a path may not lead out of the root. */
+function checkPaths(changes: readonly Change[]): void {
+  if (!Array.isArray(changes)) throw new Error('its changes are no list')
+  for (const [index, change] of changes.entries()) {
+    const { backup, path }: Partial<Change> = change ?? {}
+    const entry = `changes[${index}]`
+    if (!isPlain(path)) {
+      const what = 'is no absolute path without "..", "//" and NUL'
+      throw new Error(`the path of ${entry}, ${JSON.stringify(path)}, ${what}`)
+    }
+    if (backup !== undefined && backup !== `${path}${BEFORE}` && backup !== `${path}${PREVIOUS}`) {
+      throw new Error(`the backup of ${entry}, ${JSON.stringify(backup)}, is not beside ${path}`)
+    }
+  }
+}
+
+function isPlain(path: unknown): path is string {
+  if (typeof path !== 'string' || !path.startsWith('/') || path.includes('\0')) return false
+  return path !== '/' && !path.endsWith('/') && posix.normalize(path) === path
 }
 
 function unusable(path: string, cause: unknown): ResolveError {
@@ -89,6 +116,33 @@ export function withRun(changes: readonly Change[], run: readonly Change[]): rea
     all.set(change.path, continues ? { ...known, after: change.after } : change)
   }
   return [...all.values()]
+}
+
+/** In which parts are put back: nothing is left that leads to what is gone. */
+const ORDER: readonly Part[] = ['kubelet', 'unit', 'hosts', 'config', 'program', 'state']
+
+/** Changes as they are to be put back. */
+export function inOrder(changes: readonly Change[]): readonly Change[] {
+  return ORDER.flatMap((part) => changes.filter((change) => change.part === part).reverse())
+}
+
+/** @throws ResolveError DENIED for what is beside a file, with a name that is about to be used, and is of others */
+export function checkBeside(root: Root, path: string, known: Change | undefined): void {
+  for (const end of [BEFORE, PREVIOUS, NEW]) {
+    const name = `${path}${end}`
+    const isOwn = known !== undefined && (end === NEW || known.backup === name)
+    if (isOwn || lstatSync(root.inside(name), { throwIfNoEntry: false }) === undefined) continue
+    const what = 'is there already, and not of this installation'
+    throw new ResolveError('DENIED', `${name} ${what}: move it away`)
+  }
+}
+
+/** Removes what the service itself has written, but for a list. */
+export function clearState(root: Root, list: string): void {
+  for (const name of readdirSync(root.outside(STATE))) {
+    const path = posix.join(STATE, name)
+    if (path !== list) rmSync(root.outside(path), { recursive: true, force: true })
+  }
 }
 
 /** @throws ResolveError DENIED */

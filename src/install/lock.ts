@@ -76,12 +76,8 @@ function linked(from: string, to: string): boolean {
 function removeStale(path: string): void {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (stats === undefined) return
-  const owner: Owner = JSON.parse(readFileSync(path, 'utf8'))
-  const isHere = owner.namespace === ownerOf('self')?.namespace
-  const isAlive = isHere
-    ? ownerOf(owner.pid)?.started === owner.started
-    : Date.now() - stats.mtimeMs < SILENT_MS
-  if (isAlive) {
+  const owner = ownerIn(readFileSync(path, 'utf8'))
+  if (owner !== undefined && isAlive(owner, stats.mtimeMs)) {
     const message = `another install or uninstall is running (process ${owner.pid}, ${path})`
     throw new ResolveError('UNAVAILABLE', message)
   }
@@ -90,6 +86,23 @@ function removeStale(path: string): void {
   renameSync(path, aside)
   if (statSync(aside).ino === stats.ino) rmSync(aside)
   else renameSync(aside, path)
+}
+
+function isAlive({ namespace, pid, started }: Owner, beatMs: number): boolean {
+  const isHere = namespace === ownerOf('self')?.namespace
+  return isHere ? ownerOf(pid)?.started === started : Date.now() - beatMs < SILENT_MS
+}
+
+/** @returns undefined for what no process writes, but a crash of the machine leaves: an empty file */
+function ownerIn(text: string): Owner | undefined {
+  try {
+    const owner: Partial<Owner> | null = JSON.parse(text)
+    const { namespace, pid, started } = owner ?? {}
+    if (namespace === undefined || pid === undefined || started === undefined) return undefined
+    return { namespace, pid, started }
+  } catch {
+    return undefined
+  }
 }
 
 function ownerOf(pid: number | 'self'): Owner | undefined {

@@ -8,7 +8,7 @@ import { fileDiff } from './diff.ts'
 import { lookAt } from './files.ts'
 import type { Journal } from './journal.ts'
 import { findKubelet, type Kubelet, pathOf, RANCHER_SOCKET, type TextFile } from './kubelet.ts'
-import type { Part } from './lists.ts'
+import { INSTALLED, type Installed, type Part, readList } from './lists.ts'
 import {
   CURRENT,
   checkRoom,
@@ -100,6 +100,7 @@ export async function readNode(options: NodeOptions): Promise<Node> {
   })
   // kubelet may lead to the service already.
   const isOwn = found !== undefined && isSameSocket(found, config.shim)
+  if (isOwn) checkShim({ root, file: isGiven ? given : configFile, config, runtime, found })
   const cri = isOwn || found === undefined ? config.cri : found
   const differs = config.cri !== undefined && cri !== undefined && !isSameSocket(config.cri, cri)
   return {
@@ -120,6 +121,25 @@ export async function readNode(options: NodeOptions): Promise<Node> {
         : []),
     ],
   }
+}
+
+/** systemd would take the socket of the shim from whoever listens there. */
+function checkShim(about: {
+  readonly root: Root
+  readonly file: string
+  readonly config: Config
+  /** As the operator says. */
+  readonly runtime: string | undefined
+  readonly found: string
+}): void {
+  const { config, file, found, root, runtime } = about
+  const { cri, shim } = config
+  const installed = readList<Installed>(root, INSTALLED)?.socket
+  const isInstalled = installed !== undefined && isSameSocket(installed, shim)
+  const isElsewhere = cri !== undefined && !isSameSocket(cri, shim)
+  if (runtime === undefined && (isInstalled || isElsewhere)) return
+  const what = `shim: ${shim} is the socket of the runtime itself, ${found}`
+  throw new ResolveError('CONFIG_INVALID', `${file}: ${what}; name another one for the service`)
 }
 
 function isSameFile(root: Root, given: string): boolean {

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { posix } from 'node:path'
 import { ResolveError } from '../errors.ts'
 
@@ -54,6 +54,21 @@ export class Root {
     return `${this.base}${this.real(path, followLast)}`
   }
 
+  /**
+   * As outside(), of a path that had no links in it.
+   *
+   * @throws ResolveError DENIED where one above it leads elsewhere now than on that machine: out of the root
+   */
+  inside(path: string): string {
+    const at = `${this.base}${path}`
+    if (path === '/') return at
+    const folder = posix.dirname(path)
+    const here = realFolder(posix.dirname(at))
+    if (here === realFolder(this.outside(folder))) return at
+    const what = `a link in ${folder} leads out of ${this.base}, to ${here}`
+    throw new ResolveError('DENIED', `${path}: ${what}; it is left alone`)
+  }
+
   exists(path: string): boolean {
     return lstatSync(this.outside(path), { throwIfNoEntry: false }) !== undefined
   }
@@ -101,6 +116,15 @@ function unreadable(path: string, cause: unknown): ResolveError {
 
 function parts(path: string): string[] {
   return path.split('/').filter((part) => part !== '' && part !== '.')
+}
+
+/** @returns undefined where it is not there */
+function realFolder(path: string): string | undefined {
+  try {
+    return realpathSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 function linkTarget(path: string): string | undefined {

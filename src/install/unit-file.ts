@@ -22,6 +22,8 @@ export interface ServiceUnit {
   readonly words: readonly Word[]
   /** The last `ExecStart=`, as it is written, on one line. */
   readonly command: string
+  /** Where that is written. */
+  readonly commandFile: string
   /** The variables that are words of the command of their own: `$KUBELET_EXTRA_ARGS`. */
   readonly variables: readonly string[]
   /** In the order of reading. */
@@ -64,6 +66,7 @@ export function readServiceUnit(root: Root, name: string): ServiceUnit | undefin
   return {
     words: written.flatMap((word) => expanded(word, command.file, environment)),
     command: command.value,
+    commandFile: command.file,
     variables: written.flatMap((word) => wholeVariable(word) ?? []),
     environmentFiles,
   }

@@ -7,11 +7,13 @@ import fs, {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Journal } from '../../../src/install/journal.ts'
 import { Root } from '../../../src/install/root.ts'
@@ -297,4 +299,64 @@ test('an end that dies, at whichever of its changes, is ended by the next', (t) 
     assert.deepEqual(snapshot(root), bare, `change ${nth}`)
   }
   assert.ok(nth > 20, `${nth}`)
+})
+
+for (const [path, shown] of [
+  ['/../victim', '"/../victim"'],
+  ['/etc//x', '"/etc//x"'],
+  ['etc/x', '"etc/x"'],
+  ['/etc/x\0', '"/etc/x\\\\u0000"'],
+] as const) {
+  test(`a list with the path ${shown} is refused, and says which one it is`, (t) => {
+    const root = node(t)
+    install(root).commit(ABOUT)
+    const file = root.outside('/var/lib/image-resolver/install.json')
+    const list = JSON.parse(readFileSync(file, 'utf8'))
+    list.changes[1].path = path
+    writeFileSync(file, JSON.stringify(list))
+
+    assert.throws(() => new Journal(root), {
+      code: 'CONFIG_INVALID',
+      message: new RegExp(`install\\.json.*path of changes\\[1\\], ${shown}`),
+    })
+  })
+}
+
+test('a folder that has become a link out of the root is not followed', (t) => {
+  const root = node(t)
+  install(root).commit(ABOUT)
+  const [folder, elsewhere] = [root.outside(dirname(UNIT)), temporaryFolder(t)]
+  renameSync(folder, join(elsewhere, 'system'))
+  symlinkSync(join(elsewhere, 'system'), folder)
+
+  assert.throws(() => new Journal(root).end(), { code: 'DENIED', message: /leads out of/ })
+  assert.ok(existsSync(join(elsewhere, 'system', basename(UNIT))))
+})
+
+for (const end of ['before', 'previous', 'new']) {
+  test(`a file of others that ends in .${end}-image-resolver is not overwritten`, (t) => {
+    const root = node(t)
+    const theirs = `${KUBELET}.${end}-image-resolver`
+    writeFileSync(root.outside(theirs), 'theirs')
+
+    assert.throws(() => new Journal(root).checkFree(KUBELET), {
+      code: 'DENIED',
+      message: `${theirs} is there already, and not of this installation: move it away`,
+    })
+    assert.throws(() => install(root), { code: 'DENIED' })
+    new Journal(root).end()
+
+    assert.equal(readFileSync(root.outside(theirs), 'utf8'), 'theirs')
+    assert.equal(readFileSync(root.outside(KUBELET), 'utf8'), 'a: 1\n')
+  })
+}
+
+test('an original whose list was lost is not overwritten by the next installation', (t) => {
+  const root = node(t)
+  install(root).commit(ABOUT)
+  rmSync(root.outside('/var/lib/image-resolver'), { recursive: true })
+
+  assert.throws(() => install(root, '2'), { code: 'DENIED', message: /before-image-resolver/ })
+  const original = readFileSync(root.outside(`${KUBELET}.before-image-resolver`), 'utf8')
+  assert.equal(original, 'a: 1\n')
 })

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fileDiff } from '../../../src/install/diff.ts'
+
+const SHOWN = [
+  ['datastore-endpoint: "postgres://u:pw@h/db"', 'datastore-endpoint: ***'],
+  ['etcd-s3-secret-key: pw', 'etcd-s3-secret-key: ***'],
+  ['"password":"pw"', '"password":***'],
+  ['  - token=pw', '  - token=***'],
+  ['K3S_TOKEN=pw w', 'K3S_TOKEN=***'],
+  ['Environment="A=1" "X_PASSWORD=p w"', 'Environment="A=1" "X_PASSWORD=***"'],
+  ['ExecStart=/k --token=pw --v=2', 'ExecStart=/k --token=*** --v=2'],
+  ['ExecStart=/k --token pw --v=2', 'ExecStart=/k --token *** --v=2'],
+  ['X="--token=pw --v=2"', 'X="--token=*** --v=2"'],
+  ["ExecStart=/k '--token=p w' --v=2", "ExecStart=/k '--token=***' --v=2"],
+  ['Authorization: Basic pw', 'Authorization: ***'],
+  ['curl -H "X: Bearer pw"', 'curl -H "X: Bearer ***"'],
+  ['mirror: https://u:p@w@h/x', 'mirror: https://***@h/x'],
+  ['authentication:', 'authentication:'],
+  ['image-service-endpoint: unix:///run/s.sock', 'image-service-endpoint: unix:///run/s.sock'],
+  ['address: https://hub.corp/a', 'address: https://hub.corp/a'],
+] as const
+
+for (const [line, shown] of SHOWN) {
+  test(`a diff shows ${JSON.stringify(line)} without its secret`, () => {
+    assert.equal(fileDiff('/f', '', `${line}\n`).split('\n').at(3), `+${shown}`)
+  })
+}
+
+test('a secret on the lines below its name is not shown, and one that changes is a change', () => {
+  const before =
+    "x: 1\nsecret: |\n  pw\n  pw\ny: 1\nExecStart=/k3s \\\n\t'--token' \\\n\t'pw' \\\n\t'a'\n"
+  const diff = fileDiff('/f', '', before)
+  const changed = fileDiff('/f', 'token: one\n', 'token: two\n')
+
+  assert.ok(!diff.includes('pw'), diff)
+  assert.match(diff, /\+y: 1\n/)
+  assert.match(diff, /\+\t'a'\n/)
+  assert.match(changed, /-token: \*\*\*\n\+token: \*\*\*\n/)
+})
