@@ -26,6 +26,29 @@ export const CheckedPlace = {
   },
 } as const satisfies ObjectSchema
 
+/** Where an image can be pulled from, all places taken together. */
+export const AVAILABILITIES = [
+  /** At every place. */
+  'everywhere',
+  /** At its origin and at some configured registries, not at all. */
+  'partly',
+  /** At configured registries, not at its origin. */
+  'private-only',
+  /** At its origin, at no configured registry. */
+  'origin-only',
+  /** At no registry; this node has it, and another one would not get it. */
+  'node-only',
+  /** At no registry: each said so. */
+  'gone',
+  /** At no registry that may be asked with the credentials that there are. */
+  'denied',
+  /** A tag that points at different images at different places. */
+  'different',
+  /** A registry did not answer, and what the others say is not enough. */
+  'unknown',
+] as const
+export type Availability = (typeof AVAILABILITIES)[number]
+
 /** One image in use. */
 export const CheckedImage = {
   $id: 'CheckedImage',
@@ -36,17 +59,7 @@ export const CheckedImage = {
     reference: { type: 'string' },
     state: {
       type: 'string',
-      enum: [
-        'everywhere',
-        'partly',
-        'private-only',
-        'origin-only',
-        'node-only',
-        'gone',
-        'denied',
-        'different',
-        'unknown',
-      ],
+      enum: AVAILABILITIES,
       description:
         '`node-only`, `gone` and `denied` would not start on another node; `different`: its tag points at different images.',
     },

@@ -143,7 +143,7 @@ export async function versionSkew({
   ]
 }
 
-/** The folder of what outlives a restart, and who may write there. */
+/** The folder of what outlives a restart, and which users may write there. */
 export async function stateFolder({ loaded, machine }: Subject): Promise<readonly Found[]> {
   if (loaded === undefined) return []
   const { image: folder } = loaded.config

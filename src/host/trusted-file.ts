@@ -11,7 +11,7 @@ const CAREFULLY = constants.O_NOFOLLOW | constants.O_NONBLOCK
 const MODE = 0o600
 
 /**
- * Opens a file of the state folder. Whoever may write it could say which image a name or a digest
+ * Opens a file of the state folder. Every user that may write it could say which image a name or a digest
  * is, so it has to be a regular file of this user or root, that no other user may write.
  *
  * @param flags as in open(2); default: to read

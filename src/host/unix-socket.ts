@@ -56,8 +56,8 @@ export async function listenOnSocket(options: SocketOptions): Promise<ListeningS
 
 async function makeSocket(options: SocketOptions, closing: AbortSignal): Promise<MadeSocket> {
   const { path, like, onConnection, logger } = options
-  const maiden = join(dirname(path), temporaryName(path))
-  for (const each of [path, maiden]) refuseTooLong(each)
+  const bound = join(dirname(path), temporaryName(path))
+  for (const each of [path, bound]) refuseTooLong(each)
 
   const server = createServer((connection) => {
     if (closing.aborted) connection.destroy()
@@ -66,13 +66,13 @@ async function makeSocket(options: SocketOptions, closing: AbortSignal): Promise
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 })
     await makeRoom(path)
-    await listen(server, { path: maiden })
-    await dress(maiden, like, logger)
-    const file = await stat(maiden)
-    await link(maiden, path).catch((error: unknown) => {
+    await listen(server, { path: bound })
+    await dress(bound, like, logger)
+    const file = await stat(bound)
+    await link(bound, path).catch((error: unknown) => {
       throw hasCode(error, 'EEXIST') ? inUse(path) : error
     })
-    await rm(maiden, { force: true })
+    await rm(bound, { force: true })
     return { server, file }
   } catch (error) {
     server.close()

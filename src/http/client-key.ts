@@ -1,5 +1,5 @@
 /**
- * Tells clients apart where each has a share. Whoever has one IPv6 address has the whole /64 to come
+ * Tells clients apart where each has a share. A client with one IPv6 address has the whole /64 to come
  * from (RFC 6177).
  *
  * @param address of the other end; undefined: a unix socket, whose clients count as one

@@ -1,3 +1,4 @@
+import { type Fields, fieldsOf } from '../json.ts'
 import { COMPONENT, DOMAIN, PATH_MAX_LENGTH, TAG } from '../reference/grammar.ts'
 import type { ChangedTag } from '../resolver/changed-tags.ts'
 import { RequestError } from './failure.ts'
@@ -17,8 +18,6 @@ const MAX_CHANGES = 256
 const MAX_TEXT = 512
 /** A name of DNS, and a port. */
 const MAX_HOST = 253 + ':65535'.length
-
-type Fields = Readonly<Record<string, unknown>>
 
 /**
  * Which tags changed, by a registry's notification. Nothing else of it is believed or used: no digest, and no address to
@@ -154,12 +153,6 @@ function isWellFormed({ host, repository, tag }: ChangedTag): boolean {
     repository.split('/').every((part) => COMPONENT.test(part)) &&
     (tag === undefined || TAG.test(tag))
   )
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Fields)
-    : {}
 }
 
 /** Cut, so that nothing takes long over it; what is cut in the middle of a name is too long to be one. */

@@ -83,7 +83,7 @@ export function writeWhole(path: string, bytes: Buffer, access: Access): void {
   })
 }
 
-/** Who may read and write a file. */
+/** Which users may read and write a file. */
 export function accessOf(path: string): Access {
   const { gid, mode, uid } = statSync(path)
   return { mode: mode & 0o7777, uid, gid }

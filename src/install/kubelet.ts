@@ -113,7 +113,7 @@ function placeFor(
   }
   if (config !== undefined) return { kind: 'field', file: config }
   const file = `/etc/systemd/system/kubelet.service.d/${OWN_DROP_IN}`
-  // The command may hold secrets: who may not read it there may not read its copy.
+  // The command may hold secrets: a user that may not read it there may not read its copy.
   const mode = accessOf(root.outside(unit.commandFile)).mode & 0o644
   return { kind: 'unit', file, command: unit.command, mode }
 }

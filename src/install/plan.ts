@@ -123,7 +123,7 @@ export async function readNode(options: NodeOptions): Promise<Node> {
   }
 }
 
-/** systemd would take the socket of the shim from whoever listens there. */
+/** systemd would take the socket of the shim from the program that listens there. */
 function checkShim(about: {
   readonly root: Root
   readonly file: string

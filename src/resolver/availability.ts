@@ -1,3 +1,4 @@
+import type { Availability } from '../../api/v1/check.ts'
 import { abortable } from '../concurrency/abortable.ts'
 import type { Clock } from '../concurrency/clock.ts'
 import { Semaphore } from '../concurrency/semaphore.ts'
@@ -31,29 +32,6 @@ export interface ImagePlace extends AskedPlace {
   /** With `denied` and `unknown`, and where the platforms could not be found out. */
   readonly error?: { readonly code: ErrorCode; readonly message: string }
 }
-
-/** Where an image can be pulled from, all places taken together. */
-export const AVAILABILITIES = [
-  /** At every place. */
-  'everywhere',
-  /** At its origin and at some configured registries, not at all. */
-  'partly',
-  /** At configured registries, not at its origin. */
-  'private-only',
-  /** At its origin, at no configured registry. */
-  'origin-only',
-  /** At no registry; this node has it, and another one would not get it. */
-  'node-only',
-  /** At no registry: each said so. */
-  'gone',
-  /** At no registry that may be asked with the credentials that there are. */
-  'denied',
-  /** A tag that points at different images at different places. */
-  'different',
-  /** A registry did not answer, and what the others say is not enough. */
-  'unknown',
-] as const
-export type Availability = (typeof AVAILABILITIES)[number]
 
 export interface AvailabilityOptions {
   /** The digest of what a reference is at a candidate. @throws ResolveError */

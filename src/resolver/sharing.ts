@@ -18,7 +18,7 @@ export interface SharedQuestion {
   readonly platform: string
   /** The caller named the platform. */
   readonly isPlatformAsked: boolean
-  /** Who would be asked; nodes whose configuration differs in this do not share an answer. */
+  /** The registries that would be asked; nodes whose configuration differs in this do not share an answer. */
   readonly candidates: readonly Candidate[]
   /** As accountOf, for each candidate: what one account may see is not told to another. */
   readonly accounts: readonly string[]

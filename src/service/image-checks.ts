@@ -1,16 +1,11 @@
 import type { CheckedImage, CheckResponse } from '../../api/v1/check.ts'
+import { AVAILABILITIES, type Availability } from '../../api/v1/check.ts'
 import { type Clock, systemClock } from '../concurrency/clock.ts'
 import { Semaphore } from '../concurrency/semaphore.ts'
 import type { Config } from '../config/config.ts'
 import { toResolveError } from '../errors.ts'
 import { formatReference, parseReference, type Reference } from '../reference/reference.ts'
-import {
-  AVAILABILITIES,
-  type Availability,
-  availabilityOf,
-  type ImagePlace,
-  movedTo,
-} from '../resolver/availability.ts'
+import { availabilityOf, type ImagePlace, movedTo } from '../resolver/availability.ts'
 import { type NamedImage, NodeImages } from '../runtime/node-images.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { openAvailabilityCheck } from './availability.ts'

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Attempt, ResolveError } from '../errors.ts'
+import { fieldsOf, parseJson } from '../json.ts'
 import { isAbsence } from '../resolver/cache/negatives.ts'
 import { accountOf } from '../resolver/sharing.ts'
 import type { Candidate } from '../resolver/types.ts'
@@ -77,7 +78,7 @@ export function absenceBody({ attempts, code, message }: ResolveError): string {
 
 /** @returns undefined: it is no such body. Nothing of it is unchecked */
 export function readAbsence(body: string): ResolveError | undefined {
-  const { code, message, attempts } = fieldsOf(fieldsOf(parse(body))['absent'])
+  const { code, message, attempts } = fieldsOf(fieldsOf(parseJson(body))['absent'])
   if (code !== 'MANIFEST_UNKNOWN' && code !== 'PLATFORM_UNKNOWN') return undefined
   if (!isText(message) || !Array.isArray(attempts) || attempts.length > MAX_ATTEMPTS) {
     return undefined
@@ -103,7 +104,7 @@ function readAttempt(value: unknown): Attempt | undefined {
 
 /** A number of milliseconds and nothing else, as the body of an entry. */
 export function readMilliseconds(body: string): number | undefined {
-  const { ms } = fieldsOf(parse(body))
+  const { ms } = fieldsOf(parseJson(body))
   return typeof ms === 'number' && ms > 0 && Number.isFinite(ms) ? ms : undefined
 }
 
@@ -118,21 +119,9 @@ export interface NodeBody {
 
 /** @returns undefined: it is no such body */
 export function readNode(body: string): NodeBody | undefined {
-  const { configuration, node, version } = fieldsOf(parse(body))
+  const { configuration, node, version } = fieldsOf(parseJson(body))
   if (!isText(node) || !isText(version) || !isText(configuration)) return undefined
   return { node, version, configuration }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }
 
 function isText(value: unknown): value is string {

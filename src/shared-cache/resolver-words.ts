@@ -1,5 +1,6 @@
 import { Attempt as AttemptSchema } from '../../api/v1/attempt.ts'
 import { type Attempt, type AttemptOutcome, type ErrorCode, ResolveError } from '../errors.ts'
+import { type Fields, fieldsOf } from '../json.ts'
 import { choosePlatform, formatPlatform, parsePlatform } from '../reference/platform.ts'
 import { oneLine, quote } from '../reference/quote.ts'
 import { parseNormalized } from '../reference/reference.ts'
@@ -32,7 +33,6 @@ const FINAL: ReadonlyMap<unknown, ReadonlySet<AttemptOutcome>> = new Map<
   ['UNAUTHORIZED', REFUSED],
 ])
 
-type Fields = Readonly<Record<string, unknown>>
 export type Found = Pick<SharedLookup, 'absence' | 'answer' | 'parked'>
 
 export const NO_PAUSES: ReadonlyMap<string, number> = new Map()
@@ -161,8 +161,4 @@ export function answerIn(body: Fields, question: SharedQuestion): SharedAnswer |
 function isFor(asked: string, platform: ImagePlatform): boolean {
   if (platform.assumed) return formatPlatform(platform) === asked
   return choosePlatform(parsePlatform(asked), [{ platform }]) !== undefined
-}
-
-export function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? (value as Fields) : {}
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { ResolverEntry } from '../config/config.ts'
+import { fieldsOf, parseJson } from '../json.ts'
 import { Breaker } from '../registry/breaker.ts'
 import { endpointName, endpointUrl } from '../registry/endpoint.ts'
 import { readBody } from '../registry/response.ts'
@@ -8,14 +9,7 @@ import type { SharedCache, SharedLookup, SharedQuestion } from '../resolver/shar
 import type { Keychain } from '../resolver/types.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
-import {
-  answerIn,
-  type Found,
-  fieldsOf,
-  isAbsence,
-  NO_PAUSES,
-  refusalIn,
-} from './resolver-words.ts'
+import { answerIn, type Found, isAbsence, NO_PAUSES, refusalIn } from './resolver-words.ts'
 
 export interface ResolversOptions {
   /** In the order of asking. */
@@ -133,7 +127,7 @@ export class Resolvers implements SharedCache {
       signal,
     })
     const bytes = await readBody(response, MAX_BODY_BYTES)
-    const body = fieldsOf(parse(bytes?.toString() ?? ''))
+    const body = fieldsOf(parseJson(bytes?.toString() ?? ''))
     if (response.status !== 200) {
       const found = refusalIn(body, response.status, question)
       const isOwn =
@@ -189,12 +183,4 @@ async function readToken(path: string): Promise<string> {
   const token = text.trim()
   if (/^[!-~]+$/.test(token)) return token
   throw new Error(`${path} holds no token`)
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,4 +1,5 @@
-import { AVAILABILITIES, type Availability, type ImagePlace } from '../../resolver/availability.ts'
+import { AVAILABILITIES, type Availability } from '../../../api/v1/check.ts'
+import type { ImagePlace } from '../../resolver/availability.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { UsageError } from '../options.ts'
 import { type Colors, formatTime, type Row, table } from '../output.ts'

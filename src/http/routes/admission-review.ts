@@ -1,3 +1,4 @@
+import { type Fields, fieldsOf } from '../../json.ts'
 import { RequestError } from '../failure.ts'
 
 /** Of one pod. More are left as they are, which is a problem as any other. */
@@ -11,8 +12,6 @@ const ANNOTATION = 'image-resolver/pin'
 const MIRROR_POD = 'kubernetes.io/config.mirror'
 /** Begins the name of a user that is a kubelet: anyone may write the annotation. */
 const KUBELET = 'system:node:'
-
-type Fields = Readonly<Record<string, unknown>>
 
 /** One place of a pod that names an image. */
 interface Place {
@@ -91,12 +90,6 @@ function placesOf(spec: Fields): readonly Place[] {
   return [...containers, ...volumes].flatMap(({ path, reference }) =>
     typeof reference === 'string' && reference !== '' ? [{ path, reference }] : [],
   )
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Fields)
-    : {}
 }
 
 function listOf(value: unknown): readonly unknown[] {

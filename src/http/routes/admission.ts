@@ -18,7 +18,7 @@ const RETRY_AFTER_MS = 1_000
 const MAX_TEXT = 256
 /** Of a text for the audit log, or for the log of the service. */
 const MAX_LONG_TEXT = 2_000
-/** Whoever reaches the port can have lines written. */
+/** Everything that reaches the port can have lines logged. */
 const LOG_EVERY_MS = 1_000
 
 /** With these a text may say which hosts there are, or how an address answers. */

@@ -1,3 +1,4 @@
+import { fieldsOf, parseJson } from '../../json.ts'
 import { isDigest } from '../../reference/digest.ts'
 import { formatReference, parseNormalized } from '../../reference/reference.ts'
 import type { ImageIdentity, ImagePlatform } from '../../registry/image.ts'
@@ -31,7 +32,6 @@ const MAX_TEXT = 8_192
 const MAX_REFERENCES = 1_024
 const TOKEN = /^[!-~]+$/
 
-type Fields = Readonly<Record<string, unknown>>
 /** The members of an entry, each with what it has to be. */
 type Shape<T> = { readonly [K in keyof T]-?: (value: unknown) => boolean }
 
@@ -76,7 +76,7 @@ export function headLine({ configuration }: SnapshotScope): string {
 
 /** @returns undefined for anything that is not a head, of whatever version */
 export function parseHead(line: string): SnapshotHead | undefined {
-  const { format, version, configuration } = parseFields(line)
+  const { format, version, configuration } = fieldsOf(parseJson(line))
   if (typeof format !== 'string' || typeof version !== 'number') return undefined
   return { format, version, configuration: isToken(configuration) ? configuration : '' }
 }
@@ -128,7 +128,7 @@ export function identityLine({ asked, identity }: KnownIdentity): string | undef
 export function readLine(
   line: string,
 ): { readonly known: KnownIdentity; readonly where?: Where } | undefined {
-  const { where, what } = parseFields(line)
+  const { where, what } = fieldsOf(parseJson(line))
   const known = whatOf(where ?? what)
   if (known === undefined || where === undefined) return known && { known }
   const found = whereOf(where, known.identity.digest)
@@ -212,18 +212,6 @@ function pick<T>(shape: Shape<T>, value: unknown): T | undefined {
   if (!members.every(([name, isValid]) => isValid(fields[name]))) return undefined
   const given = members.filter(([name]) => fields[name] !== undefined)
   return Object.fromEntries(given.map(([name]) => [name, fields[name]])) as T
-}
-
-function parseFields(line: string): Fields {
-  try {
-    return fieldsOf(JSON.parse(line))
-  } catch {
-    return {}
-  }
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? (value as Fields) : {}
 }
 
 function optional(isValid: (value: unknown) => boolean): (value: unknown) => boolean {
