@@ -49,13 +49,19 @@ export async function activeState(manager: ServiceManager, unit: string): Promis
   return text.trim()
 }
 
-/** When the main process of a unit was started, to the second; undefined: it does not run. */
+/**
+ * When the main process of a unit was started; undefined: it does not run. Of systemd's two times the one of
+ * the monotonic clock, in microseconds: the other is printed to the second, and a restart in the second of a
+ * change would read as one before it.
+ */
 export async function startedAt(manager: ServiceManager, unit: string): Promise<Date | undefined> {
   if ((await activeState(manager, unit)) !== 'active') return undefined
-  const text = await manager.run('show', '--property=ExecMainStartTimestamp', '--value', unit)
-  // `Sun 2026-11-29 09:38:38 UTC`
-  const ms = Date.parse(text.trim().replace(/^\w+ /, ''))
-  return Number.isNaN(ms) ? undefined : new Date(ms)
+  const property = '--property=ExecMainStartTimestampMonotonic'
+  const microseconds = Number(await manager.run('show', property, '--value', unit))
+  if (!(microseconds > 0)) return undefined
+  // Node's high-resolution time is the same clock.
+  const ageMs = Number(process.hrtime.bigint()) / 1e6 - microseconds / 1e3
+  return new Date(Date.now() - ageMs)
 }
 
 function systemctl(

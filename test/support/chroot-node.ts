@@ -86,7 +86,7 @@ export async function chrootNode(t: TestContext, containerd: Containerd): Promis
 
   let service: Program | undefined
   let restarts = 0
-  let started = new Date()
+  let started = process.hrtime.bigint()
   let kubelet = kubeletOf()
 
   function kubeletOf(): TestCriClient {
@@ -109,10 +109,10 @@ export async function chrootNode(t: TestContext, containerd: Containerd): Promis
       const isActive = isService ? service?.running() === true : units[0] === 'kubelet.service'
       return isActive ? 'active\n' : 'inactive\n'
     }
-    if (verb === 'show') return `Sun ${started.toISOString().slice(0, 19).replace('T', ' ')} UTC\n`
+    if (verb === 'show') return `${started / 1000n}\n`
     if (verb === 'restart' && units.includes('kubelet.service')) {
       restarts += 1
-      started = new Date()
+      started = process.hrtime.bigint()
       kubelet = kubeletOf()
     }
     if (isService && (verb === 'stop' || verb === 'restart')) await stop()
