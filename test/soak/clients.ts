@@ -13,14 +13,20 @@ const SLACK_MS = 25_000
 
 const { CANCELLED, DEADLINE_EXCEEDED, FAILED_PRECONDITION, NOT_FOUND, OK, RESOURCE_EXHAUSTED } =
   status
-const { UNAVAILABLE, UNKNOWN } = status
+const { PERMISSION_DENIED, UNAVAILABLE, UNKNOWN } = status
 /** The runtime is away, or on its way: nothing else keeps it from saying what it has. */
 const AWAY = [UNAVAILABLE, 'not ready']
 /** And no registry can be had, in any of the ways in which they can fail. */
-const NO_REGISTRY = [UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, NOT_FOUND]
+const NO_REGISTRY = [
+  UNAVAILABLE,
+  DEADLINE_EXCEEDED,
+  RESOURCE_EXHAUSTED,
+  NOT_FOUND,
+  'origin not dialled',
+]
 /** What containerd says to the same. */
 const NO_PULL = [...NO_REGISTRY, FAILED_PRECONDITION, UNKNOWN, CANCELLED, 'not ready']
-const HTTP_CODES = [200, 404, 429, 502, 503, 504]
+const HTTP_CODES = [200, 404, 429, 502, 503, 504, 'origin not dialled']
 
 export interface ClientScene {
   readonly world: World
@@ -144,9 +150,9 @@ async function resolveImage(caller: Caller, { book, random, world }: ClientScene
   const startedAt = performance.now()
   await book.enter('ResolveImage', [OK, ...NO_REGISTRY], async () => {
     const refresh = random.one([true, false])
-    const { code, response } = await caller.resolve<Answer>({ reference, refresh })
+    const { code, message, response } = await caller.resolve<Answer>({ reference, refresh })
     if (response !== undefined) judge(reference, response, startedAt, world, book)
-    return code
+    return code === PERMISSION_DENIED ? refusalOf(message, code) : code
   })
 }
 
@@ -157,10 +163,17 @@ async function resolveOverHttp(_: Caller, scene: ClientScene): Promise<void> {
   await book.enter('GET /resolve', HTTP_CODES, async () => {
     const url = new URL(`/resolve?ref=${encodeURIComponent(reference)}`, httpUrl)
     const response = await fetch(url, { signal: AbortSignal.timeout(DEADLINE_MS) })
-    const body = (await response.json()) as Answer
-    if (response.ok) judge(reference, body, startedAt, world, book)
-    return response.status
+    const text = await response.text()
+    if (response.ok) judge(reference, JSON.parse(text) as Answer, startedAt, world, book)
+    return response.status === 403 ? refusalOf(text, response.status) : response.status
   })
+}
+
+/** The origin is on loopback: where the mirrors say that they have no such image, it is not asked. */
+function refusalOf(text: string, code: number): number | string {
+  return text.includes('leads to a private or local address')
+    ? 'origin not dialled'
+    : `${code}: ${text}`
 }
 
 /** A stale answer, or the node's own, may be as old as it likes. */
