@@ -7,6 +7,12 @@ import { GrpcError, PREFIX_BYTES } from './grpc.ts'
 
 export const TOO_MUCH = 'too much is queued for this client of image-resolver'
 const NOTHING = Buffer.alloc(0)
+/**
+ * No kubelet sends more than this. What is longer gets a buffer that glibc maps, and gives back when it is freed:
+ * smaller ones, of a thousand messages that never end, would leave 60 MiB of holes between others.
+ */
+const SMALL_BYTES = 16 * 1024
+const MAPPED_BYTES = 132 * 1024
 const inflated = promisify(inflate)
 const DECOMPRESS = new Map([
   ['gzip', promisify(gunzip)],
@@ -108,7 +114,10 @@ export class RequestMessage {
   #reserve(bytes: number): void {
     if (bytes <= this.#held.length) return
     const most = PREFIX_BYTES + this.#options.maxBytes
-    const grown = Buffer.alloc(Math.max(bytes, Math.min(2 * this.#held.length, most)))
+    const least = bytes > SMALL_BYTES ? MAPPED_BYTES : 0
+    const grown = Buffer.alloc(
+      Math.max(bytes, Math.min(Math.max(2 * this.#held.length, least), most)),
+    )
     this.#held.copy(grown, 0, 0, this.#length)
     const length = this.#length
     this.#hold(grown)

@@ -61,7 +61,7 @@ export async function startMirror(
   {
     limits = {},
     mirrorsOnly = ['docker.io', 'quay.io'],
-    attemptTimeoutMs = 5_000,
+    attemptTimeoutMs = 60_000,
   }: MirrorSettings = {},
 ): Promise<TestMirror> {
   const source = startImages(t, { attemptTimeoutMs })
@@ -75,7 +75,7 @@ export async function startMirror(
     cache: new ResolutionCache(cacheLimits, Date.now),
     clock: systemClock,
     platform: AMD64,
-    limits: () => ({ hedgeDelayMs: 300, probeBudgetMs: 2_000, totalMs: 20_000 }),
+    limits: () => ({ hedgeDelayMs: 300, probeBudgetMs: 30_000, totalMs: 60_000 }),
     fingerprint: credentialsFingerprint,
   })
   const logger = silentLogger()

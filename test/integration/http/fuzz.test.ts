@@ -208,7 +208,7 @@ test('the judge objects to what is not in the document', async () => {
   }
 })
 
-test('whatever is asked, the answer is in the document', { timeout: 120_000 }, async (t) => {
+test('whatever is asked, the answer is in the document', { timeout: 600_000 }, async (t) => {
   const app = await openMoody(t)
   const openapi = await OpenApi.load()
   const paths = Object.keys(openapi.document.paths)
