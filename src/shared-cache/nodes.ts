@@ -19,6 +19,7 @@ const KEPT_MS = 3_600_000
 const MAX_NODES = 10_000
 /** The store is asked by a command, whose user waits. */
 const LIST_LIMIT_MS = 5_000
+const MAX_SCANS = 20
 
 interface BeatsOptions {
   readonly store: Pick<Store, 'script'>
@@ -61,22 +62,49 @@ export class NodeBeats {
   }
 }
 
-/** @returns those that were seen last first; undefined: the store has no answer */
-export async function listNodes(
-  store: Pick<Store, 'script'>,
+/** What uses a store. */
+export interface FleetSurvey {
+  /** Those that were seen last first. */
+  readonly nodes: readonly FleetNode[]
+  /** What stands where nodes do, and was not signed with this key. */
+  readonly unsigned: number
+  /** Fleets with another key, which share nothing with this one; as far as it is known. */
+  readonly others: number
+}
+
+/** @returns undefined: the store has no answer */
+export async function surveyFleet(
+  store: Pick<Store, 'script' | 'scan'>,
   signer: EntrySigner,
-): Promise<readonly FleetNode[] | undefined> {
+): Promise<FleetSurvey | undefined> {
   const { entries, times } = namesOf(signer)
   const reply = await store.script('nodes', [times, entries, String(MAX_NODES)], LIST_LIMIT_MS)
   if (!Array.isArray(reply)) return undefined
   const [now, ...rest] = reply as readonly unknown[]
-  const found: FleetNode[] = []
+  const nodes: FleetNode[] = []
+  let unsigned = 0
   for (let index = 0; index + 2 < rest.length; index += 3) {
     const [, seen, entry] = rest.slice(index, index + 3)
     const body = readNode(signer.open(entries, String(entry))?.body ?? '')
-    if (body !== undefined) found.push({ ...body, ageMs: Number(now) - Number(seen) })
+    if (body === undefined) unsigned += 1
+    else nodes.push({ ...body, ageMs: Number(now) - Number(seen) })
   }
-  return found
+  const lists = await namesLike(store, entries.replace(/\{.*\}/, '{*}'))
+  return { nodes, unsigned, others: lists.filter((name) => name !== entries).length }
+}
+
+/** Of the first 10,000 names or so that the store has. */
+async function namesLike(store: Pick<Store, 'scan'>, pattern: string): Promise<readonly string[]> {
+  const found = new Set<string>()
+  let cursor = '0'
+  for (let round = 0; round < MAX_SCANS; round += 1) {
+    const reply = await store.scan(pattern, cursor, LIST_LIMIT_MS)
+    if (!Array.isArray(reply) || !Array.isArray(reply[1])) break
+    for (const name of reply[1]) found.add(String(name))
+    cursor = String(reply[0])
+    if (cursor === '0') break
+  }
+  return [...found]
 }
 
 function namesOf(signer: EntrySigner): { readonly times: string; readonly entries: string } {

@@ -5,7 +5,7 @@ import type { SharedCache } from '../resolver/sharing.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { EntrySigner, type NodeBody } from './entry.ts'
-import { type FleetNode, listNodes, NodeBeats } from './nodes.ts'
+import { type FleetSurvey, NodeBeats, surveyFleet } from './nodes.ts'
 import { readKey } from './secrets.ts'
 import { StoreCache } from './shared-cache.ts'
 import { Store, type StoreOptions } from './store.ts'
@@ -64,22 +64,22 @@ export async function openSharedCache(
 const CONNECT_LIMIT_MS = 5_000
 
 /**
- * The nodes of a fleet, those that were seen last first.
+ * The nodes of a fleet.
  *
  * @throws Error that says why the store cannot be asked
  */
-export async function fleetNodes(
+export async function surveyStore(
   config: SharedStoreConfig,
   options: Omit<StoreOptions, 'config'>,
-): Promise<readonly FleetNode[]> {
+): Promise<FleetSurvey> {
   const signer = new EntrySigner(await readKey(config))
   const store = new Store({ ...options, config })
   try {
     await store.open()
     await store.ready(CONNECT_LIMIT_MS)
-    const nodes = await listNodes(store, signer)
-    if (nodes === undefined) throw new Error(`${config.url}: ${store.trouble}`)
-    return nodes
+    const found = await surveyFleet(store, signer)
+    if (found === undefined) throw new Error(`${config.url}: ${store.trouble}`)
+    return found
   } finally {
     await store.close(config.budgetMs)
   }

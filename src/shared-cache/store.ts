@@ -120,6 +120,13 @@ export class Store {
     return reply === '' || Buffer.byteLength(reply) > MAX_ENTRY_BYTES ? null : reply
   }
 
+  /** A part of the names that match a pattern, and where the next part begins; of a cluster none. */
+  scan(pattern: string, cursor: string, limitMs: number): Promise<unknown> {
+    const scan = async (client: Client) =>
+      client instanceof Cluster ? ['0', []] : client.scan(cursor, 'MATCH', pattern, 'COUNT', 500)
+    return this.#send('scan', scan, limitMs)
+  }
+
   async set(name: string, text: string, keepMs: number, limitMs: number): Promise<void> {
     await this.#send('set', (client) => client.set(name, text, 'PX', keepMs), limitMs)
   }
