@@ -1,3 +1,4 @@
+import { fieldsOf, parseJson } from '../json.ts'
 import {
   type CallOptions,
   deadlineIn,
@@ -50,6 +51,8 @@ export interface CriClient {
   containerImages(options?: CallOptions): Promise<readonly ContainerImage[]>
   /** The folders where the runtime keeps images. */
   imageFolders(): Promise<readonly string[]>
+  /** `sandbox_image` of containerd 1, as it is configured; undefined: the runtime does not say. */
+  sandboxImage(): Promise<string | undefined>
   /**
    * @param request a PullImageRequest on the wire
    * @throws RuntimeError UNAVAILABLE when the runtime has answered nothing at all for a minute; no other limit
@@ -91,6 +94,10 @@ interface WireImage {
   readonly repoDigests: readonly string[]
   readonly size: string
   readonly pinned: boolean
+}
+
+interface WireStatus {
+  readonly info: Readonly<Record<string, string>>
 }
 
 interface WireFilesystems {
@@ -210,6 +217,13 @@ export function createCriClient(
       const limited = { deadline: deadlineIn(QUESTION_LIMIT_MS) }
       const { imageFilesystems } = await ask<WireFilesystems>('ImageFsInfo', {}, limited)
       return imageFilesystems.map(({ fsId }) => fsId?.mountpoint ?? '')
+    },
+    sandboxImage: async () => {
+      const limited = { deadline: deadlineIn(QUESTION_LIMIT_MS) }
+      const asked = { verbose: true }
+      const { info } = await ask<WireStatus>('Status', asked, limited, 'RuntimeService')
+      const { sandboxImage } = fieldsOf(parseJson(info['config'] ?? ''))
+      return typeof sandboxImage === 'string' ? sandboxImage : undefined
     },
     pullImage: async (request, options) => {
       const version = await versionFor(options.version)

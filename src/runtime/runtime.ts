@@ -41,7 +41,7 @@ export function openRuntime({ path, version, stateFolder, logger }: RuntimeOptio
   const onLost = (listener: () => void): void => channel.onLost(listener)
   const cri = createCriClient(channel, version)
   const content = createContentStore(channel)
-  const table = createNameTable(channel)
+  const table = createNameTable(channel, cri.sandboxImage)
   const containerd = createContainerdNames({
     table,
     imageStatus: (image) => cri.imageStatus(image),

@@ -1,3 +1,4 @@
+import { dockerRef, formatReference, parseReference } from '../../reference/reference.ts'
 import { deadlineIn, unless } from '../call.ts'
 import type { RuntimeChannel } from '../channel.ts'
 import { containerdMethod, KUBERNETES_NAMESPACE } from '../protos.ts'
@@ -27,10 +28,10 @@ export interface NameTable {
   available(): Promise<boolean>
   get(name: string): Promise<ImageName | undefined>
   /**
-   * Without labels, which the CRI part of containerd then gives: that it takes care of the name, and
-   * that it pins the image where its configuration spells out this very name (`sandbox_image`). In a
-   * name that comes with the first of them 1.6 and 1.7 do not look for the second
-   * (containerd/containerd#9732), and the kubelet would collect the pause image.
+   * With the label of the CRI part of containerd that it takes care of the name, which it would give by
+   * one more write. Without it where containerd may pin the image by this very name (`sandbox_image`): in
+   * a name that comes with the label 1.6 and 1.7 do not look for that (containerd/containerd#9732), and
+   * the kubelet would collect the pause image.
    *
    * @returns false: there is such a name already
    */
@@ -46,10 +47,31 @@ export interface NameTable {
   holdsOthers(name: string): Promise<boolean>
 }
 
+const MANAGED = { 'io.cri-containerd.image': 'managed' }
 const HELD_BY = 'labels."containerd.io/gc.bref.image"'
 
-/** containerd's, of the images that belong to Kubernetes. */
-export function createNameTable(channel: RuntimeChannel): NameTable {
+/**
+ * containerd's, of the images that belong to Kubernetes.
+ *
+ * @param sandboxImage as the configuration of containerd 1 spells it; undefined: not known, as of containerd 2
+ */
+export function createNameTable(
+  channel: RuntimeChannel,
+  sandboxImage: () => Promise<string | undefined> = async () => undefined,
+): NameTable {
+  let pinned: Promise<string | undefined> | undefined
+  channel.onLost(() => {
+    pinned = undefined
+  })
+
+  /** The one name that containerd pins; undefined: not known. */
+  function pinnedName(): Promise<string | undefined> {
+    pinned ??= sandboxImage()
+      .then((image) => (image ? formatReference(dockerRef(parseReference(image))) : undefined))
+      .catch(() => undefined)
+    return pinned
+  }
+
   function call<Response>(rpc: string, request: object): Promise<Response> {
     const method = containerdMethod<Response>('Images', rpc)
     return channel.call(method, request, {
@@ -74,12 +96,12 @@ export function createNameTable(channel: RuntimeChannel): NameTable {
         get('-').then(() => true),
       ),
     get,
-    create: (name, target) =>
-      unless(
-        status.ALREADY_EXISTS,
-        false,
-        call('Create', { image: { name, target } }).then(() => true),
-      ),
+    create: async (name, target) => {
+      const pinned = await pinnedName()
+      const labels = pinned === undefined || pinned === name ? {} : MANAGED
+      const created = call('Create', { image: { name, labels, target } }).then(() => true)
+      return unless(status.ALREADY_EXISTS, false, created)
+    },
     update: (name, target) =>
       unless(
         status.NOT_FOUND,

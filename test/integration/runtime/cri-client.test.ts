@@ -240,6 +240,24 @@ test(
   },
 )
 
+for (const [config, image] of [
+  ['{"sandboxImage":"registry.k8s.io/pause:3.6","other":1}', 'registry.k8s.io/pause:3.6'],
+  ['{"other":1}', undefined],
+  ['no JSON', undefined],
+] as const) {
+  test(`the sandbox image of a runtime whose configuration is ${config} is ${image}`, async (t) => {
+    const runtime = await startRuntime(t, 'v1', {
+      Version: (_, answer) => answer(null, {}),
+      Status: (call, answer) => {
+        const { verbose } = call.request as { verbose: boolean }
+        answer(null, { info: verbose ? { config } : {} })
+      },
+    })
+
+    assert.equal(await runtime.cri.sandboxImage(), image)
+  })
+}
+
 test('a runtime without a table of names says so', async (t) => {
   const runtime = await startRuntime(t, 'v1', {})
 
