@@ -6,6 +6,7 @@ import { LIMITS } from '../http2/limits.ts'
 import type { StreamEnd } from '../http2/stream.ts'
 import { type CallOptions, type Method, type RuntimeError, runtimeError } from './call.ts'
 import { metadataOf } from './metadata.ts'
+import { MalformedMessageError } from './protobuf.ts'
 import { status } from './status.ts'
 
 /**
@@ -79,7 +80,11 @@ export function openRuntimeChannel(
   ): Promise<readonly Response[]> {
     const message = method.requestSerialize(request)
     const answer = await exchange(current(), method.path, message, options)
-    return messagesOf(answer).map(method.responseDeserialize)
+    try {
+      return messagesOf(answer).map(method.responseDeserialize)
+    } catch (error) {
+      throw error instanceof MalformedMessageError ? unreadable() : error
+    }
   }
 
   return {

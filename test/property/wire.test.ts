@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import {
-  MalformedMessageError,
-  readString,
-  withBytes,
-  without,
-  withString,
-} from '../../src/cri/wire.ts'
+import { readString, withBytes, without, withString } from '../../src/cri/wire.ts'
+import { MalformedMessageError } from '../../src/runtime/protobuf.ts'
 
 /** Messages of string and bytes fields with numbers up to 2^29 - 1. */
 const message = fc

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   edited,
-  MalformedMessageError,
   readMessage,
   readString,
   readStrings,
@@ -10,6 +9,7 @@ import {
   withString,
   withStrings,
 } from '../../../src/cri/wire.ts'
+import { MalformedMessageError } from '../../../src/runtime/protobuf.ts'
 
 const hex = (text: string): Uint8Array => Buffer.from(text.replaceAll(' ', ''), 'hex')
 
