@@ -103,6 +103,10 @@ export interface SharedStoreConfig {
   readonly username: string | undefined
   readonly passwordFile: string | undefined
   readonly sentinelPasswordFile: string | undefined
+  /** Hosts, IP addresses and networks beside `address` that sentinels and clusters may name without TLS. */
+  readonly addresses: readonly string[]
+  /** Other machines can reach the store, and what it says crosses the network in the clear. */
+  readonly isPlainOnNetwork: boolean
   /** With `rediss://`; undefined: Node's own authorities, no client certificate. */
   readonly tls: Readonly<Record<'caFile' | 'certFile' | 'keyFile', string | undefined>>
   /** How old an answer of another node may be when a pull takes it. */

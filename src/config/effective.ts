@@ -8,7 +8,6 @@ import {
   parseListen,
   parseProxy,
   parseRealm,
-  parseSecretPath,
   parseSocketPath,
   parseUpstream,
 } from './addresses.ts'
@@ -172,7 +171,11 @@ function effectiveConfigMap(
   const { name = CONFIG_DEFAULTS.configMap.name, key = CONFIG_DEFAULTS.configMap.key } = decoded
   const place = diagnostics.parse('configMap.name', name, parseName)
   const field = diagnostics.parse('configMap.key', key, parseKey)
-  const kubeconfig = diagnostics.parse('configMap.kubeconfig', decoded.kubeconfig, parseSecretPath)
+  const kubeconfig = diagnostics.parse(
+    'configMap.kubeconfig',
+    decoded.kubeconfig,
+    parseAbsolutePath,
+  )
   return place === undefined || field === undefined
     ? undefined
     : { ...place, key: field, kubeconfig }
@@ -197,9 +200,9 @@ function effectiveHttp(
   const listen = decoded.listen ?? CONFIG_DEFAULTS.listen
   const address = diagnostics.parse('http.listen', listen, parseListen)
   const token = diagnostics.parse('http.token', decoded.token, parseToken)
-  const tokenFile = diagnostics.parse('http.tokenFile', decoded.tokenFile, parseSecretPath)
+  const tokenFile = diagnostics.parse('http.tokenFile', decoded.tokenFile, parseAbsolutePath)
   const certFile = diagnostics.parse('http.tls.cert', decoded.tls?.cert, parseAbsolutePath)
-  const keyFile = diagnostics.parse('http.tls.key', decoded.tls?.key, parseSecretPath)
+  const keyFile = diagnostics.parse('http.tls.key', decoded.tls?.key, parseAbsolutePath)
   if (decoded.token !== undefined && decoded.tokenFile !== undefined) {
     diagnostics.problem('http.tokenFile', 'the token is given twice, as token too: keep one')
   }
@@ -246,12 +249,12 @@ function effectiveKeychain(
     dockerConfigs: diagnostics.parseList(
       'keychain.dockerConfigs',
       decoded.dockerConfigs,
-      parseSecretPath,
+      parseAbsolutePath,
     ),
     pullSecrets: diagnostics.parseList(
       'keychain.pullSecrets',
       decoded.pullSecrets,
-      parseSecretPath,
+      parseAbsolutePath,
     ),
     credentialProviders:
       config === undefined || binDir === undefined ? undefined : { config, binDir },

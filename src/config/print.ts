@@ -123,6 +123,7 @@ function sharedFields(shared: SharedStoreConfig | undefined): object | undefined
     username: username === undefined ? undefined : HIDDEN,
     passwordFile: shared.passwordFile,
     sentinelPasswordFile: shared.sentinelPasswordFile,
+    addresses: shared.addresses.length === 0 ? undefined : shared.addresses,
     tls: Object.values(files).every((file) => file === undefined) ? undefined : files,
   }
 }

@@ -1,7 +1,8 @@
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
+import { quote } from '../reference/quote.ts'
 import { isLoopbackHost } from '../registry/endpoint.ts'
-import { parseAbsolutePath, parseSecretPath, parseSocketPath } from './addresses.ts'
+import { parseAbsolutePath, parseSocketPath } from './addresses.ts'
 import type { SharedStoreConfig, StoreAddress, StoreHost } from './config.ts'
 import { type Diagnostics, refusal } from './diagnostics.ts'
 import { KEEPING, parseDuration, readDuration, STORE_BUDGET } from './duration.ts'
@@ -20,18 +21,15 @@ export function effectiveShared(
   diagnostics: Diagnostics,
 ): SharedStoreConfig | undefined {
   if (decoded === undefined) return undefined
-  const pathOf = (
-    name: string,
-    text: string | undefined,
-    parse = parseSecretPath,
-  ): string | undefined => diagnostics.parse(`${PLACE}.${name}`, text, parse)
+  const pathOf = (name: string, text: string | undefined): string | undefined =>
+    diagnostics.parse(`${PLACE}.${name}`, text, parseAbsolutePath)
   const address = diagnostics.parse(`${PLACE}.url`, decoded.url, parseStoreUrl)
   const keyFile = diagnostics.parse(`${PLACE}.key`, decoded.key, parseKeyFile)
   const passwordFile = pathOf('passwordFile', decoded.passwordFile)
   const sentinelPasswordFile = pathOf('sentinelPasswordFile', decoded.sentinelPasswordFile)
   const tls = {
-    caFile: pathOf('tls.ca', decoded.tls?.ca, parseAbsolutePath),
-    certFile: pathOf('tls.cert', decoded.tls?.cert, parseAbsolutePath),
+    caFile: pathOf('tls.ca', decoded.tls?.ca),
+    certFile: pathOf('tls.cert', decoded.tls?.cert),
     keyFile: pathOf('tls.key', decoded.tls?.key),
   }
   const freshness = decoded.freshness ?? CONFIG_DEFAULTS.shared.freshness
@@ -52,7 +50,13 @@ export function effectiveShared(
   if (decoded.sentinelPasswordFile !== undefined && address.kind !== 'sentinel') {
     diagnostics.warning(`${PLACE}.sentinelPasswordFile`, 'not used: url names no sentinels')
   }
-  if (!isLocal(address)) {
+  const addresses = diagnostics.parseList(`${PLACE}.addresses`, decoded.addresses, parseNetwork)
+  if (addresses.length > 0 && (address.isTls || address.kind === 'single')) {
+    const why = address.isTls ? 'certificates tell' : 'url names no sentinels and no cluster'
+    diagnostics.warning(`${PLACE}.addresses`, `not used: ${why}`)
+  }
+  const isLocal = isOnThisMachine(address) && addresses.every(isLoopback)
+  if (!isLocal) {
     if (decoded.key === undefined) {
       const why = 'other machines can reach this store and could say what an image is'
       const how = 'set cache.shared.key to file:/path of a secret that all nodes have'
@@ -72,24 +76,35 @@ export function effectiveShared(
     username: decoded.username,
     passwordFile,
     sentinelPasswordFile: address.kind === 'sentinel' ? sentinelPasswordFile : undefined,
+    addresses,
+    isPlainOnNetwork: !isLocal && !address.isTls,
     tls: address.isTls ? tls : { caFile: undefined, certFile: undefined, keyFile: undefined },
     freshnessMs,
     budgetMs: budgetMs === 0 ? parseDuration(CONFIG_DEFAULTS.shared.budget) : budgetMs,
   }
 }
 
-function isLocal({ hosts }: StoreAddress): boolean {
-  return hosts.every((where) => {
-    if ('path' in where) return true
-    return isLoopbackHost(isIPv6(where.host) ? `[${where.host}]` : where.host)
-  })
+function isOnThisMachine({ hosts }: StoreAddress): boolean {
+  return hosts.every((where) => 'path' in where || isLoopback(where.host))
+}
+
+function isLoopback(host: string): boolean {
+  return isLoopbackHost(isIPv6(host) ? `[${host}]` : host)
+}
+
+function parseNetwork(text: string): string {
+  const [, host = '', prefix] = /^([^/]{1,253})(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const bits = { 4: 32, 6: 128 }[isIP(host)]
+  const isNetwork = bits !== undefined && Number(prefix ?? 0) <= bits
+  if (isNetwork || (prefix === undefined && /^[\w.-]+$/.test(host))) return text
+  throw refusal(`${quote(text)} is no host, no IP address and no network as 10.0.0.0/8`)
 }
 
 function parseKeyFile(text: string): string {
   if (!text.startsWith('file:')) {
     throw refusal('write file:/path of the file that holds it: a key does not stand in this file')
   }
-  return parseSecretPath(text.slice('file:'.length))
+  return parseAbsolutePath(text.slice('file:'.length))
 }
 
 /**

@@ -3,7 +3,7 @@ import { SingleFlight } from '../concurrency/single-flight.ts'
 import type { Environment } from '../config/config.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
-import type { Credentials } from '../registry/credentials.ts'
+import { type Credentials, markIssued } from '../registry/credentials.ts'
 import { parseJsonObject, textOf, userPassword } from './docker.ts'
 import { helperEnvironment, type ProgramEnd, type Programs } from './program.ts'
 import type { WarnOnce } from './watched-file.ts'
@@ -84,7 +84,7 @@ function readAnswer({ code, output }: ProgramEnd): Credentials | undefined {
   const secret = textOf(answer['Secret'])
   // Some stores keep an empty entry where they once had one.
   if (username === undefined || secret === undefined) return undefined
-  return userPassword(username, secret)
+  return markIssued(userPassword(username, secret))
 }
 
 /**

@@ -6,7 +6,7 @@ import { parseDuration } from '../config/duration.ts'
 import { isEmpty, parseYaml, type YamlNode } from '../config/yaml.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
-import type { Credentials } from '../registry/credentials.ts'
+import { type Credentials, markIssued } from '../registry/credentials.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
 import { isObject, parseJsonObject, textOf, userPassword } from './docker.ts'
 import { answerCache, type CredentialHelperTools, endOf } from './helpers.ts'
@@ -147,7 +147,8 @@ function readAnswer(output: string, apiVersion: string, defaultCacheMs: number):
   const pairs = auth.flatMap(([key, entry]) => {
     const username = isObject(entry) ? textOf(entry['username']) : undefined
     const password = isObject(entry) ? textOf(entry['password']) : undefined
-    return username === undefined ? [] : [[key, userPassword(username, password ?? '')] as const]
+    if (username === undefined) return []
+    return [[key, markIssued(userPassword(username, password ?? ''))] as const]
   })
   const duration = textOf(answer['cacheDuration'])
   return {

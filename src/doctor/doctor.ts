@@ -2,7 +2,6 @@ import type { Environment } from '../config/config.ts'
 import type { ConfigPlace } from '../config/load.ts'
 import * as containerd from './containerd.ts'
 import * as crio from './crio.ts'
-import * as fleet from './fleet.ts'
 import * as hosts from './hosts-toml.ts'
 import * as kubelet from './kubelet.ts'
 import { machineAt } from './machine.ts'
@@ -55,9 +54,6 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   'registry-unreachable': { area: 'registries', asks: true, run: registries.reachable },
   'registry-credentials': { area: 'registries', asks: true, run: registries.credentials },
   clock: { area: 'registries', asks: true, run: registries.clock },
-  'shared-store-key': { area: 'fleet', run: fleet.storeKey },
-  'shared-store': { area: 'fleet', asks: true, run: fleet.sharedStore },
-  resolvers: { area: 'fleet', asks: true, run: fleet.resolvers },
 }
 
 export interface ExamineOptions extends ConfigPlace {
@@ -93,21 +89,16 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   const asked = new Network(subject)
   const findings: Finding[] = []
   const checked: string[] = []
-  const skipped: string[] = []
+  const skipped = [...subject.unread]
   for (const [name, { area, asks, run }] of Object.entries(CHECKS)) {
     if (asks && (subject.offline || subject.loaded === undefined)) continue
     try {
-      const found = await run(subject, asked)
-      // Of a file that this user may not read nothing is known.
-      const known = found.filter(({ file }) => !machine.unseen.get(file ?? '')?.isDenied)
-      findings.push(...known.map((each) => findingOf(name, area, each)))
+      findings.push(...(await run(subject, asked)).map((found) => findingOf(name, area, found)))
       checked.push(name)
     } catch (thrown) {
-      if (!machine.isNoted(thrown)) skipped.push(`${name}: ${reasonOf(thrown)}`)
+      skipped.push(`${name}: ${reasonOf(thrown)}`)
     }
   }
-  const unseen = [...machine.unseen].map(([path, { why }]) => `${path}: ${why}`)
-  skipped.unshift(...unseen, ...subject.unread)
   if (subject.offline) skipped.push('registries: not asked, since --offline or --root was given')
   return { findings, checked, skipped }
 }

@@ -7,12 +7,7 @@ import type { Machine, Process, Space } from './machine.ts'
 import type { Found, Subject } from './subject.ts'
 
 /** Mistakes in the configuration, and what in it does not count as written. */
-export function configuration(subject: Subject): readonly Found[] {
-  const { configFile, configProblems, loaded, machine } = subject
-  const denied = [...machine.unseen].filter(([, { isDenied }]) => isDenied)
-  const warnings = (loaded?.warnings ?? []).filter(
-    (warning) => !denied.some(([path]) => warning.startsWith(`${path}: `)),
-  )
+export function configuration({ configFile, configProblems, loaded }: Subject): readonly Found[] {
   const file = configFile === undefined ? {} : { file: configFile }
   return [
     ...configProblems.map(
@@ -25,7 +20,7 @@ export function configuration(subject: Subject): readonly Found[] {
         mend: 'correct it; `image-resolver config check` shows the whole',
       }),
     ),
-    ...warnings.map((warning): Found => {
+    ...(loaded?.warnings ?? []).map((warning): Found => {
       const [, before = '', line, after = ''] = /^(.*?) \(line (\d+)\)(: .*)$/s.exec(warning) ?? []
       return {
         severity: 'warning',
@@ -42,9 +37,7 @@ export function configuration(subject: Subject): readonly Found[] {
 /** Files that the configuration names: not there, or secrets that everybody can read. */
 export async function namedFiles({ loaded, machine }: Subject): Promise<readonly Found[]> {
   if (loaded === undefined) return []
-  const problems = await namedFileProblems(loaded.config, async (path) =>
-    (await machine.mode(path)) === undefined ? undefined : lookAt(machine.path(path)),
-  )
+  const problems = await namedFileProblems(loaded.config, (path) => lookAt(machine.path(path)))
   return problems.map(({ kind, message, path }): Found => {
     const isOpen = kind === 'readable by all'
     return {

@@ -75,6 +75,19 @@ export function credentialsFingerprint(credentials: Credentials | undefined): st
   return hmac.digest('hex').slice(0, 16)
 }
 
+const issued = new WeakSet<Credentials>()
+
+/** Notes that a program issued them (a credential helper, a provider of the kubelet): to each caller others, for a while. */
+export function markIssued(credentials: Credentials): Credentials {
+  issued.add(credentials)
+  return credentials
+}
+
+/** Whether these very credentials were issued by a program. */
+export function isIssued(credentials: Credentials): boolean {
+  return issued.has(credentials)
+}
+
 function basic(username: string, password: string): Credentials {
   return username === TOKEN_USERNAME
     ? { kind: 'identityToken', token: password }

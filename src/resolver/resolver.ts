@@ -13,7 +13,7 @@ import { type ChangedTag, changedBy } from './changed-tags.ts'
 import { divergencesIn, isFailover } from './explain.ts'
 import { type Question, type QuestionOptions, questionOf } from './question.ts'
 import { resolveOnce } from './resolve-run.ts'
-import { accountOf, expiryOf, type SharedCache, Sharing, termsOf } from './sharing.ts'
+import { expiryOf, type SharedCache, SharedLookup, termsOf } from './shared-cache.ts'
 import type {
   Candidate,
   Health,
@@ -171,7 +171,7 @@ export class Resolver {
   }
 
   /**
-   * Takes what is known of tags for expired, since their registry says that they changed: the next caller has a
+   * Takes what this node knows of tags for expired, since their registry says that they changed: the next caller has a
    * registry asked. What a resolution under way brings goes to its callers alone.
    *
    * @returns how many answers and absences were believed until now
@@ -183,7 +183,6 @@ export class Resolver {
       run.isOutdated = true
       this.#flights.forget(run.flight)
     }
-    void this.#options.shared?.()?.expire(changes)
     return this.#options.cache.expire(isChanged)
   }
 
@@ -252,12 +251,12 @@ export class Resolver {
     const { cache, clock, limits, observer, ready, registries, verifyDigest } = this.#options
     const candidates = this.candidates(reference, credentials)
     requireCandidates(reference, candidates, registries().mirrorsOnly(reference))
-    const sharing = await this.#sharing(question, candidates, signal)
-    if (sharing?.taken !== undefined) {
-      if (!run.isOutdated) cache.remember(key, sharing.taken, sharing.taken, platform)
-      return { ...sharing.taken, source: 'shared', ageMs: sharing.ageMs }
+    const shared = await this.#lookup(question, candidates, signal)
+    if (shared?.taken !== undefined) {
+      if (!run.isOutdated) cache.remember(key, shared.taken, shared.taken, platform)
+      return { ...shared.taken, source: 'shared', ageMs: shared.ageMs }
     }
-    const known = cached ?? sharing?.older
+    const known = cached ?? shared?.older
     if (known === undefined) cache.counted('miss')
     const deadline = new AbortController()
     const cancelDeadline = clock.after(limits().totalMs, () => {
@@ -272,7 +271,7 @@ export class Resolver {
         expected: known !== undefined && !all,
         verifyDigest: verifyDigest?.() ?? false,
         credentials: (candidate) => this.credentials(candidate, question.unauthenticated),
-        ...(sharing !== undefined && { sharedIdentity: sharing.identity }),
+        ...(shared !== undefined && { sharedIdentity: shared.identity }),
         signal: AbortSignal.any([signal, deadline.signal]),
       })
       const resolution: Resolution = {
@@ -283,7 +282,7 @@ export class Resolver {
         resolvedAt: clock.now(),
         expiresAt: expiryOf(question, candidates, cache),
       }
-      sharing?.tell(resolution)
+      shared?.tell(resolution)
       for (const divergence of divergencesIn(resolution)) observer?.diverged?.(divergence)
       if (known !== undefined) {
         cache.counted(known.digest === resolution.digest ? 'revalidated' : 'miss')
@@ -292,7 +291,7 @@ export class Resolver {
       return resolution
     } catch (thrown) {
       const error = toResolveError(thrown)
-      sharing?.tell(error)
+      shared?.tell(error)
       if (!run.isOutdated) cache.rememberFailure(key, error, isPlatformAsked)
       if (known === undefined || all) throw error
       if (!cache.staleAllowed(known) || !allowsStale(error, known)) throw error
@@ -309,18 +308,17 @@ export class Resolver {
   }
 
   /** @returns undefined: this is not shared with other nodes */
-  async #sharing(
+  async #lookup(
     question: Question,
     candidates: readonly Candidate[],
     signal: AbortSignal,
-  ): Promise<Sharing | undefined> {
-    const { cache, clock, health, limits, shared } = this.#options
-    const store = question.sharing && shared?.()
-    if (store === undefined || (question.direct && store.asksServices)) return undefined
-    const account = (candidate: Candidate): Promise<string> =>
-      this.credentials(candidate, question.unauthenticated).then(accountOf, () => 'unknown')
-    const accounts = await Promise.all(candidates.map(account))
-    const terms = { accounts, cache, clock, health, store, waitMs: limits().probeBudgetMs, signal }
-    return Sharing.begin(question, candidates, terms)
+  ): Promise<SharedLookup | undefined> {
+    const { cache, clock, health, limits } = this.#options
+    const shared = question.sharing && this.#options.shared?.()
+    if (shared === undefined || (question.direct && shared.asksServices)) return undefined
+    const own = (candidate: Candidate) => this.credentials(candidate, question.unauthenticated)
+    const credentials = await Promise.all(candidates.map(own))
+    const terms = { credentials, cache, clock, health, shared, waitMs: limits().probeBudgetMs }
+    return SharedLookup.begin(question, candidates, { ...terms, signal })
   }
 }

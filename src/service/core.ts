@@ -17,14 +17,14 @@ import { Answers, type Node } from '../resolver/answers.ts'
 import { type CacheLimits, ResolutionCache, resolutionKey } from '../resolver/cache/cache.ts'
 import { CacheSnapshot } from '../resolver/cache/snapshot.ts'
 import { Resolver } from '../resolver/resolver.ts'
-import type { SharedCache } from '../resolver/sharing.ts'
+import type { SharedCache } from '../resolver/shared-cache.ts'
 import type { Keychain } from '../resolver/types.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { meterExchanges, meterResolutions } from '../telemetry/metering.ts'
 import { RunningPulls } from '../telemetry/running-pulls.ts'
-import { SharedStore } from './shared-store.ts'
+import { ReloadableSharedCache } from './reloadable-shared-cache.ts'
 
 const steady = (): number => performance.now()
 
@@ -62,6 +62,8 @@ export interface Core {
    * A command that answers one question does without.
    */
   share(): Promise<void>
+  /** As ReloadableSharedCache.expire. */
+  expireShared: ReloadableSharedCache['expire']
   /** Takes over the registries; what was cached under other ones is not found any more. */
   reconfigure(config: Config): void
   close(): Promise<void>
@@ -125,7 +127,7 @@ export function createCore(
     observer: meterResolutions(metrics, logger),
     shared: () => services ?? shared.cache,
   })
-  const shared = new SharedStore({
+  const shared = new ReloadableSharedCache({
     scope: () => JSON.stringify([config.keychain, config.verifyDigest]),
     self: () => ({ version: VERSION, configuration: registriesFingerprint(config) }),
     metrics: metrics.shared,
@@ -174,6 +176,7 @@ export function createCore(
       isSharing = true
       return shared.use(config.cache.shared)
     },
+    expireShared: (changes) => shared.expire(changes),
     reconfigure(next) {
       const previous = config
       config = next
@@ -275,7 +278,6 @@ function openServices(
     freshnessMs,
     asksServices: true,
     lookup: async (question) => (await opened.get()).lookup(question),
-    expire: async () => {},
     park: () => {},
     close: () => opened.close(),
   }

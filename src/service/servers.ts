@@ -21,6 +21,9 @@ import { type OpenServer, whyClosed } from './listeners.ts'
 /** How long calls under way may take when the service ends; the unit kills after 90 s. */
 const GRACE = { graceMs: 10_000, pullGraceMs: 60_000 }
 
+/** A store that could not be told has been tried for 3 s. */
+const EVENT_RETRY_MS = 5_000
+
 interface ServerOptions {
   /** Of now: some of it changes while the server is open. */
   readonly config: () => Config
@@ -165,7 +168,9 @@ export async function openHttpServer(
         const outcome = changes.length === 0 ? 'no_change' : expired > 0 ? 'expired' : 'not_cached'
         core.metrics.registryEvents.add(format, outcome)
         logger.debug({ format, changes, expired }, 'a registry says that tags changed')
-        return expired
+        if (await core.expireShared(changes)) return expired
+        const message = 'the shared store could not be told yet: send the notification again'
+        throw new ResolveError('UNAVAILABLE', message, { retryAfterMs: EVENT_RETRY_MS })
       },
     }),
     via: core.via,

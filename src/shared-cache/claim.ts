@@ -1,9 +1,9 @@
 import type { Clock } from '../concurrency/clock.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
-import type { Store } from './store.ts'
+import type { RedisClient } from './redis-client.ts'
 
 export interface ClaimTools {
-  readonly store: Pick<Store, 'script'>
+  readonly client: Pick<RedisClient, 'script'>
   /** How long one command is awaited. */
   readonly budgetMs: number
   /** Those of this node, to be given back at its end. */
@@ -40,8 +40,8 @@ export class Claim {
   /** @param failedMs as in the script */
   async release(failedMs: number): Promise<void> {
     this.end()
-    const { budgetMs, store } = this.#tools
-    await store.script('release', [this.#name, this.id, String(failedMs)], budgetMs)
+    const { budgetMs, client } = this.#tools
+    await client.script('release', [this.#name, this.id, String(failedMs)], budgetMs)
   }
 
   #beat(): void {
@@ -49,8 +49,8 @@ export class Claim {
   }
 
   async #prolong(): Promise<void> {
-    const { budgetMs, claims, metrics, store } = this.#tools
-    const held = await store.script('hold', [this.#name, this.id, String(this.#ms)], budgetMs)
+    const { budgetMs, claims, client, metrics } = this.#tools
+    const held = await client.script('hold', [this.#name, this.id, String(this.#ms)], budgetMs)
     if (!claims.has(this)) return
     if (held === 0) metrics.claims.lost += 1
     else this.#beat()

@@ -1,18 +1,20 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Attempt, ResolveError } from '../errors.ts'
 import { fieldsOf, parseJson } from '../json.ts'
+import { type Credentials, isIssued } from '../registry/credentials.ts'
 import { isAbsence } from '../resolver/cache/negatives.ts'
-import { accountOf } from '../resolver/sharing.ts'
 import type { Candidate } from '../resolver/types.ts'
 
 /** Of the form of entries and of names: entries of another version are never found. */
-const VERSION = 1
+const VERSION = 2
 /** More than an answer with a hundred places takes; a longer one is not shared. */
 export const MAX_ENTRY_BYTES = 16 * 1024
 const MAX_TEXT = 2_048
 const MAX_ATTEMPTS = 64
-/** `1 <milliseconds of the store's clock> <HMAC> <JSON>` */
-const ENTRY = /^1 (\d{1,15}) ([\w-]{43}) (.+)$/s
+/** `2 <milliseconds of the store's clock> <epoch> <HMAC> <JSON>`; the scripts read the first three. */
+const ENTRY = /^2 (\d{1,15}) ([0-9a-f]{40}|-) ([\w-]{43}) (.+)$/s
+/** Of what no tag leads to. */
+const NO_EPOCH = '-'
 
 /** An entry that was signed with the key of this fleet. */
 export interface Entry {
@@ -44,17 +46,21 @@ export class EntrySigner {
     return `image-resolver:${VERSION}:{${this.#mac('slot', slot).slice(0, 22)}}:${kind}${rest}`
   }
 
-  /** @returns undefined: it is too long to be shared */
-  sign(name: string, since: number, body: string): string | undefined {
-    const entry = `${VERSION} ${since} ${this.#mac('entry', name, String(since), body)} ${body}`
+  /**
+   * @param epoch as the script `look` gave it before a registry was asked
+   * @returns undefined: it is too long to be shared
+   */
+  sign(name: string, since: number, body: string, epoch = NO_EPOCH): string | undefined {
+    const mac = this.#mac('entry', name, String(since), epoch, body)
+    const entry = `${VERSION} ${since} ${epoch} ${mac} ${body}`
     return Buffer.byteLength(entry) > MAX_ENTRY_BYTES ? undefined : entry
   }
 
   /** @returns undefined: it is not an entry of that name that was signed with this key */
   open(name: string, text: string): Entry | undefined {
-    const [, since = '', mac = '', body = ''] = ENTRY.exec(text) ?? []
+    const [, since = '', epoch = '', mac = '', body = ''] = ENTRY.exec(text) ?? []
     if (body === '') return undefined
-    const expected = Buffer.from(this.#mac('entry', name, since, body))
+    const expected = Buffer.from(this.#mac('entry', name, since, epoch, body))
     return timingSafeEqual(expected, Buffer.from(mac)) ? { since: Number(since), body } : undefined
   }
 
@@ -66,9 +72,25 @@ export class EntrySigner {
 }
 
 /** Where it stands that a registry asked a node to wait; it counts requests by account. */
-export function parkName(signer: EntrySigner, { endpoint, entry, registry }: Candidate): string {
+export function parkName(
+  signer: EntrySigner,
+  { endpoint, registry }: Candidate,
+  credentials: Credentials | undefined,
+): string {
   const place = `${registry} ${endpoint.scheme}://${endpoint.host}`
-  return signer.name('parked', `${place} ${accountOf(entry?.credentials)}`)
+  return signer.name('parked', `${place} ${accountOf(credentials)}`)
+}
+
+/**
+ * What tells accounts apart, for a name that is made with the key and from which nothing of it can be told. A program issues
+ * each node another secret for the same account, so that of these the user name alone counts.
+ */
+export function accountOf(credentials: Credentials | undefined): string {
+  if (credentials === undefined) return ''
+  const { kind } = credentials
+  const user = kind === 'basic' ? credentials.username : ''
+  if (isIssued(credentials)) return JSON.stringify([kind, user])
+  return JSON.stringify([kind, user, kind === 'basic' ? credentials.password : credentials.token])
 }
 
 /** What no registry has, as the body of an entry. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../concurrency/clock.ts'
 import { type EntrySigner, type NodeBody, readNode } from './entry.ts'
-import type { Store } from './store.ts'
+import type { RedisClient } from './redis-client.ts'
 
 /** A node of the fleet that was seen lately. */
 export interface FleetNode extends NodeBody {
@@ -15,14 +15,14 @@ const BEAT_MS = 30_000
 const AGAIN_MS = 2_000
 /** A node that was not seen for so long is forgotten. */
 const KEPT_MS = 3_600_000
-/** That are shown. */
+/** That are shown, and of one reply. */
 const MAX_NODES = 10_000
+const PAGE = 200
 /** The store is asked by a command, whose user waits. */
 const LIST_LIMIT_MS = 5_000
-const MAX_SCANS = 20
 
 interface BeatsOptions {
-  readonly store: Pick<Store, 'script'>
+  readonly client: Pick<RedisClient, 'script'>
   readonly signer: EntrySigner
   /** Of now. */
   readonly self: () => NodeBody
@@ -45,12 +45,12 @@ export class NodeBeats {
 
   /** Never rejects. */
   async start(): Promise<void> {
-    const { budgetMs, clock, random = Math.random, self, signer, store } = this.#options
+    const { budgetMs, client, clock, random = Math.random, self, signer } = this.#options
     const names = namesOf(signer)
     // The time is the store's: nothing follows from the one that is signed.
     const entry = signer.sign(names.entries, 0, JSON.stringify({ id: this.#id, ...self() }))
     const args = [names.times, names.entries, this.#id, entry ?? '', String(KEPT_MS)]
-    const told = await store.script('beat', args, budgetMs)
+    const told = await client.script('beat', args, budgetMs)
     if (this.#isClosed) return
     const pauseMs = told === undefined ? AGAIN_MS : BEAT_MS
     this.#cancel = clock.after(pauseMs * (0.75 + random() / 2), () => void this.start())
@@ -62,49 +62,27 @@ export class NodeBeats {
   }
 }
 
-/** What uses a store. */
-export interface FleetSurvey {
-  /** Those that were seen last first. */
-  readonly nodes: readonly FleetNode[]
-  /** What stands where nodes do, and was not signed with this key. */
-  readonly unsigned: number
-  /** Fleets with another key, which share nothing with this one; as far as it is known. */
-  readonly others: number
-}
-
-/** @returns undefined: the store has no answer */
-export async function surveyFleet(
-  store: Pick<Store, 'script' | 'scan'>,
+/** @returns those that were seen last first; undefined: the store has no answer */
+export async function listNodes(
+  client: Pick<RedisClient, 'script'>,
   signer: EntrySigner,
-): Promise<FleetSurvey | undefined> {
+): Promise<readonly FleetNode[] | undefined> {
   const { entries, times } = namesOf(signer)
-  const reply = await store.script('nodes', [times, entries, String(MAX_NODES)], LIST_LIMIT_MS)
-  if (!Array.isArray(reply)) return undefined
-  const [now, ...rest] = reply as readonly unknown[]
-  const nodes: FleetNode[] = []
-  let unsigned = 0
-  for (let index = 0; index + 2 < rest.length; index += 3) {
-    const [, seen, entry] = rest.slice(index, index + 3)
-    const body = readNode(signer.open(entries, String(entry))?.body ?? '')
-    if (body === undefined) unsigned += 1
-    else nodes.push({ ...body, ageMs: Number(now) - Number(seen) })
+  // A node that is seen meanwhile moves to the front, and the others behind it: some come twice, and none is missed.
+  const found = new Map<unknown, FleetNode>()
+  for (let from = 0; from < MAX_NODES; from += PAGE) {
+    const args = [times, entries, String(from), String(PAGE)]
+    const reply = await client.script('nodes', args, LIST_LIMIT_MS)
+    if (!Array.isArray(reply)) return undefined
+    const [now, ...rest] = reply as readonly unknown[]
+    for (let index = 0; index + 2 < rest.length; index += 3) {
+      const [id, seen, entry] = rest.slice(index, index + 3)
+      const body = readNode(signer.open(entries, String(entry))?.body ?? '')
+      if (body !== undefined) found.set(id, { ...body, ageMs: Number(now) - Number(seen) })
+    }
+    if (rest.length < PAGE * 3) break
   }
-  const lists = await namesLike(store, entries.replace(/\{.*\}/, '{*}'))
-  return { nodes, unsigned, others: lists.filter((name) => name !== entries).length }
-}
-
-/** Of the first 10,000 names or so that the store has. */
-async function namesLike(store: Pick<Store, 'scan'>, pattern: string): Promise<readonly string[]> {
-  const found = new Set<string>()
-  let cursor = '0'
-  for (let round = 0; round < MAX_SCANS; round += 1) {
-    const reply = await store.scan(pattern, cursor, LIST_LIMIT_MS)
-    if (!Array.isArray(reply) || !Array.isArray(reply[1])) break
-    for (const name of reply[1]) found.add(String(name))
-    cursor = String(reply[0])
-    if (cursor === '0') break
-  }
-  return [...found]
+  return [...found.values()]
 }
 
 function namesOf(signer: EntrySigner): { readonly times: string; readonly entries: string } {

@@ -1,14 +1,18 @@
 import { hostname } from 'node:os'
 import type { Clock } from '../concurrency/clock.ts'
 import type { SharedStoreConfig } from '../config/config.ts'
-import type { SharedCache } from '../resolver/sharing.ts'
+import type { SharedCache } from '../resolver/shared-cache.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { EntrySigner, type NodeBody } from './entry.ts'
-import { type FleetSurvey, NodeBeats, surveyFleet } from './nodes.ts'
-import { readKey } from './secrets.ts'
-import { StoreCache } from './shared-cache.ts'
-import { Store, type StoreOptions } from './store.ts'
+import { type FleetNode, listNodes, NodeBeats } from './nodes.ts'
+import { RedisCache } from './redis-cache.ts'
+import { RedisClient, type RedisClientOptions } from './redis-client.ts'
+import { readSecret } from './redis-connection.ts'
+
+const MIN_KEY_BYTES = 16
+/** Behind the clock of a node the store's is no further where what is on the way could put another in its place. */
+const MAX_BEHIND_MS = 300_000
 
 export interface OpenOptions {
   /** What of the configuration beside the candidates decides an answer. */
@@ -24,6 +28,8 @@ export interface OpenOptions {
 
 export interface OpenSharedCache {
   readonly cache: SharedCache
+  /** As RedisCache.expire. */
+  expire: RedisCache['expire']
   /** Resolves when the store is connected, or after so long. */
   ready(limitMs: number): Promise<void>
   /** Gives all claims back. */
@@ -39,23 +45,26 @@ export async function openSharedCache(
   config: SharedStoreConfig,
   { scope, self, ...shared }: OpenOptions,
 ): Promise<OpenSharedCache> {
-  const { budgetMs, freshnessMs } = config
+  const { budgetMs, freshnessMs, isPlainOnNetwork } = config
   const { clock } = shared
   const signer = new EntrySigner(await readKey(config))
-  const store = new Store({ ...shared, config })
-  const cache = new StoreCache({ ...shared, store, signer, scope, freshnessMs, budgetMs })
+  const client = new RedisClient({ ...shared, config, connected: () => cache.connected() })
+  const maxBehindMs = isPlainOnNetwork ? MAX_BEHIND_MS : undefined
+  const limits = { freshnessMs, budgetMs, maxBehindMs }
+  const cache: RedisCache = new RedisCache({ ...shared, ...limits, client, signer, scope })
   const node = hostname()
   const body = (): NodeBody => ({ node, ...self() })
-  const beats = new NodeBeats({ store, signer, self: body, clock, budgetMs })
-  await store.open()
+  const beats = new NodeBeats({ client, signer, self: body, clock, budgetMs })
+  await client.open()
   void beats.start()
   return {
     cache,
-    ready: (limitMs) => store.ready(limitMs),
+    expire: (changes) => cache.expire(changes),
+    ready: (limitMs) => client.ready(limitMs),
     async close() {
       beats.close()
       await cache.close()
-      await store.close(budgetMs)
+      await client.close(budgetMs)
     },
   }
 }
@@ -64,23 +73,37 @@ export async function openSharedCache(
 const CONNECT_LIMIT_MS = 5_000
 
 /**
- * The nodes of a fleet.
+ * The nodes of a fleet, those that were seen last first.
  *
  * @throws Error that says why the store cannot be asked
  */
-export async function surveyStore(
+export async function fleetNodes(
   config: SharedStoreConfig,
-  options: Omit<StoreOptions, 'config'>,
-): Promise<FleetSurvey> {
+  options: Omit<RedisClientOptions, 'config'>,
+): Promise<readonly FleetNode[]> {
   const signer = new EntrySigner(await readKey(config))
-  const store = new Store({ ...options, config })
+  const client = new RedisClient({ ...options, config })
   try {
-    await store.open()
-    await store.ready(CONNECT_LIMIT_MS)
-    const found = await surveyFleet(store, signer)
-    if (found === undefined) throw new Error(`${config.url}: ${store.trouble}`)
-    return found
+    await client.open()
+    await client.ready(CONNECT_LIMIT_MS)
+    const nodes = await listNodes(client, signer)
+    if (nodes === undefined) throw new Error(`${config.url}: ${client.trouble}`)
+    return nodes
   } finally {
-    await store.close(config.budgetMs)
+    await client.close(config.budgetMs)
   }
+}
+
+/**
+ * The key that entries are signed with.
+ *
+ * @returns empty where none is configured
+ * @throws Error that says what is wrong with the file
+ */
+async function readKey({ keyFile }: SharedStoreConfig): Promise<Buffer> {
+  if (keyFile === undefined) return Buffer.alloc(0)
+  const key = Buffer.from((await readSecret(keyFile)) ?? '')
+  if (key.length >= MIN_KEY_BYTES) return key
+  const how = 'write one with openssl rand -hex 32'
+  throw new Error(`${keyFile} has less than ${MIN_KEY_BYTES} bytes: ${how}`)
 }

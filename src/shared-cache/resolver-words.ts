@@ -12,7 +12,7 @@ import {
   resolvesTags,
   type Standing,
 } from '../resolver/candidates.ts'
-import type { SharedAnswer, SharedLookup, SharedQuestion } from '../resolver/sharing.ts'
+import type { SharedAnswer, SharedQuestion, SharedReply } from '../resolver/shared-cache.ts'
 import type { Candidate } from '../resolver/types.ts'
 
 /** A node that has more registries asks them itself. */
@@ -33,7 +33,7 @@ const FINAL: ReadonlyMap<unknown, ReadonlySet<AttemptOutcome>> = new Map<
   ['UNAUTHORIZED', REFUSED],
 ])
 
-export type Found = Pick<SharedLookup, 'absence' | 'answer' | 'parked'>
+export type Found = Pick<SharedReply, 'absence' | 'answer' | 'parked'>
 
 export const NO_PAUSES: ReadonlyMap<string, number> = new Map()
 

@@ -1,15 +1,15 @@
+import { readFile } from 'node:fs/promises'
 import type { ResolverEntry } from '../config/config.ts'
 import { fieldsOf, parseJson } from '../json.ts'
 import { Breaker } from '../registry/breaker.ts'
 import { endpointName, endpointUrl } from '../registry/endpoint.ts'
 import { readBody } from '../registry/response.ts'
 import { Transport } from '../registry/transport/transport.ts'
-import type { SharedCache, SharedLookup, SharedQuestion } from '../resolver/sharing.ts'
+import type { SharedCache, SharedQuestion, SharedReply } from '../resolver/shared-cache.ts'
 import type { Keychain } from '../resolver/types.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { answerIn, type Found, isAbsence, NO_PAUSES, refusalIn } from './resolver-words.ts'
-import { readSecret } from './secrets.ts'
 
 export interface ResolversOptions {
   /** In the order of asking. */
@@ -28,6 +28,7 @@ export interface ResolversOptions {
 
 /** The longest answer, with a thousand places, has less. */
 const MAX_BODY_BYTES = 1024 * 1024
+const MAX_TOKEN_BYTES = 16 * 1024
 /** Part of the age that may pass there; the rest is for the way back. */
 const AGE_PART = 0.8
 
@@ -57,12 +58,9 @@ export class Resolvers implements SharedCache {
 
   readonly asksServices = true
 
-  /** They are told by registries themselves. */
-  async expire(): Promise<void> {}
-
   park(): void {}
 
-  async lookup(question: SharedQuestion): Promise<SharedLookup> {
+  async lookup(question: SharedQuestion): Promise<SharedReply> {
     const nothing = { parked: NO_PAUSES, identity: async () => undefined, tell: () => {} }
     // The caller wants what registries say now.
     if (!question.maxAgeMs) return nothing
@@ -177,7 +175,9 @@ export class Resolvers implements SharedCache {
 }
 
 async function readToken(path: string): Promise<string> {
-  const token = await readSecret(path)
+  const text = await readFile(path, 'utf8')
+  if (text.length > MAX_TOKEN_BYTES) throw new Error(`${path} is larger than 16 KiB`)
+  const token = text.trim()
   if (/^[!-~]+$/.test(token)) return token
   throw new Error(`${path} holds no token`)
 }

@@ -10,28 +10,41 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
 /** What stands in the place of a claim for a moment when its owner got no answer that can be shared. */
 const FAILED = '-'
+/** Longer than any entry is kept; a mark that ends has its entries asked for again. */
+const MARK_MS = 90_000_000
 
 /**
- * Gives the entry, if it is young enough, else takes the claim.
+ * Gives the entry, if it is young enough and no tag that leads to it changed since, else takes the claim.
  *
- * Keys: entry, claim, moved. Arguments: claim ID, its milliseconds, the oldest time that is accepted (or '') and the
- * age that is accepted then.
+ * A mark is any value, made where there is none. To remove it is to say that its tag changed: the next one differs, and with it
+ * the epoch (SHA-1 of all marks) that an entry was asked for in. A mark that was evicted, ended or got lost does the same.
  *
- * Returns the time, the entry or '', and one of: `fresh`; `won`, the claim is the caller's; `wait`, it is another
- * node's; `failed`, that one had no answer; `full`, the store takes no claims.
+ * Keys: entry, claim, marks. Arguments: claim ID, which is the value of new marks too; the milliseconds of the claim, 0: none is
+ * taken and no entry is young enough; the oldest time that is accepted (or '') and the age that is accepted then.
+ *
+ * Returns the time, the epoch, the entry or '', and one of: `fresh`; `won`, the claim is the caller's; `wait`, it is another
+ * node's; `failed`, that one had no answer; `full`, the store takes no claims; `none`, as asked.
  */
 const look = {
-  numberOfKeys: 3,
   lua: `${CLOCK}
 local entry = redis.pcall('GET', KEYS[1])
-if type(entry) ~= 'string' or #entry > ${MAX_ENTRY_BYTES} then entry = false end
-local since = entry and tonumber(string.match(entry, '^1 (%d+) '))
-local moved = redis.pcall('GET', KEYS[3])
-moved = type(moved) == 'string' and tonumber(moved) or 0
-if moved > now then moved = 0 end
+if type(entry) ~= 'string' or #entry > ${MAX_ENTRY_BYTES} then entry = '' end
+local marks = {}
+for i = 3, #KEYS do
+  local mark = redis.pcall('GET', KEYS[i])
+  if type(mark) ~= 'string' then
+    mark = ARGV[1]
+    redis.pcall('SET', KEYS[i], mark, 'PX', ${MARK_MS})
+  end
+  marks[#marks + 1] = mark
+end
+local epoch = redis.sha1hex(table.concat(marks, ' '))
+if ARGV[2] == '0' then return {now, epoch, entry, 'none'} end
+local since, asked = string.match(entry, '^2 (%d+) (%x+) ')
+since = tonumber(since)
 local oldest = tonumber(ARGV[3]) or (now - tonumber(ARGV[4]))
-if since and since <= now and since >= oldest and since > moved then
-  return {now, entry, 'fresh'}
+if since and since <= now and since >= oldest and asked == epoch then
+  return {now, epoch, entry, 'fresh'}
 end
 local claimed = redis.pcall('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
 local state
@@ -48,7 +61,7 @@ elseif claimed.err then
 else
   state = 'won'
 end
-return {now, entry or '', state}
+return {now, epoch, entry, state}
 `,
 }
 
@@ -61,7 +74,7 @@ const publish = {
   numberOfKeys: 2,
   lua: `${CLOCK}
 local old = redis.pcall('GET', KEYS[1])
-local since = type(old) == 'string' and tonumber(string.match(old, '^1 (%d+) '))
+local since = type(old) == 'string' and tonumber((string.match(old, '^2 (%d+) ')))
 local kept = 0
 if not since or since > now or since <= tonumber(ARGV[2]) then
   local set = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
@@ -97,42 +110,6 @@ return redis.call('DEL', KEYS[1])
 `,
 }
 
-/** References that one repository is asked for, at most: by which tags of it change. */
-const MAX_REFERENCES = 1_000
-/** Domain, path, tag, and what stands between them. */
-const MAX_REFERENCE_BYTES = 1_024
-
-/** Notes that a repository is asked for a reference. Key: references. Arguments: the reference, milliseconds to keep it. */
-const note = {
-  numberOfKeys: 1,
-  lua: `
-if redis.call('SCARD', KEYS[1]) >= ${MAX_REFERENCES} then return 0 end
-redis.call('SADD', KEYS[1], ARGV[1])
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-`,
-}
-
-/** References that a repository is asked for. Key: references. */
-const noted = {
-  numberOfKeys: 1,
-  lua: `
-local references = {}
-for _, reference in ipairs(redis.call('SRANDMEMBER', KEYS[1], ${MAX_REFERENCES})) do
-  if #reference <= ${MAX_REFERENCE_BYTES} then references[#references + 1] = reference end
-end
-return references
-`,
-}
-
-/** Marks all entries of a reference that are older than now. Key: moved. Argument: milliseconds. */
-const move = {
-  numberOfKeys: 1,
-  lua: `${CLOCK}
-redis.call('SET', KEYS[1], string.format('%.0f', now), 'PX', ARGV[1])
-return now
-`,
-}
-
 /**
  * Notes that a node is there, and forgets those that were not seen for long.
  *
@@ -154,37 +131,46 @@ return now
 `,
 }
 
-/** The nodes that were seen last. Keys as `beat`. Argument: how many. Returns the time, then an ID, a time and an entry for each. */
+/** Of a node: its name, version, a fingerprint, and the signature. */
+const MAX_NODE_BYTES = 1_024
+
+/**
+ * Some of the nodes that were seen last. Keys as `beat`. Arguments: how many are passed over, and how many are given. Returns
+ * the time, then an ID, a time and an entry for each.
+ */
 const nodes = {
   numberOfKeys: 2,
   lua: `${CLOCK}
-local seen = redis.call('ZREVRANGE', KEYS[1], 0, tonumber(ARGV[1]) - 1, 'WITHSCORES')
+local from = tonumber(ARGV[1])
+local seen = redis.call('ZREVRANGE', KEYS[1], from, from + tonumber(ARGV[2]) - 1, 'WITHSCORES')
 local found = {now}
 for i = 1, #seen, 2 do
-  found[#found + 1] = seen[i]
+  found[#found + 1] = string.sub(seen[i], 1, 64)
   found[#found + 1] = seen[i + 1]
   local entry = redis.call('HGET', KEYS[2], seen[i]) or ''
-  found[#found + 1] = #entry > ${MAX_ENTRY_BYTES} and '' or entry
+  found[#found + 1] = #entry > ${MAX_NODE_BYTES} and '' or entry
 end
 return found
 `,
 }
 
-export const SCRIPTS = { look, publish, hold, release, note, noted, move, beat, nodes } as const
+export const SCRIPTS = { look, publish, hold, release, beat, nodes } as const
 export type ScriptName = keyof typeof SCRIPTS
 
 /** The answer of the script `look`. */
 export interface Look {
   /** Of the store's clock. */
   readonly now: number
+  readonly epoch: string
   readonly text: string
-  readonly state: 'fresh' | 'won' | 'wait' | 'failed' | 'full'
+  readonly state: 'fresh' | 'won' | 'wait' | 'failed' | 'full' | 'none'
 }
 
 /** @returns undefined: the store had no answer */
 export function readLook(reply: unknown): Look | undefined {
   if (!Array.isArray(reply)) return undefined
-  const [now, text, state] = reply as readonly unknown[]
+  const [now, epoch, text, state] = reply as readonly unknown[]
   if (typeof now !== 'number' || typeof text !== 'string') return undefined
-  return { now, text, state: state as Look['state'] }
+  if (typeof epoch !== 'string' || !/^[0-9a-f]{40}$/.test(epoch)) return undefined
+  return { now, epoch, text, state: state as Look['state'] }
 }

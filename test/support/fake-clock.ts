@@ -2,8 +2,14 @@ import type { Clock } from '../../src/concurrency/clock.ts'
 
 /** A clock that stands still until the test moves it. */
 export class FakeClock implements Clock {
+  readonly #settle: () => Promise<void>
   #now = 1_000_000
   #timers: { readonly at: number; readonly callback: () => void }[] = []
+
+  /** @param settled lets what the test waits for come to rest; default: promises */
+  constructor(settled = settle) {
+    this.#settle = settled
+  }
 
   now(): number {
     return this.#now
@@ -20,17 +26,17 @@ export class FakeClock implements Clock {
   /** Moves on, rings what is due in order, and lets promises settle before and after each. */
   async advance(ms: number): Promise<void> {
     const target = this.#now + ms
-    await settle()
+    await this.#settle()
     for (;;) {
       const due = this.#timers.filter(({ at }) => at <= target).sort((a, b) => a.at - b.at)[0]
       if (due === undefined) break
       this.#timers = this.#timers.filter((timer) => timer !== due)
       this.#now = Math.max(this.#now, due.at)
       due.callback()
-      await settle()
+      await this.#settle()
     }
     this.#now = target
-    await settle()
+    await this.#settle()
   }
 
   get pendingTimers(): number {

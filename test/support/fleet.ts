@@ -6,8 +6,12 @@ import { Resolver, type ResolverOptions } from '../../src/resolver/resolver.ts'
 import { type OpenSharedCache, openSharedCache } from '../../src/shared-cache/open.ts'
 import { Metrics } from '../../src/telemetry/counters.ts'
 import { loadText } from './config.ts'
+import type { Redis } from './redis.ts'
 import { AMD64, entry, type FakeSource, registriesOf } from './resolver.ts'
 import type { Cleanup } from './stack.ts'
+
+/** As PullImage resolves with `imagePullPolicy: Always`. */
+export const ALWAYS = { refresh: true, shared: true, urgent: true } as const
 
 const steady = (): number => performance.now()
 
@@ -85,4 +89,14 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
     if (Date.now() > endAt) throw new Error('it never came to that')
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
+}
+
+/** Where the answers of the store stand. */
+export async function answers(redis: Redis): Promise<readonly string[]> {
+  return (await redis.command('keys', '*:answer:*')).split('\n').filter(Boolean)
+}
+
+/** Resolves when the store has so many. */
+export async function told(redis: Redis, count = 1): Promise<void> {
+  await until(async () => (await answers(redis)).length >= count)
 }

@@ -71,5 +71,6 @@ const schema = {
     413: problem('The body is over 256 KiB.'),
     415: problem('The body is no JSON.'),
     429: withRetryAfter(problem('Too many requests, or over 3,000 notifications a minute.')),
+    502: withRetryAfter(problem('The store of the fleet could not be told yet: send it again.')),
   },
 }

@@ -5,12 +5,11 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import { readFleet } from '../../../src/service/commands.ts'
-import { type FleetMember, startMember, until } from '../../support/fleet.ts'
+import { ALWAYS, answers, type FleetMember, startMember, told, until } from '../../support/fleet.ts'
 import { type Redis, requireRedis, startRedis } from '../../support/redis.ts'
 import { FakeSource, identity, nginx, type Reply } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
-const ALWAYS = { refresh: true, shared: true, urgent: true } as const
 const IMAGE = identity('one')
 const OTHER = identity('two')
 
@@ -60,7 +59,7 @@ test('a pull takes what another node was told, and says so and how old it is', a
   const source = new FakeSource({ m1: has() })
   const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
   const first = await a.resolver.resolve(nginx(), ALWAYS)
-  await until(() => redis.command('dbsize').then((size) => Number(size) >= 2))
+  await told(redis)
 
   const second = await b.resolver.resolve(nginx(), ALWAYS)
 
@@ -78,7 +77,7 @@ test('a lookup that another node has answered is one command', async (t) => {
   const source = new FakeSource({ m1: has() })
   const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
   await a.resolver.resolve(nginx(), ALWAYS)
-  await until(() => redis.command('dbsize').then((size) => Number(size) >= 3))
+  await told(redis)
   await b.resolver.resolve(nginx(), ALWAYS)
   const scripts = async (): Promise<number> => {
     const text = await redis.command('info', 'commandstats')
@@ -115,7 +114,7 @@ test('an older answer is confirmed with one HEAD, also by a node that never aske
   const options = { fields: ', freshness: 1ms', tagTtlMs: 1 }
   const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
   await a.resolver.resolve(nginx(), ALWAYS)
-  await until(() => redis.command('dbsize').then((size) => Number(size) >= 3))
+  await told(redis)
 
   const answer = await b.resolver.resolve(nginx(), ALWAYS)
 
@@ -129,7 +128,7 @@ test('which image a digest is, another node knows already', async (t) => {
   const source = new FakeSource({ m1: has() })
   const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
   await a.resolver.resolve(nginx(), ALWAYS)
-  await until(() => redis.command('dbsize').then((size) => Number(size) >= 3))
+  await until(async () => (await redis.command('keys', '*:image:*')) !== '')
 
   await b.resolver.resolve(nginx({ tag: undefined, digest: IMAGE.digest }), ALWAYS)
 
@@ -142,7 +141,7 @@ test('that no registry has it is believed for all', async (t) => {
   const source = new FakeSource({ m1: missing, 'docker.io': missing })
   const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
   await assert.rejects(a.resolver.resolve(nginx(), ALWAYS), { code: 'MANIFEST_UNKNOWN' })
-  await until(() => redis.command('dbsize').then((size) => Number(size) >= 2))
+  await told(redis)
   const asked = source.asked.length
 
   await assert.rejects(b.resolver.resolve(nginx(), ALWAYS), (error: ResolveError) => {
@@ -223,24 +222,134 @@ test('nodes whose configuration differs in what matters do not share', async (t)
   const [a] = (await members(t, 1, redis, source)) as [FleetMember]
   const [b] = (await members(t, 1, redis, source, { scope: 'other secrets' })) as [FleetMember]
   await a.resolver.resolve(nginx(), ALWAYS)
-  await until(() => redis.command('dbsize').then((size) => Number(size) >= 4))
+  await told(redis)
 
   assert.equal((await b.resolver.resolve(nginx(), ALWAYS)).source, 'registry')
 })
+
+const CHANGED = [{ repository: 'library/nginx', tag: 'latest' }] as const
 
 test('a tag that changed is asked for at once, by every node', async (t) => {
   if (!requireRedis(t)) return
   const redis = await startRedis(t)
   const source = new FakeSource({ m1: has() })
-  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  const options = { fields: ', freshness: 1h, budget: 1s' }
+  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
   await a.resolver.resolve(nginx(), ALWAYS)
-  await until(() => redis.command('keys', '*:places').then((keys) => keys !== ''))
+  await told(redis)
+  assert.equal((await b.resolver.resolve(nginx(), ALWAYS)).source, 'shared')
   source.replies['m1'] = has(OTHER)
 
-  a.resolver.expire([{ host: 'm1', repository: 'library/nginx', tag: 'latest' }])
-  await until(() => redis.command('keys', '*:moved').then((keys) => keys !== ''))
+  assert.equal(await a.shared.expire(CHANGED), true)
+  assert.equal((await b.resolver.resolve(nginx(), ALWAYS)).digest, OTHER.digest)
+
+  source.replies['m1'] = has()
+  assert.equal(await a.shared.expire([{ ...CHANGED[0], tag: undefined }]), true)
+  assert.equal((await b.resolver.resolve(nginx(), ALWAYS)).digest, IMAGE.digest)
+  await told(redis)
+  await a.shared.expire([{ ...CHANGED[0], tag: 'other' }])
+  await until(async () => (await a.resolver.resolve(nginx(), ALWAYS)).source === 'shared')
+})
+
+test('what a node asks while its tag changes is for its own caller alone', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  let answer = (): void => {}
+  const slow: Reply = () =>
+    new Promise((resolve) => {
+      answer = () => resolve(IMAGE)
+    })
+  const source = new FakeSource({ m1: slow, 'docker.io': () => new Promise(() => {}) })
+  const options = { fields: ', freshness: 1h, budget: 1s' }
+  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  // Nothing was ever asked for in that repository.
+  const first = a.resolver.resolve(nginx(), ALWAYS)
+  await until(() => source.asked.length > 0)
+
+  assert.equal(await b.shared.expire(CHANGED), true)
+  source.replies['m1'] = has(OTHER)
+  answer()
+  assert.equal((await first).digest, IMAGE.digest)
+  await told(redis)
 
   assert.equal((await b.resolver.resolve(nginx(), ALWAYS)).digest, OTHER.digest)
+})
+
+test('of 1,100 tags of one repository none misses that it changed', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const options = { fields: ', freshness: 1h, budget: 1s' }
+  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  const tags = Array.from({ length: 1_100 }, (_, index) => `t${index}`)
+  for (let from = 0; from < tags.length; from += 50) {
+    const some = tags.slice(from, from + 50)
+    await Promise.all(some.map((tag) => a.resolver.resolve(nginx({ tag }), ALWAYS)))
+  }
+  await told(redis, tags.length)
+  source.replies['m1'] = has(OTHER)
+
+  await a.shared.expire([{ repository: 'library/nginx', tag: undefined }])
+
+  for (const tag of ['t0', 't500', 't1050', 't1099']) {
+    assert.equal((await b.resolver.resolve(nginx({ tag }), ALWAYS)).digest, OTHER.digest, tag)
+  }
+})
+
+test('a store that stalls while a tag changes is told when it goes on', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const options = { fields: ', freshness: 1h, budget: 50ms' }
+  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  await a.resolver.resolve(nginx(), ALWAYS)
+  await told(redis)
+  source.replies['m1'] = has(OTHER)
+  process.kill(redis.program.pid, 'SIGSTOP')
+  // The store is left alone by now, which is for lookups.
+  await a.resolver.resolve(nginx({ tag: 'other' }), ALWAYS)
+
+  const isTold = a.shared.expire(CHANGED)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  process.kill(redis.program.pid, 'SIGCONT')
+
+  assert.equal(await isTold, true)
+  assert.equal((await b.resolver.resolve(nginx(), ALWAYS)).digest, OTHER.digest)
+})
+
+test('a store that is not there has the registry send its notification again, and is told when it is back', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const source = new FakeSource({ m1: has() })
+  const options = { fields: ', freshness: 1h, budget: 1s' }
+  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  await a.resolver.resolve(nginx(), ALWAYS)
+  await told(redis)
+  // It comes back as it was, as a replica does that lacks what its primary was told last.
+  await redis.command('save')
+  assert.equal(await a.shared.expire(CHANGED), true)
+  await redis.kill()
+  source.replies['m1'] = has(OTHER)
+
+  assert.equal(await a.shared.expire([{ repository: 'library/nginx', tag: 'late' }]), false)
+  await redis.restart()
+  assert.equal((await answers(redis)).length, 1)
+  // Of the repository, and of the tag until the store is told once more.
+  await until(async () => (await redis.command('keys', '*:mark:*')).split('\n').length === 1)
+  const ask = () => b.resolver.resolve(nginx(), ALWAYS)
+  await until(async () => (await ask()).source === 'shared')
+  assert.equal((await ask()).digest, OTHER.digest)
+})
+
+test('a store that was never there is as none', async (t) => {
+  const source = new FakeSource({ m1: has() })
+  const node = await startMember(t, `unix://${temporaryFolder(t)}/none.sock`, source, {
+    fields: ', budget: 1s',
+    readyMs: 1,
+  })
+
+  assert.equal((await node.resolver.resolve(nginx(), ALWAYS)).source, 'registry')
+  assert.equal(node.metrics.shared.lookups.left_alone, 1)
 })
 
 test('claims are given back at the end', async (t) => {

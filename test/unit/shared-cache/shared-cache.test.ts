@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { EntrySigner } from '../../../src/shared-cache/entry.ts'
-import { StoreCache } from '../../../src/shared-cache/shared-cache.ts'
+import { RedisCache, type RedisCacheOptions } from '../../../src/shared-cache/redis-cache.ts'
 import { SharedMetrics } from '../../../src/telemetry/counters.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
@@ -13,24 +13,27 @@ const QUESTION = {
   maxAgeMs: 5_000,
   negativeTtlMs: 10_000,
   keptMs: 60_000,
-  accounts: [],
+  credentials: [],
   waitMs: 1_000,
   signal: new AbortController().signal,
 }
 
+const EPOCH = '0'.repeat(40)
+
 /** A cache on a store whose clock is told. */
-function sceneOf() {
+function sceneOf(options: Partial<RedisCacheOptions> = {}) {
   const sent: string[] = []
   const logged: string[] = []
   const state = { now: 1_000_000, steady: 0 }
-  const cache = new StoreCache({
-    store: {
+  const cache = new RedisCache({
+    client: {
       script: async (name) => {
         sent.push(name)
-        return name === 'look' ? [state.now, '', 'won'] : 1
+        return name === 'look' ? [state.now, EPOCH, '', 'won'] : 1
       },
       get: async () => null,
       set: async () => {},
+      delete: async () => true,
     },
     signer: new EntrySigner(Buffer.from('key')),
     scope: () => '',
@@ -40,6 +43,7 @@ function sceneOf() {
     clock: new FakeClock(),
     steady: () => state.steady,
     logger: { warn: (_fields: object, message: string) => void logged.push(message) } as never,
+    ...options,
   })
   return { cache, logged, sent, state }
 }
@@ -60,6 +64,26 @@ test('a store whose clock goes back, by which old answers look young, is passed 
   state.now += 6_000
   await cache.lookup(QUESTION)
 
+  assert.equal(sent.at(-1), 'look')
+  await cache.close()
+})
+
+test('a clock that anything on the way could have set is not believed where it is far behind that of the node', async () => {
+  const { cache, logged, sent, state } = sceneOf({ maxBehindMs: 300_000 })
+
+  state.now -= 300_000
+  await cache.lookup(QUESTION)
+  assert.deepEqual(sent, ['look'])
+
+  state.now -= 1
+  await cache.lookup(QUESTION)
+  await cache.lookup(QUESTION)
+
+  assert.deepEqual(sent.slice(1), ['look', 'release', 'look', 'release'])
+  assert.deepEqual(logged, ['the clock of the shared store is behind that of this node'])
+
+  state.now += 7_200_000
+  await cache.lookup(QUESTION)
   assert.equal(sent.at(-1), 'look')
   await cache.close()
 })

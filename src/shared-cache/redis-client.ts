@@ -1,44 +1,38 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { Clock } from '../concurrency/clock.ts'
-import type { SharedStoreConfig, StoreHost } from '../config/config.ts'
+import type { SharedStoreConfig } from '../config/config.ts'
 import { Breaker } from '../registry/breaker.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { MAX_ENTRY_BYTES } from './entry.ts'
-import { SCRIPTS, type ScriptName } from './scripts.ts'
-import { readSecret } from './secrets.ts'
+import { type Client, connect, SCRIPT_PREFIX } from './redis-connection.ts'
+import type { ScriptName } from './scripts.ts'
 
-export interface StoreOptions {
+export interface RedisClientOptions {
   readonly config: SharedStoreConfig
   readonly metrics: Pick<SharedMetrics, 'commands' | 'leftAlone' | 'unused'>
   readonly clock: Clock
   /** Milliseconds of a monotonic clock. */
   readonly steady: () => number
   readonly logger: Pick<Logger, 'info' | 'warn'>
+  /** Called when it is connected, and each time again. */
+  readonly connected?: () => void
 }
 
 /** Commands that wait for an answer at a time; further ones are not sent. */
 const MAX_IN_FLIGHT = 1_000
-const CONNECT_LIMIT_MS = 2_000
-/** A connection that takes commands and answers none of them for this long is made anew. */
-const SILENCE_LIMIT_MS = 2_000
-const MAX_RETRY_MS = 5_000
 /** The store refuses our credentials; the files may hold others by now. */
 const REFUSED = /WRONGPASS|NOAUTH|invalid password|invalid username/i
-/** A primary that became a replica: the sentinels, or the cluster, know the new one. */
-const DEMOTED = /^(?:READONLY|MASTERDOWN)/
 
-type Client = Redis | Cluster
-/** Scripts become methods of the client, which has some of its own: `nodes`, `publish`. */
-const PREFIX = 'imageResolver:'
+/** A store that is full answers, and is read still. */
+const FULL = /\bOOM\b/
 type Commands = Readonly<Record<string, (...args: readonly string[]) => Promise<unknown>>>
 
 /**
  * One Valkey or Redis. Nothing here rejects, and no call waits for longer than it is told: when the store was too slow, full
  * of errors or gone, it is left alone, for a second at first and up to a minute.
  */
-export class Store {
-  readonly #options: StoreOptions
+export class RedisClient {
+  readonly #options: RedisClientOptions
   readonly #breaker: Breaker
   #client: Client | undefined
   #inFlight = 0
@@ -48,7 +42,7 @@ export class Store {
   /** Why the store is not used; undefined: it is. */
   #trouble: string | undefined = 'not connected yet'
 
-  constructor(options: StoreOptions) {
+  constructor(options: RedisClientOptions) {
     this.#options = options
     this.#breaker = new Breaker({ now: options.steady })
     options.metrics.unused = 1
@@ -64,7 +58,7 @@ export class Store {
     if (this.#isOpening || this.#isClosed) return
     this.#isOpening = true
     try {
-      const client = await connect(this.#options.config)
+      const client = await connect(this.#options.config, (error) => this.#failed(error))
       const former = this.#client
       if (this.#isClosed) {
         client.disconnect()
@@ -74,8 +68,15 @@ export class Store {
       this.#isRefused = false
       former?.disconnect()
       // Without a listener each would be printed.
-      client.on('error', (error: Error) => this.#failed(error))
-      client.on('ready', () => this.#works())
+      client.on('error', (error: Error) => {
+        this.#failed(error)
+        // A store that sends what it was not asked for does not stop by itself.
+        if (error.message.startsWith('Command queue state error')) client.disconnect(true)
+      })
+      client.on('ready', () => {
+        this.#works()
+        this.#options.connected?.()
+      })
       client.connect().catch(() => {})
     } catch (thrown) {
       this.#failed(thrown)
@@ -105,8 +106,8 @@ export class Store {
     late?: (reply: unknown) => void,
   ): Promise<unknown> {
     const send = async (client: Client) =>
-      (client as unknown as Commands)[`${PREFIX}${name}`]?.(...args)
-    return this.#send(name, send, limitMs, late)
+      (client as unknown as Commands)[`${SCRIPT_PREFIX}${name}`]?.(...args)
+    return this.#send(name, send, { limitMs, late })
   }
 
   /**
@@ -115,20 +116,19 @@ export class Store {
    */
   async get(name: string, limitMs: number): Promise<string | null | undefined> {
     const get = (client: Client) => client.getrange(name, 0, MAX_ENTRY_BYTES)
-    const reply = await this.#send('get', get, limitMs)
+    const reply = await this.#send('get', get, { limitMs })
     if (typeof reply !== 'string') return undefined
     return reply === '' || Buffer.byteLength(reply) > MAX_ENTRY_BYTES ? null : reply
   }
 
-  /** A part of the names that match a pattern, and where the next part begins; of a cluster none. */
-  scan(pattern: string, cursor: string, limitMs: number): Promise<unknown> {
-    const scan = async (client: Client) =>
-      client instanceof Cluster ? ['0', []] : client.scan(cursor, 'MATCH', pattern, 'COUNT', 500)
-    return this.#send('scan', scan, limitMs)
+  async set(name: string, text: string, keepMs: number, limitMs: number): Promise<void> {
+    await this.#send('set', (client) => client.set(name, text, 'PX', keepMs), { limitMs })
   }
 
-  async set(name: string, text: string, keepMs: number, limitMs: number): Promise<void> {
-    await this.#send('set', (client) => client.set(name, text, 'PX', keepMs), limitMs)
+  /** It is tried although the store is left alone. @returns whether the store has no such value now */
+  async delete(name: string, limitMs: number): Promise<boolean> {
+    const del = (client: Client) => client.del(name)
+    return typeof (await this.#send('del', del, { limitMs, isUrgent: true })) === 'number'
   }
 
   /** What was sent is still answered, within the limit. */
@@ -144,8 +144,7 @@ export class Store {
   async #send(
     command: string,
     send: (client: Client) => Promise<unknown>,
-    limitMs: number,
-    late?: (reply: unknown) => void,
+    { isUrgent = false, late, limitMs }: SendOptions,
   ): Promise<unknown> {
     const { metrics, steady } = this.#options
     const client = this.#client
@@ -154,7 +153,7 @@ export class Store {
       client === undefined ||
       !isUsable ||
       !this.#isConnected(client) ||
-      !this.#breaker.admit('')
+      !(isUrgent || this.#breaker.admit(''))
     ) {
       metrics.leftAlone += 1
       return undefined
@@ -175,7 +174,7 @@ export class Store {
       this.#works()
       return reply
     } catch (thrown) {
-      this.#failed(thrown)
+      if (!FULL.test(reasonOf(thrown))) this.#failed(thrown)
       return undefined
     }
   }
@@ -225,6 +224,12 @@ export class Store {
 
 const LATE = Symbol('late')
 
+interface SendOptions {
+  readonly limitMs: number
+  readonly late?: ((reply: unknown) => void) | undefined
+  readonly isUrgent?: boolean
+}
+
 /** Of a cluster, what its nodes said. */
 function reasonOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown)
@@ -232,76 +237,4 @@ function reasonOf(thrown: unknown): string {
   return lastNodeError instanceof Error
     ? `${thrown.message} ${lastNodeError.message}`
     : thrown.message
-}
-
-/** @throws what the file system says, or the client's own errors */
-async function connect(config: SharedStoreConfig): Promise<Client> {
-  const { address, tls: files, username } = config
-  const [password, sentinelPassword, ca, cert, key] = await Promise.all([
-    readSecret(config.passwordFile),
-    readSecret(config.sentinelPasswordFile),
-    readSecret(files.caFile),
-    readSecret(files.certFile),
-    readSecret(files.keyFile),
-  ])
-  const tls = {
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-  }
-  const retryStrategy = (times: number): number =>
-    Math.min(100 * 2 ** Math.min(times, 10), MAX_RETRY_MS) * (0.75 + Math.random() / 2)
-  const scripts = Object.fromEntries(
-    Object.entries(SCRIPTS).map(([name, script]) => [`${PREFIX}${name}`, script]),
-  )
-  const options: Omit<RedisOptions, 'replyMapping'> = {
-    lazyConnect: true,
-    // What cannot be sent now is not worth sending later.
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: CONNECT_LIMIT_MS,
-    socketTimeout: SILENCE_LIMIT_MS,
-    // Understood by every version, and all that is needed.
-    protocol: 2,
-    disableClientInfo: true,
-    connectionName: 'image-resolver',
-    retryStrategy,
-    reconnectOnError: ({ message }) => DEMOTED.test(message),
-    scripts,
-    db: address.db,
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
-    ...(address.isTls && { tls }),
-  }
-  const hosts = address.hosts.filter((where): where is StoreHost => 'host' in where)
-  switch (address.kind) {
-    case 'cluster': {
-      // Connections to nodes are opened at their first command, which has to wait for that.
-      const { enableOfflineQueue, retryStrategy: _, ...redisOptions } = options
-      return new Cluster([...hosts], {
-        lazyConnect: true,
-        enableOfflineQueue,
-        clusterRetryStrategy: retryStrategy,
-        slotsRefreshTimeout: CONNECT_LIMIT_MS,
-        scripts,
-        redisOptions,
-      })
-    }
-    case 'sentinel':
-      return new Redis({
-        ...options,
-        sentinels: [...hosts],
-        name: address.master ?? '',
-        sentinelRetryStrategy: retryStrategy,
-        sentinelCommandTimeout: CONNECT_LIMIT_MS,
-        failoverDetector: true,
-        ...(sentinelPassword !== undefined && { sentinelPassword }),
-        ...(address.isTls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
-      })
-    default: {
-      const [where] = address.hosts
-      return new Redis({ ...options, ...where })
-    }
-  }
 }

@@ -1,12 +1,13 @@
 import type { SharedStoreConfig } from '../config/config.ts'
-import type { SharedCache } from '../resolver/sharing.ts'
+import type { ChangedTag } from '../resolver/changed-tags.ts'
+import type { SharedCache } from '../resolver/shared-cache.ts'
 import type { OpenOptions, OpenSharedCache } from '../shared-cache/open.ts'
 
 /** A key that is not there yet is looked for again. */
 const RETRY_MS = 10_000
 
 /** The store that the nodes of a fleet share, as the configuration has it. What speaks to it is loaded only then. */
-export class SharedStore {
+export class ReloadableSharedCache {
   readonly #options: OpenOptions
   #config: SharedStoreConfig | undefined
   #opened: OpenSharedCache | undefined
@@ -22,6 +23,16 @@ export class SharedStore {
   /** undefined: none is configured, or it is not open yet. */
   get cache(): SharedCache | undefined {
     return this.#opened?.cache
+  }
+
+  /**
+   * Tells the other nodes that tags changed.
+   *
+   * @returns whether no node takes an older answer any more; false: it is to be said again
+   */
+  async expire(changes: readonly ChangedTag[]): Promise<boolean> {
+    // A store that is configured and not open yet may hold answers of other nodes.
+    return this.#opened?.expire(changes) ?? this.#config === undefined
   }
 
   /** Opens that one, in the place of the former. Never rejects. */

@@ -6,7 +6,6 @@ import type { Credentials } from '../registry/credentials.ts'
 import type { ImageIdentity } from '../registry/image.ts'
 import type { ResolutionCache } from './cache/cache.ts'
 import { needsConsent } from './candidates.ts'
-import type { ChangedTag } from './changed-tags.ts'
 import type { Question } from './question.ts'
 import type { Candidate, Health, RankedReference, Resolution } from './types.ts'
 
@@ -20,8 +19,8 @@ export interface SharedQuestion {
   readonly isPlatformAsked: boolean
   /** The registries that would be asked; nodes whose configuration differs in this do not share an answer. */
   readonly candidates: readonly Candidate[]
-  /** As accountOf, for each candidate: what one account may see is not told to another. */
-  readonly accounts: readonly string[]
+  /** The operator's for each candidate, if any: what one account may see is not told to another. */
+  readonly credentials: readonly (Credentials | undefined)[]
   /** How old an answer may be; undefined: none of another node is taken. */
   readonly maxAgeMs: number | undefined
   /** How old "no registry has it" may be, and how long it is kept. */
@@ -34,7 +33,7 @@ export interface SharedQuestion {
 }
 
 /** What other nodes know. Ages are in milliseconds, by the clock of the store. */
-export interface SharedLookup {
+export interface SharedReply {
   /** Young enough: no registry has to be asked. */
   readonly answer?: SharedAnswer
   /** As `answer`: no registry has it. */
@@ -62,35 +61,24 @@ export interface SharedCache {
   readonly freshnessMs: number
   /** It asks other services, and is not asked for one of these: they could ask each other for ever. Default: no. */
   readonly asksServices?: boolean
-  lookup(question: SharedQuestion): Promise<SharedLookup>
-  /** What is shared of references that lead to changed tags is too old from now on. */
-  expire(changes: readonly Pick<ChangedTag, 'repository' | 'tag'>[]): Promise<void>
-  /** A registry answered 429 to a request without a caller's credentials. */
-  park(candidate: Candidate, waitMs: number): void
+  lookup(question: SharedQuestion): Promise<SharedReply>
+  /** A registry answered 429 to a request with these credentials, which are not a caller's. */
+  park(candidate: Candidate, credentials: Credentials | undefined, waitMs: number): void
 }
 
-/**
- * Which account credentials are of, without their secret: helpers give each node another password for the same one.
- * '' for none.
- */
-export function accountOf(credentials: Credentials | undefined): string {
-  if (credentials === undefined) return ''
-  return credentials.kind === 'basic' ? `basic ${credentials.username}` : credentials.kind
-}
-
-export interface SharingOptions {
-  readonly store: SharedCache
+export interface SharedLookupOptions {
+  readonly shared: SharedCache
   readonly cache: ResolutionCache
   readonly health: Health
   readonly clock: Clock
   /** How long another node is waited for that asks already. */
   readonly waitMs: number
-  readonly accounts: readonly string[]
+  readonly credentials: SharedQuestion['credentials']
   readonly signal: AbortSignal
 }
 
 /** What one resolution has of other nodes, and what it tells them. */
-export class Sharing {
+export class SharedLookup {
   /** The answer of another node, as this one would have had it then. */
   readonly taken: Resolution | undefined
   /** Of `taken`. */
@@ -100,14 +88,14 @@ export class Sharing {
   /** Which image a digest is, as other nodes know it. */
   readonly identity: (digest: string) => Promise<ImageIdentity | undefined>
   readonly #candidates: readonly Candidate[]
-  readonly #options: SharingOptions
-  readonly #tell: SharedLookup['tell']
+  readonly #options: SharedLookupOptions
+  readonly #tell: SharedReply['tell']
 
   private constructor(
     question: Question,
     candidates: readonly Candidate[],
-    { answer, identity, known, tell }: SharedLookup,
-    options: SharingOptions,
+    { answer, identity, known, tell }: SharedReply,
+    options: SharedLookupOptions,
   ) {
     this.#candidates = candidates
     this.#options = options
@@ -124,18 +112,18 @@ export class Sharing {
   static async begin(
     question: Question,
     candidates: readonly Candidate[],
-    options: SharingOptions,
-  ): Promise<Sharing> {
-    const { accounts, cache, health, signal, store, waitMs } = options
+    options: SharedLookupOptions,
+  ): Promise<SharedLookup> {
+    const { cache, credentials, health, shared, signal, waitMs } = options
     const { isPlatformAsked, key, platform, reference, sharing = 'none' } = question
     const { keepMs, negativeTtlMs, tagTtlMs } = cache.limits
-    const ages = { kept: tagTtlMs, fresh: store.freshnessMs, none: undefined }
-    const looked = await store.lookup({
+    const ages = { kept: tagTtlMs, fresh: shared.freshnessMs, none: undefined }
+    const looked = await shared.lookup({
       reference: formatReference(reference),
       platform: formatPlatform(platform),
       isPlatformAsked,
       candidates,
-      accounts,
+      credentials,
       maxAgeMs: ages[sharing] && Math.min(ages[sharing], question.maxAgeMs ?? ages[sharing]),
       negativeTtlMs,
       keptMs: keepMs,
@@ -152,17 +140,18 @@ export class Sharing {
       const message = 'another node was told to wait (429)'
       health.failure(registry, { code: 'TOOMANYREQUESTS', message, retryAfterMs })
     }
-    return new Sharing(question, candidates, looked, options)
+    return new SharedLookup(question, candidates, looked, options)
   }
 
   /** Tells the other nodes what registries said, and which of them asked to be left alone. */
   tell(outcome: Resolution | ResolveError): void {
     this.#tell(outcome)
-    const { health, store } = this.#options
+    const { credentials, health, shared } = this.#options
     for (const { outcome: what, registry } of outcome.attempts) {
-      const candidate = this.#candidates.find((each) => each.registry === registry)
+      const index = this.#candidates.findIndex((each) => each.registry === registry)
+      const candidate = this.#candidates[index]
       if (what !== 'rate_limited' || candidate === undefined) continue
-      store.park(candidate, health.parkedMs(registry))
+      shared.park(candidate, credentials[index], health.parkedMs(registry))
     }
   }
 }
@@ -173,11 +162,11 @@ export class Sharing {
  */
 export function termsOf(
   { direct, maxAgeMs, sharing = 'kept' }: Question,
-  store: SharedCache | undefined,
+  shared: SharedCache | undefined,
 ): string {
-  if (store === undefined) return ''
+  if (shared === undefined) return ''
   const age = maxAgeMs === undefined ? '' : ` ${maxAgeMs}`
-  const way = direct && store.asksServices ? ' direct' : ''
+  const way = direct && shared.asksServices ? ' direct' : ''
   return `${sharing === 'kept' ? '' : ` ${sharing}`}${age}${way}`
 }
 
@@ -186,7 +175,7 @@ function resolutionOf(
   { ageMs, identity, references, registry }: SharedAnswer,
   question: Question,
   candidates: readonly Candidate[],
-  { cache, clock }: SharingOptions,
+  { cache, clock }: SharedLookupOptions,
 ): Resolution {
   return {
     ...identity,

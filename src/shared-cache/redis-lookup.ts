@@ -1,25 +1,38 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../concurrency/clock.ts'
-import type { ResolveError } from '../errors.ts'
+import { ResolveError } from '../errors.ts'
 import type { ImageIdentity } from '../registry/image.ts'
-import { readLine } from '../resolver/cache/snapshot-lines.ts'
-import type { SharedAnswer, SharedLookup, SharedQuestion } from '../resolver/sharing.ts'
+import { isAbsence } from '../resolver/cache/negatives.ts'
+import { answerLine, identityLine, readLine } from '../resolver/cache/snapshot-lines.ts'
+import type { SharedAnswer, SharedQuestion, SharedReply } from '../resolver/shared-cache.ts'
 import type { Resolution } from '../resolver/types.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import { Claim, type ClaimTools } from './claim.ts'
-import { type Entry, type EntrySigner, parkName, readAbsence, readMilliseconds } from './entry.ts'
-import { identityName, MAX_CANDIDATES, type Names, publish } from './publish.ts'
+import {
+  absenceBody,
+  type Entry,
+  type EntrySigner,
+  parkName,
+  readAbsence,
+  readMilliseconds,
+} from './entry.ts'
+import type { RedisClient } from './redis-client.ts'
 import { type Look, readLook } from './scripts.ts'
-import type { Store } from './store.ts'
+
+/** Where what belongs to one question stands in the store. */
+export interface Names {
+  readonly entry: string
+  readonly claim: string
+  /** Of the tags that lead to it, one for each place. */
+  readonly marks: readonly string[]
+}
 
 export interface LookupTools extends ClaimTools {
-  readonly store: Pick<Store, 'script' | 'get' | 'set'>
+  readonly client: Pick<RedisClient, 'script' | 'get' | 'set'>
   readonly signer: EntrySigner
   /** @returns undefined: it is not ours, which is counted */
   readonly open: (name: string, text: string) => Entry | undefined
-  /** The store's clock now, or a little before. */
-  readonly storeTime: () => number | undefined
-  /** Told of the store's clock. @returns false: it went back, by which old answers would look young */
+  /** Told of the store's clock. @returns false: it is not believed, since old answers would look young */
   readonly saw: (now: number) => boolean
   readonly metrics: Pick<SharedMetrics, 'claims' | 'lookups'>
   /** Milliseconds of a monotonic clock. */
@@ -33,10 +46,16 @@ const CLAIM_PART = 0.5
 /** Between two looks at what another node is asking for. */
 const FIRST_PAUSE_MS = 10
 const MAX_PAUSE_MS = 200
-const MAX_PARKED_MS = 3_600_000
+export const MAX_PARKED_MS = 3_600_000
+/** Candidates of one question whose pauses are looked at. */
+const MAX_CANDIDATES = 8
+/** For how long the others are told that a node got no answer that can be shared. */
+const FAILED_MS = 1_000
+/** How long an entry is kept, at most; what a digest is does not change. */
+const MAX_KEPT_MS = 86_400_000
 
 /** One question to the store. */
-export class Lookup {
+export class RedisLookup {
   readonly #question: SharedQuestion
   readonly #names: Names
   readonly #tools: LookupTools
@@ -44,8 +63,8 @@ export class Lookup {
   #spentMs = 0
   /** The oldest time that is accepted; undefined: by the age. */
   #oldest: number | undefined
-  /** When registries were asked, at the earliest, by the store's clock. */
-  #since: number | undefined
+  /** The time and the marks before registries are asked; undefined: nothing can be told. */
+  #asked: Pick<Look, 'now' | 'epoch'> | undefined
   #claim: Claim | undefined
   #known: SharedAnswer | undefined
   #parked: ReadonlyMap<string, number> = new Map()
@@ -56,25 +75,23 @@ export class Lookup {
     this.#tools = tools
   }
 
-  async run(): Promise<SharedLookup> {
+  async run(): Promise<SharedReply> {
     const { lookups } = this.#tools.metrics
-    if (this.#question.maxAgeMs === undefined) {
-      this.#since = this.#tools.storeTime()
-      return this.#toAsk()
-    }
     const found = await this.#find()
-    if (found?.answer !== undefined) lookups.answer += 1
-    else if (found?.absence !== undefined) lookups.absence += 1
-    else if (this.#since === undefined) lookups.left_alone += 1
-    else lookups.none += 1
-    if (found !== undefined) return { ...this.#toAsk(), ...found }
+    if (this.#question.maxAgeMs !== undefined) {
+      if (found?.answer !== undefined) lookups.answer += 1
+      else if (found?.absence !== undefined) lookups.absence += 1
+      else if (this.#asked === undefined) lookups.left_alone += 1
+      else lookups.none += 1
+    }
+    if (found !== undefined) return { ...this.#reply(), ...found }
     // Registries are asked now, but for those that told another node to wait.
-    if (this.#since !== undefined) this.#parked = await this.#readParked(this.#since)
-    return this.#toAsk()
+    if (this.#asked !== undefined) this.#parked = await this.#readParked(this.#asked.now)
+    return this.#reply()
   }
 
   /** @returns undefined: registries have to be asked */
-  async #find(): Promise<Pick<SharedLookup, 'answer' | 'absence'> | undefined> {
+  async #find(): Promise<Pick<SharedReply, 'answer' | 'absence'> | undefined> {
     const { claims } = this.#tools.metrics
     const first = await this.#look()
     if (first === undefined) return undefined
@@ -91,7 +108,7 @@ export class Lookup {
     return answer
   }
 
-  async #wait(): Promise<Pick<SharedLookup, 'answer' | 'absence'> | undefined> {
+  async #wait(): Promise<Pick<SharedReply, 'answer' | 'absence'> | undefined> {
     const { clock, random = Math.random, steady } = this.#tools
     const { signal, waitMs } = this.#question
     const endMs = steady() + waitMs
@@ -115,30 +132,30 @@ export class Lookup {
   }
 
   async #look(): Promise<Look | undefined> {
-    const { metrics, store } = this.#tools
-    const { maxAgeMs = 0, waitMs } = this.#question
-    const { claim, entry, moved } = this.#names
+    const { budgetMs, client, metrics, saw } = this.#tools
+    const { maxAgeMs, waitMs } = this.#question
+    const { claim, entry, marks } = this.#names
     const id = randomUUID()
-    const claimMs = Math.max(1, Math.round(waitMs * CLAIM_PART))
+    const claimMs = maxAgeMs === undefined ? 0 : Math.max(1, Math.round(waitMs * CLAIM_PART))
     const oldest = this.#oldest === undefined ? '' : String(this.#oldest)
-    const args = [entry, claim, moved, id, String(claimMs), oldest, String(maxAgeMs)]
-    const late = (reply: unknown): void => {
-      const { state } = readLook(reply) ?? {}
-      if (state === 'won') void store.script('release', [claim, id, '0'], this.#tools.budgetMs)
+    const keys = [entry, claim, ...marks]
+    const args = [String(keys.length), ...keys, id, String(claimMs), oldest, String(maxAgeMs ?? 0)]
+    const giveBack = (looked: Look | undefined): void => {
+      if (looked?.state === 'won') void client.script('release', [claim, id, '0'], budgetMs)
     }
-    const leftMs = this.#tools.budgetMs - this.#spentMs
-    const reply = await this.#timed(store.script('look', args, leftMs, late))
-    const looked = readLook(reply)
+    const late = (reply: unknown): void => giveBack(readLook(reply))
+    const sent = client.script('look', args, budgetMs - this.#spentMs, late)
+    const looked = readLook(await this.#timed(sent))
     if (looked === undefined) return undefined
-    if (!this.#tools.saw(looked.now)) {
-      if (looked.state === 'won')
-        void store.script('release', [claim, id, '0'], this.#tools.budgetMs)
+    const { epoch, now, state } = looked
+    if (!saw(now)) {
+      giveBack(looked)
       return undefined
     }
-    this.#since = looked.now
-    this.#oldest ??= looked.now - maxAgeMs
-    if (looked.state !== 'fresh') this.#keepKnown(looked)
-    if (looked.state === 'won') {
+    this.#asked = { now, epoch }
+    this.#oldest ??= now - (maxAgeMs ?? 0)
+    if (state !== 'fresh') this.#keepKnown(looked)
+    if (state === 'won') {
       metrics.claims.won += 1
       this.#claim = new Claim(claim, id, claimMs, this.#tools)
     }
@@ -146,7 +163,7 @@ export class Lookup {
   }
 
   /** @returns undefined: it is not to be used; the next look accepts no such entry */
-  #read({ now, state, text }: Look): Pick<SharedLookup, 'answer' | 'absence'> | undefined {
+  #read({ now, state, text }: Look): Pick<SharedReply, 'answer' | 'absence'> | undefined {
     if (state !== 'fresh') return undefined
     const entry = this.#tools.open(this.#names.entry, text)
     const ageMs = now - (entry?.since ?? 0)
@@ -179,7 +196,7 @@ export class Lookup {
     return { identity: known.identity, registry, references, ageMs }
   }
 
-  #toAsk(): SharedLookup {
+  #reply(): SharedReply {
     return {
       ...(this.#known !== undefined && { known: this.#known }),
       parked: this.#parked,
@@ -189,11 +206,11 @@ export class Lookup {
   }
 
   async #identity(digest: string): Promise<ImageIdentity | undefined> {
-    const { budgetMs, open, signer, store } = this.#tools
+    const { budgetMs, client, open, signer } = this.#tools
     const { isPlatformAsked, platform } = this.#question
-    if (this.#since === undefined) return undefined
-    const name = identityName(signer, digest, platform)
-    const text = await this.#timed(store.get(name, budgetMs - this.#spentMs))
+    if (this.#asked === undefined) return undefined
+    const name = signer.name('image', digest, platform)
+    const text = await this.#timed(client.get(name, budgetMs - this.#spentMs))
     const entry = text ? open(name, text) : undefined
     const { known } = (entry && readLine(entry.body)) ?? {}
     if (known?.asked !== platform || known.identity.digest !== digest) return undefined
@@ -201,12 +218,12 @@ export class Lookup {
   }
 
   async #readParked(now: number): Promise<ReadonlyMap<string, number>> {
-    const { budgetMs, open, signer, store } = this.#tools
-    const candidates = this.#question.candidates.slice(0, MAX_CANDIDATES)
+    const { budgetMs, client, open, signer } = this.#tools
+    const { candidates, credentials } = this.#question
     const limitMs = budgetMs - this.#spentMs
-    const read = candidates.map(async (candidate) => {
-      const name = parkName(signer, candidate)
-      const text = await store.get(name, limitMs)
+    const read = candidates.slice(0, MAX_CANDIDATES).map(async (candidate, index) => {
+      const name = parkName(signer, candidate, credentials[index])
+      const text = await client.get(name, limitMs)
       const entry = text ? open(name, text) : undefined
       const until = entry === undefined ? now : entry.since + (readMilliseconds(entry.body) ?? 0)
       return [candidate.registry, Math.min(until - now, MAX_PARKED_MS)] as const
@@ -215,10 +232,45 @@ export class Lookup {
     return new Map(left.filter(([, ms]) => ms > 0))
   }
 
+  /** Tells the other nodes what registries said, and gives the claim back. It is not waited for. */
   #tell(outcome: Resolution | ResolveError): void {
-    const claim = this.#claim
+    const { budgetMs, client, signer } = this.#tools
+    const { platform } = this.#question
+    const { claim, entry: name } = this.#names
+    const asked = this.#asked
+    const own = this.#claim
     this.#claim = undefined
-    publish(outcome, this.#question, this.#names, { ...this.#tools, claim, since: this.#since })
+    const isError = outcome instanceof ResolveError
+    const body = this.#bodyOf(outcome)
+    const entry = asked && body && signer.sign(name, asked.now, body, asked.epoch)
+    if (!asked || !entry) {
+      const isLeft = isError && outcome.code === 'CANCELED'
+      void own?.release(isLeft ? 0 : FAILED_MS)
+      return
+    }
+    own?.end()
+    const keepMs = String(Math.ceil(this.#keepMs(isError)))
+    const args = [name, claim, entry, String(asked.now), keepMs, own?.id ?? '']
+    void client.script('publish', args, budgetMs)
+    if (isError) return
+    const { digest, imageId, manifestDigest, mediaType, platform: found, size } = outcome
+    const identity = { digest, imageId, manifestDigest, mediaType, platform: found, size }
+    const line = identityLine({ asked: platform, identity })
+    const image = signer.name('image', digest, platform)
+    const text = line && signer.sign(image, asked.now, line)
+    if (text) void client.set(image, text, MAX_KEPT_MS, budgetMs)
+  }
+
+  /** @returns undefined: it is not shared */
+  #bodyOf(outcome: Resolution | ResolveError): string | undefined {
+    const { negativeTtlMs, platform } = this.#question
+    if (!(outcome instanceof ResolveError)) return answerLine(platform, outcome)
+    return isAbsence(outcome) && negativeTtlMs > 0 ? absenceBody(outcome) : undefined
+  }
+
+  #keepMs(isError: boolean): number {
+    const { keptMs, maxAgeMs = 0, negativeTtlMs } = this.#question
+    return isError ? negativeTtlMs : Math.min(Math.max(keptMs, maxAgeMs, 1), MAX_KEPT_MS)
   }
 
   async #timed<T>(work: Promise<T>): Promise<T> {

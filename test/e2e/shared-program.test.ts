@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { test } from 'node:test'
 import { systemClock } from '../../src/concurrency/clock.ts'
 import { MAX_ENTRY_BYTES } from '../../src/shared-cache/entry.ts'
-import { Store } from '../../src/shared-cache/store.ts'
+import { RedisClient } from '../../src/shared-cache/redis-client.ts'
 import { SharedMetrics } from '../../src/telemetry/counters.ts'
 import { silentLogger } from '../../src/telemetry/log.ts'
 import { loadText } from '../support/config.ts'
@@ -43,15 +43,15 @@ test('a value that is longer than any entry is not fetched', async (t) => {
   assert.ok(config !== undefined)
   const steady = (): number => performance.now()
   const options = { config, metrics: new SharedMetrics(), clock: systemClock, steady }
-  const store = new Store({ ...options, logger: silentLogger() })
-  t.after(() => store.close(1_000))
-  await store.open()
-  await store.ready(60_000)
+  const client = new RedisClient({ ...options, logger: silentLogger() })
+  t.after(() => client.close(1_000))
+  await client.open()
+  await client.ready(60_000)
   await redis.command('setrange', 'long', '50000000', 'x')
   await redis.command('setrange', 'longest', String(MAX_ENTRY_BYTES - 1), 'x')
 
-  assert.equal(await store.get('long', 60_000), null)
-  assert.equal((await store.get('longest', 60_000))?.length, MAX_ENTRY_BYTES)
-  assert.equal(await store.get('none', 60_000), null)
+  assert.equal(await client.get('long', 60_000), null)
+  assert.equal((await client.get('longest', 60_000))?.length, MAX_ENTRY_BYTES)
+  assert.equal(await client.get('none', 60_000), null)
   assert.ok(Number(/total_net_output_bytes:(\d+)/.exec(await redis.command('info'))?.[1]) < 1e6)
 })
