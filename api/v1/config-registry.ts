@@ -2,6 +2,11 @@ import type { XStatic } from 'typebox/schema'
 import { CONFIG_DEFAULTS } from './config-defaults.ts'
 import type { ObjectSchema } from './schema.ts'
 
+/** `5s`, or `0`. */
+export const DURATION = { type: 'string', orNumber: true } as const
+/** What is a secret, or may hold one. */
+export const SECRET = { type: 'string', writeOnly: true } as const
+
 /** Lists are bounded, so that a file of a megabyte cannot mean a million registries. */
 export const MAX_ITEMS = 256
 
@@ -17,19 +22,23 @@ export const RegistryFields = {
   additionalProperties: false,
   required: ['address'],
   properties: {
-    address: { type: 'string', description: `Where the registry is: ${ADDRESS_FORMS}.` },
-    auth: {
+    address: {
       type: 'string',
+      orNumber: true,
+      description: `Where the registry is: ${ADDRESS_FORMS}.`,
+    },
+    auth: {
+      ...SECRET,
       description: 'user:password for this registry alone, cut at the first colon.',
     },
     username: { type: 'string', description: 'With password or passwordFile, instead of auth.' },
-    password: { type: 'string', description: 'The password of username.' },
+    password: { ...SECRET, description: 'The password of username.' },
     passwordFile: {
       type: 'string',
       description: 'A file that holds the password of username; read again when it changes.',
     },
     identityToken: {
-      type: 'string',
+      ...SECRET,
       description: "A token that the registry's token service exchanges, as docker login keeps it.",
     },
     tokenFile: {

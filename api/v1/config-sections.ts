@@ -1,5 +1,5 @@
 import { CONFIG_DEFAULTS } from './config-defaults.ts'
-import { MAX_ITEMS } from './config-registry.ts'
+import { DURATION, MAX_ITEMS, SECRET } from './config-registry.ts'
 import type { ObjectSchema } from './schema.ts'
 
 const SharedStoreFields = {
@@ -17,13 +17,13 @@ const SharedStoreFields = {
       description: 'file:/path of a secret that all nodes have, which entries are signed with.',
     },
     freshness: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.shared.freshness,
       description:
         'A pull takes an answer that any node got from the registry within this time; 0: never.',
     },
     budget: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.shared.budget,
       description: 'How long a lookup waits for the store; 0 means the default.',
     },
@@ -59,17 +59,17 @@ export const CacheFields = {
       description: 'Answers kept; 0 turns the cache off.',
     },
     imageCacheTTL: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.cache.imageCacheTTL,
       description: "How long a tag's answer is kept to be confirmed with one HEAD.",
     },
     domainCacheTTL: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.cache.domainCacheTTL,
       description: 'Accepted for existing files; which registries serve a domain is never stale.',
     },
     statsLogInterval: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.cache.statsLogInterval,
       description: 'How often the log gets the number of resolutions by source; 0 turns it off.',
     },
@@ -79,17 +79,17 @@ export const CacheFields = {
       description: 'Never write those numbers to the log.',
     },
     tagTTL: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.cache.tagTTL,
       description: "How long a tag's answer is given without asking its registry again.",
     },
     negativeTTL: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.cache.negativeTTL,
       description: 'How long "no registry has it" is believed; 0: never.',
     },
     staleIfError: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.cache.staleIfError,
       description: 'How old an answer may be that is given when no registry answers; 0: never.',
     },
@@ -129,7 +129,7 @@ export const KeychainFields = {
       },
     },
     helperTimeout: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.helperTimeout,
       description: 'Limit of one run of a credential helper or provider; 0 means the default.',
     },
@@ -161,8 +161,8 @@ export const ProxyFields = {
   type: 'object',
   additionalProperties: false,
   properties: {
-    http: { type: 'string', description: 'Proxy for registries that are asked over http.' },
-    https: { type: 'string', description: 'Proxy for registries that are asked over https.' },
+    http: { ...SECRET, description: 'Proxy for registries that are asked over http.' },
+    https: { ...SECRET, description: 'Proxy for registries that are asked over https.' },
     no: { type: 'string', description: 'Hosts that are asked directly, with commas between.' },
   },
 } as const satisfies ObjectSchema
@@ -173,11 +173,12 @@ export const HttpFields = {
   properties: {
     listen: {
       type: 'string',
+      orNumber: true,
       default: CONFIG_DEFAULTS.listen,
       description: 'host:port (port 0: any free one) or unix:///path of the HTTP API.',
     },
     token: {
-      type: 'string',
+      ...SECRET,
       description:
         'Bearer token for what changes something, and for everything where listen is not loopback.',
     },
@@ -241,7 +242,7 @@ export const CheckFields = {
   additionalProperties: false,
   properties: {
     interval: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.checkInterval,
       description:
         'How often the registries are asked whether they have the images in use; 0: never.',
@@ -260,7 +261,7 @@ export const AdmissionFields = {
         'Serve POST /admission/pin, a webhook of Kubernetes that pins the images of pods.',
     },
     budget: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.admissionBudget,
       description: 'How long a pod waits for the digests of its images; 0 means the default.',
     },
@@ -289,7 +290,7 @@ export const PullFields = {
         'Answer a pull without the runtime when the image is there and its registry says that it is unchanged.',
     },
     freshness: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.pullFreshness,
       description:
         'With resolvers: a pull takes an answer of theirs that a registry gave within this time; 0: none.',

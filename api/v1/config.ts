@@ -1,6 +1,13 @@
 import type { XStatic } from 'typebox/schema'
 import { CONFIG_DEFAULTS } from './config-defaults.ts'
-import { ADDRESS_FORMS, MAX_ITEMS, RegistryFields, UPSTREAM_FORMS } from './config-registry.ts'
+import {
+  ADDRESS_FORMS,
+  DURATION,
+  MAX_ITEMS,
+  RegistryFields,
+  SECRET,
+  UPSTREAM_FORMS,
+} from './config-registry.ts'
 import { ResolverFields } from './config-resolvers.ts'
 import {
   AdmissionFields,
@@ -31,12 +38,10 @@ export const ConfigFile = {
     },
     address: {
       type: 'string',
+      orNumber: true,
       description: `The offline registry, which wins ties: ${ADDRESS_FORMS}.`,
     },
-    auth: {
-      type: 'string',
-      description: 'user:password for `address`, cut at the first colon.',
-    },
+    auth: { ...SECRET, description: 'user:password for `address`, cut at the first colon.' },
     ca: RegistryFields.properties.ca,
     cert: RegistryFields.properties.cert,
     key: RegistryFields.properties.key,
@@ -68,23 +73,23 @@ export const ConfigFile = {
       description: 'CRI version spoken to the runtime. Absent: found out.',
     },
     timeout: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.timeout,
       description: 'Limit of one image operation that brings no deadline; 0 means the default.',
     },
     reloadInterval: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.reloadInterval,
       description: 'How often this file is read again; 0 turns it off.',
     },
     probeBudget: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.probeBudget,
       description:
         'How long a registry may be silent before the next one is asked in its place; 0 means the default.',
     },
     hedgeDelay: {
-      type: 'string',
+      ...DURATION,
       default: CONFIG_DEFAULTS.hedgeDelay,
       description:
         'After how long a silence a configured private registry is asked by HEAD beside the one before it; 0: never.',

@@ -73,6 +73,21 @@ export function parseAbsolutePath(text: string): string {
   throw refusal(`${quote(text)} is not an absolute path; start it with /`)
 }
 
+/** `/x`, `./x`, `~/x`, or a name with the end of a file. */
+const PATH = /^(?:(?:\.{0,2}|~)\/\P{Cc}*|[\w./-]{1,100}\.(?:json|ya?ml|pem|key|txt|conf))$/u
+
+/**
+ * As parseAbsolutePath, of a file that holds a secret. What is no path may be that secret.
+ *
+ * @throws ResolveError CONFIG_INVALID; its message repeats nothing but paths
+ */
+export function parseSecretPath(text: string): string {
+  if (PATH.test(text)) return parseAbsolutePath(text)
+  throw refusal(
+    'looks like the secret itself; write the path of a file that holds it, which begins with /',
+  )
+}
+
 /** The first known runtime socket that is there. */
 export function detectRuntime(exists: (path: string) => boolean): string | undefined {
   return RUNTIME_SOCKETS.find(exists)

@@ -8,6 +8,7 @@ import {
   parseListen,
   parseProxy,
   parseRealm,
+  parseSecretPath,
   parseSocketPath,
   parseUpstream,
 } from './addresses.ts'
@@ -171,11 +172,7 @@ function effectiveConfigMap(
   const { name = CONFIG_DEFAULTS.configMap.name, key = CONFIG_DEFAULTS.configMap.key } = decoded
   const place = diagnostics.parse('configMap.name', name, parseName)
   const field = diagnostics.parse('configMap.key', key, parseKey)
-  const kubeconfig = diagnostics.parse(
-    'configMap.kubeconfig',
-    decoded.kubeconfig,
-    parseAbsolutePath,
-  )
+  const kubeconfig = diagnostics.parse('configMap.kubeconfig', decoded.kubeconfig, parseSecretPath)
   return place === undefined || field === undefined
     ? undefined
     : { ...place, key: field, kubeconfig }
@@ -200,9 +197,9 @@ function effectiveHttp(
   const listen = decoded.listen ?? CONFIG_DEFAULTS.listen
   const address = diagnostics.parse('http.listen', listen, parseListen)
   const token = diagnostics.parse('http.token', decoded.token, parseToken)
-  const tokenFile = diagnostics.parse('http.tokenFile', decoded.tokenFile, parseAbsolutePath)
+  const tokenFile = diagnostics.parse('http.tokenFile', decoded.tokenFile, parseSecretPath)
   const certFile = diagnostics.parse('http.tls.cert', decoded.tls?.cert, parseAbsolutePath)
-  const keyFile = diagnostics.parse('http.tls.key', decoded.tls?.key, parseAbsolutePath)
+  const keyFile = diagnostics.parse('http.tls.key', decoded.tls?.key, parseSecretPath)
   if (decoded.token !== undefined && decoded.tokenFile !== undefined) {
     diagnostics.problem('http.tokenFile', 'the token is given twice, as token too: keep one')
   }
@@ -249,12 +246,12 @@ function effectiveKeychain(
     dockerConfigs: diagnostics.parseList(
       'keychain.dockerConfigs',
       decoded.dockerConfigs,
-      parseAbsolutePath,
+      parseSecretPath,
     ),
     pullSecrets: diagnostics.parseList(
       'keychain.pullSecrets',
       decoded.pullSecrets,
-      parseAbsolutePath,
+      parseSecretPath,
     ),
     credentialProviders:
       config === undefined || binDir === undefined ? undefined : { config, binDir },

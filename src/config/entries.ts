@@ -8,7 +8,12 @@ import {
 } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import { isPublicRegistry, publicMirrorOf } from '../registry/public-registries.ts'
-import { parseAbsolutePath, parsePathTemplate, parseUpstream } from './addresses.ts'
+import {
+  parseAbsolutePath,
+  parsePathTemplate,
+  parseSecretPath,
+  parseUpstream,
+} from './addresses.ts'
 import { inAskingOrder, servesKey } from './asking-order.ts'
 import { type Diagnostics, joinPath, refusal } from './diagnostics.ts'
 import type { DecodedConfig, DecodedRegistry } from './schema.ts'
@@ -185,11 +190,11 @@ function entryTls(
   path: string,
   diagnostics: Diagnostics,
 ): EndpointTls | undefined {
-  const fileOf = (name: 'ca' | 'cert' | 'key'): string | undefined =>
+  const fileOf = (name: 'ca' | 'cert'): string | undefined =>
     diagnostics.parse(joinPath(path, name), registry[name], parseAbsolutePath)
   const caFile = fileOf('ca')
   const certFile = fileOf('cert')
-  const keyFile = fileOf('key')
+  const keyFile = diagnostics.parse(joinPath(path, 'key'), registry.key, parseSecretPath)
   for (const [field, other] of [
     ['cert', 'key'],
     ['key', 'cert'],
@@ -236,7 +241,7 @@ function entryCredentials(
     if (username.includes(':')) diagnostics.problem(place, 'holds a colon, which no user name can')
   }
   const fileOf = (name: 'passwordFile' | 'tokenFile'): string | undefined =>
-    diagnostics.parse(joinPath(path, name), registry[name], parseAbsolutePath)
+    diagnostics.parse(joinPath(path, name), registry[name], parseSecretPath)
   switch (way) {
     case 'auth':
       return authCredentials(registry.auth, joinPath(path, 'auth'), diagnostics)

@@ -1,5 +1,5 @@
 import { type Endpoint, isLoopbackHost, parseAddress } from '../registry/endpoint.ts'
-import { parseAbsolutePath } from './addresses.ts'
+import { parseAbsolutePath, parseSecretPath } from './addresses.ts'
 import type { ResolverEntry } from './config.ts'
 import { type Diagnostics, joinPath, refusal } from './diagnostics.ts'
 import type { DecodedConfig } from './schema.ts'
@@ -20,7 +20,7 @@ export function resolverEntries(
     const tokenFile = diagnostics.parse(
       joinPath(place, 'tokenFile'),
       entry?.tokenFile,
-      parseAbsolutePath,
+      parseSecretPath,
     )
     if (endpoint === undefined) return []
     const tls = ca === undefined ? {} : { tls: { caFiles: [ca] } }

@@ -13,6 +13,8 @@ export type DecodedConfig = Omit<ConfigFile, 'registries'> & {
 
 export type DecodedRegistry = Partial<RegistryFields>
 
+const ANY_TEXT = 'text'
+
 type ScalarSchema = Exclude<Schema, ListSchema | ObjectSchema>
 
 /**
@@ -27,6 +29,10 @@ const RETIRED: ReadonlyMap<string, string> = new Map([
 /** YAML 1.1 spellings, which image-cri-shim's parser takes. */
 const TRUE = /^(?:y|yes|true|on)$/i
 const FALSE = /^(?:n|no|false|off)$/i
+/** Those of YAML 1.2's core schema: what another parser would not take for text. */
+const NUMBER =
+  /^(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|0o[0-7]+|0x[\da-f]+|[-+]?\.inf|\.nan)$/i
+const YES_OR_NO = /^(?:true|false)$/i
 
 /** Reads a file's tree by the schema; what does not fit is left out and noted in `diagnostics`. */
 export function decodeConfig(root: YamlNode | undefined, diagnostics: Diagnostics): DecodedConfig {
@@ -43,7 +49,7 @@ function read(schema: Schema, node: YamlNode, path: string, diagnostics: Diagnos
   if (schema.type === 'array') return readList(schema, node, path, diagnostics)
   const value = node.kind === 'text' ? readScalar(schema, node.text, node.quoted) : undefined
   if (value === undefined) {
-    diagnostics.problem(path, `expected ${expectation(schema)}, got ${shown(node)}`)
+    diagnostics.problem(path, `expected ${expectation(schema)}, got ${shown(node, schema)}`)
   }
   return value
 }
@@ -129,9 +135,18 @@ function readScalar(schema: ScalarSchema, text: string, quoted: boolean): unknow
       const isInside = value >= minimum && value <= maximum
       return Number.isFinite(value) && isInside ? value : undefined
     }
-    default:
-      return wordsOf(schema)?.includes(text) === false ? undefined : text
+    default: {
+      const isText =
+        quoted || ('orNumber' in schema && schema.orNumber) || kindOfPlain(text) === undefined
+      return (wordsOf(schema)?.includes(text) ?? isText) ? text : undefined
+    }
   }
+}
+
+/** What an unquoted text is to YAML; undefined: text. */
+function kindOfPlain(text: string): string | undefined {
+  if (NUMBER.test(text)) return 'a number'
+  return YES_OR_NO.test(text) ? 'true or false' : undefined
 }
 
 /** The only words that a text may be; undefined: any text. */
@@ -186,7 +201,7 @@ function expectation(schema: ScalarSchema): string {
     case 'number':
       return ['a whole number', rangeOf(schema)].join('')
     default:
-      return wordsOf(schema)?.join(' or ') ?? 'text'
+      return wordsOf(schema)?.join(' or ') ?? ANY_TEXT
   }
 }
 
@@ -201,9 +216,13 @@ function rangeOf({
   return minimum === undefined ? ` up to ${maximum}` : ` from ${minimum} to ${maximum}`
 }
 
-function shown(node: YamlNode): string {
-  if (node.kind === 'text') return node.quoted ? `the text ${quote(node.text)}` : quote(node.text)
-  return kindOf(node)
+function shown(node: YamlNode, schema: ScalarSchema): string {
+  if (node.kind !== 'text') return kindOf(node)
+  if (expectation(schema) !== ANY_TEXT) {
+    return node.quoted ? `the text ${quote(node.text)}` : quote(node.text)
+  }
+  // It may be a secret.
+  return `${kindOfPlain(node.text)}; if it is meant as it is written, put it in quotes`
 }
 
 /** Where fields belong, a text is often an address with a password in it, which no log should see. */

@@ -2,7 +2,7 @@ import { isIP, isIPv6 } from 'node:net'
 import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
 import { quote } from '../reference/quote.ts'
 import { isLoopbackHost } from '../registry/endpoint.ts'
-import { parseAbsolutePath, parseSocketPath } from './addresses.ts'
+import { parseAbsolutePath, parseSecretPath, parseSocketPath } from './addresses.ts'
 import type { SharedStoreConfig, StoreAddress, StoreHost } from './config.ts'
 import { type Diagnostics, refusal } from './diagnostics.ts'
 import { KEEPING, parseDuration, readDuration, STORE_BUDGET } from './duration.ts'
@@ -21,15 +21,18 @@ export function effectiveShared(
   diagnostics: Diagnostics,
 ): SharedStoreConfig | undefined {
   if (decoded === undefined) return undefined
-  const pathOf = (name: string, text: string | undefined): string | undefined =>
-    diagnostics.parse(`${PLACE}.${name}`, text, parseAbsolutePath)
+  const pathOf = (
+    name: string,
+    text: string | undefined,
+    parse = parseSecretPath,
+  ): string | undefined => diagnostics.parse(`${PLACE}.${name}`, text, parse)
   const address = diagnostics.parse(`${PLACE}.url`, decoded.url, parseStoreUrl)
   const keyFile = diagnostics.parse(`${PLACE}.key`, decoded.key, parseKeyFile)
   const passwordFile = pathOf('passwordFile', decoded.passwordFile)
   const sentinelPasswordFile = pathOf('sentinelPasswordFile', decoded.sentinelPasswordFile)
   const tls = {
-    caFile: pathOf('tls.ca', decoded.tls?.ca),
-    certFile: pathOf('tls.cert', decoded.tls?.cert),
+    caFile: pathOf('tls.ca', decoded.tls?.ca, parseAbsolutePath),
+    certFile: pathOf('tls.cert', decoded.tls?.cert, parseAbsolutePath),
     keyFile: pathOf('tls.key', decoded.tls?.key),
   }
   const freshness = decoded.freshness ?? CONFIG_DEFAULTS.shared.freshness
@@ -104,7 +107,7 @@ function parseKeyFile(text: string): string {
   if (!text.startsWith('file:')) {
     throw refusal('write file:/path of the file that holds it: a key does not stand in this file')
   }
-  return parseAbsolutePath(text.slice('file:'.length))
+  return parseSecretPath(text.slice('file:'.length))
 }
 
 /**

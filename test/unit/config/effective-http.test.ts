@@ -50,7 +50,8 @@ test('a token without TLS on an open address is a warning', () => {
 const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ['token: "two words"', 'http.token', /^not a token; write letters/],
   ['token: "hunter2\\n"', 'http.token', /^not a token/],
-  ['tokenFile: token', 'http.tokenFile', /is not an absolute path/],
+  ['tokenFile: ./token', 'http.tokenFile', /is not an absolute path/],
+  ['tokenFile: hunter2', 'http.tokenFile', /^looks like the secret itself/],
   ['token: hunter2, tokenFile: /x', 'http.tokenFile', /^the token is given twice/],
   ['tls: {cert: /a.pem}', 'http.tls.key', /^required, and not there$/],
   ['tls: {key: /a.key}', 'http.tls.cert', /^required, and not there$/],

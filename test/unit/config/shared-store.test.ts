@@ -113,7 +113,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ['url: "redis+cluster://a/1"', 'cache.shared.url', /^a cluster has no databases/],
   ['url: "redis://:hunter2@a"', 'cache.shared.url', /^a password does not stand in the address/],
   [`${LOCAL}, key: hunter2`, 'cache.shared.key', /^write file:\/path of the file that holds it/],
-  [`${LOCAL}, key: "file:x"`, 'cache.shared.key', /is not an absolute path/],
+  [`${LOCAL}, key: "file:./x"`, 'cache.shared.key', /is not an absolute path/],
   [`${LOCAL}, budget: 2s`, 'cache.shared.budget', /is outside 1ms to 1s/],
   [`${LOCAL}, username: hunter2`, 'cache.shared.username', /^needs passwordFile beside it$/],
   [`${LOCAL}, tls: {cert: /c}`, 'cache.shared.tls.cert', /^needs key beside it$/],
