@@ -2,14 +2,21 @@ import { parse, TomlError } from 'smol-toml'
 
 export type Table = Readonly<Record<string, unknown>>
 
-/** A TOML file of another program. */
-export interface TomlFile {
-  readonly path: string
-  readonly text: string
-  /** Empty where the file is no TOML. */
+interface ParsedToml {
+  /** Empty where it is no TOML. */
   readonly root: Table
   readonly mistake?: { readonly line: number; readonly reason: string }
 }
+
+/** A TOML file of another program. */
+export interface TomlFile extends ParsedToml {
+  readonly path: string
+  readonly text: string
+}
+
+const MAX_DEPTH = 32
+/** Of another program's file, which is mostly written by hand. */
+const MAX_CHARACTERS = 256 * 1024
 
 /** @returns undefined: there is no such file. Rejects when it is there and cannot be read */
 export async function readTomlFile(
@@ -18,13 +25,26 @@ export async function readTomlFile(
 ): Promise<TomlFile | undefined> {
   const text = await files.read(path)
   if (text === undefined) return undefined
+  if (text.length > MAX_CHARACTERS) throw new Error(`${path} is larger than 256 KiB`)
+  return { path, text, ...parseToml(text, MAX_DEPTH) }
+}
+
+const NAME = /(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*/.source
+
+/** @param maxDepth of tables and lists in each other; a short line may otherwise mean millions of objects */
+export function parseToml(text: string, maxDepth: number): ParsedToml {
+  const deep = new RegExp(`(?:^|[[{,])[ \\t]*(?:${NAME}){${maxDepth}}`, 'm').exec(text)
+  if (deep !== null) {
+    const line = text.slice(0, deep.index).split('\n').length
+    return { root: {}, mistake: { line, reason: `a name of more than ${maxDepth} parts` } }
+  }
   try {
-    return { path, text, root: parse(text) }
+    return { root: parse(text, { maxDepth }) }
   } catch (thrown) {
     if (!(thrown instanceof TomlError)) throw thrown
     // After the first line comes a piece of the file, which may be a piece of a secret.
     const reason = thrown.message.replace(/^Invalid TOML document: |\n.*$/gs, '')
-    return { path, text, root: {}, mistake: { line: thrown.line, reason } }
+    return { root: {}, mistake: { line: thrown.line, reason } }
   }
 }
 

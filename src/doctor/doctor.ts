@@ -2,6 +2,7 @@ import type { Environment } from '../config/config.ts'
 import type { ConfigPlace } from '../config/load.ts'
 import * as containerd from './containerd.ts'
 import * as crio from './crio.ts'
+import * as fleet from './fleet.ts'
 import * as hosts from './hosts-toml.ts'
 import * as kubelet from './kubelet.ts'
 import { machineAt } from './machine.ts'
@@ -54,6 +55,9 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   'registry-unreachable': { area: 'registries', asks: true, run: registries.reachable },
   'registry-credentials': { area: 'registries', asks: true, run: registries.credentials },
   clock: { area: 'registries', asks: true, run: registries.clock },
+  'shared-store-key': { area: 'fleet', run: fleet.storeKey },
+  'shared-store': { area: 'fleet', asks: true, run: fleet.sharedStore },
+  resolvers: { area: 'fleet', asks: true, run: fleet.resolvers },
 }
 
 export interface ExamineOptions extends ConfigPlace {
@@ -89,16 +93,21 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   const asked = new Network(subject)
   const findings: Finding[] = []
   const checked: string[] = []
-  const skipped = [...subject.unread]
+  const skipped: string[] = []
   for (const [name, { area, asks, run }] of Object.entries(CHECKS)) {
     if (asks && (subject.offline || subject.loaded === undefined)) continue
     try {
-      findings.push(...(await run(subject, asked)).map((found) => findingOf(name, area, found)))
+      const found = await run(subject, asked)
+      // Of a file that this user may not read nothing is known.
+      const known = found.filter(({ file }) => !machine.unseen.get(file ?? '')?.isDenied)
+      findings.push(...known.map((each) => findingOf(name, area, each)))
       checked.push(name)
     } catch (thrown) {
-      skipped.push(`${name}: ${reasonOf(thrown)}`)
+      if (!machine.isNoted(thrown)) skipped.push(`${name}: ${reasonOf(thrown)}`)
     }
   }
+  const unseen = [...machine.unseen].map(([path, { why }]) => `${path}: ${why}`)
+  skipped.unshift(...unseen, ...subject.unread)
   if (subject.offline) skipped.push('registries: not asked, since --offline or --root was given')
   return { findings, checked, skipped }
 }

@@ -7,7 +7,12 @@ import type { Machine, Process, Space } from './machine.ts'
 import type { Found, Subject } from './subject.ts'
 
 /** Mistakes in the configuration, and what in it does not count as written. */
-export function configuration({ configFile, configProblems, loaded }: Subject): readonly Found[] {
+export function configuration(subject: Subject): readonly Found[] {
+  const { configFile, configProblems, loaded, machine } = subject
+  const denied = [...machine.unseen].filter(([, { isDenied }]) => isDenied)
+  const warnings = (loaded?.warnings ?? []).filter(
+    (warning) => !denied.some(([path]) => warning.startsWith(`${path}: `)),
+  )
   const file = configFile === undefined ? {} : { file: configFile }
   return [
     ...configProblems.map(
@@ -20,7 +25,7 @@ export function configuration({ configFile, configProblems, loaded }: Subject): 
         mend: 'correct it; `image-resolver config check` shows the whole',
       }),
     ),
-    ...(loaded?.warnings ?? []).map((warning): Found => {
+    ...warnings.map((warning): Found => {
       const [, before = '', line, after = ''] = /^(.*?) \(line (\d+)\)(: .*)$/s.exec(warning) ?? []
       return {
         severity: 'warning',
@@ -37,7 +42,9 @@ export function configuration({ configFile, configProblems, loaded }: Subject): 
 /** Files that the configuration names: not there, or secrets that everybody can read. */
 export async function namedFiles({ loaded, machine }: Subject): Promise<readonly Found[]> {
   if (loaded === undefined) return []
-  const problems = await namedFileProblems(loaded.config, (path) => lookAt(machine.path(path)))
+  const problems = await namedFileProblems(loaded.config, async (path) =>
+    (await machine.mode(path)) === undefined ? undefined : lookAt(machine.path(path)),
+  )
   return problems.map(({ kind, message, path }): Found => {
     const isOpen = kind === 'readable by all'
     return {

@@ -6,7 +6,7 @@ import { findConfigFile, readConfigFile } from '../config/files.ts'
 import { type LoadedConfig, loadConfig } from '../config/load.ts'
 import { ConfigMapReader } from '../config/sources/image-cri-shim.ts'
 import { findKubelet, type Kubelet, pathOf } from '../install/kubelet.ts'
-import type { Machine } from './machine.ts'
+import { isDenied, type Machine } from './machine.ts'
 
 /** `error`: pulls fail or pass this service by, or a program does not start. `warning`: not yet. */
 export type Severity = 'error' | 'warning'
@@ -85,7 +85,7 @@ export async function readSubject(options: SubjectOptions): Promise<Subject> {
     try {
       return await work()
     } catch (thrown) {
-      unread.push(reasonOf(thrown))
+      if (!machine.isNoted(thrown)) unread.push(reasonOf(thrown))
       return undefined
     }
   }
@@ -104,7 +104,9 @@ type OwnConfig = Pick<Subject, 'loaded' | 'configFile' | 'configProblems'>
 
 async function readOwnConfig(options: SubjectOptions): Promise<OwnConfig> {
   const { environment, file, machine, offline, portoshim } = options
-  const read = (path: string): Promise<string> => readConfigFile(machine.path(path))
+  // Of a file that is not there it says so in its words.
+  const read = async (path: string): Promise<string> =>
+    (await machine.files.read(path)) ?? readConfigFile(machine.path(path))
   const found = await findConfigFile({
     ...(file === undefined ? {} : { explicit: file }),
     exists: async (path) => machine.root.exists(path),
@@ -124,8 +126,15 @@ async function readOwnConfig(options: SubjectOptions): Promise<OwnConfig> {
     })
     return { loaded, configFile: found, configProblems: [] }
   } catch (thrown) {
-    if (!(thrown instanceof ConfigError)) throw thrown
-    return { loaded: undefined, configFile: thrown.file, configProblems: thrown.problems }
+    if (isDenied(thrown)) return { loaded: undefined, configFile: found, configProblems: [] }
+    if (thrown instanceof ConfigError) {
+      // Where it could not be read, the path is the one of this process.
+      const { base } = machine.root
+      const configFile = thrown.file.startsWith(base) ? thrown.file.slice(base.length) : thrown.file
+      return { loaded: undefined, configFile, configProblems: thrown.problems }
+    }
+    const problem = { line: 0, path: '', message: reasonOf(thrown) }
+    return { loaded: undefined, configFile: found, configProblems: [problem] }
   }
 }
 

@@ -97,17 +97,30 @@ export class Root {
     }
   }
 
-  /** Paths of what a folder holds with such an end, by name; none where it is not there. */
+  /**
+   * Paths of what a folder holds with such an end, by name; none where it is not there.
+   *
+   * @throws what the file system says of a folder that is there
+   */
   list(folder: string, ...ends: readonly string[]): readonly string[] {
     try {
       return readdirSync(this.outside(folder))
         .filter((name) => ends.some((end) => name.endsWith(end)))
         .sort()
         .map((name) => posix.join(folder, name))
-    } catch {
-      return []
+    } catch (thrown) {
+      if (isMissing(thrown)) return []
+      throw thrown
     }
   }
+}
+
+/** ESRCH: of a process that has ended. */
+const MISSING: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR', 'ESRCH']
+
+/** Whether it says that there is nothing at a path. */
+export function isMissing(thrown: unknown): boolean {
+  return MISSING.includes((thrown as NodeJS.ErrnoException).code)
 }
 
 function unreadable(path: string, cause: unknown): ResolveError {

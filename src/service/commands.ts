@@ -4,12 +4,12 @@ import type { ReadyResponse } from '../../api/v1/health.ts'
 import type { StatsResponse } from '../../api/v1/stats.ts'
 import { systemClock } from '../concurrency/clock.ts'
 import { detectRuntime } from '../config/addresses.ts'
-import type { Config, Environment, HttpConfig } from '../config/config.ts'
+import type { Config, Environment, HttpConfig, SharedStoreConfig } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
 import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import { parseNormalized, type Reference } from '../reference/reference.ts'
-import type { FleetNode } from '../shared-cache/nodes.ts'
+import type { FleetNode, FleetSurvey } from '../shared-cache/nodes.ts'
 import { SharedMetrics } from '../telemetry/counters.ts'
 import { silentLogger } from '../telemetry/log.ts'
 import type { CentralPlace } from './central.ts'
@@ -160,8 +160,17 @@ export async function readFleet(place: ConfigPlace): Promise<readonly FleetNode[
     const how = 'only nodes that share a store know of each other'
     throw new ResolveError('CONFIG_INVALID', `cache.shared is not configured: ${how}`)
   }
-  const { fleetNodes } = await import('../shared-cache/open.ts')
-  return fleetNodes(shared, {
+  return (await askStore(shared)).nodes
+}
+
+/**
+ * Which nodes share a store.
+ *
+ * @throws ResolveError UNAVAILABLE that says why it cannot be asked
+ */
+export async function askStore(shared: SharedStoreConfig): Promise<FleetSurvey> {
+  const { surveyStore } = await import('../shared-cache/open.ts')
+  return surveyStore(shared, {
     metrics: new SharedMetrics(),
     clock: systemClock,
     steady: () => performance.now(),

@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
@@ -9,6 +8,7 @@ import { ImageResolverClient, ImageResolverError } from '../client.ts'
 import { withTimeout } from '../concurrency/abortable.ts'
 import { type ListenAddress, parseListen } from '../config/addresses.ts'
 import type { HttpConfig } from '../config/config.ts'
+import { readConfigFile } from '../config/files.ts'
 import { ResolveError } from '../errors.ts'
 
 /**
@@ -73,7 +73,7 @@ function isHttpCode(code: ImageResolverError['code']): code is keyof typeof HTTP
 /** On loopback reading needs none. Where the file cannot be read, the service refuses what needs it. */
 async function readToken({ token, tokenFile }: HttpConfig): Promise<string | undefined> {
   if (tokenFile === undefined) return token
-  const text = await readFile(tokenFile, 'utf8').catch(() => '')
+  const text = await readConfigFile(tokenFile).catch(() => '')
   return text.trim() || undefined
 }
 
@@ -131,7 +131,7 @@ function reachable({ host, port }: Extract<ListenAddress, { kind: 'tcp' }>) {
 
 async function readCertificate(file: string): Promise<X509Certificate> {
   try {
-    return new X509Certificate(await readFile(file))
+    return new X509Certificate(await readConfigFile(file))
   } catch (thrown) {
     throw unreadable(file, thrown)
   }

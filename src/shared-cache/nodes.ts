@@ -20,6 +20,7 @@ const MAX_NODES = 10_000
 const PAGE = 200
 /** The store is asked by a command, whose user waits. */
 const LIST_LIMIT_MS = 5_000
+const MAX_SCANS = 20
 
 interface BeatsOptions {
   readonly client: Pick<RedisClient, 'script'>
@@ -62,14 +63,25 @@ export class NodeBeats {
   }
 }
 
-/** @returns those that were seen last first; undefined: the store has no answer */
-export async function listNodes(
-  client: Pick<RedisClient, 'script'>,
+/** What uses a store. */
+export interface FleetSurvey {
+  /** Those that were seen last first. */
+  readonly nodes: readonly FleetNode[]
+  /** What stands where nodes do, and was not signed with this key. */
+  readonly unsigned: number
+  /** Fleets with another key, which share nothing with this one; as far as it is known. */
+  readonly others: number
+}
+
+/** @returns undefined: the store has no answer */
+export async function surveyFleet(
+  client: Pick<RedisClient, 'script' | 'scan'>,
   signer: EntrySigner,
-): Promise<readonly FleetNode[] | undefined> {
+): Promise<FleetSurvey | undefined> {
   const { entries, times } = namesOf(signer)
   // A node that is seen meanwhile moves to the front, and the others behind it: some come twice, and none is missed.
   const found = new Map<unknown, FleetNode>()
+  const unsigned = new Set<unknown>()
   for (let from = 0; from < MAX_NODES; from += PAGE) {
     const args = [times, entries, String(from), String(PAGE)]
     const reply = await client.script('nodes', args, LIST_LIMIT_MS)
@@ -78,11 +90,31 @@ export async function listNodes(
     for (let index = 0; index + 2 < rest.length; index += 3) {
       const [id, seen, entry] = rest.slice(index, index + 3)
       const body = readNode(signer.open(entries, String(entry))?.body ?? '')
-      if (body !== undefined) found.set(id, { ...body, ageMs: Number(now) - Number(seen) })
+      if (body === undefined) unsigned.add(id)
+      else found.set(id, { ...body, ageMs: Number(now) - Number(seen) })
     }
     if (rest.length < PAGE * 3) break
   }
-  return [...found.values()]
+  const lists = await namesLike(client, entries.replace(/\{.*\}/, '{*}'))
+  return {
+    nodes: [...found.values()],
+    unsigned: unsigned.size,
+    others: lists.filter((name) => name !== entries).length,
+  }
+}
+
+/** Of the first 10,000 names or so that the store has. */
+async function namesLike(client: Pick<RedisClient, 'scan'>, pattern: string): Promise<readonly string[]> {
+  const found = new Set<string>()
+  let cursor = '0'
+  for (let round = 0; round < MAX_SCANS; round += 1) {
+    const reply = await client.scan(pattern, cursor, LIST_LIMIT_MS)
+    if (!Array.isArray(reply) || !Array.isArray(reply[1])) break
+    for (const name of reply[1]) found.add(String(name))
+    cursor = String(reply[0])
+    if (cursor === '0') break
+  }
+  return [...found]
 }
 
 function namesOf(signer: EntrySigner): { readonly times: string; readonly entries: string } {

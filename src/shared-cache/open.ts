@@ -5,7 +5,7 @@ import type { SharedCache } from '../resolver/shared-cache.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { EntrySigner, type NodeBody } from './entry.ts'
-import { type FleetNode, listNodes, NodeBeats } from './nodes.ts'
+import { type FleetSurvey, NodeBeats, surveyFleet } from './nodes.ts'
 import { RedisCache } from './redis-cache.ts'
 import { RedisClient, type RedisClientOptions } from './redis-client.ts'
 import { readSecret } from './redis-connection.ts'
@@ -73,22 +73,22 @@ export async function openSharedCache(
 const CONNECT_LIMIT_MS = 5_000
 
 /**
- * The nodes of a fleet, those that were seen last first.
+ * The nodes of a fleet.
  *
  * @throws Error that says why the store cannot be asked
  */
-export async function fleetNodes(
+export async function surveyStore(
   config: SharedStoreConfig,
   options: Omit<RedisClientOptions, 'config'>,
-): Promise<readonly FleetNode[]> {
+): Promise<FleetSurvey> {
   const signer = new EntrySigner(await readKey(config))
   const client = new RedisClient({ ...options, config })
   try {
     await client.open()
     await client.ready(CONNECT_LIMIT_MS)
-    const nodes = await listNodes(client, signer)
-    if (nodes === undefined) throw new Error(`${config.url}: ${client.trouble}`)
-    return nodes
+    const found = await surveyFleet(client, signer)
+    if (found === undefined) throw new Error(`${config.url}: ${client.trouble}`)
+    return found
   } finally {
     await client.close(config.budgetMs)
   }

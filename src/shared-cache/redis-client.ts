@@ -1,3 +1,4 @@
+import { Cluster } from 'ioredis'
 import type { Clock } from '../concurrency/clock.ts'
 import type { SharedStoreConfig } from '../config/config.ts'
 import { Breaker } from '../registry/breaker.ts'
@@ -108,6 +109,13 @@ export class RedisClient {
     const send = async (client: Client) =>
       (client as unknown as Commands)[`${SCRIPT_PREFIX}${name}`]?.(...args)
     return this.#send(name, send, { limitMs, late })
+  }
+
+  /** A part of the names that match a pattern, and where the next part begins; of a cluster none. */
+  scan(pattern: string, cursor: string, limitMs: number): Promise<unknown> {
+    const scan = async (client: Client) =>
+      client instanceof Cluster ? ['0', []] : client.scan(cursor, 'MATCH', pattern, 'COUNT', 500)
+    return this.#send('scan', scan, { limitMs })
   }
 
   /**

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { BlockList, connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { AbstractConnector, Cluster, Redis, type RedisOptions, SentinelConnector } from 'ioredis'
@@ -203,7 +203,14 @@ export async function readSecret(path: string): Promise<string>
 export async function readSecret(path: string | undefined): Promise<string | undefined>
 export async function readSecret(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined
-  const text = await readFile(path, 'utf8')
-  if (text.length > MAX_SECRET_BYTES) throw new Error(`${path} is larger than 64 KiB`)
-  return text.trim()
+  // Reading a pipe would wait for its writer, perhaps for ever.
+  if (!(await stat(path)).isFile()) throw new Error(`${path} is no file`)
+  const file = await open(path)
+  try {
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(MAX_SECRET_BYTES + 1) })
+    if (bytesRead > MAX_SECRET_BYTES) throw new Error(`${path} is larger than 64 KiB`)
+    return buffer.toString('utf8', 0, bytesRead).trim()
+  } finally {
+    await file.close()
+  }
 }

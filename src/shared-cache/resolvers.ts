@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { ResolverEntry } from '../config/config.ts'
 import { fieldsOf, parseJson } from '../json.ts'
 import { Breaker } from '../registry/breaker.ts'
@@ -10,6 +9,7 @@ import type { Keychain } from '../resolver/types.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { answerIn, type Found, isAbsence, NO_PAUSES, refusalIn } from './resolver-words.ts'
+import { readSecret } from './redis-connection.ts'
 
 export interface ResolversOptions {
   /** In the order of asking. */
@@ -28,7 +28,6 @@ export interface ResolversOptions {
 
 /** The longest answer, with a thousand places, has less. */
 const MAX_BODY_BYTES = 1024 * 1024
-const MAX_TOKEN_BYTES = 16 * 1024
 /** Part of the age that may pass there; the rest is for the way back. */
 const AGE_PART = 0.8
 
@@ -175,9 +174,7 @@ export class Resolvers implements SharedCache {
 }
 
 async function readToken(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8')
-  if (text.length > MAX_TOKEN_BYTES) throw new Error(`${path} is larger than 16 KiB`)
-  const token = text.trim()
+  const token = await readSecret(path)
   if (/^[!-~]+$/.test(token)) return token
   throw new Error(`${path} holds no token`)
 }

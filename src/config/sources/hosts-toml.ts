@@ -1,5 +1,4 @@
 import { posix } from 'node:path'
-import { parse, TomlError } from 'smol-toml'
 import { ResolveError } from '../../errors.ts'
 import { COMPONENT } from '../../reference/grammar.ts'
 import { quote } from '../../reference/quote.ts'
@@ -8,7 +7,7 @@ import type { Capability, RepositoryRewrite } from '../../registry/entry.ts'
 import { canonicalDomain, DOCKER_HUB, DOCKER_HUB_HOST } from '../../registry/public-registries.ts'
 import { quoteAddress } from '../addresses.ts'
 import { joinPath } from '../diagnostics.ts'
-import { isTable, type Table } from '../toml.ts'
+import { isTable, parseToml, type Table } from '../toml.ts'
 import { parseRewrite } from './hosts-rewrite.ts'
 
 /** What one hosts.toml says, in the order of asking. */
@@ -71,7 +70,11 @@ const OWN_HEADERS = /^(?:host|connection|content-length|transfer-encoding|upgrad
  * @throws ResolveError CONFIG_INVALID for the first mistake, with its place; never a header's value
  */
 export async function parseHostsFile(text: string, folder: string): Promise<HostsFile> {
-  const root = parseToml(text)
+  const { mistake, root } = parseToml(text, MAX_DEPTH)
+  if (mistake !== undefined) {
+    const where = `line ${mistake.line}: not valid TOML`
+    throw new ResolveError('CONFIG_INVALID', `${where}: ${mistake.reason}`)
+  }
   const { server, host = {}, ...own } = root
   const notes: string[] = []
   if (!isTable(host)) throw invalid('host', 'expected tables, [host."https://mirror.corp"]')
@@ -205,23 +208,6 @@ function readTexts(value: unknown, path: string): readonly string[] {
 function readBoolean(value: unknown, path: string): boolean {
   if (value === undefined || typeof value === 'boolean') return value ?? false
   throw invalid(path, 'expected true or false')
-}
-
-function parseToml(text: string): Table {
-  const table = tableIn(text)
-  if (!(table instanceof TomlError)) return table
-  // After the first line comes a piece of the file, which may be a piece of a secret.
-  const reason = table.message.replace(/^Invalid TOML document: |\n.*$/gs, '')
-  throw new ResolveError('CONFIG_INVALID', `line ${table.line}: not valid TOML: ${reason}`)
-}
-
-function tableIn(text: string): Table | TomlError {
-  try {
-    return parse(text, { maxDepth: MAX_DEPTH })
-  } catch (thrown) {
-    if (thrown instanceof TomlError) return thrown
-    throw thrown
-  }
 }
 
 function invalid(path: string, problem: string): ResolveError {
