@@ -7,7 +7,8 @@ import { built } from '../test/runtimes/build.ts'
 
 // `npm run manifests`: what is made of other files below deploy/. A test compares all of it.
 //
-//   deploy/helm/image-resolver          its version, of package.json
+//   deploy/helm/image-resolver          its version, of package.json; alerts and dashboard, which a chart has to have
+//                                       in it: npm pack and helm leave out links or what they lead to
 //   deploy/kubernetes                   the chart as plain manifests, for kubectl and kustomize
 //   docs/kubernetes.md                  the table of values, of values.schema.json and values.yaml
 
@@ -18,9 +19,17 @@ const KUBERNETES = '1.34.0'
 const BEGIN = '<!-- written by npm run manifests -->'
 const END = '<!-- to here -->'
 
+const IN_CHART = [
+  ['alerts.yaml', 'deploy/prometheus/alerts.yaml'],
+  ['dashboard.json', 'deploy/grafana/image-resolver.json'],
+] as const
+
 /** @returns path in the repository and text of each file that is made of others */
 export function manifests(helm: string): ReadonlyMap<string, string> {
   return new Map([
+    ...IN_CHART.map(
+      ([name, source]) => [`deploy/helm/image-resolver/files/${name}`, read(source)] as const,
+    ),
     ['deploy/kubernetes/resolver/resolver.yaml', plain(helm, 'resolver', '--no-hooks')],
     ['deploy/kubernetes/node/node.yaml', plain(helm, 'node', '--no-hooks')],
     [
@@ -35,11 +44,7 @@ export function manifests(helm: string): ReadonlyMap<string, string> {
 function plain(helm: string, mode: string, option: string): string {
   const values = join(ROOT, 'deploy/kubernetes', mode, 'values.yaml')
   const args = ['template', 'image-resolver', CHART, '--values', values, option]
-  // It tells of links on standard error, with paths of this machine.
-  const text = execFileSync(helm, [...args, '--kube-version', KUBERNETES], {
-    encoding: 'utf8',
-    stdio: 'pipe',
-  })
+  const text = execFileSync(helm, [...args, '--kube-version', KUBERNETES], { encoding: 'utf8' })
   const body = text
     .replace(/^# Source: .*\n/gm, '')
     .replace(/^ +(?:helm\.sh\/chart|app\.kubernetes\.io\/managed-by): .*\n/gm, '')

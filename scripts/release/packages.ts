@@ -214,7 +214,7 @@ export function buildChart(
   const { effort, epoch, out, root, version } = options
   return inTemporaryFolder(async (folder) => {
     const chart = join(folder, NAME)
-    await runProgram('cp', ['-rL', join(root, 'deploy/helm', NAME), chart])
+    await runProgram('cp', ['-r', join(root, 'deploy/helm', NAME), chart])
     evenModes(chart)
     const file = join(out, `${NAME}-chart-${version}.tgz`)
     const command = `set -e; cd "$1"; ${tarCommand(epoch)} -cf - ${NAME} | ${gzipCommand(effort)} >"$2"`

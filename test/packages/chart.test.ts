@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { dump, load, loadAll } from 'js-yaml'
 import { manifests } from '../../scripts/manifests.ts'
@@ -10,46 +9,22 @@ import { buildChart } from '../../scripts/release/packages.ts'
 import { COMMANDS } from '../../src/cli/commands.ts'
 import { kubeletOf, readArguments, waitOf, watchOf } from '../../src/cli/options.ts'
 import { createCertificate } from '../support/certificate.ts'
+import {
+  CHART,
+  one,
+  type PodSpec,
+  PROGRAMS,
+  podOf,
+  type Rendered,
+  ROOT,
+  ran,
+  render,
+  VERSION,
+} from '../support/chart.ts'
 import { loadText } from '../support/config.ts'
 import { listen } from '../support/listen.ts'
 import { runProgram } from '../support/program.ts'
 import { findProgram, requireStack, temporaryFolder } from '../support/stack.ts'
-
-const ROOT = resolve(import.meta.dirname, '../..')
-const CHART = join(ROOT, 'deploy/helm/image-resolver')
-const PROGRAMS = ['helm', 'validate-manifests']
-const VERSION = ['--kube-version', '1.34.0']
-
-interface Rendered {
-  readonly kind: string
-  readonly metadata: {
-    readonly name: string
-    readonly labels: Readonly<Record<string, string>>
-    readonly annotations?: Readonly<Record<string, string>>
-  }
-  readonly spec: never
-  readonly data: Readonly<Record<string, string>>
-}
-
-interface Container {
-  readonly image: string
-  readonly args?: readonly string[]
-  readonly securityContext: object
-  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
-  readonly readinessProbe?: { readonly httpGet: { readonly port: number | string } }
-}
-
-interface PodSpec {
-  readonly nodeSelector?: object
-  readonly affinity?: object
-  readonly tolerations?: object
-  readonly initContainers?: readonly Container[]
-  readonly hostNetwork?: boolean
-  readonly hostPID?: boolean
-  readonly automountServiceAccountToken: boolean
-  readonly containers: readonly Container[]
-  readonly volumes: readonly { readonly name: string; readonly hostPath?: object }[]
-}
 
 /** Everything that the chart has, at once. */
 const ALL = {
@@ -109,32 +84,6 @@ const MODES: Readonly<Record<string, object>> = {
   node: NODE,
   both: { node: { enabled: true } },
   all: ALL,
-}
-
-async function render(values: object): Promise<{ text: string; objects: readonly Rendered[] }> {
-  const args = ['template', 'cluster', CHART, '--namespace', 'tools', ...VERSION, '--values', '-']
-  const text = ran(findProgram('helm') ?? '', args, dump(values))
-  const objects = (loadAll(text) as (Rendered | null)[]).filter((each) => each !== null)
-  return { text, objects }
-}
-
-/** @returns what it prints; throws with that when it fails */
-function ran(program: string, args: readonly string[], input: string): string {
-  const { status, stderr, stdout } = spawnSync(program, args, { input, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr}${stdout}`)
-  return stdout
-}
-
-function one(objects: readonly Rendered[], kind: string, name?: string): Rendered {
-  const found = objects.filter(
-    (each) => each.kind === kind && (name === undefined || each.metadata.name === name),
-  )
-  assert.equal(found.length, 1, `${kind} ${name}`)
-  return found[0] ?? assert.fail()
-}
-
-function podOf(object: Rendered): PodSpec {
-  return (object.spec as { readonly template: { readonly spec: PodSpec } }).template.spec
 }
 
 for (const [mode, values] of Object.entries(MODES)) {
@@ -252,7 +201,7 @@ test('the node mode calls install as the command line takes it, and watches what
       container.volumeMounts.some((each) => each.mountPath.startsWith(given.secrets ?? '?')),
     )
     for (const path of [given.root, given.config]) assert.ok(mounted(path ?? ''), path)
-    assert.ok(http.listen.endsWith(`:${container.readinessProbe?.httpGet.port}`))
+    assert.ok(http.listen.endsWith(`:${container.readinessProbe.httpGet?.port}`))
     // The files that the configuration names are among those that are brought along.
     const { tokenFile } = http
     if (tokenFile !== undefined) {

@@ -2,17 +2,19 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* Two long names of releases that begin alike stay two. */}}
 {{- define "image-resolver.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
-{{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- $full := printf "%s-%s" .Release.Name $name -}}
+{{- if .Values.fullnameOverride -}}
+{{- $full = .Values.fullnameOverride -}}
+{{- else if contains $name .Release.Name -}}
+{{- $full = .Release.Name -}}
 {{- end -}}
+{{- if gt (len $full) 52 -}}
+{{- $full = printf "%s-%s" (trunc 43 $full | trimSuffix "-") (sha256sum $full | trunc 8) -}}
 {{- end -}}
+{{- $full -}}
 {{- end -}}
 
 {{- define "image-resolver.selector" -}}
@@ -53,8 +55,62 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* image-resolver.yaml of the resolver mode. What the chart says itself is there for reachability, and wins. */}}
+{{/* Fails where a value of a configuration is a secret: what is in a ConfigMap can be read by many. */}}
+{{- define "image-resolver.refuseSecrets" -}}
+{{- $path := .path -}}
+{{- if kindIs "map" .value -}}
+{{- range $key, $value := .value -}}
+{{- $here := printf "%s.%s" $path $key -}}
+{{- $why := printf "%s is a secret, and this becomes a ConfigMap: " $here -}}
+{{- if and $value (has $key (list "auth" "password")) -}}
+{{- fail (printf "%sput the password into a Secret, name that under `secrets` (- {name: NAME, secretName: SECRET}), and write the registry as an entry of `registries` with username and passwordFile: /etc/image-resolver/secrets/NAME/KEY" $why) -}}
+{{- else if and $value (eq $key "identityToken") -}}
+{{- fail (printf "%sput it into a Secret, name that under `secrets` (- {name: NAME, secretName: SECRET}), and write tokenFile: /etc/image-resolver/secrets/NAME/KEY" $why) -}}
+{{- else if and $value (eq $key "token") -}}
+{{- fail (printf "%sname its Secret as token.existingSecret; without it the chart makes a token" $why) -}}
+{{- end -}}
+{{- include "image-resolver.refuseSecrets" (dict "path" $here "value" $value) -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range $index, $value := .value -}}
+{{- include "image-resolver.refuseSecrets" (dict "path" (printf "%s[%d]" $path $index) "value" $value) -}}
+{{- end -}}
+{{- else if kindIs "string" .value -}}
+{{- if regexMatch "proxy[.]https?$" $path | and (contains "@" .value) -}}
+{{- fail (printf "%s holds a user and a password, and this becomes a ConfigMap: leave `proxy` out, and give HTTP_PROXY, HTTPS_PROXY and NO_PROXY to pods by resolver.extraEnv with valueFrom.secretKeyRef, and to nodes by a drop-in of image-resolver.service" $path) -}}
+{{- else if regexMatch "://[^/?#]*@" .value -}}
+{{- fail (printf "%s holds a user or a password, and this becomes a ConfigMap: take them out, and write username and passwordFile: /etc/image-resolver/secrets/NAME/KEY beside it" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails where two Secrets would be one folder. */}}
+{{- define "image-resolver.checkSecrets" -}}
+{{- $known := dict "image-resolver-token" "the token of the chart" -}}
+{{- range $index, $secret := .Values.secrets -}}
+{{- with get $known $secret.name -}}
+{{- fail (printf "secrets[%d].name %s is taken, by %s: choose another one" $index $secret.name .) -}}
+{{- end -}}
+{{- $_ := set $known $secret.name (printf "secrets[%d]" $index) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Of an image-resolver.yaml: whether its HTTP API is served over https. */}}
+{{- define "image-resolver.scheme" -}}
+{{- ternary "https" "http" (not (empty (dig "http" "tls" dict (fromYaml .)))) -}}
+{{- end -}}
+
+{{/*
+image-resolver.yaml of the resolver mode. What the chart says itself is there for reachability, and wins. Sockets of a
+runtime are on nodes: a pod would wait for them.
+*/}}
 {{- define "image-resolver.resolverConfig" -}}
+{{- include "image-resolver.refuseSecrets" (dict "path" "config" "value" .Values.config) -}}
+{{- include "image-resolver.refuseSecrets" (dict "path" "resolver.config" "value" .Values.resolver.config) -}}
+{{- include "image-resolver.checkSecrets" . -}}
+{{- if regexMatch "^(127\\.|localhost:|\\[::1\\]:)" .Values.resolver.listen -}}
+{{- fail (printf "resolver.listen %s is loopback, which neither the Service nor probes reach: write 0.0.0.0:9430, or [::]:9430" .Values.resolver.listen) -}}
+{{- end -}}
 {{- $http := dict "listen" .Values.resolver.listen "tokenFile" "/run/secrets/image-resolver/token" -}}
 {{- if .Values.resolver.tls.existingSecret -}}
 {{- $_ := set $http "tls" (dict "cert" "/run/secrets/image-resolver-tls/tls.crt" "key" "/run/secrets/image-resolver-tls/tls.key") -}}
@@ -63,7 +119,7 @@ seccompProfile:
 {{- if .Values.resolver.mirror -}}
 {{- $_ := set $own "mirror" (dict "enabled" true) -}}
 {{- end -}}
-{{- mergeOverwrite (deepCopy .Values.config) (deepCopy .Values.resolver.config) $own | toYaml -}}
+{{- mergeOverwrite (omit (deepCopy .Values.config) "shim" "cri") (deepCopy .Values.resolver.config) $own | toYaml -}}
 {{- end -}}
 
 {{/* Volumes and mounts of the Secrets that the configuration names files of. */}}
@@ -86,13 +142,46 @@ seccompProfile:
 
 {{/* Whether other machines can reach the HTTP API of a node. */}}
 {{- define "image-resolver.nodeIsOpen" -}}
-{{- not (regexMatch "^(127\\.|localhost:|\\[::1\\]:)" .Values.node.listen) -}}
+{{- not (regexMatch "^(127\\.|localhost:|\\[::1\\]:|unix:)" .Values.node.listen) -}}
+{{- end -}}
+
+{{/* Whether a node needs the token: other machines reach it, or registries tell it of pushes. */}}
+{{- define "image-resolver.nodeHasToken" -}}
+{{- $http := mergeOverwrite (dig "http" dict .Values.config | deepCopy) (dig "http" dict .Values.node.config | deepCopy) -}}
+{{- or (eq (include "image-resolver.nodeIsOpen" .) "true") (dig "events" false $http | and (not (dig "tokenFile" "" $http))) -}}
+{{- end -}}
+
+{{/* Asks the service of a node, from a pod in its network, for /readyz. */}}
+{{- define "image-resolver.nodeProbe" -}}
+{{- $listen := .Values.node.listen -}}
+{{- if hasPrefix "unix:" $listen -}}
+exec:
+  command:
+    - /opt/image-resolver/node
+    - --eval
+    - >-
+      require('http').get({ socketPath: process.argv[1], path: '/readyz' }, ({ statusCode }) => process.exit(statusCode
+      === 200 ? 0 : 1)).on('error', () => process.exit(1))
+    - /host{{ $listen | trimPrefix "unix:" | trimPrefix "//" | replace "/var/run/" "/run/" }}
+{{- else -}}
+{{- $host := regexReplaceAll ":[0-9]+$" $listen "" | trimPrefix "[" | trimSuffix "]" -}}
+httpGet:
+  host: {{ get (dict "0.0.0.0" "127.0.0.1" "localhost" "127.0.0.1" "::" "::1") $host | default $host | quote }}
+  path: /readyz
+  port: {{ splitList ":" $listen | last }}
+  {{- if eq (include "image-resolver.scheme" (include "image-resolver.nodeConfig" .)) "https" }}
+  scheme: HTTPS
+  {{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* image-resolver.yaml of a node. */}}
 {{- define "image-resolver.nodeConfig" -}}
+{{- include "image-resolver.refuseSecrets" (dict "path" "config" "value" .Values.config) -}}
+{{- include "image-resolver.refuseSecrets" (dict "path" "node.config" "value" .Values.node.config) -}}
+{{- include "image-resolver.checkSecrets" . -}}
 {{- $http := dict "listen" .Values.node.listen -}}
-{{- if eq (include "image-resolver.nodeIsOpen" .) "true" -}}
+{{- if eq (include "image-resolver.nodeHasToken" .) "true" -}}
 {{- $_ := set $http "tokenFile" "/etc/image-resolver/secrets/image-resolver-token/token" -}}
 {{- end -}}
 {{- mergeOverwrite (deepCopy .Values.config) (deepCopy .Values.node.config) (dict "http" $http) | toYaml -}}
