@@ -5,8 +5,6 @@ import { CRI_LOAD, type CriFigures, type CriLoad } from './processes/cri-load.ts
 import { SCRIPTED_RUNTIME } from './processes/scripted-runtime.ts'
 import { TYPESCRIPT } from './typescript.ts'
 
-/** Nothing that is measured takes longer. */
-
 /** From a process of its own. */
 export function loadCri(load: CriLoad): Promise<readonly CriFigures[]> {
   return cleanly(async (cleanup) => {

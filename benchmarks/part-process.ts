@@ -68,6 +68,6 @@ function endGroup(leader: number | undefined): void {
   try {
     process.kill(-leader, 'SIGKILL')
   } catch {
-    // Nobody was left.
+    // The group is empty.
   }
 }

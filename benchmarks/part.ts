@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { endEverything } from './cleanly.ts'
-import { Pace } from './pace.ts'
 import { PARTS } from './parts.ts'
+import { Pace } from './turns.ts'
 
 // One part in a process of its own: `part.ts NAME OUTPUT [--quick]`. What it found goes to OUTPUT as
 // JSON. Told to end, it ends what it started first.

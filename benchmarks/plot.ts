@@ -1,4 +1,4 @@
-import { digits } from './number.ts'
+import { digits } from './markdown.ts'
 import type { Plot } from './report.ts'
 
 const WIDTH = 720

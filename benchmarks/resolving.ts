@@ -15,7 +15,7 @@ export interface ResolvingOptions {
   readonly tagTtl?: string
 }
 
-/** The whole resolver in this process, as the service puts it together; nobody outside is ever asked. */
+/** The whole resolver in this process, as the service puts it together; nothing outside is ever asked. */
 export function startResolving(
   cleanup: Cleanup,
   options: ResolvingOptions,
@@ -30,7 +30,7 @@ function openCore({ hosts, tagTtl = '1h' }: ResolvingOptions): Core {
   return createCore(config, silentLogger(), () => undefined)
 }
 
-/** Of a service that asks these registries for everything, and nobody else. */
+/** Of a service that asks these registries alone. */
 export function configuration(hosts: readonly string[], tagTtl = '1h'): object {
   return {
     cache: { tagTTL: tagTtl, imageCacheTTL: '2h', imageCacheSize: 8192 },

@@ -1,7 +1,6 @@
 import type { ErrorResponse } from '../api/v1/error.ts'
 import type { ReadyResponse } from '../api/v1/health.ts'
-import type { ImageRecord, ImagesResponse, PullEvent } from '../api/v1/images.ts'
-import type { PullsResponse } from '../api/v1/pulls.ts'
+import type { ImageRecord, ImagesResponse, PullEvent, PullsResponse } from '../api/v1/images.ts'
 import type {
   RegistriesResponse,
   RegistryStatus,
@@ -10,11 +9,9 @@ import type {
 } from '../api/v1/registries.ts'
 import type { ResolveQuery, ResolveResponse } from '../api/v1/resolve.ts'
 import type { ResolveResult } from '../api/v1/resolve-many.ts'
-import type { StatsResponse } from '../api/v1/stats.ts'
-import type { VersionResponse } from '../api/v1/version.ts'
+import type { StatsResponse, VersionResponse } from '../api/v1/stats.ts'
 
-export type { Attempt } from '../api/v1/attempt.ts'
-export type { Candidate, Exchange } from '../api/v1/candidate.ts'
+export type { Attempt, Candidate, Exchange } from '../api/v1/candidate.ts'
 export type { ErrorResponse } from '../api/v1/error.ts'
 export type { NodeImage, Platform, RankedReference } from '../api/v1/resolve.ts'
 export type {

@@ -87,7 +87,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   const { cache, criExpected, image: folder, pauseImage } = started.config
   const clock = systemClock
   const core = createCore(started.config, logger)
-  const { answers, keeper, metrics, runtimeSocket } = core
+  const { answers, snapshot, metrics, runtimeSocket } = core
   const announce: Notifier['reloading'] = (work) => notifier.reloading(work)
   const signals = process
   const reload = new ConfigWatch({ started, load, core, announce, clock, logger, signals })
@@ -102,7 +102,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   const statsIntervalMs = cache.disableStats ? 0 : cache.statsLogIntervalMs
   const descriptors = new DescriptorWatch({ clock, logger })
   const statsLog = new StatsLog({ metrics, clock, intervalMs: statsIntervalMs, logger })
-  const pauseImageKeeper =
+  const pauseImageRefresh =
     pauseImage === undefined
       ? undefined
       : new PauseImage({
@@ -115,9 +115,9 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
         })
 
   void checkStateFolder({ folder, logger })
-  void keeper.restore()
+  void snapshot.restore()
   void core.share()
-  keeper.start()
+  snapshot.start()
   const checks =
     started.config.check.intervalMs === 0
       ? undefined
@@ -132,19 +132,19 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   reload.start()
   statsLog.start()
   descriptors.start()
-  void pauseImageKeeper?.start()
+  void pauseImageRefresh?.start()
   return {
     opened: listeners.settled(readiness.wanted(), READY_LIMIT_MS).then(() => listeners.status()),
     /** In the reverse order of opening. */
     async close() {
-      pauseImageKeeper?.close()
+      pauseImageRefresh?.close()
       descriptors.close()
       statsLog.close()
       reload.close()
       const closing = await checks
       closing?.close()
       await listeners.close()
-      await keeper.close()
+      await snapshot.close()
       await core.close()
     },
   }

@@ -1,3 +1,7 @@
+import type { Attempt as ApiAttempt } from '../api/v1/candidate.ts'
+import type { FoundManifest as ApiFoundManifest } from '../api/v1/error.ts'
+import type { Written } from '../api/v1/schema.ts'
+
 /**
  * The one error type of this program. Codes are the OCI distribution codes where one fits
  * (distribution-spec, "Error Codes"); the others are ours and documented in docs/errors.md.
@@ -21,54 +25,16 @@ export type ErrorCode =
   | 'CONFIG_INVALID'
   | 'UNKNOWN'
 
-/** What became of one question to one registry. `skipped`: not asked, `message` says why. */
-export type AttemptOutcome =
-  | 'ok'
-  | 'not_found'
-  | 'unauthorized'
-  | 'denied'
-  | 'rate_limited'
-  | 'unsupported'
-  | 'invalid'
-  | 'unreachable'
-  | 'server_error'
-  | 'timeout'
-  | 'canceled'
-  | 'skipped'
-
-/** The part of a conversation with a registry in which an attempt ended; `pull`: the runtime's pull from it. */
-export type AttemptStep = 'connect' | 'token' | 'manifest' | 'platform' | 'pull'
-
-export interface Attempt {
-  /** Name of the registry as configured, or the domain of the reference for its origin. */
-  readonly registry: string
-  readonly step: AttemptStep
-  readonly outcome: AttemptOutcome
-  /** HTTP status, when an answer came. */
-  readonly status?: number
-  readonly ms: number
-  /** One line for people, without secrets. */
-  readonly message?: string
-}
-
+/** The attempt at one registry, and its outcome. */
+export type Attempt = Written<ApiAttempt>
+export type AttemptOutcome = Attempt['outcome']
+export type AttemptStep = Attempt['step']
 /**
  * What a registry has under the reference although no image ID can be told of it: an artifact, a schema 1
- * manifest, a manifest with a config of an unknown type. A runtime may still be able to pull it.
+ * manifest, a manifest with a config of an unknown type. A runtime may still be able to pull it. `registry` is
+ * present in the errors of resolutions; whether it may be pulled there the capabilities of its entry say.
  */
-export interface FoundManifest {
-  /** Of its bytes; of a signed schema 1 manifest, of the payload that is signed. */
-  readonly digest: string
-  readonly mediaType: string
-  /** Bytes. */
-  readonly size: number
-  /** What the manifest says that it is, else the media type of its config, where it has one. */
-  readonly artifactType?: string
-  /**
-   * Name of the registry that has it, as in `attempts`: the first in the order of asking. Present in the
-   * errors of resolutions. Whether it may be pulled there is for the capabilities of its entry to say.
-   */
-  readonly registry?: string
-}
+export type FoundManifest = Written<ApiFoundManifest>
 
 /** The wait, in milliseconds, after a TOOMANYREQUESTS that names none. */
 export const DEFAULT_WAIT_MS = 10_000
@@ -118,6 +84,15 @@ export function toResolveError(thrown: unknown): ResolveError {
   if (thrown instanceof Error && thrown.name === 'TimeoutError') {
     return new ResolveError('DEADLINE_EXCEEDED', 'out of time', { cause: thrown })
   }
-  const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return new ResolveError('UNKNOWN', message, { cause: thrown })
+  return new ResolveError('UNKNOWN', messageOf(thrown), { cause: thrown })
+}
+
+/** The message of anything thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
+/** The code of an error of Node.js or the system: `ENOENT`; undefined: it has none. */
+export function codeOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : undefined
 }

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { type EventData, run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { pathToFileURL } from 'node:url'
-import { Tally } from './support/tally.ts'
+import { TestCounts } from './support/test-counts.ts'
 
 // `npm test`, or `node --import tsx test/run.ts unit property`: every *.test.ts below test/ or the
 // folders given, or these very files. node's own runner takes no patterns before version 21, and is content with no file
@@ -40,7 +40,7 @@ type TestEvent =
 
 const folders = process.argv.slice(2)
 const files = (folders.length === 0 ? ['.'] : folders).flatMap(testFiles)
-const tally = new Tally()
+const counts = new TestCounts()
 const ending = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
 
@@ -104,7 +104,7 @@ async function runAll(chosen: readonly string[]): Promise<void> {
     timeout: FILE_LIMIT_MS,
     signal: ending.signal,
   })
-  tally.count(stream)
+  counts.count(stream)
   await pipeline(stream, withoutTotals, new spec(), process.stdout, { end: false })
 }
 
@@ -117,8 +117,8 @@ async function* withoutTotals(events: AsyncIterable<TestEvent>): AsyncGenerator<
 
 /** @returns whether all is well */
 function report(): boolean {
-  const { passed, failed, skipped } = tally
-  const empty = [...tally.empty.filter((file) => files.includes(file)), ...emptyOfGroups()]
+  const { passed, failed, skipped } = counts
+  const empty = [...counts.empty.filter((file) => files.includes(file)), ...emptyOfGroups()]
   const problems = empty.map((file) => `no test in ${inTree(file)}`)
   if (passed + failed + skipped.length === 0) problems.push('no test was run')
   if (ending.signal.aborted) problems.push('ended by a signal')
@@ -127,7 +127,9 @@ function report(): boolean {
     problems.push('REQUIRE_E2E=1, and end-to-end tests were skipped')
   }
   if (lines.length > 0) process.stdout.write(`\nskipped:\n${lines.join('\n')}\n`)
-  const slow = [...tally.files].filter(([, ms]) => ms > SLOW_MS).sort((one, two) => two[1] - one[1])
+  const slow = [...counts.files]
+    .filter(([, ms]) => ms > SLOW_MS)
+    .sort((one, two) => two[1] - one[1])
   if (slow.length > 0) {
     const slowest = slow.slice(0, 20).map(([file, ms]) => `  ${inTree(file)}: ${Math.round(ms)} ms`)
     process.stdout.write(`\nslowest:\n${slowest.join('\n')}\n`)
@@ -158,7 +160,7 @@ function longestFirst(one: string, other: string): number {
 /** In a group every test is told of by the file that has it. */
 function emptyOfGroups(): readonly string[] {
   if (ending.signal.aborted) return []
-  return files.filter((file) => isShared(file) && !tally.files.has(file))
+  return files.filter((file) => isShared(file) && !counts.files.has(file))
 }
 
 function inTree(file: string): string {

@@ -5,10 +5,10 @@ import {
   DURATION,
   MAX_ITEMS,
   RegistryFields,
+  ResolverFields,
   SECRET,
   UPSTREAM_FORMS,
 } from './config-registry.ts'
-import { ResolverFields } from './config-resolvers.ts'
 import {
   AdmissionFields,
   CacheFields,

@@ -1,6 +1,5 @@
 import type { XStatic } from 'typebox/schema'
-import { Attempt } from './attempt.ts'
-import { Candidate } from './candidate.ts'
+import { Attempt, Candidate } from './candidate.ts'
 import type { ObjectSchema } from './schema.ts'
 
 /** What the registry has, although it is no image. */

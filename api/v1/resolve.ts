@@ -1,6 +1,5 @@
 import type { XStatic } from 'typebox/schema'
-import { Attempt } from './attempt.ts'
-import { Candidate } from './candidate.ts'
+import { Attempt, Candidate } from './candidate.ts'
 import type { ObjectSchema } from './schema.ts'
 
 const digest = 'sha256:9d6b58feebd2dbd3c56ab5853333d627cc6e281011cfd6050fa4bcf2072c9496'

@@ -1,5 +1,3 @@
-import { field, text } from './protobuf.ts'
-
 /** Ask the scripted runtime for a list of so many images, and for so many bytes of output. */
 export const IMAGES_HEADER = 'x-images'
 export const OUTPUT_HEADER = 'x-output-bytes'
@@ -48,4 +46,21 @@ export function execSync(mebibytes: number): CriCall {
 
 function call(name: string, path: string, request: Buffer, callers: number): CriCall {
   return { name, path, request: request.toString('base64'), metadata: {}, callers }
+}
+
+/** A length-delimited field: a message or bytes. */
+export function field(number: number, content: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([(number << 3) | 2]), varint(content.length), content])
+}
+
+export function text(number: number, content: string): Buffer {
+  return field(number, Buffer.from(content))
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = []
+  let rest = value
+  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80)
+  bytes.push(rest)
+  return Buffer.from(bytes)
 }

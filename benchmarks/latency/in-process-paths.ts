@@ -1,7 +1,7 @@
 import { parseReference } from '../../src/reference/reference.ts'
 import { type Registries, startRegistries } from '../registries.ts'
 import { startResolving } from '../resolving.ts'
-import { sample } from '../sample.ts'
+import { sample } from '../statistics.ts'
 import type { LatencyPath } from './path.ts'
 
 const CALLS = 20_000
@@ -9,7 +9,7 @@ const CALLS = 20_000
 const WARM_UP = 10_000
 const STALE_IMAGES = 50
 
-/** What is answered without asking anybody; each call is clocked by itself. */
+/** What is answered without a request; each call is clocked by itself. */
 export function inProcessPaths(registries: Registries, share: number): readonly LatencyPath[] {
   const { empty, healthy } = registries.way(0)
   const { requests } = registries

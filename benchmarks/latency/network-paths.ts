@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Registries } from '../registries.ts'
 import { refusingHost, startResolving } from '../resolving.ts'
-import { type Sample, sample } from '../sample.ts'
+import { type Sample, sample } from '../statistics.ts'
 import type { LatencyPath } from './path.ts'
 
 const CALLERS = 1_000

@@ -1,5 +1,5 @@
 import type { Cleanup } from '../../test/support/stack.ts'
-import type { Sample } from '../sample.ts'
+import type { Sample } from '../statistics.ts'
 
 /** One way that a resolution can go. */
 export interface LatencyPath {

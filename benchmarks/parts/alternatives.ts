@@ -7,9 +7,7 @@ import { cleanly } from '../cleanly.ts'
 import { type Registries, startRegistries } from '../registries.ts'
 import type { Findings, Settings, Table } from '../report.ts'
 import { configuration, refusingHost, startResolving } from '../resolving.ts'
-import { sample, sampleCells, typicalMs } from '../sample.ts'
-import { serialWalk } from '../serial-walk.ts'
-import { median, spread } from '../statistics.ts'
+import { median, sample, sampleCells, spread, typicalMs } from '../statistics.ts'
 import { inTurns } from '../turns.ts'
 
 const ROUNDS = 3
@@ -104,7 +102,7 @@ async function asked(url: string): Promise<void> {
   if (!response.ok) throw new Error(`${url}: ${text}`)
 }
 
-interface Walk {
+interface SerialRun {
   readonly firstMs: number
   readonly laterMs: number
   readonly requests: number
@@ -122,15 +120,15 @@ async function measureWalks(
   const { blackHole, empty, healthy, second, third } = registries.way(ROUND_TRIP_MS)
   const refusing = await refusingHost()
   const first = { healthy, 404: empty, refusing, 'answers nothing': blackHole }
-  const sides = TROUBLES.flatMap((trouble) => WALKERS.map((walker) => ({ trouble, walker })))
-  const taken = await inTurns(sides, settings.rounds(ROUNDS), ({ trouble, walker }, round) =>
-    cleanly(async (cleanup): Promise<Walk> => {
+  const sides = TROUBLES.flatMap((trouble) => WALKERS.map((runner) => ({ trouble, runner })))
+  const taken = await inTurns(sides, settings.rounds(ROUNDS), ({ trouble, runner }, round) =>
+    cleanly(async (cleanup): Promise<SerialRun> => {
       const hosts = [first[trouble], second, third]
       const resolve =
-        walker === 'serial walk'
+        runner === 'serial walk'
           ? (image: string) => serialWalk(hosts, image, TIME_OUT_MS)
           : startResolving(cleanup, { hosts })
-      const mark = `${WALKERS.indexOf(walker)}-${TROUBLES.indexOf(trouble)}-${round}`
+      const mark = `${WALKERS.indexOf(runner)}-${TROUBLES.indexOf(trouble)}-${round}`
       const { ms, requests } = await sample({
         calls,
         requests: registries.requests,
@@ -140,19 +138,19 @@ async function measureWalks(
       return { firstMs, laterMs: median(later), requests }
     }),
   )
-  const of = (trouble: string, walker: string): readonly Walk[] =>
-    [...taken].find(([side]) => side.trouble === trouble && side.walker === walker)?.[1] ?? []
-  const laterMs = (trouble: string, walker: string): number =>
-    median(of(trouble, walker).map((walk) => walk.laterMs))
+  const of = (trouble: string, runner: string): readonly SerialRun[] =>
+    [...taken].find(([side]) => side.trouble === trouble && side.runner === runner)?.[1] ?? []
+  const laterMs = (trouble: string, runner: string): number =>
+    median(of(trouble, runner).map((walk) => walk.laterMs))
   return {
     table: {
       title: `Three registries, round trip ${ROUND_TRIP_MS} ms, a serial walk with ${TIME_OUT_MS} ms for each`,
       columns: ['the first', 'who', 'first call, ms', 'later calls, p50, ms', 'requests per call'],
-      rows: sides.map(({ trouble, walker }) => {
-        const walks = of(trouble, walker)
+      rows: sides.map(({ trouble, runner }) => {
+        const walks = of(trouble, runner)
         return [
           trouble,
-          walker,
+          runner,
           spread(walks.map((walk) => walk.firstMs)),
           spread(walks.map((walk) => walk.laterMs)),
           spread(walks.map((walk) => walk.requests)),
@@ -166,4 +164,52 @@ async function measureWalks(
       return `One cold image at three registries, the first of them: ${trouble}: ${own.toFixed(1)} ms, against ${serial.toFixed(1)} ms of a walk that checks and remembers nothing (round trip ${ROUND_TRIP_MS} ms).`
     }),
   }
+}
+
+const ACCEPT = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ')
+
+interface Manifest {
+  readonly config?: { readonly digest: string }
+  readonly manifests?: readonly {
+    readonly digest: string
+    readonly platform?: { readonly architecture: string }
+  }[]
+}
+
+/**
+ * The baseline: one registry after the other, each with the same time, and nothing learned from the
+ * last time. No hashes are checked.
+ *
+ * @param image `repository:tag`
+ * @returns the image ID for linux/amd64
+ */
+async function serialWalk(
+  hosts: readonly string[],
+  image: string,
+  timeOutMs: number,
+): Promise<string> {
+  const [repository = '', tag = ''] = image.split(':')
+  for (const host of hosts) {
+    const ask = async (reference: string): Promise<Manifest> => {
+      const url = `http://${host}/v2/${repository}/manifests/${reference}`
+      const signal = AbortSignal.timeout(timeOutMs)
+      const response = await fetch(url, { headers: { accept: ACCEPT }, signal })
+      if (!response.ok) throw new Error(`${url}: ${response.status}`)
+      return (await response.json()) as Manifest
+    }
+    try {
+      const top = await ask(tag)
+      const child = top.manifests?.find(({ platform }) => platform?.architecture === 'amd64')
+      const { config } = child === undefined ? top : await ask(child.digest)
+      if (config !== undefined) return config.digest
+    } catch {
+      // The next one may have it.
+    }
+  }
+  throw new Error(`${image} is nowhere`)
 }

@@ -1,11 +1,8 @@
 import { bestPossible } from '../cache/best-possible.ts'
 import { bytesPerEntry } from '../cache/memory.ts'
-import { type Moving, versionOf } from '../cache/moving.ts'
-import { nextUses } from '../cache/next-use.ts'
 import { ours } from '../cache/ours.ts'
-import { plainMap } from '../cache/plain-map.ts'
-import { type Course, type Score, type Strategy, scored } from '../cache/strategy.ts'
-import { questionStream } from '../cache/stream.ts'
+import { type Course, plainMap, type Score, type Strategy, scored } from '../cache/strategy.ts'
+import { type Moving, nextUses, questionStream, versionOf } from '../cache/stream.ts'
 import type { Cell, Findings, Plot, Settings, Table } from '../report.ts'
 
 const SKEWS = [0.8, 1, 1.2]

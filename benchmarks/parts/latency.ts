@@ -2,11 +2,10 @@ import { cleanly } from '../cleanly.ts'
 import { inProcessPaths } from '../latency/in-process-paths.ts'
 import { failoverPaths, networkPaths } from '../latency/network-paths.ts'
 import type { LatencyPath } from '../latency/path.ts'
-import { digits } from '../number.ts'
+import { digits } from '../markdown.ts'
 import { startRegistries } from '../registries.ts'
 import type { Findings, Measurement, Plot, Settings } from '../report.ts'
-import { type Sample, sampleCells, typicalMs } from '../sample.ts'
-import { median } from '../statistics.ts'
+import { median, type Sample, sampleCells, typicalMs } from '../statistics.ts'
 import { inTurns } from '../turns.ts'
 
 const ROUNDS = 3

@@ -5,7 +5,7 @@ import { parseReference } from '../../src/reference/reference.ts'
 import { type Core, createCore } from '../../src/service/core.ts'
 import { silentLogger } from '../../src/telemetry/log.ts'
 import { loadText } from '../../test/support/config.ts'
-import { residentMiB } from '../process-figures.ts'
+import { residentMiB } from '../machine.ts'
 import { now } from './fleet-registry.ts'
 
 // Nodes of a fleet, many in one process, each with a cache and a connection to the store of its own, asked over IPC.

@@ -69,7 +69,7 @@ async function main(roundTripsMs: readonly number[]): Promise<void> {
   }
 }
 
-/** Makes what is asked for when nobody asked for it before. */
+/** Makes what is asked for at the first request. */
 function serveAny(registry: FakeRegistry): FakeRegistry['behaviour'] {
   return (exchange: Exchange) => {
     if (exchange.found !== undefined) return serve(exchange)

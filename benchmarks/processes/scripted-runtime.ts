@@ -1,8 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { FakeRuntime, respond, respondStatus } from '../../test/support/fake-runtime.ts'
 import { digestOf } from '../../test/support/images.ts'
-import { IMAGES_HEADER, OUTPUT_HEADER } from '../cri/calls.ts'
-import { field, text } from '../cri/protobuf.ts'
+import { field, IMAGES_HEADER, OUTPUT_HEADER, text } from '../cri/calls.ts'
 
 // A runtime by script, in a process of its own: `scripted-runtime.ts SOCKET`. It has containerd's table
 // of names, empty, so that nothing needs to be rewritten, and answers from bytes made before.

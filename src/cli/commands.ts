@@ -1,31 +1,32 @@
-import { type Command, MANY, nothingAfter } from './command.ts'
+import { VERSION } from '../../api/version.ts'
 import type { NodeCommandOptions } from './commands/images.ts'
-import { COMMANDS_OF_FILES } from './commands-of-files.ts'
-import { COMMANDS_OF_NODE } from './commands-of-node.ts'
 import type { CliContext } from './context.ts'
-import { fileOf, filesOf, limitOf, logFormatOf, onlyOne, type Values } from './options.ts'
+import { FILE_COMMANDS } from './file-commands.ts'
+import {
+  CONFIGURED,
+  type Command,
+  fileOf,
+  filesOf,
+  kubeletOf,
+  limitOf,
+  logFormatOf,
+  MANY,
+  onlyOne,
+  type Values,
+  waitOf,
+  watchOf,
+} from './options.ts'
 
 /** By name; some are of two words. Each is loaded when it is run: the service needs none of them. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   serve: {
-    options: ['config', 'file', 'portoshim', 'log-format'],
-    words: { min: 0, max: 0, problem: 'serve takes no words after it' },
+    options: [...CONFIGURED, 'log-format'],
+    words: nothingAfter('serve'),
     run: async (_words, values, context) =>
       context.serve({ ...filesOf(values), ...logFormatOf(values) }),
   },
   resolve: {
-    options: [
-      'config',
-      'file',
-      'portoshim',
-      'platform',
-      'node',
-      'explain',
-      'all',
-      'quiet',
-      'format',
-      'json',
-    ],
+    options: [...CONFIGURED, 'platform', 'node', 'explain', 'all', 'quiet', 'format', 'json'],
     words: {
       min: 1,
       max: MANY,
@@ -51,7 +52,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'registry status': {
-    options: ['config', 'file', 'portoshim', 'check', 'json'],
+    options: [...CONFIGURED, 'check', 'json'],
     words: nothingAfter('registry status'),
     run: async (_words, values, context) => {
       const { registryStatusCommand } = await import('./commands/registry-status.ts')
@@ -60,7 +61,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'registry images': {
-    options: ['config', 'file', 'portoshim', 'limit', 'json'],
+    options: [...CONFIGURED, 'limit', 'json'],
     words: { min: 0, max: 1, problem: 'registry images takes one name of a registry, or none' },
     run: async ([name], values, context) => {
       const { registryImagesCommand } = await import('./commands/registry-names.ts')
@@ -68,7 +69,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'registry tags': {
-    options: ['config', 'file', 'portoshim', 'limit', 'json'],
+    options: [...CONFIGURED, 'limit', 'json'],
     words: {
       min: 2,
       max: 2,
@@ -105,7 +106,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   stats: {
-    options: ['config', 'file', 'portoshim', 'fleet', 'json'],
+    options: [...CONFIGURED, 'fleet', 'json'],
     words: nothingAfter('stats'),
     run: async (_words, values, context) => {
       const { fleetCommand, statsCommand } = await import('./commands/stats.ts')
@@ -125,7 +126,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'containerd-hosts': {
-    options: ['config', 'file', 'portoshim', 'write', 'server', 'direct', 'force'],
+    options: [...CONFIGURED, 'write', 'server', 'direct', 'force'],
     words: nothingAfter('containerd-hosts'),
     run: async (_words, values, { stdout, stderr }) => {
       const { containerdHostsCommand } = await import('./commands/containerd-hosts.ts')
@@ -136,7 +137,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   doctor: {
-    options: ['config', 'file', 'portoshim', 'root', 'offline', 'fail-on', 'json'],
+    options: [...CONFIGURED, 'root', 'offline', 'fail-on', 'json'],
     words: nothingAfter('doctor'),
     run: async (_words, values, context) => {
       const { doctorCommand, doctorFailOn } = await import('./commands/doctor.ts')
@@ -145,8 +146,59 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       return doctorCommand({ place, failOn: doctorFailOn(values['fail-on']), json, context })
     },
   },
-  ...COMMANDS_OF_NODE,
-  ...COMMANDS_OF_FILES,
+  install: {
+    options: [
+      'config',
+      'file',
+      'kubelet',
+      'restart-kubelet',
+      'runtime-endpoint',
+      'root',
+      'chroot',
+      'wait',
+      'watch',
+      'secrets',
+      'dry-run',
+    ],
+    words: nothingAfter('install'),
+    run: async (_words, values, context) => {
+      const { chroot = false, 'dry-run': dryRun = false, root } = values
+      const [mode, waitMs] = [kubeletOf(values), waitOf(values)]
+      const { installCommand } = await import('./commands/install.ts')
+      return installCommand({
+        root,
+        chroot,
+        config: fileOf(values),
+        runtime: values['runtime-endpoint'],
+        version: VERSION,
+        mode,
+        restartKubelet: values['restart-kubelet'] ?? false,
+        dryRun,
+        waitMs,
+        watchMs: watchOf(values),
+        secrets: values.secrets,
+        context,
+      })
+    },
+  },
+  uninstall: {
+    options: ['restart-kubelet', 'root', 'chroot'],
+    words: nothingAfter('uninstall'),
+    run: async (_words, values, context) => {
+      const { chroot = false, 'restart-kubelet': restartKubelet = false, root } = values
+      const { uninstallCommand } = await import('./commands/install.ts')
+      return uninstallCommand({ root, chroot, restartKubelet, context })
+    },
+  },
+  status: {
+    options: ['root', 'chroot', 'json'],
+    words: nothingAfter('status'),
+    run: async (_words, { chroot = false, json = false, root }, context) => {
+      const { nodeStatusCommand } = await import('./commands/install.ts')
+      return nodeStatusCommand({ root, chroot, json, context })
+    },
+  },
+  ...FILE_COMMANDS,
   parse: {
     options: ['json'],
     words: { min: 0, max: MANY, problem: '' },
@@ -156,7 +208,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'config check': {
-    options: ['config', 'file', 'portoshim'],
+    options: [...CONFIGURED],
     words: nothingAfter('config check'),
     run: async (_words, values, { stdout, stderr }) => {
       const { configCheckCommand } = await import('./commands/config.ts')
@@ -173,4 +225,8 @@ function nodeOptions(values: Values, context: CliContext): NodeCommandOptions {
 function namesOptions(values: Values, context: CliContext) {
   const { json = false } = values
   return { files: filesOf(values), limit: limitOf(values), json, context }
+}
+
+function nothingAfter(name: string): Command['words'] {
+  return { min: 0, max: 0, problem: `${name} takes no words after it` }
 }

@@ -10,6 +10,7 @@ import type { Examination, ExamineOptions } from '../doctor/doctor.ts'
 import type { Readiness } from '../install/install.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
+import type { AnswerOptions } from '../resolver/answers.ts'
 import type { ImagePlace, PlacesOptions } from '../resolver/availability.ts'
 import type { Answer } from '../resolver/types.ts'
 import type { NodeImages } from '../runtime/node-images.ts'
@@ -100,10 +101,7 @@ export type ImagesOnNode = Pick<
 export interface AnswerSource {
   /** The registries that may have it, in the order of asking; none for what is no reference. */
   askedFor(input: string): readonly string[]
-  answer(
-    input: string,
-    options: { readonly platform?: string; readonly node?: boolean; readonly all?: boolean },
-  ): Promise<Answer>
+  answer(input: string, options: Pick<AnswerOptions, 'platform' | 'node' | 'all'>): Promise<Answer>
   /** When the image of that digest was built (RFC 3339); undefined: no registry says it, or none is asked. */
   created?(reference: Reference, digest: string): Promise<string | undefined>
   close(): Promise<void>

@@ -1,9 +1,10 @@
 import { COMMANDS } from './commands.ts'
 import { EXIT } from './exit-codes.ts'
-import { CONFIG, FLAGS } from './flags.ts'
 import { HELP_OF_FILES } from './help-of-files.ts'
 import { HELP_OF_NODE } from './help-of-node.ts'
 import {
+  CONFIG,
+  FLAGS,
   type HelpText,
   MALFORMED,
   OF_NODE,

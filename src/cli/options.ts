@@ -1,12 +1,9 @@
 import { parseArgs } from 'node:util'
 import { nearestName } from '../config/suggest.ts'
-import type { FileOption } from './context.ts'
+import type { CliContext, FileOption } from './context.ts'
 import { visible } from './output.ts'
 
-/**
- * Every option of every command. Which command takes it says COMMANDS (commands.ts), how its help shows it FLAGS
- * (flags.ts).
- */
+/** Every option of every command. Which command takes it says COMMANDS, how its help shows it FLAGS in help-text.ts. */
 const OPTIONS = {
   config: { type: 'string', short: 'f' },
   // image-cri-shim's name for it.
@@ -201,3 +198,18 @@ function nearest(typed: string, known: readonly string[]): string | undefined {
 function lastWordIs(typed: string, known: readonly string[]): string | undefined {
   return known.find((name) => name.endsWith(` ${typed}`))
 }
+
+export interface Command {
+  /** The options it knows, beside `--help`, in the order in which its help shows them. */
+  readonly options: readonly OptionName[]
+  /** How many words may follow it. */
+  readonly words: { readonly min: number; readonly max: number; readonly problem: string }
+  /** @returns the exit code */
+  run(words: readonly string[], values: Values, context: CliContext): Promise<number>
+}
+
+/** As many words as there are. */
+export const MANY = Number.POSITIVE_INFINITY
+export const CONFIGURED = ['config', 'file', 'portoshim'] as const
+/** Of commands that ask registries, or a service instead of them. */
+export const ASKING = [...CONFIGURED, 'server', 'token-file'] as const

@@ -1,4 +1,4 @@
-import { ResolveError } from '../errors.ts'
+import { messageOf, ResolveError } from '../errors.ts'
 
 /** Gathers what is wrong or odd in one file, and knows on which line each field stands. */
 export class Diagnostics {
@@ -46,7 +46,7 @@ export class Diagnostics {
     try {
       return parse(text)
     } catch (thrown) {
-      this.problem(path, thrown instanceof Error ? thrown.message : String(thrown))
+      this.problem(path, messageOf(thrown))
       return undefined
     }
   }

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
+import { codeOf, messageOf } from '../errors.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { Config } from './config.ts'
 import { ConfigError } from './diagnostics.ts'
@@ -77,21 +78,16 @@ async function fileExists(path: string): Promise<boolean> {
     await stat(path)
     return true
   } catch (thrown) {
-    return errorCode(thrown) !== 'ENOENT' && errorCode(thrown) !== 'ENOTDIR'
+    return codeOf(thrown) !== 'ENOENT' && codeOf(thrown) !== 'ENOTDIR'
   }
 }
 
 function describe(thrown: unknown): string {
-  const code = errorCode(thrown)
+  const code = codeOf(thrown)
   if (code === 'ENOENT') return 'there is no such file'
   if (code === 'EACCES' || code === 'EPERM') return 'no permission to read it'
   if (code !== undefined) return `cannot be read (${code})`
-  return `cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`
-}
-
-function errorCode(thrown: unknown): string | undefined {
-  if (!(thrown instanceof Error) || !('code' in thrown)) return undefined
-  return typeof thrown.code === 'string' ? thrown.code : undefined
+  return `cannot be read: ${messageOf(thrown)}`
 }
 
 function unusable(file: string, message: string, cause?: unknown): ConfigError {

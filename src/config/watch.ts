@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../concurrency/clock.ts'
+import { messageOf } from '../errors.ts'
 import type { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Config } from './config.ts'
@@ -205,7 +206,7 @@ function problemsOf(thrown: unknown): readonly string[] {
   if (thrown instanceof ConfigError) {
     return thrown.problems.map((problem) => formatProblem(thrown.file, problem))
   }
-  return [thrown instanceof Error ? thrown.message : String(thrown)]
+  return [messageOf(thrown)]
 }
 
 /** What is opened or handed out once; each field as it is written in the file. */

@@ -1,8 +1,9 @@
 import { join, resolve } from 'node:path'
 import type { Environment } from '../config/config.ts'
 import { ResolveError } from '../errors.ts'
+import { type Fields, isFields, parseJson } from '../json.ts'
 import { quote } from '../reference/quote.ts'
-import { type Credentials, TOKEN_USERNAME } from '../registry/credentials.ts'
+import { type Credentials, decodeAuth, userPassword } from '../registry/credentials.ts'
 import { canonicalDomain, DOCKER_HUB } from '../registry/public-registries.ts'
 import { type WarnOnce, WatchedFile } from './watched-file.ts'
 
@@ -23,10 +24,10 @@ export interface DockerAuths {
  */
 export function parseDockerAuths(text: string, note: (reason: string) => void): DockerAuths {
   const root = parseJsonObject(text)
-  const entries = isObject(root['auths']) ? root['auths'] : legacyEntries(root)
+  const entries = isFields(root['auths']) ? root['auths'] : legacyEntries(root)
   const auths = Object.entries(entries).flatMap(([key, entry]) => {
     try {
-      const credentials = isObject(entry) ? entryCredentials(entry) : undefined
+      const credentials = isFields(entry) ? entryCredentials(entry) : undefined
       return credentials === undefined ? [] : [[key, credentials] as const]
     } catch (thrown) {
       // Some keys are URLs with a password in them.
@@ -35,7 +36,7 @@ export function parseDockerAuths(text: string, note: (reason: string) => void): 
       return []
     }
   })
-  const helpers = isObject(root['credHelpers']) ? Object.entries(root['credHelpers']) : []
+  const helpers = isFields(root['credHelpers']) ? Object.entries(root['credHelpers']) : []
   return {
     auths,
     credHelpers: new Map(
@@ -58,37 +59,24 @@ export function dockerHost(key: string): string {
  *
  * @throws ResolveError CONFIG_INVALID, repeating nothing
  */
-function entryCredentials(entry: JsonObject): Credentials | undefined {
+function entryCredentials(entry: Fields): Credentials | undefined {
   const identityToken = textOf(entry['identitytoken'])
   if (identityToken !== undefined) return { kind: 'identityToken', token: identityToken }
   const auth = textOf(entry['auth'])
-  if (auth !== undefined) return decodeAuth(auth)
+  if (auth !== undefined) {
+    const decoded = decodeAuth(auth)
+    if (decoded !== undefined) return decoded
+    throw new ResolveError('CONFIG_INVALID', 'has an `auth` that is not base64 of user:password')
+  }
   const username = textOf(entry['username'])
   if (username !== undefined) return userPassword(username, textOf(entry['password']) ?? '')
   const registryToken = textOf(entry['registrytoken'])
   return registryToken === undefined ? undefined : { kind: 'registryToken', token: registryToken }
 }
 
-/** Docker's word for "the password is an identity token" counts wherever a user is named. */
-export function userPassword(username: string, password: string): Credentials {
-  return username === TOKEN_USERNAME
-    ? { kind: 'identityToken', token: password }
-    : { kind: 'basic', username, password }
-}
-
-function decodeAuth(auth: string): Credentials {
-  // Some tools pad what they encode with NUL; Docker cuts it off too.
-  const decoded = Buffer.from(auth, 'base64').toString().replace(/\0+$/, '')
-  const colon = decoded.indexOf(':')
-  if (colon < 1) {
-    throw new ResolveError('CONFIG_INVALID', 'has an `auth` that is not base64 of user:password')
-  }
-  return userPassword(decoded.slice(0, colon), decoded.slice(colon + 1))
-}
-
-function legacyEntries(root: JsonObject): JsonObject {
+function legacyEntries(root: Fields): Fields {
   const entries = Object.entries(root).filter(
-    ([, value]) => isObject(value) && ('auth' in value || 'username' in value),
+    ([, value]) => isFields(value) && ('auth' in value || 'username' in value),
   )
   return Object.fromEntries(entries)
 }
@@ -206,29 +194,15 @@ export function loginFiles(environment: Environment, home: string): readonly str
   ].map((file) => resolve(file))
 }
 
-export type JsonObject = Readonly<Record<string, unknown>>
-
 /**
  * Parses the JSON object that a file or a program holds.
  *
  * @throws ResolveError CONFIG_INVALID that repeats nothing of the text, as JSON.parse does
  */
-export function parseJsonObject(text: string): JsonObject {
-  const value = parseJson(text)
-  if (!isObject(value)) throw new ResolveError('CONFIG_INVALID', 'not a JSON object')
+export function parseJsonObject(text: string): Fields {
+  const value = parseJson(text.replace(/^\uFEFF/, ''))
+  if (!isFields(value)) throw new ResolveError('CONFIG_INVALID', 'not a JSON object')
   return value
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text.replace(/^\uFEFF/, ''))
-  } catch {
-    return undefined
-  }
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** undefined for anything but text that is not empty. */

@@ -4,11 +4,11 @@ import type { Credentials } from '../registry/credentials.ts'
 import type { CredentialFiles, RegistryEntry } from '../registry/entry.ts'
 import { sameDomain } from '../registry/public-registries.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { DockerConfigFile } from './docker.ts'
+import { DockerConfigFile, MAX_AUTHS_BYTES, parseDockerAuths } from './docker.ts'
 import { CredentialHelpers } from './helpers.ts'
+import { Keyring } from './image-pattern.ts'
 import { KubeletProviders } from './kubelet.ts'
 import { Programs } from './program.ts'
-import { PullSecrets } from './pull-secrets.ts'
 import { WarnOnce, WatchedFile } from './watched-file.ts'
 
 export interface KeychainOptions {
@@ -138,4 +138,39 @@ function parseToken(text: string): string {
     throw new ResolveError('CONFIG_INVALID', 'not a token: write it on one line, without spaces')
   }
   return token
+}
+
+type Pairs = readonly (readonly [key: string, credentials: Credentials])[]
+
+/** Image pull secrets (`.dockerconfigjson`, or the older `.dockercfg`) as files. */
+export class PullSecrets {
+  readonly #files: readonly WatchedFile<Pairs>[]
+  #pairs: readonly (Pairs | undefined)[] = []
+  #keyring = new Keyring([])
+
+  constructor(
+    files: readonly string[],
+    tools: { readonly now: () => number; readonly warnOnce: WarnOnce },
+  ) {
+    this.#files = files.map(
+      (file) =>
+        new WatchedFile({
+          file,
+          limitBytes: MAX_AUTHS_BYTES,
+          // The kubelet runs no helper that a secret names.
+          parse: (text, note) => parseDockerAuths(text, note).auths,
+          ...tools,
+        }),
+    )
+  }
+
+  /** All secrets count as one, as in the kubelet: the key that says most wins, then the first file. */
+  async credentials(host: string, repository: string): Promise<Credentials | undefined> {
+    const pairs = await Promise.all(this.#files.map((file) => file.read()))
+    if (pairs.some((each, index) => each !== this.#pairs[index])) {
+      this.#pairs = pairs
+      this.#keyring = new Keyring(pairs.flatMap((each) => each ?? []))
+    }
+    return this.#keyring.find(host, repository)
+  }
 }

@@ -5,10 +5,11 @@ import type { KeychainConfig } from '../config/config.ts'
 import { parseDuration } from '../config/duration.ts'
 import { isEmpty, parseYaml, type YamlNode } from '../config/yaml.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
+import { isFields } from '../json.ts'
 import { quote } from '../reference/quote.ts'
-import { type Credentials, markIssued } from '../registry/credentials.ts'
+import { type Credentials, markIssued, userPassword } from '../registry/credentials.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
-import { isObject, parseJsonObject, textOf, userPassword } from './docker.ts'
+import { parseJsonObject, textOf } from './docker.ts'
 import { answerCache, type CredentialHelperTools, endOf } from './helpers.ts'
 import {
   type ImagePattern,
@@ -143,10 +144,10 @@ function readAnswer(output: string, apiVersion: string, defaultCacheMs: number):
   if (scope !== 'Image' && scope !== 'Registry' && scope !== 'Global') {
     throw refused('its `cacheKeyType` is not Image, Registry or Global')
   }
-  const auth = isObject(answer['auth']) ? Object.entries(answer['auth']) : []
+  const auth = isFields(answer['auth']) ? Object.entries(answer['auth']) : []
   const pairs = auth.flatMap(([key, entry]) => {
-    const username = isObject(entry) ? textOf(entry['username']) : undefined
-    const password = isObject(entry) ? textOf(entry['password']) : undefined
+    const username = isFields(entry) ? textOf(entry['username']) : undefined
+    const password = isFields(entry) ? textOf(entry['password']) : undefined
     if (username === undefined) return []
     return [[key, markIssued(userPassword(username, password ?? ''))] as const]
   })

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { withTimeout } from '../concurrency/abortable.ts'
 import { Semaphore } from '../concurrency/semaphore.ts'
 import type { Environment } from '../config/config.ts'
-import { ResolveError } from '../errors.ts'
+import { codeOf, ResolveError } from '../errors.ts'
 
 /** A program that answers one question: what it reads from standard input, it answers on output. */
 export interface Program {
@@ -126,7 +126,7 @@ function endGroup({ pid }: ChildProcess): void {
 }
 
 function startFailure(cause: unknown): ResolveError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+  const code = codeOf(cause) ?? 'unknown'
   const message = START_PROBLEMS[code] ?? `it cannot be started (${code})`
   return new ResolveError('UNAVAILABLE', message, { cause })
 }

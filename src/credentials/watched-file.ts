@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
-import { ResolveError } from '../errors.ts'
+import { codeOf, ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
 
 export interface WatchedFileOptions<T> {
@@ -106,10 +106,10 @@ function textOf(bytes: Buffer, limitBytes: number): string {
 /** Other messages may repeat the content of the file. */
 function reasonOf(thrown: unknown): string {
   if (thrown instanceof ResolveError) return thrown.message
-  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  const code = codeOf(thrown)
   if (code === 'ENOENT') return 'there is no such file'
   if (code === 'EACCES' || code === 'EPERM') return 'no permission to read it'
-  return typeof code === 'string' ? `cannot be read (${code})` : 'cannot be read'
+  return code === undefined ? 'cannot be read' : `cannot be read (${code})`
 }
 
 const MAX_WARNINGS = 1_000

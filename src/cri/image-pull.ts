@@ -9,7 +9,6 @@ import type { PullOptions } from '../runtime/cri-client.ts'
 import { imageProgress } from '../runtime/image-progress.ts'
 import type { CriVersion, ImageNames } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/log.ts'
-import type { ImageLookup } from './adopt.ts'
 import {
   type AuthConfig,
   authorize,
@@ -19,6 +18,7 @@ import {
   withPulledImage,
 } from './image-messages.ts'
 import { wantedNames } from './names.ts'
+import type { ImageLookup } from './node-fallback.ts'
 import type { Caller } from './owned-call.ts'
 import type { PullListener } from './pull-progress.ts'
 import { watchPull } from './pull-watch.ts'

@@ -3,16 +3,16 @@ import { isImageId, parseReference, type Reference } from '../reference/referenc
 import type { Credentials } from '../registry/credentials.ts'
 import { fromAuthConfig } from '../registry/credentials.ts'
 import { isPullable, needsConsent } from '../resolver/candidates.ts'
+import { isOutOfReach, isUndialled, UnresolvedError } from '../resolver/failure.ts'
 import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
-import { isOutOfReach, isUndialled, UnresolvedError } from '../resolver/unresolved.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { adopt, isRuntimeGone, isUnreached } from './adopt.ts'
 import { explainedFailure } from './explained-failure.ts'
 import { pullResponse, requestedImage } from './image-messages.ts'
 import { ImagePull, type ImagePullOptions, type Pulled, type PullingRuntime } from './image-pull.ts'
 import { canonicalName, isConverted, wantedNames } from './names.ts'
+import { isRuntimeGone, isUnreached, nameFromMirror } from './node-fallback.ts'
 import type { Caller } from './owned-call.ts'
 import { fit, PullFailures, RuntimeLeft } from './pull-failures.ts'
 import type { PullListener } from './pull-progress.ts'
@@ -116,12 +116,13 @@ export class ImageService {
       const isRefused = answer === failure && this.#options.onResolveError() === 'reject'
       if (isRefused) throw explained(failure)
       if (!isOutOfReach(failure)) return giveUp(failure)
-      if (confined || !isUndialled(failure)) return (await this.#adopt(work)) ?? giveUp(failure)
+      if (confined || !isUndialled(failure))
+        return (await this.#nameFromMirror(work)) ?? giveUp(failure)
       // The runtime dials the origin that is not dialled from here, and reports whether it refuses.
       return giveUp(failure).catch(async (thrown: unknown) => {
-        const adopted = isUnreached(thrown, reference.domain) && (await this.#adopt(work))
-        if (!adopted) throw thrown
-        return adopted
+        const named = isUnreached(thrown, reference.domain) && (await this.#nameFromMirror(work))
+        if (!named) throw thrown
+        return named
       })
     }
     const places = fit(candidates, answer)
@@ -257,16 +258,16 @@ export class ImageService {
     throw failure
   }
 
-  async #adopt({ candidates, reference, signal }: Work): Promise<Buffer | undefined> {
+  async #nameFromMirror({ candidates, reference, signal }: Work): Promise<Buffer | undefined> {
     const { log, names, runtime } = this.#options
     const image = canonicalName(reference)
     try {
       // An image of an untrusted mirror may have come for a caller that the origin had authorized.
       const trusted = candidates.filter(({ entry }) => entry?.trusted !== false)
-      const adopted = await adopt(reference, trusted, runtime, names, signal)
-      if (adopted === undefined) return undefined
-      log.info({ image, from: adopted.from }, 'named what was on the node already')
-      return pullResponse(adopted.imageId)
+      const named = await nameFromMirror(reference, trusted, runtime, names, signal)
+      if (named === undefined) return undefined
+      log.info({ image, from: named.from }, 'named what was on the node already')
+      return pullResponse(named.imageId)
     } catch (thrown) {
       if (signal.aborted) throw thrown
       log.warn({ image, reason: reason(thrown) }, 'could not look for the image on the node')

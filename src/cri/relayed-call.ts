@@ -148,38 +148,38 @@ export class RelayedCall {
   }
 }
 
-interface Turn {
+interface Ticket {
   readonly bytes: number
-  readonly onTurn: () => void
+  readonly onAdmitted: () => void
   isWaiting: boolean
 }
 
 /** The order in which large messages of one client are held. */
 export class LargeMessages {
-  readonly #waiting = new Set<Turn>()
+  readonly #waiting = new Set<Ticket>()
   #bytes = 0
 
-  /** @param onTurn called when the message may be read on, perhaps at once */
-  take(bytes: number, onTurn: () => void): Turn {
-    const turn: Turn = { bytes, onTurn, isWaiting: true }
-    this.#waiting.add(turn)
+  /** @param onAdmitted called when the message may be read on, perhaps at once */
+  take(bytes: number, onAdmitted: () => void): Ticket {
+    const ticket: Ticket = { bytes, onAdmitted, isWaiting: true }
+    this.#waiting.add(ticket)
     this.#admit()
-    return turn
+    return ticket
   }
 
   /** To be called once. */
-  leave(turn: Turn): void {
-    if (!this.#waiting.delete(turn)) this.#bytes -= turn.bytes
+  leave(ticket: Ticket): void {
+    if (!this.#waiting.delete(ticket)) this.#bytes -= ticket.bytes
     this.#admit()
   }
 
   #admit(): void {
-    for (const turn of this.#waiting) {
-      if (this.#bytes > 0 && this.#bytes + turn.bytes > LARGE_BYTES_AT_ONCE) return
-      this.#waiting.delete(turn)
-      this.#bytes += turn.bytes
-      turn.isWaiting = false
-      turn.onTurn()
+    for (const ticket of this.#waiting) {
+      if (this.#bytes > 0 && this.#bytes + ticket.bytes > LARGE_BYTES_AT_ONCE) return
+      this.#waiting.delete(ticket)
+      this.#bytes += ticket.bytes
+      ticket.isWaiting = false
+      ticket.onAdmitted()
     }
   }
 }
@@ -201,7 +201,7 @@ class BodyCopy {
   #owedBytes = 0
   #countedBytes = 0
   /** Until the end of the call. */
-  #turn: Turn | undefined
+  #ticket: Ticket | undefined
 
   constructor(from: Stream, to: Stream, bounds: CopyBounds, edit: BodyEdit | undefined) {
     this.#from = from
@@ -216,7 +216,7 @@ class BodyCopy {
     this.#count(this.edit?.heldBytes() ?? 0)
     const needed = this.edit?.neededBytes() ?? 0
     if (needed > LARGE_BYTES && !isEnd) {
-      this.#turn ??= this.#bounds.large.take(needed, () => this.#from.goOn())
+      this.#ticket ??= this.#bounds.large.take(needed, () => this.#from.resume())
     }
     if (isEnd) this.end(bytes)
     else if (bytes.length > 0) this.#to.sendData(bytes, false)
@@ -228,8 +228,8 @@ class BodyCopy {
   /** The call has ended: nothing is held for it any more. */
   close(): void {
     this.#count(0)
-    if (this.#turn !== undefined) this.#bounds.large.leave(this.#turn)
-    this.#turn = undefined
+    if (this.#ticket !== undefined) this.#bounds.large.leave(this.#ticket)
+    this.#ticket = undefined
   }
 
   /** @param last sent before the bytes that the edit holds */
@@ -247,7 +247,7 @@ class BodyCopy {
   resume(): void {
     const bytes = this.#owedBytes
     this.#owedBytes = 0
-    if (bytes > 0) this.#from.consumed(bytes, this.#turn?.isWaiting !== true)
+    if (bytes > 0) this.#from.consumed(bytes, this.#ticket?.isWaiting !== true)
   }
 
   #count(bytes: number): void {

@@ -3,7 +3,7 @@ import { chmod, chown, link, mkdir, rename, rm, stat, unlink } from 'node:fs/pro
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
-import { ResolveError } from '../errors.ts'
+import { codeOf, ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
 import {
   fileAt,
@@ -70,7 +70,7 @@ async function makeSocket(options: SocketOptions, closing: AbortSignal): Promise
     await dress(bound, like, logger)
     const file = await stat(bound)
     await link(bound, path).catch((error: unknown) => {
-      throw hasCode(error, 'EEXIST') ? inUse(path) : error
+      throw codeOf(error) === 'EEXIST' ? inUse(path) : error
     })
     await rm(bound, { force: true })
     return { server, file }
@@ -183,14 +183,10 @@ async function dress(path: string, like: string | undefined, logger: Logger): Pr
   await chmod(path, model === undefined ? DEFAULT_MODE : model.mode & 0o777)
 }
 
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
-}
-
 /** Never with the name of the temporary file in it, which is another one each time. */
 function explained(error: unknown, path: string): ResolveError {
   if (error instanceof ResolveError) return error
-  if (hasCode(error, 'EACCES') || hasCode(error, 'EPERM')) {
+  if (codeOf(error) === 'EACCES' || codeOf(error) === 'EPERM') {
     const message = `no right to make the socket ${path}; run as root or choose another path in the configuration`
     return new ResolveError('DENIED', message, { cause: error })
   }

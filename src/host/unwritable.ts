@@ -1,4 +1,4 @@
-import { ResolveError } from '../errors.ts'
+import { codeOf, ResolveError } from '../errors.ts'
 
 const WHY: Readonly<Record<string, string>> = {
   EACCES: 'no right to it; try it as root',
@@ -12,7 +12,7 @@ const WHY: Readonly<Record<string, string>> = {
 
 /** @returns ResolveError DENIED with the reason and what mends it */
 export function unwritable(path: string, cause: unknown): ResolveError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined
+  const code = codeOf(cause)
   const why = WHY[code ?? ''] ?? `it fails with ${code ?? 'no code'}`
   return new ResolveError('DENIED', `${path} cannot be written: ${why}`, { cause })
 }

@@ -1,18 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Server } from 'node:tls'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { type Access, Guard } from './access/guard.ts'
-import { ambiguity } from './ambiguity.ts'
-import { addEtagAndCompression } from './compression.ts'
+import { type Access, ambiguity, Guard } from './access/guard.ts'
 import { Connections } from './connections.ts'
+import { addEtagAndCompression } from './etag-and-gzip.ts'
 import { answerClientError, type Failure, requestFailure, toFailure } from './failure.ts'
 import { noCompilers, readInputs } from './inputs.ts'
-import { KnownRoutes } from './known-routes.ts'
 import { defaultLimits, type Limits, MAX_LOGGED_CHARACTERS } from './limits.ts'
-import { requestId, traceId } from './request-id.ts'
 import { addRoutes, type RoutesOptions } from './routes.ts'
 import { createHttpServer } from './server.ts'
 import { Renewal } from './tls.ts'
@@ -199,4 +197,61 @@ function crowdedOut({ socket }: IncomingMessage, connections: Connections): Fail
   if (!connections.isReserve(socket)) return undefined
   const message = 'this client has as many connections as it may have: close some'
   return toFailure(new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs: 1_000 }))
+}
+
+/** Which methods a path answers, for a request with another one (RFC 9110, 15.5.6). */
+class KnownRoutes {
+  readonly #routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
+
+  /** Has to come before the routes. */
+  constructor(app: FastifyInstance) {
+    app.addHook('onRoute', ({ url, method }) => {
+      const methods = [method].flat()
+      this.#routes.push({ pattern: patternOf(url), methods })
+    })
+  }
+
+  /** @param path without the query, as it was sent; none: there is no such path */
+  methods(path: string): readonly string[] {
+    const fitting = this.#routes.filter(({ pattern }) => pattern.test(path))
+    return [...new Set(fitting.flatMap(({ methods }) => methods))].sort()
+  }
+}
+
+function patternOf(url: string): RegExp {
+  const literal = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+  const parts = url.split('/').map((part) => {
+    if (part === '*') return '.*'
+    return part.startsWith(':') ? '[^/]+' : literal(part)
+  })
+  return new RegExp(`^${parts.join('/')}$`)
+}
+
+/**
+ * Two services, or two runs of one, must not give the same. No longer, so that an ID has at most twelve
+ * characters for sixty million requests: what is longer V8 puts together only when Node checks the header,
+ * and that takes longer than the check.
+ */
+const RUN = randomBytes(6).toString('base64url').slice(0, 6)
+const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
+let count = 0
+/** All but the last digit, written once for as many requests as there are digits. */
+let prefix = ''
+
+/** The caller's own when it is fit for a log, else a new one. */
+export function requestId(headers: IncomingHttpHeaders): string {
+  const given = headers['x-request-id']
+  if (typeof given === 'string' && /^[\w.:/+=@-]{1,128}$/.test(given)) return given
+  const last = count % DIGITS.length
+  if (last === 0) prefix = `${RUN}-${Math.floor(count / DIGITS.length).toString(36)}`
+  count += 1
+  return `${prefix}${DIGITS[last]}`
+}
+
+/** The trace that a request belongs to (W3C Trace Context, `traceparent`), for the log. */
+export function traceId(headers: IncomingHttpHeaders): string | undefined {
+  const given = headers['traceparent']
+  if (typeof given !== 'string') return undefined
+  const [, id] = /^(?!ff)[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}(?:-|$)/.exec(given) ?? []
+  return id === undefined || /^0+$/.test(id) ? undefined : id
 }

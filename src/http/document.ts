@@ -1,14 +1,20 @@
 import swagger from '@fastify/swagger'
 import { type FastifyInstance, type FastifySchema, fastify } from 'fastify'
 import { AdmissionReview } from '../../api/v1/admission.ts'
-import { Attempt } from '../../api/v1/attempt.ts'
-import { Candidate, Exchange } from '../../api/v1/candidate.ts'
+import { Attempt, Candidate, Exchange } from '../../api/v1/candidate.ts'
 import { CheckedImage, CheckedPlace, CheckResponse } from '../../api/v1/check.ts'
 import { ErrorResponse, FoundManifest } from '../../api/v1/error.ts'
 import { RegistryEventResponse } from '../../api/v1/events.ts'
 import { LiveResponse, ReadyResponse } from '../../api/v1/health.ts'
-import { ImageRecord, ImagesResponse, PullEvent, PullRequest } from '../../api/v1/images.ts'
-import { PullLayers, PullRecord, PullsResponse } from '../../api/v1/pulls.ts'
+import {
+  ImageRecord,
+  ImagesResponse,
+  PullEvent,
+  PullLayers,
+  PullRecord,
+  PullRequest,
+  PullsResponse,
+} from '../../api/v1/images.ts'
 import {
   RegistriesResponse,
   RegistryStatus,
@@ -21,8 +27,7 @@ import {
   ResolveManyResponse,
   ResolveResult,
 } from '../../api/v1/resolve-many.ts'
-import { StatsResponse } from '../../api/v1/stats.ts'
-import { VersionResponse } from '../../api/v1/version.ts'
+import { StatsResponse, VersionResponse } from '../../api/v1/stats.ts'
 import { VERSION } from '../../api/version.ts'
 import { noCompilers } from './inputs.ts'
 import { defaultLimits } from './limits.ts'

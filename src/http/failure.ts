@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { ErrorResponse } from '../../api/v1/error.ts'
 import { onlyNamed, type Written } from '../../api/v1/schema.ts'
 import { DEFAULT_WAIT_MS, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
-import { candidatesOf } from '../resolver/unresolved.ts'
+import { candidatesOf } from '../resolver/failure.ts'
 
 /** HTTP status by error code: a total table, so that a new code cannot be forgotten. */
 export const httpStatus: Readonly<Record<ErrorCode, number>> = {

@@ -3,7 +3,7 @@ const MIB = 1024 * KIB
 
 /**
  * What HTTP clients may take. A client is an IPv4 address or an IPv6 /64; all clients of a unix socket
- * are one. What `/v2/` adds to these, as how many blobs are sent at once, is MirrorLimits in mirror/options.ts.
+ * are one. What `/v2/` adds to these, as how many blobs are sent at once, is MirrorLimits in mirror/context.ts.
  */
 export interface Limits {
   /** Bytes. Request line and headers together. Default 16 KiB, Node's own. */

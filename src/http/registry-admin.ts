@@ -24,6 +24,9 @@ interface RegistryAdminOptions {
 
 const PING_LIMIT_MS = 5_000
 
+/** What routes use of it. */
+export type RegistryLists = Pick<RegistryAdmin, 'statuses' | 'repositories' | 'tags'>
+
 /** The configured registries: their health, and what they list. */
 export class RegistryAdmin {
   readonly #options: RegistryAdminOptions
@@ -32,6 +35,7 @@ export class RegistryAdmin {
     this.#options = options
   }
 
+  /** In the order of asking. */
   statuses(): readonly RegistryStatus[] {
     const { entries, health } = this.#options
     return entries().map((entry) => toStatus(entry, health.report(entry.name)))

@@ -3,25 +3,26 @@ import type { Logger } from '../telemetry/log.ts'
 import { Batches } from './batches.ts'
 import type { Failure } from './failure.ts'
 import type { Limits } from './limits.ts'
+import type { RegistryLists } from './registry-admin.ts'
 import { type AdmissionOptions, admissionRoute } from './routes/admission.ts'
-import { checkRoute } from './routes/check.ts'
 import { type EventsRouteOptions, eventsRoute } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
-import { imagesRoutes } from './routes/images.ts'
+import { checkRoute, imagesRoutes } from './routes/images.ts'
 import { pullRoute } from './routes/pull.ts'
 import { registriesRoutes } from './routes/registries.ts'
 import { resolveRoute } from './routes/resolve.ts'
 import { resolveManyRoute } from './routes/resolve-many.ts'
 import { documentRoute, serviceRoutes } from './routes/service.ts'
-import type { Answers, Check, NodeImages, Readiness, RegistryAdmin, ServiceInfo } from './types.ts'
+import type { ServiceReports } from './service-info.ts'
+import type { Answers, Check, NodeImages, Readiness } from './types.ts'
 
 export interface RoutesOptions {
   readonly answers: Answers
   readonly readiness: Readiness
   /** Each absent: a server without its routes. */
   readonly images?: NodeImages
-  readonly registries?: RegistryAdmin
-  readonly service?: ServiceInfo
+  readonly registries?: RegistryLists
+  readonly service?: ServiceReports
   readonly onEvent?: EventsRouteOptions['onEvent']
   readonly check?: Check
   readonly admission?: Omit<AdmissionOptions, 'answers' | 'logger' | 'now'>

@@ -23,6 +23,9 @@ interface Page {
 
 const SOURCES: readonly ResolutionSource[] = ['cache', 'shared', 'registry', 'stale', 'failed']
 
+/** What routes use of it. */
+export type ServiceReports = Pick<ServiceInfo, 'config' | 'stats' | 'metrics'>
+
 /** What the service says of itself. What is only for its readers is loaded when there is one. */
 export class ServiceInfo {
   readonly #options: ServiceInfoOptions

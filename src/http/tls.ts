@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type Server } from 'node:tls'
-import { ResolveError, toResolveError } from '../errors.ts'
+import { codeOf, ResolveError, toResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { fileVersion } from './file-version.ts'
 import type { TlsFiles } from './types.ts'
@@ -28,10 +28,6 @@ function readPem(field: string, path: string): Buffer {
   } catch (cause) {
     throw refusal(`http.tls.${field}`, `cannot read ${path} (${codeOf(cause)})`, cause)
   }
-}
-
-function codeOf(thrown: unknown): string | undefined {
-  return (thrown as NodeJS.ErrnoException).code
 }
 
 function refusal(field: string, problem: string, cause: unknown): ResolveError {

@@ -1,42 +1,12 @@
 import type { CheckResponse } from '../../api/v1/check.ts'
-import type { ImageRecord } from '../../api/v1/images.ts'
-import type { PullLayers, PullsResponse } from '../../api/v1/pulls.ts'
-import type { RegistryStatus } from '../../api/v1/registries.ts'
-import type { StatsResponse } from '../../api/v1/stats.ts'
+import type { ImageRecord, PullLayers, PullsResponse } from '../../api/v1/images.ts'
+import type { Answers as AllAnswers, AnswerOptions } from '../resolver/answers.ts'
 import type { Answer } from '../resolver/types.ts'
 
-export interface AnswerOptions {
-  /** `os/architecture[/variant]`; default: this machine's. */
-  readonly platform?: string
-  /** Ask the registries even though the cache has an answer. */
-  readonly refresh?: boolean
-  /** As in ResolveOptions, both of them. */
-  readonly maxAgeMs?: number
-  readonly direct?: boolean
-  /** Ask every registry, also after one answered. */
-  readonly all?: boolean
-  /** Also ask the runtime whether it has the image. */
-  readonly node?: boolean
-  /** The caller has shown neither token nor access to a unix socket: see ResolveOptions. */
-  readonly unauthenticated?: boolean
-  /** Aborted when the caller leaves (AbortError) or its time is up (TimeoutError). */
-  readonly signal: AbortSignal
-}
-
-/** The resolver as the HTTP API uses it. */
-export interface Answers {
-  /** `input` is what the caller wrote. Rejects with ResolveError, soon after `signal` aborts. */
-  answer(input: string, options: AnswerOptions): Promise<Answer>
-  /**
-   * Reads a question once that will be asked again and again. Calling what it gives back gives what the
-   * cache has while that is fresh, at once, and counts it like any other; undefined: ask `answer`, which
-   * also says what is wrong with the question. Absent: nothing is known at once.
-   */
-  prepare?(
-    input: string,
-    platform: string | undefined,
-    unauthenticated: boolean,
-  ): (() => Answer | undefined) | undefined
+/** The resolver as the HTTP API uses it. Without `prepare` nothing is known at once. */
+export interface Answers extends Partial<Pick<AllAnswers, 'prepare'>> {
+  /** Rejects with ResolveError, soon after `signal` aborts. */
+  answer(input: string, options: AnswerOptions & { readonly signal: AbortSignal }): Promise<Answer>
 }
 
 /**
@@ -67,34 +37,9 @@ export interface PageOptions {
   readonly signal: AbortSignal
 }
 
-export interface NamePage {
-  readonly names: readonly string[]
-  /** `last` for the next page; absent: these were all. */
-  readonly last?: string
-}
-
-/** The configured registries. */
-export interface RegistryAdmin {
-  /** In the order of asking. */
-  statuses(): readonly RegistryStatus[]
-  /** @param name of one of `statuses()`; rejects with ResolveError, DENIED where there is no catalogue */
-  repositories(name: string, options: PageOptions): Promise<NamePage>
-  /** @param repository below the address of the registry */
-  tags(name: string, repository: string, options: PageOptions): Promise<NamePage>
-}
-
 /** The images in use, and where they can be pulled from. */
 export interface Check {
   report(): CheckResponse
-}
-
-/** What the service says of itself. */
-export interface ServiceInfo {
-  /** The effective configuration as YAML, without a secret. */
-  config(): string | Promise<string>
-  stats(): StatsResponse
-  /** Prometheus' text format. */
-  metrics(): Promise<{ readonly contentType: string; readonly text: string }>
 }
 
 /** What a request needs to be served. */

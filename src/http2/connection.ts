@@ -9,12 +9,12 @@ import {
   goAwayFrame,
   numberFrame,
   PREFACE,
+  writeSettings,
 } from './frames.ts'
 import { Inbound } from './inbound.ts'
 import { IdleFrames, LIMITS, QueuedBytes } from './limits.ts'
 import type { OnStream } from './receiver.ts'
 import { Session } from './session.ts'
-import { writeSettings } from './settings.ts'
 import type { Stream, StreamHandler } from './stream.ts'
 
 const NOTHING = Buffer.alloc(0)

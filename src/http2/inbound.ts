@@ -6,10 +6,11 @@ import {
   FrameReader,
   MAX_INT31,
   protocolError,
+  readSettings,
+  type Settings,
 } from './frames.ts'
 import { type Decoded, HpackDecoder } from './hpack/decoder.ts'
 import { type IdleFrames, LIMITS, type QueuedBytes } from './limits.ts'
-import { readSettings, type Settings } from './settings.ts'
 
 const PRIORITY_BYTES = 5
 const STREAM_FRAMES = new Set<number>([

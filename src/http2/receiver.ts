@@ -5,13 +5,13 @@ import {
   FRAME_TYPE,
   frame,
   protocolError,
+  type Settings,
 } from './frames.ts'
 import { type HeaderList, headerValue, isRequest, isTrailers } from './headers.ts'
 import type { Decoded } from './hpack/decoder.ts'
 import type { InboundEvents } from './inbound.ts'
 import { LIMITS } from './limits.ts'
 import type { Sender } from './sender.ts'
-import type { Settings } from './settings.ts'
 import type { Stream, StreamEnd, StreamHandler } from './stream.ts'
 import type { Streams } from './streams.ts'
 

@@ -145,21 +145,21 @@ export class Stream {
   /**
    * Gives the window of received bytes back to the peer.
    *
-   * @param mayGoOn false: that of the connection alone, so that the peer sends on its other streams, and
-   *   here after goOn()
+   * @param mayResume false: that of the connection alone, so that the peer sends on its other streams, and
+   *   here after resume()
    */
-  consumed(bytes: number, mayGoOn = true): void {
+  consumed(bytes: number, mayResume = true): void {
     // forget() gives back what was not consumed.
     const freed = Math.min(bytes, this.#unconsumedBytes)
     if (freed === 0) return
     this.#unconsumedBytes -= freed
     this.#owner.consumed(freed)
     this.#owedBytes += freed
-    if (mayGoOn) this.goOn()
+    if (mayResume) this.resume()
   }
 
   /** The peer may send as much as was consumed. */
-  goOn(): void {
+  resume(): void {
     // Not for each frame: many small updates cost more than they gain.
     const isLittle = this.#owedBytes === 0 || this.#owedBytes < this.receiveWindow / 2
     if (this.hasEndedThere || this.isClosed || isLittle) return

@@ -1,10 +1,9 @@
-import type { IncomingHttpHeaders } from 'node:http'
-import type { Readable } from 'node:stream'
 import { departure } from '../concurrency/abortable.ts'
 import { ResolveError } from '../errors.ts'
 import { pullScope } from './auth/challenge.ts'
 import type { ImageRequest } from './image.ts'
 import { MANIFEST_TYPES, OCI_INDEX } from './manifest.ts'
+import type { Content } from './response.ts'
 import type { RegistrySession } from './session.ts'
 
 export interface ContentRequest {
@@ -16,14 +15,6 @@ export interface ContentRequest {
   readonly range?: string
   /** Without its question mark; for referrers. */
   readonly query?: string
-}
-
-/** The registry's response, whatever its status, 404 and 429 included. */
-export interface Content {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  /** To be read or destroyed: its connection is taken until then. Fails when the caller's signal ends. */
-  readonly body: Readable
 }
 
 const ACCEPT = {
@@ -38,6 +29,7 @@ const ACCEPT = {
  * verified: the reader of the body does that.
  *
  * @param headTimeoutMs limit until the head of the response; after that only silence and the caller end it
+ * @returns its body fails when the caller's signal ends
  * @throws ResolveError when there is no response
  */
 export async function openContent(

@@ -53,14 +53,10 @@ export function fromAuthConfig(
 ): Credentials | undefined {
   if (auth === undefined) return undefined
   if (auth.serverAddress && !sameDomain(hostOf(auth.serverAddress), host)) return undefined
-  if (auth.username) return basic(auth.username, auth.password ?? '')
+  if (auth.username) return userPassword(auth.username, auth.password ?? '')
   if (auth.identityToken) return { kind: 'identityToken', token: auth.identityToken }
-  if (auth.auth) {
-    // Some tools pad with NUL; containerd cuts it off too.
-    const decoded = Buffer.from(auth.auth, 'base64').toString().replace(/\0+$/, '')
-    const colon = decoded.indexOf(':')
-    if (colon > 0) return basic(decoded.slice(0, colon), decoded.slice(colon + 1))
-  }
+  const decoded = auth.auth ? decodeAuth(auth.auth) : undefined
+  if (decoded !== undefined) return decoded
   return auth.registryToken ? { kind: 'registryToken', token: auth.registryToken } : undefined
 }
 
@@ -88,7 +84,16 @@ export function isIssued(credentials: Credentials): boolean {
   return issued.has(credentials)
 }
 
-function basic(username: string, password: string): Credentials {
+/** @returns undefined for what is not base64 of `user:password` */
+export function decodeAuth(auth: string): Credentials | undefined {
+  // Some tools pad with NUL; Docker and containerd cut it off too.
+  const decoded = Buffer.from(auth, 'base64').toString().replace(/\0+$/, '')
+  const colon = decoded.indexOf(':')
+  return colon < 1 ? undefined : userPassword(decoded.slice(0, colon), decoded.slice(colon + 1))
+}
+
+/** Docker's word for "the password is an identity token" counts wherever a user is named. */
+export function userPassword(username: string, password: string): Credentials {
   return username === TOKEN_USERNAME
     ? { kind: 'identityToken', token: password }
     : { kind: 'basic', username, password }

@@ -1,4 +1,11 @@
-import { type AttemptStep, type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
+import {
+  type AttemptStep,
+  codeOf,
+  type ErrorCode,
+  ResolveError,
+  toResolveError,
+} from '../errors.ts'
+import { fieldsOf, parseJson } from '../json.ts'
 import { oneLine } from '../reference/quote.ts'
 import { DOCKER_HUB_HOST } from './public-registries.ts'
 import { type RegistryResponse, readBody, retryAfterMs } from './response.ts'
@@ -147,7 +154,7 @@ export function networkFailure(
 /** For a name with several addresses Node throws an AggregateError; the first member has the code. */
 function describe(cause: unknown): { readonly code: string; readonly message: string } {
   const first: unknown = cause instanceof AggregateError ? (cause.errors[0] ?? cause) : cause
-  const code = first instanceof Error && 'code' in first ? String(first.code) : ''
+  const code = codeOf(first) ?? ''
   // OpenSSL's text has several lines and names places in its source.
   const message = /:SSL routines:[^:]*:([^:]+):/.exec(String(first))?.[1]
   return { code, message: oneLine(message ?? toResolveError(first).message) }
@@ -155,13 +162,8 @@ function describe(cause: unknown): { readonly code: string; readonly message: st
 
 /** The `message` of an OCI error body; '' for any other body (HTML, text). */
 async function registryMessage(response: RegistryResponse): Promise<string> {
-  try {
-    const body = await readBody(response, MAX_ERROR_BYTES)
-    if (body === undefined) return ''
-    const { errors } = JSON.parse(body.toString()) as { errors?: unknown }
-    const [first] = Array.isArray(errors) ? (errors as { code?: unknown; message?: unknown }[]) : []
-    return oneLine(String(first?.message || first?.code || ''))
-  } catch {
-    return ''
-  }
+  const body = await readBody(response, MAX_ERROR_BYTES).catch(() => undefined)
+  const { errors } = fieldsOf(parseJson(body?.toString() ?? ''))
+  const { code, message } = fieldsOf(Array.isArray(errors) ? errors[0] : undefined)
+  return oneLine(String(message || code || ''))
 }

@@ -1,3 +1,5 @@
+import type { Exchange as ApiExchange } from '../../api/v1/candidate.ts'
+import type { Written } from '../../api/v1/schema.ts'
 import type { Ticket } from '../concurrency/semaphore.ts'
 import type { Platform } from '../reference/platform.ts'
 import type { Credentials } from './credentials.ts'
@@ -35,18 +37,7 @@ export interface ImageRequest extends RequestContext {
 export type ObserveExchange = (exchange: Exchange, rateLimit?: RateLimit) => void
 
 /** One HTTP request to a registry or token service, without secrets. */
-export interface Exchange {
-  readonly method: 'GET' | 'HEAD' | 'POST'
-  /** Without user, password, query and fragment. */
-  readonly url: string
-  /** Absent: no answer came. */
-  readonly status?: number
-  readonly ms: number
-  /** How many requests are left by the response (Docker Hub: `ratelimit-remaining`). */
-  readonly remaining?: number
-  /** The text of a `Warning: 299` header, one line of at most 200 characters. */
-  readonly warning?: string
-}
+export type Exchange = Written<ApiExchange>
 
 export interface RateLimit {
   readonly remaining: number

@@ -1,4 +1,5 @@
 import { ResolveError } from '../errors.ts'
+import { fieldsOf, parseJson } from '../json.ts'
 import { quote } from '../reference/quote.ts'
 import { CATALOG_SCOPE, pullScope } from './auth/challenge.ts'
 import type { RequestContext } from './image.ts'
@@ -129,14 +130,9 @@ function readPage(
 
 /** A repository without tags may have `null` there. */
 function parseNames(body: Buffer | undefined, member: string): readonly string[] | undefined {
-  try {
-    const answer = JSON.parse(body?.toString() ?? '') as Readonly<Record<string, unknown>>
-    const names = answer[member]
-    if (names === null) return []
-    return Array.isArray(names) ? names.filter(isName) : undefined
-  } catch {
-    return undefined
-  }
+  const names = fieldsOf(parseJson(body?.toString() ?? ''))[member]
+  if (names === null) return []
+  return Array.isArray(names) ? names.filter(isName) : undefined
 }
 
 function isName(value: unknown): value is string {

@@ -1,4 +1,5 @@
 import { type ErrorCode, type FoundManifest, ResolveError } from '../errors.ts'
+import { type Fields, fieldsOf, isFields, parseJson } from '../json.ts'
 import { isDigest } from '../reference/digest.ts'
 import type { Platform } from '../reference/platform.ts'
 import { oneLine, quote } from '../reference/quote.ts'
@@ -27,8 +28,6 @@ export interface IndexChild {
   /** The child itself, where the index embeds it; not yet verified. */
   readonly data?: Buffer
 }
-
-type Fields = Readonly<Record<string, unknown>>
 
 const MAX_CHILDREN = 1_000
 const ATTESTATION = 'attestation-manifest'
@@ -87,18 +86,14 @@ export interface ImageConfig {
 
 /** @returns nothing of what is no JSON */
 export function parseConfig(config: Buffer): ImageConfig {
-  try {
-    const { os, architecture, created, variant }: Fields = JSON.parse(config.toString())
-    const time = typeof created === 'string' ? Date.parse(created) : Number.NaN
-    return {
-      ...(isName(os) &&
-        isName(architecture) && {
-          platform: { os, architecture, ...(isName(variant) && { variant }) },
-        }),
-      ...(time > 0 && { created: new Date(time).toISOString() }),
-    }
-  } catch {
-    return {}
+  const { os, architecture, created, variant } = fieldsOf(parseJson(config.toString()))
+  const time = typeof created === 'string' ? Date.parse(created) : Number.NaN
+  return {
+    ...(isName(os) &&
+      isName(architecture) && {
+        platform: { os, architecture, ...(isName(variant) && { variant }) },
+      }),
+    ...(time > 0 && { created: new Date(time).toISOString() }),
   }
 }
 
@@ -108,12 +103,8 @@ export function bareType(contentType: string): string {
 }
 
 function parseBody(bytes: Buffer, declared: string, subject: Subject): Fields {
-  try {
-    const body: unknown = JSON.parse(bytes.toString())
-    if (isFields(body)) return body
-  } catch {
-    // As for every body that is no object, below.
-  }
+  const body = parseJson(bytes.toString())
+  if (isFields(body)) return body
   const kind = declared === '' ? 'an answer' : quote(declared)
   throw refusal(
     'MANIFEST_INVALID',
@@ -237,10 +228,6 @@ function parsePlatformFields({ os, architecture, variant }: Fields): Platform {
 /** As parsePlatform accepts it. */
 function isName(value: unknown): value is string {
   return typeof value === 'string' && /^[\w.-]{1,64}$/.test(value) && value !== 'unknown'
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function foundAs({ digest, size }: Subject, mediaType: string, body: Fields = {}): FoundManifest {

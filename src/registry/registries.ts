@@ -21,6 +21,7 @@ interface Configured {
 
 /** Which configured registries serve a repository. */
 export class ConfiguredRegistries {
+  /** Part of every cache key: answers of an older configuration are not found. */
   readonly generation: number
   readonly #entries: readonly Configured[]
   /** Domains that are configured registries themselves. */
@@ -76,7 +77,9 @@ export class ConfiguredRegistries {
   /** The registry that a domain names. */
   origin(domain: string): {
     readonly endpoint: Endpoint
+    /** Set where the operator configured that registry. */
     readonly entry?: RegistryEntry
+    /** The operator named its host, maybe for a prefix only. */
     readonly configured: boolean
   } {
     const name = canonicalDomain(domain)
@@ -92,6 +95,7 @@ export class ConfiguredRegistries {
       : { endpoint: { ...entry.endpoint, host: endpoint.host }, entry, configured: true }
   }
 
+  /** Whether a host is one of the well-known public registries. */
   isPublic(host: string): boolean {
     return isPublicRegistry(host)
   }

@@ -6,11 +6,14 @@ import type { RateLimit } from './image.ts'
 
 const MAX_DISCARDED_BYTES = 64 * 1024
 
-/** A response whose body has to be read or discarded: its connection is taken until then. */
-export interface RegistryResponse {
+/** A response, whatever its status. Its connection is taken until its body is read or destroyed. */
+export interface Content {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: Readable
+}
+
+export interface RegistryResponse extends Content {
   /** To be called at the end of the body, complete or not; the first call counts. */
   ended(): void
 }

@@ -10,8 +10,8 @@ import {
 } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { NodeImage } from '../runtime/types.ts'
+import { candidatesOf, isOutOfReach } from './failure.ts'
 import type { Answer, RankedReference, Resolution, ResolveOptions } from './types.ts'
-import { candidatesOf, isOutOfReach } from './unresolved.ts'
 
 /** What is needed of the resolver. */
 export interface Resolves {

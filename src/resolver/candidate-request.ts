@@ -2,7 +2,7 @@ import { abortable } from '../concurrency/abortable.ts'
 import type { Clock } from '../concurrency/clock.ts'
 import type { Ticket, Wait } from '../concurrency/semaphore.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
-import { lateError } from './attempt.ts'
+import { lateError } from './failure.ts'
 import type { CandidateTrace, ResolveTrace } from './trace.ts'
 import type { Candidate } from './types.ts'
 

@@ -21,11 +21,11 @@ import {
 } from './candidates.ts'
 import { type Ending, explain } from './explain.ts'
 import { askInOrder } from './failover.ts'
+import { UnresolvedError } from './failure.ts'
 import { barred, OriginAuthorization } from './origin-authorization.ts'
 import type { Question } from './question.ts'
 import { ResolveTrace } from './trace.ts'
 import type { Candidate, CandidateReport, Health, ImageSource, Resolution } from './types.ts'
-import { UnresolvedError } from './unresolved.ts'
 
 export interface ResolveRunOptions {
   readonly source: ImageSource

@@ -11,6 +11,7 @@ import type { FailoverLimits } from './candidate-request.ts'
 import { candidatesFor, requireCandidates } from './candidates.ts'
 import { type ChangedTag, changedBy } from './changed-tags.ts'
 import { divergencesIn, isFailover } from './explain.ts'
+import { allowsStale, candidatesOf } from './failure.ts'
 import { type Question, type QuestionOptions, questionOf } from './question.ts'
 import { resolveOnce } from './resolve-run.ts'
 import { expiryOf, type SharedCache, SharedLookup, termsOf } from './shared-cache.ts'
@@ -23,7 +24,6 @@ import type {
   ResolutionObserver,
   ResolveOptions,
 } from './types.ts'
-import { allowsStale, candidatesOf } from './unresolved.ts'
 
 export interface ResolverOptions extends QuestionOptions {
   readonly source: ImageSource

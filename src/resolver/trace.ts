@@ -8,9 +8,16 @@ import {
   toResolveError,
 } from '../errors.ts'
 import type { Exchange, ObserveExchange } from '../registry/image.ts'
-import { failedAttempt, hasNoAnswer, isNotDialled, reportHealth, waited } from './attempt.ts'
+import {
+  endedError,
+  failedAttempt,
+  hasNoAnswer,
+  isNotDialled,
+  reportHealth,
+  unresolvedError,
+  waited,
+} from './failure.ts'
 import type { Candidate, Health } from './types.ts'
-import { endedError, unresolvedError } from './unresolved.ts'
 
 /** Outcomes of a registry that works and does not give the image. */
 const NO: ReadonlySet<AttemptOutcome> = new Set(['not_found', 'unauthorized', 'denied'])

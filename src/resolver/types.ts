@@ -1,16 +1,16 @@
-import type { Attempt, AttemptOutcome, ErrorCode } from '../errors.ts'
+import type { Candidate as ApiCandidate } from '../../api/v1/candidate.ts'
+import type { RankedReference as ApiRankedReference } from '../../api/v1/resolve.ts'
+import type { Written } from '../../api/v1/schema.ts'
+import type { Attempt, ErrorCode } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import type { Reference } from '../reference/reference.ts'
+import type { RegistryClient } from '../registry/client.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Endpoint } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import type {
-  Descriptor,
-  Exchange,
-  ImageIdentity,
-  ImageRequest,
-  RateLimit,
-} from '../registry/image.ts'
+import type { RegistryHealth } from '../registry/health.ts'
+import type { ImageIdentity } from '../registry/image.ts'
+import type { ConfiguredRegistries } from '../registry/registries.ts'
 
 /** A place where a reference may be found. */
 export interface Candidate {
@@ -53,80 +53,24 @@ export interface Keychain {
 }
 
 /** The resolver's view of the registries. Both throw ResolveError, with `step` and `status`. */
-export interface ImageSource {
-  /**
-   * Everything about an image, with as few GETs as the protocol allows.
-   *
-   * @param isAsked the caller named the platform: it is looked up where no index names it, and not assumed
-   */
-  image(request: ImageRequest, platform: Platform, isAsked: boolean): Promise<ImageIdentity>
-  /** One HEAD: what the tag points at now. */
-  digest(request: ImageRequest): Promise<Descriptor>
-}
+export type ImageSource = Pick<RegistryClient, 'image' | 'digest'>
 
 /** Which registries may be asked for what, by one configuration. */
-export interface Registries {
-  /** Part of every cache key: answers of an older configuration are not found. */
-  readonly generation: number
-  /** Configured registries that serve this repository, in the order of asking. */
-  serving(repository: Repository): readonly RegistryEntry[]
-  /** The registry that the domain names. */
-  origin(domain: string): Origin
-  /** Whether a host is one of the well-known public registries. */
-  isPublic(host: string): boolean
-  /** The pattern of `mirrorsOnly` that keeps this repository from its origin, if one does. */
-  mirrorsOnly(repository: Repository): string | undefined
-}
+export type Registries = Pick<
+  ConfiguredRegistries,
+  'generation' | 'serving' | 'origin' | 'isPublic' | 'mirrorsOnly'
+>
 
 export type Repository = Pick<Reference, 'domain' | 'path'>
 
-export interface Origin {
-  readonly endpoint: Endpoint
-  /** Set where the operator configured that registry. */
-  readonly entry?: RegistryEntry
-  /** The operator named its host, maybe for a prefix only. */
-  readonly configured: boolean
-}
+/** The registry that a domain names. */
+export type Origin = ReturnType<Registries['origin']>
 
-/** The resolver's view of registry health: of a registry by name, and of a repository below `/v2/` there. */
-export interface Health {
-  /** Whether a request may pass now. A half-open breaker admits one at a time. */
-  admit(registry: string, repository?: string): boolean
-  /** Whether the admitted request is a probe after a failure. */
-  onTrial?(registry: string, repository?: string): boolean
-  /** Whether it failed, and no probe has been admitted; unlike `admit` it changes nothing. */
-  isResting?(registry: string, repository?: string): boolean
-  /** Whether its last failure was a time-out. */
-  isSilent?(registry: string): boolean
-  success(registry: string, details?: { readonly ms?: number; readonly repository?: string }): void
-  failure(
-    registry: string,
-    details?: {
-      readonly retryAfterMs?: number
-      readonly code?: ErrorCode
-      /** One line without secrets. */
-      readonly message?: string
-      /** Absent: the registry itself is at fault. */
-      readonly repository?: string
-    },
-  ): void
-  /** What a registry says of its rate limit. */
-  remaining?(registry: string, rateLimit: RateLimit): void
-  /**
-   * Milliseconds left of the wait that it asked for (429), 0 without one. It is not asked even as a last
-   * resort.
-   */
-  parkedMs(registry: string): number
-}
+/** The resolver's view of registry health. */
+export type Health = Pick<RegistryHealth, 'admit' | 'success' | 'failure' | 'parkedMs'> &
+  Partial<Pick<RegistryHealth, 'onTrial' | 'isResting' | 'isSilent' | 'remaining'>>
 
-export interface RankedReference {
-  readonly reference: string
-  readonly kind: 'digest' | 'tag'
-  readonly registry: string
-  readonly priority: number
-  /** That registry confirmed it, in this resolution or the one that was cached. */
-  readonly verified: boolean
-}
+export type RankedReference = Written<ApiRankedReference>
 
 /** Which image a reference is, and where it can be pulled from. */
 export interface Resolution extends ImageIdentity {
@@ -165,26 +109,8 @@ export interface Answer
 }
 
 /** What became of one candidate in one resolution, and why. */
-export interface CandidateReport {
-  readonly registry: string
-  /** What is asked for there: `harbor.corp/hub/library/nginx:latest`. */
-  readonly reference: string
-  readonly priority: number
-  readonly origin: boolean
-  readonly chosen: boolean
-  /** `skipped`: not asked. */
-  readonly outcome: AttemptOutcome
-  /** One sentence: why it was chosen or passed over. */
-  readonly why: string
-  /** What the reference points at, as this registry says. */
-  readonly digest?: string
-  /** Its tag points at another digest than that of the answer; never merged. */
-  readonly divergent?: boolean
-  /** Since the resolution began; absent: not asked. */
-  readonly startedMs?: number
-  readonly ms?: number
+export interface CandidateReport extends Omit<Written<ApiCandidate>, 'error'> {
   readonly error?: { readonly code: ErrorCode; readonly message: string }
-  readonly exchanges: readonly Exchange[]
 }
 
 export interface ResolveOptions {

@@ -52,7 +52,7 @@ export async function openCentral({ server, tokenFile }: CentralPlace) {
     askedFor: () => [server],
     answer: async (
       input: string,
-      { all, platform }: { readonly all?: boolean; readonly platform?: string } = {},
+      { all, platform }: { readonly all?: boolean | undefined; readonly platform?: string } = {},
     ): Promise<Answer> => {
       const asked = { ...(all && { all }), ...(platform !== undefined && { platform }) }
       const answer = await fromService(client.resolve(input, asked))

@@ -56,7 +56,7 @@ export interface Core {
    */
   runtime(): Promise<Runtime>
   /** Lets the cache outlive the process. */
-  readonly keeper: CacheSnapshot
+  readonly snapshot: CacheSnapshot
   /**
    * Opens the store that the fleet shares, where the configuration has one, and another one after a change. Never rejects.
    * A command that answers one question does without.
@@ -135,7 +135,7 @@ export function createCore(
     steady,
     logger,
   })
-  const keeper = new CacheSnapshot({
+  const snapshot = new CacheSnapshot({
     cache,
     folder: initial.image,
     scope: () => {
@@ -171,7 +171,7 @@ export function createCore(
     via,
     runtimeSocket,
     runtime: () => runtime.get(),
-    keeper,
+    snapshot,
     share() {
       isSharing = true
       return shared.use(config.cache.shared)

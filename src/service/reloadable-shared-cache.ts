@@ -1,4 +1,5 @@
 import type { SharedStoreConfig } from '../config/config.ts'
+import { messageOf } from '../errors.ts'
 import type { ChangedTag } from '../resolver/changed-tags.ts'
 import type { SharedCache } from '../resolver/shared-cache.ts'
 import type { OpenOptions, OpenSharedCache } from '../shared-cache/open.ts'
@@ -74,7 +75,7 @@ export class ReloadableSharedCache {
       this.#opened = await openSharedCache(config, this.#options)
     } catch (thrown) {
       metrics.unused = 1
-      const reason = thrown instanceof Error ? thrown.message : String(thrown)
+      const reason = messageOf(thrown)
       const next = `nothing is shared; looking again in ${RETRY_MS / 1_000} s`
       logger.warn({ store: config.url, reason, next }, 'could not open the shared store')
       this.#cancel = clock.after(RETRY_MS, () => {

@@ -101,7 +101,7 @@ async function connectToService(http: Pick<HttpConfig, 'listen' | 'tls'>): Promi
   const where = parseListen(http.listen)
   const url = serviceUrl(http)
   if (where.kind === 'tcp' && where.port === 0) {
-    const why = 'it takes any free port, so that nobody can know which'
+    const why = 'it takes any free port, so that it cannot be known which'
     throw new ResolveError('UNAVAILABLE', `http.listen ${http.listen}: ${why}`)
   }
   const expected = http.tls === undefined ? undefined : await readCertificate(http.tls.certFile)

@@ -205,7 +205,7 @@ function connectionLimits(descriptors: number): Partial<Limits> {
 
 async function openMirror(core: Core, logger: Logger, { blobs, blobsPerClient }: MirrorConfig) {
   const { mirrorRoutes } = await import('../http/mirror/routes.ts')
-  const { exposureOf } = await import('../http/access/exposure.ts')
+  const { exposureOf } = await import('../http/access/guard.ts')
   const { health, images, metered, resolver, via } = core
   const source = {
     open: async (request: ImageRequest, content: ContentRequest) =>

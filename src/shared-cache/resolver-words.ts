@@ -1,4 +1,4 @@
-import { Attempt as AttemptSchema } from '../../api/v1/attempt.ts'
+import { Attempt as AttemptSchema } from '../../api/v1/candidate.ts'
 import { type Attempt, type AttemptOutcome, type ErrorCode, ResolveError } from '../errors.ts'
 import { type Fields, fieldsOf } from '../json.ts'
 import { choosePlatform, formatPlatform, parsePlatform } from '../reference/platform.ts'

@@ -1,4 +1,4 @@
-import type { PullLayers, PullRecord, PullsResponse } from '../../api/v1/pulls.ts'
+import type { PullLayers, PullRecord, PullsResponse } from '../../api/v1/images.ts'
 
 /** How far the layers of an image are; undefined: nothing can be told of them. */
 export type LookAtLayers = () => Promise<PullLayers | undefined>

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
 import { defaultLimits, MAX_BATCH_BODY_BYTES, MAX_NAME_CHARACTERS } from '../../src/http/limits.ts'
-import { DEFAULT_LIMITS as MIRROR } from '../../src/http/mirror/options.ts'
+import { DEFAULT_LIMITS as MIRROR } from '../../src/http/mirror/context.ts'
 import { LIMITS } from '../../src/http2/limits.ts'
 
 const PAGE = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')

@@ -11,23 +11,33 @@ import {
 } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { startProgram } from '../support/program.ts'
 import { temporaryFolder } from '../support/stack.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const NAME = 'image-resolver'
 
-/** A folder in which the package is installed as its tarball has it. */
-function installed(t: TestContext): { readonly folder: string; readonly home: string } {
-  const folder = temporaryFolder(t)
+let packedOnce: string | undefined
+
+/** @returns the tarball of the package */
+function packed(): string {
+  if (packedOnce !== undefined) return packedOnce
+  const folder = temporaryFolder({ after })
   // Without its scripts: `prepare` would build under the feet of the other tests.
   const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder]
   execFileSync('npm', pack, { cwd: ROOT, env: npmEnvironment(folder) })
   const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
+  packedOnce = join(folder, tarball)
+  return packedOnce
+}
+
+/** A folder in which the package is installed as its tarball has it. */
+function installed(t: TestContext): { readonly folder: string; readonly home: string } {
+  const folder = temporaryFolder(t)
   const home = join(folder, 'node_modules', 'image-resolver')
   mkdirSync(home, { recursive: true })
-  execFileSync('tar', ['-xzf', join(folder, tarball), '-C', home, '--strip-components=1'])
+  execFileSync('tar', ['-xzf', packed(), '-C', home, '--strip-components=1'])
   // Its dependencies, which need the network.
   symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'))
   const bin = join(folder, 'node_modules', '.bin')

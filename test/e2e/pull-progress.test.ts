@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import type { PullRecord } from '../../api/v1/pulls.ts'
+import type { PullRecord } from '../../api/v1/images.ts'
 import { ImageResolverClient } from '../../src/client.ts'
 import { buildImage, type Content } from '../support/images.ts'
 import { startTestNode } from '../support/node.ts'

@@ -238,7 +238,9 @@ test('readyz answers also while the service is not ready, and rejects what anoth
 })
 
 test('the configuration comes as text', async (t) => {
-  const client = await connect(t, { service: { ...someService(), config: () => 'debug: true\n' } })
+  const client = await connect(t, {
+    service: { ...someService(), config: async () => 'debug: true\n' },
+  })
 
   assert.equal(await client.config(), 'debug: true\n')
 })

@@ -14,10 +14,11 @@ import {
   MAX_PAYLOAD_BYTES,
   numberFrame,
   PREFACE,
+  type Settings,
+  writeSettings,
 } from '../../src/http2/frames.ts'
 import { headerValue } from '../../src/http2/headers.ts'
 import { encodeHeaders } from '../../src/http2/hpack/encoder.ts'
-import { type Settings, writeSettings } from '../../src/http2/settings.ts'
 import type { Stream } from '../../src/http2/stream.ts'
 import { chunked, conversations } from '../support/hostile-frames.ts'
 import { requestTo } from '../support/http2-ends.ts'

@@ -15,7 +15,7 @@ export interface Containerd {
   /** For hosts.toml files, read at each pull: `<hostsFolder>/<host>/hosts.toml`. */
   readonly hostsFolder: string
   /** The image of every pod; each version has another one. */
-  readonly sandboxImage: string
+  sandboxImage(): Promise<string>
   /** Starts it again on the same folders, after stop() or kill(). */
   start(): Promise<void>
   /** SIGTERM; the socket file goes with it. */
@@ -43,8 +43,6 @@ export async function startContainerd(
   const configFile = join(folder, 'config.toml')
   mkdirSync(hostsFolder)
   writeFileSync(configFile, await configuration(folder, images))
-  const dump = await runProgram('containerd', ['--config', configFile, 'config', 'dump'])
-  const [, , sandboxImage = ''] = /\bsandbox(_image)? = ["']([^"']+)["']/.exec(dump) ?? []
   let program: Program | undefined
   let earlier = ''
 
@@ -67,7 +65,11 @@ export async function startContainerd(
     folder,
     socketPath,
     hostsFolder,
-    sandboxImage,
+    async sandboxImage() {
+      const dump = await runProgram('containerd', ['--config', configFile, 'config', 'dump'])
+      const [, , image = ''] = /\bsandbox(_image)? = ["']([^"']+)["']/.exec(dump) ?? []
+      return image
+    },
     start,
     stop,
     kill,
@@ -145,8 +147,15 @@ export async function servedVersions(): Promise<readonly CriVersion[]> {
   return hasBoth ? ['v1', 'v1alpha2'] : ['v1']
 }
 
+let version: Promise<string> | undefined
+
 /** Of the containerd that PATH leads to: `1.6.20~ds1`, `2.3.7+unknown`. */
-export async function containerdVersion(): Promise<string> {
+export function containerdVersion(): Promise<string> {
+  version ??= askVersion()
+  return version
+}
+
+async function askVersion(): Promise<string> {
   const text = await runProgram('containerd', ['--version'])
   const [, , version] = text.split(' ')
   if (version === undefined || !/^v?\d+\./.test(version)) throw new Error(`no version: ${text}`)

@@ -3,13 +3,10 @@ import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import type { CheckResponse } from '../../api/v1/check.ts'
 import { type AppOptions, buildApp } from '../../src/http/app.ts'
-import type {
-  AnswerOptions,
-  Answers,
-  NodeImages,
-  RegistryAdmin,
-  ServiceInfo,
-} from '../../src/http/types.ts'
+import type { RegistryLists } from '../../src/http/registry-admin.ts'
+import type { ServiceReports } from '../../src/http/service-info.ts'
+import type { Answers, NodeImages } from '../../src/http/types.ts'
+import type { AnswerOptions } from '../../src/resolver/answers.ts'
 import type { Answer, CandidateReport } from '../../src/resolver/types.ts'
 import { silentLogger } from '../../src/telemetry/log.ts'
 import { OpenApi } from './openapi.ts'
@@ -130,7 +127,7 @@ export function someImages(changes: Partial<NodeImages> = {}): NodeImages {
 }
 
 /** One registry, whose name has a slash in it. */
-export function someRegistries(changes: Partial<RegistryAdmin> = {}): RegistryAdmin {
+export function someRegistries(changes: Partial<RegistryLists> = {}): RegistryLists {
   return {
     statuses: () => [
       {
@@ -189,9 +186,9 @@ export const SOME_CHECK: CheckResponse = {
   ],
 }
 
-export function someService(): ServiceInfo {
+export function someService(): ServiceReports {
   return {
-    config: () => 'shim: /run/image-resolver.sock\n',
+    config: async () => 'shim: /run/image-resolver.sock\n',
     stats: () => ({
       uptimeSeconds: 12.5,
       resolutions: { cache: 1, shared: 0, registry: 1, stale: 0, failed: 0 },

@@ -19,7 +19,7 @@ const CORE = [...SERVER, 'credentials']
 /** Which folder of src and api may import which; what is not listed is forbidden. */
 export const FOLDERS: Readonly<Record<string, FolderRules>> = {
   api: { path: 'api/', uses: [] },
-  errors: { path: 'src/errors.ts', uses: [] },
+  errors: { path: 'src/errors.ts', uses: ['api'] },
   json: { path: 'src/json.ts', uses: [] },
   concurrency: { path: 'src/concurrency/', uses: ['errors'] },
   telemetry: { path: 'src/telemetry/', uses: ['concurrency', 'api'] },

@@ -5,7 +5,7 @@ import type { Config } from '../../config/config.ts'
 import { findConfigFile } from '../../config/files.ts'
 import { loadConfig } from '../../config/load.ts'
 import { isOwnHosts } from '../../config/sources/hosts-toml.ts'
-import { ResolveError } from '../../errors.ts'
+import { codeOf, ResolveError } from '../../errors.ts'
 import { unwritable } from '../../host/unwritable.ts'
 import { quote } from '../../reference/quote.ts'
 import type { FileOption } from '../context.ts'
@@ -159,11 +159,6 @@ async function checkFolder(directory: string): Promise<void> {
   if (kind?.isDirectory() === false) {
     throw new ResolveError('DENIED', `${directory} is no folder; name one with --write`)
   }
-}
-
-function codeOf(thrown: unknown): string | undefined {
-  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
-  return typeof code === 'string' ? code : undefined
 }
 
 async function textOf(file: string): Promise<string | undefined> {

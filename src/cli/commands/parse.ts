@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { toResolveError } from '../../errors.ts'
+import { codeOf, toResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
 import {
   familiarReference,
@@ -112,6 +112,6 @@ function formatText({ input, ok, error, ...fields }: ParsedRow): string {
 }
 
 function isClosedPipe(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = codeOf(error)
   return code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE'
 }

@@ -1,5 +1,6 @@
 import { opendir } from 'node:fs/promises'
 import { posix } from 'node:path'
+import { codeOf, messageOf } from '../../errors.ts'
 import { DOMAIN, splitDomain } from '../../reference/grammar.ts'
 import { quote } from '../../reference/quote.ts'
 import type { EndpointTls } from '../../registry/endpoint.ts'
@@ -135,7 +136,7 @@ async function readFolder(
     const text = (await files.read(posix.join(folder, 'hosts.toml'))) ?? ''
     if (text !== '' && !isOwnHosts(text)) return await parseHostsFile(text, folder)
   } catch (thrown) {
-    isBroken(messageOf(thrown))
+    isBroken(reasonOf(thrown))
   }
   const notes: string[] = []
   const tls = certificatesIn(folder, (await listed(folder, files, notes)) ?? [], notes)
@@ -176,14 +177,13 @@ async function listed(
   try {
     return await files.list(folder)
   } catch (thrown) {
-    warnings.push(`${folder}: ${messageOf(thrown)}`)
+    warnings.push(`${folder}: ${reasonOf(thrown)}`)
     return undefined
   }
 }
 
-function messageOf(thrown: unknown): string {
-  if (thrown instanceof ConfigError) return thrown.problems[0]?.message ?? ''
-  return thrown instanceof Error ? thrown.message : String(thrown)
+function reasonOf(thrown: unknown): string {
+  return thrown instanceof ConfigError ? (thrown.problems[0]?.message ?? '') : messageOf(thrown)
 }
 
 /** The part of a file system that is read. Both reject when something is there and cannot be read. */
@@ -224,8 +224,7 @@ async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading
   } catch (thrown) {
-    const cause: unknown = thrown instanceof ConfigError ? thrown.cause : thrown
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    const code = codeOf(thrown instanceof ConfigError ? thrown.cause : thrown)
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw thrown
   }

@@ -1,4 +1,4 @@
-import { ResolveError } from '../../errors.ts'
+import { messageOf, ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
 import type { RepositoryRewrite } from '../../registry/entry.ts'
 
@@ -51,8 +51,7 @@ export async function parseRewrite(value: unknown, path: string): Promise<Reposi
     try {
       return { pattern: RE2JS.compile(expression), template }
     } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown)
-      throw invalid(name, `not a Go regular expression: ${reason}`)
+      throw invalid(name, `not a Go regular expression: ${messageOf(thrown)}`)
     }
   })
   return new Rewrite(Object.entries<string>(value as Record<string, string>), rules)

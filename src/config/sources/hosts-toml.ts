@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { ResolveError } from '../../errors.ts'
+import { messageOf, ResolveError } from '../../errors.ts'
 import { COMPONENT } from '../../reference/grammar.ts'
 import { quote } from '../../reference/quote.ts'
 import { type Endpoint, type EndpointTls, parseAddress } from '../../registry/endpoint.ts'
@@ -261,7 +261,7 @@ function parseSite(site: string, place: string): Endpoint {
   try {
     return parseAddress(site.includes('://') ? site : `https://${site}`)
   } catch (thrown) {
-    throw invalid(place, thrown instanceof Error ? thrown.message : String(thrown))
+    throw invalid(place, messageOf(thrown))
   }
 }
 

@@ -1,7 +1,9 @@
 import { constants } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { posix } from 'node:path'
+import { messageOf } from '../../errors.ts'
 import { openTrustedFile } from '../../host/trusted-file.ts'
+import { type Fields, fieldsOf, isFields } from '../../json.ts'
 import { quote } from '../../reference/quote.ts'
 import { type Endpoint, endpointKey, isLoopbackHost } from '../../registry/endpoint.ts'
 import type { RegistryEntry } from '../../registry/entry.ts'
@@ -107,16 +109,11 @@ export class ConfigMapReader {
 }
 
 /** @throws Error that says what the API server answered with */
-function dataOf(found: unknown): Readonly<Record<string, unknown>> {
-  const isObject = typeof found === 'object' && found !== null && !Array.isArray(found)
-  const { kind = 'ConfigMap', data } = isObject
-    ? (found as { readonly kind?: unknown; readonly data?: Readonly<Record<string, unknown>> })
-    : { kind: null }
-  if (kind !== 'ConfigMap') {
-    const came = isObject ? `kind ${quote(String(kind))}` : nameOfJson(found)
-    throw new Error(`the API server answers with ${came}; a ConfigMap was expected`)
-  }
-  return data ?? {}
+function dataOf(found: unknown): Fields {
+  const { kind = 'ConfigMap', data } = isFields(found) ? found : { kind: null }
+  if (kind === 'ConfigMap') return fieldsOf(data)
+  const came = isFields(found) ? `kind ${quote(String(kind))}` : nameOfJson(found)
+  throw new Error(`the API server answers with ${came}; a ConfigMap was expected`)
 }
 
 function nameOfJson(value: unknown): string {
@@ -128,7 +125,7 @@ function reasonOf(thrown: unknown): string {
   if (thrown instanceof ConfigError) {
     return thrown.problems.map((problem) => formatProblem(thrown.file, problem)).join('; ')
   }
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  return messageOf(thrown)
 }
 
 async function savedText(folder: string): Promise<string | undefined> {

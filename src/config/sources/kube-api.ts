@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { posix } from 'node:path'
 import { load, YAMLException } from 'js-yaml'
-import { ResolveError } from '../../errors.ts'
+import { codeOf, messageOf, ResolveError } from '../../errors.ts'
+import { type Fields, fieldsOf } from '../../json.ts'
 import { refusal } from '../diagnostics.ts'
 import { formatDuration } from '../duration.ts'
 
@@ -18,8 +19,6 @@ interface Access {
   }
   readonly token?: string
 }
-
-type Table = Readonly<Record<string, unknown>>
 
 /** Where a pod finds its service account (kubernetes.io, "Accessing the Kubernetes API from a Pod"). */
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -82,7 +81,7 @@ async function fromPod({
 
 /** kubernetes.io, "Organizing Cluster Access Using kubeconfig Files": the context that is current. */
 async function fromKubeconfig(file: string): Promise<Access> {
-  const root = asTable(parsed(await bytesOf(file), file))
+  const root = fieldsOf(parsed(await bytesOf(file), file))
   const context = named(root, 'contexts', root['current-context'], 'context')
   const cluster = named(root, 'clusters', context['cluster'], 'cluster')
   const user = named(root, 'users', context['user'], 'user')
@@ -118,7 +117,7 @@ async function fromKubeconfig(file: string): Promise<Access> {
 }
 
 /** The bytes of `NAME-data`, else of the file that `NAME` is. */
-async function material(table: Table, name: string, folder: string): Promise<Buffer | undefined> {
+async function material(table: Fields, name: string, folder: string): Promise<Buffer | undefined> {
   const data = table[`${name}-data`]
   if (typeof data === 'string' && data !== '') return Buffer.from(data, 'base64')
   const file = table[name]
@@ -139,10 +138,9 @@ function get(
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(limitMs)
     const fail = (cause: unknown): void => {
-      const reason = cause instanceof Error ? cause.message : String(cause)
       const problem = signal.aborted
         ? `does not answer within ${formatDuration(limitMs)}`
-        : `cannot be asked: ${reason}`
+        : `cannot be asked: ${messageOf(cause)}`
       reject(unavailable(server.host, problem, cause))
     }
     try {
@@ -205,14 +203,9 @@ function yamlIn(text: string): unknown {
 }
 
 /** `contexts: [{name: NAME, context: {…}}]` */
-function named(root: Table, list: string, name: unknown, field: string): Table {
+function named(root: Fields, list: string, name: unknown, field: string): Fields {
   const items: readonly unknown[] = Array.isArray(root[list]) ? root[list] : []
-  return asTable(asTable(items.find((item) => asTable(item)['name'] === name))[field])
-}
-
-function asTable(value: unknown): Table {
-  const isTable = typeof value === 'object' && value !== null && !Array.isArray(value)
-  return isTable ? (value as Table) : {}
+  return fieldsOf(fieldsOf(items.find((item) => fieldsOf(item)['name'] === name))[field])
 }
 
 function unavailable(name: string, problem: string, cause?: unknown): ResolveError {
@@ -220,6 +213,6 @@ function unavailable(name: string, problem: string, cause?: unknown): ResolveErr
 }
 
 function unreadable(file: string, cause: unknown): ResolveError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
-  return new ResolveError('CONFIG_INVALID', `${file} cannot be read (${code})`, { cause })
+  const problem = `${file} cannot be read (${codeOf(cause) ?? 'unknown'})`
+  return new ResolveError('CONFIG_INVALID', problem, { cause })
 }

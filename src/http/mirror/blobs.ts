@@ -6,18 +6,17 @@ import { Semaphore } from '../../concurrency/semaphore.ts'
 import { ResolveError, toResolveError } from '../../errors.ts'
 import { oneLine } from '../../reference/quote.ts'
 import { formatReference, type Reference } from '../../reference/reference.ts'
-import type { Content, ContentRequest } from '../../registry/content.ts'
+import type { ContentRequest } from '../../registry/content.ts'
 import { endpointUrl } from '../../registry/endpoint.ts'
 import type { ImageRequest } from '../../registry/image.ts'
 import { isDoubtful } from '../../registry/manifest-fetcher.ts'
+import type { Content } from '../../registry/response.ts'
 import type { Found } from '../../resolver/failover.ts'
 import type { Candidate } from '../../resolver/types.ts'
 import { clientKey } from '../client-key.ts'
-import { refusal } from './answer.ts'
 import { BlobBody, Stalled } from './blob-body.ts'
-import type { MirrorContext } from './context.ts'
+import { type MirrorContext, type MirrorOptions, refusal } from './context.ts'
 import { BlobsBusy } from './failure.ts'
-import type { MirrorSource } from './options.ts'
 import { partBytes, RANGE, wrongPart } from './part.ts'
 
 /** What is chosen for a request before it is proxied. */
@@ -237,7 +236,7 @@ function headersOf(answer: Content, { digest = '' }: Reference) {
  * registries refuse HEAD for blobs that they give.
  */
 async function openOrGet(
-  source: MirrorSource,
+  source: MirrorOptions['source'],
   request: ImageRequest,
   content: ContentRequest,
 ): Promise<Content> {
@@ -253,7 +252,7 @@ async function openOrGet(
 
 /** The request's signal ends with the failover; the body that was found has to live on. */
 async function open(
-  source: MirrorSource,
+  source: MirrorOptions['source'],
   request: ImageRequest,
   content: ContentRequest,
 ): Promise<Content> {

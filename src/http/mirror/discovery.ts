@@ -4,8 +4,7 @@ import type { Names } from '../../registry/listing.ts'
 import { OCI_INDEX } from '../../registry/manifest.ts'
 import { nextPage } from '../../registry/response.ts'
 import { resolvesTags } from '../../resolver/candidates.ts'
-import { readWhole, refusal } from './answer.ts'
-import type { MirrorContext } from './context.ts'
+import { type MirrorContext, readWhole, refusal } from './context.ts'
 
 export interface TagsPage {
   /** At most so many; undefined: as many as fit in one answer. */

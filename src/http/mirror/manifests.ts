@@ -5,8 +5,7 @@ import type { ImageRequest } from '../../registry/image.ts'
 import { bareType, GENERIC_TYPES, MANIFEST_TYPES } from '../../registry/manifest.ts'
 import type { RawManifest } from '../../registry/manifest-fetcher.ts'
 import { resolvesTags } from '../../resolver/candidates.ts'
-import { readWhole, refusal } from './answer.ts'
-import type { MirrorContext } from './context.ts'
+import { type MirrorContext, readWhole, refusal } from './context.ts'
 
 export interface ManifestRequest {
   readonly method: 'GET' | 'HEAD'

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { type Reference, repositoryName } from '../../reference/reference.ts'
-import type { Content } from '../../registry/content.ts'
+import type { Content } from '../../registry/response.ts'
 
 /** One range; a server may ignore any other wish (RFC 9110, section 14.2). */
 export const RANGE = /^bytes=(?:\d+-\d*|-\d+)$/

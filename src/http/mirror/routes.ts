@@ -2,10 +2,10 @@ import { type FastifyHttpProxyOptions, fastifyHttpProxy } from '@fastify/http-pr
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ResolveError } from '../../errors.ts'
 import { formatReference } from '../../reference/reference.ts'
-import { hasAlready } from '../etag.ts'
+import { hasAlready } from '../etag-and-gzip.ts'
 import { MAX_LOGGED_CHARACTERS } from '../limits.ts'
 import { Blobs } from './blobs.ts'
-import { createContext, type MirrorContext } from './context.ts'
+import { createContext, type MirrorContext, type MirrorOptions } from './context.ts'
 import { findReferrers, listMirrorTags, nextLink, parsePage, REFERRERS_TYPE } from './discovery.ts'
 import {
   loopFailure,
@@ -15,7 +15,6 @@ import {
   pathFailure,
 } from './failure.ts'
 import { accepts, Manifests } from './manifests.ts'
-import type { MirrorOptions } from './options.ts'
 import { type MirrorKind, type MirrorTarget, parsePath } from './path.ts'
 
 type Query = Readonly<Record<string, unknown>>

@@ -68,5 +68,5 @@ function toError(response, body) {
   })
 }
 
-/** @import { Attempt } from '../../../api/v1/attempt.ts' */
+/** @import { Attempt } from '../../../api/v1/candidate.ts' */
 /** @import { ErrorResponse } from '../../../api/v1/error.ts' */

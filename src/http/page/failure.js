@@ -37,5 +37,5 @@ function attemptView({ registry, step, outcome, status, ms, message }) {
   )
 }
 
-/** @import { Attempt } from '../../../api/v1/attempt.ts' */
+/** @import { Attempt } from '../../../api/v1/candidate.ts' */
 /** @import { ApiError } from './api.js' */

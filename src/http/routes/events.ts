@@ -1,9 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { RegistryEventResponse } from '../../../api/v1/events.ts'
 import { ResolveError } from '../../errors.ts'
+import { type Fields, fieldsOf } from '../../json.ts'
+import { COMPONENT, DOMAIN, PATH_MAX_LENGTH, TAG } from '../../reference/grammar.ts'
+import type { ChangedTag } from '../../resolver/changed-tags.ts'
 import { RateLimit } from '../access/rate-limit.ts'
+import { RequestError } from '../failure.ts'
 import { readJson } from '../inputs.ts'
-import { type RegistryEvent, readRegistryEvent } from '../registry-events.ts'
 import { answer, COMMON_PROBLEMS, problem, TOKEN_NEEDED, withRetryAfter } from '../responses.ts'
 
 /** GitHub's of an image with many layers and labels; distribution's and Harbor's are about 1 KiB. */
@@ -73,4 +76,161 @@ const schema = {
     429: withRetryAfter(problem('Too many requests, or over 3,000 notifications a minute.')),
     502: withRetryAfter(problem('The store of the fleet could not be told yet: send it again.')),
   },
+}
+
+/** Whose words a notification is in. */
+type EventFormat = 'cloudevents' | 'distribution' | 'github' | 'harbor' | 'quay'
+
+export interface RegistryEvent {
+  readonly format: EventFormat
+  /** Empty for an event after which no tag leads elsewhere: a pull, a scan, a layer. */
+  readonly changes: readonly ChangedTag[]
+}
+
+/** Of one notification. distribution puts several events into one, and Quay several tags. */
+const MAX_CHANGES = 256
+/** Of a text that is read: a host, the longest repository and tag, and what is around them. */
+const MAX_TEXT = 512
+/** A name of DNS, and a port. */
+const MAX_HOST = 253 + ':65535'.length
+
+/**
+ * Which tags changed, by a registry's notification. Nothing else of it is believed or used: no digest, and no address to
+ * connect to.
+ *
+ * - distribution, and what is built on it: `{"events": [{"action", "target": {"repository", "tag"}, "request": {"host"}}]}`
+ *   (distribution.github.io/distribution/about/notifications, notifications/event.go)
+ * - Harbor: `{"type": "PUSH_ARTIFACT", "event_data": {"resources": [{"tag", "resource_url"}], "repository":
+ *   {"repo_full_name"}}}`, or the same `event_data` as a CloudEvent of type `harbor.artifact.pushed`
+ *   (goharbor.io/docs/main/working-with-projects/project-configuration/configure-webhooks, pkg/notifier/formats)
+ * - Quay: `{"docker_url", "updated_tags": ["latest"]}`; in older versions `updated_tags` maps tags to IDs
+ *   (docs.redhat.com, "Repository notifications")
+ * - GitHub packages: the events `package` and `registry_package`: `{"action": "published", "registry_package":
+ *   {"package_version": {"package_url": "ghcr.io/OWNER/NAME:TAG", "container_metadata": {"tag": {"name"}}}}}`
+ *   (docs.github.com/webhooks/webhook-events-and-payloads, payload-examples of octokit/webhooks)
+ * - Zot: a CloudEvent of type `zotregistry.image.updated` or `.deleted`, `{"name", "reference"}`; `source` may be the
+ *   registry's URL (zotregistry.dev, "Event support for zot", pkg/extensions/events)
+ *
+ * @param body as JSON.parse gave it
+ * @param headers of the request: a CloudEvent may have its attributes there (HTTP binding 1.0.2, 3.1, "binary")
+ * @throws RequestError REQUEST_INVALID for what is none of them, or names more than 256 tags
+ */
+export function readRegistryEvent(
+  body: unknown,
+  headers: Readonly<Record<string, unknown>>,
+): RegistryEvent {
+  const event = read(body, headers)
+  if (event === undefined) {
+    const known = 'distribution, Harbor, Quay, GitHub packages and Zot'
+    throw new RequestError('REQUEST_INVALID', `no notification as ${known} send them`)
+  }
+  if (event.changes.length > MAX_CHANGES) {
+    throw new RequestError('REQUEST_INVALID', `more than ${MAX_CHANGES} tags in one notification`)
+  }
+  return { ...event, changes: event.changes.filter(isWellFormed) }
+}
+
+function read(body: unknown, headers: Fields): RegistryEvent | undefined {
+  if (Array.isArray(body)) return readCloudEvents(body)
+  const fields = fieldsOf(body)
+  if (typeof headers['ce-type'] === 'string') {
+    const { 'ce-source': source, 'ce-type': type } = headers
+    return { format: 'cloudevents', changes: cloudEvent({ source, type, data: body }) }
+  }
+  if (typeof fields['specversion'] === 'string') return readCloudEvents([body])
+  if (Array.isArray(fields['events'])) {
+    return { format: 'distribution', changes: fields['events'].flatMap(distribution) }
+  }
+  if (typeof fields['type'] === 'string' && fields['event_data'] !== undefined) {
+    const isChange = /^(?:PUSH|DELETE)_ARTIFACT$/.test(fields['type'])
+    return { format: 'harbor', changes: isChange ? harbor(fields['event_data']) : [] }
+  }
+  if (typeof fields['docker_url'] === 'string') {
+    return { format: 'quay', changes: quay(fields['docker_url'], fields['updated_tags']) }
+  }
+  if (typeof headers['x-github-event'] === 'string') {
+    return { format: 'github', changes: github(fields) }
+  }
+  return undefined
+}
+
+function distribution(event: unknown): readonly ChangedTag[] {
+  const { action, request, target } = fieldsOf(event)
+  const { repository, tag } = fieldsOf(target)
+  // A layer and a manifest that is pushed by digest have no tag. One that is deleted takes its tags with it.
+  if (typeof repository !== 'string' || (action !== 'delete' && tag === undefined)) return []
+  if (action !== 'push' && action !== 'delete') return []
+  return [{ host: textOf(fieldsOf(request)['host']), repository, tag: textOf(tag) }]
+}
+
+function harbor(data: unknown): readonly ChangedTag[] {
+  const { repository, resources } = fieldsOf(data)
+  const name = textOf(fieldsOf(repository)['repo_full_name'])
+  if (name === undefined || !Array.isArray(resources)) return []
+  return resources.flatMap((resource) => {
+    const { resource_url: url, tag } = fieldsOf(resource)
+    const host = textOf(url)
+      ?.replace(/^https?:\/\//, '')
+      .split('/', 1)[0]
+    const named = textOf(tag)
+    // By digest, the name of the tag is the digest again.
+    return [{ host, repository: name, tag: named?.includes(':') ? undefined : named }]
+  })
+}
+
+function quay(url: string, tags: unknown): readonly ChangedTag[] {
+  const place = placeOf(textOf(url) ?? '')
+  const names = Array.isArray(tags) ? tags : Object.keys(fieldsOf(tags))
+  if (place === undefined) return []
+  return names.flatMap((tag) => (typeof tag === 'string' ? [{ ...place, tag }] : []))
+}
+
+function github({ package: current, registry_package: former }: Fields): readonly ChangedTag[] {
+  const version = fieldsOf(fieldsOf(current ?? former)['package_version'])
+  const { name } = fieldsOf(fieldsOf(version['container_metadata'])['tag'])
+  // `ghcr.io/OWNER/NAME:TAG` as the owner is written; repositories are in lower case. The tag may be empty.
+  const url = (textOf(version['package_url']) ?? '').toLowerCase()
+  const colon = url.lastIndexOf(':')
+  const place = placeOf(colon > url.lastIndexOf('/') ? url.slice(0, colon) : url)
+  return place === undefined ? [] : [{ ...place, tag: textOf(name) }]
+}
+
+function readCloudEvents(events: readonly unknown[]): RegistryEvent | undefined {
+  const isOne = (each: unknown): boolean => typeof fieldsOf(each)['specversion'] === 'string'
+  if (events.length === 0 || !events.every(isOne)) return undefined
+  return { format: 'cloudevents', changes: events.flatMap((each) => cloudEvent(fieldsOf(each))) }
+}
+
+/** By the end of its type, since operators of Zot choose the beginning. */
+function cloudEvent({ source, type, data }: Fields): readonly ChangedTag[] {
+  const kind = textOf(type) ?? ''
+  if (/\.artifact\.(?:pushed|deleted)$/.test(kind)) return harbor(data)
+  const { name, reference } = fieldsOf(data)
+  if (!/\.image\.(?:updated|deleted)$/.test(kind) || typeof name !== 'string') return []
+  const tag = textOf(reference)
+  const isDigest = tag?.includes(':') === true
+  if (isDigest && kind.endsWith('.updated')) return []
+  const from = textOf(source) ?? ''
+  const host = /^https?:/.test(from) && URL.canParse(from) ? new URL(from).host : undefined
+  return [{ host, repository: name, tag: isDigest ? undefined : tag }]
+}
+
+/** `host/repository` */
+function placeOf(name: string): Pick<ChangedTag, 'host' | 'repository'> | undefined {
+  const slash = name.indexOf('/')
+  return slash < 0 ? undefined : { host: name.slice(0, slash), repository: name.slice(slash + 1) }
+}
+
+function isWellFormed({ host, repository, tag }: ChangedTag): boolean {
+  return (
+    (host === undefined || (host.length <= MAX_HOST && DOMAIN.test(host))) &&
+    repository.length <= PATH_MAX_LENGTH &&
+    repository.split('/').every((part) => COMPONENT.test(part)) &&
+    (tag === undefined || TAG.test(tag))
+  )
+}
+
+/** Cut, so that nothing takes long over it; what is cut in the middle of a name is too long to be one. */
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value.slice(0, MAX_TEXT) : undefined
 }

@@ -1,13 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { ImageRecord, ImagesResponse } from '../../../api/v1/images.ts'
-import type { PullsResponse } from '../../../api/v1/pulls.ts'
+import type { ImageRecord, ImagesResponse, PullsResponse } from '../../../api/v1/images.ts'
 import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
 import { withDeadline } from '../deadline.ts'
 import { RequestError } from '../failure.ts'
 import { MAX_NAME_CHARACTERS } from '../limits.ts'
 import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, TOKEN_NEEDED } from '../responses.ts'
-import type { NodeImages } from '../types.ts'
+import type { Check, NodeImages } from '../types.ts'
 
 /** Names contain slashes, so that an image is all the rest of a path. */
 interface ImageRoute {
@@ -151,5 +150,26 @@ const removal = {
     ),
     413: problem('There is a body, and it is over 16 KiB.'),
     415: problem('There is a body, and it is not `application/json`.'),
+  },
+}
+
+/** `GET /check`: what the service knows of the images in use. No registry is asked for it. */
+export function checkRoute(app: FastifyInstance, check: Check): void {
+  app.get('/check', { schema, config: { access: 'node' } }, async (_request, reply) => {
+    reply.header('cache-control', 'no-cache')
+    return check.report()
+  })
+}
+
+const schema = {
+  operationId: 'check',
+  summary: 'Where the images that pods of this node use can be pulled from.',
+  description:
+    'The result of the last check, which `check.interval` of the configuration asks for. For the token alone, but on a unix socket.',
+  response: {
+    200: answer('CheckResponse', 'The last check.'),
+    ...NOT_MODIFIED,
+    ...COMMON_PROBLEMS,
+    403: problem('No token is configured, without which only a unix socket tells this.'),
   },
 }

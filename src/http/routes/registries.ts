@@ -7,17 +7,19 @@ import {
   type TagsResponse,
 } from '../../../api/v1/registries.ts'
 import { quote } from '../../reference/quote.ts'
+import type { Names } from '../../registry/listing.ts'
 import { withDeadline } from '../deadline.ts'
 import { RequestError } from '../failure.ts'
+import type { RegistryLists } from '../registry-admin.ts'
 import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, withRetryAfter } from '../responses.ts'
-import type { NamePage, PageOptions, RegistryAdmin } from '../types.ts'
+import type { PageOptions } from '../types.ts'
 
 interface Named {
   readonly name: string
 }
 
 export interface RegistriesRouteOptions {
-  readonly registries: RegistryAdmin
+  readonly registries: RegistryLists
   readonly timeoutMs: number
 }
 
@@ -58,8 +60,8 @@ export function registriesRoutes(app: FastifyInstance, options: RegistriesRouteO
   async function ask(
     request: { readonly raw: Parameters<typeof withDeadline>[0]; readonly query: PageQuery },
     name: string,
-    listing: (page: PageOptions) => Promise<NamePage>,
-  ): Promise<NamePage> {
+    listing: (page: PageOptions) => Promise<Names>,
+  ): Promise<Names> {
     if (!registries.statuses().some((each) => each.name === name)) throw unknownRegistry(name)
     const { n = PageQuery.properties.n.default, last } = request.query
     return withDeadline(request.raw, timeoutMs, (signal) =>

@@ -4,7 +4,7 @@ import { toResolveResponse } from '../../resolver/answers.ts'
 import type { Answer } from '../../resolver/types.ts'
 import type { Access } from '../access/guard.ts'
 import { startDeadline } from '../deadline.ts'
-import { entityTag } from '../etag.ts'
+import { entityTag } from '../etag-and-gzip.ts'
 import { RequestError } from '../failure.ts'
 import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
@@ -61,9 +61,9 @@ export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions)
       })
       const isAged = maxAgeMs !== undefined
       reply.headers(headersOf(answer, all || refresh, node || isAged, now()))
-      if (!isAged) return answerText(answer, explain, all)
       const { ageMs = Math.max(0, now() - answer.resolvedAt) } = answer
-      return answerText({ ...answer, ageMs: Math.ceil(ageMs) }, explain, all, true)
+      const told = isAged ? { ...answer, ageMs: Math.ceil(ageMs) } : answer
+      return JSON.stringify(toResolveResponse(told, explain, explain || all))
     } finally {
       deadline.clear()
     }
@@ -100,12 +100,13 @@ function headersOf(
   }
 }
 
-/** An answer as it is sent: the same while the cache says the same, and its second is not over. */
+/** An answer as it is sent: the text while the cache says the same, the headers until its second is over. */
 interface PreparedAnswer {
   readonly answer: Answer
   readonly second: number
   readonly headers: Readonly<Record<string, string>>
   readonly text: string
+  readonly etag: string
 }
 
 interface Question {
@@ -138,10 +139,12 @@ class PreparedQueries {
     if (question === undefined || answer === undefined) return undefined
     const second = Math.floor(now / 1_000)
     const { known } = question
-    if (known?.answer === answer && known.second === second) return known
-    const { text, etag } = serializedAnswer(answer)
+    const isSame = known?.answer === answer
+    if (isSame && known.second === second) return known
+    const text = isSame ? known.text : JSON.stringify(toResolveResponse(answer, false))
+    const etag = isSame ? known.etag : entityTag(text)
     const headers = { ...headersOf(answer, false, false, now), etag }
-    question.known = { answer, second, headers, text }
+    question.known = { answer, second, headers, text, etag }
     return question.known
   }
 
@@ -204,48 +207,6 @@ function secondsLeft({ expiresAt }: Answer, now: number): number {
 /** Whether the runtime has an image is an answer for clients that may see its images. */
 function accessFor({ node }: Readonly<Record<string, unknown>>): Access {
   return node === 'true' ? 'node' : 'read'
-}
-
-/** An answer as it is sent. */
-interface SerializedAnswer {
-  readonly text: string
-  readonly etag: string
-}
-
-interface Kept {
-  readonly requested: string
-  readonly resolvedAt: number
-  readonly serialized: SerializedAnswer
-}
-
-/** By the references: each resolution ranks its own, and the cache gives out the same ones. */
-const kept = new WeakMap<Answer['references'], Kept>()
-
-/**
- * The body of an answer as JSON.
- *
- * @param all tell of every candidate
- * @param aged it has an age, and is this caller's alone
- */
-export function answerText(answer: Answer, explain: boolean, all = false, aged = false): string {
-  if (answer.source !== 'cache' || answer.node !== undefined || explain || all || aged) {
-    return JSON.stringify(toResolveResponse(answer, explain, explain || all))
-  }
-  return serializedAnswer(answer).text
-}
-
-/**
- * An answer from the cache. Writing it takes longer than finding it there, so that it is done once,
- * and again only when it is asked for in other words.
- */
-function serializedAnswer(answer: Answer): SerializedAnswer {
-  const { requested, resolvedAt, references } = answer
-  const known = kept.get(references)
-  if (known?.requested === requested && known.resolvedAt === resolvedAt) return known.serialized
-  const text = JSON.stringify(toResolveResponse(answer, false))
-  const serialized = { text, etag: entityTag(text) }
-  kept.set(references, { requested, resolvedAt, serialized })
-  return serialized
 }
 
 const schema = {

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import type { VersionResponse } from '../../../api/v1/version.ts'
+import type { VersionResponse } from '../../../api/v1/stats.ts'
 import { COMMIT, VERSION } from '../../../api/version.ts'
 import { answer, COMMON_PROBLEMS, content, NOT_MODIFIED } from '../responses.ts'
-import type { ServiceInfo } from '../types.ts'
+import type { ServiceReports } from '../service-info.ts'
 
 const running: VersionResponse = {
   version: VERSION,
@@ -11,7 +11,7 @@ const running: VersionResponse = {
 }
 
 /** What the service says of itself: `GET /version`, `GET /config`, `GET /stats`, `GET /metrics`. */
-export function serviceRoutes(app: FastifyInstance, service: ServiceInfo): void {
+export function serviceRoutes(app: FastifyInstance, service: ServiceReports): void {
   app.get('/version', { schema: version }, async (_request, reply) => {
     reply.header('cache-control', 'no-cache')
     return running
@@ -24,7 +24,7 @@ export function serviceRoutes(app: FastifyInstance, service: ServiceInfo): void 
     reply.header('cache-control', 'no-store')
     return service.stats()
   })
-  let page: ReturnType<ServiceInfo['metrics']> | undefined
+  let page: ReturnType<ServiceReports['metrics']> | undefined
   // Writing it takes some 4 ms, and hundreds may ask in one turn of the event loop.
   const document = () => {
     if (page === undefined) {

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { abortable, withTimeout } from '../../concurrency/abortable.ts'
 import { ResolveError } from '../../errors.ts'
+import { fieldsOf, parseJson } from '../../json.ts'
 import { type Credentials, credentialsFingerprint, TOKEN_USERNAME } from '../credentials.ts'
 import { type Endpoint, endpointKey } from '../endpoint.ts'
 import { type FailureContext, networkFailure, statusFailure } from '../failure.ts'
@@ -233,7 +234,7 @@ export function basicAuthorization(credentials: Credentials | undefined): string
 }
 
 function readToken(body: Buffer | undefined, failure: FailureContext): Token {
-  const answer = parseObject(body)
+  const answer = fieldsOf(parseJson(body?.toString() ?? ''))
   const value = [answer['token'], answer['access_token']].find(isHeaderValue)
   if (value === undefined) {
     throw new ResolveError('UNAVAILABLE', `${failure.host} (token service) gave no token`, {
@@ -243,15 +244,6 @@ function readToken(body: Buffer | undefined, failure: FailureContext): Token {
   }
   const lifetime = answer['expires_in']
   return { value, lifetimeSeconds: typeof lifetime === 'number' ? lifetime : undefined }
-}
-
-function parseObject(body: Buffer | undefined): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(body?.toString() ?? '')
-    return typeof value === 'object' && value !== null ? { ...value } : {}
-  } catch {
-    return {}
-  }
 }
 
 function isHeaderValue(value: unknown): value is string {

@@ -9,9 +9,10 @@ import { request as requestTls } from 'node:https'
 import type { Socket } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import { ConnectFailure, timedOut } from '../failure.ts'
+import type { Content } from '../response.ts'
 import { type AddressPolicy, literalRefusal } from './address-policy.ts'
 import { bareHost, proxyAuthorization } from './proxy.ts'
-import type { StreamedAnswer, StreamingClient } from './streaming-client.ts'
+import type { StreamingClient } from './streaming-client.ts'
 
 export interface PoolOptions {
   readonly agent: Agent
@@ -98,7 +99,7 @@ export class Pool {
    * As request(), for a large body: over undici, which hands it on with less work. An answer that its parser
    * refuses is asked for once more by Node's, which may be lenient, and says what is wrong.
    */
-  async stream(asked: PoolRequest): Promise<StreamedAnswer> {
+  async stream(asked: PoolRequest): Promise<Content> {
     const { StreamingClient, gathered } = await import('./streaming-client.ts')
     this.#check(asked)
     if (this.#isRetired || this.#isLenientWith(asked.url)) {
@@ -268,7 +269,7 @@ export class Pool {
   }
 }
 
-export function toAnswer(message: IncomingMessage): StreamedAnswer {
+export function toAnswer(message: IncomingMessage): Content {
   return { status: message.statusCode ?? 0, headers: message.headers, body: message }
 }
 

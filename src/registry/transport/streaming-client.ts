@@ -1,16 +1,10 @@
-import type { IncomingHttpHeaders, Agent as NodeAgent, RequestOptions } from 'node:http'
+import type { Agent as NodeAgent, RequestOptions } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import { ConnectFailure, timedOut } from '../failure.ts'
+import type { Content } from '../response.ts'
 import { bareHost } from './proxy.ts'
-
-/** An answer's head, and its body to be read or destroyed. */
-export interface StreamedAnswer {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  readonly body: Readable
-}
 
 export interface StreamingOptions {
   /** Opens the connections, each under the guards of its route. */
@@ -89,7 +83,7 @@ export class StreamingClient {
    * @returns undefined: its parser takes the answer for no HTTP
    * @throws ConnectFailure before a connection stands; ETIMEDOUT after silence; ECONNRESET when it is broken off
    */
-  request(request: StreamingRequest): Promise<StreamedAnswer | undefined> {
+  request(request: StreamingRequest): Promise<Content | undefined> {
     const { url, signal, malformed, ...asked } = request
     return new Promise((resolve, reject) => {
       let controller: Dispatcher.DispatchController | undefined
@@ -215,7 +209,7 @@ export class StreamingClient {
 }
 
 /** The same answer of Node's client, with its body in pieces as those of undici. */
-export function gathered({ body: source, ...head }: StreamedAnswer): StreamedAnswer {
+export function gathered({ body: source, ...head }: Content): Content {
   const body = new StreamedBody({
     resume: () => void source.resume(),
     abort: (reason) => void source.destroy(reason),

@@ -2,7 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { LRUCache } from 'lru-cache'
-import { ResolveError } from '../../errors.ts'
+import { messageOf, ResolveError } from '../../errors.ts'
 import { hashOf } from '../../reference/digest.ts'
 import { oneLine } from '../../reference/quote.ts'
 import type { EndpointTls } from '../endpoint.ts'
@@ -103,8 +103,7 @@ function checkAuthority(host: string, path: string, text: string): void {
 }
 
 function unusable(host: string, path: string, error: unknown): ResolveError {
-  const reason = error instanceof Error ? error.message : String(error)
-  const said = oneLine(reason.replace(/^error:[^:]*:([^:]*:)+/, ''))
+  const said = oneLine(messageOf(error).replace(/^error:[^:]*:([^:]*:)+/, ''))
   return new ResolveError('UNAVAILABLE', `${host}: its TLS file ${path} cannot be used: ${said}`, {
     step: 'connect',
     cause: error,

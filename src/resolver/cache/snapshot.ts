@@ -13,6 +13,7 @@ import {
 import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../concurrency/clock.ts'
+import { messageOf } from '../../errors.ts'
 import { openTrustedFile } from '../../host/trusted-file.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { CacheContent, ResolutionCache } from './cache.ts'
@@ -94,7 +95,7 @@ export class CacheSnapshot {
       }
       logger.info({ file, answers: where.length, digests: what.length }, 'cache restored')
     } catch (error) {
-      await this.#setAside(reasonOf(error))
+      await this.#setAside(messageOf(error))
     }
   }
 
@@ -138,7 +139,7 @@ export class CacheSnapshot {
       this.#saved = changes
       this.#warned = false
     } catch (error) {
-      if (!this.#warned) logger.warn({ file, reason: reasonOf(error) }, 'cache not saved')
+      if (!this.#warned) logger.warn({ file, reason: messageOf(error) }, 'cache not saved')
       this.#warned = true
     }
   }
@@ -270,8 +271,4 @@ async function read(
 
 function tailLine(entries: number, hash: Hash): string {
   return JSON.stringify({ entries, sha256: hash.digest('hex') })
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

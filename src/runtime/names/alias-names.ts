@@ -3,7 +3,7 @@ import type { Logger } from '../../telemetry/log.ts'
 import type { ImageNames, Located, NamingOptions, NodeImage, WholeImage } from '../types.ts'
 import type { AliasStore } from './alias-store.ts'
 import { canonicalOf, hasName, spelled } from './alias-view.ts'
-import { createSettling } from './settling.ts'
+import { createNameRepair } from './name-repair.ts'
 
 export interface AliasNames extends ImageNames {
   /** Looks whether the image is still there, and forgets its names when it is not. */
@@ -29,7 +29,7 @@ const ABSENT: Located = { kind: 'absent' }
 export function createAliasNames({ store, imageStatus, log }: AliasNamesOptions): AliasNames {
   /** Pulls under way, by the mirror's name. */
   const active = new Map<string, number>()
-  const settling = createSettling(repairAll, (err) => {
+  const repairs = createNameRepair(repairAll, (err) => {
     log.warn({ err }, 'what an interrupted pull had left stays for now')
   })
 
@@ -94,7 +94,7 @@ export function createAliasNames({ store, imageStatus, log }: AliasNamesOptions)
       return await leased(mirrorName, ...lease)
     } finally {
       leave()
-      if (store.isPending(mirrorName)) settling.needed()
+      if (store.isPending(mirrorName)) repairs.needed()
     }
   }
 
@@ -163,7 +163,7 @@ export function createAliasNames({ store, imageStatus, log }: AliasNamesOptions)
 
   return {
     available: async () => true,
-    settle: settling.settle,
+    settle: repairs.settle,
     withLease,
     name: async (existing, wanted, { signal } = {}) => {
       const image = await imageStatus(existing, signal === undefined ? {} : { signal })

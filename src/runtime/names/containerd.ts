@@ -6,9 +6,9 @@ import { status } from '../status.ts'
 import type { ImageNames, NamingOptions, NodeImage, WholeImage } from '../types.ts'
 import { type LeaseJournal, NO_JOURNAL } from './journal.ts'
 import { createNameLeases, type LeaseOutcome, type NameLease } from './lease.ts'
+import { createNameRepair } from './name-repair.ts'
 import type { NameTable, NameTarget } from './name-table.ts'
 import { isPinned } from './name-table.ts'
-import { createSettling } from './settling.ts'
 
 /** Milliseconds between looks at the runtime; the last value repeats. */
 const PAUSES_MS = [1, 2, 5, 10]
@@ -59,7 +59,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       }
     },
   )
-  const repair = createSettling(repairAll, (err) => {
+  const repair = createNameRepair(repairAll, (err) => {
     log.warn({ err }, 'what an interrupted pull had left stays for now')
   })
   let offered: boolean | undefined

@@ -147,7 +147,7 @@ function shown(bytes: Uint8Array, image: number, imageRef: number, imageId: numb
 async function havePause(node: CriNode): Promise<void> {
   const { containerd, direct, origin } = node
   if (containerd === undefined) return
-  const { sandboxImage } = containerd
+  const sandboxImage = await containerd.sandboxImage()
   if ((await direct.imageStatus(sandboxImage)) !== undefined) return
   const { path } = await node.publish({ domain: origin.host })
   const name = `${origin.host}/${path}:1`

@@ -10,7 +10,6 @@ import {
   PREFACE,
 } from '../../../src/http2/frames.ts'
 import { type RuntimeCall, respond } from '../../support/fake-runtime.ts'
-import { type FrameHeader, readFrameHeader } from '../../support/frame-header.ts'
 import { answerOf, type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
 import { framed } from '../../support/grpc-frames.ts'
 import {
@@ -22,6 +21,7 @@ import {
   SETTINGS,
 } from '../../support/hostile-frames.ts'
 import { openRawHttp2Client } from '../../support/raw-http2-client.ts'
+import { type FrameHeader, readFrameHeader } from '../../support/raw-http2-end.ts'
 import { startRelay } from '../../support/relay.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 

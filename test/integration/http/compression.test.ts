@@ -67,7 +67,7 @@ for (const [changes, query, header] of statuses) {
 const long = 'registries: []\n'.repeat(100)
 
 test('a long body is compressed for who takes that, with a tag of its own', async (t) => {
-  const app = await openApp(t, { service: { ...someService(), config: () => long } })
+  const app = await openApp(t, { service: { ...someService(), config: async () => long } })
 
   const plain = await ask(app, '/config')
   const zipped = await ask(app, { url: '/config', headers: { 'accept-encoding': 'br, gzip' } })
@@ -82,7 +82,7 @@ test('a long body is compressed for who takes that, with a tag of its own', asyn
 })
 
 test('a short body is not compressed, nor a long one for who does not take gzip', async (t) => {
-  const app = await openApp(t, { service: { ...someService(), config: () => long } })
+  const app = await openApp(t, { service: { ...someService(), config: async () => long } })
 
   const short = await ask(app, { url: '/stats', headers: { 'accept-encoding': 'gzip' } })
   const refused = await ask(app, { url: '/config', headers: { 'accept-encoding': 'gzip;q=0' } })

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
-import { PullEvent } from '../../../api/v1/images.ts'
-import { PullsResponse } from '../../../api/v1/pulls.ts'
+import { PullEvent, PullsResponse } from '../../../api/v1/images.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import {
   documentErrors,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ErrorCode, ResolveError } from '../../../src/errors.ts'
 import { httpStatus } from '../../../src/http/failure.ts'
-import { UnresolvedError } from '../../../src/resolver/unresolved.ts'
+import { UnresolvedError } from '../../../src/resolver/failure.ts'
 import {
   anAnswer,
   documentErrors,

@@ -16,7 +16,7 @@ test('GET /config is a configuration file', async (t) => {
   const response = await ask(app, '/config')
 
   assert.equal(response.headers['content-type'], 'application/yaml; charset=utf-8')
-  assert.equal(response.body, someService().config())
+  assert.equal(response.body, await someService().config())
 })
 
 test('GET /version is which program this is', async (t) => {

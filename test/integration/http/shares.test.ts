@@ -146,7 +146,7 @@ test('of the requests that many connections bring at once a few are begun in a t
 test('a client may not leave more unread than its share, and others are served', async (t) => {
   const app = await openApp(t, {
     limits: { maxUnreadBytesPerClient: 40_000_000 },
-    service: { ...someService(), config: () => 'x'.repeat(30_000_000) },
+    service: { ...someService(), config: async () => 'x'.repeat(30_000_000) },
   })
   const first = await call(t, app)
   first.socket.pause()

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { listenHttp } from '../../../src/http/listen.ts'
 import type { Answers } from '../../../src/http/types.ts'
+import type { AnswerOptions } from '../../../src/resolver/answers.ts'
 import { anAnswer, openApp, WITH_TOKEN } from '../../support/http-app.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -21,7 +22,7 @@ class Visitors implements Answers {
     }
   }
 
-  async answer(_input: string, { unauthenticated }: { readonly unauthenticated?: boolean }) {
+  async answer(_input: string, { unauthenticated }: AnswerOptions) {
     this.seen.push(unauthenticated === false ? 'known' : 'unauthenticated')
     return anAnswer()
   }

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bestPossible } from '../../../benchmarks/cache/best-possible.ts'
-import { nextUses } from '../../../benchmarks/cache/next-use.ts'
-import { seededRandom } from '../../../benchmarks/cache/random.ts'
 import { scored } from '../../../benchmarks/cache/strategy.ts'
+import { nextUses, seededRandom } from '../../../benchmarks/cache/stream.ts'
 
 const versionAt = () => 1
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { budgetText, tableText } from '../../../benchmarks/markdown.ts'
-import { digits } from '../../../benchmarks/number.ts'
+import { budgetText, digits, tableText } from '../../../benchmarks/markdown.ts'
 
 for (const [value, text] of [
   [0, '0'],

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ours } from '../../../benchmarks/cache/ours.ts'
-import { plainMap } from '../../../benchmarks/cache/plain-map.ts'
-import { scored } from '../../../benchmarks/cache/strategy.ts'
+import { plainMap, scored } from '../../../benchmarks/cache/strategy.ts'
 
 const TTL_MS = 1_000
 

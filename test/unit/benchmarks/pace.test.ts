@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Pace } from '../../../benchmarks/pace.ts'
+import { Pace } from '../../../benchmarks/turns.ts'
 
 test('with time enough there are as many rounds as were wanted', () => {
   const pace = new Pace(false, 10, () => 0)

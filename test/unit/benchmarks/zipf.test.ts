@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seededRandom } from '../../../benchmarks/cache/random.ts'
-import { zipf } from '../../../benchmarks/cache/zipf.ts'
+import { seededRandom, zipf } from '../../../benchmarks/cache/stream.ts'
 
 const DRAWS = 100_000
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PullSecrets } from '../../../src/credentials/pull-secrets.ts'
+import { PullSecrets } from '../../../src/credentials/keychain.ts'
 import { base64, folderOfFiles, warningLog, writeText } from '../../support/keychain.ts'
 
 test('secrets in both forms count as one, and the key that says most wins', async (t) => {

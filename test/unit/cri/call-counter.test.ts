@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { countCalls } from '../../../src/cri/call-counter.ts'
+import { countCalls } from '../../../src/cri/server.ts'
 import { Metrics } from '../../../src/telemetry/counters.ts'
 
 test('a call is counted by its method, whatever the version, and by the name of its code', () => {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { acceptsGzip } from '../../../src/http/compression.ts'
-import { entityTag, gzippedTag, hasAlready } from '../../../src/http/etag.ts'
-import { requestId, traceId } from '../../../src/http/request-id.ts'
+import { requestId, traceId } from '../../../src/http/app.ts'
+import { acceptsGzip, entityTag, gzippedTag, hasAlready } from '../../../src/http/etag-and-gzip.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const traces: readonly (readonly [string | undefined, string | undefined])[] = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RequestError } from '../../../src/http/failure.ts'
-import { readRegistryEvent } from '../../../src/http/registry-events.ts'
+import { readRegistryEvent } from '../../../src/http/routes/events.ts'
 
 const DIGEST = `sha256:${'a'.repeat(64)}`
 const CHILD = `sha256:${'b'.repeat(64)}`

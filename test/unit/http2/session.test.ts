@@ -13,10 +13,11 @@ import {
   MAX_INT31,
   numberFrame,
   PREFACE,
+  type Settings,
+  writeSettings,
 } from '../../../src/http2/frames.ts'
 import { encodeHeaders } from '../../../src/http2/hpack/encoder.ts'
 import { LIMITS, QueuedBytes, QueueTotal } from '../../../src/http2/limits.ts'
-import { type Settings, writeSettings } from '../../../src/http2/settings.ts'
 import type { Stream } from '../../../src/http2/stream.ts'
 import { callBlock, OPENING } from '../../support/hostile-frames.ts'
 import { EMPTY, SETTINGS, SETTINGS_ACK } from '../../support/raw-http2-client.ts'

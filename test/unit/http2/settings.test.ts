@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { getPackedSettings } from 'node:http2'
 import { test } from 'node:test'
-import { ConnectionError, ERROR_CODE } from '../../../src/http2/frames.ts'
-import { readSettings, writeSettings } from '../../../src/http2/settings.ts'
+import {
+  ConnectionError,
+  ERROR_CODE,
+  readSettings,
+  writeSettings,
+} from '../../../src/http2/frames.ts'
 
 function entry(id: number, value: number): Buffer {
   const bytes = Buffer.alloc(6)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import { RequestQueue } from '../../../src/registry/request-queue.ts'
+import { RequestQueue } from '../../../src/registry/client.ts'
 
 const NEVER = new AbortController().signal
 const endpoint = { scheme: 'https', host: 'hub.corp', prefix: '' } as const

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Exposure, exposureOf } from '../../../../src/http/access/exposure.ts'
+import { type Exposure, exposureOf } from '../../../../src/http/access/guard.ts'
 
 const places: readonly (readonly [Parameters<typeof exposureOf>[0], Exposure | undefined])[] = [
   ['/run/image-resolver.sock', 'socket'],

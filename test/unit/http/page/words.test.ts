@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Attempt } from '../../../../api/v1/attempt.ts'
+import { Attempt } from '../../../../api/v1/candidate.ts'
 
 const { duration, outcomes, percent, shorten, size, span, steps } = await import(
   new URL('../../../../src/http/page/words.js', import.meta.url).href

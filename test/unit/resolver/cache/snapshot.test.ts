@@ -57,7 +57,7 @@ function runOn(folder: string, more: Partial<CacheSnapshotOptions> = {}) {
   const cache = new ResolutionCache({ size: 1_000, tagTtlMs: 60_000, keepMs: 86_400_000 }, () =>
     clock.now(),
   )
-  const keeper = new CacheSnapshot({
+  const snapshot = new CacheSnapshot({
     cache,
     folder,
     scope: () => scopeOf(),
@@ -66,7 +66,7 @@ function runOn(folder: string, more: Partial<CacheSnapshotOptions> = {}) {
     ...more,
   })
   const messages = (): readonly string[] => lines.map(({ message }) => message)
-  return { cache, clock, keeper, lines, messages, learn: () => learnTag(cache, clock.now()) }
+  return { cache, clock, snapshot, lines, messages, learn: () => learnTag(cache, clock.now()) }
 }
 
 /** Waits for what the file system does meanwhile. */
@@ -86,10 +86,10 @@ test('what one run learned the next one knows', async (t) => {
   const first = runOn(folder)
   const key = first.learn()
   const known = first.cache.resolution(key)
-  await first.keeper.close()
+  await first.snapshot.close()
   const second = runOn(folder)
 
-  await second.keeper.restore()
+  await second.snapshot.restore()
 
   assert.ok(known)
   assert.deepEqual(second.cache.resolution(key), known)
@@ -119,10 +119,10 @@ test('what the resolver learned for callers without credentials comes back, and 
   const credentials = { kind: 'basic', username: 'pod', password: 'hunter2' } as const
   await resolver.resolve(nginx({ tag: 'open' }))
   await resolver.resolve(nginx({ tag: 'secret' }), { credentials })
-  await first.keeper.close()
+  await first.snapshot.close()
   const second = runOn(folder)
 
-  await second.keeper.restore()
+  await second.snapshot.restore()
 
   const kept = [...second.cache.content().where].map(([, { reference }]) => reference)
   assert.deepEqual(kept, ['docker.io/library/nginx:open'])
@@ -135,10 +135,10 @@ test('thousands of answers come back in the order of their use', async (t) => {
   const first = runOn(folder)
   for (let index = 0; index < 1_200; index += 1)
     learnTag(first.cache, first.clock.now(), `${index}`)
-  await first.keeper.close()
+  await first.snapshot.close()
   const second = runOn(folder)
 
-  await second.keeper.restore()
+  await second.snapshot.restore()
 
   const keysOf = ({ cache }: { readonly cache: ResolutionCache }): readonly string[] =>
     [...cache.content().where].map(([key]) => key)
@@ -150,18 +150,18 @@ test('under another configuration it is not known where a tag leads', async (t) 
   const folder = temporaryFolder(t)
   const first = runOn(folder)
   first.learn()
-  await first.keeper.close()
+  await first.snapshot.close()
   const second = runOn(folder, { scope: () => scopeOf('two') })
 
-  await second.keeper.restore()
+  await second.snapshot.restore()
 
   assert.deepEqual(second.cache.counts().entries, { where: 0, what: 1, negative: 0 })
 })
 
 test('the first run restores nothing and says nothing', async (t) => {
-  const { cache, keeper, lines } = runOn(join(temporaryFolder(t), 'missing'))
+  const { cache, snapshot, lines } = runOn(join(temporaryFolder(t), 'missing'))
 
-  await keeper.restore()
+  await snapshot.restore()
 
   assert.deepEqual(lines, [])
   assert.equal(cache.counts().entries.where, 0)
@@ -169,9 +169,9 @@ test('the first run restores nothing and says nothing', async (t) => {
 
 test('what is new is saved at intervals', async (t) => {
   const folder = temporaryFolder(t)
-  const { clock, keeper, learn } = runOn(folder)
-  keeper.start()
-  t.after(() => keeper.close())
+  const { clock, snapshot, learn } = runOn(folder)
+  snapshot.start()
+  t.after(() => snapshot.close())
 
   await clock.advance(INTERVAL_MS)
   assert.deepEqual(await readdir(folder), [])
@@ -185,39 +185,39 @@ test('where nothing is new nothing is written', async (t) => {
   const folder = temporaryFolder(t)
   const first = runOn(folder)
   first.learn()
-  await first.keeper.close()
+  await first.snapshot.close()
   const file = join(folder, 'cache.ndjson')
   const { ino } = await stat(file)
   const second = runOn(folder)
-  await second.keeper.restore()
+  await second.snapshot.restore()
 
-  await second.keeper.close()
+  await second.snapshot.close()
 
   assert.equal((await stat(file)).ino, ino)
 })
 
 test('closing leaves no timer', async (t) => {
-  const { clock, keeper, learn } = runOn(temporaryFolder(t))
-  keeper.start()
+  const { clock, snapshot, learn } = runOn(temporaryFolder(t))
+  snapshot.start()
   learn()
 
-  await keeper.close()
+  await snapshot.close()
 
   assert.equal(clock.pendingTimers, 0)
 })
 
 test('what came while a snapshot was being written is in the last one', async (t) => {
   const folder = temporaryFolder(t)
-  const { cache, clock, keeper, learn } = runOn(folder)
-  keeper.start()
+  const { cache, clock, snapshot, learn } = runOn(folder)
+  snapshot.start()
   learn()
   await clock.advance(INTERVAL_MS)
   const late = learnTag(cache, clock.now(), 'late')
 
-  await keeper.close()
+  await snapshot.close()
 
   const next = runOn(folder)
-  await next.keeper.restore()
+  await next.snapshot.restore()
   assert.ok(next.cache.resolution(late))
 })
 
@@ -226,9 +226,9 @@ test('a damaged snapshot is set aside with a warning, one only', async (t) => {
   const file = join(folder, 'cache.ndjson')
   await writeFile(`${file}.damaged`, 'an older one')
   await writeFile(file, 'garbage')
-  const { cache, keeper, lines } = runOn(folder)
+  const { cache, snapshot, lines } = runOn(folder)
 
-  await keeper.restore()
+  await snapshot.restore()
 
   assert.deepEqual(lines, [
     {
@@ -245,9 +245,9 @@ test('a damaged snapshot is set aside with a warning, one only', async (t) => {
 test('a link in its place is not followed, but set aside', async (t) => {
   const folder = temporaryFolder(t)
   await symlink(join(folder, 'elsewhere'), join(folder, 'cache.ndjson'))
-  const { keeper, lines } = runOn(folder)
+  const { snapshot, lines } = runOn(folder)
 
-  await keeper.restore()
+  await snapshot.restore()
 
   assert.equal(lines[0]?.message, 'cache not restored')
   assert.match(String(lines[0]?.fields['reason']), /it is a symbolic link/)
@@ -258,11 +258,11 @@ test('a folder in its place is a warning, and the service goes on', async (t) =>
   const folder = temporaryFolder(t)
   await mkdir(join(folder, 'cache.ndjson', 'inside'), { recursive: true })
   await writeFile(join(folder, 'cache.ndjson.damaged'), '')
-  const { keeper, learn, messages } = runOn(folder)
+  const { snapshot, learn, messages } = runOn(folder)
 
-  await keeper.restore()
+  await snapshot.restore()
   learn()
-  await keeper.close()
+  await snapshot.close()
 
   assert.deepEqual(messages(), ['cache not restored', 'cache not saved'])
 })
@@ -271,14 +271,14 @@ test('a full disk is logged once, and again after a save', async (t) => {
   const folder = temporaryFolder(t)
   let full = true
   let tried = 0
-  const { clock, keeper, learn, lines } = runOn(folder, {
+  const { clock, snapshot, learn, lines } = runOn(folder, {
     save: async () => {
       tried += 1
       if (full) throw new Error('ENOSPC: no space left on device')
     },
   })
-  keeper.start()
-  t.after(() => keeper.close())
+  snapshot.start()
+  t.after(() => snapshot.close())
   const passIntervals = async (count: number): Promise<void> => {
     for (let passed = 0; passed < count; passed += 1) {
       learn()
@@ -303,14 +303,14 @@ test('a full disk is logged once, and again after a save', async (t) => {
 
 test('what could not be saved is saved at the next interval, though nothing new came', async (t) => {
   let tried = 0
-  const { clock, keeper, learn } = runOn(temporaryFolder(t), {
+  const { clock, snapshot, learn } = runOn(temporaryFolder(t), {
     save: async () => {
       tried += 1
       if (tried === 1) throw new Error('EIO')
     },
   })
-  keeper.start()
-  t.after(() => keeper.close())
+  snapshot.start()
+  t.after(() => snapshot.close())
   learn()
 
   await clock.advance(3 * INTERVAL_MS)
@@ -319,11 +319,13 @@ test('what could not be saved is saved at the next interval, though nothing new 
 })
 
 test('a disk that hangs does not keep the service from ending', async (t) => {
-  const { clock, keeper, learn } = runOn(temporaryFolder(t), { save: () => new Promise(() => {}) })
+  const { clock, snapshot, learn } = runOn(temporaryFolder(t), {
+    save: () => new Promise(() => {}),
+  })
   learn()
   let closed = false
 
-  const closing = keeper.close().then(() => {
+  const closing = snapshot.close().then(() => {
     closed = true
   })
   await clock.advance(4_999)
@@ -335,7 +337,7 @@ test('a disk that hangs does not keep the service from ending', async (t) => {
 
 test('what a killed process left half-written is removed when it is old', async (t) => {
   const folder = temporaryFolder(t)
-  const { clock, keeper } = runOn(folder)
+  const { clock, snapshot } = runOn(folder)
   for (const name of ['cache.ndjson.old.tmp', 'cache.ndjson.young.tmp', 'another.tmp']) {
     await writeFile(join(folder, name), '')
   }
@@ -344,7 +346,7 @@ test('what a killed process left half-written is removed when it is old', async 
   await utimes(join(folder, 'cache.ndjson.young.tmp'), seconds - 599, seconds - 599)
   await utimes(join(folder, 'another.tmp'), 0, 0)
 
-  await keeper.restore()
+  await snapshot.restore()
 
   assert.deepEqual((await readdir(folder)).sort(), ['another.tmp', 'cache.ndjson.young.tmp'])
 })

@@ -320,7 +320,7 @@ test('an image of which some content is missing gets no name', async () => {
   assert.deepEqual(node.changes, [`create ${TAG}`])
 })
 
-test('what a runtime that ended in the middle has left is put right before settling ends', async () => {
+test('what a runtime that ended in the middle has left is put right before repair ends', async () => {
   const node = scriptedNode()
   const pull = async () => {
     node.put(MIRROR, DIGEST)
@@ -336,7 +336,7 @@ test('what a runtime that ended in the middle has left is put right before settl
   assert.equal(node.names.settle(true), undefined)
 })
 
-test('settling waits until the runtime does not show the name of the mirror any more', async () => {
+test('repair waits until the runtime does not show the name of the mirror any more', async () => {
   const node = scriptedNode({ left: [[MIRROR, [TAG]]], eventsTakeLooks: 3 })
   node.put(MIRROR, DIGEST)
   let looks = 0

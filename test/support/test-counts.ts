@@ -7,7 +7,7 @@ export interface Skipped {
 }
 
 /** Counts tests, not the suites around them, over any number of runs. */
-export class Tally {
+export class TestCounts {
   passed = 0
   failed = 0
   readonly skipped: Skipped[] = []

@@ -12,7 +12,7 @@ const UNREACHED =
 /** A valid name; whether there is such an image does not matter. */
 const PROBED_IMAGE = 'localhost/image-resolver:probe'
 
-export interface Adoption {
+export interface MirrorImage {
   readonly imageId: string
   /** The name under which it was found. */
   readonly from: string
@@ -34,13 +34,13 @@ export interface ImageLookup {
  * @returns undefined when no mirror's name is there
  * @throws RuntimeError, or ResolveError DIGEST_INVALID, as ImageNames.name
  */
-export async function adopt(
+export async function nameFromMirror(
   reference: Reference,
   candidates: readonly Candidate[],
   node: ImageLookup,
   names: ImageNames,
   signal: AbortSignal,
-): Promise<Adoption | undefined> {
+): Promise<MirrorImage | undefined> {
   for (const { origin, pullName } of candidates) {
     if (origin) continue
     const from = `${pullName}${reference.digest === undefined ? `:${reference.tag}` : `@${reference.digest}`}`

@@ -1,6 +1,6 @@
+import { createHash } from 'node:crypto'
 import { constants, gzip } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { entityTag, gzippedTag, hasAlready } from './etag.ts'
 
 /** Below this a body fits in one packet with its headers, and compressing it saves nothing. */
 const WORTH_CHARACTERS = 1_024
@@ -101,4 +101,26 @@ export function acceptsGzip(acceptEncoding: string | undefined): boolean {
   return acceptEncoding
     .split(',')
     .some((each) => /^\s*(?:x-)?gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$).*)?$/i.test(each))
+}
+
+/** A strong entity tag of a body as it is before it is compressed. */
+export function entityTag(text: string): string {
+  return `"${createHash('sha1').update(text).digest('base64url')}"`
+}
+
+/** Of the same body compressed: other bytes need another strong tag (RFC 9110, 8.8.3.3). */
+export function gzippedTag(tag: string): string {
+  return `${tag.slice(0, -1)}-gzip"`
+}
+
+/**
+ * Whether the client has it already, compressed or not.
+ *
+ * @param ifNoneMatch the header: `*`, or tags with commas between
+ */
+export function hasAlready(ifNoneMatch: string | undefined, tag: string): boolean {
+  if (ifNoneMatch === undefined) return false
+  if (ifNoneMatch.trim() === '*') return true
+  const known = [tag, gzippedTag(tag)]
+  return ifNoneMatch.split(',').some((each) => known.includes(each.trim().replace(/^W\//, '')))
 }

@@ -6,7 +6,7 @@ const PAUSE_MS = 100
 /** No call waits longer than this for names to be repaired. */
 const LIMIT_MS = 5_000
 
-export interface Settling {
+export interface NameRepair {
   /** There may be something to repair. */
   needed(): void
   /** As ImageNames.settle. */
@@ -20,11 +20,11 @@ export interface Settling {
  * @param work rejects while the runtime does not answer, and is then tried again
  * @param failed called with the last error
  */
-export function createSettling(
+export function createNameRepair(
   work: () => Promise<void>,
   failed: (error: unknown) => void,
   wait: (ms: number) => Promise<unknown> = (ms) => sleep(ms, undefined, { ref: false }),
-): Settling {
+): NameRepair {
   let isNeeded = true
   let running: Promise<void> | undefined
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSettling } from '../../../../src/runtime/names/settling.ts'
+import { createNameRepair } from '../../../../src/runtime/names/name-repair.ts'
 
 /** Work that fails so many times. */
 function scene(failures: number) {
   const state = { failures, runs: 0, told: 0, waits: 0 }
-  const settling = createSettling(
+  const repair = createNameRepair(
     async () => {
       state.runs += 1
       state.failures -= 1
@@ -20,25 +20,25 @@ function scene(failures: number) {
       return Promise.resolve()
     },
   )
-  return { settling, state }
+  return { repair, state }
 }
 
 test('at first there may be something left, then only what was said to be', async () => {
-  const { settling, state } = scene(0)
+  const { repair, state } = scene(0)
 
-  await settling.settle(true)
-  const after = settling.settle(true)
-  settling.needed()
-  await settling.settle(true)
+  await repair.settle(true)
+  const after = repair.settle(true)
+  repair.needed()
+  await repair.settle(true)
 
   assert.equal(after, undefined)
   assert.equal(state.runs, 2)
 })
 
 test('one run is for all who ask meanwhile', async () => {
-  const { settling, state } = scene(0)
+  const { repair, state } = scene(0)
 
-  await Promise.all([settling.settle(true), settling.settle(false), settling.settle(true)])
+  await Promise.all([repair.settle(true), repair.settle(false), repair.settle(true)])
 
   assert.equal(state.runs, 1)
 })
@@ -46,27 +46,27 @@ test('one run is for all who ask meanwhile', async () => {
 test('a runtime that answers is asked again where it does not, another one is not', async () => {
   const [patient, impatient] = [scene(3), scene(3)]
 
-  await patient.settling.settle(true)
-  await impatient.settling.settle(false)
+  await patient.repair.settle(true)
+  await impatient.repair.settle(false)
 
   assert.deepEqual([patient.state.runs, patient.state.told, patient.state.waits], [4, 0, 3])
   assert.deepEqual([impatient.state.runs, impatient.state.told], [1, 1])
-  assert.notEqual(impatient.settling.settle(false), undefined)
+  assert.notEqual(impatient.repair.settle(false), undefined)
 })
 
 test('work that never succeeds is given up, and is still needed', async () => {
-  const { settling, state } = scene(1_000)
+  const { repair, state } = scene(1_000)
 
-  await settling.settle(true)
+  await repair.settle(true)
 
   assert.equal(state.told, 1)
   assert.ok(state.runs < 100)
-  assert.notEqual(settling.settle(false), undefined)
+  assert.notEqual(repair.settle(false), undefined)
 })
 
 test('nothing waits for it longer than the limit', async () => {
   let ring = () => {}
-  const settling = createSettling(
+  const repair = createNameRepair(
     () => new Promise(() => {}),
     () => {},
     () =>
@@ -75,7 +75,7 @@ test('nothing waits for it longer than the limit', async () => {
       }),
   )
 
-  const settled = settling.settle(true)
+  const settled = repair.settle(true)
   ring()
   await settled
 })

@@ -1,26 +1,21 @@
-import { type Command, MANY } from './command.ts'
+import type { FindOptions } from '../workloads/workload-file.ts'
 import type { PinMode } from './commands/pin-report.ts'
 import type { CliContext } from './context.ts'
-import { fileOf, onlyOne, placeOf, UsageError, type Values } from './options.ts'
+import {
+  ASKING,
+  type Command,
+  fileOf,
+  MANY,
+  onlyOne,
+  placeOf,
+  UsageError,
+  type Values,
+} from './options.ts'
 
-/** Of those that read the files in which images are named. */
-export const COMMANDS_OF_FILES: Readonly<Record<string, Command>> = {
+/** What looks at the images that files name. */
+export const FILE_COMMANDS: Readonly<Record<string, Command>> = {
   check: {
-    options: [
-      'config',
-      'file',
-      'portoshim',
-      'server',
-      'token-file',
-      'all',
-      'platform',
-      'fail-on',
-      'plan',
-      'resume',
-      'path',
-      'arg',
-      'json',
-    ],
+    options: [...ASKING, 'all', 'platform', 'fail-on', 'plan', 'resume', 'path', 'arg', 'json'],
     words: { min: 0, max: MANY, problem: '' },
     run: async (names, values, context) => {
       onlyOne(values, ['json', 'plan'])
@@ -30,7 +25,6 @@ export const COMMANDS_OF_FILES: Readonly<Record<string, Command>> = {
       const { checkCommand } = await import('./commands/check.ts')
       const { failOnOf } = await import('./commands/check-report.ts')
       const { copyToolOf } = await import('./commands/copy-plan.ts')
-      const { findOptions } = await import('./commands/find-options.ts')
       return checkCommand({
         names,
         all,
@@ -38,7 +32,7 @@ export const COMMANDS_OF_FILES: Readonly<Record<string, Command>> = {
         plan: copyToolOf(values.plan),
         platforms: values.platform?.split(',').map((each) => parsePlatform(each.trim())) ?? [],
         resume,
-        find: findOptions(path, arg),
+        find: await findOptions(path, arg),
         json,
         open: () => context.availability(placeOf(values)),
         openNode: () => context.node({ file: fileOf(values) }),
@@ -49,11 +43,7 @@ export const COMMANDS_OF_FILES: Readonly<Record<string, Command>> = {
   },
   pin: {
     options: [
-      'config',
-      'file',
-      'portoshim',
-      'server',
-      'token-file',
+      ...ASKING,
       'write',
       'check',
       'diff',
@@ -74,18 +64,7 @@ export const COMMANDS_OF_FILES: Readonly<Record<string, Command>> = {
     },
   },
   drift: {
-    options: [
-      'config',
-      'file',
-      'portoshim',
-      'server',
-      'token-file',
-      'lock',
-      'platform',
-      'path',
-      'arg',
-      'json',
-    ],
+    options: [...ASKING, 'lock', 'platform', 'path', 'arg', 'json'],
     words: { min: 0, max: MANY, problem: '' },
     run: async (names, values, context) => {
       if (names.length === 0 && values.lock === undefined) {
@@ -106,7 +85,6 @@ async function pin(
   if (offline && lock === undefined) {
     throw new UsageError('--offline needs --lock FILE: what is in it is all that is known')
   }
-  const { findOptions } = await import('./commands/find-options.ts')
   const { pinCommand } = await import('./commands/pin.ts')
   return pinCommand({
     names,
@@ -115,10 +93,26 @@ async function pin(
     offline,
     update: values.update ?? false,
     platform,
-    find: findOptions(path, arg),
+    find: await findOptions(path, arg),
     json,
     open: () => context.answers(placeOf(values)),
     now: () => new Date().toISOString(),
     context,
   })
+}
+
+/** What `--path` and `--arg` say of where images stand in files. @throws UsageError for a path without keys */
+async function findOptions(
+  paths: readonly string[],
+  args: readonly string[],
+): Promise<FindOptions> {
+  const { parsePathPattern } = await import('../workloads/path-pattern.ts')
+  return {
+    paths: paths.map((path) => {
+      const pattern = parsePathPattern(path)
+      if (pattern !== undefined) return pattern
+      throw new UsageError(`--path takes keys with dots between, as in spec.image; not ${path}`)
+    }),
+    args: args.map((name) => name.replace(/^-+/, '')),
+  }
 }

@@ -1,8 +1,0 @@
-import { writeFile } from 'node:fs/promises'
-import { openapiDocument } from './document.ts'
-
-/** Writes openapi/openapi.yaml: `npm run openapi`. */
-await writeFile(
-  new URL('../../openapi/openapi.yaml', import.meta.url),
-  await openapiDocument('yaml'),
-)
