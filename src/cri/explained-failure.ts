@@ -3,8 +3,7 @@ import { oneLine } from '../reference/quote.ts'
 import { withAttempts } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError, type RuntimeError } from '../runtime/call.ts'
 import { binaryValue, type Metadata, withBinaryValue } from '../runtime/metadata.ts'
-import { MalformedMessageError } from '../runtime/protobuf.ts'
-import { withString } from './wire.ts'
+import { MalformedMessageError, withString } from './wire.ts'
 
 /** Of the text after the runtime's own. */
 const MAX_BYTES = 1_024

@@ -4,7 +4,6 @@ import type { Stream, StreamEnd, StreamHandler } from '../http2/stream.ts'
 import { withAttempts } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import { type Metadata, metadataOf } from '../runtime/metadata.ts'
-import { MalformedMessageError } from '../runtime/protobuf.ts'
 import { status } from '../runtime/status.ts'
 import type { Logger } from '../telemetry/log.ts'
 import {
@@ -18,6 +17,7 @@ import {
 } from './grpc.ts'
 import { answerWith, codeWithoutAnswer } from './relayed-call.ts'
 import { RequestMessage, type RequestMessageOptions } from './request-message.ts'
+import { MalformedMessageError } from './wire.ts'
 
 /** The default of every gRPC server; a kubelet's PullImage with all its annotations has a tenth. */
 const REQUEST_BYTES = 4 * 1024 * 1024

@@ -4,11 +4,31 @@
  * https://protobuf.dev/programming-guides/encoding/
  */
 
-import { encodeField, type FieldPlace, fields, LENGTH_DELIMITED } from '../runtime/protobuf.ts'
+const VARINT = 0
+const FIXED64 = 1
+const LENGTH_DELIMITED = 2
+const FIXED32 = 5
+/** Twice the number of images in a list of 16 MiB; each field costs time and memory. */
+const MAX_FIELDS = 200_000
+
+interface Field {
+  readonly number: number
+  readonly type: number
+  /** Offset of the tag. */
+  readonly start: number
+  /** Offset of the value; of a length-delimited field, after the length. */
+  readonly value: number
+  readonly end: number
+}
+
+/** Not a protobuf message: truncated, with a wire type that proto 3 does not use, or with too many fields. */
+export class MalformedMessageError extends Error {
+  override readonly name = 'MalformedMessageError'
+}
 
 /** The last occurrence wins, as for every scalar in protobuf; absent is ''. */
 export function readString(message: Uint8Array, field: number): string {
-  let found: FieldPlace | undefined
+  let found: Field | undefined
   for (const candidate of fields(message)) {
     if (candidate.number === field && candidate.type === LENGTH_DELIMITED) found = candidate
   }
@@ -89,6 +109,42 @@ function occurrences(message: Uint8Array, field: number): Uint8Array[] {
   return found
 }
 
+function* fields(message: Uint8Array): Generator<Field> {
+  let at = 0
+  let count = 0
+  while (at < message.length) {
+    count += 1
+    if (count > MAX_FIELDS) throw new MalformedMessageError(`more than ${MAX_FIELDS} fields`)
+    const start = at
+    const tag = decodeVarint(message, at)
+    const number = Math.floor(tag.value / 8)
+    const type = tag.value % 8
+    let value = tag.end
+    if (type === VARINT) at = decodeVarint(message, value).end
+    else if (type === FIXED64) at = value + 8
+    else if (type === FIXED32) at = value + 4
+    else if (type === LENGTH_DELIMITED) {
+      const length = decodeVarint(message, value)
+      value = length.end
+      at = value + length.value
+    } else throw new MalformedMessageError(`wire type ${type}`)
+    if (at > message.length || number === 0) throw new MalformedMessageError('cut short')
+    yield { number, type, start, value, end: at }
+  }
+}
+
+/** Values above 2^53 lose precision. That matters only for lengths, and no message is that long. */
+function decodeVarint(message: Uint8Array, at: number): { value: number; end: number } {
+  let value = 0
+  for (let index = 0; index < 10; index += 1) {
+    const byte = message[at + index]
+    if (byte === undefined) break
+    value += (byte & 0x7f) * 2 ** (7 * index)
+    if (byte < 0x80) return { value, end: at + index + 1 }
+  }
+  throw new MalformedMessageError('a varint without an end')
+}
+
 function withFields(
   message: Uint8Array,
   field: number,
@@ -105,4 +161,20 @@ function withFields(
   }
   if (!placed) parts.push(...encoded)
   return Buffer.concat(parts)
+}
+
+function encodeField(field: number, bytes: Uint8Array): Uint8Array {
+  const tag = encodeVarint(field * 8 + LENGTH_DELIMITED)
+  return Buffer.concat([tag, encodeVarint(bytes.length), bytes])
+}
+
+function encodeVarint(value: number): Uint8Array {
+  const bytes: number[] = []
+  let rest = value
+  while (rest >= 0x80) {
+    bytes.push((rest % 0x80) + 0x80)
+    rest = Math.floor(rest / 0x80)
+  }
+  bytes.push(rest)
+  return Uint8Array.from(bytes)
 }

@@ -6,7 +6,6 @@ import { LIMITS } from '../http2/limits.ts'
 import type { StreamEnd } from '../http2/stream.ts'
 import { type CallOptions, type Method, type RuntimeError, runtimeError } from './call.ts'
 import { metadataOf } from './metadata.ts'
-import { MalformedMessageError } from './protobuf.ts'
 import { status } from './status.ts'
 
 /**
@@ -80,11 +79,7 @@ export function openRuntimeChannel(
   ): Promise<readonly Response[]> {
     const message = method.requestSerialize(request)
     const answer = await exchange(current(), method.path, message, options)
-    try {
-      return messagesOf(answer).map(method.responseDeserialize)
-    } catch (error) {
-      throw error instanceof MalformedMessageError ? unreadable() : error
-    }
+    return messagesOf(answer).map(method.responseDeserialize)
   }
 
   return {

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readString, withBytes, without, withString } from '../../src/cri/wire.ts'
-import { MalformedMessageError } from '../../src/runtime/protobuf.ts'
+import {
+  MalformedMessageError,
+  readString,
+  withBytes,
+  without,
+  withString,
+} from '../../src/cri/wire.ts'
 
 /** Messages of string and bytes fields with numbers up to 2^29 - 1. */
 const message = fc

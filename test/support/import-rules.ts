@@ -63,6 +63,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/http-proxy': ['http'],
   '@fastify/swagger': ['http'],
   '@grpc/grpc-js': ['runtime'],
+  '@grpc/proto-loader': ['cri', 'runtime'],
   fastify: ['http'],
   ioredis: ['shared-cache'],
   'js-yaml': ['config'],

@@ -1,6 +1,6 @@
-import { MalformedMessageError } from '../../runtime/protobuf.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { PREFIX_BYTES } from '../grpc.ts'
+import { MalformedMessageError } from '../wire.ts'
 
 /** The kubelet's limit. A longer message is relayed unchanged, and refused there. */
 const MAX_FRAME_BYTES = PREFIX_BYTES + 16 * 1024 * 1024

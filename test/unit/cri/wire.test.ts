@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   edited,
+  MalformedMessageError,
   readMessage,
   readString,
   readStrings,
@@ -9,7 +10,6 @@ import {
   withString,
   withStrings,
 } from '../../../src/cri/wire.ts'
-import { MalformedMessageError } from '../../../src/runtime/protobuf.ts'
 
 const hex = (text: string): Uint8Array => Buffer.from(text.replaceAll(' ', ''), 'hex')
 

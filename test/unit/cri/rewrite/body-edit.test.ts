@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bodyEdit, type MessageEdit } from '../../../../src/cri/rewrite/body-edit.ts'
-import { MalformedMessageError } from '../../../../src/runtime/protobuf.ts'
+import { MalformedMessageError } from '../../../../src/cri/wire.ts'
 import { framed, unframed } from '../../../support/grpc-frames.ts'
 
 const silent = { warn: () => {}, error: assert.fail }
