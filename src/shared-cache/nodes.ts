@@ -104,7 +104,10 @@ export async function surveyFleet(
 }
 
 /** Of the first 10,000 names or so that the store has. */
-async function namesLike(client: Pick<RedisClient, 'scan'>, pattern: string): Promise<readonly string[]> {
+async function namesLike(
+  client: Pick<RedisClient, 'scan'>,
+  pattern: string,
+): Promise<readonly string[]> {
   const found = new Set<string>()
   let cursor = '0'
   for (let round = 0; round < MAX_SCANS; round += 1) {

@@ -8,8 +8,8 @@ import type { SharedCache, SharedQuestion, SharedReply } from '../resolver/share
 import type { Keychain } from '../resolver/types.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { answerIn, type Found, isAbsence, NO_PAUSES, refusalIn } from './resolver-words.ts'
 import { readSecret } from './redis-connection.ts'
+import { answerIn, type Found, isAbsence, NO_PAUSES, refusalIn } from './resolver-words.ts'
 
 export interface ResolversOptions {
   /** In the order of asking. */
