@@ -1,3 +1,5 @@
+import { onAbort } from './abortable.ts'
+
 interface Flight<T> {
   readonly result: Promise<T>
   readonly controller: AbortController
@@ -40,8 +42,8 @@ export class SingleFlight<T> {
         }
         reject(signal.reason)
       }
-      signal.addEventListener('abort', leave, { once: true })
-      flight.result.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+      const stop = onAbort(signal, leave)
+      flight.result.then(resolve, reject).finally(stop)
     })
   }
 

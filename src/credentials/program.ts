@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { setMaxListeners } from 'node:events'
-import { withTimeout } from '../concurrency/abortable.ts'
+import { onAbort, withTimeout } from '../concurrency/abortable.ts'
 import { Semaphore } from '../concurrency/semaphore.ts'
 import type { Environment } from '../config/config.ts'
 import { codeOf, ResolveError } from '../errors.ts'
@@ -42,8 +41,6 @@ export class Programs {
   /** @param limitMs of one run, waiting for its turn included */
   constructor(limitMs: number) {
     this.#limitMs = limitMs
-    // Every run listens; Node would take so many for a leak.
-    setMaxListeners(0, this.#closing.signal)
   }
 
   /** @throws ResolveError whose message says, without secrets, why there is no answer */
@@ -85,7 +82,7 @@ function execute(program: Program, signal: AbortSignal): Promise<ProgramEnd> {
       child.stdout.destroy()
     }
     const leave = () => stop(signal.reason)
-    signal.addEventListener('abort', leave, { once: true })
+    const stopListening = onAbort(signal, leave)
 
     child.stdout.on('data', (chunk: Buffer) => {
       bytes += chunk.length
@@ -100,7 +97,7 @@ function execute(program: Program, signal: AbortSignal): Promise<ProgramEnd> {
     child.stdin.end(program.input)
     child.on('exit', () => endGroup(child))
     child.on('close', (code) => {
-      signal.removeEventListener('abort', leave)
+      stopListening()
       if (failure !== undefined) reject(failure)
       else resolve({ code: code ?? undefined, output: Buffer.concat(chunks).toString() })
     })

@@ -1,4 +1,4 @@
-import { departure } from '../concurrency/abortable.ts'
+import { departure, onAbort } from '../concurrency/abortable.ts'
 import { ResolveError } from '../errors.ts'
 import { pullScope } from './auth/challenge.ts'
 import type { ImageRequest } from './image.ts'
@@ -85,14 +85,14 @@ function limitHead(caller: AbortSignal, ms: number) {
     controller.abort(new ResolveError('DEADLINE_EXCEEDED', `no answer within ${ms} ms`))
   }, ms)
   if (caller.aborted) leave()
-  else caller.addEventListener('abort', leave, { once: true })
+  const stop = onAbort(caller, leave)
   const reached = () => clearTimeout(timer)
   return {
     signal: controller.signal,
     reached,
     end: () => {
       reached()
-      caller.removeEventListener('abort', leave)
+      stop()
     },
   }
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import type { CheckResponse } from '../../api/v1/check.ts'
+import { abortable } from '../../src/concurrency/abortable.ts'
 import { type AppOptions, buildApp } from '../../src/http/app.ts'
 import type { RegistryLists } from '../../src/http/registry-admin.ts'
 import type { ServiceReports } from '../../src/http/service-info.ts'
@@ -97,11 +98,11 @@ export class ScriptedAnswers implements Answers {
 /** A question that is never answered: it ends as its signal does. */
 export function endlessAnswers(onAsked: (signal: AbortSignal) => void = () => {}): Answers {
   return {
-    answer: (_input, { signal }) =>
-      new Promise((_resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-        onAsked(signal)
-      }),
+    answer: (_input, { signal }) => {
+      const ended = abortable(new Promise<never>(() => {}), signal)
+      onAsked(signal)
+      return ended
+    },
   }
 }
 

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
@@ -45,8 +44,6 @@ export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptio
     const isAll = verify === 'all'
     const deadline = startDeadline(request.raw, timeoutMs)
     const { signal } = deadline
-    // All that are begun and wait their turn listen to it.
-    setMaxListeners(0, signal)
     const unauthenticated = isUnauthenticated(request)
     const asked = {
       signal,
