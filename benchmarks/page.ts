@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { budgetText, partText } from './markdown.ts'
+import { budgetText, partText, tableText } from './markdown.ts'
 import { PARTS } from './parts.ts'
 import { plotSvg } from './plot.ts'
 import type { PartResult } from './report.ts'
@@ -8,10 +8,13 @@ import type { PartResult } from './report.ts'
 // `node --import tsx benchmarks/page.ts`: docs/benchmarks.md and its plots from benchmarks/results.
 
 const SELF = fileURLToPath(import.meta.url)
-const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
+const DOCS = fileURLToPath(new URL('../docs/', import.meta.url))
+const PAGE = `${DOCS}benchmarks.md`
 const PLOTS = fileURLToPath(new URL('../docs/images/', import.meta.url))
 const BEGIN = '<!-- results: written by `npm run bench`, from benchmarks/results -->'
 const END = '<!-- end of results -->'
+/** Where another page shows a table. */
+const COPY = '<!-- measured: written by `npm run bench`, from benchmarks/results -->'
 
 /** Writes the part of the page that holds figures, and the plots, from the results that there are. */
 export function writePage(): void {
@@ -21,14 +24,20 @@ export function writePage(): void {
     writeFileSync(`${PLOTS}${plot.name}.svg`, plotSvg(plot))
   }
   writeFileSync(PAGE, withResults(readFileSync(PAGE, 'utf8'), resultsText(results)))
+  for (const { copiedTo, title, ...table } of results.flatMap(({ tables }) => tables)) {
+    if (copiedTo === undefined) continue
+    const page = `${DOCS}${copiedTo}.md`
+    const text = `${title}:\n\n${tableText(table)}`
+    writeFileSync(page, withResults(readFileSync(page, 'utf8'), text, COPY))
+  }
 }
 
 /** @throws Error when the page has no place for results */
-export function withResults(page: string, text: string): string {
-  const begin = page.indexOf(BEGIN)
+export function withResults(page: string, text: string, mark = BEGIN): string {
+  const begin = page.indexOf(mark)
   const end = page.indexOf(END)
-  if (begin < 0 || end < begin) throw new Error(`no place for results: ${BEGIN} and ${END}`)
-  return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n${page.slice(end)}`
+  if (begin < 0 || end < begin) throw new Error(`no place for results: ${mark} and ${END}`)
+  return `${page.slice(0, begin + mark.length)}\n\n${text}\n${page.slice(end)}`
 }
 
 export function resultsText(results: readonly PartResult[]): string {

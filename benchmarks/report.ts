@@ -9,6 +9,8 @@ export interface Table {
   readonly rows: readonly (readonly Cell[])[]
   /** What one has to know to read it. */
   readonly note?: string
+  /** A page of docs that shows it too, below `<!-- measured: … -->`. */
+  readonly copiedTo?: string
 }
 
 export interface Series {

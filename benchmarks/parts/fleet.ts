@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { freePort } from '../../test/support/listen.ts'
 import { type Redis, startRedis } from '../../test/support/redis.ts'
 import { type Cleanup, findProgram, temporaryFolder } from '../../test/support/stack.ts'
@@ -17,11 +17,14 @@ const IMAGES = 200
 const SKEW = 1
 const FRESHNESS_MS = 5_000
 const PULLS_EACH = 2
-const SIZES = { full: [1, 50, 500, 5_000], quick: [1, 20, 100] }
+const SIZES = { full: [1, 50, 500, 5_000], quick: [1, 50, 200] }
 const STORM_SECONDS = { full: 30, quick: 6 }
-const NODES_A_PROCESS = 200
+const NODES_A_PROCESS = 250
 /** Opened at one time: each loads all of the program. */
-const STARTED_AT_ONCE = 4
+const STARTED_AT_ONCE = 2
+/** Of its heap; it takes some 100 MiB, and each node 1 MiB. */
+const HEAP_MIB = 768
+const CONNECT_LIMIT_MS = 60_000
 const MOVES_A_SECOND = 4
 const MEBIBYTE = 1024 * 1024
 const STORE = ['--bind', '127.0.0.1', '--maxclients', '12000', '--tcp-backlog', '4096']
@@ -34,20 +37,22 @@ export async function measureFleet({ quick }: Settings): Promise<Findings> {
   }
   const sizes = quick ? SIZES.quick : SIZES.full
   const seconds = quick ? STORM_SECONDS.quick : STORM_SECONDS.full
-  const storms: Storm[] = []
-  for (const nodes of sizes) {
-    for (const way of ['with', 'without'] as const) {
-      storms.push(await cleanly((cleanup) => storm(cleanup, { nodes, seconds, way, moves: 0 })))
-    }
-  }
   const largest = sizes.at(-1) ?? 1
-  const moving = await cleanly((cleanup) =>
-    storm(cleanup, { nodes: largest, seconds, way: 'with', moves: MOVES_A_SECOND }),
-  )
+  const { moving, storms } = await cleanly(async (whole) => {
+    const processes = await startProcesses(whole, Math.ceil(largest / NODES_A_PROCESS))
+    const run = (nodes: number, way: Scene['way'], moves: number): Promise<Storm> =>
+      cleanly((cleanup) => storm(cleanup, processes, { nodes, seconds, way, moves }))
+    const storms: Storm[] = []
+    for (const nodes of sizes) {
+      for (const way of ['with', 'without'] as const) storms.push(await run(nodes, way, 0))
+    }
+    return { storms, moving: await run(largest, 'with', MOVES_A_SECOND) }
+  })
   const shared = storms.filter(({ way }) => way === 'with')
   const alone = storms.filter(({ way }) => way === 'without')
   const biggest = shared.at(-1)
   const all = [...storms, moving]
+  const failures = all.flatMap(({ pulls }) => pulls.flatMap(({ failure }) => failure ?? []))
   const points = (of: readonly Storm[], y: (storm: Storm) => number) =>
     of.map((each): readonly [number, number] => [each.nodes, Math.max(1, y(each))])
   return {
@@ -64,6 +69,10 @@ export async function measureFleet({ quick }: Settings): Promise<Findings> {
           'store memory, MiB',
           'answers of another node, p50, ms',
           'p99, ms',
+          'asked by the node itself, p50, ms',
+          'without the store, p50, ms',
+          'processor time of a pull, ms',
+          'without the store, ms',
           'memory of a node, MiB',
         ],
         rows: shared.map((each, index): Cell[] => [
@@ -74,10 +83,15 @@ export async function measureFleet({ quick }: Settings): Promise<Findings> {
           alone[index]?.requests ?? '-',
           each.commands,
           each.storeMiB,
-          ...latencies(each.pulls),
+          ...latencies(each.pulls, 'shared'),
+          latencies(each.pulls, 'registry')[0] ?? '-',
+          latencies(alone[index]?.pulls ?? [], 'registry')[0] ?? '-',
+          each.cpuMs,
+          alone[index]?.cpuMs ?? '-',
           each.residentMiB,
         ]),
         note: `Popularity follows Zipf's law (s = ${SKEW}). "Least possible" is one request for each image and freshness window in which it is pulled. A lookup takes what the table says with all nodes, the store and the registry on the processors of this machine; the registry answers after 10 ms. Nodes of one process share its code: a service of its own takes what the footprint says.`,
+        copiedTo: 'fleet',
       },
       {
         title: `The same at ${largest} nodes, while ${MOVES_A_SECOND} tags move each second`,
@@ -86,6 +100,7 @@ export async function measureFleet({ quick }: Settings): Promise<Findings> {
         note: 'An answer counts as older when its digest was not what the tag pointed at at any time from the freshness before the question to the answer.',
       },
     ],
+    missing: failures.slice(0, 1).map((text) => `${failures.length} pulls, the first: ${text}`),
     plots: [
       {
         name: 'fleet',
@@ -121,7 +136,7 @@ export async function measureFleet({ quick }: Settings): Promise<Findings> {
         unit: 'pulls',
         budget: 0,
         bound: 'at most',
-        measured: all.flatMap(({ pulls }) => pulls).filter(({ failure }) => failure).length,
+        measured: failures.length,
       },
       {
         what: 'answers of a fleet older than its freshness, while tags move',
@@ -151,9 +166,11 @@ interface Storm extends Scene {
   readonly commands: number
   readonly storeMiB: number
   readonly residentMiB: number
+  /** Of the nodes, for each pull. */
+  readonly cpuMs: number
 }
 
-async function storm(cleanup: Cleanup, scene: Scene): Promise<Storm> {
+async function storm(cleanup: Cleanup, all: readonly Child[], scene: Scene): Promise<Storm> {
   const { moves, nodes, seconds, way } = scene
   const registry = await startChild(cleanup, FLEET_REGISTRY)
   const { host } = registry.first as { readonly host: string }
@@ -161,7 +178,7 @@ async function storm(cleanup: Cleanup, scene: Scene): Promise<Storm> {
   const store =
     way === 'with' ? await startRedis(cleanup, [...STORE, '--port', String(port)]) : undefined
   const shared = store && sharedFields(cleanup, port)
-  const processes = await startNodes(cleanup, nodes, { registry: host, shared })
+  const processes = await openNodes(cleanup, all, nodes, { registry: host, shared })
   // Connections stand before the first pull, as on nodes that have been up for a while.
   if (store !== undefined) await connected(store, nodes)
   const before = await storeCommands(store)
@@ -192,10 +209,11 @@ async function storm(cleanup: Cleanup, scene: Scene): Promise<Storm> {
     requests,
     least: leastRequests(pulls),
     moved: Object.values(history).reduce((sum, all) => sum + all.length - 1, 0),
-    untrue: pulls.filter((each) => !isTrue(each, history)).length,
+    untrue: pulls.filter((each) => !each.failure && !isTrue(each, history)).length,
     commands: (await storeCommands(store)) - before,
     storeMiB: ((await store?.figure('used_memory')) ?? 0) / MEBIBYTE,
     residentMiB: done.reduce((sum, each) => sum + each.residentMiB, 0) / nodes,
+    cpuMs: done.reduce((sum, each) => sum + each.cpuMs, 0) / pulls.length,
   }
 }
 
@@ -206,48 +224,60 @@ function sharedFields(cleanup: Cleanup, port: number): object {
   return { url, key: `file:${key}`, freshness: `${FRESHNESS_MS}ms`, budget: '1s' }
 }
 
-async function startNodes(
+async function startProcesses(cleanup: Cleanup, count: number): Promise<readonly Child[]> {
+  const started: Child[] = []
+  while (started.length < count) {
+    const some = Math.min(STARTED_AT_ONCE, count - started.length)
+    const batch = Array.from({ length: some }, () => startChild(cleanup, FLEET_NODES))
+    started.push(...(await Promise.all(batch)))
+  }
+  return started
+}
+
+/** Nodes in as few of the processes as hold them, gone after the storm. */
+async function openNodes(
   cleanup: Cleanup,
+  processes: readonly Child[],
   nodes: number,
   scene: { readonly registry: string; readonly shared: object | undefined },
 ) {
-  const count = Math.ceil(nodes / NODES_A_PROCESS)
-  const sizes = Array.from({ length: count }, (_, index) =>
-    Math.min(NODES_A_PROCESS, nodes - index * NODES_A_PROCESS),
-  )
-  const started: { ask: Child['ask']; own: number }[] = []
-  for (let from = 0; from < count; from += STARTED_AT_ONCE) {
-    const batch = sizes.slice(from, from + STARTED_AT_ONCE).map(async (own) => {
-      const { ask } = await startChild(cleanup, FLEET_NODES)
-      await ask({ open: own, ...scene })
-      started.push({ ask, own })
-    })
-    await Promise.all(batch)
-  }
-  return started
+  const used = processes.slice(0, Math.ceil(nodes / NODES_A_PROCESS)).map(({ ask }, index) => {
+    const own = Math.min(NODES_A_PROCESS, nodes - index * NODES_A_PROCESS)
+    return { ask, own }
+  })
+  cleanup.after(() => Promise.all(used.map(({ ask }) => ask({ close: true }))))
+  await Promise.all(used.map(({ ask, own }) => ask({ open: own, ...scene })))
+  return used
 }
 
 interface Child {
   readonly child: ChildProcess
   /** What it said when it was ready. */
   readonly first: unknown
+  /** Rejects when the process ends in the place of an answer. */
   readonly ask: (order: object) => Promise<unknown>
 }
 
 async function startChild(cleanup: Cleanup, file: string): Promise<Child> {
-  const child = fork(file, { execArgv: [...TYPESCRIPT, '--max-old-space-size=512'] })
+  const child = fork(file, { execArgv: [...TYPESCRIPT, `--max-old-space-size=${HEAP_MIB}`] })
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`${basename(file)} ended in the middle: ${signal ?? `exit code ${code}`}`)
+  })
+  // It ends at the end, too.
+  ended.catch(() => {})
   cleanup.after(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGKILL')
     await once(child, 'exit')
   })
-  const ask = async (order: object): Promise<unknown> => {
-    const answered = once(child, 'message')
+  const answer = async (): Promise<unknown> =>
+    (await Promise.race([once(child, 'message'), ended]))[0]
+  const ask = (order: object): Promise<unknown> => {
+    const answered = answer()
     child.send(order)
-    return (await answered)[0]
+    return answered
   }
-  const [first] = await once(child, 'message')
-  return { child, first, ask }
+  return { child, first: await answer(), ask }
 }
 
 /** One for each image and window in which it is pulled, a window beginning with the pull that finds none. */
@@ -271,8 +301,8 @@ function isTrue({ app, began, digest, ended }: Pull, history: RegistryReport['hi
   })
 }
 
-function latencies(pulls: readonly Pull[]): Cell[] {
-  const taken = pulls.filter(({ source }) => source === 'shared')
+function latencies(pulls: readonly Pull[], from: 'shared' | 'registry'): Cell[] {
+  const taken = pulls.filter(({ source }) => source === from)
   if (taken.length === 0) return ['-', '-']
   const ms = taken.map(({ began, ended }) => ended - began)
   return [percentile(ms, 0.5), percentile(ms, 0.99)]
@@ -287,7 +317,13 @@ async function storeCommands(store: Redis | undefined): Promise<number> {
 }
 
 async function connected(store: Redis, nodes: number): Promise<void> {
-  while ((await store.figure('connected_clients')) <= nodes) {
+  const endAt = performance.now() + CONNECT_LIMIT_MS
+  for (;;) {
+    const clients = await store.figure('connected_clients')
+    if (clients > nodes) return
+    if (performance.now() > endAt) {
+      throw new Error(`${clients} of ${nodes} nodes reached the store within a minute`)
+    }
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
 }

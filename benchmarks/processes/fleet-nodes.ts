@@ -37,6 +37,8 @@ export interface Pull {
 export interface NodesReport {
   readonly pulls: readonly Pull[]
   readonly residentMiB: number
+  /** Processor time of the process during the pulls. */
+  readonly cpuMs: number
 }
 
 if (process.argv[1] === FLEET_NODES) {
@@ -57,13 +59,16 @@ async function obey(cores: Core[], order: NodesOrder): Promise<object> {
     await Promise.all(cores.splice(0).map((core) => core.close()))
     return { closed: true }
   }
+  const before = process.cpuUsage()
   const pulls = await Promise.all(
     order.pulls.map(async ([node, app, atMs]) => {
       await pause(Math.max(0, order.startAt + atMs - now()))
       return pull(cores[node], app)
     }),
   )
-  return { pulls, residentMiB: residentMiB(process.pid) } satisfies NodesReport
+  const { system, user } = process.cpuUsage(before)
+  const cpuMs = (system + user) / 1_000
+  return { pulls, residentMiB: residentMiB(process.pid), cpuMs } satisfies NodesReport
 }
 
 const registries = new WeakMap<Core, string>()

@@ -9,6 +9,7 @@ import { silentLogger } from '../../src/telemetry/log.ts'
 import { loadText } from '../support/config.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { FakeRegistry } from '../support/fake-registry.ts'
+import { told, until } from '../support/fleet.ts'
 import { buildImage } from '../support/images.ts'
 import { requireRedis, startRedis } from '../support/redis.ts'
 
@@ -34,6 +35,50 @@ test('two services, as they are built, ask a registry once for both', async (t) 
     ['registry', 'shared'],
   )
   assert.equal(answers[0]?.digest, answers[1]?.digest)
+})
+
+const TOKEN = 'known-to-the-registry'
+const PUSH = JSON.stringify({
+  events: [{ action: 'push', target: { repository: 'library/app', tag: '1' } }],
+})
+
+test('a push that one service is told of is seen by the other, and is to be sent again while the store is gone', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const registry = await FakeRegistry.start(t)
+  const [before, after] = [buildImage({ seed: 'before' }), buildImage({ seed: 'after' })]
+  registry.put('library/app', '1', before)
+  const config = {
+    cache: { tagTTL: '24h', shared: { url: redis.url, budget: '1s' } },
+    registries: [{ address: registry.url }],
+    http: { listen: '127.0.0.1:0', token: TOKEN, events: true },
+  }
+  const [a, b] = [await startDaemon(t, { config }), await startDaemon(t, { config })]
+  for (const each of [a, b]) await each.program().line(/the shared store is used/)
+  const resolve = async ({ httpUrl }: typeof a): Promise<string> => {
+    const response = await fetch(`${httpUrl()}/resolve?ref=app:1`)
+    return ((await response.json()) as { readonly digest: string }).digest
+  }
+  const tell = () =>
+    fetch(`${a.httpUrl()}/events/registry`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+      body: PUSH,
+    })
+  assert.equal(await resolve(a), before.digest)
+  await told(redis)
+  registry.put('library/app', '1', after)
+
+  assert.deepEqual(await (await tell()).json(), { tags: 1, expired: 1 })
+  assert.equal(await resolve(b), after.digest)
+
+  await redis.kill()
+  const refused = await tell()
+  assert.equal(refused.status, 502)
+  assert.equal(refused.headers.get('retry-after'), '5')
+  assert.match(await refused.text(), /send the notification again/)
+  await redis.restart()
+  await until(async () => (await tell()).status === 200)
 })
 
 test('a value that is longer than any entry is not fetched', async (t) => {

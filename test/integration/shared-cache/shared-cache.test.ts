@@ -198,6 +198,26 @@ test('one node that is told to wait parks the registry for all', async (t) => {
   assert.ok(b.health.parkedMs('m1') > 500_000)
 })
 
+test('a registry that one node cannot reach is asked by the others still', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const broken: Reply = async () => {
+    throw new ResolveError('UNAVAILABLE', 'no route', { step: 'connect' })
+  }
+  const cut = new FakeSource({ m1: broken, 'docker.io': has() })
+  const whole = new FakeSource({ m1: has(), 'docker.io': has() })
+  const [a] = (await members(t, 1, redis, cut)) as [FleetMember]
+  const [b] = (await members(t, 1, redis, whole)) as [FleetMember]
+  for (let index = 0; index < 10; index += 1) {
+    await a.resolver.resolve(nginx({ tag: `t${index}` }), ALWAYS)
+  }
+  assert.ok(a.health.isResting('m1'), 'its breaker is open')
+
+  await b.resolver.resolve(nginx({ tag: 'other' }), ALWAYS)
+
+  assert.deepEqual(whole.asked, ['GET m1/library/nginx other'])
+})
+
 test('nothing is shared of what a caller brings credentials for, nor of what is for this process alone', async (t) => {
   if (!requireRedis(t)) return
   const redis = await startRedis(t)
