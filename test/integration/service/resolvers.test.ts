@@ -34,7 +34,9 @@ function openCore(t: TestContext, config: object) {
   }
   const nothing = (): void => {}
   const logger = { debug: nothing, info: note, warn: note, error: nothing } as Logger
-  const core = createCore(loadText(dump(config)).config, logger, () => undefined)
+  // So much that a busy machine is no silent service.
+  const patient = { probeBudget: '20s', pull: { freshness: '1m' }, ...config }
+  const core = createCore(loadText(dump(patient)).config, logger, () => undefined)
   t.after(() => core.close())
   return { core, lines }
 }
@@ -99,7 +101,7 @@ test('nodes ask the service, which asks the registry once for all of them', asyn
     assert.deepEqual({ digest, imageId }, { digest: image.digest, imageId: image.imageId })
     assert.equal(source, 'shared')
     assert.equal(name, registry.host)
-    assert.ok(ageMs !== undefined && ageMs >= 0 && ageMs < 5_000)
+    assert.ok(ageMs !== undefined && ageMs >= 0 && ageMs < 60_000)
     assert.deepEqual(references[0], {
       reference: `${registry.host}/team/app@${image.digest}`,
       kind: 'digest',
