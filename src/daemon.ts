@@ -12,6 +12,7 @@ import { ListenerReadiness, Listeners } from './service/listeners.ts'
 import { openCriServer } from './service/servers.ts'
 import { createLogger, type LogFormat, type Logger } from './telemetry/log.ts'
 import { StatsLog } from './telemetry/metering.ts'
+import { openTracing } from './telemetry/open-tracing.ts'
 
 /** How long the service manager waits for a runtime to appear before it starts what comes after, a kubelet. */
 const READY_LIMIT_MS = 30_000
@@ -53,6 +54,7 @@ export async function serve({
   const { unused } = handedDown
   if (unused.length > 0) logger.warn({ unused }, 'some sockets from systemd are not used')
   const notifier = createNotifier({ env, pid, log: logger })
+  const closeTracing = await openTracing({ version, env, logger })
   const service = openService({ started, load, handedDown, notifier, logger })
   try {
     void service.opened.then((status) => notifier.ready(status))
@@ -62,6 +64,8 @@ export async function serve({
     return 0
   } finally {
     await service.close()
+    // An export that is under way would keep the process for as long as a dead collector has to answer.
+    if (!(await closeTracing())) setTimeout(() => process.exit(), 0).unref()
   }
 }
 

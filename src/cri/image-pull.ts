@@ -9,6 +9,7 @@ import type { PullOptions } from '../runtime/cri-client.ts'
 import { imageProgress } from '../runtime/image-progress.ts'
 import type { CriVersion, ImageNames } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/log.ts'
+import { traced } from '../telemetry/tracing.ts'
 import {
   type AuthConfig,
   authorize,
@@ -102,7 +103,8 @@ export class ImagePull {
    * @throws RuntimeError, untouched
    */
   async asItCame(): Promise<Buffer> {
-    const response = await this.#send(this.#request)
+    const attributes = { 'image_resolver.passthrough': true }
+    const response = await traced('pull', { attributes }, () => this.#send(this.#request))
     const named = nameIn(response)
     if (named === undefined || isImageId(named)) return response
     const { signal } = this.#caller
@@ -141,7 +143,13 @@ export class ImagePull {
         return pulledImage(response)
       },
     )
-    const imageId = await pullAndName()
+    const attributes = {
+      'container.image.name': `${reference.domain}/${reference.path}`,
+      'oci.manifest.digest': image.digest,
+      'server.address': candidate.endpoint.host,
+      'image_resolver.registry': candidate.registry,
+    }
+    const imageId = await traced('pull', { attributes }, pullAndName)
     return withPulledImage(response, imageId)
   }
 

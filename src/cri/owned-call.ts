@@ -4,8 +4,9 @@ import type { Stream, StreamEnd, StreamHandler } from '../http2/stream.ts'
 import { withAttempts } from '../runtime/attempts-trailer.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import { type Metadata, metadataOf } from '../runtime/metadata.ts'
-import { status } from '../runtime/status.ts'
+import { status, statusName } from '../runtime/status.ts'
 import type { Logger } from '../telemetry/log.ts'
+import { markFailed, type Span, tracing, within } from '../telemetry/tracing.ts'
 import {
   bounded,
   GrpcError,
@@ -92,6 +93,7 @@ export class OwnedCall {
   readonly #message: RequestMessage
   readonly #controller = new AbortController()
   readonly #metadata: Metadata
+  readonly #span: Span | undefined
   #deadline: Date | undefined
   #timer: NodeJS.Timeout | undefined
   #isRead = false
@@ -101,6 +103,7 @@ export class OwnedCall {
     this.#client = client
     this.#options = options
     this.#metadata = metadataOf(list.fields, NOT_RELAYED)
+    this.#span = startSpan(list)
     this.#message = new RequestMessage({
       queue: options.queue,
       maxBytes: options.method.maxRequestBytes ?? REQUEST_BYTES,
@@ -169,7 +172,7 @@ export class OwnedCall {
     // The client may have left in the meantime.
     signal.throwIfAborted()
     const caller = { metadata: this.#metadata, deadline: this.#deadline, signal }
-    return this.#options.method.answer(request, caller)
+    return within(this.#span, () => this.#options.method.answer(request, caller))
   }
 
   #answer(message: Buffer): void {
@@ -199,8 +202,30 @@ export class OwnedCall {
     clearTimeout(this.#timer)
     this.#message.release()
     if (this.#code === undefined) this.#controller.abort()
-    this.#options.onDone(this.#code ?? codeWithoutAnswer(end))
+    const code = this.#code ?? codeWithoutAnswer(end)
+    if (this.#span !== undefined) endSpan(this.#span, code)
+    this.#options.onDone(code)
   }
+}
+
+function startSpan(list: HeaderList): Span | undefined {
+  if (tracing === undefined) return undefined
+  const method = headerValue(list, ':path')?.slice(1) ?? ''
+  return tracing.start(method, {
+    kind: 'server',
+    parent: tracing.incoming({
+      traceparent: headerValue(list, 'traceparent'),
+      tracestate: headerValue(list, 'tracestate'),
+    }),
+    attributes: { 'rpc.system.name': 'grpc', 'rpc.method': method },
+  })
+}
+
+function endSpan(span: Span, code: number): void {
+  const name = statusName(code)
+  span.setAttribute('rpc.response.status_code', name)
+  if (code !== status.OK && code !== status.CANCELLED) markFailed(span, name)
+  span.end()
 }
 
 function toStatus(thrown: unknown, log: Pick<Logger, 'error'>): Status {

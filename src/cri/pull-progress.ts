@@ -1,6 +1,7 @@
 import type { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { RunningPull, RunningPulls } from '../telemetry/running-pulls.ts'
+import { tracing } from '../telemetry/tracing.ts'
 
 /** Most pulls take less, and say so by themselves when they end. */
 const LONG_MS = 10_000
@@ -46,6 +47,10 @@ export class PullProgress {
   ): Promise<T> {
     const { log, longMs = LONG_MS, now = () => performance.now() } = this.#options
     const running = this.#options.running?.begin(image, pod)
+    tracing?.annotate({
+      'image_resolver.reference': image,
+      ...(pod && { 'k8s.namespace.name': pod.namespace, 'k8s.pod.name': pod.name }),
+    })
     const startedAt = now()
     const seconds = (): number => Math.round((now() - startedAt) / 1000)
     const timer = setTimeout(() => log.info({ image, seconds: seconds() }, 'still pulling'), longMs)

@@ -5,6 +5,7 @@ import type { Server } from 'node:tls'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
+import { markFailed, tracing } from '../telemetry/tracing.ts'
 import { type Access, ambiguity, Guard } from './access/guard.ts'
 import { Connections } from './connections.ts'
 import { addEtagAndCompression } from './etag-and-gzip.ts'
@@ -67,6 +68,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     else fail(logger, request, reply, failure)
   })
   if (options.tls !== undefined) renewCertificate(app, options.tls, logger)
+  if (tracing !== undefined) traceRequests(app)
   addEtagAndCompression(app)
   app.addHook('preClose', async () => {
     connections.close()
@@ -126,6 +128,33 @@ function createApp(
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       fail(logger, request, reply.header('x-request-id', request.id), toFailure(error))
     },
+  })
+}
+
+/** As spans, which go on until the answer is sent or its client leaves. Not those for health, metrics and the page. */
+function traceRequests(app: FastifyInstance): void {
+  app.addHook('preHandler', (request, reply, done) => {
+    const route = request.routeOptions.url ?? ''
+    const { headers, method, protocol } = request
+    const isRoutine = method === 'GET' && (accessOf(request) === 'open' || route === '/metrics')
+    if (tracing === undefined || isRoutine) return done()
+    const span = tracing.start(`${method} ${route}`, {
+      kind: 'server',
+      parent: tracing.incoming(headers),
+      attributes: {
+        'http.request.method': method,
+        'http.route': route,
+        'url.path': request.url.split('?', 1)[0]?.slice(0, MAX_LOGGED_CHARACTERS) ?? '',
+        'url.scheme': protocol,
+      },
+    })
+    reply.raw.once('close', () => {
+      const { statusCode } = reply.raw
+      span.setAttribute('http.response.status_code', statusCode)
+      if (statusCode >= 500) markFailed(span, String(statusCode))
+      span.end()
+    })
+    tracing.within(span, done)
   })
 }
 

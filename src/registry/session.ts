@@ -5,6 +5,7 @@ import { TokenCache } from './auth/token.ts'
 import { type Endpoint, endpointUrl, foreignEndpoint } from './endpoint.ts'
 import { type FailureContext, networkFailure, statusFailure } from './failure.ts'
 import type { RequestContext } from './image.ts'
+import { isPublicRegistry } from './public-registries.ts'
 import { isRedirect, isUpgrade, nextHop, upgraded } from './redirect.ts'
 import { discard, type RegistryResponse } from './response.ts'
 import { policyFor } from './transport/address-policy.ts'
@@ -113,7 +114,9 @@ export class RegistrySession {
     const reach = policyFor(url, endpoint, configured)
     const send = (authorization?: string) => {
       const all = { ...headers, ...(authorization !== undefined && { authorization }) }
-      const how = { method, headers: all, endpoint, reach, large: request.large }
+      // Which requests belong together, and when, is nothing that a registry of others has to know.
+      const propagate = configured && isOwn(url, endpoint) && !isPublicRegistry(endpoint.host)
+      const how = { method, headers: all, endpoint, reach, large: request.large, propagate }
       return this.#transport.send({ url, ...how, signal, observe })
     }
     if (request.authorize === false) return send()

@@ -170,7 +170,8 @@ export class CandidateRequest<T> {
       entered: () => this.#entered(),
     }
     const promoted = isHedge ? () => this.#promotion() : undefined
-    ask(candidate, this.#controller.signal, ticket, promoted).then(
+    const asked = this.trace.send(() => ask(candidate, this.#controller.signal, ticket, promoted))
+    asked.then(
       (value) => this.#succeeded(value),
       (thrown: unknown) => this.#failed(toResolveError(thrown)),
     )
@@ -209,7 +210,6 @@ export class CandidateRequest<T> {
   }
 
   #spent(): void {
-    const { probeBudgetMs } = this.#options.limits
     if (this.place.patience === 'ordinary') {
       if (this.#state === 'running') this.#state = 'late'
       this.#listener.changed(this)
@@ -218,7 +218,7 @@ export class CandidateRequest<T> {
       this.#end()
       this.#listener.changed(this)
     } else {
-      this.#failed(lateError(probeBudgetMs))
+      this.#failed(lateError(this.#options.limits.probeBudgetMs))
       this.#controller.abort()
     }
   }

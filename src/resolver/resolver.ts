@@ -1,20 +1,22 @@
 // Looking up the global `performance` runs a getter each time, which takes longer than the clock.
 import { performance } from 'node:perf_hooks'
 import type { Clock } from '../concurrency/clock.ts'
-import { SingleFlight } from '../concurrency/single-flight.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
+import { type Span, traced, tracing } from '../telemetry/tracing.ts'
 import type { ResolutionCache } from './cache/cache.ts'
 import type { FailoverLimits } from './candidate-request.ts'
 import { candidatesFor, requireCandidates } from './candidates.ts'
 import { type ChangedTag, changedBy } from './changed-tags.ts'
 import { divergencesIn, isFailover } from './explain.ts'
 import { allowsStale, candidatesOf } from './failure.ts'
+import { Flights } from './flights.ts'
 import { type Question, type QuestionOptions, questionOf } from './question.ts'
 import { resolveOnce } from './resolve-run.ts'
 import { expiryOf, type SharedCache, SharedLookup, termsOf } from './shared-cache.ts'
+import { answerAttributes, questionAttributes } from './spans.ts'
 import type {
   Candidate,
   Health,
@@ -46,22 +48,13 @@ export interface ResolverOptions extends QuestionOptions {
   readonly shared?: () => SharedCache | undefined
 }
 
-/** A resolution that is under way. */
-interface Run {
-  readonly flight: string
-  readonly reference: Reference
-  /** Its tag changed after it began: what it brings may be the image before that. */
-  isOutdated: boolean
-}
-
 /** Refreshes in the background at a time; further ones are not started. */
 const MAX_REFRESHES = 16
 
 /** Turns a reference into the image that it names now, and the places where that can be pulled from. */
 export class Resolver {
   readonly #options: ResolverOptions
-  readonly #flights = new SingleFlight<Resolution>()
-  readonly #runs = new Set<Run>()
+  readonly #flights = new Flights()
   readonly #closing = new AbortController()
   #refreshes = 0
 
@@ -104,27 +97,45 @@ export class Resolver {
    * call asked registries
    */
   async resolve(reference: Reference, options: ResolveOptions = {}): Promise<Resolution> {
-    const { cache, observer } = this.#options
+    const { cache } = this.#options
     const startedMs = performance.now()
     const question = questionOf(reference, options, this.#options)
-    const { all, isPlatformAsked, key, urgent } = question
     const known = this.#known(question)
-    const mayBeCached = !all && options.refresh !== true
+    const mayBeCached = !question.all && options.refresh !== true
     if (known !== undefined && mayBeCached && cache.isFresh(known, options.maxAgeMs)) {
       this.#hit(question, known, startedMs)
       return { ...known, source: 'cache', attempts: [] }
     }
+    return traced('resolve', { attributes: questionAttributes(question) }, (span) =>
+      this.#answer(question, known, mayBeCached, options.signal, span, startedMs),
+    )
+  }
+
+  async #answer(
+    question: Question,
+    known: Resolution | undefined,
+    mayBeCached: boolean,
+    signal: AbortSignal | undefined,
+    span: Span | undefined,
+    startedMs: number,
+  ): Promise<Resolution> {
+    const { cache, observer } = this.#options
+    const { all, isPlatformAsked, key, maxAgeMs, urgent } = question
     try {
-      const failure = mayBeCached && cache.failure(key, isPlatformAsked, options.maxAgeMs)
+      const failure = mayBeCached && cache.failure(key, isPlatformAsked, maxAgeMs)
       if (failure) {
         cache.counted('negative')
         throw failure
       }
       const how = `${isPlatformAsked ? ' exactly' : ''}${all ? ' all' : ''}`
       const terms = termsOf(question, this.#options.shared?.())
-      const flight = this.#flightFor(`${key}${how}${terms}`, urgent)
+      const flight = this.#flights.nameFor(`${key}${how}${terms}`, urgent)
       if (this.#flights.has(flight)) cache.counted('coalesced')
-      const resolution = await this.#fly(flight, options.signal, question, known)
+      const caller = { reference: question.reference, signal, span }
+      const resolution = await this.#flights.fly(flight, caller, (ends, run) =>
+        this.#ask(question, known, ends, run),
+      )
+      span?.setAttributes(answerAttributes(resolution))
       const failover = isFailover(resolution)
       observer?.resolved(resolution.source, performance.now() - startedMs, failover)
       return resolution
@@ -178,11 +189,7 @@ export class Resolver {
    */
   expire(changes: readonly ChangedTag[]): number {
     const isChanged = changedBy(changes, this.#options.registries())
-    for (const run of this.#runs) {
-      if (!isChanged(formatReference(run.reference))) continue
-      run.isOutdated = true
-      this.#flights.forget(run.flight)
-    }
+    this.#flights.expire(isChanged)
     return this.#options.cache.expire(isChanged)
   }
 
@@ -206,6 +213,9 @@ export class Resolver {
     cache.counted('hit')
     if (cache.wantsRefresh(question.key, known)) this.#refresh(question, known)
     observer?.resolved('cache', performance.now() - startedMs, false)
+    if (tracing === undefined) return
+    const result = answerAttributes({ ...known, source: 'cache' })
+    tracing.start('resolve', { attributes: { ...questionAttributes(question), ...result } }).end()
   }
 
   /** In the background: its error has no effect. */
@@ -218,26 +228,12 @@ export class Resolver {
     }
     const refresh: Question = { ...question, sharing: question.sharing && 'fresh' }
     const flight = `${question.key}${termsOf(refresh, this.#options.shared?.())}`
-    this.#fly(flight, signal, refresh, known).then(done, done)
-  }
-
-  /** Urgent callers start their own flight; later callers join it. */
-  #flightFor(name: string, isUrgent: boolean): string {
-    const urgent = `${name} urgent`
-    return isUrgent || this.#flights.has(urgent) ? urgent : name
-  }
-
-  #fly(
-    flight: string,
-    signal: AbortSignal | undefined,
-    question: Question,
-    known: Resolution | undefined,
-  ): Promise<Resolution> {
-    return this.#flights.run(flight, signal, (ends) => {
-      const run = { flight, reference: question.reference, isOutdated: false }
-      this.#runs.add(run)
-      return this.#ask(question, known, ends, run).finally(() => this.#runs.delete(run))
-    })
+    // The caller has its answer: this is a trace of its own.
+    const start = { attributes: questionAttributes(question), parent: tracing?.incoming({}) }
+    traced('refresh', start, (span) => {
+      const caller = { reference: question.reference, signal, span }
+      return this.#flights.fly(flight, caller, (ends, run) => this.#ask(refresh, known, ends, run))
+    }).then(done, done)
   }
 
   /** @returns what another node or the registries say, which is cached; else what was known, marked `stale` */
@@ -245,7 +241,7 @@ export class Resolver {
     question: Question,
     cached: Resolution | undefined,
     signal: AbortSignal,
-    run: Run,
+    run: { readonly isOutdated: boolean },
   ): Promise<Resolution> {
     const { all, credentials, isPlatformAsked, key, platform, reference } = question
     const { cache, clock, limits, observer, ready, registries, verifyDigest } = this.#options

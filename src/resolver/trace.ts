@@ -8,6 +8,7 @@ import {
   toResolveError,
 } from '../errors.ts'
 import type { Exchange, ObserveExchange } from '../registry/image.ts'
+import { type Span, tracing, within } from '../telemetry/tracing.ts'
 import {
   endedError,
   failedAttempt,
@@ -17,6 +18,7 @@ import {
   unresolvedError,
   waited,
 } from './failure.ts'
+import { attemptSpan, endAttempt } from './spans.ts'
 import type { Candidate, Health } from './types.ts'
 
 /** Outcomes of a registry that works and does not give the image. */
@@ -51,6 +53,9 @@ export class CandidateTrace<T> {
   #queuedMs = 0
   /** Of the last request or response, moved on by the time in queues since. */
   #progressAt = 0
+  /** Of the resolution. */
+  readonly #parent = tracing?.active()
+  #span: Span | undefined
 
   constructor(candidate: Candidate, health: Health, clock: Clock, begunAt: number) {
     this.candidate = candidate
@@ -130,6 +135,12 @@ export class CandidateTrace<T> {
     this.isDoubted = false
   }
 
+  /** Sends its requests, as a span that ends with the attempt. */
+  send<R>(requests: () => R): R {
+    this.#span = tracing?.start('attempt', attemptSpan(this.candidate, this.#parent))
+    return within(this.#span, requests)
+  }
+
   /** It waits for its turn at a busy registry, or for credentials. */
   enqueue(what: Wait = 'in line'): void {
     this.#waitsFor = what
@@ -170,15 +181,16 @@ export class CandidateTrace<T> {
     const ms = this.spentMs
     this.#health.success(registry, { ms, repository })
     this.answer = value
-    this.attempt = { registry, step: 'manifest', outcome: 'ok', ms }
+    this.#ended({ registry, step: 'manifest', outcome: 'ok', ms })
   }
 
   /** @param isDoubted it was asked although it had failed before */
   failed(error: ResolveError, isDoubted = false): void {
     this.isDoubted = isDoubted
-    this.attempt = failedAttempt(this.candidate.registry, error, this.spentMs)
+    const attempt = failedAttempt(this.candidate.registry, error, this.spentMs)
+    this.#ended(attempt)
     this.error = error
-    reportHealth(this.#health, this.candidate, this.attempt, error)
+    reportHealth(this.#health, this.candidate, attempt, error)
   }
 
   /** The outcome of a probe after the resolution ended: only the health of the registry learns of it. */
@@ -199,13 +211,19 @@ export class CandidateTrace<T> {
     }
     if (isLate) this.#health.failure(registry, { code: 'DEADLINE_EXCEEDED', message, repository })
     const outcome = isLate ? 'timeout' : 'canceled'
-    this.attempt = { registry, step: 'manifest', outcome, ms: this.spentMs, message }
+    this.#ended({ registry, step: 'manifest', outcome, ms: this.spentMs, message })
   }
 
   #skip(message: string): void {
     const { registry } = this.candidate
     this.#startedAt = undefined
-    this.attempt = { registry, step: 'connect', outcome: 'skipped', ms: 0, message }
+    this.#ended({ registry, step: 'connect', outcome: 'skipped', ms: 0, message })
+  }
+
+  #ended(attempt: Attempt): void {
+    this.attempt = attempt
+    if (this.#span !== undefined) endAttempt(this.#span, attempt)
+    this.#span = undefined
   }
 }
 

@@ -4,8 +4,9 @@ import { ERROR_CODE } from '../http2/frames.ts'
 import { type HeaderList, headerValue } from '../http2/headers.ts'
 import { LIMITS } from '../http2/limits.ts'
 import type { StreamEnd } from '../http2/stream.ts'
+import { tracing } from '../telemetry/tracing.ts'
 import { type CallOptions, type Method, type RuntimeError, runtimeError } from './call.ts'
-import { metadataOf } from './metadata.ts'
+import { type Metadata, metadataOf } from './metadata.ts'
 import { status } from './status.ts'
 
 /**
@@ -37,6 +38,7 @@ const PREFIX_BYTES = 5
 /** Of one answer: the largest message the kubelet and containerd accept. */
 const ANSWER_BYTES = 16 * 1024 * 1024
 const OF_THE_CALL = new Set(['content-type', 'grpc-status', 'grpc-message'])
+const TRACE = new Set(['traceparent', 'tracestate'])
 
 /**
  * Connects at the first call, and anew at the first one after the connection was lost. A call while the
@@ -147,7 +149,7 @@ function exchange(
       },
     })
     signal?.addEventListener('abort', cancel, { once: true })
-    stream.begin({ fields: [...headersFor(path, ms), ...(metadata ?? [])] }, false)
+    stream.begin({ fields: [...headersFor(path, ms), ...withTrace(metadata ?? [])] }, false)
     const prefix = Buffer.alloc(PREFIX_BYTES)
     prefix.writeUInt32BE(message.length, 1)
     stream.sendData(Buffer.concat([prefix, message]), true)
@@ -158,6 +160,14 @@ function headersFor(path: string, ms: number | undefined): readonly string[] {
   const pseudo = [':method', 'POST', ':scheme', 'http', ':authority', 'localhost', ':path', path]
   const timeout = ms === undefined ? [] : ['grpc-timeout', `${Math.ceil(ms)}m`]
   return [...pseudo, 'content-type', 'application/grpc', 'te', 'trailers', ...timeout]
+}
+
+/** The runtime's spans are below ours, which are below the caller's. */
+function withTrace(metadata: Metadata): Metadata {
+  const headers = tracing?.outgoing() ?? {}
+  if (headers['traceparent'] === undefined) return metadata
+  const others = metadata.filter((_, index) => !TRACE.has(metadata[index - (index % 2)] ?? ''))
+  return [...others, ...Object.entries(headers).flat()]
 }
 
 /** Of an answer, uncompressed. @throws RuntimeError INTERNAL where the last one is not whole */

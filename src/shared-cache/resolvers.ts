@@ -121,6 +121,7 @@ export class Resolvers implements SharedCache {
       endpoint,
       reach: 'anywhere',
       signal,
+      propagate: true,
     })
     const bytes = await readBody(response, MAX_BODY_BYTES)
     const body = fieldsOf(parseJson(bytes?.toString() ?? ''))

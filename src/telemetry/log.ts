@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs'
 import type { Logger as PinoLogger } from 'pino'
+import { tracing } from './tracing.ts'
 
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error'>
 
@@ -31,7 +32,8 @@ export async function createLogger(
   }
   const formatters = { level: (label: string) => ({ level: label }) }
   const isPlain = format === 'json' && !isJournal
-  const options = { name: 'image-resolver', level, formatters }
+  const mixin = () => tracing?.logFields() ?? {}
+  const options = { name: 'image-resolver', level, formatters, mixin }
   const logger: Logger = pino(options, isPlain ? destination : lines)
   return logger
 }

@@ -12,9 +12,9 @@ import { temporaryFolder } from '../support/stack.ts'
 
 // Most of a start is loading. What is loaded without need is paid for by every command.
 
-function start(t: TestContext, args: readonly string[]) {
+function start(t: TestContext, args: readonly string[], environment = {}) {
   const modules = recordModules(t)
-  const program = startProgram(process.execPath, [...modules.flags, ...MAIN, ...args])
+  const program = startProgram(process.execPath, [...modules.flags, ...MAIN, ...args], environment)
   t.after(() => program.stop())
   return { modules, program }
 }
@@ -77,6 +77,19 @@ test('what speaks to a store is loaded where one is configured, and nowhere else
 
     assert.equal(modules.packages().includes('ioredis'), url !== undefined)
     assert.equal(modules.own().includes('shared-cache/open'), url !== undefined)
+  }
+})
+
+test('what exports spans is loaded where an endpoint for them is named, and nowhere else', async (t) => {
+  for (const environment of [{}, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' }]) {
+    const { modules, program } = start(t, ['serve', ...configure(t, {})], environment)
+
+    await program.line(/HTTP is served/)
+
+    const isTraced = 'OTEL_EXPORTER_OTLP_ENDPOINT' in environment
+    const loaded = modules.packages().filter((name) => name.startsWith('@opentelemetry/'))
+    assert.equal(loaded.length > 0, isTraced)
+    assert.equal(modules.own().includes('telemetry/otlp'), isTraced)
   }
 })
 

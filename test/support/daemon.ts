@@ -43,6 +43,8 @@ export interface DaemonOptions {
   readonly cri?: string
   /** Any other fields of the configuration. */
   readonly config?: object
+  /** Beside what every program gets. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** The service as an operator starts it: a process of its own, told everything by its file. */
@@ -66,7 +68,7 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
 
   async function start(): Promise<void> {
     const args = [...FLAGS, ...INSPECTOR, ...MAIN, '--config', configFile]
-    program = startProgram(process.execPath, args, ALLOCATOR)
+    program = startProgram(process.execPath, args, { ...ALLOCATOR, ...options.environment })
     const [, address = ''] = await program.line(/"address":"([^"]+)"/)
     httpUrl = address
     if (options.cri !== undefined) await program.line(/CRI is served/)

@@ -60,6 +60,12 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
 
 /** The folders in which each package may be imported; any other package is forbidden in all. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
+  '@opentelemetry/api': ['telemetry'],
+  '@opentelemetry/core': ['telemetry'],
+  '@opentelemetry/exporter-trace-otlp-http': ['telemetry'],
+  '@opentelemetry/exporter-trace-otlp-proto': ['telemetry'],
+  '@opentelemetry/resources': ['telemetry'],
+  '@opentelemetry/sdk-trace-base': ['telemetry'],
   '@fastify/http-proxy': ['http'],
   '@fastify/swagger': ['http'],
   '@grpc/grpc-js': ['runtime'],

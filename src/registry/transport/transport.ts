@@ -1,6 +1,7 @@
 import { Agent as PlainAgent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
 import type { LookupFunction } from 'node:net'
+import { markFailed, markThrown, type Span, tracing } from '../../telemetry/tracing.ts'
 import { type Endpoint, endpointUrl } from '../endpoint.ts'
 import type { Exchange, ObserveExchange } from '../image.ts'
 import { upgradeAdvice } from '../redirect.ts'
@@ -32,6 +33,8 @@ export interface Call {
   readonly reach: AddressPolicy
   readonly signal: AbortSignal
   readonly observe?: ObserveExchange | undefined
+  /** The server gets `traceparent`, where requests are traced: it is the operator's own. Default: no. */
+  readonly propagate?: boolean | undefined
 }
 
 const MAX_URL_CHARACTERS = 500
@@ -58,7 +61,7 @@ export class Transport {
     const tls = url.protocol === 'https:' ? endpoint.tls : undefined
     const identity = await this.#identities.identity(tls, endpoint.host, own)
     const proxy = this.#proxies.of(url)
-    const report = this.#reporter(url, call)
+    const { report, span } = this.#begin(url, call)
     try {
       const pool = this.#connections.pool(url, { reach, identity, proxy })
       const asked = {
@@ -67,6 +70,7 @@ export class Transport {
         headers: {
           'user-agent': 'image-resolver',
           ...(own ? { ...lowerCase(endpoint), ...this.#via } : {}),
+          ...(call.propagate ? tracing?.outgoing(span) : {}),
           ...headers,
         },
         body,
@@ -75,7 +79,7 @@ export class Transport {
       const reply = call.large ? await pool.stream(asked) : toAnswer(await pool.request(asked))
       return { ...reply, ended: () => report(reply) }
     } catch (error) {
-      report()
+      report(undefined, error)
       throw error
     }
   }
@@ -90,17 +94,31 @@ export class Transport {
     return this.#connections.close()
   }
 
-  #reporter(url: URL, { method, observe }: Pick<Call, 'method' | 'observe'>) {
+  #begin(url: URL, { method, observe }: Pick<Call, 'method' | 'observe'>) {
     const startedAt = this.#now()
+    const shown = `${url.origin}${url.pathname}`.slice(0, MAX_URL_CHARACTERS)
+    const span = tracing?.start(method, {
+      kind: 'client',
+      attributes: {
+        'http.request.method': method,
+        'url.full': shown,
+        'server.address': url.hostname,
+        'server.port': Number(url.port) || (url.protocol === 'https:' ? 443 : 80),
+      },
+    })
     let told = false
-    return (reply?: Pick<RegistryResponse, 'status' | 'headers'>): void => {
+    const report = (
+      reply?: Pick<RegistryResponse, 'status' | 'headers'>,
+      error?: unknown,
+    ): void => {
       if (told) return
       told = true
+      if (span !== undefined) endSpan(span, reply?.status, error)
       const rateLimit = reply && rateLimitOf(reply.headers)
       const warning = reply && (warningOf(reply.headers) ?? upgradeAdvice(url, reply))
       const exchange: Exchange = {
         method,
-        url: `${url.origin}${url.pathname}`.slice(0, MAX_URL_CHARACTERS),
+        url: shown,
         ms: this.#now() - startedAt,
         ...(reply === undefined ? {} : { status: reply.status }),
         ...(rateLimit === undefined ? {} : { remaining: rateLimit.remaining }),
@@ -108,7 +126,18 @@ export class Transport {
       }
       observe?.(exchange, rateLimit)
     }
+    return { report, span }
   }
+}
+
+function endSpan(span: Span, status: number | undefined, error: unknown): void {
+  if (status === undefined) markThrown(span, error)
+  else span.setAttribute('http.response.status_code', status)
+  // A challenge is part of asking, and a registry without the image no fault.
+  if (status !== undefined && status >= 400 && status !== 401 && status !== 404) {
+    markFailed(span, String(status))
+  }
+  span.end()
 }
 
 /** Whether a URL is the registry itself, and not its token service or the target of a redirect. */

@@ -1,3 +1,4 @@
+import { markThrown, type Span, traced, tracing } from '../../telemetry/tracing.ts'
 import type { ImageNames } from '../types.ts'
 import type { AliasNames } from './alias-names.ts'
 
@@ -57,14 +58,40 @@ export function createNaming({ containerd, aliases, onLost }: NamingRoutes): Nam
       return last
     },
     available: async () => (await chosen()).available(),
-    withLease: async (...lease) => (await chosen()).withLease(...lease),
+    withLease: async (...lease) => tracedNaming(await chosen(), ...lease),
     settle: (isPatient) => {
       if (last !== undefined) return (last === 'runtime' ? containerd : aliases).settle(isPatient)
       return chosen()
         .then((names) => names.settle(isPatient))
         .catch(() => {})
     },
-    name: async (...wanted) => (await chosen()).name(...wanted),
+    name: (existing, wanted, options) =>
+      traced('name', spanOf(wanted), async () => (await chosen()).name(existing, wanted, options)),
     whole: async (...asked) => (await chosen()).whole(...asked),
   }
+}
+
+/** The pull is the caller's; what follows is the naming. */
+async function tracedNaming(
+  names: ImageNames,
+  ...[mirrorName, pull, wanted, options]: Parameters<ImageNames['withLease']>
+): Promise<string> {
+  let span: Span | undefined
+  const pullFirst = async (): Promise<string> => {
+    const imageId = await pull()
+    span = tracing?.start('name', spanOf(wanted))
+    return imageId
+  }
+  try {
+    return await names.withLease(mirrorName, pullFirst, wanted, options)
+  } catch (thrown) {
+    if (span !== undefined) markThrown(span, thrown)
+    throw thrown
+  } finally {
+    span?.end()
+  }
+}
+
+function spanOf(names: readonly string[]) {
+  return { attributes: { 'image_resolver.names': [...names] } }
 }

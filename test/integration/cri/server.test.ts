@@ -12,6 +12,7 @@ import { Metrics } from '../../../src/telemetry/counters.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
 import { type FakeRuntime, hanging, respond, startFakeRuntime } from '../../support/fake-runtime.ts'
 import { type GrpcClient, openGrpcClient } from '../../support/grpc-client.ts'
+import { startTracing } from '../../support/otlp-collector.ts'
 import { candidate } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -100,6 +101,58 @@ test('a pull that is passed on reaches the runtime byte for byte, metadata and a
   assert.match(String(call?.headers['traceparent']), /^00-0af7651916cd43dd/)
   assert.equal(call?.headers['x-many'], 'one, two')
   assert.equal(call?.headers['x-data-bin'], Buffer.from([0, 255]).toString('base64'))
+})
+
+test('a pull that is traced is below its caller, and the runtime below the pull; what is relayed stays as it is', async (t) => {
+  const { collector } = await startTracing(t)
+  const { runtime, client } = await openServer(t)
+  runtime.handle(PULL, ({ stream }) => respond(stream, [Buffer.alloc(0)]))
+  runtime.handle(LIST, ({ stream }) => respond(stream, [Buffer.alloc(0)]))
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const tracestate = 'vendor=1'
+  const request = Buffer.from(withImage(new Uint8Array(), 'nginx'))
+
+  await client.call(PULL, [request], { traceparent, tracestate, 'x-other': 'kept' })
+  await client.call(LIST, [Buffer.alloc(0)], { traceparent })
+
+  const name = PULL.slice(1)
+  const spans = await collector.find((all) =>
+    all.some((each) => each.name === name) ? all : undefined,
+  )
+  const [call] = spans.filter((span) => span.name === name)
+  const [pull] = spans.filter((span) => span.name === 'pull')
+  assert.deepEqual([call?.kind, call?.traceId], [2, traceparent.slice(3, 35)])
+  assert.deepEqual([call?.parentSpanId, pull?.parentSpanId], ['b7ad6b7169203331', call?.spanId])
+  assert.deepEqual(call?.attributes, {
+    'rpc.system.name': 'grpc',
+    'rpc.method': 'runtime.v1.ImageService/PullImage',
+    'image_resolver.reference': 'nginx',
+    'rpc.response.status_code': 'OK',
+  })
+  const headers = (path: string) => runtime.calls.find((each) => each.path === path)?.headers
+  assert.equal(headers(PULL)?.['traceparent'], `00-${pull?.traceId}-${pull?.spanId}-01`)
+  assert.equal(headers(PULL)?.['tracestate'], tracestate)
+  assert.equal(headers(PULL)?.['x-other'], 'kept')
+  assert.equal(headers(LIST)?.['traceparent'], traceparent)
+})
+
+test('a pull that fails is a call that failed, by its gRPC code', async (t) => {
+  const { collector } = await startTracing(t)
+  const { runtime, client } = await openServer(t)
+  runtime.handle(PULL, ({ stream }) =>
+    respond(stream, [], { trailers: { 'grpc-status': '5', 'grpc-message': 'no such image' } }),
+  )
+
+  await client.call(PULL, [Buffer.from(withImage(new Uint8Array(), 'nginx'))])
+
+  const spans = await collector.find((all) => (all.length >= 2 ? all : undefined))
+  assert.deepEqual(
+    spans.map(({ attributes, status }) => [attributes['error.type'], status.code, status.message]),
+    [
+      ['NOT_FOUND', 2, '5 NOT_FOUND: no such image'],
+      ['NOT_FOUND', 2, undefined],
+    ],
+  )
 })
 
 test("the runtime's error comes back with its code, text, trailers and details", async (t) => {

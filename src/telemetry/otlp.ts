@@ -1,0 +1,127 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { hostname } from 'node:os'
+import {
+  type Context,
+  defaultTextMapGetter,
+  defaultTextMapSetter,
+  ROOT_CONTEXT,
+  SpanKind,
+  trace,
+} from '@opentelemetry/api'
+import { type ExportResult, ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core'
+import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import {
+  defaultResource,
+  detectResources,
+  envDetector,
+  resourceFromAttributes,
+} from '@opentelemetry/resources'
+import {
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  type SpanExporter,
+} from '@opentelemetry/sdk-trace-base'
+import type { Tracing, TracingOptions } from './tracing.ts'
+
+/** How long the end of the service waits for spans that are not exported yet. */
+const FLUSH_MS = 2_000
+/** Where the environment names no limit: names of images and texts of errors are shorter. */
+const VALUE_CHARACTERS = 1_024
+
+const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT }
+
+/**
+ * Exports spans over OTLP. Endpoint, headers, timeouts, certificates, sampler, limits and the queue (2,048 spans; more are
+ * dropped) are what OpenTelemetry's packages read from the environment (opentelemetry.io, "Environment Variable
+ * Specification").
+ *
+ * @returns `close` exports what is left, within two seconds; false: not all of it, and a connection may be open
+ * still
+ * @throws Error for a protocol or an endpoint that cannot be used
+ */
+export function startTracing({ version, env, logger }: TracingOptions): Tracing & {
+  close(): Promise<boolean>
+} {
+  const resource = defaultResource()
+    .merge(
+      resourceFromAttributes({
+        'service.name': 'image-resolver',
+        'service.version': version,
+        'host.name': hostname(),
+      }),
+    )
+    .merge(detectResources({ detectors: [envDetector] }))
+  const provider = new BasicTracerProvider({
+    resource,
+    spanLimits: {
+      attributeValueLengthLimit:
+        Number(env['OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT']) || VALUE_CHARACTERS,
+    },
+    spanProcessors: [new BatchSpanProcessor(told(exporterFor(env), logger))],
+  })
+  const tracer = provider.getTracer('image-resolver', version)
+  const propagator = new W3CTraceContextPropagator()
+  const storage = new AsyncLocalStorage<Context>()
+  const active = (): Context => storage.getStore() ?? ROOT_CONTEXT
+  return {
+    active,
+    incoming: (headers) => propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter),
+    start: (name, { kind, attributes = {}, parent = active() } = {}) =>
+      tracer.startSpan(name, { ...(kind && { kind: KINDS[kind] }), attributes }, parent),
+    within: (span, work) => storage.run(trace.setSpan(active(), span), work),
+    annotate: (attributes) => void trace.getSpan(active())?.setAttributes(attributes),
+    logFields() {
+      const { traceId, spanId } = trace.getSpanContext(active()) ?? {}
+      return traceId === undefined || spanId === undefined ? {} : { traceId, spanId }
+    },
+    outgoing(span) {
+      const headers: Record<string, string> = {}
+      const sent = span === undefined ? active() : trace.setSpan(ROOT_CONTEXT, span)
+      propagator.inject(sent, headers, defaultTextMapSetter)
+      return headers
+    },
+    async close() {
+      const ended = provider.shutdown().then(
+        () => true,
+        () => false,
+      )
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<boolean>((resolve) => {
+        timer = setTimeout(() => resolve(false), FLUSH_MS)
+      })
+      return Promise.race([ended, late]).finally(() => clearTimeout(timer))
+    },
+  }
+}
+
+function exporterFor(env: TracingOptions['env']): SpanExporter {
+  const name = 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'
+  const protocol = env[name] || env['OTEL_EXPORTER_OTLP_PROTOCOL'] || 'http/protobuf'
+  if (protocol === 'http/protobuf') return new ProtobufExporter()
+  if (protocol === 'http/json') return new JsonExporter()
+  throw new Error(`OTLP by ${protocol} is not supported: set http/protobuf or http/json, port 4318`)
+}
+
+/** Says once that spans are lost, and once that they are exported again. */
+function told(exporter: SpanExporter, logger: TracingOptions['logger']): SpanExporter {
+  let isFailing = false
+  function tell({ code, error }: ExportResult): void {
+    const failed = code === ExportResultCode.FAILED
+    if (failed && !isFailing) {
+      const next = 'they are dropped until the collector takes them'
+      logger.warn({ reason: error?.message, next }, 'spans cannot be exported')
+    } else if (!failed && isFailing) {
+      logger.info({}, 'spans are exported again')
+    }
+    isFailing = failed
+  }
+  return {
+    export: (spans, done) =>
+      exporter.export(spans, (result) => {
+        tell(result)
+        done(result)
+      }),
+    shutdown: () => exporter.shutdown(),
+  }
+}
