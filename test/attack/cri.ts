@@ -3,11 +3,14 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FRAME_FLAG, frame } from '../../src/http2/frames.ts'
+import { bundled } from '../support/bundled.ts'
 import type { Daemon } from '../support/daemon.ts'
 import { callBlock, FRAME, number32, OPENING, SETTINGS } from '../support/hostile-frames.ts'
 import { literal, plain } from '../support/hpack-fields.ts'
+import { type Program, startProgram } from '../support/program.ts'
+import type { Cleanup } from '../support/stack.ts'
 import type { Attack, AttackScene, GoodClient } from './attack.ts'
-import { LIST, runtimeSocket, silentFile, startRuntime } from './runtime.ts'
+import { LIST, RUNTIME, runtimeSocket, silentFile } from './runtime.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -221,4 +224,11 @@ function begin(streamId: number, path: string, ...more: readonly Buffer[]): Buff
 function body(streamId: number, bytes: number): Buffer[] {
   const parts = Math.ceil(bytes / FRAME_BYTES)
   return Array.from({ length: parts }, () => data(streamId, Buffer.alloc(FRAME_BYTES)))
+}
+
+async function startRuntime(t: Cleanup, folder: string): Promise<Program> {
+  const program = startProgram(process.execPath, [bundled(RUNTIME), folder])
+  t.after(() => program.kill())
+  await program.line(/runtime listens/)
+  return program
 }

@@ -3,18 +3,16 @@ import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { respond } from '../support/fake-runtime.ts'
 import { startRawServer } from '../support/listen.ts'
-import { type Program, startProgram } from '../support/program.ts'
 import { startRecordingRuntime } from '../support/recording-runtime.ts'
-import type { Cleanup } from '../support/stack.ts'
 
 // `runtime.ts FOLDER`: a scripted runtime at FOLDER/runtime.sock, in a process of its own, so that the
 // attackers do not slow it down. While the file FOLDER/silent exists it reads nothing from new connections.
 
 export const LIST = '/runtime.v1.ImageService/ListImages'
-const PROGRAM = fileURLToPath(import.meta.url)
+export const RUNTIME = fileURLToPath(import.meta.url)
 const LIST_BYTES = 1024 * 1024
 
-if (process.argv[1] === PROGRAM) {
+if (process.argv[1] === RUNTIME) {
   const folder = process.argv[2] ?? ''
   const t = { after: () => {} }
   const behind = `${folder}/behind.sock`
@@ -32,13 +30,6 @@ if (process.argv[1] === PROGRAM) {
   }
   await startRawServer(t, forward, { path: runtimeSocket(folder) })
   process.stdout.write('runtime listens\n')
-}
-
-export async function startRuntime(t: Cleanup, folder: string): Promise<Program> {
-  const program = startProgram(process.execPath, ['--import', 'tsx', PROGRAM, folder])
-  t.after(() => program.kill())
-  await program.line(/runtime listens/)
-  return program
 }
 
 export function runtimeSocket(folder: string): string {

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bundled } from '../support/bundled.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { openHeap, type ProgramHeap } from '../support/heap.ts'
 import { processState, within } from '../support/process-state.ts'
@@ -97,7 +98,7 @@ async function startClient(
   good: GoodClient,
   pids: readonly number[],
 ): Promise<Program> {
-  const args = ['--import', 'tsx', GOOD_CLIENT, JSON.stringify(good), ...pids.map(String)]
+  const args = [bundled(GOOD_CLIENT), JSON.stringify(good), ...pids.map(String)]
   const client = startProgram(process.execPath, args)
   scene.after(() => client.kill())
   await client.line(/"ms"/)

@@ -4,7 +4,7 @@ import { printReport } from '../soak/report.ts'
 import { soak } from '../soak/soak.ts'
 import { RUNTIME_PROGRAMS, requireStack } from '../support/stack.ts'
 
-const SECONDS = 35
+const SECONDS = 25
 const SEED = 4
 
 test('under load, while everything below it fails by turns, no answer is wrong and nothing leaks', async (t) => {

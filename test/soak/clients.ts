@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
+import { Agent, fetch } from 'undici'
 import type { TestImageStatus } from '../support/cri-client.ts'
 import type { Caller, Ended } from './callers.ts'
 import { type CallBook, DEADLINE_MS } from './calls.ts'
@@ -8,6 +9,8 @@ import type { World } from './world.ts'
 
 const PAUSE_MS = [2, 30] as const
 const EVENTS_MS = [100, 3_000] as const
+/** The service allows a minute, which its descriptors would wait for at the end. */
+const dispatcher = new Agent({ keepAliveMaxTimeout: 1_000 })
 /** An answer may be from the cache, or from a walk that began with somebody else's question. */
 const SLACK_MS = 25_000
 
@@ -162,7 +165,7 @@ async function resolveOverHttp(_: Caller, scene: ClientScene): Promise<void> {
   const startedAt = performance.now()
   await book.enter('GET /resolve', HTTP_CODES, async () => {
     const url = new URL(`/resolve?ref=${encodeURIComponent(reference)}`, httpUrl)
-    const response = await fetch(url, { signal: AbortSignal.timeout(DEADLINE_MS) })
+    const response = await fetch(url, { dispatcher, signal: AbortSignal.timeout(DEADLINE_MS) })
     const text = await response.text()
     if (response.ok) judge(reference, JSON.parse(text) as Answer, startedAt, world, book)
     return response.status === 403 ? refusalOf(text, response.status) : response.status

@@ -77,6 +77,7 @@ export async function soak(t: Cleanup, { seconds, seed }: SoakOptions): Promise<
   const told = node.daemon.program().output().split('\n')
   problems.push(...told.filter((line) => line.includes('unexpected error')))
   const after = takeSample(pid, startedAt, await heap.liveMiB())
+  heap.close()
   return { problems, calls: book, events: weather.events, parts: fifths(samples), before, after }
 }
 

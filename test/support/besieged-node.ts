@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { bundled } from './bundled.ts'
 import { BYSTANDER, type BystanderReport } from './bystander-process.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
 import { GrpcClient } from './grpc-client.ts'
@@ -37,8 +38,7 @@ export async function startBesiegedNode(
   const path = `${temporaryFolder(t)}/runtime.sock`
   const runtime = await startRecordingRuntime(t, path, { table })
   const daemon = await startDaemon(t, { cri: path })
-  const args = ['--import', 'tsx', BYSTANDER, daemon.socketPath]
-  const bystander = startProgram(process.execPath, args)
+  const bystander = startProgram(process.execPath, [bundled(BYSTANDER), daemon.socketPath])
   t.after(() => bystander.kill())
   await bystander.line(/"calls":20,/)
   const { pid } = daemon.program()
