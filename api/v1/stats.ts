@@ -118,3 +118,46 @@ export const VersionResponse = {
   },
 } as const satisfies ObjectSchema
 export type VersionResponse = XStatic<typeof VersionResponse>
+
+const perMinute = { type: 'array', items: { type: ['number', 'null'] }, maxItems: 1_441 } as const
+
+/** Answer of `GET /stats/history`: the last day. */
+export const StatsHistoryResponse = {
+  $id: 'StatsHistoryResponse',
+  description:
+    'The last day of this service, or since its start: one value a minute, the oldest first, the last one of the minute that runs. null: there was nothing to measure.',
+  type: 'object',
+  required: ['at', 'everySeconds', 'resolutions', 'hitRate', 'p50Ms', 'p99Ms', 'registries'],
+  properties: {
+    at: {
+      type: 'string',
+      format: 'date-time',
+      description: 'Time of the last value; each one before is `everySeconds` older.',
+    },
+    everySeconds: { type: 'integer', examples: [60] },
+    resolutions: { type: 'array', items: count, maxItems: 1_441, description: 'Questions.' },
+    hitRate: {
+      ...perMinute,
+      description: 'Of the questions of that minute, those answered without a registry: 0 to 1.',
+    },
+    p50Ms: { ...perMinute, description: 'Of resolutions that asked registries.' },
+    p99Ms: perMinute,
+    registries: {
+      type: 'array',
+      description: 'The configured registries in the order of asking; their last hour.',
+      items: {
+        type: 'object',
+        required: ['name', 'latencyMs'],
+        properties: {
+          name: { type: 'string' },
+          latencyMs: {
+            ...perMinute,
+            maxItems: 61,
+            description: 'Moving average of its answers, at the end of each minute.',
+          },
+        },
+      },
+    },
+  },
+} as const satisfies ObjectSchema
+export type StatsHistoryResponse = XStatic<typeof StatsHistoryResponse>

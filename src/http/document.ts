@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import { type FastifyInstance, type FastifySchema, fastify } from 'fastify'
 import { AdmissionReview } from '../../api/v1/admission.ts'
+import { CacheResponse } from '../../api/v1/cache.ts'
 import { Attempt, Candidate, Exchange } from '../../api/v1/candidate.ts'
 import { CheckedImage, CheckedPlace, CheckResponse } from '../../api/v1/check.ts'
 import { ErrorResponse, FoundManifest } from '../../api/v1/error.ts'
@@ -27,7 +28,7 @@ import {
   ResolveManyResponse,
   ResolveResult,
 } from '../../api/v1/resolve-many.ts'
-import { StatsResponse, VersionResponse } from '../../api/v1/stats.ts'
+import { StatsHistoryResponse, StatsResponse, VersionResponse } from '../../api/v1/stats.ts'
 import { VERSION } from '../../api/version.ts'
 import { noCompilers } from './inputs.ts'
 import { defaultLimits } from './limits.ts'
@@ -36,6 +37,7 @@ import { addRoutes, type RoutesOptions } from './routes.ts'
 const components = [
   AdmissionReview,
   Attempt,
+  CacheResponse,
   Candidate,
   CheckedImage,
   CheckedPlace,
@@ -63,6 +65,7 @@ const components = [
   ResolveManyResponse,
   ResolveResponse,
   ResolveResult,
+  StatsHistoryResponse,
   StatsResponse,
   TagsResponse,
   VersionResponse,

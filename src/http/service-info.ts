@@ -1,15 +1,18 @@
-import type { StatsResponse } from '../../api/v1/stats.ts'
+import type { CacheResponse } from '../../api/v1/cache.ts'
+import type { StatsHistoryResponse, StatsResponse } from '../../api/v1/stats.ts'
 import { COMMIT, VERSION } from '../../api/version.ts'
 import type { Config } from '../config/config.ts'
 import type { HealthReport } from '../registry/health.ts'
-import type { CacheCounts } from '../resolver/cache/cache.ts'
+import type { CacheContent, CacheCounts } from '../resolver/cache/cache.ts'
 import type { Metrics, ResolutionSource } from '../telemetry/counters.ts'
+import type { StatsHistory } from '../telemetry/history.ts'
 
 interface ServiceInfoOptions {
   readonly config: () => Config
-  readonly cache: { counts(): CacheCounts }
+  readonly cache: { counts(): CacheCounts; content(): Pick<CacheContent, 'where'> }
   readonly health: { report(registry: string): HealthReport }
   readonly metrics: Metrics
+  readonly history: Pick<StatsHistory, 'report'>
   /** How many images in use are in which state; undefined: not known. */
   readonly imagesInUse: () => Readonly<Record<string, number>> | undefined
   /** Milliseconds since the start. */
@@ -24,7 +27,10 @@ interface Page {
 const SOURCES: readonly ResolutionSource[] = ['cache', 'shared', 'registry', 'stale', 'failed']
 
 /** What routes use of it. */
-export type ServiceReports = Pick<ServiceInfo, 'config' | 'stats' | 'metrics'>
+export type ServiceReports = Pick<
+  ServiceInfo,
+  'cached' | 'config' | 'history' | 'metrics' | 'stats'
+>
 
 /** What the service says of itself. What is only for its readers is loaded when there is one. */
 export class ServiceInfo {
@@ -67,6 +73,30 @@ export class ServiceInfo {
         loadedAt: new Date(metrics.configuration.loadedAt).toISOString(),
       },
     }
+  }
+
+  cached(n: number): CacheResponse {
+    const { cache } = this.#options
+    const answers: CacheResponse['answers'] = []
+    for (const [
+      ,
+      { digest, expiresAt, platform, reference, registry, resolvedAt },
+    ] of cache.content().where) {
+      if (answers.length === n) break
+      answers.push({
+        reference,
+        platform,
+        digest,
+        registry,
+        resolvedAt: new Date(resolvedAt).toISOString(),
+        expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+      })
+    }
+    return { total: cache.counts().entries.where, answers }
+  }
+
+  history(): StatsHistoryResponse {
+    return this.#options.history.report()
   }
 
   /** Prometheus' text format. */

@@ -1,4 +1,5 @@
 import { access, constants } from 'node:fs/promises'
+import { systemClock } from '../concurrency/clock.ts'
 import { Lazy } from '../concurrency/lazy.ts'
 import type { Config, MirrorConfig } from '../config/config.ts'
 import { ResolveError } from '../errors.ts'
@@ -13,6 +14,7 @@ import type { TagsRequest } from '../registry/listing.ts'
 import type { ManifestRequest } from '../registry/manifest-fetcher.ts'
 import type { RuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
+import { StatsHistory } from '../telemetry/history.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { type Core, requireSocket } from './core.ts'
 import type { ImageChecks } from './image-checks.ts'
@@ -128,6 +130,13 @@ export async function openHttpServer(
   }
   const mirrorRoutes = mirror.enabled ? await openMirror(core, logger, mirror) : undefined
   const descriptors = await descriptorLimit()
+  const history = new StatsHistory({
+    resolutions: core.metrics.resolutions,
+    registries: () =>
+      config().registries.map(({ name }) => ({ name, ...core.health.report(name) })),
+    clock: systemClock,
+  })
+  history.start()
   const app = buildApp({
     limits: connectionLimits(descriptors),
     answers: core.answers,
@@ -153,6 +162,7 @@ export async function openHttpServer(
       cache: core.cache,
       health: core.health,
       metrics: core.metrics,
+      history,
       imagesInUse: () => checks?.counts(),
       uptimeMs: () => process.uptime() * 1_000,
     }),
@@ -181,6 +191,7 @@ export async function openHttpServer(
     logger,
   })
   const close = async (): Promise<void> => {
+    history.close()
     await app.close()
     await node.close()
   }

@@ -86,6 +86,17 @@ export class Histogram {
     })
   }
 
+  /** What was recorded after `earlier`, a state of this histogram, was taken; of a new one: a copy. */
+  since(earlier: Histogram): Histogram {
+    const recorded = new Histogram()
+    for (const [bucket, count] of this.#counts.entries()) {
+      recorded.#counts[bucket] = count - (earlier.#counts[bucket] ?? 0)
+    }
+    recorded.#sumMs = this.#sumMs - earlier.#sumMs
+    recorded.#count = this.#count - earlier.#count
+    return recorded
+  }
+
   /**
    * Estimated as lying evenly within its bucket, as Prometheus' `histogram_quantile` does.
    *

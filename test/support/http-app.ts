@@ -212,6 +212,28 @@ export function someService(): ServiceReports {
         lastReloadFailed: false,
       },
     }),
+    cached: (n) => ({
+      total: 2,
+      answers: [
+        {
+          reference: 'docker.io/library/nginx:latest',
+          platform: { os: 'linux', architecture: 'arm64', variant: 'v8' },
+          digest: INDEX_DIGEST,
+          registry: 'harbor.corp',
+          resolvedAt: '2026-01-31T12:00:00.000Z',
+          expiresAt: null,
+        },
+      ].slice(0, n),
+    }),
+    history: () => ({
+      at: '2026-01-31T12:00:00.000Z',
+      everySeconds: 60,
+      resolutions: [0, 2],
+      hitRate: [null, 0.5],
+      p50Ms: [null, 12.3],
+      p99Ms: [null, 45.6],
+      registries: [{ name: 'harbor.corp/hub', latencyMs: [null, 12.3] }],
+    }),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'up 1\n' }),
   }
 }

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
+import { CacheQuery } from '../../../api/v1/cache.ts'
 import type { VersionResponse } from '../../../api/v1/stats.ts'
 import { COMMIT, VERSION } from '../../../api/version.ts'
-import { answer, COMMON_PROBLEMS, content, NOT_MODIFIED } from '../responses.ts'
+import { answer, COMMON_PROBLEMS, content, NOT_MODIFIED, problem } from '../responses.ts'
 import type { ServiceReports } from '../service-info.ts'
 
 const running: VersionResponse = {
@@ -10,7 +11,7 @@ const running: VersionResponse = {
   node: process.versions.node,
 }
 
-/** What the service says of itself: `GET /version`, `GET /config`, `GET /stats`, `GET /metrics`. */
+/** What the service says of itself: `GET /version`, `GET /config`, `GET /stats`, its history, `GET /cache`, `GET /metrics`. */
 export function serviceRoutes(app: FastifyInstance, service: ServiceReports): void {
   app.get('/version', { schema: version }, async (_request, reply) => {
     reply.header('cache-control', 'no-cache')
@@ -24,6 +25,18 @@ export function serviceRoutes(app: FastifyInstance, service: ServiceReports): vo
     reply.header('cache-control', 'no-store')
     return service.stats()
   })
+  app.get('/stats/history', { schema: history }, async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+    return service.history()
+  })
+  app.get<{ Querystring: CacheQuery }>(
+    '/cache',
+    { schema: cache, config: { access: 'node' } },
+    async ({ query: { n = CacheQuery.properties.n.default } }, reply) => {
+      reply.header('cache-control', 'no-store')
+      return service.cached(n)
+    },
+  )
   let page: ReturnType<ServiceReports['metrics']> | undefined
   // Writing it takes some 4 ms, and hundreds may ask in one turn of the event loop.
   const document = () => {
@@ -79,6 +92,25 @@ const stats = {
   operationId: 'stats',
   summary: 'Numbers since the start.',
   response: { 200: answer('StatsResponse', 'The numbers.'), ...COMMON_PROBLEMS },
+}
+
+const history = {
+  operationId: 'statsHistory',
+  summary: 'The last day, minute by minute.',
+  description: 'What the page draws. It is kept in memory, and begins anew with the service.',
+  response: { 200: answer('StatsHistoryResponse', 'The minutes.'), ...COMMON_PROBLEMS },
+}
+
+const cache = {
+  operationId: 'cache',
+  summary: 'What was resolved lately, as far as it is kept.',
+  description: 'For the token alone, but on a unix socket: it shows what this node runs.',
+  querystring: CacheQuery,
+  response: {
+    200: answer('CacheResponse', 'The answers.'),
+    ...COMMON_PROBLEMS,
+    403: problem('No token is configured, without which only a unix socket tells this.'),
+  },
 }
 
 const metrics = {

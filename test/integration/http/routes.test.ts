@@ -74,6 +74,8 @@ test('/openapi.json describes the routes', async (t) => {
     '/version',
     '/config',
     '/stats',
+    '/stats/history',
+    '/cache',
     '/metrics',
     '/check',
     '/livez',

@@ -37,6 +37,37 @@ test('GET /stats is numbers of now, that nobody may keep', async (t) => {
   assert.equal(response.headers['cache-control'], 'no-store')
 })
 
+test('GET /stats/history is the last day, that nobody may keep', async (t) => {
+  const app = await openApp(t)
+
+  const response = await ask(app, '/stats/history')
+
+  assert.deepEqual(response.json(), someService().history())
+  assert.deepEqual(await documentErrors('StatsHistoryResponse', response.json()), [])
+  assert.equal(response.headers['cache-control'], 'no-store')
+})
+
+test('GET /cache is told for the token alone, as many answers as are wanted', async (t) => {
+  const asked: number[] = []
+  const service = someService()
+  const cached = (n: number) => {
+    asked.push(n)
+    return service.cached(n)
+  }
+  const app = await openApp(t, { service: { ...service, cached } })
+
+  const refused = await ask(app, '/cache')
+  const response = await ask(app, { url: '/cache', headers: WITH_TOKEN })
+  await ask(app, { url: '/cache?n=1000', headers: WITH_TOKEN })
+  const tooMany = await ask(app, { url: '/cache?n=1001', headers: WITH_TOKEN })
+
+  assert.equal(refused.statusCode, 401)
+  assert.equal(tooMany.statusCode, 400)
+  assert.deepEqual(response.json(), service.cached(100))
+  assert.deepEqual(await documentErrors('CacheResponse', response.json()), [])
+  assert.deepEqual(asked, [100, 1_000])
+})
+
 test('GET /metrics is written once for all who ask in the same turn of the event loop, and then anew', async (t) => {
   let written = 0
   const metrics = async () => {
@@ -68,11 +99,17 @@ test('a fault of ours is told by its code alone', async (t) => {
   const fail = (): never => {
     throw new TypeError('internals')
   }
-  const service = { config: fail, stats: fail, metrics: async () => fail() }
+  const service = {
+    config: fail,
+    stats: fail,
+    history: fail,
+    cached: fail,
+    metrics: async () => fail(),
+  }
   const app = await openApp(t, { service })
 
-  for (const url of ['/config', '/stats', '/metrics']) {
-    const response = await ask(app, url)
+  for (const url of ['/config', '/stats', '/stats/history', '/cache', '/metrics']) {
+    const response = await ask(app, { url, headers: WITH_TOKEN })
 
     assert.equal(response.statusCode, 500)
     assert.ok(!response.body.includes('internals'))
@@ -86,6 +123,7 @@ for (const url of [
   '/version',
   '/config',
   '/stats',
+  '/stats/history',
   '/metrics',
   '/openapi.json',
 ]) {
