@@ -123,6 +123,7 @@ async function buildPage(): Promise<void> {
     entryPoints: [join(PAGE, 'page.js')],
     outfile: 'dist/page/page.js',
     charset: 'utf8',
+    minify: true,
   })
 }
 

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import axe from 'axe-core'
-import type { Page } from 'playwright-core'
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import type { CheckResponse } from '../../api/v1/check.ts'
 import { VERSION } from '../../api/version.ts'
 import { BROWSER_PROGRAMS, closeBrowser, seen, visit } from '../support/browser.ts'
 import { type Daemon, startDaemon } from '../support/daemon.ts'
 import { FakeRegistry, refuseWith, serve } from '../support/fake-registry.ts'
 import { CRI_DOCKERD, startImageRuntime } from '../support/image-runtime.ts'
-import { buildImage } from '../support/images.ts'
-import { type Cleanup, requireStack, temporaryFolder } from '../support/stack.ts'
+import { buildImage, type Content } from '../support/images.ts'
+import { startTestNode, type TestNode } from '../support/node.ts'
+import { type Redis, startRedis } from '../support/redis.ts'
+import { type Cleanup, RUNTIME_PROGRAMS, requireStack, temporaryFolder } from '../support/stack.ts'
 
 const IMAGE = buildImage({ seed: 'one' })
 const OTHER_IMAGE = buildImage({ seed: 'another' })
@@ -103,10 +107,9 @@ test('tells of every candidate in order, with its time, though the first one fai
   assert.match(await seen(candidates.nth(1)), /GET http:.*\/v2\/library\/nginx\/manifests/)
 })
 
-test('marks the registry whose tag is another image', async (t) => {
+test('marks the registry whose tag is another image, and says so in a banner', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon, second } = await startScene(t)
-  second.put('library/nginx', '1.27', OTHER_IMAGE)
+  const { daemon, first, second } = await divergentScene()
   const { page } = await visit(t, daemon.httpUrl())
 
   await page.getByLabel('Reference').fill('nginx:1.27')
@@ -118,6 +121,9 @@ test('marks the registry whose tag is another image', async (t) => {
   assert.equal(await seen(other.locator('b')), second.host)
   assert.match(await seen(other), /another image/)
   assert.ok((await seen(other)).includes(shortened(OTHER_IMAGE.digest)))
+  const text = `${second.host} has another image by this tag than ${first.host}.`
+  const banner = await seen(page.getByRole('note'))
+  assert.ok(banner.startsWith(text), banner)
 })
 
 test('says of an image that is nowhere its code, who was asked, and what to do', async (t) => {
@@ -128,6 +134,7 @@ test('says of an image that is nowhere its code, who was asked, and what to do',
   await page.getByText('MANIFEST_UNKNOWN', { exact: true }).waitFor()
 
   const shown = await seen(page.locator('#answer'))
+  assert.match(shown, /No registry has it/)
   assert.match(shown, /What to do: Look for a misspelling/)
   for (const { host } of [first, second]) assert.ok(shown.includes(host))
   assert.match(shown, /not there/)
@@ -157,46 +164,33 @@ test('shows within seconds that a registry is not in use any more', {
   assert.equal(await seen(page.locator('#registries-said')), `1 of 2 in use, not ${first.host}`)
 })
 
-test('draws how much the cache answers, and reads the values out', async (t) => {
+test('draws what the service remembers of the last hours, also when it has just been opened', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await startScene(t)
-  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`)
-  await page.getByText('Pull it from').waitFor()
-  const plot = page.getByRole('img', { name: /^Cache hit rate/ })
+  const { daemon } = await sharedScene()
+  await fetch(`${daemon.httpUrl()}/resolve?ref=nginx:1.27`)
+  const { page } = await visit(t, daemon.httpUrl())
+
+  const plot = page.getByRole('img', {
+    name: /^Answered without a registry over the last hour: +\d.*between/,
+  })
   await plot.waitFor()
 
-  for (let i = 0; i < 3; i += 1) {
-    await fetch(`${daemon.httpUrl()}/resolve?ref=nginx:1.27`)
-    const polled = page.waitForResponse('**/stats')
-    await page.clock.runFor(POLL_MS)
-    await polled
-  }
-  await page.getByRole('img', { name: /Cache hit rate.*100 %.*between/ }).waitFor()
-
-  assert.match((await plot.locator('path').first().getAttribute('d')) ?? '', /^M.*L/)
+  assert.match((await plot.locator('path').first().getAttribute('d')) ?? '', /^M.*[hL]/)
   await plot.focus()
-  await page.keyboard.press('ArrowLeft')
-  assert.match(await seen(page.locator('.readout').first()), /^\d\d:\d\d:\d\d\s+100 %$/)
-  await plot.hover({ position: { x: 2, y: 2 } })
+  for (let i = 0; i < 70; i += 1) await page.keyboard.press('ArrowLeft')
+  await page.keyboard.press('ArrowRight')
+  const readout = page.locator('.readout').first()
+  assert.match(await seen(readout), /^\d\d:\d\d\s+(\d[\d.]* %|–)$/)
   assert.equal(await plot.locator('.hair').count(), 1)
+  await page.keyboard.press('Tab')
+  assert.equal(await plot.locator('.hair').count(), 0)
+  assert.match(await seen(page.locator('#tiers')), /registries\s+\d/)
 })
 
 test("lists the node's images, and of them those that the filter matches", async (t) => {
-  if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const registry = await FakeRegistry.start(t)
-  registry.put('team/shop', '1', IMAGE)
-  registry.put('team/till', '2', OTHER_IMAGE)
-  const cri = join(temporaryFolder(t), 'cri.sock')
-  const runtime = await startImageRuntime(t, cri, CRI_DOCKERD)
-  await runtime.pull(`${registry.host}/team/shop:1`)
-  await runtime.pull(`${registry.host}/team/till:2`)
-  const http = { listen: '127.0.0.1:0', token: 'open-sesame' }
-  const daemon = await startDaemon(t, { cri, config: { http } })
-  const { page } = await visit(t, daemon.httpUrl())
+  if (!requireStack(t, FULL_PROGRAMS)) return
+  const { page } = await visitFull(t)
   const rows = page.locator('#images li')
-  await page.getByRole('button', { name: 'Enter the token' }).click()
-  await page.getByLabel('Token').fill('open-sesame')
-  await page.getByRole('button', { name: 'Use it' }).click()
   await rows.nth(1).waitFor()
 
   await page.getByLabel('Filter the images').fill('TILL')
@@ -208,11 +202,79 @@ test("lists the node's images, and of them those that the filter matches", async
   assert.match(page.url(), /\?ref=.*team%2Ftill%3A2$/)
 })
 
+test('lists the repositories of a registry, their tags, and resolves one of these with a click', async (t) => {
+  if (!requireStack(t, FULL_PROGRAMS)) return
+  const { page, node } = await visitFull(t)
+  await page.locator('#browse-registry option').nth(1).waitFor({ state: 'attached' })
+  assert.equal(await page.locator('#browse-names li').count(), 0)
+
+  await page.getByLabel('Registry', { exact: true }).selectOption(node.second.host)
+  await page.getByRole('button', { name: 'List' }).click()
+  await page.locator('#browse-names').getByRole('button', { name: 'library/nginx' }).click()
+  const tag = page.locator('#browse-names').getByRole('link', { name: '1.27', exact: true })
+  await tag.waitFor()
+  assert.match(await seen(page.locator('#browse-said')), /^1 tag\./)
+  await tag.click()
+  await page.getByText('Pull it from').waitFor()
+
+  assert.equal(
+    await page.getByLabel('Reference').inputValue(),
+    `${node.second.host}/library/nginx:1.27`,
+  )
+})
+
+test('lists what was resolved lately, for the token', async (t) => {
+  if (!requireStack(t, FULL_PROGRAMS)) return
+  const { node, page } = await visitFull(t)
+  await fetch(`${node.daemon.httpUrl()}/resolve?ref=nginx:1.27`)
+  const option = page.locator('#browse-registry option', { hasText: 'resolved lately' })
+  await option.waitFor({ state: 'attached' })
+
+  await page.getByLabel('Registry', { exact: true }).selectOption('resolved lately')
+  await page.getByLabel('Repository').fill('nginx')
+  await page.getByRole('button', { name: 'List' }).click()
+  const name = 'docker.io/library/nginx:1.27'
+  await page.locator('#browse-names').getByRole('link', { name, exact: true }).click()
+
+  await page.getByText('Pull it from').waitFor()
+  assert.equal(await page.getByLabel('Reference').inputValue(), name)
+})
+
+test('lists long repositories page by page, and says in words what a registry refuses', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon, first } = await startScene(t)
+  const tags = Array.from({ length: 150 }, (_, n) => `v${String(n).padStart(3, '0')}`)
+  first.behaviour = (exchange) => {
+    const url = new URL(exchange.request.url ?? '', first.url)
+    if (!url.pathname.endsWith('/tags/list')) return refuseWith(403)(exchange)
+    const rest = tags.filter((tag) => tag > (url.searchParams.get('last') ?? ''))
+    const page = rest.slice(0, Number(url.searchParams.get('n')))
+    if (page.length < rest.length) {
+      const next = `${url.pathname}?n=${page.length}&last=${page.at(-1)}`
+      exchange.response.setHeader('link', `<${next}>; rel="next"`)
+    }
+    exchange.response.end(JSON.stringify({ name: 'team/app', tags: page }))
+  }
+  const { page } = await visit(t, daemon.httpUrl())
+  await page.locator('#browse-registry option').nth(1).waitFor({ state: 'attached' })
+  const list = page.getByRole('button', { name: 'List' })
+
+  await list.click()
+  await page.locator('#browse-said.bad').waitFor()
+  assert.match(await seen(page.locator('#browse-said')), /^It is refused: /)
+  await page.getByLabel('Repository').fill('team/app')
+  await list.click()
+  await page.getByText('100 tags, and there are more.').waitFor()
+  await page.getByRole('button', { name: 'Show more' }).click()
+  await page.getByText('150 tags.').waitFor()
+
+  assert.equal(await page.locator('#browse-names a').count(), 150)
+  assert.equal(await page.getByRole('button', { name: 'Show more' }).isVisible(), false)
+})
+
 test('says without the token what the images are told for', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const cri = join(temporaryFolder(t), 'cri.sock')
-  await startImageRuntime(t, cri, CRI_DOCKERD)
-  const daemon = await startDaemon(t, { cri })
+  const { daemon } = await sharedScene()
   const { page } = await visit(t, daemon.httpUrl())
 
   await page.locator('#images-said', { hasText: 'http.token of the configuration' }).waitFor()
@@ -292,33 +354,73 @@ test('shows which images in use would not start on another node', async (t) => {
   assert.deepEqual(await axeFindings(page), [])
 })
 
-test('says in a banner that registries have different images by one tag', async (t) => {
-  if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon, first, second } = await startScene(t)
-  second.put('library/nginx', '1.27', OTHER_IMAGE)
-  const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27&all=true`)
-
-  const banner = page.getByRole('note')
-  await banner.waitFor()
-
-  const text = `${second.host} has another image by this tag than ${first.host}.`
-  assert.ok((await seen(banner)).startsWith(text), await seen(banner))
-})
-
-test('has no findings of axe, one h1, and its version', async (t) => {
-  if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon } = await sharedScene()
+test('has no findings of axe with every part filled, one h1, and its version', async (t) => {
+  if (!requireStack(t, FULL_PROGRAMS)) return
   for (const colorScheme of ['light', 'dark'] as const) {
-    for (const query of ['', '?ref=nginx:1.27&all=true', '?ref=nginx:none']) {
-      const { page } = await visit(t, `${daemon.httpUrl()}/${query}`, { colorScheme })
-      await page.locator('.registry').nth(1).waitFor()
+    for (const width of [1280, 400]) {
+      const { node, page } = await visitFull(t, {
+        colorScheme,
+        viewport: { width, height: 900 },
+      })
+      const what = `${colorScheme} ${width}`
+      // The real one needs pods.
+      await page.route('**/check', (route) => route.fulfill({ json: SOME_CHECK }))
+      const { pulled, release } = await pullSlowly(node, `big-${colorScheme}-${width}`)
+      await page.reload()
       await page.locator('#version', { hasText: VERSION }).waitFor()
-      if (query !== '') await page.locator('#answer article').waitFor()
+      const bar = page.locator('.pull progress[value]')
+      while ((await bar.count()) === 0) await page.clock.runFor(1_000)
+      await page.locator('#check-images li').nth(4).waitFor()
+      await page.locator('#shared', { hasText: 'Shared store' }).waitFor()
+      await page.getByRole('button', { name: 'List' }).click()
+      await page.locator('#browse-names').getByRole('button', { name: 'team/till' }).waitFor()
+      for (const ref of ['nginx:none', 'nginx:1.27']) {
+        await page.getByLabel('Reference').fill(ref)
+        await page.getByLabel('Ask every registry').check()
+        await page.keyboard.press('Enter')
+        await page.locator(ref === 'nginx:none' ? '.failure' : '.story').waitFor()
 
-      assert.deepEqual(await axeFindings(page), [], `${colorScheme} ${query}`)
+        assert.deepEqual(await axeFindings(page), [], `${what} ${ref}`)
+        assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width, what)
+      }
       assert.equal(await page.locator('h1').count(), 1)
+      release()
+      await pulled
     }
   }
+})
+
+test('shows which tier answered, and how the shared store does', async (t) => {
+  if (!requireStack(t, FULL_PROGRAMS)) return
+  const { node, page } = await visitFull(t)
+  await page.locator('#shared', { hasText: 'Shared store: in use' }).waitFor()
+
+  assert.match(await seen(page.locator('#tiers')), /memory\s+\d.*other nodes\s+0.*registries\s+\d/s)
+  await (await fullScene()).redis.kill()
+  for (let i = 0; i < 5; i += 1) await fetch(`${node.daemon.httpUrl()}/resolve?ref=team/x:${i}`)
+  const left = page.locator('#shared.warn', { hasText: 'left alone' })
+  while ((await left.count()) === 0) await page.clock.runFor(POLL_MS)
+})
+
+test('shows the bytes and layers of a pull while it runs, and the image when it is there', async (t) => {
+  if (!requireStack(t, FULL_PROGRAMS)) return
+  const { node, page } = await visitFull(t)
+  const { bytes, pulled, release } = await pullSlowly(node, 'big')
+  const row = page.locator('.pull')
+  while ((await row.count()) === 0) await page.clock.runFor(POLL_MS)
+  const bar = row.getByRole('progressbar', { name: 'Pull of big' })
+
+  while (!(Number(await bar.getAttribute('value')) > 0)) await page.clock.runFor(1_000)
+  assert.ok(Number(await bar.getAttribute('value')) < bytes)
+  assert.equal(Number(await bar.getAttribute('max')), bytes)
+  assert.match(await seen(row), /[\d.]+ MiB of [\d.]+ MiB.*0 of 1 layers/s)
+  assert.ok((await seen(row)).includes(`from ${node.first.host}`))
+  release()
+  await pulled
+  while (await page.locator('#pulls').isVisible()) await page.clock.runFor(1_000)
+
+  const image = page.locator('#images li', { hasText: 'library/big:latest' })
+  while ((await image.count()) === 0) await page.clock.runFor(POLL_MS)
 })
 
 test('stays readable with forty registries, a reference of 4,000 letters and 1,000 images', async (t) => {
@@ -342,6 +444,9 @@ test('stays readable with forty registries, a reference of 4,000 letters and 1,0
     await page.route('**/check', (route) =>
       route.fulfill({ json: { enabled: false, checkedAt: null, images: [] } }),
     )
+    await page.route('**/pulls', (route) =>
+      route.fulfill({ json: { running: 1_000, pulls: pullsOf(images, long) } }),
+    )
     await page.route('**/registries', async (route) => {
       const answer = (await (await route.fetch()).json()) as { registries: object[] }
       const [first] = answer.registries
@@ -362,8 +467,25 @@ test('stays readable with forty registries, a reference of 4,000 letters and 1,0
     const [code, button] = [identifier.locator('code'), identifier.locator('button')]
     const [one, other] = [await code.boundingBox(), await button.boundingBox()]
     assert.ok(one !== null && other !== null && Math.abs(one.y - other.y) < one.height)
+    await page.locator('.pull').nth(99).waitFor()
+    const lines = (await page.evaluate(
+      "[...document.querySelectorAll('.digest')].map((each) => each.getClientRects().length)",
+    )) as number[]
+    assert.ok(lines.length > 200)
+    assert.deepEqual([...new Set(lines)], [1])
   }
 })
+
+function pullsOf(images: readonly { readonly references: readonly string[] }[], registry: string) {
+  return images.slice(0, 100).map(({ references: [reference] }) => ({
+    reference,
+    registry,
+    since: '2026-01-31T12:00:00.000Z',
+    seconds: 12,
+    pod: { namespace: 'n'.repeat(63), name: 'p'.repeat(253) },
+    layers: { done: 3, total: 7, bytes: 1e9, totalBytes: 2e9 },
+  }))
+}
 
 /** What axe-core finds, by its rules for WCAG 2.2 AA and its own advice. */
 async function axeFindings(page: Page): Promise<readonly string[]> {
@@ -393,8 +515,7 @@ test('needs no scrolling to the side on a screen of 400 pixels', async (t) => {
 
 test('can be read in both themes', async (t) => {
   if (!requireStack(t, BROWSER_PROGRAMS)) return
-  const { daemon, second } = await startScene(t)
-  second.put('library/nginx', '1.27', OTHER_IMAGE)
+  const { daemon } = await divergentScene()
 
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const query of ['?ref=nginx:1.27&all=true', '?ref=nginx:none']) {
@@ -402,6 +523,7 @@ test('can be read in both themes', async (t) => {
       await page.locator('.registry').nth(1).waitFor()
       await page.locator('#answer article').waitFor()
 
+      assert.deepEqual(await axeFindings(page), [], `${colorScheme} ${query}`)
       const ratios = (await page.evaluate(CONTRASTS)) as { ratio: number; text: string }[]
       assert.ok(ratios.length > 25, `only ${ratios.length} texts were seen`)
       assert.deepEqual(
@@ -536,6 +658,94 @@ let shared: Promise<Scene> | undefined
 function sharedScene(): Promise<Scene> {
   shared ??= startScene({ after: (end) => void ends.push(end) })
   return shared
+}
+
+let divergent: Promise<Scene> | undefined
+
+/** One whose registries have different images by one tag. */
+function divergentScene(): Promise<Scene> {
+  divergent ??= startScene({ after: (end) => void ends.push(end) }).then((scene) => {
+    scene.second.put('library/nginx', '1.27', OTHER_IMAGE)
+    return scene
+  })
+  return divergent
+}
+
+const FULL_PROGRAMS = [...RUNTIME_PROGRAMS, 'redis-server', ...BROWSER_PROGRAMS] as const
+const TOKEN = 'open-sesame'
+const PLACE = { registry: 'harbor.corp', reference: 'x', origin: false, configured: true } as const
+const SOME_CHECK: CheckResponse = {
+  enabled: true,
+  checkedAt: '2026-01-31T12:00:00.000Z',
+  error: 'the runtime does not answer',
+  images: (['gone', 'node-only', 'denied', 'different', 'unknown', 'everywhere'] as const).map(
+    (state) => ({
+      state,
+      reference: `docker.io/team/${state}@${IMAGE.digest}`,
+      places: [{ ...PLACE, state: state === 'gone' ? 'absent' : 'denied' }],
+    }),
+  ),
+}
+
+interface FullScene {
+  readonly node: TestNode
+  readonly redis: Redis
+}
+
+let full: Promise<FullScene> | undefined
+
+function fullScene(): Promise<FullScene> {
+  full ??= startFull({ after: (end) => void ends.push(end) })
+  return full
+}
+
+/** A node that fills every part of the page: a store of a fleet, registries that list what they have, images. */
+async function startFull(t: Cleanup): Promise<FullScene> {
+  const redis = await startRedis(t)
+  const node = await startTestNode(t, {
+    http: { listen: '127.0.0.1:0', token: TOKEN },
+    cache: { shared: { url: redis.url, budget: '1s' } },
+    mirrorsOnly: ['docker.io'],
+  })
+  await node.push('library/nginx', '1.27', IMAGE)
+  await node.push('team/till', '2', OTHER_IMAGE)
+  for (const image of ['docker.io/library/nginx:1.27', 'docker.io/team/till:2']) {
+    await node.kubelet.pullImage(image)
+  }
+  return { node, redis }
+}
+
+/** A pull that stands still at a half of its bytes until it is released. */
+async function pullSlowly({ first, kubelet, push }: TestNode, name: string) {
+  const files = [{ path: 'big', content: randomBytes(4 << 20).toString('hex') }]
+  const image = buildImage({ files, seed: name })
+  const [, { bytes, digest }] = image.blobs as [Content, Content]
+  await push(`library/${name}`, 'latest', image)
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  let pieces = 0
+  const piece = async (): Promise<void> => {
+    pieces += 1
+    if (pieces > 2) await released
+  }
+  first.behave(({ path }) =>
+    path.includes(digest) ? { kind: 'drip', pieces: 4, piece } : { kind: 'forward' },
+  )
+  const pulled = kubelet.pullImage(name)
+  pulled.catch(() => {})
+  return { bytes: bytes.length, pulled, release }
+}
+
+/** The page of that node, with its token. */
+async function visitFull(t: TestContext, options?: BrowserContextOptions) {
+  const { node } = await fullScene()
+  const { page } = await visit(t, node.daemon.httpUrl(), options)
+  await page.getByRole('button', { name: 'Enter the token' }).click()
+  await page.getByLabel('Token').fill(TOKEN)
+  await page.getByRole('button', { name: 'Use it' }).click()
+  return { page, node }
 }
 
 /** A service with two registries that have the image, and no other registry to ask. */

@@ -1,7 +1,7 @@
-import { identifier } from './copy.js'
+import { identifier, spelled } from './copy.js'
 import { dress, el } from './dom.js'
 import { story } from './story.js'
-import { clock, shorten } from './words.js'
+import { clock, duration, shorten } from './words.js'
 
 /** @param {ResolveResponse} answer */
 export function answerView(answer) {
@@ -10,7 +10,7 @@ export function answerView(answer) {
   const candidates = answer.candidates ?? []
   return el(
     'article.panel',
-    el('h2.asked', el('code', shorten(answer.reference))),
+    el('h2.asked', el('code', ...spelled(answer.reference))),
     disagreement(answer),
     el(
       answer.source === 'stale' || answer.source === 'node' ? 'p.warn' : 'p.quiet',
@@ -27,7 +27,7 @@ export function answerView(answer) {
     el('ol.ranking', ...answer.references.map(ranked)),
     el('h3', 'Why this answer ', el('small', told(answer))),
     candidates.length === 0
-      ? el('p.quiet', 'The cache does not know any more who was asked.')
+      ? el('p.quiet', 'It is not known any more which registries were asked.')
       : story(candidates),
   )
 }
@@ -53,21 +53,31 @@ function manifest({ digest, manifestDigest }) {
 }
 
 /** @param {ResolveResponse} answer */
-function origin({ source, registry, resolvedAt, expiresAt }) {
+function origin({ ageMs, source, registry, resolvedAt, expiresAt }) {
   if (source === 'node') {
     return 'Every registry was out of reach, or at an address that is never dialled from here; the runtime of this node has the image.'
   }
   if (source === 'stale') {
-    return `No registry answers; ${registry} said this on ${clock(resolvedAt)}.`
+    return `No registry answers now; ${registry} said this on ${clock(resolvedAt)}.`
+  }
+  if (source === 'shared') {
+    const age = ageMs === undefined ? '' : ` ${duration(ageMs)} before`
+    return `From the shared store: another node asked ${registry}${age}; ${until(expiresAt)}.`
   }
   const said = source === 'cache' ? `From the cache; ${registry} said so` : `${registry} said so`
-  const until = expiresAt === null ? 'and a digest never changes' : `good until ${clock(expiresAt)}`
-  return `${said} at ${clock(resolvedAt)}, ${until}.`
+  return `${said} at ${clock(resolvedAt)}, ${until(expiresAt)}.`
+}
+
+/** @param {string | null} expiresAt */
+function until(expiresAt) {
+  return expiresAt === null ? 'a digest never changes' : `good until ${clock(expiresAt)}`
 }
 
 /** @param {ResolveResponse} answer */
 function told({ source, resolvedAt }) {
-  return source === 'cache' ? `when it was asked, at ${clock(resolvedAt)}` : 'who was asked what'
+  return source === 'cache'
+    ? `from when registries were asked, at ${clock(resolvedAt)}`
+    : 'what each registry was asked, and when'
 }
 
 /**
@@ -85,8 +95,8 @@ function ranked({ reference, kind, priority, verified }) {
     identifier(reference, reference),
     el(
       'small',
-      el(verified ? 'span.accent' : 'span', verified ? 'verified' : 'assumed'),
-      ` · ${kind} · priority ${priority}`,
+      el(verified ? 'span.accent' : 'span', verified ? 'confirmed there' : 'not asked there'),
+      ` · by ${kind} · priority ${priority}`,
     ),
   )
 }

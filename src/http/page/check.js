@@ -1,5 +1,6 @@
+import { spelled } from './copy.js'
 import { byId, dress, el, fill } from './dom.js'
-import { clock, several, shorten } from './words.js'
+import { clock, several } from './words.js'
 
 /** The first of them; GET /check has all. */
 const MOST_SHOWN = 100
@@ -44,7 +45,7 @@ function row({ reference, state, places }) {
   const href = `?ref=${encodeURIComponent(reference)}&all=true`
   return el(
     'li.checked',
-    dress(el('a', shorten(reference)), { href, title: reference }),
+    dress(el('a', ...spelled(reference)), { href, title: reference }),
     el(isLost ? 'span.bad' : 'span.warn', STATES[/** @type {keyof typeof STATES} */ (state)]),
     el('small', said),
   )

@@ -2,6 +2,7 @@ import { dress, el } from './dom.js'
 import { shorten } from './words.js'
 
 const SHOWN_MS = 1500
+const SHORTENED_DIGEST = /@?sha\d+:[0-9a-f]{12}…[0-9a-f]{8}$/
 
 /**
  * A digest, an ID or a reference: shortened where it is long, with a button that copies it whole.
@@ -10,7 +11,34 @@ const SHOWN_MS = 1500
  * @param {string} name what it is, in words
  */
 export function identifier(text, name) {
-  return el('span.identifier', dress(el('code', shorten(text)), { title: text }), copy(text, name))
+  const code = dress(el('code', ...spelled(text)), { title: text })
+  return el('span.identifier', code, copy(text, name))
+}
+
+/**
+ * Shortened. Lines break behind a slash, and not in a digest at the end.
+ *
+ * @param {string} text
+ * @returns {(Node | string)[]}
+ */
+export function spelled(text) {
+  const short = shorten(text)
+  const [digest = ''] = SHORTENED_DIGEST.exec(short) ?? []
+  const parts = short.slice(0, short.length - digest.length).split(/(?<=\/)/)
+  const name = parts.flatMap((part, i) => (i === 0 ? [part] : [el('wbr'), part]))
+  return digest === '' ? name : [...name, el('span.digest', digest)]
+}
+
+/**
+ * A link that resolves this reference.
+ *
+ * @param {string} kind of element, as for `el`
+ * @param {string} reference
+ * @param {readonly (Node | string)[]} [text]
+ */
+export function resolving(kind, reference, text = spelled(reference)) {
+  const href = `?ref=${encodeURIComponent(reference)}`
+  return dress(el(kind, ...text), { href, title: reference })
 }
 
 /**

@@ -41,16 +41,42 @@ export function byId(id) {
 }
 
 /**
- * Makes these the children, unless they look as they did: what is under a pointer or has the focus
- * stays where it is while nothing changes.
+ * Makes these the children, and changes only what differs: what is under a pointer or has the focus
+ * stays where it is.
  *
  * @param {Element} parent
- * @param {...Child} children
+ * @param {...Child} children without listeners of their own
  */
 export function fill(parent, ...children) {
-  const before = [...parent.childNodes]
-  const next = [...el('div', ...children).childNodes]
-  const same =
-    before.length === next.length && next.every((each, i) => each.isEqualNode(before[i] ?? null))
-  if (!same) parent.replaceChildren(...next)
+  patchChildren(parent, el('div', ...children))
+}
+
+/**
+ * @param {Element} before
+ * @param {Element} next
+ */
+function patchChildren(before, next) {
+  const wanted = [...next.childNodes]
+  const there = [...before.childNodes]
+  for (const [i, child] of wanted.entries()) {
+    const old = there[i]
+    if (old === undefined) before.append(child)
+    else if (!old.isEqualNode(child)) patch(old, child)
+  }
+  for (const old of there.slice(wanted.length)) old.remove()
+}
+
+/**
+ * @param {ChildNode} before
+ * @param {ChildNode} next
+ */
+function patch(before, next) {
+  const isPatched =
+    before instanceof Element && next instanceof Element && before.nodeName === next.nodeName
+  if (!isPatched) return before.replaceWith(next)
+  for (const { name } of [...before.attributes]) {
+    if (!next.hasAttribute(name)) before.removeAttribute(name)
+  }
+  for (const { name, value } of next.attributes) before.setAttribute(name, value)
+  patchChildren(before, next)
 }

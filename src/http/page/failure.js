@@ -1,4 +1,4 @@
-import { advice } from './advice.js'
+import { advice, headlines } from './advice.js'
 import { el } from './dom.js'
 import { duration, outcomes, shorten, span, steps } from './words.js'
 
@@ -11,17 +11,36 @@ import { duration, outcomes, shorten, span, steps } from './words.js'
 export function failureView(error, asked) {
   const { code, message, attempts, retryAfterSeconds } = error
   const wait = retryAfterSeconds === undefined ? '' : ` Ask again in ${span(retryAfterSeconds)}.`
-  const todo = Object.entries(advice).find(([each]) => each === code)?.[1] ?? advice.UNKNOWN
+  // Together they are the message.
+  const isTold =
+    attempts.length > 0 && attempts.every((each) => message.includes(each.message ?? '\n'))
   return el(
     'article.panel.failure',
     el('h2.asked', el('code', shorten(asked))),
-    el('p', el('code.code', code)),
-    el('p.message', message),
-    el('p', el('b', 'What to do: '), todo, wait),
+    el('p.headline', el('b', wordOf(headlines, code)), el('code.code', code)),
+    isTold ? undefined : el('p.message', message),
+    el('p', el('b', 'What to do: '), wordOf(advice, code), wait),
     ...(attempts.length === 0
       ? []
-      : [el('h3', 'Who was asked'), el('ol.attempts', ...attempts.map(attemptView))]),
+      : [el('h3', 'What each registry said'), el('ol.attempts', ...attempts.map(attemptView))]),
   )
+}
+
+/**
+ * In one line, without what each registry said.
+ *
+ * @param {ApiError} error
+ */
+export function failureText({ code, message }) {
+  return `${wordOf(headlines, code)}: ${message}`
+}
+
+/**
+ * @param {Record<string, string>} words by error code; those of later versions are unknown
+ * @param {string} code
+ */
+function wordOf(words, code) {
+  return words[code] ?? words['UNKNOWN']
 }
 
 /** @param {Attempt} attempt */
@@ -33,7 +52,9 @@ function attemptView({ registry, step, outcome, status, ms, message }) {
     el('b', registry),
     el(asked && outcome !== 'not_found' ? 'span.bad' : 'span.quiet', outcomes[outcome]),
     el('small', asked ? how.filter(Boolean).join(' · ') : ''),
-    message === undefined ? undefined : el('span.said', message),
+    message === undefined
+      ? undefined
+      : el('span.said', message.replace(`${registry.split('/')[0]}: `, '')),
   )
 }
 

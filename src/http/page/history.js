@@ -1,59 +1,57 @@
-import { WINDOW_MS } from './plot.js'
+/** More cannot be told apart in a plot. */
+const MOST_MOMENTS = 120
 
-/** A hit rate of fewer seconds would jump with every question. */
-const RATE_MS = 60_000
-
-/** What the service said over the last minutes. Nothing of it outlives the page. */
-export class History {
-  constructor() {
-    /** @type {{ at: number, stats: StatsResponse }[]} */
-    this.samples = []
-    /** @type {Map<string, Moment[]>} by name of registry */
-    this.latencies = new Map()
-  }
-
-  /**
-   * @param {number} at
-   * @param {StatsResponse} stats
-   * @param {readonly RegistryStatus[]} registries
-   */
-  add(at, stats, registries) {
-    const before = this.samples.at(-1)
-    // The service was started anew, and counts from nothing.
-    if (before !== undefined && stats.uptimeSeconds < before.stats.uptimeSeconds) this.samples = []
-    this.samples = [...this.samples, { at, stats }].filter((each) => at - each.at <= WINDOW_MS)
-    this.latencies = new Map(
-      registries.map(({ name, latencyMs }) => {
-        const moments = [...(this.latencies.get(name) ?? []), { at, values: [latencyMs] }]
-        return [name, moments.filter((each) => at - each.at <= WINDOW_MS)]
-      }),
-    )
-  }
-
-  /** @returns {Moment[]} the share of the last minute's questions that the cache answered */
-  hitRates() {
-    return this.samples.map(({ at, stats }) => {
-      const first = this.samples.find((each) => at - each.at <= RATE_MS)?.stats ?? stats
-      const asked = total(stats) - total(first)
-      const hits = stats.resolutions.cache - first.resolutions.cache
-      return { at, values: [asked > 0 ? hits / asked : null] }
-    })
-  }
-
-  /** @returns {Moment[]} the 50th and the 99th percentile of what registries were asked */
-  resolving() {
-    return this.samples.map(({ at, stats }) => {
-      const registry = stats.latencies.find(({ source }) => source === 'registry')
-      return { at, values: [registry?.p50Ms ?? null, registry?.p99Ms ?? null] }
-    })
-  }
+/**
+ * @param {Pick<StatsHistoryResponse, 'at' | 'everySeconds'>} history
+ * @param {readonly (number | null)[]} line the oldest value first
+ * @returns {Moment[]}
+ */
+export function momentsOf({ at, everySeconds }, line) {
+  const last = Date.parse(at)
+  return line.map((value, i) => ({
+    at: last - (line.length - 1 - i) * everySeconds * 1_000,
+    values: [value],
+  }))
 }
 
-/** @param {StatsResponse} stats */
-function total({ resolutions: { cache, registry, stale, failed } }) {
-  return cache + registry + stale + failed
+/**
+ * What the plots show, with some minutes together where the history is long: the hit rate of all their questions,
+ * the mean of the medians, and the highest of the 99th percentiles.
+ *
+ * @param {StatsHistoryResponse} history
+ * @returns {{ hitRate: Moment[], latency: Moment[] }}
+ */
+export function plotsOf({ at, everySeconds, hitRate, p50Ms, p99Ms, resolutions }) {
+  const { length } = resolutions
+  const step = Math.ceil(length / MOST_MOMENTS)
+  /** @type {ReturnType<typeof plotsOf>} */
+  const plots = { hitRate: [], latency: [] }
+  // From the end, so that the last moment has all of its minutes.
+  for (let end = length; end > 0; end -= step) {
+    const from = Math.max(0, end - step)
+    const time = Date.parse(at) - (length - end) * everySeconds * 1_000
+    const asked = resolutions.slice(from, end)
+    const hits = asked.map((count, i) => count * (hitRate[from + i] ?? 0))
+    const rate = sum(asked) === 0 ? null : sum(hits) / sum(asked)
+    const typical = measured(p50Ms.slice(from, end))
+    const slow = measured(p99Ms.slice(from, end))
+    const latency =
+      slow.length === 0 ? [null, null] : [sum(typical) / typical.length, Math.max(...slow)]
+    plots.hitRate.unshift({ at: time, values: [rate] })
+    plots.latency.unshift({ at: time, values: latency })
+  }
+  return plots
 }
 
-/** @import { RegistryStatus } from '../../../api/v1/registries.ts' */
-/** @import { StatsResponse } from '../../../api/v1/stats.ts' */
+/** @param {readonly (number | null)[]} values */
+function measured(values) {
+  return values.filter((value) => value !== null)
+}
+
+/** @param {readonly number[]} values */
+function sum(values) {
+  return values.reduce((all, each) => all + each, 0)
+}
+
+/** @import { StatsHistoryResponse } from '../../../api/v1/stats.ts' */
 /** @import { Moment } from './plot.js' */

@@ -1,6 +1,6 @@
-import { identifier } from './copy.js'
+import { identifier, resolving } from './copy.js'
 import { byId, dress, el, fill } from './dom.js'
-import { several, shorten, size } from './words.js'
+import { several, size } from './words.js'
 
 /** A list too long to be read must not slow the page down. */
 const MOST_SHOWN = 100
@@ -81,9 +81,7 @@ function isExact(/** @type {string} */ reference) {
 
 /** @param {string} reference */
 function link(reference) {
-  const kind = isExact(reference) ? 'a.exact' : 'a'
-  const href = `?ref=${encodeURIComponent(reference)}`
-  return dress(el(kind, shorten(reference)), { href, title: reference })
+  return resolving(isExact(reference) ? 'a.exact' : 'a', reference)
 }
 
 /** @import { ImageRecord } from '../../../api/v1/images.ts' */

@@ -1,30 +1,42 @@
 import { ApiError, get, hasToken } from './api.js'
+import { Browse } from './browse.js'
 import { showCheck } from './check.js'
 import { byId, fill } from './dom.js'
-import { History } from './history.js'
+import { momentsOf, plotsOf } from './history.js'
 import { Images } from './images.js'
-import { Plot } from './plot.js'
+import { Plot, windowOf } from './plot.js'
+import { Pulls } from './pulls.js'
 import { registriesText, registryRow } from './registries.js'
-import { duration, percent, several, span } from './words.js'
+import { showTiers } from './tiers.js'
+import { duration, percent, span } from './words.js'
 
 const EVERY_MS = 5_000
-/** The list of a node's images is long and changes seldom. */
-const IMAGES_EVERY = 6
+/** The list of a node's images is long and changes seldom, and the history has a value a minute. */
+const SELDOM = 6
 
 const FOR_TOKEN =
   'They are told for http.token of the configuration alone: the runtime’s own socket is for root.'
+/**
+ * What the service calls doors.
+ *
+ * @type {Record<string, string>}
+ */
+const SERVERS = { cri: 'the CRI socket is closed', http: 'the HTTP API is closed' }
 
 /** What changes by itself: asked for again and again, while the page is visible. */
 export class Live {
   /** @param {() => void} onTokenWanted */
   constructor(onTokenWanted) {
     this.onTokenWanted = onTokenWanted
-    this.history = new History()
+    this.browse = new Browse(onTokenWanted)
     this.images = new Images()
-    this.hitRate = new Plot('Cache hit rate', [''], percent, 1)
-    this.latency = new Plot('Asking registries', ['p50', 'p99'], (ms) =>
+    this.pulls = new Pulls()
+    this.hitRate = new Plot('Answered without a registry', [''], percent, 1)
+    this.latency = new Plot('Asking registries', ['typical', '99 %'], (ms) =>
       ms === null ? '–' : duration(ms),
     )
+    /** @type {Map<string, readonly Moment[]>} by name of the registry */
+    this.latencies = new Map()
     this.round = 0
     /** @type {number | undefined} */
     this.timer = undefined
@@ -49,16 +61,23 @@ export class Live {
       get('registries'),
     ])
     this.#showService(ready, stats)
+    showTiers(stats)
+    this.browse.offer(registries)
     if (this.round === 0) await this.#showVersion()
-    this.#showRegistries(stats, registries)
-    if (this.round % IMAGES_EVERY === 0) await this.#lookAtImages(ready)
+    if (this.round % SELDOM === 0) this.#showHistory(await get('stats/history'))
+    this.#showRegistries(registries)
+    const wasPulling = this.pulls.running > 0
+    if (hasToken()) await this.pulls.look()
+    const hasPulled = wasPulling && this.pulls.running === 0
+    if (this.round % SELDOM === 0 || hasPulled) await this.#lookAtImages(ready)
     this.round += 1
     return EVERY_MS
   }
 
   async #showVersion() {
     const { version, commit } = await get('version')
-    byId('version').textContent = `${version}${commit === null ? '' : ` (${commit})`}`
+    byId('version').textContent =
+      `image-resolver ${version}${commit === null ? '' : ` (${commit})`}`
   }
 
   /** @param {ReadyResponse} ready */
@@ -84,7 +103,7 @@ export class Live {
    */
   #showService({ status, doors }, { uptimeSeconds, configuration }) {
     const closed = doors.filter(({ open }) => !open)
-    const why = closed.map(({ door, reason }) => `${door}: ${reason ?? 'closed'}`).join('; ')
+    const why = closed.map(({ door, reason }) => reason ?? SERVERS[door] ?? door).join('; ')
     const reload = configuration.lastReloadFailed
       ? ' · the last change of the configuration was refused'
       : ''
@@ -93,24 +112,24 @@ export class Live {
     this.#say(text + reload, isWell ? 'good' : 'warn')
   }
 
-  /**
-   * @param {StatsResponse} stats
-   * @param {readonly RegistryStatus[]} registries
-   */
-  #showRegistries(stats, registries) {
-    const { history } = this
-    history.add(Date.now(), stats, registries)
-    byId('registries-said').textContent = registriesText(registries)
-    fill(
-      byId('registries'),
-      ...registries.map((each) => registryRow(each, history.latencies.get(each.name) ?? [])),
+  /** @param {StatsHistoryResponse} history */
+  #showHistory(history) {
+    const { hitRate, latency } = plotsOf(history)
+    this.hitRate.show(hitRate)
+    this.latency.show(latency)
+    byId('window').textContent = windowOf(hitRate)[1]
+    this.latencies = new Map(
+      history.registries.map(({ name, latencyMs }) => [name, momentsOf(history, latencyMs)]),
     )
-    this.hitRate.show(history.hitRates())
-    this.latency.show(history.resolving())
-    const { cache, resolutions } = stats
-    byId('counts').textContent =
-      `Since the start ${percent(cache.hitRate)} came from the cache, which keeps ` +
-      `${several(cache.entries, 'answer')}; ${resolutions.failed} failed.`
+  }
+
+  /** @param {readonly RegistryStatus[]} registries */
+  #showRegistries(registries) {
+    byId('registries-said').textContent = registriesText(registries)
+    const list = byId('registries')
+    fill(list, ...registries.map((each) => registryRow(each, this.latencies.get(each.name) ?? [])))
+    // What scrolls has to be reached by the keyboard.
+    list.tabIndex = list.scrollHeight > list.clientHeight ? 0 : -1
   }
 
   /**
@@ -139,4 +158,5 @@ export class Live {
 
 /** @import { ReadyResponse } from '../../../api/v1/health.ts' */
 /** @import { RegistryStatus } from '../../../api/v1/registries.ts' */
-/** @import { StatsResponse } from '../../../api/v1/stats.ts' */
+/** @import { StatsHistoryResponse, StatsResponse } from '../../../api/v1/stats.ts' */
+/** @import { Moment } from './plot.js' */

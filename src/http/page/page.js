@@ -27,7 +27,7 @@ document.addEventListener('click', (event) => {
   if (link === null || event.ctrlKey || event.metaKey || event.shiftKey) return
   event.preventDefault()
   go(link.getAttribute('href') ?? '')
-  byId('answer').scrollIntoView({ block: 'nearest' })
+  byId('answer').scrollIntoView({ block: 'start' })
 })
 
 document.addEventListener('keydown', (event) => {

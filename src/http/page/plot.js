@@ -1,10 +1,12 @@
 import { dress, el, fill, svg } from './dom.js'
 import { clock } from './words.js'
 
-/** So much is shown, */
-export const WINDOW_MS = 300_000
-/** and where no value came for so long, the line has a gap. */
-const GAP_MS = 20_000
+const HOUR_MS = 3_600_000
+const WINDOWS = /** @type {const} */ ([
+  [HOUR_MS, 'over the last hour'],
+  [6 * HOUR_MS, 'over the last six hours'],
+  [24 * HOUR_MS, 'over the last day'],
+])
 const WIDTH = 300
 const HEIGHT = 64
 
@@ -14,7 +16,17 @@ const HEIGHT = 64
  * @typedef {{ at: number, values: readonly (number | null)[] }} Moment
  */
 
-/** Lines over the last minutes, drawn by hand. A pointer or the arrow keys show the values. */
+/**
+ * How much of the past is shown of a service that runs for so long, and what that is called.
+ *
+ * @param {readonly Moment[]} moments
+ */
+export function windowOf(moments) {
+  const length = (moments.at(-1)?.at ?? 0) - (moments[0]?.at ?? 0)
+  return WINDOWS.find(([ms]) => length <= ms) ?? WINDOWS[2]
+}
+
+/** Lines over the last hours, drawn by hand. A pointer or the arrow keys show the values. */
 export class Plot {
   /**
    * @param {string} title
@@ -54,10 +66,11 @@ export class Plot {
 
   #draw() {
     const { moments, names, drawing } = this
+    const [windowMs] = windowOf(moments)
     const last = moments.at(-1)?.at ?? 0
     const values = moments.flatMap((each) => each.values).filter((value) => value !== null)
     const top = this.top ?? Math.max(...values, 0.001) * 1.15
-    const x = (/** @type {number} */ at) => WIDTH - ((last - at) / WINDOW_MS) * WIDTH
+    const x = (/** @type {number} */ at) => WIDTH - ((last - at) / windowMs) * WIDTH
     const y = (/** @type {number} */ value) => HEIGHT - 2 - (value / top) * (HEIGHT - 4)
     this.ceiling.textContent = values.length === 0 ? '' : this.format(top)
     const lines = names.map((_, i) =>
@@ -67,7 +80,7 @@ export class Plot {
     const at = pointed === undefined ? 0 : x(pointed.at)
     const hair = svg('path', { class: 'hair', d: `M${at} 0V${HEIGHT}` })
     drawing.replaceChildren(...lines, ...(pointed === undefined ? [] : [hair]))
-    this.#say(pointed ?? moments.at(-1), pointed !== undefined, values)
+    this.#say(pointed ?? lastMeasured(moments), pointed !== undefined, values)
   }
 
   /**
@@ -76,15 +89,15 @@ export class Plot {
    * @param {readonly number[]} values
    */
   #say(moment, isPointed, values) {
-    const { names, format, title } = this
+    const { names, format, title, moments } = this
     const read = names.map((name, i) => {
       const text = format(moment?.values[i] ?? null)
       return el(`span.key-${i}`, ` ${name} ${text}`)
     })
-    fill(this.readout, isPointed && moment ? `${clock(moment.at)} ` : undefined, ...read)
+    fill(this.readout, isPointed && moment ? `${clock(moment.at).slice(0, -3)} ` : '', ...read)
     const range = `between ${format(Math.min(...values))} and ${format(Math.max(...values))}`
     const text = values.length === 0 ? 'nothing yet' : `${this.readout.textContent}; ${range}`
-    dress(this.drawing, { 'aria-label': `${title} over the last five minutes: ${text}` })
+    dress(this.drawing, { 'aria-label': `${title} ${windowOf(moments)[1]}: ${text}` })
   }
 
   #listen() {
@@ -94,9 +107,11 @@ export class Plot {
       this.#draw()
     }
     drawing.addEventListener('pointermove', (event) => {
+      const { moments } = this
       const { left, width } = drawing.getBoundingClientRect()
-      const at = (this.moments.at(-1)?.at ?? 0) - WINDOW_MS * (1 - (event.clientX - left) / width)
-      point(this.moments.findIndex((each) => each.at >= at))
+      const before = windowOf(moments)[0] * (1 - (event.clientX - left) / width)
+      const at = (moments.at(-1)?.at ?? 0) - before
+      point(moments.findIndex((each) => each.at >= at))
     })
     drawing.addEventListener('pointerleave', () => point(undefined))
     drawing.addEventListener('blur', () => point(undefined))
@@ -110,6 +125,11 @@ export class Plot {
   }
 }
 
+/** Of the minute that has just begun there may be nothing yet. */
+function lastMeasured(/** @type {readonly Moment[]} */ moments) {
+  return moments.findLast(({ values }) => values.some((value) => value !== null))
+}
+
 /**
  * @param {readonly Moment[]} moments
  * @param {number} line
@@ -117,13 +137,15 @@ export class Plot {
  * @param {(value: number) => number} y
  */
 export function path(moments, line, x, y) {
+  // Where two moments have no value, the line has a gap.
+  const gapMs = 2.5 * ((moments[1]?.at ?? 0) - (moments[0]?.at ?? 0))
   let drawn = ''
   let before = Number.NEGATIVE_INFINITY
   for (const { at, values } of moments) {
     const value = values[line] ?? null
     if (value === null) continue
     // A point without neighbours is a line of no length, which round ends make visible.
-    drawn += at - before > GAP_MS ? `M${spot(x(at), y(value))}h0` : `L${spot(x(at), y(value))}`
+    drawn += at - before > gapMs ? `M${spot(x(at), y(value))}h0` : `L${spot(x(at), y(value))}`
     before = at
   }
   return drawn

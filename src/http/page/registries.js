@@ -1,7 +1,9 @@
 import { dress, el, svg } from './dom.js'
-import { path, WINDOW_MS } from './plot.js'
+import { path } from './plot.js'
 import { clock, duration, span } from './words.js'
 
+/** So much of the past is in a row. */
+const WINDOW_MS = 3_600_000
 const WIDTH = 72
 const HEIGHT = 20
 
@@ -12,15 +14,11 @@ const HEIGHT = 20
  * @param {readonly Moment[]} latencies
  */
 export function registryRow(registry, latencies) {
-  const { name, address, priority, offline, latencyMs, lastError, healthy } = registry
+  const { name, latencyMs, lastError, healthy } = registry
   const kind = healthy ? (registry.state === 'closed' ? 'good' : 'warn') : 'bad'
   return el(
     `li.registry.${kind}`,
-    el(
-      'div.who',
-      el('b', name),
-      el('small', `${address} · priority ${priority}${offline ? ', offline registry' : ''}`),
-    ),
+    el('div.who', el('b', name), el('small', detail(registry))),
     el(
       'div.how',
       el('div.state', stateText(registry)),
@@ -32,6 +30,13 @@ export function registryRow(registry, latencies) {
       ? undefined
       : el('div.said', lastTime(registry), el('code', lastError.code), ` ${lastError.message}`),
   )
+}
+
+/** @param {RegistryStatus} registry */
+function detail({ address, name, offline, priority }) {
+  // The name is the address without its scheme, mostly.
+  const where = address.startsWith('https:') && address.endsWith(`//${name}`) ? '' : ` · ${address}`
+  return `priority ${priority}${offline ? ' · offline registry' : ''}${where}`
 }
 
 /** @param {RegistryStatus} registry */

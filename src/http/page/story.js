@@ -1,4 +1,4 @@
-import { identifier } from './copy.js'
+import { identifier, spelled } from './copy.js'
 import { dress, el } from './dom.js'
 import { duration, outcomes, several, shorten } from './words.js'
 
@@ -35,7 +35,7 @@ export function story(candidates) {
         'div.reason',
         el('span', why),
         divergence(candidate),
-        error === undefined || why.includes(error.message)
+        error === undefined || error.code === 'MANIFEST_UNKNOWN' || why.includes(error.message)
           ? undefined
           : el('span.said', el('code', error.code), ` ${error.message}`),
         requests(reference, exchanges),
@@ -100,7 +100,7 @@ function requests(reference, exchanges) {
   if (exchanges.length === 0) return undefined
   return el(
     'details',
-    el('summary', several(exchanges.length, 'request'), ' for ', el('code', reference)),
+    el('summary', several(exchanges.length, 'request'), ' for ', el('code', ...spelled(reference))),
     el('ol.exchanges', ...exchanges.map(exchange)),
   )
 }

@@ -40,9 +40,10 @@ export function size(bytes) {
 /**
  * @param {number} count
  * @param {string} noun
+ * @param {string} [plural]
  */
-export function several(count, noun) {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
+export function several(count, noun, plural = `${noun}s`) {
+  return `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`
 }
 
 /** @param {number | null} share 0 to 1 */

@@ -1,60 +1,60 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-const { History } = await import(
+const { momentsOf, plotsOf } = await import(
   new URL('../../../../src/http/page/history.js', import.meta.url).href
 )
 
-test('tells the hit rate of the last minute, not since the start', () => {
-  const history = new History()
+const AT = '2026-01-31T12:00:00.000Z'
+const LAST = Date.parse(AT)
+const HISTORY = { at: AT, everySeconds: 60 }
 
-  history.add(0, stats({ cache: 900, registry: 100, uptimeSeconds: 100 }), [])
-  history.add(5_000, stats({ cache: 900, registry: 100, uptimeSeconds: 105 }), [])
-  history.add(10_000, stats({ cache: 901, registry: 103, uptimeSeconds: 110 }), [])
-
-  assert.deepEqual(history.hitRates(), [
-    { at: 0, values: [null] },
-    { at: 5_000, values: [null] },
-    { at: 10_000, values: [0.25] },
+test('gives each value of the history its time, the last one that of the answer', () => {
+  assert.deepEqual(momentsOf(HISTORY, [0.5, null, 1]), [
+    { at: LAST - 120_000, values: [0.5] },
+    { at: LAST - 60_000, values: [null] },
+    { at: LAST, values: [1] },
   ])
 })
 
-test('forgets what the service counted before it was started anew', () => {
-  const history = new History()
+test('shows every minute of a short history', () => {
+  const { hitRate, latency } = plotsOf({
+    ...HISTORY,
+    resolutions: [4, 0],
+    hitRate: [0.75, null],
+    p50Ms: [3, null],
+    p99Ms: [9, null],
+  })
 
-  history.add(0, stats({ cache: 900, registry: 100, uptimeSeconds: 100 }), [])
-  history.add(5_000, stats({ cache: 1, registry: 1, uptimeSeconds: 2 }), [])
-
-  assert.deepEqual(history.hitRates(), [{ at: 5_000, values: [null] }])
+  assert.deepEqual(hitRate, [
+    { at: LAST - 60_000, values: [0.75] },
+    { at: LAST, values: [null] },
+  ])
+  assert.deepEqual(latency, [
+    { at: LAST - 60_000, values: [3, 9] },
+    { at: LAST, values: [null, null] },
+  ])
 })
 
-test('keeps five minutes, of the registries too, and only of those that are there', () => {
-  const history = new History()
-  const registry = (name: string, latencyMs: number) => ({ name, latencyMs })
+test('takes minutes of a long one together: all their questions, and their slowest percentile', () => {
+  const line = <T>(...last: T[]) => [...Array<null>(238).fill(null), ...last]
 
-  history.add(0, stats({}), [registry('a', 1), registry('b', 2)])
-  history.add(200_000, stats({}), [registry('a', 3)])
-  history.add(400_000, stats({}), [registry('a', 4)])
+  const { hitRate, latency } = plotsOf({
+    ...HISTORY,
+    resolutions: line(1, 9).map((count) => count ?? 0),
+    hitRate: line(1, 0),
+    p50Ms: line(null, 4),
+    p99Ms: line(null, 40),
+  })
 
-  assert.equal(history.resolving().length, 2)
-  assert.deepEqual(
-    [...history.latencies],
-    [
-      [
-        'a',
-        [
-          { at: 200_000, values: [3] },
-          { at: 400_000, values: [4] },
-        ],
-      ],
-    ],
-  )
+  assert.equal(hitRate.length, 120)
+  assert.deepEqual(hitRate.at(-1), { at: LAST, values: [0.1] })
+  assert.deepEqual(hitRate.at(-2), { at: LAST - 120_000, values: [null] })
+  assert.deepEqual(latency.at(-1), { at: LAST, values: [4, 40] })
 })
 
-function stats({ cache = 0, registry = 0, uptimeSeconds = 1 }) {
-  return {
-    uptimeSeconds,
-    resolutions: { cache, registry, stale: 0, failed: 0 },
-    latencies: [{ source: 'registry', count: registry, p50Ms: 12, p99Ms: 40 }],
-  }
-}
+test('shows nothing of a history without a value', () => {
+  const none = { resolutions: [], hitRate: [], p50Ms: [], p99Ms: [] }
+
+  assert.deepEqual(plotsOf({ ...HISTORY, ...none }), { hitRate: [], latency: [] })
+})
