@@ -154,7 +154,7 @@ function inUse(path: string): ResolveError {
 }
 
 /** Whether a server takes connections there. A full backlog (EAGAIN) is a server too. */
-function answers(path: string): Promise<boolean> {
+export function answers(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const socket = connect(path)
     socket.setTimeout(CONNECT_TIMEOUT_MS)
