@@ -2,12 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { HttpConfig } from '../config/config.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import { fileDiff } from './diff.ts'
-import { Journal, type Left } from './journal.ts'
-import { type KubeletMode, leadKubelet, type TextFile } from './kubelet.ts'
-import { describeStep, doStep, type Node, planInstall } from './plan.ts'
+import { Journal } from './journal.ts'
+import type { Kubelet, KubeletMode } from './kubelet.ts'
+import { checkLed, leadKubelet } from './kubelet-edits.ts'
+import type { Change } from './lists.ts'
+import { describeStep, doStep, type Node, planInstall, readNode } from './plan.ts'
 import { CURRENT, UNITS, VERSIONS } from './program.ts'
 import { SECRETS } from './secrets.ts'
 import { activeState, type ServiceManager, startedAt } from './service-manager.ts'
+import type { Left } from './undo.ts'
 
 /** What the running service says of itself. */
 export interface Readiness {
@@ -47,42 +50,54 @@ const [KUBELET_LOOKS, KUBELET_LOOK_MS] = [5, 1_000]
  * @throws ResolveError when it fails; then all that this run has changed was put back
  */
 export async function install(options: InstallOptions): Promise<void> {
-  const { manager, node, say, version } = options
-  const journal = new Journal(node.root)
+  const { manager, mode, node, say, version } = options
+  const { config, kubelet, root, runtime = null } = node
+  const { shim: socket } = config
+  const journal = new Journal(root)
   journal.tidy()
-  const { steps, notes, kubeletFiles } = planAll(options, journal)
+  const { steps, notes } = planAll(options, journal)
   for (const note of notes) say(`note: ${note}`)
-  const wasRunning = manager !== undefined && (await activeState(manager, SERVICE)) === 'active'
-  let isKubeletRestarted = false
+  const before = { state: manager && (await activeState(manager, SERVICE)), isRestarted: false }
+  journal.begin({ runtime, socket })
+  let isChanged = false
   try {
     for (const step of steps) if (doStep(journal, step)) say(`${step.path}: written`)
-    if (manager !== undefined) await startService(options, manager, journal)
-    for (const { mode, path, text } of kubeletFiles) {
-      if (journal.write(path, text, 'kubelet', mode))
-        say(`${path}: leads kubelet to ${node.config.shim}`)
+    if (manager !== undefined) await startService(options, manager, journal.pending)
+    // Read anew: it may have been changed while the service was started.
+    for (const { mode: access, path, text } of leadKubelet(root, mode, socket)) {
+      if (!journal.write(path, text, 'kubelet', access)) continue
+      isChanged = true
+      say(`${path}: leads kubelet to ${socket}`)
     }
-    if (manager !== undefined && (await needsRestart(journal, node, manager))) {
+    checkLed(root, mode, socket)
+    if (manager !== undefined && (isChanged || (await needsRestart(journal, kubelet, manager)))) {
       if (options.restartKubelet) {
-        isKubeletRestarted = true
+        before.isRestarted = true
         await restartKubelet(options, manager)
-      } else say(`next: ${manager.name} restart ${node.kubelet?.unit}`)
+      } else say(`next: ${manager.name} restart ${kubelet?.unit}`)
     }
-    dropOldSecrets(journal, node)
-    if (journal.pending.length === 0) return say(`image-resolver ${version}: nothing to change`)
-    const { shim: socket } = node.config
-    const runtime = node.runtime ?? journal.installed?.runtime ?? null
-    journal.commit({ version, at: new Date().toISOString(), socket, runtime })
-    dropOldVersions(journal)
-    say(`image-resolver ${version}: installed`)
+    isChanged = journal.pending.length > 0
+    if (isChanged)
+      journal.commit({
+        version,
+        at: new Date().toISOString(),
+        socket,
+        runtime: journal.about.runtime,
+      })
   } catch (thrown) {
     say(`failed: ${toResolveError(thrown).message}`)
-    const unmade = await undo(options, journal, { wasRunning, isKubeletRestarted }).then(
-      () => 'what was changed is put back',
+    const unmade = await undo(options, journal, before).catch(
       (cause: unknown) =>
         `it could not be put back: ${toResolveError(cause).message}; run image-resolver uninstall`,
     )
     throw withMore(thrown, unmade)
   }
+  for (const path of [...oldSecrets(journal, node), ...oldVersions(journal)]) {
+    journal.drop(path)
+    isChanged = true
+    say(`${path}: removed`)
+  }
+  say(`image-resolver ${version}: ${isChanged ? 'installed' : 'nothing to change'}`)
 }
 
 function withMore(thrown: unknown, more: string): ResolveError {
@@ -92,10 +107,9 @@ function withMore(thrown: unknown, more: string): ResolveError {
 
 function planAll(options: InstallOptions, journal: Journal) {
   const { hosts, mode, node, version } = options
-  const { kubelet, root } = node
+  const { config, root } = node
   const { notes, steps } = planInstall({ node, journal, version, hosts })
-  const kubeletFiles: readonly TextFile[] =
-    kubelet === undefined ? [] : leadKubelet(root, kubelet, mode, node.config.shim)
+  const kubeletFiles = leadKubelet(root, mode, config.shim)
   for (const { kind, path } of steps) journal.checkFree(path, kind !== 'link')
   for (const { path } of kubeletFiles) journal.checkFree(path)
   return { steps, notes: [...node.notes, ...notes], kubeletFiles }
@@ -113,25 +127,26 @@ export async function describeInstall(options: InstallOptions): Promise<string> 
     manager === undefined ? [] : list.map((command) => `$ ${manager.name} ${command}\n`)
   const needsStart = files.length > 0 || !isStarted
   const unit = node.kubelet?.unit
+  const isStale = manager !== undefined && (await needsRestart(journal, node.kubelet, manager))
   return [
     ...notes.map((note) => `# note: ${note}\n`),
     ...files,
     ...(needsStart ? commands(['daemon-reload', `start ${SOCKET}`, `restart ${SERVICE}`]) : []),
     ...kubelet,
-    ...(kubelet.length > 0 && restarts && unit !== undefined
+    ...((kubelet.length > 0 || isStale) && restarts && unit !== undefined
       ? commands(['daemon-reload', `restart ${unit}`])
       : []),
   ].join('')
 }
 
+/** @param changes what was changed since it was started, if it was */
 async function startService(
   options: InstallOptions,
   manager: ServiceManager,
-  journal: Journal,
+  changes: readonly Change[],
 ): Promise<void> {
   const { config } = options.node
-  // Also what an interrupted run has changed.
-  const changed = journal.pending.filter(({ part }) => part !== 'kubelet' && part !== 'hosts')
+  const changed = changes.filter(({ part }) => part !== 'kubelet' && part !== 'hosts')
   const isActive = (await activeState(manager, SERVICE)) === 'active'
   if (isActive && changed.length === 0) return waitUntilReady(options)
   await manager.run('daemon-reload')
@@ -164,17 +179,14 @@ async function waitUntilReady({ node, readiness, waitMs, waiting }: InstallOptio
 }
 
 /** Whether kubelet was started before its files were changed. */
-async function needsRestart(
-  journal: Journal,
-  { kubelet }: Node,
+export async function needsRestart(
+  { about: { kubeletLastAt: lastAt } }: Journal,
+  kubelet: Kubelet | undefined,
   manager: ServiceManager,
 ): Promise<boolean> {
-  const { changedAt } = journal.kubelet
-  if (kubelet === undefined || changedAt === null) return false
+  if (kubelet === undefined || lastAt === null) return false
   const started = await startedAt(manager, kubelet.unit)
-  if (started === undefined) return false
-  const isChanged = journal.pending.some(({ part }) => part === 'kubelet')
-  return isChanged || started.getTime() < Date.parse(changedAt)
+  return started !== undefined && started.getTime() < Date.parse(lastAt)
 }
 
 async function restartKubelet(options: InstallOptions, manager: ServiceManager): Promise<void> {
@@ -198,50 +210,85 @@ export async function restartUnit(manager: ServiceManager, unit: string): Promis
 }
 
 interface Before {
-  readonly wasRunning: boolean
-  readonly isKubeletRestarted: boolean
+  /** Of the service; undefined: systemd is not asked. */
+  readonly state: string | undefined
+  /** This run has restarted kubelet. */
+  readonly isRestarted: boolean
 }
 
-/** Puts back what this run has changed: kubelet first, then the service, then files. */
+/**
+ * Puts back what this run has changed: kubelet first, then the service, then files.
+ *
+ * @returns what has become of it, for people
+ */
 async function undo(
-  { manager, node, say, waiting }: InstallOptions,
+  options: InstallOptions,
   journal: Journal,
-  { wasRunning, isKubeletRestarted }: Before,
-): Promise<void> {
-  const unit = node.kubelet?.unit
+  { state, isRestarted }: Before,
+): Promise<string> {
+  const { manager, node, say, waiting } = options
   const tell = (left: readonly Left[]): void => {
     for (const { path } of left) say(`${path}: changed by others meanwhile, left as it is`)
   }
-  if (journal.installed === undefined) tell(journal.putKubeletBack())
-  if (manager === undefined) return tell(journal.rollBack())
-  if (journal.installed === undefined) {
-    if (isKubeletRestarted && unit !== undefined) await waiting(unit, restartUnit(manager, unit))
-    await manager.run('stop', SOCKET, SERVICE)
+  const unit = node.kubelet?.unit
+  const restart = async (): Promise<void> => {
+    if (isRestarted && manager !== undefined && unit !== undefined) {
+      await waiting(unit, restartUnit(manager, unit))
+    }
+  }
+  const isFirst = journal.installed === undefined
+  const changed = journal.pending
+  let more = ''
+  if (isFirst) {
+    tell(journal.putKubeletBack())
+    await restart()
+    await manager?.run('stop', SOCKET, SERVICE)
   }
   tell(journal.rollBack())
-  await manager.run('daemon-reload')
-  if (journal.installed === undefined) return
-  if (wasRunning) await waiting(SERVICE, manager.run('restart', SERVICE))
-  if (isKubeletRestarted && unit !== undefined) await waiting(unit, restartUnit(manager, unit))
+  if (manager !== undefined && isFirst) await manager.run('daemon-reload')
+  else if (manager !== undefined) {
+    // Its own words: kubelet uses that service again, so it has to be there first.
+    more = await startAgain(options, manager, changed, state).then(
+      () => '',
+      (cause: unknown) => `, but ${toResolveError(cause).message}`,
+    )
+    await restart()
+  }
+  return `what was changed is put back${more}`
+}
+
+/** Starts the service of before; one that was stopped is stopped. */
+async function startAgain(
+  options: InstallOptions,
+  manager: ServiceManager,
+  changed: readonly Change[],
+  state: string | undefined,
+): Promise<void> {
+  if (state === 'inactive') {
+    await manager.run('daemon-reload')
+    await manager.run('stop', SERVICE)
+    return
+  }
+  const node = await readNode({ root: options.node.root })
+  await startService({ ...options, node }, manager, changed)
 }
 
 /** Files that an earlier installation has brought, and this one has not. */
-function dropOldSecrets(journal: Journal, { root, secrets }: Node): void {
-  if (secrets === undefined) return
+function oldSecrets({ installed }: Journal, { root, secrets }: Node): readonly string[] {
+  if (secrets === undefined) return []
   const [folder, wanted] = [`${root.real(SECRETS)}/`, secrets.map(({ path }) => root.real(path))]
-  for (const { after, path } of journal.installed?.changes ?? []) {
-    const isOurs = after.kind === 'file' && path.startsWith(folder)
-    if (isOurs && !wanted.includes(path)) journal.drop(path)
-  }
+  return (installed?.changes ?? [])
+    .filter(({ after, path }) => after.kind === 'file' && path.startsWith(folder))
+    .map(({ path }) => path)
+    .filter((path) => !wanted.includes(path))
 }
 
 /** The service that runs is of the new one. */
-function dropOldVersions(journal: Journal): void {
-  const { changes = [] } = journal.installed ?? {}
+function oldVersions({ installed }: Journal): readonly string[] {
+  const { changes = [] } = installed ?? {}
   const current = changes.find(({ path }) => path === CURRENT)?.after
-  if (current?.kind !== 'link') return
-  for (const { path } of changes) {
-    const isVersion = path.startsWith(`${VERSIONS}/`)
-    if (isVersion && !path.endsWith(`/${current.target}`)) journal.drop(path)
-  }
+  if (current?.kind !== 'link') return []
+  return changes
+    .map(({ path }) => path)
+    .filter((path) => path.startsWith(`${VERSIONS}/`) && !path.endsWith(`/${current.target}`))
 }

@@ -10,14 +10,13 @@ import {
   lookAt,
   makeFolder,
   makeLink,
-  moveOver,
   remove,
   removeFolder,
-  removeNew,
-  removeTree,
   writeWhole,
 } from './files.ts'
 import {
+  type About,
+  aboutIn,
   BEFORE,
   type Change,
   type Changes,
@@ -26,7 +25,6 @@ import {
   FORMAT,
   INSTALLED,
   type Installed,
-  inOrder,
   ownUser,
   type Part,
   PENDING,
@@ -37,13 +35,7 @@ import {
   writeList,
 } from './lists.ts'
 import type { Root } from './root.ts'
-
-/** What was not put back, since it is not what was written. */
-export interface Left {
-  readonly path: string
-  /** Where the file as it was is kept. */
-  readonly backup: string | undefined
-}
+import { type Left, undoAll } from './undo.ts'
 
 /**
  * Changes files of a node so that they can be put back, also after a crash at any moment: what is going to
@@ -57,8 +49,7 @@ export class Journal {
   #pending: Map<string, Change>
   /** Of a run that was interrupted at its very end. */
   #done: readonly Change[]
-  #kubeletAt: string | null
-  #kubeletBackAt: string | null
+  #about: About
 
   /**
    * @throws ResolveError CONFIG_INVALID for a list that cannot be used, or that others may write; DENIED
@@ -74,14 +65,18 @@ export class Journal {
     this.#pending = new Map(open?.changes.map((change) => [change.path, change]))
     this.#done = open === undefined ? (pending?.changes ?? []) : []
     for (const { path } of [...this.pending, ...(this.#installed?.changes ?? [])]) this.#at(path)
-    const last = open ?? this.#installed
-    this.#kubeletAt = last?.kubeletAt ?? null
-    this.#kubeletBackAt = last?.kubeletBackAt ?? null
+    this.#about = aboutIn(this.#installed, open)
   }
 
-  /** When kubelet's files were changed first, and when they were put back (RFC 3339). */
-  get kubelet(): { readonly changedAt: string | null; readonly backAt: string | null } {
-    return { changedAt: this.#kubeletAt, backAt: this.#kubeletBackAt }
+  /** What is known of kubelet and of sockets. */
+  get about(): About {
+    return this.#about
+  }
+
+  /** Tells which sockets the service and the runtime have from now on, for what is written next. */
+  begin({ runtime, socket }: Pick<Installed, 'runtime' | 'socket'>): void {
+    const sockets = [...new Set([...this.#about.sockets, socket])]
+    this.#about = { ...this.#about, sockets, runtime: runtime ?? this.#about.runtime }
   }
 
   get installed(): Installed | undefined {
@@ -158,7 +153,7 @@ export class Journal {
     if (isSame(lookAt(at), after)) return false
     // An interrupted run has made something else of it.
     const earlier = this.#pending.get(path)
-    if (earlier !== undefined) this.#undo(earlier)
+    if (earlier !== undefined) this.#undoAll([earlier])
     if (path !== '/') this.folder(posix.dirname(path), part)
     const before = lookAt(at) ?? null
     this.checkFree(path, false)
@@ -167,9 +162,10 @@ export class Journal {
     const backup = `${path}${isTaken ? PREVIOUS : BEFORE}`
     const isKept = before?.kind === 'file'
     if (part === 'kubelet') {
-      if (this.#kubeletBackAt !== null) this.#kubeletAt = null
-      this.#kubeletAt ??= new Date().toISOString()
-      this.#kubeletBackAt = null
+      const { kubeletAt, kubeletBackAt } = this.#about
+      const kubeletLastAt = new Date().toISOString()
+      const first = kubeletBackAt === null ? (kubeletAt ?? kubeletLastAt) : kubeletLastAt
+      this.#about = { ...this.#about, kubeletAt: first, kubeletLastAt, kubeletBackAt: null }
     }
     this.#pending.set(path, { ...wanted, before, ...(isKept ? { backup } : {}) })
     this.#writePending()
@@ -180,9 +176,14 @@ export class Journal {
 
   /** What this run has changed belongs to the installation from now on. */
   commit(about: Pick<Installed, 'version' | 'at' | 'socket' | 'runtime'>): void {
+    this.begin(about)
     const changes = withRun(this.#installed?.changes ?? [], this.pending)
-    this.#writeInstalled({ ...about, ...this.#head(), changes })
-    this.#endRun()
+    this.#writeInstalled({ ...about, ...this.#about, format: FORMAT, run: this.#run, changes })
+    try {
+      this.#endRun()
+    } catch {
+      // It has ended well all the same: the next run does that first.
+    }
   }
 
   /** Puts back what the run has changed that was interrupted, or is of no use. */
@@ -198,19 +199,28 @@ export class Journal {
   /** Puts back kubelet's files, as they were before the installation, and writes down when. */
   putKubeletBack(): readonly Left[] {
     const ofPart = (changes: readonly Change[]) => changes.filter(({ part }) => part === 'kubelet')
+    const installed = this.#installed
     const left = [
       ...this.#undoAll(ofPart(this.pending)),
-      ...this.#undoAll(ofPart(this.#installed?.changes ?? [])),
-    ]
-    if (this.#kubeletAt !== null && this.#kubeletBackAt === null) {
-      this.#kubeletBackAt = new Date().toISOString()
-      const { kubeletAt, kubeletBackAt } = this.#head()
-      if (this.#pending.size > 0) this.#writePending()
-      if (this.#installed !== undefined) {
-        this.#writeInstalled({ ...this.#installed, kubeletAt, kubeletBackAt })
-      }
+      ...this.#undoAll(ofPart(installed?.changes ?? [])),
+    ].filter(({ path }, index, all) => all.findIndex((each) => each.path === path) === index)
+    if (this.#about.kubeletAt !== null && this.#about.kubeletBackAt === null) {
+      this.#about = { ...this.#about, kubeletBackAt: new Date().toISOString() }
     }
-    return left.filter(({ path }, index) => left.findIndex((each) => each.path === path) === index)
+    // What is put back may be changed by others from now on.
+    const isThere = ({ part, path }: Change): boolean =>
+      part !== 'kubelet' || left.some((each) => each.path === path)
+    this.#pending = new Map([...this.#pending].filter(([, change]) => isThere(change)))
+    try {
+      if (this.#root.exists(PENDING)) this.#writePending()
+      if (installed !== undefined) {
+        const changes = installed.changes.filter(isThere)
+        this.#writeInstalled({ ...installed, ...this.#about, changes })
+      }
+    } catch {
+      // On a full disk, for one: without that time, kubelet is restarted once more at most.
+    }
+    return left
   }
 
   /** Puts everything back, and forgets that there was an installation. */
@@ -235,34 +245,13 @@ export class Journal {
     const installed = this.#installed
     const change = this.#known(path)
     if (installed === undefined || change === undefined) return
-    this.#undo(change)
+    this.#undoAll([change])
     const changes = installed.changes.filter((each) => each !== change)
     this.#writeInstalled({ ...installed, changes })
   }
 
   #undoAll(changes: readonly Change[]): readonly Left[] {
-    return inOrder(changes).flatMap((change) => this.#undo(change) ?? [])
-  }
-
-  /** @returns what was left as it is; the list itself goes last */
-  #undo({ path, before, after, whole, backup }: Change): Left | undefined {
-    if (path === STATE) return undefined
-    const [at, kept] = [this.#at(path), backup === undefined ? undefined : this.#at(backup)]
-    removeNew(at)
-    if (isSame(lookAt(at), before ?? undefined)) {
-      if (kept !== undefined) remove(kept)
-      return undefined
-    }
-    if (!isSame(lookAt(at), after)) return { path, backup }
-    if (after.kind === 'folder') {
-      if (whole) removeTree(at)
-      return whole || removeFolder(at) ? undefined : { path, backup: undefined }
-    }
-    if (before === null) remove(at)
-    else if (before.kind === 'link') makeLink(at, before.target)
-    else if (kept === undefined || !isSame(lookAt(kept), before)) return { path, backup }
-    else moveOver(kept, at)
-    return undefined
+    return undoAll(this.#root, changes, this.#installed?.changes ?? [])
   }
 
   #endRun(): void {
@@ -296,12 +285,12 @@ export class Journal {
       this.#pending.set(STATE, { path: STATE, part: 'state', before: null, after })
       if (lookAt(at) === undefined) makeFolder(at, 0o700)
     }
-    writeList(this.#root, PENDING, { ...this.#head(), changes: this.pending })
-  }
-
-  #head(): Omit<Changes, 'changes'> {
-    const [kubeletAt, kubeletBackAt] = [this.#kubeletAt, this.#kubeletBackAt]
-    return { format: FORMAT, run: this.#run, kubeletAt, kubeletBackAt }
+    writeList(this.#root, PENDING, {
+      ...this.#about,
+      format: FORMAT,
+      run: this.#run,
+      changes: this.pending,
+    })
   }
 
   #writeInstalled(installed: Installed): void {

@@ -1,39 +1,51 @@
 import { posix } from 'node:path'
 import { isSameSocket } from '../config/addresses.ts'
+import { isEmpty, parseYaml, type YamlEntry } from '../config/yaml.ts'
 import { ResolveError } from '../errors.ts'
-import { accessOf } from './files.ts'
-import { fieldOf, itemsOf, withArgument, withField, withFlag } from './kubelet-edits.ts'
 import type { Root } from './root.ts'
 import { readServiceUnit, type ServiceUnit, type Word } from './unit-file.ts'
 
 /** Which of kubelet's endpoints lead to the service: that of images, or that of the whole runtime. */
 export type KubeletMode = 'images' | 'all'
 
-const FLAGS = { images: 'image-service-endpoint', runtime: 'container-runtime-endpoint' } as const
-const FIELDS = { images: 'imageServiceEndpoint', runtime: 'containerRuntimeEndpoint' } as const
-type Endpoint = keyof typeof FLAGS
+export const FLAGS = {
+  images: 'image-service-endpoint',
+  runtime: 'container-runtime-endpoint',
+} as const
+export const FIELDS = {
+  images: 'imageServiceEndpoint',
+  runtime: 'containerRuntimeEndpoint',
+} as const
+export type Endpoint = keyof typeof FLAGS
+
+/** A line of a file. */
+interface Line {
+  readonly file: string
+  /** From 1. */
+  readonly line: number
+}
 
 /** Where an endpoint is set. */
-export interface Setting {
+export interface Setting extends Line {
   /** As it is written: `unix:///run/containerd/containerd.sock`. */
   readonly value: string
-  readonly file: string
   readonly kind: 'flag' | 'field'
   /** Of a field, its name. */
   readonly field?: string
+  /**
+   * The value in its file: offsets of its characters, or the path of a YAML value with what stands in that in front of
+   * the endpoint.
+   */
+  readonly at:
+    | readonly number[]
+    | { readonly path: readonly (string | number)[]; readonly before: string }
 }
 
 /** Where an endpoint that is not set yet is to be written. */
-type Place =
-  | { readonly kind: 'drop-in' | 'arguments'; readonly file: string }
-  | { readonly kind: 'field'; readonly file: string }
+export type Place =
+  | { readonly kind: 'drop-in' | 'arguments' | 'field'; readonly file: string }
   | { readonly kind: 'variable'; readonly file: string; readonly variable: string }
-  | {
-      readonly kind: 'unit'
-      readonly file: string
-      readonly command: string
-      readonly mode: number
-    }
+  | { readonly kind: 'unit'; readonly file: string; readonly command: Word }
 
 /** How this node's kubelet is configured. */
 export interface Kubelet {
@@ -43,13 +55,8 @@ export interface Kubelet {
   readonly images: Setting | undefined
   readonly runtime: Setting | undefined
   readonly place: Place
-}
-
-export interface TextFile {
-  readonly path: string
-  readonly text: string
-  /** Of a new one, if it is not to be that of any. */
-  readonly mode?: number
+  /** What decides that an endpoint is not set, where it is in none of its files: the one that counts. */
+  readonly decides: Line | undefined
 }
 
 const OWN_DROP_IN = '20-image-resolver.conf'
@@ -81,41 +88,51 @@ export function findKubelet(root: Root): Kubelet | undefined {
 }
 
 function plainKubelet(root: Root, unit: ServiceUnit): Kubelet {
-  const config = flagIn(unit.words, 'config')?.value
-  const folder = flagIn(unit.words, 'config-dir')?.value
+  const config = flagIn(root, unit.words, 'config')?.value
+  const folder = flagIn(root, unit.words, 'config-dir')?.value
   // Later files win.
   const files = [
     ...(config === undefined ? [] : [config]),
-    ...(folder === undefined ? [] : root.list(folder, '.conf')),
-  ]
+    ...(folder === undefined ? [] : dropInsBelow(root, folder)),
+  ].map((file) => readFields(root, file))
   const setting = (endpoint: Endpoint): Setting | undefined =>
-    flagIn(unit.words, FLAGS[endpoint]) ?? fieldIn(root, files, FIELDS[endpoint])
+    flagIn(root, unit.words, FLAGS[endpoint]) ?? fieldIn(files, FIELDS[endpoint])
+  const place = placeFor(unit, config, folder)
+  const extra = unit.environment.get(EXTRA_ARGS)
   return {
     distribution: 'kubelet',
     unit: 'kubelet.service',
     images: setting('images'),
     runtime: setting('runtime'),
-    place: placeFor(root, unit, config, folder),
+    place,
+    decides:
+      place.kind === 'variable'
+        ? extra && lineAt(root, extra.value.file, extra.end)
+        : lineAt(root, unit.command.file, unit.command.at[0]),
   }
+}
+
+/** kubelet reads folders in that one, too, in the order of names. */
+function dropInsBelow(root: Root, folder: string): readonly string[] {
+  return root.list(folder, '').flatMap((path) => {
+    if (root.isFolder(path)) return dropInsBelow(root, path)
+    return path.endsWith('.conf') ? [path] : []
+  })
 }
 
 /** `kubeadm upgrade` writes its configuration file anew, and leaves a drop-in and KUBELET_EXTRA_ARGS alone. */
 function placeFor(
-  root: Root,
-  unit: ServiceUnit,
+  { command, environmentFiles, variables }: ServiceUnit,
   config: string | undefined,
   folder: string | undefined,
 ): Place {
   if (folder !== undefined) return { kind: 'drop-in', file: posix.join(folder, OWN_DROP_IN) }
-  const environment = unit.environmentFiles.find((file) => posix.basename(file) === 'kubelet')
-  if (environment !== undefined && unit.variables.includes(EXTRA_ARGS)) {
+  const environment = environmentFiles.find((file) => posix.basename(file) === 'kubelet')
+  if (environment !== undefined && variables.includes(EXTRA_ARGS)) {
     return { kind: 'variable', file: environment, variable: EXTRA_ARGS }
   }
   if (config !== undefined) return { kind: 'field', file: config }
-  const file = `/etc/systemd/system/kubelet.service.d/${OWN_DROP_IN}`
-  // The command may hold secrets: a user that may not read it there may not read its copy.
-  const mode = accessOf(root.outside(unit.commandFile)).mode & 0o644
-  return { kind: 'unit', file, command: unit.command, mode }
+  return { kind: 'unit', file: `/etc/systemd/system/kubelet.service.d/${OWN_DROP_IN}`, command }
 }
 
 function rancherKubelet(
@@ -125,167 +142,115 @@ function rancherKubelet(
   { words }: ServiceUnit,
 ): Kubelet {
   const folder = `/etc/rancher/${distribution}`
-  const files = [
-    ...(root.exists(`${folder}/config.yaml`) ? [`${folder}/config.yaml`] : []),
-    ...root.list(`${folder}/config.yaml.d`, '.yaml', '.yml'),
-  ]
-  const inArguments = (endpoint: Endpoint): Setting | undefined =>
-    flagIn(words, FLAGS[endpoint]) ?? argumentIn(root, files, FLAGS[endpoint])
+  const names = [`${folder}/config.yaml`, ...root.list(`${folder}/config.yaml.d`, '.yaml', '.yml')]
+  const files = names.map((file) => readFields(root, file))
   const setting = (endpoint: Endpoint): Setting | undefined =>
-    inArguments(endpoint) ?? fieldIn(root, files, FLAGS[endpoint])
+    flagIn(root, words, FLAGS[endpoint]) ??
+    argumentIn(files, FLAGS[endpoint]) ??
+    fieldIn(files, FLAGS[endpoint])
+  const last = files.findLast(({ fields }) => fields.has(ARGUMENTS))
   return {
     distribution,
     unit,
     images: setting('images'),
     runtime: setting('runtime'),
     place: { kind: 'arguments', file: `${folder}/config.yaml.d/99-image-resolver.yaml` },
+    decides: last && { file: last.file, line: last.fields.get(ARGUMENTS)?.line ?? 1 },
   }
 }
 
+const ARGUMENTS = 'kubelet-arg'
+
 /** Among `kubelet-arg`, which a later file replaces and `kubelet-arg+` adds to (docs.k3s.io). */
-function argumentIn(root: Root, files: readonly string[], flag: string): Setting | undefined {
+function argumentIn(files: readonly FileOfFields[], flag: string): Setting | undefined {
   let found: Setting | undefined
-  for (const file of files) {
-    const text = root.text(file) ?? ''
-    for (const key of ['kubelet-arg', 'kubelet-arg+']) {
-      const items = itemsOf(text, key, file)
-      if (items !== undefined && key === 'kubelet-arg') found = undefined
-      for (const item of items ?? []) {
-        const [, value] = new RegExp(`^(?:--)?${flag}=(.+)$`).exec(item) ?? []
-        if (value !== undefined) found = { value, file, kind: 'flag' }
+  for (const { file, fields } of files) {
+    for (const key of [ARGUMENTS, `${ARGUMENTS}+`]) {
+      const value = fields.get(key)?.value
+      if (value !== undefined && key === ARGUMENTS) found = undefined
+      const items = value?.kind === 'list' ? value.items : [value]
+      for (const [index, item] of items.entries()) {
+        if (item?.kind !== 'text') continue
+        const [, before = '', endpoint] =
+          new RegExp(`^((?:--)?${flag}=)(.+)$`, 's').exec(item.text) ?? []
+        if (endpoint === undefined) continue
+        const path = value?.kind === 'list' ? [key, index] : [key]
+        found = { value: endpoint, file, line: item.line, kind: 'flag', at: { path, before } }
       }
     }
   }
   return found
 }
 
-function fieldIn(root: Root, files: readonly string[], field: string): Setting | undefined {
-  for (const file of [...files].reverse()) {
-    const value = fieldOf(root.text(file) ?? '', field, file)
-    if (value !== undefined) return { value, file, kind: 'field', field }
+interface FileOfFields {
+  readonly file: string
+  readonly fields: ReadonlyMap<string, YamlEntry>
+}
+
+/** @throws ResolveError CONFIG_INVALID for what is no mapping, and for what is not used in such a file */
+function readFields(root: Root, file: string): FileOfFields {
+  const { root: node, problems } = parseYaml(firstDocument(root.text(file) ?? ''))
+  const [problem] = problems
+  if (problem !== undefined) {
+    throw new ResolveError('CONFIG_INVALID', `${file}:${problem.line}: ${problem.message}`)
+  }
+  if (node !== undefined && node.kind !== 'map') {
+    throw new ResolveError('CONFIG_INVALID', `${file}:${node.line}: it is no mapping`)
+  }
+  return { file, fields: new Map(node?.entries.map((entry) => [entry.key, entry])) }
+}
+
+/** YAML without what is below its first document, which kubelet and k3s do not read. */
+export function firstDocument(text: string): string {
+  let hasContent = false
+  for (const { 0: line, index } of text.matchAll(/^.*$/gm)) {
+    const isMarker = /^(?:---|\.\.\.)(?:\s|$)/.test(line)
+    if (isMarker && hasContent) return text.slice(0, index)
+    hasContent ||= isMarker ? /^---\s+[^\s#]/.test(line) : /^\s*[^\s#%]/.test(line)
+  }
+  return text
+}
+
+function fieldIn(files: readonly FileOfFields[], field: string): Setting | undefined {
+  for (const { file, fields } of files.toReversed()) {
+    const { line = 0, value } = fields.get(field) ?? {}
+    if (value?.kind !== 'text' || isEmpty(value) || value.text === '') continue
+    const at = { path: [field], before: '' }
+    return { value: value.text, file, line, kind: 'field', field, at }
   }
   return undefined
 }
 
 /** The last one counts. `--kubelet-arg=FLAG=VALUE` of k3s is one, too. */
-function flagIn(words: readonly Word[], flag: string): Setting | undefined {
+function flagIn(root: Root, words: readonly Word[], flag: string): Setting | undefined {
   const written = new RegExp(`^-{1,2}(?:kubelet-arg=)?${flag}(?:=(.*))?$`, 's')
   for (let index = words.length - 1; index >= 0; index -= 1) {
     const word = words[index]
     const match = word === undefined ? null : written.exec(word.text)
     if (word === undefined || match === null) continue
+    const source = match[1] === undefined ? (words[index + 1] ?? word) : word
     const value = match[1] ?? words[index + 1]?.text ?? ''
-    return { value, file: word.file, kind: 'flag' }
+    const at = source.at.slice(source.text.length - value.length)
+    return { value, kind: 'flag', at, ...lineAt(root, source.file, at[0] ?? word.at[0]) }
   }
   return undefined
 }
 
+function lineAt(root: Root, file: string, offset = 0): Line {
+  return { file, line: (root.text(file) ?? '').slice(0, Math.max(offset, 0)).split('\n').length }
+}
+
 /** Which of kubelet's endpoints lead to a socket. */
 export function leadingTo({ images, runtime }: Kubelet, socket: string): KubeletMode | undefined {
-  const leads = (setting: Setting | undefined): boolean =>
-    setting !== undefined && isSameSocket(pathOf(setting.value), socket)
-  if (leads(runtime)) return 'all'
-  return leads(images) ? 'images' : undefined
+  if (leads(runtime, socket)) return 'all'
+  return leads(images, socket) ? 'images' : undefined
+}
+
+export function leads(setting: Setting | undefined, socket: string): boolean {
+  return setting !== undefined && isSameSocket(pathOf(setting.value), socket)
 }
 
 /** `unix:///run/x.sock`, `unix:/run/x.sock` or `/run/x.sock`. */
 export function pathOf(endpoint: string): string {
   return endpoint.replace(/^unix:(?:\/\/)?/, '')
-}
-
-/**
- * The files that lead kubelet to a socket.
- *
- * @param socket path of the service's socket
- * @returns their new texts; none where it leads there already
- * @throws ResolveError UNSUPPORTED where that would end the runtime of k3s or rke2; CONFIG_INVALID for a
- * file that cannot be edited
- */
-export function leadKubelet(
-  root: Root,
-  kubelet: Kubelet,
-  mode: KubeletMode,
-  socket: string,
-): readonly TextFile[] {
-  const { distribution, images, runtime } = kubelet
-  if (mode === 'all' && distribution !== 'kubelet' && runtime === undefined) {
-    const why = `with container-runtime-endpoint ${distribution} does not start its own containerd`
-    throw new ResolveError(
-      'UNSUPPORTED',
-      `${why}, so --kubelet all cannot be; use --kubelet images`,
-    )
-  }
-  const endpoint = `unix://${socket}`
-  const texts = new Map<string, string>()
-  const read = (file: string): string => texts.get(file) ?? root.text(file) ?? ''
-  const lead = (name: Endpoint, setting: Setting | undefined): void => {
-    if (setting !== undefined && isSameSocket(pathOf(setting.value), socket)) return
-    const { file } = setting ?? kubelet.place
-    const text = read(file)
-    texts.set(
-      file,
-      setting === undefined
-        ? written(kubelet.place, text, name, endpoint)
-        : changed(setting, text, name, endpoint),
-    )
-  }
-  const follows = images === undefined || isSameSocket(pathOf(images.value), socket)
-  if (mode === 'all') lead('runtime', runtime)
-  // Without an endpoint of its own, that of images is that of the runtime.
-  if (mode === 'images' || !follows) lead('images', images)
-  const { place } = kubelet
-  return [...texts].map(([path, text]) => {
-    const isCopy = place.kind === 'unit' && place.file === path
-    return { path, text, ...(isCopy ? { mode: place.mode } : {}) }
-  })
-}
-
-/**
- * The files that lead kubelet from a socket back to the runtime's: for files that were changed by others
- * since, so that what they were before cannot be put back.
- */
-export function leadKubeletBack(
-  root: Root,
-  { images, runtime }: Kubelet,
-  socket: string,
-  runtimeSocket: string,
-): readonly TextFile[] {
-  const texts = new Map<string, string>()
-  for (const [name, setting] of [
-    ['images', images],
-    ['runtime', runtime],
-  ] as const) {
-    if (setting === undefined || !isSameSocket(pathOf(setting.value), socket)) continue
-    const text = texts.get(setting.file) ?? root.text(setting.file) ?? ''
-    texts.set(setting.file, changed(setting, text, name, `unix://${runtimeSocket}`))
-  }
-  return [...texts].map(([path, text]) => ({ path, text }))
-}
-
-function changed(setting: Setting, text: string, name: Endpoint, endpoint: string): string {
-  const { field, file, value } = setting
-  if (field !== undefined) return withField(text, field, endpoint, file)
-  const after = withFlag(text, FLAGS[name], value, endpoint)
-  if (after !== text) return after
-  const what = `--${FLAGS[name]} ${value}`
-  throw new ResolveError('CONFIG_INVALID', `${file}: ${what} is not found there; set it by hand`)
-}
-
-function written(place: Place, text: string, name: Endpoint, endpoint: string): string {
-  const flag = `--${FLAGS[name]}=${endpoint}`
-  const head = '# Written by image-resolver install; image-resolver uninstall takes it away.\n'
-  switch (place.kind) {
-    case 'drop-in': {
-      const kind = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n'
-      return withField(text === '' ? `${head}${kind}` : text, FIELDS[name], endpoint, place.file)
-    }
-    case 'field':
-      return withField(text, FIELDS[name], endpoint, place.file)
-    case 'variable':
-      return withArgument(text, place.variable, flag)
-    case 'unit':
-      return `${head}[Service]\nExecStart=\nExecStart=${place.command} ${flag}\n`
-    case 'arguments':
-      return `${head}kubelet-arg+:\n  - ${FLAGS[name]}=${endpoint}\n`
-  }
 }

@@ -1,4 +1,4 @@
-import { closeSync, lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, lstatSync, readFileSync, rmSync } from 'node:fs'
 import { posix } from 'node:path'
 import { ResolveError } from '../errors.ts'
 import { openTrustedFileSync } from '../host/trusted-file.ts'
@@ -33,15 +33,25 @@ export interface Change {
   readonly backup?: string
 }
 
-/** What a run has changed that has not ended, as install.pending.json has it. */
-export interface Changes {
+/** What is known of kubelet and of sockets. */
+export interface About {
+  /** When kubelet's files were changed first (RFC 3339); null: they were not. */
+  readonly kubeletAt: string | null
+  /** When they were changed last. */
+  readonly kubeletLastAt: string | null
+  /** When they were put back. */
+  readonly kubeletBackAt: string | null
+  /** The CRI sockets that the service has had: kubelet may be led to each of them. */
+  readonly sockets: readonly string[]
+  /** The runtime's socket, which kubelet is led back to; null: not known. */
+  readonly runtime: string | null
+}
+
+/** What a run has changed that has not ended, as install.pending.json has it; lists of earlier versions say less. */
+export interface Changes extends Partial<About> {
   readonly format: typeof FORMAT
   /** Of the run that wrote it. */
   readonly run: string
-  /** When kubelet's files were changed first (RFC 3339); null: they were not. */
-  readonly kubeletAt: string | null
-  /** When they were put back. */
-  readonly kubeletBackAt: string | null
   readonly changes: readonly Change[]
 }
 
@@ -52,8 +62,6 @@ export interface Installed extends Changes {
   readonly at: string
   /** The service's CRI socket. */
   readonly socket: string
-  /** The runtime's, which kubelet is led back to; null: not known. */
-  readonly runtime: string | null
 }
 
 /**
@@ -106,16 +114,39 @@ function unusable(path: string, cause: unknown): ResolveError {
   return new ResolveError('CONFIG_INVALID', problem, { cause })
 }
 
-/** The changes of an installation and those of a run that has ended well, together. */
+/**
+ * The changes of an installation and those of a run that has ended well, together. What was there first is what is put
+ * back. A file that others have changed between the two stays one that was changed since: it is not put back, and the
+ * first copy is kept.
+ */
 export function withRun(changes: readonly Change[], run: readonly Change[]): readonly Change[] {
   const all = new Map(changes.map((change) => [change.path, change]))
   for (const change of run) {
     const known = all.get(change.path)
-    const continues = known !== undefined && isSame(change.before ?? undefined, known.after)
+    const before = change.before ?? undefined
     all.delete(change.path)
-    all.set(change.path, continues ? { ...known, after: change.after } : change)
+    if (known === undefined || isSame(before, known.before ?? undefined))
+      all.set(change.path, change)
+    else {
+      const isForeign = before?.kind === 'file' && !isSame(before, known.after)
+      all.set(change.path, isForeign ? known : { ...known, after: change.after })
+    }
   }
   return [...all.values()]
+}
+
+/** What the lists of a node say: of an installation, and of a run that did not end. */
+export function aboutIn(installed: Installed | undefined, open: Changes | undefined): About {
+  const last: Partial<About> = open ?? installed ?? {}
+  const { kubeletAt = null, kubeletBackAt = null, kubeletLastAt = kubeletAt } = last
+  const { runtime, socket, sockets = socket === undefined ? [] : [socket] } = installed ?? {}
+  return {
+    kubeletAt,
+    kubeletLastAt,
+    kubeletBackAt,
+    sockets: [...new Set([...sockets, ...(open?.sockets ?? [])])],
+    runtime: open?.runtime ?? runtime ?? null,
+  }
 }
 
 /** In which parts are put back: nothing is left that leads to what is gone. */
@@ -139,9 +170,8 @@ export function checkBeside(root: Root, path: string, known: Change | undefined)
 
 /** Removes what the service itself has written, but for a list. */
 export function clearState(root: Root, list: string): void {
-  for (const name of readdirSync(root.outside(STATE))) {
-    const path = posix.join(STATE, name)
-    if (path !== list) rmSync(root.outside(path), { recursive: true, force: true })
+  for (const path of root.list(STATE, '')) {
+    if (path !== list) rmSync(root.outside(path, false), { recursive: true, force: true })
   }
 }
 

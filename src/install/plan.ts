@@ -7,8 +7,8 @@ import { ResolveError } from '../errors.ts'
 import { fileDiff } from './diff.ts'
 import { lookAt } from './files.ts'
 import type { Journal } from './journal.ts'
-import { findKubelet, type Kubelet, pathOf, RANCHER_SOCKET, type TextFile } from './kubelet.ts'
-import { INSTALLED, type Installed, type Part, readList } from './lists.ts'
+import { findKubelet, type Kubelet, leads, pathOf, RANCHER_SOCKET } from './kubelet.ts'
+import { aboutIn, INSTALLED, type Part, PENDING, readList } from './lists.ts'
 import {
   CURRENT,
   checkRoom,
@@ -21,7 +21,7 @@ import {
   unitText,
   VERSIONS,
 } from './program.ts'
-import type { Root } from './root.ts'
+import type { Root, TextFile } from './root.ts'
 import { readSecrets } from './secrets.ts'
 
 const CONFIG_FILES = ['/etc/image-resolver.yaml', '/etc/image-cri-shim.yaml'] as const
@@ -100,7 +100,7 @@ export async function readNode(options: NodeOptions): Promise<Node> {
   })
   // kubelet may lead to the service already.
   const isOwn = found !== undefined && isSameSocket(found, config.shim)
-  if (isOwn) checkShim({ root, file: isGiven ? given : configFile, config, runtime, found })
+  if (isOwn) checkShim({ file: isGiven ? given : configFile, config, runtime, found })
   const cri = isOwn || found === undefined ? config.cri : found
   const differs = config.cri !== undefined && cri !== undefined && !isSameSocket(config.cri, cri)
   return {
@@ -125,19 +125,16 @@ export async function readNode(options: NodeOptions): Promise<Node> {
 
 /** systemd would take the socket of the shim from the program that listens there. */
 function checkShim(about: {
-  readonly root: Root
   readonly file: string
   readonly config: Config
   /** As the operator says. */
   readonly runtime: string | undefined
   readonly found: string
 }): void {
-  const { config, file, found, root, runtime } = about
+  const { config, file, found, runtime } = about
   const { cri, shim } = config
-  const installed = readList<Installed>(root, INSTALLED)?.socket
-  const isInstalled = installed !== undefined && isSameSocket(installed, shim)
   const isElsewhere = cri !== undefined && !isSameSocket(cri, shim)
-  if (runtime === undefined && (isInstalled || isElsewhere)) return
+  if (runtime === undefined && isElsewhere) return
   const what = `shim: ${shim} is the socket of the runtime itself, ${found}`
   throw new ResolveError('CONFIG_INVALID', `${file}: ${what}; name another one for the service`)
 }
@@ -146,8 +143,11 @@ function isSameFile(root: Root, given: string): boolean {
   return root.isThisMachine && CONFIG_FILES.some((path) => root.real(path) === root.real(given))
 }
 
+/** An earlier installation may have led kubelet to the service with every call. */
 function runtimeOf(root: Root, kubelet: Kubelet | undefined): string | undefined {
   const written = kubelet?.runtime
+  const { runtime, sockets } = aboutIn(readList(root, INSTALLED), readList(root, PENDING))
+  if (sockets.some((socket) => leads(written, socket))) return runtime ?? undefined
   if (written !== undefined) return pathOf(written.value)
   const isRancher = kubelet !== undefined && kubelet.distribution !== 'kubelet'
   return isRancher && !root.exists('/run/containerd/containerd.sock') ? RANCHER_SOCKET : undefined

@@ -6,13 +6,32 @@ const MAX_LINKS = 40
 /** No file of a kubelet or of systemd is near that. */
 const MAX_BYTES = 1024 * 1024
 
+export interface TextFile {
+  readonly path: string
+  readonly text: string
+  /** Of a new one, if it is not to be that of any. */
+  readonly mode?: number
+}
+
 /** The file system of a node: `/`, or a folder where that of another machine is mounted or made. */
 export class Root {
   /** An absolute path without a slash at its end; '' for `/`. */
   readonly base: string
+  /** Files that are read as if they had been written, by path without links. */
+  readonly #planned: ReadonlyMap<string, TextFile>
 
-  constructor(folder: string) {
+  constructor(folder: string, planned: ReadonlyMap<string, TextFile> = new Map()) {
     this.base = posix.resolve(folder).replace(/\/$/, '')
+    this.#planned = planned
+  }
+
+  /** The same, as it will be when a file is written. */
+  with(file: TextFile): Root {
+    return new Root(this.base || '/', new Map([...this.#planned, [this.real(file.path), file]]))
+  }
+
+  get planned(): readonly TextFile[] {
+    return [...this.#planned.values()]
   }
 
   get isThisMachine(): boolean {
@@ -70,7 +89,12 @@ export class Root {
   }
 
   exists(path: string): boolean {
+    if (this.#planned.has(this.real(path))) return true
     return lstatSync(this.outside(path), { throwIfNoEntry: false }) !== undefined
+  }
+
+  isFolder(path: string): boolean {
+    return lstatSync(this.outside(path), { throwIfNoEntry: false })?.isDirectory() === true
   }
 
   isSocket(path: string): boolean {
@@ -82,6 +106,8 @@ export class Root {
    * @throws ResolveError CONFIG_INVALID for what is no text file of at most 1 MiB
    */
   text(path: string): string | undefined {
+    const planned = this.#planned.get(this.real(path))
+    if (planned !== undefined) return planned.text
     const file = this.outside(path)
     const stats = lstatSync(file, { throwIfNoEntry: false })
     // A masked unit is a link to /dev/null.
@@ -103,15 +129,25 @@ export class Root {
    * @throws what the file system says of a folder that is there
    */
   list(folder: string, ...ends: readonly string[]): readonly string[] {
-    try {
-      return readdirSync(this.outside(folder))
-        .filter((name) => ends.some((end) => name.endsWith(end)))
-        .sort()
-        .map((name) => posix.join(folder, name))
-    } catch (thrown) {
-      if (isMissing(thrown)) return []
-      throw thrown
-    }
+    const real = this.real(folder)
+    const planned = [...this.#planned.keys()].filter((path) => posix.dirname(path) === real)
+    const names = [
+      ...namesIn(`${this.base}${real}`),
+      ...planned.map((path) => posix.basename(path)),
+    ]
+    return [...new Set(names)]
+      .filter((name) => ends.some((end) => name.endsWith(end)))
+      .sort()
+      .map((name) => posix.join(folder, name))
+  }
+}
+
+function namesIn(path: string): readonly string[] {
+  try {
+    return readdirSync(path)
+  } catch (thrown) {
+    if (isMissing(thrown)) return []
+    throw thrown
   }
 }
 

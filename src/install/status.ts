@@ -1,10 +1,10 @@
 import type { HttpConfig } from '../config/config.ts'
-import type { Readiness } from './install.ts'
+import { needsRestart, type Readiness } from './install.ts'
 import { Journal } from './journal.ts'
 import { findKubelet, type KubeletMode, leadingTo, type Setting } from './kubelet.ts'
 import { packagedVersion, UNITS } from './program.ts'
 import type { Root } from './root.ts'
-import { activeState, type ServiceManager, startedAt } from './service-manager.ts'
+import { activeState, type ServiceManager } from './service-manager.ts'
 
 /** What `image-resolver status --json` prints. */
 export interface NodeStatus {
@@ -29,8 +29,8 @@ export interface NodeStatus {
     /** Which calls lead to the service; null: none. */
     readonly leads: KubeletMode | null
     /** null: it follows the runtime's. */
-    readonly imageEndpoint: Setting | null
-    readonly runtimeEndpoint: Setting | null
+    readonly imageEndpoint: Omit<Setting, 'at'> | null
+    readonly runtimeEndpoint: Omit<Setting, 'at'> | null
     /** It was started before its files were changed. */
     readonly needsRestart: boolean
   } | null
@@ -65,12 +65,8 @@ export async function nodeStatus(options: StatusOptions): Promise<NodeStatus> {
       : Object.fromEntries(
           await Promise.all(UNITS.map(async (unit) => [unit, await activeState(manager, unit)])),
         )
-  const { changedAt } = journal.kubelet
-  const started =
-    found === undefined || manager === undefined ? undefined : await startedAt(manager, found.unit)
   const leads = found === undefined ? undefined : leadingTo(found, socket)
-  const needsRestart =
-    changedAt !== null && started !== undefined && started.getTime() < Date.parse(changedAt)
+  const isStale = manager !== undefined && (await needsRestart(journal, found, manager))
   const { isReady: ready = false, reason = '', version } = answer ?? {}
   const isAnswering = ready || version !== undefined
   const changes = journal.installed?.changes ?? []
@@ -93,7 +89,7 @@ export async function nodeStatus(options: StatusOptions): Promise<NodeStatus> {
     ...(found === undefined || leads !== undefined
       ? []
       : [`kubelet does not lead to ${socket}: run image-resolver install`]),
-    ...(needsRestart && leads !== undefined ? [`${found?.unit} has to be restarted`] : []),
+    ...(isStale && leads !== undefined ? [`${found?.unit} has to be restarted`] : []),
   ]
   return {
     installed,
@@ -106,9 +102,9 @@ export async function nodeStatus(options: StatusOptions): Promise<NodeStatus> {
         : {
             unit: found.unit,
             leads: leads ?? null,
-            imageEndpoint: found.images ?? null,
-            runtimeEndpoint: found.runtime ?? null,
-            needsRestart,
+            imageEndpoint: shown(found.images),
+            runtimeEndpoint: shown(found.runtime),
+            needsRestart: isStale,
           },
     hosts: changes
       .filter(({ part, after }) => part === 'hosts' && after.kind === 'file')
@@ -116,6 +112,12 @@ export async function nodeStatus(options: StatusOptions): Promise<NodeStatus> {
     changed,
     problems,
   }
+}
+
+function shown(setting: Setting | undefined): Omit<Setting, 'at'> | null {
+  if (setting === undefined) return null
+  const { at, ...rest } = setting
+  return rest
 }
 
 function installedOn(root: Root, { installed }: Journal): NodeStatus['installed'] {

@@ -1,19 +1,20 @@
+import { isSameSocket } from '../config/addresses.ts'
 import { ResolveError } from '../errors.ts'
 import { accessOf, writeWhole } from './files.ts'
 import { restartUnit } from './install.ts'
-import { Journal, type Left } from './journal.ts'
-import { findKubelet, leadingTo, leadKubeletBack } from './kubelet.ts'
+import { Journal } from './journal.ts'
+import { findKubelet, leads, type Setting } from './kubelet.ts'
+import { leadKubeletBack } from './kubelet-edits.ts'
 import { UNITS } from './program.ts'
 import type { Root } from './root.ts'
 import { type ServiceManager, startedAt } from './service-manager.ts'
+import type { Left } from './undo.ts'
 
 export interface UninstallOptions {
   readonly root: Root
   readonly restartKubelet: boolean
   /** undefined: files alone. */
   readonly manager: ServiceManager | undefined
-  /** The service's CRI socket and the runtime's, where the list of the installation does not say. */
-  readonly sockets: () => Promise<{ readonly socket: string; readonly runtime: string | undefined }>
   readonly say: (line: string) => void
   readonly waiting: <T>(what: string, work: Promise<T>) => Promise<T>
 }
@@ -37,7 +38,7 @@ export async function uninstall(options: UninstallOptions): Promise<boolean> {
     return true
   }
   const left = [...journal.putKubeletBack()]
-  await leadBack(options, journal)
+  leadBack(options, journal)
   if (manager !== undefined) {
     await freeKubelet(options, journal, manager)
     const all = [...journal.pending, ...(journal.installed?.changes ?? [])]
@@ -65,21 +66,30 @@ function describeLeft(path: string, backup: Left['backup']): string {
   return `${path}: left, since it was changed by others; as it was before: ${backup}`
 }
 
-/** Where a file of kubelet was changed by others, its endpoint alone is. */
-async function leadBack({ root, say, sockets }: UninstallOptions, journal: Journal): Promise<void> {
-  const kubelet = findKubelet(root)
-  const known = journal.installed ?? (await sockets())
-  const { runtime, socket } = known
-  if (kubelet === undefined || leadingTo(kubelet, socket) === undefined) return
-  if (runtime === null || runtime === undefined) {
-    const how = 'and which socket its runtime has is not known'
-    throw new ResolveError('UNAVAILABLE', `kubelet leads to ${socket}, ${how}; set that by hand`)
+/**
+ * Where a file of kubelet was changed by others, its endpoint alone is.
+ *
+ * @throws ResolveError UNAVAILABLE where kubelet leads to a socket of the service after that, too
+ */
+function leadBack({ root, say }: UninstallOptions, { about: { runtime, sockets } }: Journal): void {
+  const settings = (): readonly Setting[] => {
+    const { images, runtime: every } = findKubelet(root) ?? {}
+    return [images, every].filter((each) => each !== undefined)
   }
-  for (const { path, text } of leadKubeletBack(root, kubelet, socket, runtime)) {
+  const ours = (): Setting | undefined =>
+    settings().find((setting) => sockets.some((socket) => leads(setting, socket)))
+  if (ours() === undefined) return
+  const isKnown = runtime !== null && !sockets.some((socket) => isSameSocket(socket, runtime))
+  for (const { path, text } of isKnown ? leadKubeletBack(root, sockets, runtime) : []) {
     const file = root.outside(path)
     writeWhole(file, Buffer.from(text), accessOf(file))
     say(`${path}: leads kubelet to ${runtime}`)
   }
+  const left = ours()
+  if (left === undefined) return
+  const what = `kubelet leads to ${left.value}, a socket of this service (${left.file}:${left.line})`
+  const how = 'set the socket of the runtime there by hand, and uninstall again'
+  throw new ResolveError('UNAVAILABLE', `${what}; the service was not stopped: ${how}`)
 }
 
 /** @throws ResolveError UNAVAILABLE where kubelet may still use the service's socket */
@@ -88,7 +98,7 @@ async function freeKubelet(
   journal: Journal,
   manager: ServiceManager,
 ): Promise<void> {
-  const { changedAt, backAt } = journal.kubelet
+  const { kubeletAt: changedAt, kubeletBackAt: backAt } = journal.about
   const unit = findKubelet(root)?.unit
   if (changedAt === null || unit === undefined) return
   const started = (await startedAt(manager, unit))?.getTime()

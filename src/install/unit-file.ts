@@ -10,10 +10,19 @@ const UNIT_FOLDERS = [
   '/lib/systemd/system',
 ] as const
 
-/** One argument of a program, and the file that it is written in. */
+/** Text as systemd takes it from a file, with the place of each character. */
 export interface Word {
   readonly text: string
   readonly file: string
+  /** Offsets in that file; -1 for a character that is from another one. */
+  readonly at: readonly number[]
+}
+
+/** A variable of the environment. */
+export interface Variable {
+  readonly value: Word
+  /** Offset at which more of its value can be written. */
+  readonly end: number
 }
 
 /** What a service unit starts, with its drop-ins and the files of its environment. */
@@ -21,19 +30,12 @@ export interface ServiceUnit {
   /** The program and its arguments, variables put in. */
   readonly words: readonly Word[]
   /** The last `ExecStart=`, as it is written, on one line. */
-  readonly command: string
-  /** Where that is written. */
-  readonly commandFile: string
+  readonly command: Word
   /** The variables that are words of the command of their own: `$KUBELET_EXTRA_ARGS`. */
   readonly variables: readonly string[]
+  readonly environment: ReadonlyMap<string, Variable>
   /** In the order of reading. */
   readonly environmentFiles: readonly string[]
-}
-
-interface Line {
-  readonly key: string
-  readonly value: string
-  readonly file: string
 }
 
 /** @returns undefined where there is no such unit, or one that starts nothing */
@@ -47,77 +49,174 @@ export function readServiceUnit(root: Root, name: string): ServiceUnit | undefin
     }
   }
   const files = [file, ...[...dropIns].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path)]
-  const lines = files.flatMap((path) => serviceLines(root.text(path) ?? '', path))
-  const command = settingsOf(lines, 'ExecStart').at(-1)
+  const settings = files.flatMap((path) => serviceSettings(root.text(path) ?? '', path))
+  const command = valuesOf(settings, 'ExecStart').at(-1)
   if (command === undefined) return undefined
-  const environment = new Map<string, Word>()
-  for (const { value, file: source } of settingsOf(lines, 'Environment')) {
-    for (const word of splitWords(value)) assign(environment, word, source)
-  }
-  const environmentFiles = settingsOf(lines, 'EnvironmentFile').map(({ value }) =>
-    value.replace(/^-/, ''),
-  )
-  for (const path of environmentFiles) {
-    for (const line of logicalLines(root.text(path) ?? '')) {
-      assign(environment, unquoted(line), path)
+  const environment = new Map<string, Variable>()
+  for (const value of valuesOf(settings, 'Environment')) {
+    for (const word of splitWords(value, fromC)) {
+      const [all = '', variable = ''] = /^(\w+)=/.exec(word.text) ?? []
+      const end = (word.at.at(-1) ?? 0) + 1
+      if (variable !== '') environment.set(variable, { value: cut(word, all.length), end })
     }
   }
-  const written = splitWords(command.value)
+  const environmentFiles = valuesOf(settings, 'EnvironmentFile').map(({ text }) =>
+    text.replace(/^-/, ''),
+  )
+  for (const path of environmentFiles) {
+    for (const [variable, value] of readEnvironment(root.text(path) ?? '', path)) {
+      environment.set(variable, value)
+    }
+  }
+  const written = splitWords(command, fromC)
   return {
-    words: written.flatMap((word) => expanded(word, command.file, environment)),
-    command: command.value,
-    commandFile: command.file,
-    variables: written.flatMap((word) => wholeVariable(word) ?? []),
+    words: written.flatMap((word) => expanded(word, environment)),
+    command,
+    variables: written.flatMap(({ text }) => wholeVariable(text) ?? []),
+    environment,
     environmentFiles,
   }
 }
 
 /** An empty one takes back those before it. */
-function settingsOf(lines: readonly Line[], key: string): readonly Line[] {
-  const all = lines.filter((line) => line.key === key)
-  return all.slice(all.findLastIndex(({ value }) => value === '') + 1)
+function valuesOf(
+  settings: readonly (readonly [key: string, value: Word])[],
+  key: string,
+): readonly Word[] {
+  const all = settings.flatMap(([each, value]) => (each === key ? [value] : []))
+  return all.slice(all.findLastIndex(({ text }) => text === '') + 1)
 }
 
-function serviceLines(text: string, file: string): readonly Line[] {
+function serviceSettings(text: string, file: string): (readonly [key: string, value: Word])[] {
   let section = ''
-  return logicalLines(text).flatMap((line) => {
-    const [, name] = /^\[(.*)\]$/.exec(line) ?? []
+  return logicalLines(text, file).flatMap((line) => {
+    const [, name] = /^\s*\[(.*)\]\s*$/.exec(line.text) ?? []
     if (name !== undefined) section = name
-    const [, key, value = ''] = /^(\w+)\s*=\s*(.*)$/.exec(line) ?? []
-    return section === 'Service' && key !== undefined ? [{ key, value, file }] : []
+    const [head = '', key] = /^\s*(\w+)\s*=\s*/.exec(line.text) ?? []
+    const value = cut(line, head.length, line.text.trimEnd().length)
+    return section === 'Service' && key !== undefined ? [[key, value] as const] : []
   })
 }
 
-/** Without comments, and with lines that end in a backslash put together. */
-function logicalLines(text: string): readonly string[] {
-  const lines: string[] = []
-  let before = ''
-  for (const line of text.split(/\r?\n/)) {
-    if (/^\s*[#;]/.test(line)) continue
-    if (line.endsWith('\\')) before += `${line.slice(0, -1).trim()} `
-    else {
-      lines.push((before + line.trim()).trim())
-      before = ''
+/** Without comments, and with lines that end in a backslash put together (systemd.syntax(7)). */
+function logicalLines(text: string, file: string): readonly Word[] {
+  const lines: Word[] = []
+  let start = 0
+  let [line, at]: [string, number[]] = ['', []]
+  for (const each of text.split('\n')) {
+    const from = start
+    start += each.length + 1
+    if (/^\s*[#;]/.test(each)) continue
+    const isContinued = /(?<!\\)(?:\\\\)*\\\r?$/.test(each)
+    const shown = isContinued ? each.replace(/\\\r?$/, ' ') : each
+    for (let index = 0; index < shown.length; index += 1) at.push(from + index)
+    line += shown
+    if (isContinued) continue
+    lines.push({ text: line, file, at })
+    line = ''
+    at = []
+  }
+  return line === '' ? lines : [...lines, { text: line, file, at }]
+}
+
+/**
+ * The variables of a file of an environment, as systemd.exec(5) has it: a value goes on after a backslash at the end of
+ * its line, and has quoted parts, with ends of lines in them. The last one of a name counts.
+ */
+export function readEnvironment(text: string, file: string): ReadonlyMap<string, Variable> {
+  const found = new Map<string, Variable>()
+  let state: 'name' | 'comment' | 'value' | 'plain' | '"' | "'" = 'name'
+  let [name, value, at, end]: [string, string, number[], number] = ['', '', [], 0]
+  /** Without blanks at the end of an unquoted part. */
+  let length = 0
+  const add = (char: string, index: number): void => {
+    value += char
+    at.push(index)
+    if (state !== 'plain' || !/\s/.test(char)) length = value.length
+    if (length === value.length) end = index + 1
+  }
+  const finish = (): void => {
+    const kept = { text: value.slice(0, length), file, at: at.slice(0, length) }
+    if (/^[A-Za-z_]\w*$/.test(name.trim())) found.set(name.trim(), { value: kept, end })
+    name = ''
+    value = ''
+    at = []
+    length = 0
+    state = 'name'
+  }
+  for (let index = 0; index < text.length; index += 1) {
+    const [char = '', next = ''] = text.slice(index, index + 2)
+    const isEnd = char === '\n' || char === '\r'
+    if (state === 'comment') {
+      if (isEnd) state = 'name'
+    } else if (state === 'name') {
+      if (char === '=') {
+        state = 'value'
+        end = index + 1
+      } else if (name === '' && /[#;]/.test(char)) state = 'comment'
+      else name = isEnd ? '' : (name + char).trimStart()
+    } else if (char === state) state = 'value'
+    else if (state === "'" || (state === '"' && char !== '\\')) add(char, index)
+    else if (state === '"') {
+      index += 1
+      if (next !== '\n' && !/["\\`$]/.test(next)) add(char, index - 1)
+      if (next !== '\n' && next !== '') add(next, index)
+    } else if (char === '\\') {
+      index += 1
+      state = 'plain'
+      if (/[^\r\n]/.test(next)) add(next, index)
+      length = value.length
+    } else if (isEnd) finish()
+    else if (state === 'value' && (char === '"' || char === "'")) {
+      state = char
+      if (value === '') end = index + 1
+    } else if (state === 'plain' || !/\s/.test(char)) {
+      state = 'plain'
+      add(char, index)
     }
   }
-  return [...lines, before.trim()].filter((line) => line !== '')
+  if (state !== 'name' && state !== 'comment') finish()
+  return found
 }
 
-function assign(environment: Map<string, Word>, assignment: string, file: string): void {
-  const [, name, text = ''] = /^(\w+)=(.*)$/s.exec(assignment) ?? []
-  if (name !== undefined) environment.set(name, { text, file })
+function cut({ at, file, text }: Word, from: number, to?: number): Word {
+  return { text: text.slice(from, to), file, at: at.slice(from, to) }
 }
 
-/** `NAME="value"` of an environment file, without its quotes. */
-function unquoted(line: string): string {
-  return line.replace(/^(\w+)\s*=\s*(["'])(.*)\2$/s, '$1=$3')
+const C_ESCAPES: Readonly<Record<string, string>> = { s: ' ', n: '\n', t: '\t', r: '\r' }
+
+/** What a backslash and a character stand for in a unit; undefined: for themselves. */
+function fromC(char: string): string | undefined {
+  return C_ESCAPES[char] ?? (/["'\\]/.test(char) ? char : undefined)
 }
 
 /** Split at blanks outside of quotes. */
-function splitWords(text: string): readonly string[] {
-  return [...text.matchAll(/(?:[^\s"']|"[^"]*"|'[^']*')+/g)].map(([word]) =>
-    word.replace(/(["'])(.*?)\1/gs, '$2'),
-  )
+function splitWords(
+  { at, file, text }: Word,
+  unescaped: (char: string) => string | undefined,
+): readonly Word[] {
+  const words: Word[] = []
+  let word: { text: string; at: number[] } | undefined
+  let quote = ''
+  for (let index = 0; index < text.length; index += 1) {
+    const char = text[index] ?? ''
+    if (quote === '' && /\s/.test(char)) {
+      if (word !== undefined) words.push({ ...word, file })
+      word = undefined
+      continue
+    }
+    word ??= { text: '', at: [] }
+    if (char === quote) quote = ''
+    else if (quote === '' && /["']/.test(char)) quote = char
+    else {
+      const next = text[index + 1]
+      const escaped = char === '\\' && next !== undefined ? unescaped(next) : undefined
+      if (escaped !== undefined) index += 1
+      word.text += escaped ?? char
+      word.at.push(at[index] ?? -1)
+    }
+  }
+  return word === undefined ? words : [...words, { ...word, file }]
 }
 
 function wholeVariable(word: string): string | undefined {
@@ -125,22 +224,27 @@ function wholeVariable(word: string): string | undefined {
 }
 
 /** `$NAME` alone becomes as many words as its value has; `${NAME}` is put in where it stands. */
-function expanded(
-  word: string,
-  file: string,
-  environment: ReadonlyMap<string, Word>,
-): readonly Word[] {
-  const whole = wholeVariable(word)
+function expanded(word: Word, environment: ReadonlyMap<string, Variable>): readonly Word[] {
+  const whole = wholeVariable(word.text)
   if (whole !== undefined) {
-    const value = environment.get(whole)
-    if (value === undefined) return []
-    return splitWords(value.text).map((text) => ({ text, file: value.file }))
+    const variable = environment.get(whole)
+    return variable === undefined ? [] : splitWords(variable.value, (char) => char)
   }
-  let source = file
-  const text = word.replace(/\$\{(\w+)\}/g, (_all, name: string) => {
-    const value = environment.get(name)
-    if (value !== undefined) source = value.file
-    return value?.text ?? ''
-  })
-  return [{ text, file: source }]
+  const put = [...word.text.matchAll(/\$\{(\w+)\}/g)]
+  if (put.length === 0) return [word]
+  const file = put.map(([, name = '']) => environment.get(name)?.value.file).at(-1) ?? word.file
+  let [text, done]: [string, number] = ['', 0]
+  const at: number[] = []
+  const add = (part: Word): void => {
+    text += part.text
+    at.push(...part.at.map((offset) => (part.file === file ? offset : -1)))
+  }
+  for (const { 0: all, 1: name = '', index } of put) {
+    add(cut(word, done, index))
+    const variable = environment.get(name)
+    if (variable !== undefined) add(variable.value)
+    done = index + all.length
+  }
+  add(cut(word, done))
+  return [{ text, file, at }]
 }

@@ -87,13 +87,7 @@ export interface UninstallCommand extends NodeCommand {
 export async function uninstallCommand(options: UninstallCommand): Promise<number> {
   const { restartKubelet } = options
   const { root, ...common } = await open(options)
-  const sockets = async () => {
-    const { config, runtime } = await readNode({ root })
-    return { socket: config.shim, runtime }
-  }
-  const isWhole = await withLock(root, () =>
-    uninstall({ ...common, root, restartKubelet, sockets }),
-  )
+  const isWhole = await withLock(root, () => uninstall({ ...common, root, restartKubelet }))
   return isWhole ? EXIT.done : EXIT.failed
 }
 

@@ -2,13 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import {
-  findKubelet,
-  type KubeletMode,
-  leadingTo,
-  leadKubelet,
-  leadKubeletBack,
-} from '../../../src/install/kubelet.ts'
+import { findKubelet, type KubeletMode, leadingTo } from '../../../src/install/kubelet.ts'
+import { leadKubelet, leadKubeletBack } from '../../../src/install/kubelet-edits.ts'
 import { Root } from '../../../src/install/root.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -132,13 +127,13 @@ function find(root: Root) {
 
 /** Writes what leads kubelet to the service, and what leads it there then. */
 function lead(root: Root, mode: KubeletMode) {
-  const files = leadKubelet(root, find(root), mode, SHIM)
+  const files = leadKubelet(root, mode, SHIM)
   for (const { path, text } of files) {
     mkdirSync(dirname(root.outside(path)), { recursive: true })
     writeFileSync(root.outside(path), text)
   }
   assert.equal(leadingTo(find(root), SHIM), mode)
-  assert.deepEqual(leadKubelet(root, find(root), mode, SHIM), [], 'a second time changes nothing')
+  assert.deepEqual(leadKubelet(root, mode, SHIM), [], 'a second time changes nothing')
   return files
 }
 
@@ -148,9 +143,11 @@ test('a kubelet of kubeadm gets the flag where `kubeadm upgrade` leaves it', (t)
   const { runtime, images, unit } = find(root)
   const files = lead(root, 'images')
 
-  assert.deepEqual(runtime, {
+  const { at: _at, ...setting } = runtime ?? { at: [] }
+  assert.deepEqual(setting, {
     value: `unix://${CONTAINERD}`,
     file: '/var/lib/kubelet/kubeadm-flags.env',
+    line: 1,
     kind: 'flag',
   })
   assert.deepEqual([images, unit], [undefined, 'kubelet.service'])
@@ -296,7 +293,7 @@ test('an argument of k3s that is there is changed where it stands', (t) => {
 test('k3s with a containerd of its own is not led with every call, since it would not start it then', (t) => {
   const root = plant(t, K3S)
 
-  assert.throws(() => leadKubelet(root, find(root), 'all', SHIM), {
+  assert.throws(() => leadKubelet(root, 'all', SHIM), {
     code: 'UNSUPPORTED',
     message: /does not start its own containerd.*--kubelet images/,
   })
@@ -316,7 +313,7 @@ test('a kubelet whose files were changed since is led back by its endpoint alone
     '/etc/default/kubelet': `KUBELET_EXTRA_ARGS=--v=4 --image-service-endpoint=${ENDPOINT}\n`,
   })
 
-  const files = leadKubeletBack(root, find(root), SHIM, CONTAINERD)
+  const files = leadKubeletBack(root, [SHIM], CONTAINERD)
 
   assert.deepEqual(files, [
     {
@@ -336,4 +333,33 @@ test('a file that is no YAML is named', (t) => {
   const root = plant(t, PLAIN, { [path]: 'kind: [\n' })
 
   assert.throws(() => findKubelet(root), { code: 'CONFIG_INVALID', message: new RegExp(path) })
+})
+
+for (const [what, text] of [
+  ['nested too deeply', `kind: ${'['.repeat(300_000)}`],
+  [
+    'with too many aliases',
+    `a: &a {${Array.from({ length: 9_000 }, (_, index) => `k${index}: 1`).join(', ')}}\nb: [${'*a, '.repeat(999)}*a]\n`,
+  ],
+] as const) {
+  test(`a file that is ${what} is named with the line, and read no further`, (t) => {
+    const path = '/var/lib/kubelet/kubelet-config.yaml'
+    const root = plant(t, PLAIN, { [path]: text })
+
+    assert.throws(() => findKubelet(root), {
+      code: 'CONFIG_INVALID',
+      message: new RegExp(`^${path}:\\d+: .*(?:nesting exceeded|aliases add more than)`),
+    })
+  })
+}
+
+test('what files below a folder of --config-dir say counts, in the order of names', (t) => {
+  const folder = '/etc/kubernetes/kubelet.conf.d'
+  const root = plant(t, KUBEADM, {
+    '/etc/default/kubelet': `KUBELET_EXTRA_ARGS=--config-dir=${folder}\n`,
+    [`${folder}/90/a.conf`]: 'imageServiceEndpoint: unix:///90.sock\n',
+    [`${folder}/80.conf`]: 'imageServiceEndpoint: unix:///80.sock\n',
+  })
+
+  assert.equal(find(root).images?.value, 'unix:///90.sock')
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { findKubelet, leadKubelet } from '../../../src/install/kubelet.ts'
+import { leadKubelet } from '../../../src/install/kubelet-edits.ts'
 import { readNode } from '../../../src/install/plan.ts'
 import { Root } from '../../../src/install/root.ts'
 import { temporaryFolder } from '../../support/stack.ts'
@@ -53,10 +53,8 @@ test('a command that not all may read is copied to a file that not all may read'
     [0o644, 0o644],
   ] as const) {
     const root = node(t, CONTAINERD, mode)
-    const kubelet = findKubelet(root)
-    assert.ok(kubelet)
 
-    const [file] = leadKubelet(root, kubelet, 'images', '/run/shim.sock')
+    const [file] = leadKubelet(root, 'images', '/run/shim.sock')
 
     assert.match(file?.text ?? '', /--token=secret/)
     assert.equal(file?.mode, copied)

@@ -38,3 +38,19 @@ test('what is no text, and too many files, are refused without their content', (
     message: /257 files, and 256 are the most/,
   })
 })
+
+test('a folder that is not there is a mistake, and so is a link that leads nowhere', (t) => {
+  const folder = temporaryFolder(t)
+  symlinkSync('nowhere', join(folder, 'token'))
+
+  for (const wrong of [join(folder, 'typo'), join(folder, 'token')]) {
+    assert.throws(() => readSecrets(wrong), {
+      code: 'CONFIG_INVALID',
+      message: `--secrets ${wrong}: there is no such folder; name the folder of the secrets, or an empty one to remove those of this node`,
+    })
+  }
+  assert.throws(() => readSecrets(folder), {
+    code: 'CONFIG_INVALID',
+    message: /\/token leads to no file/,
+  })
+})

@@ -1,0 +1,277 @@
+import assert from 'node:assert/strict'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { findKubelet, leadingTo } from '../../../src/install/kubelet.ts'
+import { CONTAINERD, KUBEADM_FILES, packagedNode } from '../../support/packaged-node.ts'
+import { temporaryFolder } from '../../support/stack.ts'
+
+const EXTRA = '/etc/default/kubelet'
+const [OLD, NEW] = ['/run/old.sock', '/run/new.sock']
+
+test('kubelet is led back from the socket of each installation, and what others wrote meanwhile stays', async (t) => {
+  const node = packagedNode(temporaryFolder(t), {
+    ...KUBEADM_FILES,
+    [EXTRA]: 'KUBELET_EXTRA_ARGS=--v=2\n',
+  })
+  node.configure({ shim: OLD })
+  await node.install()
+  node.write(EXTRA, `${node.read(EXTRA)}# of the operator\n`)
+  node.configure({ shim: NEW })
+  await node.install()
+  const led = node.read(EXTRA)
+  node.said()
+
+  const isWhole = await node.uninstall()
+
+  assert.match(led, /--image-service-endpoint=unix:\/\/\/run\/new\.sock\n# of the operator\n$/)
+  assert.equal(
+    node.read(EXTRA),
+    `KUBELET_EXTRA_ARGS=--v=2 --image-service-endpoint=unix://${CONTAINERD}\n# of the operator\n`,
+  )
+  assert.equal(isWhole, false)
+  const backup = `${EXTRA}.before-image-resolver`
+  assert.equal(node.read(backup), 'KUBELET_EXTRA_ARGS=--v=2\n')
+  assert.ok(
+    node
+      .said()
+      .includes(`${EXTRA}: left, since it was changed by others; as it was before: ${backup}`),
+  )
+})
+
+test('a kubelet that was led back by hand to the socket of an earlier installation is led away from it', async (t) => {
+  const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+  node.configure({ shim: OLD })
+  await node.install()
+  const first = node.read(EXTRA)
+  node.configure({ shim: NEW })
+  await node.install()
+  node.write(EXTRA, `# back\n${first}`)
+
+  await node.uninstall()
+
+  assert.match(
+    node.read(EXTRA),
+    /--image-service-endpoint=unix:\/\/\/run\/containerd\/containerd\.sock\n/,
+  )
+})
+
+test('every file is as it was after a second installation with another socket', async (t) => {
+  for (const mode of ['images', 'all'] as const) {
+    const node = packagedNode(temporaryFolder(t), {
+      ...KUBEADM_FILES,
+      [EXTRA]: 'KUBELET_EXTRA_ARGS=--v=2\n',
+    })
+    node.configure({ shim: OLD })
+    const bare = node.snapshot()
+    await node.install({ mode })
+    node.configure({ shim: NEW })
+    await node.install({ mode })
+    const kubelet = findKubelet(node.root)
+    node.configure({ shim: OLD })
+
+    assert.equal(kubelet && leadingTo(kubelet, NEW), mode)
+    assert.equal(await node.uninstall(), true, node.said().join('\n'))
+    assert.deepEqual(node.snapshot(), bare)
+  }
+})
+
+test('uninstall ends with an error where kubelet leads to the service after all, and stops nothing', async (t) => {
+  const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+  node.configure({ shim: OLD })
+  await node.install()
+  // In pieces: systemd takes the backslash and the end of line away.
+  node.write(
+    EXTRA,
+    'KUBELET_EXTRA_ARGS=--v=2 \\\n  --image-service-endpoint=unix:///ru\\\nn/old.sock\n',
+  )
+
+  await assert.rejects(node.uninstall(), {
+    code: 'CONFIG_INVALID',
+    message: `${EXTRA}:2: --image-service-endpoint unix://${OLD} is written in a way that is not edited here; set it to unix://${CONTAINERD} by hand`,
+  })
+  assert.ok(existsSync(node.root.outside('/var/lib/image-resolver/install.json')))
+  node.write(EXTRA, `KUBELET_EXTRA_ARGS=--image-service-endpoint=unix://${CONTAINERD}\n`)
+
+  assert.equal(await node.uninstall(), false)
+})
+
+test('a file of kubelet that was put back and then changed by others is put back as they left it', async (t) => {
+  const node = packagedNode(temporaryFolder(t), {
+    ...KUBEADM_FILES,
+    [EXTRA]: 'KUBELET_EXTRA_ARGS=\n',
+  })
+  node.configure({ shim: OLD })
+  const bare = node.snapshot()
+  await node.install()
+  const started = () => process.hrtime.bigint() / 1000n
+  const kubelet = { at: started() }
+  const manager = {
+    name: 'systemctl',
+    run: async (...args: readonly string[]) =>
+      args.includes('--property=ActiveState')
+        ? 'active'
+        : args[0] === 'show'
+          ? `${kubelet.at}`
+          : '',
+  }
+  await assert.rejects(node.uninstall({ manager }), { code: 'UNAVAILABLE', message: /still uses/ })
+  node.write(EXTRA, 'KUBELET_EXTRA_ARGS=--v=4\n')
+  await node.install()
+
+  assert.equal(await node.uninstall(), true, node.said().join('\n'))
+  assert.deepEqual(
+    node.snapshot(),
+    bare.map((line) => line.replace('EXTRA_ARGS=\n', 'EXTRA_ARGS=--v=4\n')),
+  )
+})
+
+const WINNERS = [
+  {
+    what: 'a later file of --config-dir',
+    files: {
+      ...KUBEADM_FILES,
+      [EXTRA]: 'KUBELET_EXTRA_ARGS=--config-dir=/etc/kubernetes/kubelet.conf.d\n',
+      '/etc/kubernetes/kubelet.conf.d/90-local.conf':
+        '# local\nimageServiceEndpoint: &x unix:///x.sock\nother: *x\n',
+    },
+    message: /90-local\.conf:2: imageServiceEndpoint unix:\/\/\/x\.sock is written in a way/,
+  },
+  {
+    what: 'a second file of the environment',
+    files: {
+      ...KUBEADM_FILES,
+      '/usr/lib/systemd/system/kubelet.service.d/20-site.conf':
+        '[Service]\nEnvironmentFile=/etc/site.env\n',
+      '/etc/site.env': '# site\nKUBELET_EXTRA_ARGS="--v=4"\n',
+    },
+    message:
+      /^kubelet would not use \/run\/new\.sock: \/etc\/site\.env:2 counts, without --image-service-endpoint; set it to unix:\/\/\/run\/new\.sock there, or take that line away/,
+  },
+  {
+    what: 'a later drop-in with a command of its own',
+    files: {
+      '/etc/systemd/system/kubelet.service': '[Service]\nExecStart=/usr/bin/kubelet --v=2\n',
+      '/etc/systemd/system/kubelet.service.d/90-local.conf':
+        '[Service]\nExecStart=\nExecStart=/usr/bin/kubelet --v=4\n',
+    },
+    message: /90-local\.conf:3 counts, without --image-service-endpoint/,
+  },
+  {
+    what: 'a later file of k3s with arguments of its own',
+    files: {
+      '/etc/systemd/system/k3s.service': '[Service]\nExecStart=/usr/local/bin/k3s server\n',
+      '/etc/rancher/k3s/config.yaml.d/zz-site.yaml': '# site\nkubelet-arg:\n  - max-pods=80\n',
+    },
+    message: /zz-site\.yaml:2 counts, without --image-service-endpoint/,
+  },
+] as const
+
+for (const { files, message, what } of WINNERS) {
+  test(`${what} that wins is named with its line, and nothing is written`, async (t) => {
+    const node = packagedNode(temporaryFolder(t), files)
+    node.configure({ shim: NEW, cri: CONTAINERD })
+    const bare = node.snapshot()
+
+    await assert.rejects(node.install(), { code: 'CONFIG_INVALID', message })
+    assert.deepEqual(node.snapshot(), bare)
+  })
+}
+
+test('secrets of a node stay when the folder of new ones is not there, and go with an empty one', async (t) => {
+  const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+  const folder = temporaryFolder(t)
+  writeFileSync(join(folder, 'token'), 's3cret')
+  const token = '/etc/image-resolver/secrets/token'
+  await node.install({ secrets: folder })
+
+  await assert.rejects(node.install({ secrets: join(folder, 'typo') }), { code: 'CONFIG_INVALID' })
+  const kept = node.read(token)
+  node.said()
+  await node.install({ secrets: temporaryFolder(t) })
+
+  assert.equal(kept, 's3cret')
+  assert.ok(!existsSync(node.root.outside(token)))
+  assert.deepEqual(node.said(), [`${token}: removed`, 'image-resolver 1.0.0: installed'])
+})
+
+/** Stands for systemd: kubelet runs from its last start on, and the service. */
+function systemd() {
+  const microseconds = () => `${process.hrtime.bigint() / 1000n}`
+  const [calls, started]: [string[], { kubelet: string }] = [[], { kubelet: microseconds() }]
+  return {
+    calls,
+    name: 'systemctl',
+    run: async (...args: readonly string[]) => {
+      if (args[0] === 'show')
+        return args.includes('--property=ActiveState') ? 'active\n' : started.kubelet
+      calls.push(args.join(' '))
+      if (args.join(' ') === 'restart kubelet.service') started.kubelet = microseconds()
+      return ''
+    },
+  }
+}
+
+test('kubelet is restarted when its files were changed after its start, and by no installation after that', async (t) => {
+  const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+  const manager = systemd()
+  const restarts = () =>
+    manager.calls.splice(0).filter((call) => call === 'restart kubelet.service').length
+  const again = { manager, restartKubelet: true }
+
+  await node.install(again)
+  const first = restarts()
+  await node.install(again)
+  // Of kubelet nothing is changed.
+  node.configure({ cri: CONTAINERD })
+  await node.install(again)
+  const later = restarts()
+  node.configure({ shim: NEW })
+  await node.install({ manager })
+  const told = node.said().filter((line) => line.startsWith('next:'))
+  await node.install(again)
+
+  assert.deepEqual([first, later, restarts()], [1, 0, 1])
+  assert.deepEqual(told, ['next: systemctl restart kubelet.service'])
+})
+
+test('after an upgrade that is put back the service of before is waited for, and what it says is told', async (t) => {
+  for (const [looks, told] of [
+    [[true, false, true], /what was changed is put back$/],
+    [
+      [true, false],
+      /what was changed is put back, but image-resolver\.service did not get ready: no runtime/,
+    ],
+  ] as const) {
+    const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+    const manager = systemd()
+    let look = 0
+    const asked: string[] = []
+    const readiness = async ({ listen }: { readonly listen: unknown }) => {
+      const isReady = looks[Math.min(look, looks.length - 1)] ?? false
+      look += 1
+      asked.push(JSON.stringify(listen))
+      manager.calls.push(`ready: ${isReady}`)
+      return { isReady, reason: isReady ? '' : 'no runtime', version: '1.0.0' }
+    }
+    await node.install({ manager, readiness })
+    node.said()
+    manager.calls.splice(0)
+    const before = node.snapshot()
+    node.write('/usr/lib/image-resolver/package.json', JSON.stringify({ version: '1.0.0' }))
+    node.configure({ shim: NEW })
+    // The configuration is of the operator, and stays.
+    const after = before.map((line) =>
+      line.replace('{"address":"http://hub.corp:5000"}', node.read('/etc/image-resolver.yaml')),
+    )
+
+    await assert.rejects(node.install({ manager, readiness, waitMs: 0, restartKubelet: true }), {
+      code: 'UNAVAILABLE',
+      message: told,
+    })
+
+    assert.deepEqual(node.snapshot(), after)
+    assert.ok(!manager.calls.includes('restart kubelet.service'))
+    assert.equal(manager.calls.at(-1), `ready: ${looks.at(-1)}`)
+  }
+})
