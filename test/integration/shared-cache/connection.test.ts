@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startMember, until } from '../../support/fleet.ts'
 import { startRawServer } from '../../support/listen.ts'
 import { FakeSource, identity, nginx } from '../../support/resolver.ts'
+import { temporaryFolder } from '../../support/stack.ts'
 
 const ALWAYS = { refresh: true, shared: true, urgent: true } as const
 
@@ -82,7 +85,15 @@ for (const [what, scheme] of NAMED) {
     assert.equal(answer.source, 'registry')
     assert.equal(elsewhere.accepted(), 0)
 
-    await startMember(t, url, source, { fields: ', addresses: [127.0.0.1]', readyMs: 1 })
-    await until(() => elsewhere.accepted() > 0)
+    const key = join(temporaryFolder(t), 'fleet.key')
+    writeFileSync(key, 'a key that the whole fleet has')
+    for (const fields of [
+      '[127.0.0.1]',
+      `[10.0.0.1, "fd00::/8", 127.0.0.0/8], key: "file:${key}"`,
+    ]) {
+      const before = elsewhere.accepted()
+      await startMember(t, url, source, { fields: `, addresses: ${fields}`, readyMs: 1 })
+      await until(() => elsewhere.accepted() > before)
+    }
   })
 }

@@ -48,6 +48,8 @@ type Act =
   | { readonly does: 'pull'; readonly node: number; readonly tag: (typeof TAGS)[number] }
   /** The tag moves, and that node is told of it, unless it is not. */
   | { readonly does: 'push'; readonly tag: (typeof TAGS)[number]; readonly node?: number }
+  /** That is told of a tag, and replaced by a replica which lacks it. */
+  | { readonly does: 'failover'; readonly tag: (typeof TAGS)[number]; readonly node: number }
   | { readonly does: 'answer' | 'evict'; readonly index: number }
   | { readonly does: 'pass'; readonly ms: number }
   | { readonly does: 'die' | 'refresh'; readonly node: number }
@@ -60,10 +62,11 @@ const index = fc.nat({ max: 20 })
 const act = fc.oneof(
   { weight: 8, arbitrary: fc.record({ does: fc.constant('pull'), node, tag }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant('push'), tag, node }) },
-  { weight: 1, arbitrary: fc.record({ does: fc.constant('push'), tag }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant('push'), tag }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant('failover'), tag, node }) },
   { weight: 6, arbitrary: fc.record({ does: fc.constant('answer'), index }) },
   {
-    weight: 4,
+    weight: 6,
     arbitrary: fc.record({
       does: fc.constant('pass'),
       ms: fc.constantFrom(1, 20, 150, 450, 999, 1_000, 1_001, 4_000),
@@ -72,7 +75,7 @@ const act = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('die', 'refresh'), node }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('evict'), index }) },
   {
-    weight: 2,
+    weight: 1,
     arbitrary: fc.record({
       does: fc.constant('network'),
       node,
@@ -139,6 +142,11 @@ class Fleet {
         return this.#pull(this.#at(act.node), TAGS[0], false)
       case 'push':
         return this.#push(act.tag, act.node)
+      case 'failover':
+        await this.#copy(0, 1)
+        await this.#push(act.tag, act.node)
+        await this.#calm()
+        return this.#promote()
       case 'answer': {
         const [answer] = this.#held.splice(act.index % Math.max(1, this.#held.length), 1)
         answer?.()
@@ -393,7 +401,7 @@ test('whatever happens to nodes and store, an answer was true within the freshne
       await fleet.live(acts)
       for (const key of Object.keys(given) as (keyof typeof given)[]) given[key] += fleet.given[key]
     }),
-    { numRuns: 100 },
+    { numRuns: 200 },
   )
 
   for (const [what, count] of Object.entries(given)) assert.ok(count > 20, `${what}: ${count}`)

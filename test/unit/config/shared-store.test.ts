@@ -146,6 +146,29 @@ test('what a store has no use for is a warning', () => {
   ])
 })
 
+test('addresses that sentinels may name are hosts, IP addresses and networks, and need a key where they are elsewhere', () => {
+  const url = 'url: "redis+sentinel://127.0.0.1/fleet"'
+  const listed = (addresses: string, more = '') =>
+    `cache: {shared: {${url}, addresses: [${addresses}]${more}}}\n`
+  const { config } = loadText(listed('10.0.0.0/8, "fd00::/8", valkey-0.valkey', `, ${KEY}`))
+
+  assert.deepEqual(config.cache.shared?.addresses, ['10.0.0.0/8', 'fd00::/8', 'valkey-0.valkey'])
+  assert.equal(config.cache.shared.isPlainOnNetwork, true)
+  assert.deepEqual(loadText(printConfig(config)).config.cache, config.cache)
+  assert.equal(loadText(listed('127.0.0.1')).config.cache.shared?.isPlainOnNetwork, false)
+  assert.equal(problemsIn(listed('10.0.0.0/8'))[0]?.path, 'cache.shared.key')
+  for (const wrong of ['10.0.0.0/33', 'a.corp/8', '"a b"', '"fd00::/129"']) {
+    assert.match(problemsIn(listed(wrong, `, ${KEY}`))[0]?.message ?? '', /no host, no IP address/)
+  }
+  for (const [address, why] of [
+    ['rediss+sentinel://a/fleet', 'certificates tell'],
+    ['redis://a', 'url names no sentinels and no cluster'],
+  ]) {
+    const text = `cache: {shared: {url: "${address}", ${KEY}, addresses: [10.0.0.1]}}\n`
+    assert.ok(loadText(text).warnings.includes(`cache.shared.addresses (line 1): not used: ${why}`))
+  }
+})
+
 test('a user is not printed, and files of a store are', () => {
   const { config } = loadText(
     `cache: {shared: {url: "rediss://a", ${KEY}, username: hunter2, passwordFile: /p, tls: {ca: /ca}}}\n`,
