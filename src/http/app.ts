@@ -61,7 +61,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     const access = accessOf(request)
     const failure =
       ambiguity(request.raw) ??
-      (access === 'open' ? undefined : crowdedOut(request.raw, connections)) ??
+      (access === 'health' ? undefined : crowdedOut(request.raw, connections)) ??
       guard.refusal(request.raw, access) ??
       (request.is404 ? unknownRoute(request, reply, known) : undefined)
     if (failure === undefined) done()

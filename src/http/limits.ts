@@ -36,6 +36,10 @@ export interface Limits {
   readonly maxBatchedReferences: number
   /** Results of one batch that may wait for one before them, or for the reader. Default 256. */
   readonly maxResultsAhead: number
+  /** Reviews of pods at once, from before their bodies are read. Default 16, of at most 3 MiB each. */
+  readonly maxReviews: number
+  /** Of those. Default 8: each API server of a cluster is a client. */
+  readonly maxReviewsPerClient: number
   /** Milliseconds until the headers are there. Default 10 s. */
   readonly headersTimeoutMs: number
   /** Milliseconds until the whole request is there. Default 15 s. */
@@ -61,12 +65,17 @@ export const defaultLimits: Limits = {
   maxBatchesPerClient: 4,
   maxBatchedReferences: 12,
   maxResultsAhead: 256,
+  maxReviews: 16,
+  maxReviewsPerClient: 8,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 15_000,
   keepAliveTimeoutMs: 60_000,
   unreadTimeoutMs: 60_000,
   closeGraceMs: 5_000,
 }
+
+/** Bytes of a review of a pod: the most that the API server sends of an object (apiserver, MaxRequestBodyBytes). */
+export const MAX_REVIEW_BODY_BYTES = 3 * MIB
 
 /** Bytes of a `POST /resolve`: a thousand references of a quarter of a KiB. */
 export const MAX_BATCH_BODY_BYTES = 256 * KIB

@@ -25,7 +25,7 @@ export interface RoutesOptions {
   readonly service?: ServiceReports
   readonly onEvent?: EventsRouteOptions['onEvent']
   readonly check?: Check
-  readonly admission?: Omit<AdmissionOptions, 'answers' | 'logger' | 'now'>
+  readonly admission?: Pick<AdmissionOptions, 'budgetMs' | 'rejects'>
   /** This service in `Via`. Default: it has no name, and notices no question of its own. */
   readonly via?: string
   /** Total limit of one question. Default: 30 seconds. */
@@ -71,7 +71,9 @@ export function addRoutes(
   if (registries !== undefined) registriesRoutes(app, { registries, timeoutMs })
   if (service !== undefined) serviceRoutes(app, service)
   if (onEvent !== undefined) eventsRoute(app, { onEvent, isAuthentic, now })
-  if (admission !== undefined) admissionRoute(app, { ...admission, answers, logger, now })
+  if (admission !== undefined) {
+    admissionRoute(app, { ...admission, answers, limits, logger, now })
+  }
   if (check !== undefined) checkRoute(app, check)
   healthRoutes(app, readiness)
   documentRoute(app, document)

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
-import { defaultLimits, MAX_BATCH_BODY_BYTES, MAX_NAME_CHARACTERS } from '../../src/http/limits.ts'
+import {
+  defaultLimits,
+  MAX_BATCH_BODY_BYTES,
+  MAX_NAME_CHARACTERS,
+  MAX_REVIEW_BODY_BYTES,
+} from '../../src/http/limits.ts'
 import { DEFAULT_LIMITS as MIRROR } from '../../src/http/mirror/context.ts'
 import { LIMITS } from '../../src/http2/limits.ts'
 
@@ -38,6 +43,14 @@ const ROWS: readonly (readonly [string, readonly string[]])[] = [
   [
     '`POST /resolve` at one time',
     [number(defaultLimits.maxBatchesPerClient), number(defaultLimits.maxBatches)],
+  ],
+  [
+    '`POST /admission/pin` at one time',
+    [
+      number(defaultLimits.maxReviewsPerClient),
+      number(defaultLimits.maxReviews),
+      bytes(MAX_REVIEW_BODY_BYTES),
+    ],
   ],
   ['references of these', [number(defaultLimits.maxBatchedReferences)]],
   ['results of one of these', [number(defaultLimits.maxResultsAhead)]],

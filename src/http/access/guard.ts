@@ -9,11 +9,12 @@ import { RateLimit } from './rate-limit.ts'
 import { BearerToken } from './token.ts'
 
 /**
- * What a route lets be done: `open` tells nothing that has to be kept, as health checks, and counts
- * for no limit; `write` changes something; `node` tells what the runtime has, whose own socket is for
- * root alone; an `event` may also show the token as a password or by a signature of its body; the others `read`.
+ * What a route lets be done: `open` needs no token and counts for no limit; nor does `health`, which is
+ * answered also where a client has no other connection left; `write` changes something; `node` tells what the
+ * runtime has, whose own socket is for root alone; an `event` may also show the token as a password or by a
+ * signature of its body; the others `read`.
  */
-export type Access = 'open' | 'read' | 'node' | 'write' | 'event'
+export type Access = 'health' | 'open' | 'read' | 'node' | 'write' | 'event'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -47,7 +48,7 @@ export class Guard {
 
   /** @returns what to answer instead; undefined: let it in */
   refusal(request: IncomingMessage, access: Access): Failure | undefined {
-    if (access === 'open') return undefined
+    if (access === 'open' || access === 'health') return undefined
     const waitMs = this.#limit.isOn ? this.#limit.take(request.socket.remoteAddress) : 0
     if (waitMs > 0) return tooMany(waitMs)
     const isFree = this.#isFree(access)

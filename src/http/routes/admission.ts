@@ -1,17 +1,16 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { withTimeout } from '../../concurrency/abortable.ts'
-import { type AttemptOutcome, type ErrorCode, ResolveError, toResolveError } from '../../errors.ts'
+import { ResolveError, toResolveError } from '../../errors.ts'
 import { parseReference } from '../../reference/reference.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { pinnedReference } from '../../workloads/image-mention.ts'
+import { clientKey } from '../client-key.ts'
+import { ClientShares } from '../client-shares.ts'
+import { type Limits, MAX_REVIEW_BODY_BYTES } from '../limits.ts'
 import { answer, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
 import { readReview, type Wanted } from './admission-review.ts'
 
-/** The most that the API server sends of an object (apiserver, MaxRequestBodyBytes). */
-const MAX_BODY_BYTES = 3 * 1024 * 1024
-/** Reviews at once, from before their bodies are read. */
-const MAX_AT_ONCE = 16
 /** Milliseconds after which a refused review may come again; most take less. */
 const RETRY_AFTER_MS = 1_000
 /** Kubernetes shows 256 characters of a warning. */
@@ -21,21 +20,13 @@ const MAX_LONG_TEXT = 2_000
 /** Everything that reaches the port can have lines logged. */
 const LOG_EVERY_MS = 1_000
 
-/** With these a text may say which hosts there are, or how an address answers. */
-const TELLING_CODES: ReadonlySet<ErrorCode> = new Set(['DENIED', 'UNAVAILABLE', 'UNKNOWN'])
-/** The text of a whole resolution has those of all its attempts, behind the code of one. */
-const TELLING_OUTCOMES: ReadonlySet<AttemptOutcome> = new Set([
-  'denied',
-  'unreachable',
-  'server_error',
-])
-
 export interface AdmissionOptions {
   readonly answers: Answers
   /** For all images of a pod together. */
   readonly budgetMs: number
   /** Whether a pod is rejected with an image that is not known in time. */
   readonly rejects: boolean
+  readonly limits: Pick<Limits, 'maxReviews' | 'maxReviewsPerClient'>
   readonly logger: Pick<Logger, 'warn'>
   readonly now: () => number
 }
@@ -50,8 +41,8 @@ interface Operation {
 interface Problem {
   /** For the caller. */
   readonly problem: string
-  /** For the log alone. */
-  readonly reason?: string
+  /** For the log. */
+  readonly reason: string
 }
 
 type Outcome = { readonly pinned: string } | Problem | 'kept'
@@ -61,7 +52,9 @@ type Outcome = { readonly pinned: string } | Problem | 'kept'
  * name. Nothing is kept, so that a dry run is as any other.
  */
 export function admissionRoute(app: FastifyInstance, options: AdmissionOptions): void {
-  let open = 0
+  const { maxReviews: max, maxReviewsPerClient: maxPerClient } = options.limits
+  const what = 'pods are being reviewed'
+  const reviews = new ClientShares({ max, maxPerClient, what, retryAfterMs: RETRY_AFTER_MS })
   const log = logOf(options)
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers()
@@ -70,18 +63,18 @@ export function admissionRoute(app: FastifyInstance, options: AdmissionOptions):
     )
     scope.setValidatorCompiler(() => () => true)
     // Before the body, which anyone may send.
-    const onRequest = async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-      if (open >= MAX_AT_ONCE) {
+    const onRequest = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<void> => {
+      try {
+        reply.raw.once('close', reviews.enter(clientKey(raw.socket.remoteAddress)))
+      } catch (thrown) {
         // The body stays unread, and before it is read the connection is of no use.
         reply.header('connection', 'close').removeHeader('keep-alive')
-        throw tooMany()
+        throw thrown
       }
-      open += 1
-      reply.raw.once('close', () => (open -= 1))
     }
     scope.post<{ Body: string }>(
       '/admission/pin',
-      { schema, config: { access: 'open' }, onRequest, bodyLimit: MAX_BODY_BYTES },
+      { schema, config: { access: 'open' }, onRequest, bodyLimit: MAX_REVIEW_BODY_BYTES },
       async ({ body }, reply) => {
         const left = new AbortController()
         // It no longer counts then, so it has to end.
@@ -117,11 +110,6 @@ function longText(texts: readonly string[], separator: string): string {
   return texts.join(separator).slice(0, MAX_LONG_TEXT)
 }
 
-function tooMany(): ResolveError {
-  const message = `${MAX_AT_ONCE} pods are being reviewed, which is as many as at one time`
-  return new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs: RETRY_AFTER_MS })
-}
-
 /** @returns what the response says beside `uid` and `allowed` */
 async function review(
   { places, skipped, problem }: Wanted,
@@ -142,11 +130,7 @@ async function review(
   const failures = [...outcomes].flatMap(([reference, outcome]) =>
     outcome !== 'kept' && 'problem' in outcome ? [{ reference, ...outcome }] : [],
   )
-  log(
-    failures.flatMap(({ reference, reason }) =>
-      reason === undefined ? [] : [`${reference}: ${reason}`],
-    ),
-  )
+  log(failures.map(({ reference, reason }) => `${reference}: ${reason}`))
   // First: of the warnings, ten are shown.
   const problems = problem === undefined ? [] : [problem]
   problems.push(...failures.map((failure) => `${failure.reference}: ${failure.problem}`))
@@ -208,14 +192,18 @@ async function pinOne(reference: string, answers: Answers, signal: AbortSignal):
   }
 }
 
-/** The caller shows no token, and may ask for any host. */
+/**
+ * The caller shows no token, and may ask for any host: a code, or a text of a registry, would tell which hosts
+ * there are, and how an address answers. So there is one text for every failure but two: what is no reference,
+ * and what every registry that was asked says it does not have.
+ */
 function problemOf({ attempts, code, message }: ResolveError): Problem {
-  const text = `${code}: ${message}`
-  const isTelling =
-    TELLING_CODES.has(code) ||
-    attempts.some(({ outcome, step }) => step === 'connect' || TELLING_OUTCOMES.has(outcome))
-  if (!isTelling) return { problem: text }
-  return { problem: `${code}: the log of the service may say why`, reason: text }
+  const reason = `${code}: ${message}`
+  if (code === 'NAME_INVALID') return { problem: reason, reason }
+  const isAbsent = code === 'MANIFEST_UNKNOWN' || code === 'PLATFORM_UNKNOWN'
+  return isAbsent && attempts.every(({ outcome }) => outcome === 'not_found')
+    ? { problem: 'no registry has it', reason }
+    : { problem: 'its digest could not be found out: the log of the service may say why', reason }
 }
 
 const schema = {
@@ -231,7 +219,7 @@ const schema = {
     415: problem('The body is not `application/json`.'),
     429: withRetryAfter(
       problem(
-        '16 pods are being reviewed: with `failurePolicy: Ignore` the API server admits this one unchanged.',
+        'As many pods are being reviewed as at one time, or for this client: with `failurePolicy: Ignore` the API server admits this one unchanged.',
       ),
     ),
   },

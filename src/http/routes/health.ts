@@ -7,7 +7,7 @@ import type { Readiness } from '../types.ts'
 export function healthRoutes(app: FastifyInstance, readiness: Readiness): void {
   app.get(
     '/livez',
-    { schema: live, config: { access: 'open' } },
+    { schema: live, config: { access: 'health' } },
     async (_request, reply): Promise<LiveResponse> => {
       reply.header('cache-control', 'no-store')
       return { status: 'live' }
@@ -15,7 +15,7 @@ export function healthRoutes(app: FastifyInstance, readiness: Readiness): void {
   )
   app.get(
     '/readyz',
-    { schema: ready, config: { access: 'open' } },
+    { schema: ready, config: { access: 'health' } },
     async (_request, reply): Promise<ReadyResponse> => {
       const states = await readiness.check()
       const servers = states.map(({ door, open, reason }) => ({

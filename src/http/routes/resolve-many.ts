@@ -36,7 +36,7 @@ export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptio
     bodyLimit: MAX_BATCH_BODY_BYTES,
     // Before the body, which would be held as well.
     onRequest: async ({ raw }, reply) => {
-      reply.raw.once('close', batches.enter(clientKey(raw.socket.remoteAddress)))
+      reply.raw.once('close', batches.shares.enter(clientKey(raw.socket.remoteAddress)))
     },
   }
   app.post<{ Body: ResolveManyRequest }>('/resolve', route, async (request, reply) => {

@@ -231,12 +231,12 @@ test('an image that is not known leaves the others pinned, with a warning, or re
 
   assert.equal((patchOf(open) as object[]).length, 3)
   assert.deepEqual(open.json().response.warnings, [
-    'image-resolver: not pinned: fluent-bit: MANIFEST_UNKNOWN: fluent-bit is nowhere',
+    'image-resolver: not pinned: fluent-bit: no registry has it',
   ])
-  assert.match(open.json().response.auditAnnotations.failed, /^fluent-bit: MANIFEST_UNKNOWN/)
+  assert.equal(open.json().response.auditAnnotations.failed, 'fluent-bit: no registry has it')
   const { allowed, patch, status } = closed.json().response
   assert.deepEqual([allowed, patch, status.code], [false, undefined, 503])
-  assert.match(status.message, /fluent-bit is nowhere$/)
+  assert.match(status.message, /fluent-bit: no registry has it$/)
 })
 
 test('registries that do not answer within the budget do not keep the pod', async (t) => {
@@ -249,7 +249,10 @@ test('registries that do not answer within the budget do not keep the pod', asyn
 
   const { allowed, patch, warnings } = response.json().response
   assert.deepEqual([allowed, patch, warnings.length], [true, undefined, 3])
-  assert.match(warnings[0], /DEADLINE_EXCEEDED/)
+  assert.match(
+    warnings[0],
+    /shop\/web:1: its digest could not be found out: the log of the service/,
+  )
 })
 
 test('what only the node knows is not pinned: no registry has confirmed it', async (t) => {
@@ -275,7 +278,7 @@ async function failedBy(t: TestContext, error: Error, rejects: boolean) {
   return { logged, said: response.json().response }
 }
 
-test('which hosts there are is for the log, and not for whoever reaches the port', async (t) => {
+test('of every failure the caller gets one text, so that it tells nothing of a host', async (t) => {
   const attempt = { registry: 'db.corp', ms: 1 } as const
   const attempts: readonly Attempt[] = [{ ...attempt, step: 'connect', outcome: 'timeout' }]
   const refused: readonly Attempt[] = [{ ...attempt, step: 'manifest', outcome: 'denied' }]
@@ -287,11 +290,15 @@ test('which hosts there are is for the log, and not for whoever reaches the port
     new ResolveError('DEADLINE_EXCEEDED', 'db.corp: connect ETIMEDOUT 10.0.0.5:443', { attempts }),
     new ResolveError('TOOMANYREQUESTS', 'db.corp redirects to 10.0.0.5', { attempts: refused }),
     new ResolveError('TOOMANYREQUESTS', 'db.corp: connect 10.0.0.5', { attempts: skipped }),
+    new ResolveError('MANIFEST_UNKNOWN', 'db.corp: connect 10.0.0.5', { attempts: skipped }),
+    new ResolveError('MANIFEST_INVALID', 'db.corp answers with a page'),
+    new ResolveError('UNAUTHORIZED', 'db.corp wants credentials'),
     new Error('connect 10.0.0.5'),
   ]
   for (const error of rows) {
     const code = error instanceof ResolveError ? error.code : 'UNKNOWN'
-    const told = `db.corp/a:1: ${code}: the log of the service may say why`
+    const told =
+      'db.corp/a:1: its digest could not be found out: the log of the service may say why'
     const open = await failedBy(t, error, false)
     assert.equal(open.said.auditAnnotations.failed, told)
     assert.deepEqual(open.said.warnings, [`image-resolver: not pinned: ${told}`])
@@ -302,9 +309,21 @@ test('which hosts there are is for the log, and not for whoever reaches the port
     assert.equal(closed.said.status.message, `image-resolver: not pinned: ${told}`)
     assert.deepEqual(closed.logged, open.logged)
   }
-  const open = await failedBy(t, new ResolveError('MANIFEST_UNKNOWN', 'it is nowhere'), false)
-  assert.equal(open.said.auditAnnotations.failed, 'db.corp/a:1: MANIFEST_UNKNOWN: it is nowhere')
-  assert.deepEqual(open.logged, [])
+})
+
+test('a caller is told that no registry has an image, and what is wrong with a reference', async (t) => {
+  const attempt = { registry: 'hub', ms: 1, step: 'manifest', outcome: 'not_found' } as const
+  for (const code of ['MANIFEST_UNKNOWN', 'PLATFORM_UNKNOWN'] as const) {
+    const error = new ResolveError(code, 'hub.corp at 10.0.0.5 has none', { attempts: [attempt] })
+    const { logged, said } = await failedBy(t, error, false)
+    assert.equal(said.auditAnnotations.failed, 'db.corp/a:1: no registry has it')
+    assert.deepEqual(logged, [
+      [{ failed: `db.corp/a:1: ${code}: ${error.message}` }, 'images of a pod were not pinned'],
+    ])
+  }
+  const spec = { initContainers: [], volumes: [], containers: [{ image: 'UPPER' }] }
+  const { auditAnnotations } = (await send(t, reviewOf({ spec }))).json().response
+  assert.match(auditAnnotations.failed, /^UPPER: NAME_INVALID: /)
 })
 
 test('the log has a line of at most 2,000 characters a second, whoever asks', async (t) => {
@@ -337,7 +356,7 @@ test('the audit log gets at most 2,000 characters of a text', async (t) => {
   const containers = Array.from({ length: 40 }, (_, index) => image(index))
   const answers: Answers = {
     answer: async (requested) => {
-      if (requested.endsWith('1')) throw new ResolveError('MANIFEST_UNKNOWN', 'x'.repeat(1_000))
+      if (/[13579]$/.test(requested)) throw new ResolveError('UNAVAILABLE', 'x'.repeat(1_000))
       return anAnswer({ requested })
     },
   }
@@ -349,8 +368,8 @@ test('the audit log gets at most 2,000 characters of a text', async (t) => {
 })
 
 /** A review of which the headers are sent, and nothing of its 3 MiB; its place is taken when this returns. */
-async function begin(t: TestContext, port: number): Promise<Socket> {
-  const socket = connect(port, '127.0.0.1')
+async function begin(t: TestContext, port: number, localAddress?: string): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', ...(localAddress && { localAddress }) })
   t.after(() => socket.destroy())
   socket.on('error', () => {})
   const first = 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n'
@@ -366,10 +385,54 @@ function headOf(length: number): string {
   return `POST ${url} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n\r\n`
 }
 
-test('a review beyond 16 is refused before its body is sent, and its connection ends', {
+test('a client that holds all that it may leaves as much to the others', {
   timeout: 60_000,
 }, async (t) => {
   const app = await openApp(t, { answers: KNOWS_ALL })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const port = Number(new URL(address).port)
+  for (let count = 0; count < 8; count += 1) await begin(t, port, '127.0.0.2')
+
+  const [more, other] = await Promise.all(
+    ['127.0.0.2', '127.0.0.1'].map((remoteAddress) =>
+      ask(app, { method: 'POST', url, payload: reviewOf(), remoteAddress }),
+    ),
+  )
+
+  assert.equal(more?.statusCode, 429)
+  assert.match(more?.body ?? '', /8 of this client's pods are being reviewed/)
+  assert.equal(other?.statusCode, 200)
+})
+
+test('reviews are not answered on the connections that are kept for health', {
+  timeout: 60_000,
+}, async (t) => {
+  const app = await openApp(t, {
+    answers: endlessAnswers(),
+    limits: { maxConnectionsPerClient: 1, reservedConnections: 2 },
+  })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const port = Number(new URL(address).port)
+  await begin(t, port)
+  const answerTo = async (request: string): Promise<string> => {
+    const socket = connect(port, '127.0.0.1')
+    t.after(() => socket.destroy())
+    let heard = ''
+    socket.on('data', (chunk) => (heard += chunk))
+    socket.write(request)
+    await once(socket, 'close')
+    return heard
+  }
+
+  assert.match(await answerTo(`${headOf(2)}{}`), /^HTTP\/1\.1 429 /)
+  assert.match(await answerTo('GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n'), /^HTTP\/1\.1 200 /)
+})
+
+test('a review beyond 16 is refused before its body is sent, and its connection ends', {
+  timeout: 60_000,
+}, async (t) => {
+  const limits = { maxReviewsPerClient: 16 }
+  const app = await openApp(t, { answers: KNOWS_ALL, limits })
   const address = await app.listen({ host: '127.0.0.1', port: 0 })
   const port = Number(new URL(address).port)
   const post = () =>
@@ -423,7 +486,7 @@ test('more pods than are reviewed at once are refused, and those before them are
       return anAnswer({ requested })
     },
   }
-  const app = await openApp(t, { answers })
+  const app = await openApp(t, { answers, limits: { maxReviewsPerClient: 16 } })
   const payload = reviewOf({
     spec: { initContainers: [], volumes: [], containers: [{ image: 'a' }] },
   })

@@ -159,7 +159,7 @@ test('a client with four batches is told when to come with the next one', async 
 
   assert.equal(refused.status, 429)
   assert.equal(refused.headers.get('retry-after'), '2')
-  assert.match(await refused.text(), /4 of this client POST \/resolve/)
+  assert.match(await refused.text(), /4 of this client's POST \/resolve/)
   assert.equal((await fetch(`${address}/livez`)).status, 200)
 })
 
