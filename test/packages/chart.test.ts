@@ -43,6 +43,11 @@ const ALL = {
   secrets: [{ name: 'harbor', secretName: 'harbor-robot' }],
   resolver: {
     tls: { existingSecret: 'tls' },
+    admission: {
+      enabled: true,
+      caBundle: 'Y2E=',
+      annotations: { 'cert-manager.io/inject-ca-from': 'tools/resolver' },
+    },
     autoscaling: { enabled: true },
     networkPolicy: {
       enabled: true,
@@ -174,6 +179,34 @@ test('the resolver has nothing of the host, no right of root and no token of the
       seccompProfile: { type: 'RuntimeDefault' },
     })
   }
+})
+
+test('the webhook of the chart leads to the route of its service, by https alone, and spares what it needs', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const { objects } = await render(ALL)
+  const service = one(objects, 'Service').metadata.name
+  const { webhooks } = one(objects, 'MutatingWebhookConfiguration') as unknown as {
+    readonly webhooks: readonly {
+      readonly clientConfig: { readonly service: object; readonly caBundle: string }
+      readonly failurePolicy: string
+      readonly namespaceSelector: { readonly matchExpressions: readonly { values: string[] }[] }
+    }[]
+  }
+  const [webhook = assert.fail()] = webhooks
+  const config = one(objects, 'ConfigMap', service).data['image-resolver.yaml'] ?? ''
+
+  assert.deepEqual(webhook.clientConfig, {
+    service: { namespace: 'tools', name: service, path: '/admission/pin', port: 9430 },
+    caBundle: 'Y2E=',
+  })
+  assert.equal(webhook.failurePolicy, 'Ignore')
+  assert.deepEqual(webhook.namespaceSelector.matchExpressions[1]?.values, ['kube-system', 'tools'])
+  assert.equal(loadText(config).config.admission.enabled, true)
+  assert.ok(!(await render({})).text.includes('MutatingWebhook'))
+  await assert.rejects(
+    render({ resolver: { admission: { enabled: true } } }),
+    /needs resolver\.tls/,
+  )
 })
 
 test('the node mode calls install as the command line takes it, and watches what its probe asks', async (t) => {

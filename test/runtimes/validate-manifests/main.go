@@ -1,5 +1,5 @@
 // Reads manifests as YAML on standard input and validates each object as an API server does before it stores it:
-// strict decoding, defaults, and the rules of its kind. Objects of Prometheus' operator are decoded strictly.
+// strict decoding, defaults, and the rules of its kind. Webhooks and objects of Prometheus' operator are decoded strictly.
 // Prints a line for each mistake and ends with 1, or prints how many objects it has seen.
 package main
 
@@ -20,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	podutil "k8s.io/kubernetes/pkg/api/pod"
+	"k8s.io/kubernetes/pkg/apis/admissionregistration"
+	_ "k8s.io/kubernetes/pkg/apis/admissionregistration/install"
 	"k8s.io/kubernetes/pkg/apis/apps"
 	_ "k8s.io/kubernetes/pkg/apis/apps/install"
 	appsvalidation "k8s.io/kubernetes/pkg/apis/apps/validation"
@@ -70,6 +72,9 @@ func validate(object runtime.Object) (field.ErrorList, error) {
 		return networkingvalidation.ValidateNetworkPolicy(o, networkingvalidation.NetworkPolicyValidationOptions{}), nil
 	case *policy.PodDisruptionBudget:
 		return policyvalidation.ValidatePodDisruptionBudget(o, policyvalidation.PodDisruptionBudgetValidationOptions{}), nil
+	case *admissionregistration.MutatingWebhookConfiguration:
+		// Its rules need the whole of an API server.
+		return nil, nil
 	case *rbac.Role:
 		return rbacvalidation.ValidateRole(o), nil
 	case *rbac.RoleBinding:
@@ -91,7 +96,7 @@ func options(template *core.PodTemplateSpec) corevalidation.PodValidationOptions
 // Kinds that belong to no namespace; others get one from the request.
 func isClusterScoped(object runtime.Object) bool {
 	switch object.(type) {
-	case *core.Namespace, *rbac.ClusterRole, *rbac.ClusterRoleBinding:
+	case *core.Namespace, *rbac.ClusterRole, *rbac.ClusterRoleBinding, *admissionregistration.MutatingWebhookConfiguration:
 		return true
 	}
 	return false

@@ -119,6 +119,9 @@ runtime are on nodes: a pod would wait for them.
 {{- if .Values.resolver.mirror -}}
 {{- $_ := set $own "mirror" (dict "enabled" true) -}}
 {{- end -}}
+{{- if .Values.resolver.admission.enabled -}}
+{{- $_ := set $own "admission" (dict "enabled" true) -}}
+{{- end -}}
 {{- mergeOverwrite (omit (deepCopy .Values.config) "shim" "cri") (deepCopy .Values.resolver.config) $own | toYaml -}}
 {{- end -}}
 
