@@ -17,6 +17,11 @@ export const CheckedPlace = {
       description: '`unknown`: it did not answer, or not with yes or no.',
     },
     digest: { type: 'string', description: 'With `present`.' },
+    askedAt: {
+      type: 'string',
+      format: 'date-time',
+      description: 'When another node of the fleet asked it (RFC 3339); absent: this node did.',
+    },
     error: {
       type: 'object',
       description: 'With `denied` and `unknown`.',

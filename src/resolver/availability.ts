@@ -25,10 +25,12 @@ export interface AskedPlace {
 export interface ImagePlace extends AskedPlace {
   /** `unknown`: it did not answer, or not with yes or no. */
   readonly state: 'present' | 'absent' | 'denied' | 'unknown'
-  /** What its tag points at; with `present`. */
+  /** What its tag points at; with `present`, unless a service elsewhere does not say it. */
   readonly digest?: string
-  /** The platforms that it is for, where they were asked for. */
+  /** The platforms that it is for, where they were asked for: all, or those of them. */
   readonly platforms?: readonly string[]
+  /** Another node of the fleet was told so, this many milliseconds ago. */
+  readonly ageMs?: number
   /** With `denied` and `unknown`, and where the platforms could not be found out. */
   readonly error?: { readonly code: ErrorCode; readonly message: string }
 }

@@ -62,8 +62,8 @@ export interface Core {
    * A command that answers one question does without.
    */
   share(): Promise<void>
-  /** As ReloadableSharedCache.expire. */
-  expireShared: ReloadableSharedCache['expire']
+  /** What the nodes of the fleet tell each other. */
+  readonly shared: Pick<ReloadableSharedCache, 'cache' | 'expire'>
   /** Takes over the registries; what was cached under other ones is not found any more. */
   reconfigure(config: Config): void
   close(): Promise<void>
@@ -176,7 +176,7 @@ export function createCore(
       isSharing = true
       return shared.use(config.cache.shared)
     },
-    expireShared: (changes) => shared.expire(changes),
+    shared,
     reconfigure(next) {
       const previous = config
       config = next

@@ -63,13 +63,32 @@ export function startImageChecks(
         node.close()
       }
     },
-    open: (signal) => openAvailabilityCheck(core, { maxPauseMs: MAX_PAUSE_MS, signal }).places,
+    open: (signal) => openChecks(core, check.intervalMs, signal),
     clock: systemClock,
     random: Math.random,
     logger,
   })
   checks.start()
   return checks
+}
+
+/** What another node of the fleet was told since the check before is not asked for again. */
+function openChecks(core: Core, intervalMs: number, signal: AbortSignal) {
+  const check = openAvailabilityCheck(core, { maxPauseMs: MAX_PAUSE_MS, signal })
+  const maxAgeMs = intervalMs * (1 - JITTER)
+  return async (reference: Reference): Promise<readonly ImagePlace[]> => {
+    const { cache } = core.shared
+    if (cache === undefined) return check.places(reference)
+    const candidates = core.resolver.candidates(reference)
+    const own = candidates.map((each) => core.resolver.credentials(each))
+    const credentials = await Promise.all(own).catch(() => undefined)
+    // Another node may have those that cannot be found out here.
+    if (credentials === undefined) return check.places(reference)
+    const about = { candidates, credentials, maxAgeMs, signal }
+    return cache.check({ ...about, reference: formatReference(reference) }, (known) =>
+      check.places(reference, { known }),
+    )
+  }
 }
 
 /** Looks from time to time where the images in use could be pulled from again. */
@@ -127,7 +146,7 @@ export class ImageChecks {
       const places = open(signal)
       const semaphore = new Semaphore(AT_ONCE)
       const checked = await Promise.all(
-        images.map((image) => semaphore.run('', signal, () => checkOne(image, places))),
+        images.map((image) => semaphore.run('', signal, () => checkOne(image, places, clock))),
       )
       if (signal.aborted) return false
       const found = checked.filter((each) => each !== undefined)
@@ -180,6 +199,7 @@ function wanted(images: readonly NamedImage[]): readonly Wanted[] {
 async function checkOne(
   { digests, reference }: Wanted,
   ask: (reference: Reference) => Promise<readonly ImagePlace[]>,
+  clock: Pick<Clock, 'now'>,
 ): Promise<CheckedImage | undefined> {
   let parsed: Reference
   try {
@@ -194,13 +214,14 @@ async function checkOne(
     // Without any place the configuration allows none to be asked.
     state: places.length === 0 ? 'denied' : availabilityOf(places, true),
     ...(moved !== undefined && { movedTo: moved }),
-    places: places.map(({ configured, digest, error, origin, ...place }) => ({
+    places: places.map(({ ageMs, configured, digest, error, origin, ...place }) => ({
       registry: place.registry,
       reference: place.reference,
       origin,
       configured,
       state: place.state,
       ...(digest !== undefined && { digest }),
+      ...(ageMs !== undefined && { askedAt: new Date(clock.now() - ageMs).toISOString() }),
       ...(error !== undefined && { error }),
     })),
   }

@@ -1,7 +1,6 @@
 import type { SharedStoreConfig } from '../config/config.ts'
 import { messageOf } from '../errors.ts'
 import type { ChangedTag } from '../resolver/changed-tags.ts'
-import type { SharedCache } from '../resolver/shared-cache.ts'
 import type { OpenOptions, OpenSharedCache } from '../shared-cache/open.ts'
 
 /** A key that is not there yet is looked for again. */
@@ -22,7 +21,7 @@ export class ReloadableSharedCache {
   }
 
   /** undefined: none is configured, or it is not open yet. */
-  get cache(): SharedCache | undefined {
+  get cache(): OpenSharedCache['cache'] | undefined {
     return this.#opened?.cache
   }
 

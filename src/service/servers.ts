@@ -178,7 +178,7 @@ export async function openHttpServer(
         const outcome = changes.length === 0 ? 'no_change' : expired > 0 ? 'expired' : 'not_cached'
         core.metrics.registryEvents.add(format, outcome)
         logger.debug({ format, changes, expired }, 'a registry says that tags changed')
-        if (await core.expireShared(changes)) return expired
+        if (await core.shared.expire(changes)) return expired
         const message = 'the shared store could not be told yet: send the notification again'
         throw new ResolveError('UNAVAILABLE', message, { retryAfterMs: EVENT_RETRY_MS })
       },

@@ -27,7 +27,7 @@ export interface OpenOptions {
 }
 
 export interface OpenSharedCache {
-  readonly cache: SharedCache
+  readonly cache: SharedCache & Pick<RedisCache, 'check'>
   /** As RedisCache.expire. */
   expire: RedisCache['expire']
   /** Resolves when the store is connected, or after so long. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../concurrency/clock.ts'
 import { parseNormalized } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
+import type { ImagePlace } from '../resolver/availability.ts'
 import type { ChangedTag } from '../resolver/changed-tags.ts'
 import type { SharedCache, SharedQuestion, SharedReply } from '../resolver/shared-cache.ts'
 import type { Candidate } from '../resolver/types.ts'
@@ -11,6 +12,7 @@ import type { Claim } from './claim.ts'
 import { accountOf, type Entry, type EntrySigner, parkName } from './entry.ts'
 import type { RedisClient } from './redis-client.ts'
 import { type LookupTools, MAX_PARKED_MS, type Names, RedisLookup } from './redis-lookup.ts'
+import { type CheckQuestion, checkOnce, type Known } from './shared-check.ts'
 
 export interface RedisCacheOptions {
   readonly client: Pick<RedisClient, 'script' | 'get' | 'set' | 'delete'>
@@ -59,6 +61,15 @@ export class RedisCache implements SharedCache {
     return new RedisLookup(question, this.#namesOf(question), this.#tools()).run()
   }
 
+  /** As checkOnce. */
+  check(
+    question: CheckQuestion,
+    ask: (known: Known) => Promise<readonly ImagePlace[]>,
+  ): Promise<readonly ImagePlace[]> {
+    const names = this.#namesOf({ ...question, isPlatformAsked: false, platform: 'any' })
+    return checkOnce(question, names, this.#tools(), ask)
+  }
+
   park(candidate: Candidate, credentials: Credentials | undefined, waitMs: number): void {
     const { budgetMs, client, signer } = this.#options
     const since = this.#storeTime()
@@ -90,7 +101,9 @@ export class RedisCache implements SharedCache {
     await Promise.all([...this.#claims].map((claim) => claim.release(0)))
   }
 
-  #namesOf(question: SharedQuestion): Names {
+  #namesOf(
+    question: Omit<SharedQuestion, 'maxAgeMs' | 'negativeTtlMs' | 'keptMs' | 'waitMs'>,
+  ): Names {
     const { scope, signer } = this.#options
     const { candidates, credentials, isPlatformAsked, platform, reference } = question
     const { digest, tag } = parseNormalized(reference)

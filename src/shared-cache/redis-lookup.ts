@@ -282,7 +282,7 @@ export class RedisLookup {
 }
 
 /** Resolves after so long, or when the signal ends. */
-function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+export function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const cancel = clock.after(ms, end)
     signal.addEventListener('abort', end, { once: true })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { test } from 'node:test'
 import { systemClock } from '../../src/concurrency/clock.ts'
@@ -10,8 +11,10 @@ import { loadText } from '../support/config.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { FakeRegistry } from '../support/fake-registry.ts'
 import { told, until } from '../support/fleet.ts'
+import { CRI_O, startImageRuntime } from '../support/image-runtime.ts'
 import { buildImage } from '../support/images.ts'
 import { requireRedis, startRedis } from '../support/redis.ts'
+import { temporaryFolder } from '../support/stack.ts'
 
 test('two services, as they are built, ask a registry once for both', async (t) => {
   if (!requireRedis(t)) return
@@ -79,6 +82,52 @@ test('a push that one service is told of is seen by the other, and is to be sent
   assert.match(await refused.text(), /send the notification again/)
   await redis.restart()
   await until(async () => (await tell()).status === 200)
+})
+
+test('two services, as they are built, check each image once for both', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const registry = await FakeRegistry.start(t)
+  const names = Array.from({ length: 12 }, (_, index) => `team/app-${index}`)
+  for (const name of names) registry.put(name, '1', buildImage({ seed: name }))
+  const config = {
+    cache: { shared: { url: redis.url, budget: '1s' } },
+    check: { interval: '1m' },
+    http: { listen: '127.0.0.1:0', token: 'secret' },
+    registries: [{ address: registry.url }],
+  }
+  const cris = [1, 2].map(() => join(temporaryFolder(t), 'cri.sock'))
+  for (const cri of cris) {
+    const runtime = await startImageRuntime(t, cri, CRI_O)
+    for (const name of names) await runtime.pull(`${registry.host}/${name}:1`)
+  }
+  registry.requests.length = 0
+  const daemons = await Promise.all(cris.map((cri) => startDaemon(t, { cri, config })))
+
+  const reports: { images: { state: string; places: object[] }[] }[] = []
+  const metrics: string[] = []
+  for (const daemon of daemons) {
+    const ask = async (path: string) => {
+      const headers = { authorization: 'Bearer secret' }
+      return (await fetch(new URL(path, daemon.httpUrl()), { headers })).text()
+    }
+    await until(async () => JSON.parse(await ask('/check')).checkedAt !== null)
+    reports.push(JSON.parse(await ask('/check')))
+    metrics.push(await ask('/metrics'))
+  }
+
+  const heads = registry.requests.filter(({ method }) => method === 'HEAD')
+  assert.equal(new Set(heads.map(({ path }) => path)).size, names.length)
+  assert.equal(heads.length, names.length)
+  for (const { images } of reports) {
+    assert.deepEqual(new Set(images.map(({ state }) => state)), new Set(['everywhere']))
+    assert.equal(images.length, names.length)
+  }
+  for (const text of metrics) {
+    assert.match(text, /^image_resolver_images_in_use\{state="everywhere"\} 12$/m)
+  }
+  const shared = reports.flatMap(({ images }) => images.flatMap(({ places }) => places))
+  assert.equal(shared.filter((place) => 'askedAt' in place).length, names.length)
 })
 
 test('a value that is longer than any entry is not fetched', async (t) => {
