@@ -283,10 +283,16 @@ async function* names(
 /** The parts of a stream of text that each end with `end`. */
 async function* pieces({ body }: Response, end: string): AsyncGenerator<string> {
   const decoder = new TextDecoder()
-  let rest = ''
+  // What has come of a part is not looked at again, but for its last characters: an end may be cut in two.
+  const held: string[] = []
+  let last = ''
   for await (const chunk of body ?? []) {
-    const parts = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split(end)
-    rest = parts.pop() ?? ''
+    const parts = (last + decoder.decode(chunk as Uint8Array, { stream: true })).split(end)
+    const rest = parts.pop() ?? ''
+    if (parts.length > 0) parts[0] = held.splice(0).join('') + parts[0]
     yield* parts
+    const cut = Math.max(0, rest.length - end.length + 1)
+    held.push(rest.slice(0, cut))
+    last = rest.slice(cut)
   }
 }

@@ -99,6 +99,8 @@ export type ImagesOnNode = Pick<
 >
 
 export interface AnswerSource {
+  /** How many references it should be asked for at a time. Default: what the command has for registries. */
+  readonly atOnce?: number
   /** The registries that may have it, in the order of asking; none for what is no reference. */
   askedFor(input: string): readonly string[]
   answer(input: string, options: Pick<AnswerOptions, 'platform' | 'node' | 'all'>): Promise<Answer>
@@ -108,6 +110,8 @@ export interface AnswerSource {
 }
 
 export interface AvailabilitySource {
+  /** As in AnswerSource. */
+  readonly atOnce?: number
   /** What every place says of it, by HEAD. Never rejects. */
   places(reference: Reference, options?: PlacesOptions): Promise<readonly ImagePlace[]>
   /** When the image of that digest was built (RFC 3339); undefined: no place says it. */

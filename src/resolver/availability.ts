@@ -48,8 +48,8 @@ export interface AvailabilityOptions {
 }
 
 export interface PlacesOptions {
-  /** Also say for which platforms it is there: a GET for each digest that is found. Default: no. */
-  readonly platforms?: boolean
+  /** Also say whether it is there for these: a GET for each digest that is found. Default: for none. */
+  readonly platforms?: readonly Platform[]
   /** What a place has said before, and is not asked again; undefined: nothing. */
   readonly known?: (place: AskedPlace) => ImagePlace | undefined
 }
@@ -101,7 +101,7 @@ export class AvailabilityCheck {
   async #place(
     { digest, tag = 'latest' }: Reference,
     candidate: Candidate,
-    { known, platforms: isAskedFor = false }: PlacesOptions,
+    { known, platforms = [] }: PlacesOptions,
   ): Promise<ImagePlace> {
     const { configured, endpoint, origin, pullName, registry } = candidate
     const place = {
@@ -117,7 +117,7 @@ export class AvailabilityCheck {
     try {
       const found = await this.#ask(candidate, () => head(candidate, digest ?? tag))
       const present = { ...place, state: 'present', digest: found } as const
-      return isAskedFor ? await this.#withPlatforms(present, candidate) : present
+      return platforms.length > 0 ? await this.#withPlatforms(present, candidate) : present
     } catch (thrown) {
       return { ...place, ...failed(toResolveError(thrown)) }
     }
@@ -218,7 +218,7 @@ function failed({ code, message }: ResolveError): Pick<ImagePlace, 'state' | 'er
 /** @param isOnNode whether this node has the image; undefined: not known */
 export function availabilityOf(places: readonly ImagePlace[], isOnNode?: boolean): Availability {
   const present = places.filter(({ state }) => state === 'present')
-  if (new Set(present.map(({ digest }) => digest)).size > 1) return 'different'
+  if (digestsOf(present).size > 1) return 'different'
   if (places.some(({ state }) => state === 'unknown')) return 'unknown'
   if (present.length === 0) {
     if (places.some(({ state }) => state === 'denied')) return 'denied'
@@ -233,6 +233,10 @@ export function availabilityOf(places: readonly ImagePlace[], isOnNode?: boolean
   return origin === undefined ? 'partly' : 'private-only'
 }
 
+function digestsOf(places: readonly ImagePlace[]): ReadonlySet<string> {
+  return new Set(places.flatMap(({ digest }) => digest ?? []))
+}
+
 /** A copy that a configured registry lacks, and where it is to be had. */
 export interface MissingCopy {
   readonly source: ImagePlace
@@ -244,9 +248,9 @@ export interface MissingCopy {
  * agree on a tag there is nothing to be copied: which one is meant is for a person to say.
  */
 export function missingCopies(places: readonly ImagePlace[]): readonly MissingCopy[] {
-  const present = places.filter(({ state }) => state === 'present')
+  const present = places.filter(({ digest, state }) => state === 'present' && digest !== undefined)
   const source = present.find(({ origin }) => origin) ?? present[0]
-  if (source === undefined || new Set(present.map(({ digest }) => digest)).size > 1) return []
+  if (source === undefined || digestsOf(present).size > 1) return []
   return places
     .filter(({ configured, origin, state }) => configured && !origin && state === 'absent')
     .map((target) => ({ source, target }))
@@ -259,7 +263,7 @@ export function movedTo(
   nodeDigests: readonly string[],
 ): string | undefined {
   if (reference.digest !== undefined || nodeDigests.length === 0) return undefined
-  const now = places.find(({ state }) => state === 'present')?.digest
+  const [now] = digestsOf(places)
   return now === undefined || nodeDigests.includes(now) ? undefined : now
 }
 

@@ -2,9 +2,11 @@ import { readFile } from 'node:fs/promises'
 import type { Candidate } from '../../api/v1/candidate.ts'
 import { ImageResolverClient, ImageResolverError } from '../client.ts'
 import { ResolveError } from '../errors.ts'
+import { formatPlatform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { ImagePlace, PlacesOptions } from '../resolver/availability.ts'
 import type { Answer } from '../resolver/types.ts'
+import { REFERENCES_AT_ONCE, ResolveBatches } from './resolve-batches.ts'
 import { fromService } from './running-service.ts'
 
 export interface CentralPlace {
@@ -14,9 +16,9 @@ export interface CentralPlace {
   readonly tokenFile?: string | undefined
 }
 
-/** Longer than the service takes for any question. */
-const LIMIT_MS = 35_000
-const MAX_BODY_BYTES = 16 * 1024 * 1024
+/** Without a byte: the first result of many may be that long in coming. */
+const SILENCE_MS = 120_000
+const MAX_BODY_BYTES = 64 * 1024 * 1024
 
 /**
  * A service elsewhere, which asks its registries with its credentials, in the place of this process.
@@ -35,11 +37,11 @@ export async function openCentral({ server, tokenFile }: CentralPlace) {
     url: server,
     ...(token !== undefined && { token }),
     fetch: (input, init) => {
-      requests.GET += 1
-      const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(LIMIT_MS)])
-      return boundedFetch(server, input, { ...init, signal })
+      requests[init?.method === 'POST' ? 'POST' : 'GET'] += 1
+      return boundedFetch(server, input, init, ending.signal)
     },
   })
+  const batches = new ResolveBatches(client, ending.signal)
   let configured: Promise<ReadonlyMap<string, string>> | undefined
   /** Registries by name, with their addresses. */
   const registries = () => {
@@ -48,14 +50,24 @@ export async function openCentral({ server, tokenFile }: CentralPlace) {
     )
     return configured
   }
+  const candidatesOf = async (reference: string, platform?: string) => {
+    const asked = { verify: 'all', ...(platform !== undefined && { platform }) } as const
+    try {
+      return (await batches.resolve(reference, asked)).candidates ?? []
+    } catch (thrown) {
+      const { candidates = [] } = thrown instanceof ImageResolverError ? thrown : {}
+      return candidates.length > 0 ? candidates : fromService(Promise.reject(thrown))
+    }
+  }
   return {
+    atOnce: REFERENCES_AT_ONCE,
     askedFor: () => [server],
     answer: async (
       input: string,
-      { all, platform }: { readonly all?: boolean | undefined; readonly platform?: string } = {},
+      { platform }: { readonly platform?: string } = {},
     ): Promise<Answer> => {
-      const asked = { ...(all && { all }), ...(platform !== undefined && { platform }) }
-      const answer = await fromService(client.resolve(input, asked))
+      const asked = platform === undefined ? {} : { platform }
+      const answer = await fromService(batches.resolve(input, asked))
       const { candidates = [], digest, expiresAt, manifestDigest, mediaType, ...rest } = answer
       return {
         ...rest,
@@ -70,23 +82,18 @@ export async function openCentral({ server, tokenFile }: CentralPlace) {
     },
     places: async (
       reference: Reference,
-      { known, platforms = false }: PlacesOptions = {},
+      { known, platforms = [] }: PlacesOptions = {},
     ): Promise<readonly ImagePlace[]> => {
-      if (platforms) throw new ResolveError('UNSUPPORTED', NO_PLATFORMS)
       const addresses = await registries()
-      const found = client.resolve(formatReference(reference), { all: true })
-      const candidates = await found.then(
-        (answer) => answer.candidates ?? [],
-        (thrown: unknown) => {
-          const { candidates: asked = [] } = thrown instanceof ImageResolverError ? thrown : {}
-          if (asked.length === 0) return fromService(Promise.reject(thrown))
-          return asked
-        },
+      const wanted = platforms.length === 0 ? [undefined] : platforms.map(formatPlatform)
+      const written = formatReference(reference)
+      const told = await Promise.all(
+        wanted.map(async (platform) => {
+          const candidates = await candidatesOf(written, platform)
+          return candidates.map((each) => toPlace(each, addresses.get(each.registry), platform))
+        }),
       )
-      return candidates.map((candidate) => {
-        const place = toPlace(candidate, addresses.get(candidate.registry))
-        return known?.(place) ?? place
-      })
+      return merged(told).map((place) => known?.(place) ?? place)
     },
     // Only registries know, and the service does not ask them for it.
     created: async () => undefined,
@@ -95,8 +102,6 @@ export async function openCentral({ server, tokenFile }: CentralPlace) {
   }
 }
 
-const NO_PLATFORMS = '--platform asks the registries: it cannot be used with --server'
-
 const STATES: Partial<Readonly<Record<Candidate['outcome'], ImagePlace['state']>>> = {
   ok: 'present',
   not_found: 'absent',
@@ -104,11 +109,17 @@ const STATES: Partial<Readonly<Record<Candidate['outcome'], ImagePlace['state']>
   denied: 'denied',
 }
 
-/** @param address of the registry, where it is configured */
-function toPlace(candidate: Candidate, address: string | undefined): ImagePlace {
+/** With these it has the reference, although it is nothing that a node of that platform could run. */
+const PRESENT: readonly (string | undefined)[] = ['PLATFORM_UNKNOWN', 'NOT_AN_IMAGE']
+
+/**
+ * @param address of the registry, where it is configured
+ * @param platform that the service was asked for
+ */
+function toPlace(candidate: Candidate, address: string | undefined, platform?: string): ImagePlace {
   const { digest, error, origin, outcome, reference, registry, why } = candidate
-  const told = STATES[outcome] ?? 'unknown'
-  const state = told === 'present' && digest === undefined ? 'unknown' : told
+  const told = PRESENT.includes(error?.code) ? 'present' : (STATES[outcome] ?? 'unknown')
+  const state = outcome === 'ok' && digest === undefined ? 'unknown' : told
   const failure = { code: 'UNKNOWN', message: why, ...error } as ImagePlace['error']
   return {
     registry,
@@ -118,8 +129,25 @@ function toPlace(candidate: Candidate, address: string | undefined): ImagePlace 
     plainHttp: address?.startsWith('http:') ?? false,
     state,
     ...(state === 'present' && digest !== undefined && { digest }),
+    ...(state === 'present' &&
+      platform !== undefined && { platforms: outcome === 'ok' ? [platform] : [] }),
     ...((state === 'denied' || state === 'unknown') && failure && { error: failure }),
   }
+}
+
+/** What the same places said of each platform, taken together. */
+function merged(told: readonly (readonly ImagePlace[])[]): readonly ImagePlace[] {
+  const places = new Map<string, ImagePlace>()
+  for (const place of told.flat()) {
+    const key = `${place.registry} ${place.reference}`
+    const before = places.get(key)
+    if (before?.state !== 'present') places.set(key, place)
+    else {
+      const platforms = [...(before.platforms ?? []), ...(place.platforms ?? [])]
+      places.set(key, { ...place, ...before, platforms })
+    }
+  }
+  return [...places.values()]
 }
 
 async function readToken(file: string): Promise<string> {
@@ -129,25 +157,42 @@ async function readToken(file: string): Promise<string> {
   return text.trim()
 }
 
-/** The token follows no redirect, and no more is read than the service sends. */
+/** The token follows no redirect; the answer is read as it comes, and no more of it than the service sends. */
 async function boundedFetch(
   server: string,
   input: Parameters<typeof fetch>[0],
-  init: RequestInit,
+  init: RequestInit | undefined,
+  ending: AbortSignal,
 ): Promise<Response> {
-  try {
-    const response = await fetch(input, { ...init, redirect: 'error' })
-    const chunks: Uint8Array[] = []
+  const silent = new AbortController()
+  const timer = setTimeout(() => {
+    silent.abort(new Error(`nothing has come for ${SILENCE_MS / 1_000} s`))
+  }, SILENCE_MS)
+  async function* bounded(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let bytes = 0
-    for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-      bytes += chunk.length
-      if (bytes <= MAX_BODY_BYTES) chunks.push(chunk)
-      else throw new RangeError('it answers with more than 16 MiB')
+    try {
+      for await (const chunk of body) {
+        timer.refresh()
+        bytes += chunk.length
+        if (bytes > MAX_BODY_BYTES) throw new RangeError('it answers with more than 64 MiB')
+        yield chunk
+      }
+    } catch (thrown) {
+      throw noAnswer(server, thrown)
+    } finally {
+      clearTimeout(timer)
     }
-    const { headers, status, statusText } = response
-    const body = chunks.length === 0 ? null : Buffer.concat(chunks)
-    return new Response(body, { status, statusText, headers: { ...onlyRead(headers) } })
+  }
+  try {
+    const signal = AbortSignal.any([ending, silent.signal])
+    const response = await fetch(input, { ...init, signal, redirect: 'error' })
+    const { body, headers, status, statusText } = response
+    if (body === null) clearTimeout(timer)
+    const read = body && ReadableStream.from(bounded(body as AsyncIterable<Uint8Array>))
+    const about = { status, statusText, headers: { ...onlyRead(headers) } }
+    return new Response(read as ConstructorParameters<typeof Response>[0], about)
   } catch (thrown) {
+    clearTimeout(timer)
     throw noAnswer(server, thrown)
   }
 }

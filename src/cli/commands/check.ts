@@ -174,7 +174,8 @@ class Check {
       await this.#answers?.add(told.places)
       return told
     }
-    for await (const told of inTurn(each(), AT_ONCE, one)) checked.push(told)
+    const { atOnce = AT_ONCE } = this.#availability
+    for await (const told of inTurn(each(), atOnce, one)) checked.push(told)
   }
 
   async #checked({ from, node, reference }: Wanted): Promise<Checked> {
@@ -204,10 +205,10 @@ class Check {
   }
 
   #places(reference: Reference): Promise<readonly ImagePlace[]> {
-    const platforms = this.#options.platforms.length > 0
+    const { platforms } = this.#options
     return this.#availability.places(reference, {
       platforms,
-      known: (place) => this.#answers?.known(place, platforms),
+      known: (place) => this.#answers?.known(place, platforms.length > 0),
     })
   }
 

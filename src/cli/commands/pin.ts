@@ -162,13 +162,15 @@ async function withAnswers(
   const ask = async (): Promise<void> => {
     const decided = async (reference: string) =>
       [reference, await decide(reference, pinOptions)] as const
-    for await (const [reference, outcome] of inTurn(each(references), AT_ONCE, decided)) {
+    const { atOnce = AT_ONCE } = answers ?? {}
+    for await (const [reference, outcome] of inTurn(each(references), atOnce, decided)) {
       outcomes.set(reference, outcome)
       if (mode === 'drift') times.set(reference, await timesOf(answers, reference, outcome))
     }
   }
   try {
-    await withProgress(`${references.size} images`, ask(), context)
+    const far = () => `${outcomes.size} of ${references.size} images are looked up`
+    await withProgress(far, ask(), context)
   } finally {
     await answers?.close()
   }

@@ -3,12 +3,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { parseReference } from '../../../src/reference/reference.ts'
+import { toResolveResponse } from '../../../src/resolver/answers.ts'
 import { availabilityOf } from '../../../src/resolver/availability.ts'
 import { openAnswers, openAvailability } from '../../../src/service/commands.ts'
 import { FakeRegistry } from '../../support/fake-registry.ts'
-import { openApp, someRegistries, TOKEN } from '../../support/http-app.ts'
-import { startServer } from '../../support/http-server.ts'
-import { buildImage } from '../../support/images.ts'
+import { anAnswer, openApp, someRegistries, TOKEN } from '../../support/http-app.ts'
+import { readText, startServer } from '../../support/http-server.ts'
+import { buildImage, buildIndex } from '../../support/images.ts'
+import { AMD64 } from '../../support/registry-images.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 /** A service that is asked from elsewhere, in front of a hub and an origin. */
@@ -52,6 +54,113 @@ test('a service elsewhere says which image it is, and at which of its registries
       [true, true],
     ],
   )
+})
+
+test('many references go to the service in a few requests', async (t) => {
+  const { hub, place, reference } = await scene(t)
+  const image = buildImage()
+  const names = Array.from({ length: 250 }, (_, index) => `team/app-${index}`)
+  for (const name of names) hub.put(name, '1', image)
+  const availability = await openAvailability(place)
+  t.after(() => availability.close())
+
+  const found = await Promise.all(
+    names.map((name) => availability.places(parseReference(reference(`${name}:1`)))),
+  )
+
+  assert.ok(found.every((places) => availabilityOf(places) === 'private-only'))
+  assert.deepEqual(availability.requests(), { HEAD: 0, GET: 1, POST: 3 })
+})
+
+test('of a service elsewhere it is asked for which platforms an image is there', async (t) => {
+  const { hub, origin, place, reference } = await scene(t)
+  const ARM64 = { os: 'linux', architecture: 'arm64' }
+  const [amd, arm] = [buildImage({ seed: 'a' }), buildImage({ seed: 'b', platform: ARM64 })]
+  const both = buildIndex([amd, arm])
+  hub.put('team/both', '1', both)
+  origin.put('team/both', '1', both)
+  origin.put('team/arm', '1', buildIndex([arm]))
+  const availability = await openAvailability(place)
+  t.after(() => availability.close())
+  const ask = async (name: string, platforms = [AMD64, ARM64]) =>
+    (await availability.places(parseReference(reference(name)), { platforms })).map(
+      ({ digest, platforms, state }) => [state, platforms, digest],
+    )
+
+  const everywhere = ['present', ['linux/amd64', 'linux/arm64'], both.digest]
+  assert.deepEqual(await ask('team/both:1'), [everywhere, everywhere])
+  const [hubHas, originHas] = await ask('team/arm:1')
+  assert.equal(hubHas?.[0], 'absent')
+  assert.deepEqual(originHas?.slice(0, 2), ['present', ['linux/arm64']])
+  // Also where none is named: it is there, though not for the machine of the service.
+  const other = { os: 'windows', architecture: 'amd64' }
+  assert.deepEqual(
+    (await ask('team/arm:1', [other])).map(([state, has]) => [state, has]),
+    [
+      ['absent', undefined],
+      ['present', []],
+    ],
+  )
+})
+
+test('a service that asks to wait is waited for, and the rest of an answer that breaks off is asked for again', async (t) => {
+  const posted: string[][] = []
+  const line = (requested: string): string =>
+    `${JSON.stringify({ requested, answer: toResolveResponse(anAnswer({ requested }), false, false) })}\n`
+  const { url } = await startServer(t, async (request, response) => {
+    const { references } = JSON.parse(await readText(request))
+    posted.push(references)
+    if (posted.length <= 2) {
+      const body = { errors: [{ code: 'TOOMANYREQUESTS', message: 'later', detail: {} }] }
+      response.writeHead(429, { 'retry-after': '0' }).end(JSON.stringify(body))
+    } else if (posted.length === 3) {
+      response.write(line(references[0]) + line(references[1]), () => response.destroy())
+    } else response.end(references.map(line).join(''))
+  })
+  const answers = await openAnswers({ file: undefined, server: url })
+  t.after(() => answers.close())
+
+  const names = ['a:1', 'b:1', 'c:1', 'd:1']
+  const found = await Promise.all(names.map((name) => answers.answer(name, {})))
+
+  assert.deepEqual(
+    found.map(({ requested }) => requested),
+    names,
+  )
+  assert.deepEqual(posted, [names, names, names, ['c:1', 'd:1']])
+})
+
+test('a service that refuses again and again is asked no more', async (t) => {
+  let asked = 0
+  const { url } = await startServer(t, (_request, response) => {
+    asked += 1
+    const body = { errors: [{ code: 'TOOMANYREQUESTS', message: 'later', detail: {} }] }
+    response.writeHead(429, { 'retry-after': '0' }).end(JSON.stringify(body))
+  })
+  const answers = await openAnswers({ file: undefined, server: url })
+  t.after(() => answers.close())
+
+  await assert.rejects(answers.answer('nginx', {}), { code: 'TOOMANYREQUESTS' })
+  assert.equal(asked, 11)
+})
+
+test('an answer of a service that ends too early, or has no end, is a failure', async (t) => {
+  const endless = Buffer.alloc(1024 * 1024, 'x')
+  const { url } = await startServer(t, async (request, response) => {
+    const { references } = JSON.parse(await readText(request))
+    if (references[0] === 'short') return void response.end()
+    const send = (): void => void response.write(endless, () => !response.destroyed && send())
+    response.on('error', () => {})
+    send()
+  })
+  const answers = await openAnswers({ file: undefined, server: url })
+  t.after(() => answers.close())
+
+  await assert.rejects(answers.answer('short', {}), {
+    code: 'UNAVAILABLE',
+    message: 'its answer ends before 1 of its results',
+  })
+  await assert.rejects(answers.answer('long', {}), { code: 'UNAVAILABLE', message: /64 MiB/ })
 })
 
 test('a service that is not there, or is another one, is named', async (t) => {

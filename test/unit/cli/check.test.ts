@@ -22,14 +22,14 @@ function places(said: Readonly<Record<string, States>>, input = ''): Partial<Cli
       created: async (_reference, digest) =>
         digest === digestOf('old') ? '2026-01-02T03:04:05.000Z' : undefined,
       requests: () => ({ HEAD: 2, GET: 0, POST: 0 }),
-      places: async (reference, { known, platforms } = {}) => {
+      places: async (reference, { known, platforms = [] } = {}) => {
         const name = formatReference(reference)
         const [hub, origin] = said[name] ?? assert.fail(name)
         const of = (state: ImagePlace['state']) =>
           state === 'present'
             ? {
                 digest: digestOf(name),
-                ...(platforms && { platforms: ['linux/amd64', 'linux/arm64/v8'] }),
+                ...(platforms.length > 0 && { platforms: ['linux/amd64', 'linux/arm64/v8'] }),
               }
             : {}
         const failure = { code: 'UNAVAILABLE', message: 'refused the connection' } as const

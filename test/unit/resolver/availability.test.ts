@@ -11,7 +11,7 @@ import {
   movedTo,
 } from '../../../src/resolver/availability.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
-import { candidate, digestOf, nginx } from '../../support/resolver.ts'
+import { AMD64, candidate, digestOf, nginx } from '../../support/resolver.ts'
 
 type State = ImagePlace['state']
 
@@ -155,7 +155,7 @@ describe('asking places', () => {
         return ['linux/amd64', 'linux/arm64/v8']
       },
     })
-    const options = { platforms: true }
+    const options = { platforms: [AMD64] }
     const places = await check.places(nginx(), [candidate('a'), candidate('b')], options)
     assert.deepEqual(
       places.map(({ platforms = [] }) =>
@@ -174,7 +174,7 @@ describe('asking places', () => {
         throw new ResolveError('UNAVAILABLE', 'no')
       },
     })
-    const [found] = await check.places(nginx(), [candidate('a')], { platforms: true })
+    const [found] = await check.places(nginx(), [candidate('a')], { platforms: [AMD64] })
     assert.deepEqual([found?.state, found?.error?.code], ['present', 'UNAVAILABLE'])
   })
 })
