@@ -81,6 +81,8 @@ async function buildApp(): Promise<void> {
       IMAGE_RESOLVER_COMMIT: JSON.stringify(commit()),
       IMAGE_RESOLVER_VERSION: JSON.stringify(productVersion()),
     },
+    // The other one looks a variable of the environment up at each token: a sixth of the time that a large file takes.
+    alias: { yaml: './node_modules/yaml/browser/index.js' },
     plugins: [builtinsWithoutFacade, neverLoaded],
     metafile: true,
   })
