@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { BigIntStats } from 'node:fs'
+import { type BigIntStats, createReadStream } from 'node:fs'
 import {
   type FileHandle,
   lstat,
@@ -8,10 +8,10 @@ import {
   realpath,
   rename,
   rm,
+  stat,
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
 import { ResolveError } from '../errors.ts'
 import { isWorkloadFile } from './workload-file.ts'
 
@@ -25,41 +25,41 @@ export interface WorkloadFile {
 
 /** More than any workload is described in, and as much as is read at once. */
 const MAX_BYTES = 64 * 1024 * 1024
+const TOO_LARGE = 'is larger than 64 MiB, which is more than is read at once'
 /** Of folders: what version control, editors and package managers keep there is no workload. */
 const PASSED_OVER = /^\.|^node_modules$/
+const NOTHING_IN_IT =
+  'has no file to read: of a folder YAML and Dockerfiles are read; name others by themselves'
 
 /**
- * Reads files, those of folders, and standard input, one after the other.
+ * Reads files, those of folders, and standard input, one after the other; none twice.
  *
- * @param names `-` is standard input
+ * @param names `-` is standard input; pipes, as a shell makes them of `<(…)`, are read as it is
  * @throws ResolveError CONFIG_INVALID for what cannot be read
  */
 export async function* readFiles(
   names: readonly string[],
   stdin: AsyncIterable<string | Uint8Array>,
 ): AsyncGenerator<WorkloadFile> {
+  const seen = new Set<string>()
   for (const name of names) {
-    if (name === '-') {
-      const text = decode(await buffer(stdin as AsyncIterable<Uint8Array>), name)
-      yield { name, text, replace: () => Promise.reject(failure(name, 'cannot be written to')) }
-    } else {
-      for await (const file of filesOf(name)) yield await readOne(file)
+    const entry = name === '-' ? undefined : await explained(name, stat(name))
+    if (entry === undefined) yield await readStream(name, stdin)
+    else if (entry.isFIFO()) yield await readStream(name, createReadStream(name))
+    else if (!entry.isDirectory()) yield* readOnce(name, seen)
+    else {
+      let isEmpty = true
+      for await (const file of filesIn(name)) {
+        isEmpty = false
+        yield* readOnce(file, seen)
+      }
+      if (isEmpty) throw failure(name, NOTHING_IN_IT)
     }
   }
 }
 
-async function* filesOf(name: string): AsyncGenerator<string> {
-  const entry = await lstat(await resolved(name)).catch((thrown) => {
-    throw failure(name, reason(thrown))
-  })
-  if (!entry.isDirectory()) yield name
-  else yield* filesIn(name)
-}
-
 async function* filesIn(folder: string): AsyncGenerator<string> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((thrown) => {
-    throw failure(folder, reason(thrown))
-  })
+  const entries = await explained(folder, readdir(folder, { withFileTypes: true }))
   for (const entry of entries.sort((one, other) => (one.name < other.name ? -1 : 1))) {
     if (PASSED_OVER.test(entry.name)) continue
     const path = join(folder, entry.name)
@@ -68,22 +68,40 @@ async function* filesIn(folder: string): AsyncGenerator<string> {
   }
 }
 
-async function readOne(name: string): Promise<WorkloadFile> {
-  // A link stays one, and leads to the new text.
-  const path = await resolved(name)
+async function readStream(
+  name: string,
+  stream: AsyncIterable<string | Uint8Array>,
+): Promise<WorkloadFile> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of stream) {
+    chunks.push(Buffer.from(chunk))
+    bytes += chunk.length
+    if (bytes > MAX_BYTES) throw failure(name, TOO_LARGE)
+  }
+  const text = decode(Buffer.concat(chunks), name)
+  return { name, text, replace: () => Promise.reject(failure(name, 'cannot be written to')) }
+}
+
+/** @param seen gets its path, links followed */
+async function* readOnce(name: string, seen: Set<string>): AsyncGenerator<WorkloadFile> {
+  const path = await explained(name, realpath(name))
+  if (seen.has(path)) return
+  seen.add(path)
+  yield await readOne(name, path)
+}
+
+/** @param path links followed: a link stays one, and leads to the new text */
+async function readOne(name: string, path: string): Promise<WorkloadFile> {
+  const handle = await explained(name, open(path, 'r'))
   try {
-    const handle = await open(path, 'r')
-    try {
-      const before = await handle.stat({ bigint: true })
-      if (!before.isFile()) throw failure(name, 'is no file')
-      if (before.size > MAX_BYTES) throw failure(name, `is larger than ${MAX_BYTES} bytes`)
-      const text = decode(await handle.readFile(), name)
-      return { name, text, replace: (next) => replaceFile(path, name, before, next) }
-    } finally {
-      await handle.close()
-    }
-  } catch (thrown) {
-    throw thrown instanceof ResolveError ? thrown : failure(name, reason(thrown))
+    const before = await handle.stat({ bigint: true })
+    if (!before.isFile()) throw failure(name, 'is neither a file nor a folder')
+    if (before.size > MAX_BYTES) throw failure(name, TOO_LARGE)
+    const text = decode(await explained(name, handle.readFile()), name)
+    return { name, text, replace: (next) => replaceFile(path, name, before, next) }
+  } finally {
+    await handle.close()
   }
 }
 
@@ -115,7 +133,7 @@ async function replaceFile(
     await rename(next, path)
   } catch (thrown) {
     await rm(next, { force: true })
-    throw thrown instanceof ResolveError ? thrown : failure(name, reason(thrown))
+    throw thrown instanceof ResolveError ? thrown : failure(name, whyNotWritten(thrown))
   }
 }
 
@@ -125,21 +143,15 @@ async function replaceFile(
  * @throws ResolveError CONFIG_INVALID where it cannot be written
  */
 export async function writeNew(name: string, text: string): Promise<void> {
-  const isThere = await lstat(name).then(
-    () => true,
-    () => false,
-  )
-  if (isThere) {
-    await (await readOne(name)).replace(text)
-    return
-  }
+  const path = await realpath(name).catch(() => undefined)
+  if (path !== undefined) return (await readOne(name, path)).replace(text)
   const next = `${name}.${randomUUID()}.new`
   try {
     await writeFile(next, text, { flag: 'wx', flush: true })
     await rename(next, name)
   } catch (thrown) {
     await rm(next, { force: true })
-    throw failure(name, reason(thrown))
+    throw failure(name, whyNotWritten(thrown))
   }
 }
 
@@ -148,15 +160,14 @@ async function keepOwner(handle: FileHandle, { uid, gid }: BigIntStats): Promise
   if (made.uid !== uid || made.gid !== gid) await handle.chown(Number(uid), Number(gid))
 }
 
-async function resolved(name: string): Promise<string> {
-  return realpath(name).catch((thrown) => {
+function explained<T>(name: string, work: Promise<T>): Promise<T> {
+  return work.catch((thrown) => {
     throw failure(name, reason(thrown))
   })
 }
 
 /** A byte order mark stays where it is. */
 function decode(bytes: Uint8Array, name: string): string {
-  if (bytes.length > MAX_BYTES) throw failure(name, `is larger than ${MAX_BYTES} bytes`)
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (cause) {
@@ -167,9 +178,22 @@ function decode(bytes: Uint8Array, name: string): string {
 function reason(thrown: unknown): string {
   const { code, message } = thrown as NodeJS.ErrnoException
   if (code === 'ENOENT') return 'is not there'
-  if (code === 'EACCES' || code === 'EPERM') return 'may not be read or written by this user'
-  if (code === 'ENOSPC') return 'could not be written: the disk is full'
-  return `could not be read or written: ${message}`
+  if (code === 'EACCES' || code === 'EPERM') return 'may not be read by this user'
+  if (code === 'ELOOP') return 'is a symbolic link that leads back to itself'
+  return `could not be read: ${message}`
+}
+
+/** A file of its own is made beside it, which then takes its place. */
+function whyNotWritten(thrown: unknown): string {
+  const { code, message } = thrown as NodeJS.ErrnoException
+  const why = new Map([
+    ['ENOENT', 'its folder is not there'],
+    ['EACCES', 'this user may not write to its folder'],
+    ['EPERM', 'this user may not leave it its owner'],
+    ['ENOSPC', 'the disk is full'],
+    ['EROFS', 'the file system is read-only'],
+  ]).get(code ?? '')
+  return `could not be written, and is left as it is: ${why ?? message}`
 }
 
 function failure(name: string, message: string, cause?: unknown): ResolveError {

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
+import { load } from 'js-yaml'
 import { startContainerd } from '../support/containerd.ts'
 import { MAIN, startDaemon } from '../support/daemon.ts'
 import { startDockerRegistry } from '../support/docker-registry.ts'
 import { FakeRegistry, serve } from '../support/fake-registry.ts'
-import { buildImage, pushImage } from '../support/images.ts'
+import { buildImage, buildIndex, pushImage } from '../support/images.ts'
 import { startProgram } from '../support/program.ts'
 import { RUNTIME_PROGRAMS, requireStack, temporaryFolder } from '../support/stack.ts'
 
@@ -162,4 +163,75 @@ test('a thousand images are checked as fast as three slow registries allow, in l
   assert.ok(mebibytes < 200, `${mebibytes} MiB`)
   // By themselves the registries take 1.3 s: a thousand times 20 ms, 16 at once.
   assert.ok(seconds < 120, `${seconds} s`)
+})
+
+const PAGE = readFileSync(new URL('../../docs/check-and-pin.md', import.meta.url), 'utf8')
+
+/** The commands of a recipe for CI, which begins with that comment, as the page has it. */
+function recipe(comment: string): readonly string[] {
+  const [, block = ''] = new RegExp(`\`\`\`yaml\n(# ${comment}[\\s\\S]*?)\`\`\``).exec(PAGE) ?? []
+  const found: string[] = []
+  JSON.stringify(load(block), (key, value) => {
+    const lines = key === 'run' ? [value] : key === 'script' ? value : []
+    found.push(...lines.filter((line: unknown) => typeof line === 'string'))
+    return value
+  })
+  assert.ok(found.length > 0, comment)
+  return found
+}
+
+test('the recipes for CI fail where the page says so, and only there', async (t) => {
+  const [hub, origin] = await Promise.all([FakeRegistry.start(t), FakeRegistry.start(t)])
+  const ARM64 = { os: 'linux', architecture: 'arm64' }
+  const index = (seed: string) =>
+    buildIndex([buildImage({ seed }), buildImage({ seed, platform: ARM64 })])
+  const push = (seed: string, ...registries: readonly FakeRegistry[]): void => {
+    for (const registry of registries) registry.put('team/app', '1', index(seed))
+  }
+  push('first', hub, origin)
+  const folder = temporaryFolder(t)
+  const [config, answers] = [join(folder, 'config.yaml'), join(folder, 'check.answers')]
+  const registries = [{ address: origin.url, upstreams: [origin.host] }]
+  writeFileSync(config, JSON.stringify({ address: hub.url, registries }))
+  mkdirSync(join(folder, 'deploy'))
+  const pod = join(folder, 'deploy', 'app.yaml')
+  const text = `kind: Pod\napiVersion: v1\nspec: {containers: [{image: "${origin.host}/team/app:1"}]}\n`
+  writeFileSync(pod, text)
+  /** In a shell that ends with the first failure, as both have it. */
+  const codeOf = async (commands: readonly string[], environment = {}) => {
+    const program = [process.execPath, ...MAIN].map((word) => `'${word}'`).join(' ')
+    const script = commands
+      .join('\n')
+      .replace(/image-resolver (\w+)/g, `${program} $1 -f '${config}'`)
+      .replaceAll('/tmp/check.answers', answers)
+    const started = startProgram('sh', ['-ec', `cd '${folder}'\n${script}`], environment)
+    await started.ended()
+    return { code: started.exitCode(), output: started.output() }
+  }
+  const [github, gitlab, nightly] = ['.github/workflows', '.gitlab-ci.yml', 'A job each night'].map(
+    recipe,
+  ) as [readonly string[], readonly string[], readonly string[]]
+
+  const unpinned = await codeOf(github, { GITHUB_ACTIONS: 'true' })
+  assert.equal(unpinned.code, 1)
+  assert.match(unpinned.output, /^::error file=deploy\/app\.yaml,line=3,col=29::/m)
+  assert.equal((await codeOf(gitlab)).code, 1)
+  assert.equal((await codeOf(['image-resolver pin deploy/ --write'])).code, 0)
+  assert.notEqual(readFileSync(pod, 'utf8'), text)
+  for (const commands of [github, gitlab, nightly]) {
+    const { code, output } = await codeOf(commands)
+    assert.equal(code, 0, output)
+  }
+  assert.deepEqual(
+    JSON.parse(readFileSync(join(folder, 'images.json'), 'utf8')).images[0].state,
+    'kept',
+  )
+
+  push('second', origin)
+  assert.equal((await codeOf(nightly.slice(0, 1))).code, 0, 'the first registry has the old image')
+  push('second', hub)
+  const moved = await codeOf(nightly.slice(0, 1))
+  assert.equal(moved.code, 1)
+  assert.match(moved.output, /deploy\/app\.yaml:3:29: .* has moved: it is sha256:/)
+  assert.equal((await codeOf(github)).code, 1)
 })

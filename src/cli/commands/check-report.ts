@@ -39,6 +39,8 @@ export function failOnOf(value: string | undefined): readonly Finding[] {
   })
 }
 
+export const NO_IMAGES = 'image-resolver: no image is named there; --path says where else to look\n'
+
 const COLUMNS = [{ title: 'IMAGE' }, { title: 'STATE' }, { title: 'WHERE' }] as const
 
 const COLOURS = {

@@ -8,13 +8,13 @@ import {
   missingCopies,
   movedTo,
 } from '../../resolver/availability.ts'
-import { readFiles } from '../../workloads/read-files.ts'
+import { readFiles, type WorkloadFile } from '../../workloads/read-files.ts'
 import { type FindOptions, findImages } from '../../workloads/workload-file.ts'
 import type { AvailabilitySource, CliContext, ImagesOnNode } from '../context.ts'
 import type { ExitCode } from '../exit-codes.ts'
 import { colorsFor, visible, withProgress } from '../output.ts'
 import { CheckAnswers } from './check-answers.ts'
-import { type Checked, exitCode, type Finding, report } from './check-report.ts'
+import { type Checked, exitCode, type Finding, NO_IMAGES, report } from './check-report.ts'
 import { type CopyTool, copyPlan } from './copy-plan.ts'
 import { inTurn } from './resolve.ts'
 
@@ -101,8 +101,9 @@ async function keep(
 async function inFiles(options: CheckCommandOptions) {
   const { context, find, names } = options
   const found = new Map<string, string[]>()
-  let broken = false
-  for await (const { name, text } of readFiles(names, context.stdin)) {
+  let [broken, files] = [false, 0]
+  const take = ({ name, text }: WorkloadFile): void => {
+    files += 1
     const { mentions, problems } = findImages(text, name, find)
     for (const { column, images, isBroken, line, message } of problems) {
       if (images !== undefined) continue
@@ -119,6 +120,11 @@ async function inFiles(options: CheckCommandOptions) {
       found.set(reference, from)
     }
   }
+  const read = async (): Promise<void> => {
+    for await (const file of readFiles(names, context.stdin)) take(file)
+  }
+  await withProgress(() => `${files} files are read`, read(), context)
+  if (found.size === 0) context.stderr.write(NO_IMAGES)
   return { broken, wanted: [...found].map(([reference, from]): Wanted => ({ reference, from })) }
 }
 

@@ -18,6 +18,7 @@ import type { AnswerSource, CliContext } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode } from '../exit-codes.ts'
 import { UsageError } from '../options.ts'
 import { type OutputStream, visible, withProgress } from '../output.ts'
+import { NO_IMAGES } from './check-report.ts'
 import { detail, isFinding, type PinMode, type Row, tell } from './pin-report.ts'
 import { inTurn } from './resolve.ts'
 
@@ -66,15 +67,20 @@ export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> 
   const { context, lock: lockName, mode } = options
   const lock = lockName === undefined ? undefined : await readLock(lockName)
   const found: Found[] = []
-  for await (const file of readFiles(options.names, context.stdin)) {
-    found.push({ file, ...findImages(file.text, file.name, options.find) })
+  const read = async (): Promise<void> => {
+    for await (const file of readFiles(options.names, context.stdin)) {
+      found.push({ file, ...findImages(file.text, file.name, options.find) })
+    }
   }
+  await withProgress(() => `${found.length} files are read`, read(), context)
   if (options.names.length === 0 && lock !== undefined && lockName !== undefined) {
     found.push(lockedImages(lock, lockName))
   }
   if (mode === 'print' && found.length !== 1) {
     throw new UsageError(`these are ${found.length} files: say --write, --diff or --check`)
   }
+  const isNone = found.every(({ mentions, problems }) => mentions.length + problems.length === 0)
+  if (isNone && options.names.length > 0) context.stderr.write(NO_IMAGES)
   const references = new Set(found.flatMap((each) => each.mentions.map((one) => one.reference)))
   const { outcomes, times } = await withAnswers(references, lock, options)
   const rows = found.flatMap((each) => rowsOf(each, outcomes, times, mode))

@@ -65,6 +65,7 @@ const SHAPES: readonly Shape[] = [
     name: 'a custom resource definition',
     text: `apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: webs.shop}\nspec:\n  versions:\n  - name: v1\n    schema:\n      openAPIV3Schema:\n        description: |\n          image: nginx:1.27 is what it runs\n        properties:\n          containers: {type: array, items: {properties: {image: {type: string, default: x}}}}\n`,
     pins: 0,
+    told: /^image-resolver: no image is named there; /,
   },
   {
     name: 'a custom resource with a pod in it',

@@ -303,6 +303,22 @@ describe('pin', () => {
     assert.equal((await runCli(['pin', path, '--offline'])).code, 2)
   })
 
+  it('says that nothing is named in a file, and how far long work is', async () => {
+    const path = file('none.yaml', 'a: 1\n')
+    const { code, err, out } = await runCli(['pin', path], registry().context)
+    assert.deepEqual([code, out], [0, 'a: 1\n'])
+    assert.match(err, /no image is named there; --path says where else to look/)
+    const slow = registry({ [NGINX]: ONE })
+    const told = await runCli(['pin', file('pod.yaml', POD)], {
+      ...slow.context,
+      every: (_ms, run) => {
+        run()
+        return () => {}
+      },
+    })
+    assert.match(told.err, /0 of 1 images are looked up \(1 s\)/)
+  })
+
   it('refuses a file that is not there, not in UTF-8, or no lock file', async () => {
     const latin = join(folder, 'latin.yaml')
     writeFileSync(latin, Buffer.from([0x61, 0xe9]))
