@@ -4,8 +4,8 @@ import type { ObjectSchema } from './schema.ts'
 
 /** `5s`, or `0`. */
 export const DURATION = { type: 'string', orNumber: true } as const
-/** What is a secret, or may hold one. */
-export const SECRET = { type: 'string', writeOnly: true } as const
+/** What is a secret, or may hold one. One of digits alone is taken as it is written. */
+export const SECRET = { type: 'string', writeOnly: true, orNumber: true } as const
 
 /** Lists are bounded, so that a file of a megabyte cannot mean a million registries. */
 export const MAX_ITEMS = 256
@@ -31,7 +31,11 @@ export const RegistryFields = {
       ...SECRET,
       description: 'user:password for this registry alone, cut at the first colon.',
     },
-    username: { type: 'string', description: 'With password or passwordFile, instead of auth.' },
+    username: {
+      type: 'string',
+      orNumber: true,
+      description: 'With password or passwordFile, instead of auth.',
+    },
     password: { ...SECRET, description: 'The password of username.' },
     passwordFile: {
       type: 'string',

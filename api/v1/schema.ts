@@ -19,7 +19,7 @@ export interface TextSchema extends Described {
   readonly format?: 'date-time'
   readonly default?: string
   readonly examples?: readonly string[]
-  /** In the configuration: a number goes on to what reads the text, which takes it (`0`), or says more of it. */
+  /** In the configuration: a number goes on, as it is written, to what reads the text, which takes it or says more of it. */
   readonly orNumber?: true
   /** A secret, or it may hold one. */
   readonly writeOnly?: true
