@@ -11,9 +11,11 @@ import {
 } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
-import { after, type TestContext, test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { publint } from 'publint'
 import { startProgram } from '../support/program.ts'
-import { temporaryFolder } from '../support/stack.ts'
+import { makeFolder, temporaryFolder } from '../support/stack.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const NAME = 'image-resolver'
@@ -23,7 +25,8 @@ let packedOnce: string | undefined
 /** @returns the tarball of the package */
 function packed(): string {
   if (packedOnce !== undefined) return packedOnce
-  const folder = temporaryFolder({ after })
+  // Removed when the process ends: a hook would belong to the first test that packs.
+  const folder = makeFolder()
   // Without its scripts: `prepare` would build under the feet of the other tests.
   const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder]
   execFileSync('npm', pack, { cwd: ROOT, env: npmEnvironment(folder) })
@@ -143,6 +146,30 @@ test('the packed package has the client, by its own name and as the package itse
   assert.ok(files.includes('dist/src/client.d.ts'))
   assert.deepEqual(
     files.filter((name) => !name.startsWith('node_modules/') && /\.tsbuildinfo$|^test/.test(name)),
+    [],
+  )
+})
+
+test('publint finds nothing to say of the packed package', async () => {
+  const tarball = new Uint8Array(readFileSync(packed())).buffer
+
+  const { messages } = await publint({ pack: { tarball }, strict: true })
+
+  assert.deepEqual(messages, [])
+})
+
+test('the types of the packed package are right, for TypeScript that knows `exports` and ES modules', async () => {
+  const result = await checkPackage(createPackageFromTarballData(readFileSync(packed())))
+
+  assert.ok(result.types !== false)
+  assert.deepEqual(Object.keys(result.entrypoints), ['.', './client', './package.json'])
+  // There is no CommonJS beside it, which Node 20.19 does without.
+  const expected = new Set(['node10 NoResolution', 'node16-cjs CJSResolvesToESM'])
+  const problems = result.problems.map((problem) =>
+    'resolutionKind' in problem ? `${problem.resolutionKind} ${problem.kind}` : problem.kind,
+  )
+  assert.deepEqual(
+    problems.filter((problem) => !expected.has(problem)),
     [],
   )
 })
