@@ -11,7 +11,7 @@ import {
 import { DEFAULT_LIMITS as MIRROR } from '../../src/http/mirror/context.ts'
 import { LIMITS } from '../../src/http2/limits.ts'
 
-const PAGE = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
+const PAGE = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8')
 const KIB = 1024
 const MIB = 1024 * KIB
 
@@ -93,7 +93,7 @@ const ROWS: readonly (readonly [string, readonly string[]])[] = [
 ]
 
 for (const [beginning, figures] of ROWS) {
-  test(`docs/operations.md has the figures of the program: ${beginning}`, () => {
+  test(`docs/limits.md has the figures of the program: ${beginning}`, () => {
     const row = PAGE.split('\n').find((line) => line.startsWith(`| ${beginning}`)) ?? ''
     let at = 0
     for (const figure of figures) {

@@ -46,9 +46,8 @@ test('every file and folder of this repository that a document names is there', 
   assert.deepEqual(gone, [])
 })
 
-test('every message of the log that operations.md explains is in the source', () => {
-  const [, table = ''] =
-    /\| msg \|.*\n\|[-|]+\n((?:\|.*\n)+)/.exec(read('docs/operations.md')) ?? []
+test('every message of the log that logs.md explains is in the source', () => {
+  const [, table = ''] = /\| msg \|.*\n\|[-|]+\n((?:\|.*\n)+)/.exec(read('docs/logs.md')) ?? []
   const messages = table
     .split('\n')
     .flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)])
