@@ -136,7 +136,9 @@ function traceRequests(app: FastifyInstance): void {
   app.addHook('preHandler', (request, reply, done) => {
     const route = request.routeOptions.url ?? ''
     const { headers, method, protocol } = request
-    const isRoutine = method === 'GET' && (accessOf(request) === 'open' || route === '/metrics')
+    const access = accessOf(request)
+    const isOfPage = access === 'open' && method === 'GET'
+    const isRoutine = access === 'health' || route === '/metrics' || isOfPage
     if (tracing === undefined || isRoutine) return done()
     const span = tracing.start(`${method} ${route}`, {
       kind: 'server',
