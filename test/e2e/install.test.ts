@@ -223,3 +223,29 @@ test('a file that was changed since is left and named, and kubelet leads to the 
   )
   await node.kubelet().listImages()
 })
+
+test('kubelet is led back to the runtime after a second installation with another socket, and keeps what others wrote between the two', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const { config, configure, node } = await scene(t)
+  const home = node.program('1.0.0')
+  const file = join(node.root, 'var/lib/kubelet/kubelet-config.yaml')
+  const original = readFileSync(file, 'utf8')
+
+  await run(node, home, 'install', '--config', config, '--restart-kubelet')
+  writeFileSync(file, `${readFileSync(file, 'utf8')}maxPods: 80\n`)
+  const other = configure({ shim: '/run/other.sock' })
+  const second = await run(node, home, 'install', '--config', other, '--restart-kubelet')
+  const led = readFileSync(file, 'utf8')
+  await node.kubelet().listImages()
+  const { code, output } = await run(node, home, 'uninstall', '--restart-kubelet')
+
+  assert.equal(second.code, 0, second.output)
+  assert.match(led, /imageServiceEndpoint: unix:\/\/\/run\/other\.sock\nmaxPods: 80\n$/)
+  assert.deepEqual([code, node.restarts()], [1, 3], output)
+  assert.equal(
+    readFileSync(file, 'utf8'),
+    led.replace('/run/other.sock', '/run/containerd/containerd.sock'),
+  )
+  assert.equal(readFileSync(`${file}.before-image-resolver`, 'utf8'), original)
+  await node.kubelet().listImages()
+})
