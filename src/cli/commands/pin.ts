@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { ResolveError, toResolveError } from '../../errors.ts'
+import { ResolveError } from '../../errors.ts'
 import { parseReference } from '../../reference/reference.ts'
 import { unifiedDiff } from '../../workloads/diff.ts'
 import { applyEdits, type FileProblem, type ImageMention } from '../../workloads/image-mention.ts'
@@ -65,7 +65,8 @@ interface Found {
  */
 export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> {
   const { context, lock: lockName, mode } = options
-  const lock = lockName === undefined ? undefined : await readLock(lockName)
+  const isAllThatIsKnown = options.offline || options.names.length === 0
+  const lock = lockName === undefined ? undefined : await readLock(lockName, isAllThatIsKnown)
   const found: Found[] = []
   const read = async (): Promise<void> => {
     for await (const file of readFiles(options.names, context.stdin)) {
@@ -117,10 +118,12 @@ function print(text: string, { stdout }: { readonly stdout: OutputStream }): voi
   stdout.write(stdout.isTTY === true ? text.replace(/[^\t\r\n]+|\r(?!\n)/g, visible) : text)
 }
 
-async function readLock(name: string): Promise<ImageLock> {
-  const text = await readFile(name, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
-    if (thrown.code === 'ENOENT') return undefined
-    throw toResolveError(thrown)
+/** @param isNeeded whether a file that is not there is a mistake, and not one that is yet to be written */
+async function readLock(name: string, isNeeded: boolean): Promise<ImageLock> {
+  const text = await readFile(name, 'utf8').catch(({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'ENOENT' && !isNeeded) return undefined
+    const why = code === 'ENOENT' ? 'is not there' : `cannot be read: ${message}`
+    throw new ResolveError('CONFIG_INVALID', `${name} ${why}`)
   })
   return text === undefined ? new ImageLock() : parseLock(text, name)
 }

@@ -345,6 +345,14 @@ describe('drift', () => {
         /^\S+: (docker\.io\/library\/)?nginx:1\.27@sha256:1+ has moved: it is sha256:2+ now, built 2026-01-02 03:04:05Z, this one built 2026-01-02 03:04:05Z\n$/,
       )
     }
+    for (const [name, why] of [
+      [join(folder, 'none.yaml'), 'is not there'],
+      [folder, 'cannot be read: '],
+    ] as const) {
+      const { code, err } = await runCli(['drift', '--lock', name])
+      assert.equal(code, 2)
+      assert.ok(err.includes(`${name} ${why}`), err)
+    }
     const still = await runCli(['drift', '--lock', lock], registry({ [NGINX]: ONE }).context)
     assert.deepEqual([still.code, still.out], [0, ''])
   })
