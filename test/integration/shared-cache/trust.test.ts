@@ -58,7 +58,7 @@ test('while a slow registry is asked the claim lives, and there is no second one
       answer = () => resolve(IMAGE)
     })
   const source = new FakeSource({ m1: slow })
-  const limits = () => ({ hedgeDelayMs: 0, probeBudgetMs: 600, totalMs: 20_000 })
+  const limits = () => ({ hedgeDelayMs: 0, probeBudgetMs: 6_000, totalMs: 60_000 })
   const registries = { resolver: { limits } }
   const [a, b] = [
     await startMember(t, redis.url, source, registries),
@@ -66,17 +66,19 @@ test('while a slow registry is asked the claim lives, and there is no second one
   ]
   // Silent for longer than the claim lasts without being prolonged.
   source.replies['docker.io'] = () => new Promise(() => {})
-  const first = a.resolver.resolve(nginx(), ALWAYS)
+  const callers = new AbortController()
+  const asked = { ...ALWAYS, signal: callers.signal }
+  const first = a.resolver.resolve(nginx(), asked)
   await until(() => a.metrics.shared.claims.won === 1)
 
-  const second = b.resolver.resolve(nginx(), ALWAYS)
+  const second = b.resolver.resolve(nginx(), asked)
   await until(() => b.metrics.shared.claims.given_up === 1)
 
   assert.equal(b.metrics.shared.claims.won, 0)
   assert.equal(a.metrics.shared.claims.lost, 0)
-  source.replies['m1'] = has()
   answer()
-  await Promise.all([first.catch(() => {}), second.catch(() => {})])
+  callers.abort()
+  await Promise.allSettled([first, second])
 })
 
 const POISON: readonly (readonly [string, (entry: string) => string])[] = [
