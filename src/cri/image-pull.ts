@@ -1,3 +1,4 @@
+import { ownSignal } from '../concurrency/abortable.ts'
 import type { Clock } from '../concurrency/clock.ts'
 import { isImageId, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
@@ -174,9 +175,11 @@ export class ImagePull {
     if (look === undefined) return this.#send(request)
     const limitMs = Math.max(timeoutMs, SHORTEST_SILENCE_MS)
     const watch = watchPull({ look, registry, limitMs, clock })
+    const ends = ownSignal(this.#caller.signal, watch.signal)
     try {
-      return await this.#send(request, AbortSignal.any([this.#caller.signal, watch.signal]))
+      return await this.#send(request, ends.signal)
     } finally {
+      ends.release()
       watch.stop()
     }
   }

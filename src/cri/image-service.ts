@@ -1,3 +1,4 @@
+import { ownSignal } from '../concurrency/abortable.ts'
 import { type Attempt, ResolveError, toResolveError } from '../errors.ts'
 import { isImageId, parseReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
@@ -167,10 +168,10 @@ export class ImageService {
   ): Promise<Resolution | ResolveError> {
     const { clock, log, onResolveError, resolver, timeoutMs } = this.#options
     const image = canonicalName(reference)
-    const limit = new AbortController()
+    const limit = ownSignal(signal)
     const cancel = clock.after(timeoutMs, () => {
       const message = `${image}: resolving took longer than ${timeoutMs / 1_000} s (timeout)`
-      limit.abort(new ResolveError('DEADLINE_EXCEEDED', message))
+      limit.end(new ResolveError('DEADLINE_EXCEEDED', message))
     })
     try {
       const resolution = await resolver.resolve(reference, {
@@ -178,7 +179,7 @@ export class ImageService {
         shared: true,
         urgent: true,
         ...(credentials === undefined ? {} : { credentials }),
-        signal: AbortSignal.any([signal, limit.signal]),
+        signal: limit.signal,
       })
       const { attempts, source } = resolution
       // This process cannot reach a registry; the runtime may, and its error is the better answer.
@@ -195,6 +196,7 @@ export class ImageService {
       return error
     } finally {
       cancel()
+      limit.release()
     }
   }
 

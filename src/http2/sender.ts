@@ -64,18 +64,20 @@ export class Sender {
     stream.forget()
   }
 
-  /** Sends before the event loop continues. */
+  /** Sends before the event loop continues, after the promises that are settled by then: one write for all of it. */
   schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    process.nextTick(() => {
-      this.#isScheduled = false
-      try {
-        this.#run()
-      } catch (error) {
-        this.#options.onFailed(error)
-      }
-    })
+    queueMicrotask(() => process.nextTick(this.#runScheduled))
+  }
+
+  readonly #runScheduled = (): void => {
+    this.#isScheduled = false
+    try {
+      this.#run()
+    } catch (error) {
+      this.#options.onFailed(error)
+    }
   }
 
   /** @throws ConnectionError FLOW_CONTROL_ERROR */

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Readable } from 'node:stream'
+import { finished, type Readable } from 'node:stream'
 import { DEFAULT_WAIT_MS } from '../errors.ts'
 import { oneLine } from '../reference/quote.ts'
 import type { RateLimit } from './image.ts'
@@ -32,15 +32,14 @@ export async function readBody(
 
 /** Frees the connection: reads a short rest, closes on a long one. */
 export async function discard(response: RegistryResponse): Promise<void> {
-  try {
-    let size = 0
-    for await (const chunk of response.body) {
-      size += (chunk as Buffer).length
-      if (size > MAX_DISCARDED_BYTES) break
-    }
-  } catch {
-    // The head has been read; an error in the rest has no effect.
-  }
+  const { body } = response
+  let size = 0
+  body.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size > MAX_DISCARDED_BYTES) body.destroy()
+  })
+  // The head has been read; an error in the rest has no effect.
+  await new Promise<void>((resolve) => finished(body, () => resolve()))
   response.ended()
 }
 

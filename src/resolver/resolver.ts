@@ -1,5 +1,6 @@
 // Looking up the global `performance` runs a getter each time, which takes longer than the clock.
 import { performance } from 'node:perf_hooks'
+import { ownSignal } from '../concurrency/abortable.ts'
 import type { Clock } from '../concurrency/clock.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
@@ -254,10 +255,10 @@ export class Resolver {
     }
     const known = cached ?? shared?.older
     if (known === undefined) cache.counted('miss')
-    const deadline = new AbortController()
+    const ends = ownSignal(signal)
     const cancelDeadline = clock.after(limits().totalMs, () => {
       const what = formatReference(reference)
-      deadline.abort(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`))
+      ends.end(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`))
     })
     try {
       await ready?.()
@@ -268,7 +269,7 @@ export class Resolver {
         verifyDigest: verifyDigest?.() ?? false,
         credentials: (candidate) => this.credentials(candidate, question.unauthenticated),
         ...(shared !== undefined && { sharedIdentity: shared.identity }),
-        signal: AbortSignal.any([signal, deadline.signal]),
+        signal: ends.signal,
       })
       const resolution: Resolution = {
         ...identity,
@@ -300,6 +301,7 @@ export class Resolver {
       }
     } finally {
       cancelDeadline()
+      ends.release()
     }
   }
 

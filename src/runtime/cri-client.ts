@@ -1,3 +1,4 @@
+import { ownSignal } from '../concurrency/abortable.ts'
 import { fieldsOf, parseJson } from '../json.ts'
 import {
   type CallOptions,
@@ -141,15 +142,19 @@ export function createCriClient(
     return configured === undefined && isUnimplemented(first) ? failureOf('v1alpha2') : first
   }
 
-  /** The signal of the call ends when the runtime is silent. */
-  async function whileAnswering<T>(call: (silent: AbortSignal) => Promise<T>): Promise<T> {
+  /** The signal of the call ends with the caller's, and when the runtime is silent. */
+  async function whileAnswering<T>(
+    caller: AbortSignal | undefined,
+    call: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const { everyMs, limitMs, silent } = looks
-    const ending = new AbortController()
+    const ending = ownSignal(...(caller === undefined ? [] : [caller]))
     let silentLooks = 0
+    let isOver = false
     let timer = setTimeout(look, everyMs)
     async function look(): Promise<void> {
       const isSilent = await askVersion(configured ?? 'v1', limitMs).then(() => false, isNoAnswer)
-      if (ending.signal.aborted) return
+      if (isOver) return
       silentLooks = isSilent ? silentLooks + 1 : 0
       if (silentLooks < silent) {
         timer = setTimeout(look, everyMs)
@@ -157,13 +162,14 @@ export function createCriClient(
       }
       const seconds = (silent * (everyMs + limitMs)) / 1_000
       const details = `No answer from ${channel.path} for ${seconds} s, to other calls neither`
-      ending.abort(runtimeError(status.UNAVAILABLE, details))
+      ending.end(runtimeError(status.UNAVAILABLE, details))
     }
     try {
       return await call(ending.signal)
     } finally {
       clearTimeout(timer)
-      ending.abort()
+      ending.release()
+      isOver = true
     }
   }
 
@@ -228,11 +234,9 @@ export function createCriClient(
     pullImage: async (request, options) => {
       const version = await versionFor(options.version)
       const method = rawMethod(`/runtime.${version}.ImageService/PullImage`)
-      const response = await whileAnswering((silent) => {
-        const signal =
-          options.signal === undefined ? silent : AbortSignal.any([options.signal, silent])
-        return channel.call(method, request, { ...options, signal })
-      })
+      const response = await whileAnswering(options.signal, (signal) =>
+        channel.call(method, request, { ...options, signal }),
+      )
       return { response }
     },
     removeImage: async (image, options) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { abortable, withTimeout } from '../../../src/concurrency/abortable.ts'
+import { abortable, ownSignal, withTimeout } from '../../../src/concurrency/abortable.ts'
 
 const FAR_MS = 60_000
 
@@ -57,4 +57,33 @@ test('one of several callers can leave while the others get their answer', async
 
   await assert.rejects(left, { message: 'gone' })
   assert.equal(await stayed, 7)
+})
+
+test('an own signal ends with the first of others, for its reason', () => {
+  const [first, second] = [new AbortController(), new AbortController()]
+  const own = ownSignal(first.signal, second.signal)
+
+  second.abort('second')
+  first.abort('first')
+
+  assert.equal(own.signal.reason, 'second')
+})
+
+test('an own signal is ended from the start where another one is', () => {
+  const { signal } = ownSignal(new AbortController().signal, AbortSignal.abort('before'))
+
+  assert.equal(signal.reason, 'before')
+})
+
+test('an own signal that is ended ends none of the others, and after its release follows none', () => {
+  const [one, other] = [new AbortController(), new AbortController()]
+  const ended = ownSignal(one.signal)
+  const released = ownSignal(other.signal)
+
+  ended.end('enough')
+  released.release()
+  other.abort()
+
+  assert.equal(ended.signal.reason, 'enough')
+  assert.deepEqual([one.signal.aborted, released.signal.aborted], [false, false])
 })

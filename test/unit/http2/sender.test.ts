@@ -102,6 +102,22 @@ test('headers, a body and trailers go out in order, and then all was said', asyn
   assert.deepEqual([log, handler.drains], [['ended 1'], 1])
 })
 
+test('what promises send that are settled goes out in one write with what was sent before', async () => {
+  const { open, peer, sent } = scene()
+  const chunks: Buffer[] = []
+  peer.on('data', (chunk: Buffer) => chunks.push(chunk))
+  const { stream } = open(1)
+
+  stream.sendHeaders(LIST, false)
+  await Promise.resolve().then(() => stream.sendData(Buffer.from('body'), false))
+  process.nextTick(() => stream.sendHeaders({ fields: ['grpc-status', '0'] }, true))
+
+  await sent()
+  assert.equal(chunks.length, 2)
+  assert.ok(chunks[0]?.includes('body'))
+  assert.ok(!chunks[0]?.includes('grpc-status'))
+})
+
 test('the first block of a connection gives up the table, and no later one', async () => {
   const { raw, open, sent } = scene()
   open(1).stream.sendHeaders(LIST, true)
