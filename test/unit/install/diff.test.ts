@@ -13,6 +13,9 @@ const SHOWN = [
   ['ExecStart=/k --token pw --v=2', 'ExecStart=/k --token *** --v=2'],
   ['X="--token=pw --v=2"', 'X="--token=*** --v=2"'],
   ["ExecStart=/k '--token=p w' --v=2", "ExecStart=/k '--token=***' --v=2"],
+  ["ExecStart=/k --token 'p w' --v=2", 'ExecStart=/k --token *** --v=2'],
+  ['DB_PASS=pw', 'DB_PASS=***'],
+  ['PROXY_PWD=pw', 'PROXY_PWD=***'],
   ['Authorization: Basic pw', 'Authorization: ***'],
   ['curl -H "X: Bearer pw"', 'curl -H "X: Bearer ***"'],
   ['mirror: https://u:p@w@h/x', 'mirror: https://***@h/x'],
@@ -37,4 +40,40 @@ test('a secret on the lines below its name is not shown, and one that changes is
   assert.match(diff, /\+y: 1\n/)
   assert.match(diff, /\+\t'a'\n/)
   assert.match(changed, /-token: \*\*\*\n\+token: \*\*\*\n/)
+})
+
+const LONG = [
+  'token:\n  pw\n',
+  'token: # of the cluster\n  pw\n',
+  'token: "a\n  pw"\n',
+  'token: a\n  pw\n',
+  '{\n "token": [\n  "pw"\n ]}\n',
+  'tokens:\n  - pw\n  - pw\n',
+  'tokens:\n- pw\n',
+  'tokens: [a,\n  pw]\n',
+  'token: &a |\n  pw\n',
+  'token: |\n  pw',
+  '- token: a\n    pw\n',
+  'TOKEN="a\npw"\n',
+  'TOKEN=a\\\npw\\\npw\n',
+  'KEY="-----BEGIN\npw\n-----END"\n',
+  'Environment="TOKEN=a \\\n  pw"\n',
+]
+
+for (const text of LONG) {
+  test(`a diff shows ${JSON.stringify(text)} without its secret, and what is below it`, () => {
+    const diff = fileDiff('/f', '', text)
+    const more = fileDiff('/f', '', `${text.replace(/\n?$/, '\n')}y: 1\n`)
+
+    assert.ok(!diff.includes('pw'), diff)
+    assert.equal(diff.includes('\\ No newline at end of file'), !text.endsWith('\n'))
+    assert.match(more, /\+y: 1\n/)
+  })
+}
+
+test('fields below a name that is like that of a secret are shown', () => {
+  const text =
+    'authentication:\n  webhook:\n    enabled: true\n- token: pw\n  name: a\nkeychain:\n  # a: b\n'
+  const shown = text.replace('pw', '***')
+  assert.ok(fileDiff('/f', '', text).endsWith(shown.replace(/^(?=.)/gm, '+')))
 })
