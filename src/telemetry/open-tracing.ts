@@ -1,5 +1,8 @@
 import { type TracingOptions, useTracing } from './tracing.ts'
 
+/** Of 0, or less, OpenTelemetry's queue drops all spans, or exports none of them for ever and never ends. */
+const COUNTS = ['OTEL_BSP_MAX_QUEUE_SIZE', 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE']
+
 /**
  * Traces from now on where the environment names an OTLP endpoint. What cannot be used there is logged, and nothing is
  * traced: never a reason not to serve.
@@ -16,6 +19,10 @@ export async function openTracing(options: TracingOptions): Promise<() => Promis
   try {
     if (exporter !== 'otlp')
       throw new Error(`OTEL_TRACES_EXPORTER is ${exporter}: set otlp or none`)
+    for (const name of COUNTS) {
+      if (!/^(?:[1-9]\d*)?$/.test(env[name]?.trim() ?? ''))
+        throw new Error(`${name} is ${env[name]}: set a whole number above 0`)
+    }
     const { origin, pathname, protocol } = new URL(endpoint)
     if (!/^https?:$/.test(protocol)) throw new Error('the endpoint for OTLP is no http URL')
     const { startTracing } = await import('./otlp.ts')

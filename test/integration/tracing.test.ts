@@ -294,6 +294,16 @@ for (const [name, env, reason] of [
     { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4317', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
     /grpc is not supported.*4318/,
   ],
+  [
+    'no span in a batch',
+    { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '0' },
+    /OTEL_BSP_MAX_EXPORT_BATCH_SIZE is 0: set a whole number above 0/,
+  ],
+  [
+    'no room in the queue',
+    { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318', OTEL_BSP_MAX_QUEUE_SIZE: '-1' },
+    /OTEL_BSP_MAX_QUEUE_SIZE is -1: set a whole number above 0/,
+  ],
   ['no URL', { OTEL_EXPORTER_OTLP_ENDPOINT: 'secret' }, /Invalid URL/],
   ['no http URL', { OTEL_EXPORTER_OTLP_ENDPOINT: 'user:secret@collector' }, /no http URL/],
 ] as const) {
