@@ -1,4 +1,6 @@
-const NAME = `[\\w.-]*(?:token|pass|pwd|secret|key|auth|credential|datastore-endpoint)[\\w.-]*["']?`
+const WORD = `[\\w.-]*(?:token|pass|pwd|secret|key|auth|credential|datastore-endpoint)[\\w.-]*["']?`
+/** From its start: looked for at each character of a long word, it takes the square of its length. */
+const NAME = `(?<![\\w.-])${WORD}`
 const VALUE = `(?:[^\\s"'\\\\]|"[^"]*"|'[^']*')+`
 /** Of YAML: the lines below that are further in are the value. */
 const BLOCK = '[|>][-+\\d]*\\s*(?:#.*)?$'
@@ -10,10 +12,10 @@ const SECRETS: readonly RegExp[] = [
   new RegExp(`^(\\s*(?:-\\s+)?(?:export\\s+)?["']?${NAME}\\s*=\\s*)\\S.*$`, 'i'),
   new RegExp(`(${NAME}\\s*:\\s*)(?!\\s|${BLOCK}).+$`, 'i'),
   // A word in quotes, and one without.
-  new RegExp(`((["'])-{0,2}${NAME}=)(?:(?!\\2|\\s--).)+`, 'gi'),
+  new RegExp(`((["'])-{0,2}${WORD}=)(?:(?!\\2|\\s--).)+`, 'gi'),
   new RegExp(`(${NAME}=)${VALUE}`, 'gi'),
-  new RegExp(`(--${NAME}\\s+)(?:"[^"]*"|'[^']*')`, 'gi'),
-  new RegExp(`(--${NAME}\\s+["']?)(?!-)(?:[^\\s"'\\\\])+`, 'gi'),
+  new RegExp(`((?<![\\w.-])--${WORD}\\s+)(?:"[^"]*"|'[^']*')`, 'gi'),
+  new RegExp(`((?<![\\w.-])--${WORD}\\s+["']?)(?!-)(?:[^\\s"'\\\\])+`, 'gi'),
 ]
 const USER = /(:\/\/)[^\s"']*@/g
 /** Of YAML: its first group is in front of the name, its second the value. */
@@ -24,7 +26,10 @@ const VARIABLE = new RegExp(`^\\s*(?:export\\s+)?${NAME}\\s*=`, 'i')
 const ASSIGNED = new RegExp(`${NAME}=`, 'i')
 const GOES_ON = /(?<!\\)(?:\\\\)*\\$/
 /** k3s writes each argument of its unit on a line of its own. */
-const FLAG_ENDS = new RegExp(`(?:^|\\s)["']?--${NAME}\\s*\\\\$`, 'i')
+const FLAG_ENDS = new RegExp(`(?:^|\\s)["']?--${WORD}\\s*\\\\$`, 'i')
+
+/** Longer lines are not looked at, and not shown. */
+const MAX_LINE = 8 * 1024
 
 /** Lines of a file with `***` in the place of what may be a secret. */
 export function masked(lines: readonly string[]): readonly string[] {
@@ -34,6 +39,7 @@ export function masked(lines: readonly string[]): readonly string[] {
   return lines.map((whole) => {
     // Below the last one may be that the file has no end of line.
     const [line = '', ...note] = whole.split('\n')
+    if (line.length > MAX_LINE) return ['***', ...note].join('\n')
     const isHidden = isValue && !/^\s*["']?--/.test(line)
     isValue = FLAG_ENDS.test(line)
     const isInside = [isBelow(line), isRest(line), isHidden].includes(true)

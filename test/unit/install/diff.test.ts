@@ -77,3 +77,14 @@ test('fields below a name that is like that of a secret are shown', () => {
   const shown = text.replace('pw', '***')
   assert.ok(fileDiff('/f', '', text).endsWith(shown.replace(/^(?=.)/gm, '+')))
 })
+
+test('a line that is very long takes no long time', () => {
+  for (const word of ['a', 'key', '--token ', ':// ', '" ']) {
+    for (const length of [8 * 1024, 1024 * 1024]) {
+      const line = word.repeat(Math.floor(length / word.length))
+      const before = performance.now()
+      fileDiff('/f', '', `${line}\n`)
+      assert.ok(performance.now() - before < 2_000, `${length} of ${JSON.stringify(word)}`)
+    }
+  }
+})
