@@ -14,6 +14,8 @@ import type { Root, TextFile } from './root.ts'
 import { readEnvironment } from './unit-file.ts'
 import { withValue } from './yaml-value.ts'
 
+/** What is written behind a command that a shell runs is no argument of that command. */
+const SHELL = /^[-@:+!|]*(?:\S*\/)?(?:ba|da|a|k|z)?sh\s+(?:-\S+\s+)*-[a-z]*c\s/
 const HEAD = '# Written by image-resolver install; image-resolver uninstall takes it away.\n'
 
 /**
@@ -149,6 +151,7 @@ function added(root: Root, place: Place, name: Endpoint, endpoint: string): Text
       return { path, text: withArgument(there ?? '', path, place.variable, flag) }
     case 'unit': {
       const { file, text } = place.command
+      if (SHELL.test(text)) throw byHand(`${file}: --${FLAGS[name]} of a shell's command`, endpoint)
       // The command may hold secrets: a user that may not read it there may not read its copy.
       const mode = accessOf(root.outside(file)).mode & 0o644
       const command = `${HEAD}[Service]\nExecStart=\nExecStart=${text} ${flag}\n`

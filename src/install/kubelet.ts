@@ -221,12 +221,14 @@ function fieldIn(files: readonly FileOfFields[], field: string): Setting | undef
   return undefined
 }
 
-/** The last one counts. `--kubelet-arg=FLAG=VALUE` of k3s is one, too. */
+/** The last one counts. `--kubelet-arg=FLAG=VALUE` of k3s is one, too, in one word or in two. */
 function flagIn(root: Root, words: readonly Word[], flag: string): Setting | undefined {
-  const written = new RegExp(`^-{1,2}(?:kubelet-arg=)?${flag}(?:=(.*))?$`, 's')
+  const own = new RegExp(`^-{1,2}(?:kubelet-arg=(?:--)?)?${flag}(?:=(.*))?$`, 's')
+  const argument = new RegExp(`^(?:--)?${flag}=(.*)$`, 's')
   for (let index = words.length - 1; index >= 0; index -= 1) {
     const word = words[index]
-    const match = word === undefined ? null : written.exec(word.text)
+    const isArgument = /^-{1,2}kubelet-arg$/.test(words[index - 1]?.text ?? '')
+    const match = word === undefined ? null : (isArgument ? argument : own).exec(word.text)
     if (word === undefined || match === null) continue
     const source = match[1] === undefined ? (words[index + 1] ?? word) : word
     const value = match[1] ?? words[index + 1]?.text ?? ''

@@ -11,7 +11,7 @@ export const CURRENT = `${HOME}/current`
 export const VERSIONS = `${HOME}/versions`
 /** Where packages put it. */
 const PACKAGE = '/usr/lib/image-resolver'
-const PACKAGE_UNITS = '/usr/lib/systemd/system'
+export const PACKAGE_UNITS = '/usr/lib/systemd/system'
 export const UNITS = ['image-resolver.service', 'image-resolver.socket'] as const
 export type UnitName = (typeof UNITS)[number]
 

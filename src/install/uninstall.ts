@@ -5,7 +5,7 @@ import { restartUnit } from './install.ts'
 import { Journal } from './journal.ts'
 import { findKubelet, leads, type Setting } from './kubelet.ts'
 import { leadKubeletBack } from './kubelet-edits.ts'
-import { UNITS } from './program.ts'
+import { PACKAGE_UNITS, UNITS } from './program.ts'
 import type { Root } from './root.ts'
 import { type ServiceManager, startedAt } from './service-manager.ts'
 import type { Left } from './undo.ts'
@@ -20,6 +20,7 @@ export interface UninstallOptions {
 }
 
 const [SERVICE, SOCKET] = UNITS
+const UNIT_FOLDERS = ['/etc/systemd/system', PACKAGE_UNITS] as const
 
 /**
  * Leaves a node as it was before `install`: kubelet first, then the service, then files. An interrupted one is
@@ -34,6 +35,7 @@ export async function uninstall(options: UninstallOptions): Promise<boolean> {
   const journal = new Journal(root)
   journal.tidy()
   if (journal.installed === undefined && journal.pending.length === 0) {
+    checkFree(root)
     say('image-resolver was not installed by `image-resolver install`: nothing to do')
     return true
   }
@@ -58,6 +60,25 @@ export async function uninstall(options: UninstallOptions): Promise<boolean> {
   }
   say('image-resolver: uninstalled')
   return seen.size === 0
+}
+
+/**
+ * Of what a lost list had, or a package has installed, nothing can be put back.
+ *
+ * @throws ResolveError UNAVAILABLE where kubelet leads to the socket of the service's unit all the same
+ */
+function checkFree(root: Root): void {
+  const texts = UNIT_FOLDERS.map((folder) => root.text(`${folder}/${SOCKET}`))
+  const [, socket] =
+    /^ListenStream=(\S+)/m.exec(texts.find((text) => text !== undefined) ?? '') ?? []
+  if (socket === undefined) return
+  const { images, runtime } = findKubelet(root) ?? {}
+  const setting = [images, runtime].find((each) => leads(each, socket))
+  if (setting === undefined) return
+  const what = `kubelet leads to ${setting.value}, the socket of this service (${setting.file}:${setting.line})`
+  const why = 'and there is no list of what was installed to put it back from'
+  const how = 'set the socket of the runtime there by hand, and restart kubelet'
+  throw new ResolveError('UNAVAILABLE', `${what}, ${why}: ${how}`)
 }
 
 function describeLeft(path: string, backup: Left['backup']): string {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { findKubelet, leadingTo } from '../../../src/install/kubelet.ts'
@@ -54,6 +54,25 @@ test('a kubelet that was led back by hand to the socket of an earlier installati
     node.read(EXTRA),
     /--image-service-endpoint=unix:\/\/\/run\/containerd\/containerd\.sock\n/,
   )
+})
+
+test('uninstall is an error where kubelet leads to the service, and the list of what was installed is lost', async (t) => {
+  const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+  const unit = '/usr/lib/systemd/system/image-resolver.socket'
+  node.write(unit, `[Socket]\nListenStream=${OLD}\n`)
+  node.configure({ shim: OLD })
+  await node.install()
+  const led = node.read(EXTRA)
+  rmSync(node.root.outside('/var/lib/image-resolver'), { recursive: true })
+
+  await assert.rejects(node.uninstall(), {
+    code: 'UNAVAILABLE',
+    message: /kubelet leads to unix:\/\/\/run\/old\.sock.*\/etc\/default\/kubelet:1.*by hand/,
+  })
+
+  assert.equal(node.read(EXTRA), led)
+  node.write(EXTRA, '')
+  assert.equal(await node.uninstall(), true)
 })
 
 test('every file is as it was after a second installation with another socket', async (t) => {

@@ -290,6 +290,33 @@ test('an argument of k3s that is there is changed where it stands', (t) => {
   assert.deepEqual(files, [{ path, text: text.replace('unix:///stargz.sock', ENDPOINT) }])
 })
 
+test('an argument of kubelet in two words of the command of k3s is changed where it stands', (t) => {
+  const [path, text] = Object.entries(K3S)[0] ?? []
+  const unit = text?.replace(
+    "'edge-7' \\\n",
+    "'edge-7' \\\n\t'--kubelet-arg' \\\n\t'image-service-endpoint=unix:///stargz.sock' \\\n",
+  )
+  const root = plant(t, { ...K3S, [`${path}`]: `${unit}` })
+
+  const files = lead(root, 'images')
+
+  assert.deepEqual(files, [{ path, text: unit?.replace('unix:///stargz.sock', ENDPOINT) }])
+})
+
+test('a command of a shell is not edited, since a flag at its end would be no flag of kubelet', (t) => {
+  const path = '/etc/systemd/system/kubelet.service'
+  for (const shell of ['/bin/sh -c', '-/usr/bin/bash -ec', '/bin/bash -l -c']) {
+    const root = plant(t, {
+      [path]: `[Service]\nExecStart=${shell} "exec kubelet --v=2"\n`,
+    })
+
+    assert.throws(() => leadKubelet(root, 'images', SHIM), {
+      code: 'CONFIG_INVALID',
+      message: /kubelet\.service: --image-service-endpoint .*not edited here.*by hand/,
+    })
+  }
+})
+
 test('k3s with a containerd of its own is not led with every call, since it would not start it then', (t) => {
   const root = plant(t, K3S)
 
