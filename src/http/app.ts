@@ -166,9 +166,11 @@ function renewCertificate(app: FastifyInstance, files: TlsFiles, logger: Logger)
   app.addHook('onClose', async () => clearInterval(timer))
 }
 
-/** A body that broke off is no fault of the service: its client left. */
+/** A body that broke off, or an answer that ended before its first byte, is no fault of the service: its client left. */
 function sourceOf(error: unknown, { raw }: FastifyRequest): unknown {
-  if (error !== raw.errored) return error
+  const { code } = error as NodeJS.ErrnoException
+  const isUnheard = code === 'ERR_STREAM_PREMATURE_CLOSE' && raw.socket.destroyed
+  if (error !== raw.errored && !isUnheard) return error
   return new ResolveError('CANCELED', 'the caller went away', { cause: error })
 }
 

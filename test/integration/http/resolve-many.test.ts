@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect } from 'node:net'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Answers } from '../../../src/http/types.ts'
+import { silentLogger } from '../../../src/telemetry/log.ts'
 import { anAnswer, endlessAnswers, openApp } from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 
@@ -292,4 +295,26 @@ test('a body that is not application/json is a 415', async (t) => {
   })
 
   assert.equal(response.statusCode, 415)
+})
+
+test('a client that leaves before the first answer is no error of the service', async (t) => {
+  const logged: unknown[] = []
+  const logger = { ...silentLogger(), error: (...line: unknown[]) => logged.push(line) }
+  let onAsked = (_signal: AbortSignal): void => {}
+  const asked = new Promise<AbortSignal>((resolve) => {
+    onAsked = resolve
+  })
+  const app = await openApp(t, { answers: endlessAnswers(onAsked), logger })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const client = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
+  const body = JSON.stringify({ references: ['nginx'] })
+  const head = `content-type: application/json\r\ncontent-length: ${body.length}`
+
+  client.write(`POST ${url} HTTP/1.1\r\nhost: localhost\r\n${head}\r\n\r\n${body}`)
+  const signal = await asked
+  client.destroy()
+  if (!signal.aborted) await once(signal, 'abort')
+  await app.close()
+
+  assert.deepEqual(logged, [])
 })
