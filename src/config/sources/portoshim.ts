@@ -4,7 +4,7 @@ import { type Credentials, parseUserPassword } from '../../registry/credentials.
 import { endpointName, parseAddress } from '../../registry/endpoint.ts'
 import type { RegistryEntry } from '../../registry/entry.ts'
 import { canonicalDomain } from '../../registry/public-registries.ts'
-import { parseAbsolutePath } from '../addresses.ts'
+import { parseSecretPath } from '../addresses.ts'
 import { ConfigError, Diagnostics, joinPath, refusal } from '../diagnostics.ts'
 import { isEmpty, parseYaml, type YamlNode } from '../yaml.ts'
 
@@ -170,7 +170,7 @@ function parseHost(host: string): RegistryEntry['endpoint'] {
 }
 
 function parseTokenPath(path: string): string {
-  return posix.normalize(parseAbsolutePath(path)).replace(/^\/+/, '/')
+  return posix.normalize(parseSecretPath(path)).replace(/^\/+/, '/')
 }
 
 function checkReference(image: string): void {

@@ -205,8 +205,12 @@ const MISTAKES = [
     '1: Images.Registries[0].AuthToken: `auth` is not user:password: write both, with a colon',
   ],
   [
-    'Images: {Registries: [{Host: a.io, AuthToken: "file:hub.token"}]}',
-    '1: Images.Registries[0].AuthToken: "hub.token" is not an absolute path; start it with /',
+    'Images: {Registries: [{Host: a.io, AuthToken: "file:./hub.token"}]}',
+    '1: Images.Registries[0].AuthToken: "./hub.token" is not an absolute path; start it with /',
+  ],
+  [
+    'Images: {Registries: [{Host: a.io, AuthToken: "file:c2VjcmV0"}]}',
+    '1: Images.Registries[0].AuthToken: looks like the secret itself; write the path of a file that holds it, which begins with /',
   ],
   ['just text', ' expected fields with values'],
 ] as const
@@ -217,7 +221,7 @@ for (const [text, message] of MISTAKES) {
 
     assert.equal(problems.length, 1)
     assert.equal(problems[0], `/etc/portoshim.yaml:${message}`)
-    assert.doesNotMatch(problems[0] ?? '', /secret|c2VjcmV0/)
+    assert.doesNotMatch(problems[0] ?? '', /secret(?! itself)|c2VjcmV0/)
   })
 }
 
