@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { ResolveError } from '../errors.ts'
@@ -10,6 +10,8 @@ import type { Root } from './root.ts'
 
 const FOLDER = '/var/lib'
 const LOCK = 'image-resolver.lock'
+/** Also without a process, as earlier versions wrote it. What has another name is not ours. */
+const LOCKS = /^image-resolver\.lock(?:\.\d+-[\da-f]{8})?$/
 
 /**
  * Runs something while no other process does so on that node, in another container neither. A lock is a socket that
@@ -51,9 +53,11 @@ function openFolder(path: string): number {
 }
 
 async function refuseOthers(folder: string, at: string, own: string): Promise<void> {
-  const names = readdirSync(at).filter((name) => name.startsWith(LOCK))
+  const names = readdirSync(at).filter((name) => LOCKS.test(name))
   for (const name of names) {
     if (name === own) continue
+    const stats = lstatSync(join(at, name), { throwIfNoEntry: false })
+    if (stats === undefined || !(stats.isFile() || stats.isSocket())) continue
     if (!(await answers(join(at, name)))) {
       rmSync(join(at, name), { force: true })
       continue

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -122,4 +122,18 @@ test('a root that cannot be written says so', async (t) => {
     withLock(new Root(folder), async () => {}),
     { code: 'DENIED', message: /\/var\/lib cannot be written: / },
   )
+})
+
+test('what has a name like that of a lock and is none stays', async (t) => {
+  const root = new Root(temporaryFolder(t))
+  const folder = root.outside(LIB)
+  mkdirSync(join(folder, 'image-resolver.lock.d'), { recursive: true })
+  mkdirSync(join(folder, 'image-resolver.lock'))
+  writeFileSync(join(folder, 'image-resolver.lock.backup.txt'), 'of others')
+  symlinkSync('image-resolver.lock.1-00000000', join(folder, 'image-resolver.lock.1-00000000'))
+  const before = readdirSync(folder)
+
+  await withLock(root, async () => {})
+
+  assert.deepEqual(readdirSync(folder), before)
 })
