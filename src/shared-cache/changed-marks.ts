@@ -29,6 +29,8 @@ export class ChangedMarks {
   #work: Promise<void> = Promise.resolve()
   /** When the store was told last, oldest first. */
   readonly #told = new Map<string, number>()
+  /** When it was told first of what it is told again, so that a store that comes and goes is not told for ever. */
+  #again: ReadonlyMap<string, number> = new Map()
   #isClosed = false
   #wake = (): void => {}
 
@@ -42,6 +44,8 @@ export class ChangedMarks {
     if ((this.#next?.size ?? 0) + marks.length > MAX_MARKS || this.#isClosed) return false
     const next = this.#next ?? this.#begin()
     for (const mark of marks) next.add(mark)
+    // Those of an event are of now.
+    this.#again = new Map([...this.#again].filter(([mark]) => !next.has(mark)))
     const told = this.#work.then(() => !this.#isClosed)
     return new Promise((resolve) => {
       const cancel = this.#options.clock.after(TELL_LIMIT_MS, () => resolve(false))
@@ -55,10 +59,11 @@ export class ChangedMarks {
   /** Tells the store again what it was told lately. */
   repeat(): void {
     const since = this.#options.steady() - REPEAT_MS
-    const recent = [...this.#told].filter(([, at]) => at >= since).map(([mark]) => mark)
+    const recent = new Map([...this.#told].filter(([, at]) => at >= since))
     this.#told.clear()
     this.#wake()
-    void this.tell(recent)
+    void this.tell([...recent.keys()])
+    this.#again = recent
   }
 
   close(): void {
@@ -85,7 +90,7 @@ export class ChangedMarks {
           if (!(await client.delete(mark, COMMAND_LIMIT_MS))) return
           marks.delete(mark)
           this.#told.delete(mark)
-          this.#told.set(mark, steady())
+          this.#told.set(mark, this.#again.get(mark) ?? steady())
         })
         await Promise.all(deleted)
       }

@@ -15,7 +15,7 @@ export interface RedisClientOptions {
   /** Milliseconds of a monotonic clock. */
   readonly steady: () => number
   readonly logger: Pick<Logger, 'info' | 'warn'>
-  /** Called when it is connected, and each time again. */
+  /** Called when it is connected, and each time again; of a cluster also when it has other primaries. */
   readonly connected?: () => void
 }
 
@@ -23,6 +23,9 @@ export interface RedisClientOptions {
 const MAX_IN_FLIGHT = 1_000
 /** The store refuses our credentials; the files may hold others by now. */
 const REFUSED = /WRONGPASS|NOAUTH|invalid password|invalid username/i
+
+/** How long after a node of a cluster is lost another one may be known. */
+const LOST_NODE_MS = 1_000
 
 /** A store that is full answers, and is read still. */
 const FULL = /\bOOM\b/
@@ -78,6 +81,7 @@ export class RedisClient {
         this.#works()
         this.#options.connected?.()
       })
+      if (client instanceof Cluster) this.#watchPrimaries(client)
       client.connect().catch(() => {})
     } catch (thrown) {
       this.#failed(thrown)
@@ -192,6 +196,21 @@ export class RedisClient {
     // Its files may hold other secrets by now.
     if (this.#isRefused && this.#breaker.admit('')) void this.open()
     return false
+  }
+
+  /** The client stays connected while another node takes over from one that is lost. */
+  #watchPrimaries(cluster: Cluster): void {
+    const { clock, connected } = this.#options
+    if (connected === undefined) return
+    let known: string | undefined
+    cluster.on('refresh', () => {
+      const nodes = cluster.nodes('master').map(({ options: { host, port } }) => `${host}:${port}`)
+      const primaries = nodes.sort().join(' ')
+      if (known !== undefined && primaries !== known) connected()
+      known = primaries
+    })
+    // What is sent then is sent again until a primary takes it.
+    cluster.on('-node', () => clock.after(LOST_NODE_MS, () => this.#isClosed || connected()))
   }
 
   #works(): void {

@@ -97,3 +97,37 @@ for (const [what, scheme] of NAMED) {
     }
   })
 }
+
+test('what a cluster was told lately it is told again when another node of it takes over', async (t) => {
+  const told: string[] = []
+  const ended: Socket[] = []
+  let primary = 'first'
+  const start = (name: string) =>
+    startRawServer(t, (socket) => {
+      if (name !== primary && name === 'first') return void socket.destroy()
+      if (name === 'first') ended.push(socket)
+      socket.on('data', (bytes) => {
+        for (const command of bytes.toString('latin1').split(/(?=^\*\d+\r$)/m)) {
+          if (/\bdel\b/i.test(command)) told.push(name)
+          socket.write(replyTo(command))
+        }
+      })
+    })
+  const [first, second] = await Promise.all([start('first'), start('second')])
+  function replyTo(command: string): string {
+    const nodes = [first, second].map(({ port }) => `*2\r\n${bulk('127.0.0.1')}:${port}\r\n`)
+    if (primary === 'second') nodes.reverse()
+    if (/slots/i.test(command)) return `*1\r\n*4\r\n:0\r\n:16383\r\n${nodes.join('')}`
+    if (/cluster|\binfo\b/i.test(command)) return bulk('cluster_state:ok')
+    return /\bdel\b|eval/i.test(command) ? ':1\r\n' : '+OK\r\n'
+  }
+  const url = `redis+cluster://127.0.0.1:${first.port},127.0.0.1:${second.port}`
+  const node = await startMember(t, url, new FakeSource({}), { fields: ', budget: 1s' })
+  assert.equal(await node.shared.expire([{ repository: 'app', tag: '1' }]), true)
+  assert.deepEqual(told, ['first'])
+
+  primary = 'second'
+  for (const socket of ended) socket.destroy()
+
+  await until(() => told.includes('second'))
+})
