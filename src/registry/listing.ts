@@ -1,5 +1,6 @@
 import { ResolveError } from '../errors.ts'
 import { fieldsOf, parseJson } from '../json.ts'
+import { COMPONENT, TAG } from '../reference/grammar.ts'
 import { quote } from '../reference/quote.ts'
 import { CATALOG_SCOPE, pullScope } from './auth/challenge.ts'
 import type { RequestContext } from './image.ts'
@@ -128,13 +129,24 @@ function readPage(
   })
 }
 
-/** A repository without tags may have `null` there. */
-function parseNames(body: Buffer | undefined, member: string): readonly string[] | undefined {
+/** A repository without tags may have `null` there. What is no name cannot be pulled, and may read like another one. */
+function parseNames(
+  body: Buffer | undefined,
+  member: Listing['member'],
+): readonly string[] | undefined {
   const names = fieldsOf(parseJson(body?.toString() ?? ''))[member]
   if (names === null) return []
-  return Array.isArray(names) ? names.filter(isName) : undefined
+  const isName = member === 'tags' ? isTag : isRepository
+  return Array.isArray(names)
+    ? names.filter((name): name is string => typeof name === 'string' && isName(name))
+    : undefined
 }
 
-function isName(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= MAX_NAME_CHARACTERS
+function isTag(name: string): boolean {
+  return TAG.test(name)
+}
+
+function isRepository(name: string): boolean {
+  if (name.length > MAX_NAME_CHARACTERS) return false
+  return name.split('/').every((component) => COMPONENT.test(component))
 }

@@ -128,6 +128,28 @@ test('the repositories of a registry are listed with a token for its catalogue',
   assert.equal(tokens.questions[0]?.params['scope'], 'registry:catalog:*')
 })
 
+test('what is no name is not listed', async (t) => {
+  const repositories = [
+    '../../x',
+    'a//b',
+    '<b>',
+    'team/app\u202e',
+    'Team/app',
+    '/a',
+    'team/app',
+    'a/',
+  ]
+  const tags = ['-x', 'a/b', '1.0\u202e', '<b>', ' ', '1.0_x-Y']
+  const catalogue = { status: 200, headers: {}, body: JSON.stringify({ repositories }) }
+  const registry = await startScriptedRegistry(t, [catalogue, page(tags)])
+  const images = startImages(t)
+
+  const listed = await images.repositories(ask(registry, '', ''))
+  const tagged = await images.tags(ask(registry, 'team/app', ''))
+
+  assert.deepEqual([listed.names, tagged.names], [['team/app'], ['1.0_x-Y']])
+})
+
 test('a ping without credentials takes a 401 for an answer, and fetches no token', async (t) => {
   const tokens = await startTokenServer(t)
   const challenge = { status: 401, headers: { 'www-authenticate': tokens.challenge } }
