@@ -52,17 +52,17 @@ export function startTracing({ version, env, logger }: TracingOptions): Tracing 
       }),
     )
     .merge(detectResources({ detectors: [envDetector] }))
+  const storage = new AsyncLocalStorage<Context>()
   const provider = new BasicTracerProvider({
     resource,
     spanLimits: {
       attributeValueLengthLimit:
         Number(env['OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT']) || VALUE_CHARACTERS,
     },
-    spanProcessors: [new BatchSpanProcessor(told(exporterFor(env), logger))],
+    spanProcessors: [new BatchSpanProcessor(told(exporterFor(env), logger, storage))],
   })
   const tracer = provider.getTracer('image-resolver', version)
   const propagator = new W3CTraceContextPropagator()
-  const storage = new AsyncLocalStorage<Context>()
   const active = (): Context => storage.getStore() ?? ROOT_CONTEXT
   return {
     active,
@@ -104,7 +104,11 @@ function exporterFor(env: TracingOptions['env']): SpanExporter {
 }
 
 /** Says once that spans are lost, and once that they are exported again. */
-function told(exporter: SpanExporter, logger: TracingOptions['logger']): SpanExporter {
+function told(
+  exporter: SpanExporter,
+  logger: TracingOptions['logger'],
+  storage: AsyncLocalStorage<Context>,
+): SpanExporter {
   let isFailing = false
   function tell({ code, error }: ExportResult): void {
     const failed = code === ExportResultCode.FAILED
@@ -118,10 +122,13 @@ function told(exporter: SpanExporter, logger: TracingOptions['logger']): SpanExp
   }
   return {
     export: (spans, done) =>
-      exporter.export(spans, (result) => {
-        tell(result)
-        done(result)
-      }),
+      // The timer of a batch is of the span that began it, which is one of many.
+      storage.exit(() =>
+        exporter.export(spans, (result) => {
+          tell(result)
+          done(result)
+        }),
+      ),
     shutdown: () => exporter.shutdown(),
   }
 }

@@ -256,7 +256,8 @@ test('a collector that refuses spans is logged once, and once when it takes them
   const { collector, logged } = await startTracing(t)
   collector.answer(400)
   for (const count of [1, 2]) {
-    await traced('pull', {}, async () => {})
+    // The timer of the batch begins where the inner one ends, which is within the outer one.
+    await traced('pull', {}, () => traced('name', {}, async () => {}))
     await collector.refused(count)
   }
   collector.answer(200)
@@ -269,6 +270,10 @@ test('a collector that refuses spans is logged once, and once when it takes them
     'spans cannot be exported',
     'spans are exported again',
   ])
+  assert.ok(
+    logged.lines.every(([, fields]) => !('traceId' in fields)),
+    'of one span among many',
+  )
 })
 
 for (const [name, env, reason] of [

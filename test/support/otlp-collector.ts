@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { openTracing } from '../../src/telemetry/open-tracing.ts'
+import { tracing } from '../../src/telemetry/tracing.ts'
 import { startServer, type TestServer } from './http-server.ts'
 import type { Cleanup } from './stack.ts'
 
@@ -97,7 +98,7 @@ export async function startTracing(t: Cleanup) {
   const lines: [message: string, fields: object][] = []
   const waiting = new Set<() => void>()
   const log = (fields: object, message: string): void => {
-    lines.push([message, fields])
+    lines.push([message, { ...fields, ...tracing?.logFields() }])
     for (const look of waiting) look()
   }
   close = await openTracing({ version: '1.2.3', env, logger: { info: log, warn: log } })
