@@ -646,6 +646,25 @@ test('says that the service is gone, and comes back with it', async (t) => {
   assert.match(await seen(page.locator('#registries-said')), /None is configured/)
 })
 
+test('goes on looking after an answer that breaks off, and after one that is not as it should be', async (t) => {
+  if (!requireStack(t, BROWSER_PROGRAMS)) return
+  const { daemon } = await sharedScene()
+  const { page } = await visit(t, daemon.httpUrl())
+  await page.getByText(/^ready/).waitFor()
+  const bodies = ['{"uptimeSeconds":', '{}']
+  await page.route('**/stats', (route) => {
+    const body = bodies.shift()
+    return body === undefined ? route.continue() : route.fulfill({ body })
+  })
+
+  await page.clock.runFor(POLL_MS)
+  await page.getByText('the service broke off its answer').waitFor()
+  while (!(await page.locator('#broken').isVisible())) await page.clock.runFor(POLL_MS)
+  while (!/^ready/.test(await seen(page.locator('#service')))) await page.clock.runFor(POLL_MS)
+
+  assert.deepEqual(bodies, [])
+})
+
 interface Scene {
   readonly first: FakeRegistry
   readonly second: FakeRegistry

@@ -39,8 +39,8 @@ export async function visit(
   const viewport = { width: 1200, height: 900 }
   const context = await (await browser).newContext({ viewport, ...options })
   t.after(() => context.close())
-  // Only what never comes true gets there.
-  context.setDefaultTimeout(120_000)
+  // Only what never comes true gets there: sooner than the tests' own limits, which do not say what was waited for.
+  context.setDefaultTimeout(60_000)
   const page = await context.newPage()
   const messages: string[] = []
   const hosts = new Set<string>()

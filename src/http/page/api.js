@@ -46,7 +46,8 @@ export async function get(path, signal) {
   })
   const body = await response.json().catch(() => undefined)
   // A service that is not ready says so with 503, and with an answer.
-  if (response.ok || body?.status === 'not_ready') return body
+  if ((response.ok && body !== undefined) || body?.status === 'not_ready') return body
+  if (response.ok) throw new ApiError('NO_ANSWER', 'the service broke off its answer')
   const error = toError(response, body)
   // Asked with a token that was wrong, while the right one was being entered.
   if (error.wantsToken && token !== sessionStorage.getItem(TOKEN)) return get(path, signal)

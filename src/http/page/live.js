@@ -137,7 +137,11 @@ export class Live {
    * @returns milliseconds to wait
    */
   #explain(error) {
-    if (!(error instanceof ApiError)) throw error
+    if (!(error instanceof ApiError)) {
+      // It is shown, and the next look may find everything as it should be.
+      reportError(error)
+      return EVERY_MS
+    }
     if (error.wantsToken) this.onTokenWanted()
     this.#say(error.message, 'bad')
     const { retryAfterSeconds = 0 } = error
