@@ -102,7 +102,7 @@ function lineIn(text: string, message: string): number | undefined {
   )
 }
 
-/** The first folder of `config_path`, or the one that everybody uses. */
+/** The first folder of `config_path`, or the usual one. */
 function folderOf({ containerd, containerdFile, runtime }: Subject): string {
   const [written = ''] = containerd?.configPath?.value.split(':') ?? []
   if (written !== '') return written

@@ -39,7 +39,7 @@ export function configuration(subject: Subject): readonly Found[] {
   ]
 }
 
-/** Files that the configuration names: not there, or secrets that everybody can read. */
+/** Files that the configuration names: not there, or secrets that every user can read. */
 export async function namedFiles({ loaded, machine }: Subject): Promise<readonly Found[]> {
   if (loaded === undefined) return []
   const problems = await namedFileProblems(loaded.config, async (path) =>

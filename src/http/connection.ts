@@ -21,7 +21,7 @@ export interface Connection {
   readonly waiting: ServerResponse[]
   /** The lower, the longer ago its last request came. */
   usedAt: number
-  /** Whose bytes the system has not taken. */
+  /** The answer that the system has not taken whole. */
   unread: ServerResponse | undefined
   unreadBytes: number
   /** Bytes that had come when it was last looked at, and how often there were no more since. */

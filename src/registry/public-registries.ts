@@ -18,7 +18,7 @@ const DOCKER_HUB_NAMES: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Registries with many tenants on one host, where anyone can own the path of a private image
+ * Registries with many tenants on one host, where any tenant can own the path of a private image
  * (dependency confusion). `*` is a part of one label, `**.` one label or more before the rest. Hosts
  * that belong to one tenant are private and not here: ACCOUNT.dkr.ecr.REGION.amazonaws.com,
  * NAME.azurecr.io, NAME.jfrog.io, NAME-registry.REGION.cr.aliyuncs.com, NAME.tencentcloudcr.com,

@@ -111,7 +111,7 @@ export class ConfiguredRegistries {
    * their own registry for the credentials and keep the images in `address:`. Any other registry may have another
    * image by the same path, and so may another project on the same host.
    * A public registry that is configured, for its credentials say, still has its mirrors. No public registry is
-   * asked for images of other registries: anyone could own such a name there.
+   * asked for images of other registries: any tenant could own such a name there.
    */
   #servesAnything(entry: RegistryEntry, domain: string): boolean {
     if (entry.exceptUpstreams?.includes(domain)) return false

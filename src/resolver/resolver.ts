@@ -13,9 +13,9 @@ import { candidatesFor, requireCandidates } from './candidates.ts'
 import { type ChangedTag, changedBy } from './changed-tags.ts'
 import { divergencesIn, isFailover } from './explain.ts'
 import { allowsStale, candidatesOf } from './failure.ts'
-import { Flights } from './flights.ts'
 import { type Question, type QuestionOptions, questionOf } from './question.ts'
 import { resolveOnce } from './resolve-run.ts'
+import { RunningResolutions } from './running-resolutions.ts'
 import { expiryOf, type SharedCache, SharedLookup, termsOf } from './shared-cache.ts'
 import { answerAttributes, questionAttributes } from './spans.ts'
 import type {
@@ -55,7 +55,7 @@ const MAX_REFRESHES = 16
 /** Turns a reference into the image that it names now, and the places where that can be pulled from. */
 export class Resolver {
   readonly #options: ResolverOptions
-  readonly #flights = new Flights()
+  readonly #running = new RunningResolutions()
   readonly #closing = new AbortController()
   #refreshes = 0
 
@@ -130,10 +130,10 @@ export class Resolver {
       }
       const how = `${isPlatformAsked ? ' exactly' : ''}${all ? ' all' : ''}`
       const terms = termsOf(question, this.#options.shared?.())
-      const flight = this.#flights.nameFor(`${key}${how}${terms}`, urgent)
-      if (this.#flights.has(flight)) cache.counted('coalesced')
+      const shared = this.#running.keyFor(`${key}${how}${terms}`, urgent)
+      if (this.#running.has(shared)) cache.counted('coalesced')
       const caller = { reference: question.reference, signal, span }
-      const resolution = await this.#flights.fly(flight, caller, (ends, run) =>
+      const resolution = await this.#running.share(shared, caller, (ends, run) =>
         this.#ask(question, known, ends, run),
       )
       span?.setAttributes(answerAttributes(resolution))
@@ -190,7 +190,7 @@ export class Resolver {
    */
   expire(changes: readonly ChangedTag[]): number {
     const isChanged = changedBy(changes, this.#options.registries())
-    this.#flights.expire(isChanged)
+    this.#running.expire(isChanged)
     return this.#options.cache.expire(isChanged)
   }
 
@@ -228,12 +228,12 @@ export class Resolver {
       this.#refreshes -= 1
     }
     const refresh: Question = { ...question, sharing: question.sharing && 'fresh' }
-    const flight = `${question.key}${termsOf(refresh, this.#options.shared?.())}`
+    const key = `${question.key}${termsOf(refresh, this.#options.shared?.())}`
     // The caller has its answer: this is a trace of its own.
     const start = { attributes: questionAttributes(question), parent: tracing?.incoming({}) }
     traced('refresh', start, (span) => {
       const caller = { reference: question.reference, signal, span }
-      return this.#flights.fly(flight, caller, (ends, run) => this.#ask(refresh, known, ends, run))
+      return this.#running.share(key, caller, (ends, run) => this.#ask(refresh, known, ends, run))
     }).then(done, done)
   }
 

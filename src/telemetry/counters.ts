@@ -26,7 +26,7 @@ export class Metrics {
   readonly exchanges = new LabelledCounter(['registry', 'method', 'status'])
   /** Calls on the CRI socket, by gRPC method and status code. */
   readonly calls = new LabelledCounter(['method', 'code'])
-  /** Notifications of registries, by whose they are and what became of them. */
+  /** Notifications of registries, by sender and outcome. */
   readonly registryEvents = new LabelledCounter(['format', 'outcome'])
   readonly pulls = { inFlight: 0, pulled: 0, failed: 0, passedOn: 0 }
   readonly shared = new SharedMetrics()

@@ -6,9 +6,9 @@ import { Resolver, type ResolverOptions } from '../../src/resolver/resolver.ts'
 import { type OpenSharedCache, openSharedCache } from '../../src/shared-cache/open.ts'
 import { Metrics } from '../../src/telemetry/counters.ts'
 import { loadText } from './config.ts'
-import type { Redis } from './redis.ts'
-import { AMD64, entry, type FakeSource, registriesOf } from './resolver.ts'
-import type { Cleanup } from './stack.ts'
+import { type Redis, requireRedis, startRedis } from './redis.ts'
+import { AMD64, entry, FakeSource, identity, type Reply, registriesOf } from './resolver.ts'
+import type { Cleanup, Skippable } from './stack.ts'
 
 /** As PullImage resolves with `imagePullPolicy: Always`. */
 export const ALWAYS = { refresh: true, shared: true, urgent: true } as const
@@ -85,6 +85,39 @@ export async function startMember(
     ...options.resolver,
   })
   return { resolver, cache, health, metrics, shared, logged }
+}
+
+export const IMAGE = identity('one')
+/** Of the same tag, later. */
+export const OTHER = identity('two')
+
+/** A registry that has the image. */
+export const has =
+  (image = IMAGE): Reply =>
+  async () =>
+    image
+
+export interface Fleet {
+  readonly redis: Redis
+  /** The registries of all nodes. */
+  readonly source: FakeSource
+  readonly a: FleetMember
+  readonly b: FleetMember
+}
+
+/** Two nodes and their store. @returns undefined where there is no redis-server: the test is skipped */
+export async function startPair(
+  t: Skippable,
+  options: FleetMemberOptions = {},
+  source = new FakeSource({ m1: has() }),
+): Promise<Fleet | undefined> {
+  if (!requireRedis(t)) return undefined
+  const redis = await startRedis(t)
+  const [a, b] = await Promise.all([
+    startMember(t, redis.url, source, options),
+    startMember(t, redis.url, source, options),
+  ])
+  return { redis, source, a, b }
 }
 
 /** Resolves when a condition holds; a minute at most. */

@@ -10,7 +10,7 @@ const MAX_UID = 256
 const ANNOTATION = 'image-resolver/pin'
 /** The kubelet's own copy of a static pod, which has to stay as its file is. */
 const MIRROR_POD = 'kubernetes.io/config.mirror'
-/** Begins the name of a user that is a kubelet: anyone may write the annotation. */
+/** Begins the name of a user that is a kubelet: any user may write the annotation. */
 const KUBELET = 'system:node:'
 
 /** One place of a pod that names an image. */

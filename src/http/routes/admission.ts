@@ -62,7 +62,7 @@ export function admissionRoute(app: FastifyInstance, options: AdmissionOptions):
       taken(null, body),
     )
     scope.setValidatorCompiler(() => () => true)
-    // Before the body, which anyone may send.
+    // Before the body is read: any client may send one.
     const onRequest = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<void> => {
       try {
         reply.raw.once('close', reviews.enter(clientKey(raw.socket.remoteAddress)))

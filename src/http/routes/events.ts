@@ -78,7 +78,7 @@ const schema = {
   },
 }
 
-/** Whose words a notification is in. */
+/** The format of a notification. */
 type EventFormat = 'cloudevents' | 'distribution' | 'github' | 'harbor' | 'quay'
 
 export interface RegistryEvent {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { BOOTED, examineNode, GOOD_NODES, plantNode } from '../../support/planted-node.ts'
 import { runProgram } from '../../support/program.ts'
+import { requireStack } from '../../support/stack.ts'
 
 const OFFLINE = 'registries: not asked, since --offline or --root was given'
 const V2 = GOOD_NODES['kubeadm with containerd 1.7']
@@ -30,7 +31,8 @@ const huge = (at: string): void => {
 }
 
 test('without root nothing is found of what may not be read, and each of it is told', async (t) => {
-  if (process.getuid?.() !== 0) return t.skip('it takes root to be somebody else')
+  // It takes root to become another user.
+  if (!requireStack(t, [])) return
   const root = await plantNode(t, BOOTED, V2)
   chmodSync(root, 0o755)
   chmodSync(join(root, 'etc/containerd/certs.d'), 0o700)
@@ -60,7 +62,8 @@ test('without root nothing is found of what may not be read, and each of it is t
 })
 
 test('of a service whose file can be read, what it names and this user may not read is no finding', async (t) => {
-  if (process.getuid?.() !== 0) return t.skip('it takes root to be somebody else')
+  // It takes root to become another user.
+  if (!requireStack(t, [])) return
   const root = await plantNode(t, BOOTED, V2, {
     files: {
       [OWN]: `${V2.files[OWN]}  ca: /etc/secret/ca.pem\nhostsDir: /etc/containerd/certs.d\n`,

@@ -5,18 +5,22 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import { readFleet } from '../../../src/service/commands.ts'
-import { ALWAYS, answers, type FleetMember, startMember, told, until } from '../../support/fleet.ts'
+import {
+  ALWAYS,
+  answers,
+  type FleetMember,
+  has,
+  IMAGE,
+  OTHER,
+  startMember,
+  startPair,
+  told,
+  until,
+} from '../../support/fleet.ts'
 import { type Redis, requireRedis, startRedis } from '../../support/redis.ts'
-import { FakeSource, identity, nginx, type Reply } from '../../support/resolver.ts'
+import { FakeSource, nginx, type Reply } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
-const IMAGE = identity('one')
-const OTHER = identity('two')
-
-const has =
-  (image = IMAGE): Reply =>
-  async () =>
-    image
 const missing: Reply = async () => {
   throw new ResolveError('MANIFEST_UNKNOWN', 'not found', { status: 404, step: 'manifest' })
 }
@@ -54,10 +58,9 @@ test('500 callers on five nodes cost one request to the registry', async (t) => 
 })
 
 test('a pull takes what another node was told, and says so and how old it is', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: has() })
-  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t)
+  if (fleet === undefined) return
+  const { a, b, redis, source } = fleet
   const first = await a.resolver.resolve(nginx(), ALWAYS)
   await told(redis)
 
@@ -72,10 +75,9 @@ test('a pull takes what another node was told, and says so and how old it is', a
 })
 
 test('a lookup that another node has answered is one command', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: has() })
-  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t)
+  if (fleet === undefined) return
+  const { a, b, redis } = fleet
   await a.resolver.resolve(nginx(), ALWAYS)
   await told(redis)
   await b.resolver.resolve(nginx(), ALWAYS)
@@ -92,10 +94,9 @@ test('a lookup that another node has answered is one command', async (t) => {
 })
 
 test('refresh passes the store, and what it brings is told to the others', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: has() })
-  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t)
+  if (fleet === undefined) return
+  const { a, b, source } = fleet
   await a.resolver.resolve(nginx(), ALWAYS)
   await b.resolver.resolve(nginx(), ALWAYS)
   source.replies['m1'] = has(OTHER)
@@ -108,11 +109,9 @@ test('refresh passes the store, and what it brings is told to the others', async
 })
 
 test('an older answer is confirmed with one HEAD, also by a node that never asked', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: has() })
-  const options = { fields: ', freshness: 1ms', tagTtlMs: 1 }
-  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t, { fields: ', freshness: 1ms', tagTtlMs: 1 })
+  if (fleet === undefined) return
+  const { a, b, redis, source } = fleet
   await a.resolver.resolve(nginx(), ALWAYS)
   await told(redis)
 
@@ -123,10 +122,9 @@ test('an older answer is confirmed with one HEAD, also by a node that never aske
 })
 
 test('which image a digest is, another node knows already', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: has() })
-  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t)
+  if (fleet === undefined) return
+  const { a, b, redis, source } = fleet
   await a.resolver.resolve(nginx(), ALWAYS)
   await until(async () => (await redis.command('keys', '*:image:*')) !== '')
 
@@ -136,10 +134,9 @@ test('which image a digest is, another node knows already', async (t) => {
 })
 
 test('that no registry has it is believed for all', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: missing, 'docker.io': missing })
-  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t, {}, new FakeSource({ m1: missing, 'docker.io': missing }))
+  if (fleet === undefined) return
+  const { a, b, redis, source } = fleet
   await assert.rejects(a.resolver.resolve(nginx(), ALWAYS), { code: 'MANIFEST_UNKNOWN' })
   await told(redis)
   const asked = source.asked.length
@@ -177,8 +174,6 @@ test('a node without an answer does not keep the others waiting', async (t) => {
 })
 
 test('one node that is told to wait parks the registry for all', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
   const busy: Reply = async () => {
     throw new ResolveError('TOOMANYREQUESTS', 'slow down', {
       status: 429,
@@ -186,8 +181,9 @@ test('one node that is told to wait parks the registry for all', async (t) => {
       retryAfterMs: 600_000,
     })
   }
-  const source = new FakeSource({ m1: busy, 'docker.io': has() })
-  const [a, b] = (await members(t, 2, redis, source)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t, {}, new FakeSource({ m1: busy, 'docker.io': has() }))
+  if (fleet === undefined) return
+  const { a, b, redis, source } = fleet
   await a.resolver.resolve(nginx(), ALWAYS)
   await until(() => redis.command('keys', '*:parked').then((keys) => keys !== ''))
   const asked = source.asked.length
@@ -250,11 +246,9 @@ test('nodes whose configuration differs in what matters do not share', async (t)
 const CHANGED = [{ repository: 'library/nginx', tag: 'latest' }] as const
 
 test('a tag that changed is asked for at once, by every node', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: has() })
-  const options = { fields: ', freshness: 1h, budget: 1s' }
-  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t, { fields: ', freshness: 1h, budget: 1s' })
+  if (fleet === undefined) return
+  const { a, b, redis, source } = fleet
   await a.resolver.resolve(nginx(), ALWAYS)
   await told(redis)
   assert.equal((await b.resolver.resolve(nginx(), ALWAYS)).source, 'shared')
@@ -272,16 +266,18 @@ test('a tag that changed is asked for at once, by every node', async (t) => {
 })
 
 test('what a node asks while its tag changes is for its own caller alone', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
   let answer = (): void => {}
   const slow: Reply = () =>
     new Promise((resolve) => {
       answer = () => resolve(IMAGE)
     })
-  const source = new FakeSource({ m1: slow, 'docker.io': () => new Promise(() => {}) })
-  const options = { fields: ', freshness: 1h, budget: 1s' }
-  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  const fleet = await startPair(
+    t,
+    { fields: ', freshness: 1h, budget: 1s' },
+    new FakeSource({ m1: slow, 'docker.io': () => new Promise(() => {}) }),
+  )
+  if (fleet === undefined) return
+  const { a, b, redis, source } = fleet
   // Nothing was ever asked for in that repository.
   const first = a.resolver.resolve(nginx(), ALWAYS)
   await until(() => source.asked.length > 0)
@@ -296,11 +292,9 @@ test('what a node asks while its tag changes is for its own caller alone', async
 })
 
 test('of 1,100 tags of one repository none misses that it changed', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: has() })
-  const options = { fields: ', freshness: 1h, budget: 1s' }
-  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t, { fields: ', freshness: 1h, budget: 1s' })
+  if (fleet === undefined) return
+  const { a, b, redis, source } = fleet
   const tags = Array.from({ length: 1_100 }, (_, index) => `t${index}`)
   for (let from = 0; from < tags.length; from += 50) {
     const some = tags.slice(from, from + 50)
@@ -317,11 +311,9 @@ test('of 1,100 tags of one repository none misses that it changed', async (t) =>
 })
 
 test('a store that stalls while a tag changes is told when it goes on', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: has() })
-  const options = { fields: ', freshness: 1h, budget: 50ms' }
-  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t, { fields: ', freshness: 1h, budget: 50ms' })
+  if (fleet === undefined) return
+  const { a, b, redis, source } = fleet
   await a.resolver.resolve(nginx(), ALWAYS)
   await told(redis)
   source.replies['m1'] = has(OTHER)
@@ -338,11 +330,9 @@ test('a store that stalls while a tag changes is told when it goes on', async (t
 })
 
 test('a store that is not there has the registry send its notification again, and is told when it is back', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: has() })
-  const options = { fields: ', freshness: 1h, budget: 1s' }
-  const [a, b] = (await members(t, 2, redis, source, options)) as [FleetMember, FleetMember]
+  const fleet = await startPair(t, { fields: ', freshness: 1h, budget: 1s' })
+  if (fleet === undefined) return
+  const { a, b, redis, source } = fleet
   await a.resolver.resolve(nginx(), ALWAYS)
   await told(redis)
   // It comes back as it was, as a replica does that lacks what its primary was told last.

@@ -1,29 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Credentials, markIssued } from '../../../src/registry/credentials.ts'
-import { ALWAYS, answers, type FleetMember, startMember, told, until } from '../../support/fleet.ts'
+import {
+  ALWAYS,
+  answers,
+  has,
+  IMAGE,
+  OTHER,
+  startMember,
+  startPair,
+  told,
+  until,
+} from '../../support/fleet.ts'
 import { requireRedis, startRedis } from '../../support/redis.ts'
-import { FakeSource, identity, nginx, type Reply } from '../../support/resolver.ts'
-
-const IMAGE = identity('one')
-const OTHER = identity('two')
-
-const has =
-  (image = IMAGE): Reply =>
-  async () =>
-    image
-
-async function pair(
-  t: Parameters<typeof startMember>[0],
-  url: string,
-  source: FakeSource,
-  fields: string,
-): Promise<readonly [FleetMember, FleetMember]> {
-  return [
-    await startMember(t, url, source, { fields }),
-    await startMember(t, url, source, { fields }),
-  ]
-}
+import { FakeSource, nginx, type Reply } from '../../support/resolver.ts'
 
 test('a node that dies while it asks is replaced by one other, after a part of the budget', async (t) => {
   if (!requireRedis(t)) return
@@ -90,10 +80,9 @@ const POISON: readonly (readonly [string, (entry: string) => string])[] = [
 ]
 
 test('an entry that no node of the fleet made is never used', async (t) => {
-  if (!requireRedis(t)) return
-  const redis = await startRedis(t)
-  const source = new FakeSource({ m1: has() })
-  const [a, b] = await pair(t, redis.url, source, ', freshness: 1h, budget: 1s')
+  const fleet = await startPair(t, { fields: ', freshness: 1h, budget: 1s' })
+  if (fleet === undefined) return
+  const { a, b, redis } = fleet
   for (const [index, [what, poison]] of POISON.entries()) {
     const image = nginx({ tag: `t${index}` })
     const before = await answers(redis)

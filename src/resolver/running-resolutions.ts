@@ -6,7 +6,7 @@ import type { Resolution } from './types.ts'
 
 /** A resolution that is under way. */
 interface Run {
-  readonly flight: string
+  readonly key: string
   readonly reference: Reference
   /** Of the caller that came first. */
   readonly span: Span | undefined
@@ -14,51 +14,51 @@ interface Run {
   isOutdated: boolean
 }
 
-export interface FlightOptions {
+export interface ShareOptions {
   readonly reference: Reference
   /** Of this caller. */
   readonly span: Span | undefined
-  /** Ends the waiting of this caller; the last one of a flight ends its work. */
+  /** Ends the waiting of this caller; the last one ends the work. */
   readonly signal: AbortSignal | undefined
 }
 
 /** Resolutions under way. Callers that ask the same share one. */
-export class Flights {
-  readonly #flights = new SingleFlight<Resolution>()
+export class RunningResolutions {
+  readonly #shared = new SingleFlight<Resolution>()
   readonly #runs = new Set<Run>()
 
-  /** Urgent callers start their own flight; later callers join it. */
-  nameFor(name: string, isUrgent: boolean): string {
-    const urgent = `${name} urgent`
-    return isUrgent || this.#flights.has(urgent) ? urgent : name
+  /** Urgent callers start their own; later callers join it. */
+  keyFor(key: string, isUrgent: boolean): string {
+    const urgent = `${key} urgent`
+    return isUrgent || this.#shared.has(urgent) ? urgent : key
   }
 
-  has(flight: string): boolean {
-    return this.#flights.has(flight)
+  has(key: string): boolean {
+    return this.#shared.has(key)
   }
 
-  /** @param work for the first caller, whose answer all get */
-  fly(
-    flight: string,
-    { reference, signal, span }: FlightOptions,
+  /** @param work for the first caller; all get its answer */
+  share(
+    key: string,
+    { reference, signal, span }: ShareOptions,
     work: (ends: AbortSignal, run: Readonly<Run>) => Promise<Resolution>,
   ): Promise<Resolution> {
-    if (span !== undefined && this.#flights.has(flight)) {
-      markCoalesced(span, [...this.#runs].findLast((run) => run.flight === flight)?.span)
+    if (span !== undefined && this.#shared.has(key)) {
+      markCoalesced(span, [...this.#runs].findLast((run) => run.key === key)?.span)
     }
-    return this.#flights.run(flight, signal, (ends) => {
-      const run = { flight, reference, span, isOutdated: false }
+    return this.#shared.run(key, signal, (ends) => {
+      const run = { key, reference, span, isOutdated: false }
       this.#runs.add(run)
       return work(ends, run).finally(() => this.#runs.delete(run))
     })
   }
 
-  /** Later callers join no flight of these references any more. */
+  /** Later callers join none of these references any more. */
   expire(isChanged: (reference: string) => boolean): void {
     for (const run of this.#runs) {
       if (!isChanged(formatReference(run.reference))) continue
       run.isOutdated = true
-      this.#flights.forget(run.flight)
+      this.#shared.forget(run.key)
     }
   }
 }
