@@ -18,7 +18,7 @@ const KEPT_MS = 3_600_000
 /** That are shown, and of one reply. */
 const MAX_NODES = 10_000
 const PAGE = 200
-/** The store is asked by a command, whose user waits. */
+/** The store is asked by a command, and a person waits for it. */
 const LIST_LIMIT_MS = 5_000
 const MAX_SCANS = 20
 

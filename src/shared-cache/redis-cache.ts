@@ -8,10 +8,10 @@ import type { Candidate } from '../resolver/types.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { ChangedMarks } from './changed-marks.ts'
-import type { Claim } from './claim.ts'
+import type { Claim, Names } from './claim.ts'
 import { accountOf, type Entry, type EntrySigner, parkName } from './entry.ts'
 import type { RedisClient } from './redis-client.ts'
-import { type LookupTools, MAX_PARKED_MS, type Names, RedisLookup } from './redis-lookup.ts'
+import { type LookupTools, MAX_PARKED_MS, RedisLookup } from './redis-lookup.ts'
 import { type CheckQuestion, checkOnce, type Known } from './shared-check.ts'
 
 export interface RedisCacheOptions {

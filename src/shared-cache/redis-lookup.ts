@@ -7,7 +7,7 @@ import { answerLine, identityLine, readLine } from '../resolver/cache/snapshot-l
 import type { SharedAnswer, SharedQuestion, SharedReply } from '../resolver/shared-cache.ts'
 import type { Resolution } from '../resolver/types.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
-import { Claim, type ClaimTools } from './claim.ts'
+import { Claim, type ClaimTools, lookAt, type Names } from './claim.ts'
 import {
   absenceBody,
   type Entry,
@@ -17,23 +17,13 @@ import {
   readMilliseconds,
 } from './entry.ts'
 import type { RedisClient } from './redis-client.ts'
-import { type Look, readLook } from './scripts.ts'
-
-/** Where what belongs to one question stands in the store. */
-export interface Names {
-  readonly entry: string
-  readonly claim: string
-  /** Of the tags that lead to it, one for each place. */
-  readonly marks: readonly string[]
-}
+import type { Look } from './scripts.ts'
 
 export interface LookupTools extends ClaimTools {
   readonly client: Pick<RedisClient, 'script' | 'get' | 'set'>
   readonly signer: EntrySigner
   /** @returns undefined: it is not ours, which is counted */
   readonly open: (name: string, text: string) => Entry | undefined
-  /** Told of the store's clock. @returns false: it is not believed, since old answers would look young */
-  readonly saw: (now: number) => boolean
   readonly metrics: Pick<SharedMetrics, 'claims' | 'lookups'>
   /** Milliseconds of a monotonic clock. */
   readonly steady: () => number
@@ -132,32 +122,21 @@ export class RedisLookup {
   }
 
   async #look(): Promise<Look | undefined> {
-    const { budgetMs, client, metrics, saw } = this.#tools
+    const { budgetMs, metrics } = this.#tools
     const { maxAgeMs, waitMs } = this.#question
-    const { claim, entry, marks } = this.#names
     const id = randomUUID()
     const claimMs = maxAgeMs === undefined ? 0 : Math.max(1, Math.round(waitMs * CLAIM_PART))
-    const oldest = this.#oldest === undefined ? '' : String(this.#oldest)
-    const keys = [entry, claim, ...marks]
-    const args = [String(keys.length), ...keys, id, String(claimMs), oldest, String(maxAgeMs ?? 0)]
-    const giveBack = (looked: Look | undefined): void => {
-      if (looked?.state === 'won') void client.script('release', [claim, id, '0'], budgetMs)
-    }
-    const late = (reply: unknown): void => giveBack(readLook(reply))
-    const sent = client.script('look', args, budgetMs - this.#spentMs, late)
-    const looked = readLook(await this.#timed(sent))
+    const limitMs = budgetMs - this.#spentMs
+    const wanted = { id, claimMs, oldest: this.#oldest, maxAgeMs: maxAgeMs ?? 0, limitMs }
+    const looked = await this.#timed(lookAt(this.#names, this.#tools, wanted))
     if (looked === undefined) return undefined
     const { epoch, now, state } = looked
-    if (!saw(now)) {
-      giveBack(looked)
-      return undefined
-    }
     this.#asked = { now, epoch }
     this.#oldest ??= now - (maxAgeMs ?? 0)
     if (state !== 'fresh') this.#keepKnown(looked)
     if (state === 'won') {
       metrics.claims.won += 1
-      this.#claim = new Claim(claim, id, claimMs, this.#tools)
+      this.#claim = new Claim(this.#names.claim, id, claimMs, this.#tools)
     }
     return looked
   }

@@ -3,9 +3,9 @@ import { fieldsOf, parseJson } from '../json.ts'
 import { isDigest } from '../reference/digest.ts'
 import type { AskedPlace, ImagePlace } from '../resolver/availability.ts'
 import type { SharedQuestion } from '../resolver/shared-cache.ts'
-import { Claim } from './claim.ts'
-import { type LookupTools, type Names, pause } from './redis-lookup.ts'
-import { type Look, readLook } from './scripts.ts'
+import { Claim, lookAt, type Names } from './claim.ts'
+import { type LookupTools, pause } from './redis-lookup.ts'
+import type { Look } from './scripts.ts'
 
 /** Where an image is, as a check asks for it. */
 export interface CheckQuestion
@@ -40,12 +40,13 @@ export async function checkOnce(
 ): Promise<readonly ImagePlace[]> {
   const { claims } = tools.metrics
   const { random = Math.random, steady } = tools
-  const { signal } = question
+  const { maxAgeMs, signal } = question
   const endMs = steady() + MAX_WAIT_MS
   let oldest: number | undefined
   for (let pauseMs = 0; !signal.aborted; ) {
     const id = randomUUID()
-    const looked = await look(question, names, tools, { id, oldest })
+    const wanted = { id, claimMs: CLAIM_MS, oldest, maxAgeMs, limitMs: tools.budgetMs }
+    const looked = await lookAt(names, tools, wanted)
     if (looked?.state === 'won') return askForAll(looked, id, names, question, tools, ask)
     if (looked?.state === 'fresh') {
       const entry = tools.open(names.entry, looked.text)
@@ -63,26 +64,6 @@ export async function checkOnce(
     }
   }
   return ask(NOTHING)
-}
-
-/** @returns undefined: the store is not to be gone by */
-async function look(
-  { maxAgeMs }: CheckQuestion,
-  { claim, entry, marks }: Names,
-  { budgetMs, client, saw }: LookupTools,
-  { id, oldest }: { readonly id: string; readonly oldest: number | undefined },
-): Promise<Look | undefined> {
-  const giveBack = (reply: unknown): void => {
-    if (readLook(reply)?.state === 'won') void client.script('release', [claim, id, '0'], budgetMs)
-  }
-  const since = oldest === undefined ? '' : String(oldest)
-  const keys = [entry, claim, ...marks]
-  const args = [String(keys.length), ...keys, id, String(CLAIM_MS), since, String(maxAgeMs)]
-  const reply = await client.script('look', args, budgetMs, giveBack)
-  const looked = readLook(reply)
-  if (looked === undefined || saw(looked.now)) return looked
-  giveBack(reply)
-  return undefined
 }
 
 async function askForAll(
