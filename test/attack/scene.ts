@@ -140,10 +140,10 @@ function dead(before: Memory, during: readonly GoodCall[], daemon: Program): Att
   }
 }
 
-/** Those that began while it lasted; the last of them may still be waiting for its answer. */
+/** Those under way while it lasted: one may begin before a short attack, and end after it. */
 async function callsOf(client: Program, from: number, to: number): Promise<readonly GoodCall[]> {
   await within(QUIET_LIMIT_MS, () => (reportsOf(client).at(-1)?.startedAt ?? 0) > to)
-  return reportsOf(client).filter(({ startedAt }) => startedAt >= from && startedAt <= to)
+  return reportsOf(client).filter(({ ms, startedAt }) => startedAt + ms >= from && startedAt <= to)
 }
 
 async function quietCalls(client: Program, count: number): Promise<readonly GoodCall[]> {
