@@ -2,6 +2,7 @@ import { startProgram } from '../test/support/program.ts'
 import type { Cleanup } from '../test/support/stack.ts'
 import { cleanly } from './cleanly.ts'
 import { CRI_LOAD, type CriFigures, type CriLoad } from './processes/cri-load.ts'
+import { DECODING_SHIM } from './processes/decoding-shim.ts'
 import { SCRIPTED_RUNTIME } from './processes/scripted-runtime.ts'
 import { TYPESCRIPT } from './typescript.ts'
 
@@ -17,9 +18,21 @@ export function loadCri(load: CriLoad): Promise<readonly CriFigures[]> {
 }
 
 /** Listens at the socket until the end. */
-export async function startScriptedRuntime(cleanup: Cleanup, socket: string): Promise<void> {
-  const args = [...TYPESCRIPT, SCRIPTED_RUNTIME, socket]
-  const program = startProgram(process.execPath, args)
+export function startScriptedRuntime(cleanup: Cleanup, socket: string): Promise<void> {
+  return startUntilReady(cleanup, [SCRIPTED_RUNTIME, socket])
+}
+
+/** Serves the image service of a runtime at another socket until the end. */
+export function startDecodingShim(
+  cleanup: Cleanup,
+  socket: string,
+  runtime: string,
+): Promise<void> {
+  return startUntilReady(cleanup, [DECODING_SHIM, socket, runtime])
+}
+
+async function startUntilReady(cleanup: Cleanup, args: readonly string[]): Promise<void> {
+  const program = startProgram(process.execPath, [...TYPESCRIPT, ...args])
   cleanup.after(() => program.kill())
   await program.line(/"ready"/)
 }

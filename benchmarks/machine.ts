@@ -33,8 +33,18 @@ const TICKS_PER_SECOND = 100
 
 /** Resident memory of a process, in MiB. */
 export function residentMiB(pid: number): number {
-  const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  if (kibibytes === undefined) throw new Error(`/proc/${pid}/status has no VmRSS`)
+  return memoryMiB(pid, 'VmRSS')
+}
+
+/** The most that was resident so far, in MiB. */
+export function peakMemoryMiB(pid: number): number {
+  return memoryMiB(pid, 'VmHWM')
+}
+
+function memoryMiB(pid: number, name: string): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const kibibytes = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]
+  if (kibibytes === undefined) throw new Error(`/proc/${pid}/status has no ${name}`)
   return Number(kibibytes) / 1024
 }
 

@@ -67,7 +67,7 @@ export const PARTS: readonly Part[] = [
     name: 'footprint',
     title: 'Footprint',
     targetSeconds: 70,
-    limitSeconds: 140,
+    limitSeconds: 200,
     load: async () => ({ measure: (await import('./parts/footprint.ts')).measureFootprint }),
   },
   {

@@ -1,5 +1,5 @@
 import type { Attempt as ApiAttempt } from '../api/v1/candidate.ts'
-import type { FoundManifest as ApiFoundManifest } from '../api/v1/error.ts'
+import type { FoundManifest as ApiFoundManifest, ErrorResponse } from '../api/v1/error.ts'
 import type { Written } from '../api/v1/schema.ts'
 
 /**
@@ -7,23 +7,10 @@ import type { Written } from '../api/v1/schema.ts'
  * (distribution-spec, "Error Codes"); the others are ours and documented in docs/errors.md.
  * Match on `code`, never on the message.
  */
-export type ErrorCode =
-  | 'NAME_INVALID'
-  | 'PLATFORM_INVALID'
-  | 'MANIFEST_UNKNOWN'
-  | 'PLATFORM_UNKNOWN'
-  | 'UNAUTHORIZED'
-  | 'DENIED'
-  | 'TOOMANYREQUESTS'
-  | 'UNSUPPORTED'
-  | 'NOT_AN_IMAGE'
-  | 'DIGEST_INVALID'
-  | 'MANIFEST_INVALID'
-  | 'UNAVAILABLE'
-  | 'DEADLINE_EXCEEDED'
-  | 'CANCELED'
-  | 'CONFIG_INVALID'
-  | 'UNKNOWN'
+export type ErrorCode = Exclude<
+  ErrorResponse['errors'][number]['code'],
+  'REQUEST_INVALID' | 'ROUTE_UNKNOWN' | 'METHOD_UNSUPPORTED'
+>
 
 /** The attempt at one registry, and its outcome. */
 export type Attempt = Written<ApiAttempt>
@@ -41,15 +28,15 @@ export const DEFAULT_WAIT_MS = 10_000
 
 export interface ErrorDetails {
   readonly cause?: unknown
-  readonly attempts?: readonly Attempt[]
+  readonly attempts?: readonly Attempt[] | undefined
   /** Where in the conversation with one registry it happened. */
-  readonly step?: AttemptStep
+  readonly step?: AttemptStep | undefined
   /** HTTP status of the registry's answer. */
-  readonly status?: number
+  readonly status?: number | undefined
   /** From Retry-After, counted from now, in milliseconds; 0 to an hour. */
-  readonly retryAfterMs?: number
+  readonly retryAfterMs?: number | undefined
   /** What is there, although it is no image. */
-  readonly found?: FoundManifest
+  readonly found?: FoundManifest | undefined
 }
 
 /** Between the runtime's own text and what registries said, in the message of a failed pull. */

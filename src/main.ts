@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { VERSION } from '../api/version.ts'
 import { run } from './cli/run.ts'
 
@@ -10,21 +9,24 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 /** Loaded only when it is needed: `parse` and `--help` should answer at once. */
-const commands = () => import('./service/commands.ts')
+const opening = () => import('./service/open.ts')
 
 process.exitCode = await run(process.argv.slice(2), {
-  stdin: process.stdin,
+  // Opened by the commands that read it: the stream alone is 2 ms of a start.
+  get stdin() {
+    return process.stdin
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   environment: process.env,
   serve: async (options) => (await import('./daemon.ts')).serve({ ...options, version: VERSION }),
-  availability: async (options) => (await commands()).openAvailability(options),
-  node: async (options) => (await commands()).openNodeImages(options),
-  names: async (options) => (await commands()).openNodeNames(options),
-  registries: async (options) => (await commands()).openRegistries(options),
+  availability: async (options) => (await opening()).openResolver(options),
+  node: async (options) => (await opening()).openNodeImages(options),
+  names: async (options) => (await opening()).openNames(options),
+  registries: async (options) => (await opening()).openRegistries(options),
   examine: async (options) => (await import('./doctor/doctor.ts')).examine(options),
-  readiness: async (http, root) => (await commands()).readReadiness(http, root),
-  stats: async (options) => (await commands()).readStats(options),
-  fleet: async (options) => (await commands()).readFleet(options),
-  answers: async (options) => (await commands()).openAnswers(options),
+  readiness: async (http, root) => (await opening()).readReadiness(http, root),
+  stats: async (options) => (await opening()).readStats(options),
+  fleet: async (options) => (await opening()).readFleet(options),
+  answers: async (options) => (await opening()).openResolver(options),
 })

@@ -117,7 +117,8 @@ async function* withoutTotals(events: AsyncIterable<TestEvent>): AsyncGenerator<
 
 /** @returns whether all is well */
 function report(): boolean {
-  const { passed, failed, skipped } = counts
+  const { failures, passed, skipped } = counts
+  const failed = failures.length
   const empty = [...counts.empty.filter((file) => files.includes(file)), ...emptyOfGroups()]
   const problems = empty.map((file) => `no test in ${inTree(file)}`)
   if (passed + failed + skipped.length === 0) problems.push('no test was run')
@@ -133,6 +134,11 @@ function report(): boolean {
   if (slow.length > 0) {
     const slowest = slow.slice(0, 20).map(([file, ms]) => `  ${inTree(file)}: ${Math.round(ms)} ms`)
     process.stdout.write(`\nslowest:\n${slowest.join('\n')}\n`)
+  }
+  // Far above they have been told of already; the end of a log is what is read first, and kept longest.
+  for (const { file, name, message } of failures) {
+    const indented = message.replace(/^(?=.)/gm, '    ')
+    process.stdout.write(`\nfailed: ${inTree(file)}: ${name}\n${indented}\n`)
   }
   for (const problem of problems) process.stdout.write(`\nfailed: ${problem}\n`)
   const wrong = failed + problems.length

@@ -1,13 +1,10 @@
 import type { XStatic } from 'typebox/schema'
-import type { ObjectSchema } from './schema.ts'
+import { type ObjectSchema, object } from './schema.ts'
 
-/** The attempt at one registry, and its outcome. */
 export const Attempt = {
   $id: 'Attempt',
   description: 'The attempt at one registry, and its outcome.',
-  type: 'object',
-  required: ['registry', 'step', 'outcome', 'ms'],
-  properties: {
+  ...object({
     registry: {
       type: 'string',
       description: 'Name of the registry as configured, or the domain of the reference.',
@@ -37,14 +34,14 @@ export const Attempt = {
       ],
       description: '`skipped`: not asked; `message` says why.',
     },
-    status: {
+    'status?': {
       type: 'integer',
       description: 'HTTP status, when the registry answered.',
       examples: [404],
     },
     ms: { type: 'number', description: 'How long it took, in milliseconds.', examples: [12.4] },
-    message: { type: 'string', description: 'One line for people; never holds a secret.' },
-  },
+    'message?': { type: 'string', description: 'One line for people; never holds a secret.' },
+  }),
 } as const satisfies ObjectSchema
 export type Attempt = XStatic<typeof Attempt>
 
@@ -52,20 +49,18 @@ export type Attempt = XStatic<typeof Attempt>
 export const Exchange = {
   $id: 'Exchange',
   description: 'One HTTP request to a registry or a token service, and what came back.',
-  type: 'object',
-  required: ['method', 'url', 'ms'],
-  properties: {
+  ...object({
     method: { type: 'string', enum: ['GET', 'HEAD', 'POST'] },
     url: {
       type: 'string',
       description: 'Without user, password and query.',
       examples: ['https://harbor.corp/v2/library/nginx/manifests/latest'],
     },
-    status: { type: 'integer', description: 'HTTP status; absent: no answer came.' },
+    'status?': { type: 'integer', description: 'HTTP status; absent: no answer came.' },
     ms: { type: 'number', examples: [12.4] },
-    remaining: { type: 'integer', description: 'How many requests the registry says are left.' },
-    warning: { type: 'string', description: "The registry's own `Warning: 299`." },
-  },
+    'remaining?': { type: 'integer', description: 'How many requests the registry says are left.' },
+    'warning?': { type: 'string', description: "The registry's own `Warning: 299`." },
+  }),
 } as const satisfies ObjectSchema
 export type Exchange = XStatic<typeof Exchange>
 
@@ -73,18 +68,7 @@ export type Exchange = XStatic<typeof Exchange>
 export const Candidate = {
   $id: 'Candidate',
   description: 'A place where the image may be, the outcome there, and why.',
-  type: 'object',
-  required: [
-    'registry',
-    'reference',
-    'priority',
-    'origin',
-    'chosen',
-    'outcome',
-    'why',
-    'exchanges',
-  ],
-  properties: {
+  ...object({
     registry: { type: 'string', examples: ['harbor.corp/proxy-docker'] },
     reference: {
       type: 'string',
@@ -100,26 +84,22 @@ export const Candidate = {
       description: 'One sentence for people.',
       examples: ['passed over: its tag points at another digest'],
     },
-    digest: { type: 'string', description: 'What the reference points at there.' },
-    divergent: {
+    'digest?': { type: 'string', description: 'What the reference points at there.' },
+    'divergent?': {
       type: 'boolean',
       description: 'Its tag points at another digest than the chosen one; it is not merged.',
     },
-    startedMs: {
+    'startedMs?': {
       type: 'number',
       description: 'When it was asked, in milliseconds from the beginning; absent: not asked.',
     },
-    ms: { type: 'number', description: 'How long it took, in milliseconds.' },
-    error: {
-      type: 'object',
-      required: ['code', 'message'],
-      properties: { code: { type: 'string' }, message: { type: 'string' } },
-    },
+    'ms?': { type: 'number', description: 'How long it took, in milliseconds.' },
+    'error?': object({ code: { type: 'string' }, message: { type: 'string' } }),
     exchanges: {
       type: 'array',
       items: Exchange,
       description: 'Every request that was made for it, tokens and redirects included; 20 at most.',
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type Candidate = XStatic<typeof Candidate>

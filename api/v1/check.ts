@@ -1,12 +1,10 @@
 import type { XStatic } from 'typebox/schema'
-import type { ObjectSchema } from './schema.ts'
+import { type ObjectSchema, object } from './schema.ts'
 
 export const CheckedPlace = {
   $id: 'CheckedPlace',
   description: 'What one registry says of an image.',
-  type: 'object',
-  required: ['registry', 'reference', 'origin', 'configured', 'state'],
-  properties: {
+  ...object({
     registry: { type: 'string', description: 'Name of the registry, as in `GET /registries`.' },
     reference: { type: 'string', description: 'What was asked for there.' },
     origin: { type: 'boolean', description: 'The registry that the reference itself names.' },
@@ -16,19 +14,17 @@ export const CheckedPlace = {
       enum: ['present', 'absent', 'denied', 'unknown'],
       description: '`unknown`: it did not answer, or not with yes or no.',
     },
-    digest: { type: 'string', description: 'With `present`.' },
-    askedAt: {
+    'digest?': { type: 'string', description: 'With `present`.' },
+    'askedAt?': {
       type: 'string',
       format: 'date-time',
       description: 'When another node of the fleet asked it (RFC 3339); absent: this node did.',
     },
-    error: {
-      type: 'object',
+    'error?': {
       description: 'With `denied` and `unknown`.',
-      required: ['code', 'message'],
-      properties: { code: { type: 'string' }, message: { type: 'string' } },
+      ...object({ code: { type: 'string' }, message: { type: 'string' } }),
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 
 /** Where an image can be pulled from, all places taken together. */
@@ -58,9 +54,7 @@ export type Availability = (typeof AVAILABILITIES)[number]
 export const CheckedImage = {
   $id: 'CheckedImage',
   description: 'Where an image that pods of this node use can be pulled from.',
-  type: 'object',
-  required: ['reference', 'state', 'places'],
-  properties: {
+  ...object({
     reference: { type: 'string' },
     state: {
       type: 'string',
@@ -68,12 +62,12 @@ export const CheckedImage = {
       description:
         '`node-only`, `gone` and `denied` would not start on another node; `different`: its tag points at different images.',
     },
-    movedTo: {
+    'movedTo?': {
       type: 'string',
       description: 'What its tag points at now, where the node has another image by it.',
     },
     places: { type: 'array', items: CheckedPlace },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type CheckedImage = XStatic<typeof CheckedImage>
 
@@ -81,17 +75,15 @@ export type CheckedImage = XStatic<typeof CheckedImage>
 export const CheckResponse = {
   $id: 'CheckResponse',
   description: 'The last check of the images in use, which `check.interval` asks for.',
-  type: 'object',
-  required: ['enabled', 'checkedAt', 'images'],
-  properties: {
+  ...object({
     enabled: { type: 'boolean', description: 'Whether `check.interval` is set.' },
     checkedAt: {
       type: ['string', 'null'],
       format: 'date-time',
       description: 'When that check ended (RFC 3339); null: none has yet.',
     },
-    error: { type: 'string', description: 'Why the last one could not be made.' },
+    'error?': { type: 'string', description: 'Why the last one could not be made.' },
     images: { type: 'array', items: CheckedImage },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type CheckResponse = XStatic<typeof CheckResponse>

@@ -1,15 +1,12 @@
 import type { XStatic } from 'typebox/schema'
-import type { ObjectSchema } from './schema.ts'
+import { type ObjectSchema, object } from './schema.ts'
 
-/** The process answers. */
 export const LiveResponse = {
   $id: 'LiveResponse',
   description: 'The process answers.',
-  type: 'object',
-  required: ['status'],
-  properties: {
+  ...object({
     status: { type: 'string', const: 'live' },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type LiveResponse = XStatic<typeof LiveResponse>
 
@@ -17,9 +14,7 @@ export type LiveResponse = XStatic<typeof LiveResponse>
 export const ReadyResponse = {
   $id: 'ReadyResponse',
   description: 'Which servers are asked for, and which are open.',
-  type: 'object',
-  required: ['status', 'doors'],
-  properties: {
+  ...object({
     status: {
       type: 'string',
       enum: ['ready', 'not_ready'],
@@ -28,20 +23,16 @@ export const ReadyResponse = {
     doors: {
       type: 'array',
       description: 'Every server that the configuration asks for.',
-      items: {
-        type: 'object',
-        required: ['door', 'open'],
-        properties: {
-          door: { type: 'string', examples: ['cri'] },
-          open: { type: 'boolean' },
-          reason: {
-            type: 'string',
-            description: 'Why it is closed.',
-            examples: ['the runtime at /run/containerd/containerd.sock does not answer'],
-          },
+      items: object({
+        door: { type: 'string', examples: ['cri'] },
+        open: { type: 'boolean' },
+        'reason?': {
+          type: 'string',
+          description: 'Why it is closed.',
+          examples: ['the runtime at /run/containerd/containerd.sock does not answer'],
         },
-      },
+      }),
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type ReadyResponse = XStatic<typeof ReadyResponse>

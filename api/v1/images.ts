@@ -1,15 +1,13 @@
 import type { XStatic } from 'typebox/schema'
 import { Attempt } from './candidate.ts'
-import type { ObjectSchema } from './schema.ts'
+import { type ObjectSchema, object } from './schema.ts'
 
 /** How far the layers of an image are. */
 export const PullLayers = {
   $id: 'PullLayers',
   description:
     "How far its layers are, as containerd's content store tells, in steps of 1 MiB. Absent with other runtimes, before the manifest is there, and for a pull that went to the runtime as it came.",
-  type: 'object',
-  required: ['done', 'total', 'bytes', 'totalBytes'],
-  properties: {
+  ...object({
     done: { type: 'integer', description: 'Layers that are there.' },
     total: { type: 'integer' },
     bytes: { type: 'integer', description: 'Of its layers, compressed, that are there.' },
@@ -17,7 +15,7 @@ export const PullLayers = {
       type: 'integer',
       description: 'Layers that were unpacked before are not fetched again.',
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type PullLayers = XStatic<typeof PullLayers>
 
@@ -25,9 +23,7 @@ export type PullLayers = XStatic<typeof PullLayers>
 export const PullRecord = {
   $id: 'PullRecord',
   description: 'A pull on the CRI socket that runs.',
-  type: 'object',
-  required: ['reference', 'since', 'seconds', 'registry'],
-  properties: {
+  ...object({
     reference: { type: 'string', description: 'As it was asked for.' },
     since: { type: 'string', format: 'date-time' },
     seconds: { type: 'number' },
@@ -36,14 +32,12 @@ export const PullRecord = {
       description:
         'From where the runtime pulls now; null while that is looked for, and when it got the pull as it came.',
     },
-    pod: {
-      type: 'object',
+    'pod?': {
       description: 'For which pod; absent where the caller named none.',
-      required: ['namespace', 'name'],
-      properties: { namespace: { type: 'string' }, name: { type: 'string' } },
+      ...object({ namespace: { type: 'string' }, name: { type: 'string' } }),
     },
-    layers: PullLayers,
-  },
+    'layers?': PullLayers,
+  }),
 } as const satisfies ObjectSchema
 export type PullRecord = XStatic<typeof PullRecord>
 
@@ -51,16 +45,14 @@ export type PullRecord = XStatic<typeof PullRecord>
 export const PullsResponse = {
   $id: 'PullsResponse',
   description: 'The pulls that run.',
-  type: 'object',
-  required: ['running', 'pulls'],
-  properties: {
+  ...object({
     running: { type: 'integer', description: 'How many they are.' },
     pulls: {
       type: 'array',
       items: PullRecord,
       description: 'The oldest first, at most 100.',
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type PullsResponse = XStatic<typeof PullsResponse>
 
@@ -68,9 +60,7 @@ export type PullsResponse = XStatic<typeof PullsResponse>
 export const ImageRecord = {
   $id: 'ImageRecord',
   description: 'An image that the container runtime of this machine has.',
-  type: 'object',
-  required: ['imageId', 'references', 'sizeBytes', 'pinned'],
-  properties: {
+  ...object({
     imageId: { type: 'string', description: "The runtime's own ID of the image." },
     references: {
       type: 'array',
@@ -79,7 +69,7 @@ export const ImageRecord = {
     },
     sizeBytes: { type: 'number', description: 'As the runtime counts them.' },
     pinned: { type: 'boolean', description: 'Never collected by the kubelet.' },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type ImageRecord = XStatic<typeof ImageRecord>
 
@@ -87,9 +77,7 @@ export type ImageRecord = XStatic<typeof ImageRecord>
 export const ImagesResponse = {
   $id: 'ImagesResponse',
   description: 'The images of this machine.',
-  type: 'object',
-  required: ['images'],
-  properties: { images: { type: 'array', items: ImageRecord } },
+  ...object({ images: { type: 'array', items: ImageRecord } }),
 } as const satisfies ObjectSchema
 export type ImagesResponse = XStatic<typeof ImagesResponse>
 
@@ -97,12 +85,10 @@ export type ImagesResponse = XStatic<typeof ImagesResponse>
 export const PullRequest = {
   $id: 'PullRequest',
   description: 'What to pull, as a kubelet without credentials does.',
-  type: 'object',
   additionalProperties: false,
-  required: ['reference'],
-  properties: {
+  ...object({
     reference: { type: 'string', examples: ['nginx:latest'] },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type PullRequest = XStatic<typeof PullRequest>
 
@@ -111,28 +97,24 @@ export const PullEvent = {
   $id: 'PullEvent',
   description:
     'Of the server-sent events `pulling` (at once, then every second), `pulled`, `failed`.',
-  type: 'object',
-  required: ['state', 'reference', 'seconds'],
-  properties: {
+  ...object({
     state: { type: 'string', enum: ['pulling', 'pulled', 'failed'] },
     reference: { type: 'string' },
     seconds: { type: 'number', description: 'Since the beginning.' },
-    layers: PullLayers,
-    imageId: { type: 'string', description: "When pulled: the runtime's own ID of the image." },
-    error: {
-      type: 'object',
+    'layers?': PullLayers,
+    'imageId?': { type: 'string', description: "When pulled: the runtime's own ID of the image." },
+    'error?': {
       description: 'When failed.',
-      required: ['code', 'message'],
-      properties: {
+      ...object({
         code: { type: 'string' },
         message: { type: 'string' },
-        attempts: {
+        'attempts?': {
           type: 'array',
           items: Attempt,
           description: 'What each registry said, where registries were asked.',
         },
-      },
+      }),
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type PullEvent = XStatic<typeof PullEvent>

@@ -1,30 +1,11 @@
 import type { XStatic } from 'typebox/schema'
-import type { ObjectSchema } from './schema.ts'
+import { fields, type ObjectSchema, object } from './schema.ts'
 
 /** One configured registry, and how it does. */
 export const RegistryStatus = {
   $id: 'RegistryStatus',
   description: 'One configured registry, and how it does. Never holds a secret.',
-  type: 'object',
-  required: [
-    'name',
-    'address',
-    'path',
-    'priority',
-    'offline',
-    'upstreams',
-    'trusted',
-    'capabilities',
-    'credentials',
-    'healthy',
-    'use',
-    'state',
-    'latencyMs',
-    'retryAt',
-    'lastSuccessAt',
-    'lastFailureAt',
-  ],
-  properties: {
+  ...object({
     name: { type: 'string', examples: ['harbor.corp/proxy-docker'] },
     address: { type: 'string', examples: ['https://harbor.corp/proxy-docker'] },
     path: {
@@ -38,7 +19,7 @@ export const RegistryStatus = {
       type: 'array',
       items: { type: 'string' },
       description:
-        'Whose images it serves: as configured, else its own domain of a well-known public registry, `*` of a private one.',
+        'The domains of the images that it serves: as configured, else its own domain of a well-known public registry, `*` of a private one.',
     },
     trusted: { type: 'boolean' },
     capabilities: { type: 'array', items: { type: 'string', enum: ['resolve', 'pull'] } },
@@ -69,22 +50,16 @@ export const RegistryStatus = {
     },
     lastSuccessAt: { type: ['string', 'null'], format: 'date-time' },
     lastFailureAt: { type: ['string', 'null'], format: 'date-time' },
-    lastError: {
-      type: 'object',
-      required: ['code', 'message'],
-      properties: { code: { type: 'string' }, message: { type: 'string' } },
-    },
-    rateLimit: {
-      type: 'object',
+    'lastError?': object({ code: { type: 'string' }, message: { type: 'string' } }),
+    'rateLimit?': {
       description: 'What it says of the requests that are left.',
-      required: ['remaining'],
-      properties: {
+      ...object({
         remaining: { type: 'integer' },
-        limit: { type: 'integer' },
-        windowSeconds: { type: 'integer' },
-      },
+        'limit?': { type: 'integer' },
+        'windowSeconds?': { type: 'integer' },
+      }),
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type RegistryStatus = XStatic<typeof RegistryStatus>
 
@@ -92,9 +67,7 @@ export type RegistryStatus = XStatic<typeof RegistryStatus>
 export const RegistriesResponse = {
   $id: 'RegistriesResponse',
   description: 'The configured registries in the order of asking.',
-  type: 'object',
-  required: ['registries'],
-  properties: { registries: { type: 'array', items: RegistryStatus } },
+  ...object({ registries: { type: 'array', items: RegistryStatus } }),
 } as const satisfies ObjectSchema
 export type RegistriesResponse = XStatic<typeof RegistriesResponse>
 
@@ -110,26 +83,21 @@ const page = {
 } as const
 
 /** Of `GET /registries/{name}/images`. */
-export const PageQuery = {
-  type: 'object',
-  additionalProperties: false,
-  properties: page,
-} as const satisfies ObjectSchema
+export const PageQuery = fields(page)
 export type PageQuery = XStatic<typeof PageQuery>
 
 /** Of `GET /registries/{name}/tags`. */
 export const TagsQuery = {
-  type: 'object',
   additionalProperties: false,
-  required: ['repository'],
-  properties: {
+  ...object({
     repository: {
       type: 'string',
       description: 'Below the address of the registry, as `GET /registries/{name}/images` has it.',
       examples: ['library/nginx'],
     },
-    ...page,
-  },
+    'n?': page.n,
+    'last?': page.last,
+  }),
 } as const satisfies ObjectSchema
 export type TagsQuery = XStatic<typeof TagsQuery>
 
@@ -137,13 +105,11 @@ export type TagsQuery = XStatic<typeof TagsQuery>
 export const RepositoriesResponse = {
   $id: 'RepositoriesResponse',
   description: 'A page of the repositories of a registry, as its catalogue lists them.',
-  type: 'object',
-  required: ['registry', 'repositories', 'next'],
-  properties: {
+  ...object({
     registry: { type: 'string' },
     repositories: { type: 'array', items: { type: 'string' } },
     next: { type: ['string', 'null'], description: '`last` for the next page; null: no more.' },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type RepositoriesResponse = XStatic<typeof RepositoriesResponse>
 
@@ -151,13 +117,11 @@ export type RepositoriesResponse = XStatic<typeof RepositoriesResponse>
 export const TagsResponse = {
   $id: 'TagsResponse',
   description: 'A page of the tags of a repository.',
-  type: 'object',
-  required: ['registry', 'repository', 'tags', 'next'],
-  properties: {
+  ...object({
     registry: { type: 'string' },
     repository: { type: 'string' },
     tags: { type: 'array', items: { type: 'string' } },
     next: { type: ['string', 'null'], description: '`last` for the next page; null: no more.' },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type TagsResponse = XStatic<typeof TagsResponse>

@@ -1,16 +1,14 @@
 import type { XStatic } from 'typebox/schema'
 import { ErrorResponse } from './error.ts'
 import { ResolveResponse } from './resolve.ts'
-import type { ObjectSchema } from './schema.ts'
+import { type ObjectSchema, object } from './schema.ts'
 
 /** Body of `POST /resolve`. */
 export const ResolveManyRequest = {
   $id: 'ResolveManyRequest',
   description: 'References to resolve, all for one platform.',
-  type: 'object',
   additionalProperties: false,
-  required: ['references'],
-  properties: {
+  ...object({
     references: {
       type: 'array',
       minItems: 1,
@@ -18,18 +16,18 @@ export const ResolveManyRequest = {
       items: { type: 'string' },
       description: 'Each as `ref` of `GET /resolve` takes it.',
     },
-    platform: {
+    'platform?': {
       type: 'string',
       description: "`os/architecture[/variant]`. Default: the service's own machine.",
       examples: ['linux/arm64'],
     },
-    verify: {
+    'verify?': {
       type: 'string',
       enum: ['all'],
       description:
         'Ask every registry for each, as `all` of `GET /resolve` does: answers and errors then have `candidates`.',
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type ResolveManyRequest = XStatic<typeof ResolveManyRequest>
 
@@ -37,13 +35,11 @@ export type ResolveManyRequest = XStatic<typeof ResolveManyRequest>
 export const ResolveResult = {
   $id: 'ResolveResult',
   description: 'What became of one of the references: `answer` or `error`, never both.',
-  type: 'object',
-  required: ['requested'],
-  properties: {
+  ...object({
     requested: { type: 'string', description: 'The reference as it was asked.' },
-    answer: ResolveResponse,
-    error: ErrorResponse,
-  },
+    'answer?': ResolveResponse,
+    'error?': ErrorResponse,
+  }),
 } as const satisfies ObjectSchema
 export type ResolveResult = XStatic<typeof ResolveResult>
 
@@ -51,8 +47,6 @@ export type ResolveResult = XStatic<typeof ResolveResult>
 export const ResolveManyResponse = {
   $id: 'ResolveManyResponse',
   description: 'The results in the order of the question. As NDJSON: one ResolveResult a line.',
-  type: 'object',
-  required: ['results'],
-  properties: { results: { type: 'array', items: ResolveResult } },
+  ...object({ results: { type: 'array', items: ResolveResult } }),
 } as const satisfies ObjectSchema
 export type ResolveManyResponse = XStatic<typeof ResolveManyResponse>

@@ -1,84 +1,76 @@
 import type { XStatic } from 'typebox/schema'
 import { Attempt, Candidate } from './candidate.ts'
-import type { ObjectSchema } from './schema.ts'
+import { type ObjectSchema, object } from './schema.ts'
 
 const digest = 'sha256:9d6b58feebd2dbd3c56ab5853333d627cc6e281011cfd6050fa4bcf2072c9496'
 const imageId = 'sha256:e784f4560448b14a66f55c26e1b4dad2c2877cc73d001b7cd0b18e24a700a070'
 
 /** The parameters of `GET /resolve`. Any other one is refused. */
 export const ResolveQuery = {
-  type: 'object',
   additionalProperties: false,
-  required: ['ref'],
-  properties: {
+  ...object({
     ref: {
       type: 'string',
       description: 'The image, as `docker pull` takes it: `[domain/]path[:tag][@digest]`.',
       examples: ['nginx:latest'],
     },
-    platform: {
+    'platform?': {
       type: 'string',
       description: "`os/architecture[/variant]`. Default: the service's own machine.",
       examples: ['linux/arm64'],
     },
-    refresh: {
+    'refresh?': {
       type: 'boolean',
       default: false,
       description: 'Ask the registries even though the cache has an answer.',
     },
-    maxAge: {
+    'maxAge?': {
       type: 'integer',
       minimum: 0,
       maximum: 86_400_000,
       description:
         'How many milliseconds ago a registry may have been asked at the most; adds `ageMs`. For services that ask this one.',
     },
-    explain: {
+    'explain?': {
       type: 'boolean',
       default: false,
       description:
         'Adds `attempts` and `candidates`: which registries were asked for what, what came back, and why the answer is what it is.',
     },
-    all: {
+    'all?': {
       type: 'boolean',
       default: false,
       description: 'Ask every registry, also after one answered, and no cache; adds `candidates`.',
     },
-    node: {
+    'node?': {
       type: 'boolean',
       default: false,
       description: 'Adds `node`: whether the runtime on this machine has the image.',
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type ResolveQuery = XStatic<typeof ResolveQuery>
 
-/** An OCI platform. */
 export const Platform = {
   $id: 'Platform',
   description: 'An OCI platform.',
-  type: 'object',
-  required: ['os', 'architecture'],
-  properties: {
+  ...object({
     os: { type: 'string', examples: ['linux'] },
     architecture: { type: 'string', examples: ['arm64'] },
-    variant: { type: 'string', examples: ['v8'] },
-    assumed: {
+    'variant?': { type: 'string', examples: ['v8'] },
+    'assumed?': {
       type: 'boolean',
       description:
         'Present, and true, where neither an index nor the config names a platform: this is the default one, since none was asked for.',
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type Platform = XStatic<typeof Platform>
 
-/** One reference that the image can be pulled by. */
 export const RankedReference = {
   $id: 'RankedReference',
   description: 'One reference that the image can be pulled by.',
-  type: 'object',
-  required: ['reference', 'kind', 'registry', 'priority', 'verified'],
-  properties: {
+  ...object({
     reference: { type: 'string', examples: [`docker.io/library/nginx@${digest}`] },
     kind: { type: 'string', enum: ['digest', 'tag'] },
     registry: { type: 'string', examples: ['docker.io'] },
@@ -91,7 +83,7 @@ export const RankedReference = {
       type: 'boolean',
       description: 'That registry itself confirmed it; otherwise it is assumed to have it.',
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type RankedReference = XStatic<typeof RankedReference>
 
@@ -99,37 +91,19 @@ export type RankedReference = XStatic<typeof RankedReference>
 export const NodeImage = {
   $id: 'NodeImage',
   description: 'What the container runtime on this machine has.',
-  type: 'object',
-  required: ['present'],
-  properties: {
+  ...object({
     present: { type: 'boolean' },
-    imageId: { type: 'string', description: "The runtime's own ID of the image, when present." },
-  },
+    'imageId?': { type: 'string', description: "The runtime's own ID of the image, when present." },
+  }),
 } as const satisfies ObjectSchema
 export type NodeImage = XStatic<typeof NodeImage>
 
 const unknown = 'null when `source` is `node` and the runtime does not say.'
 
-/** Which image a reference is, exactly, and where it can be pulled from. */
 export const ResolveResponse = {
   $id: 'ResolveResponse',
   description: 'Which image a reference is, exactly, and where it can be pulled from.',
-  type: 'object',
-  required: [
-    'requested',
-    'reference',
-    'imageId',
-    'digest',
-    'manifestDigest',
-    'mediaType',
-    'platform',
-    'references',
-    'registry',
-    'source',
-    'resolvedAt',
-    'expiresAt',
-  ],
-  properties: {
+  ...object({
     requested: {
       type: 'string',
       description: 'The reference as it was asked.',
@@ -177,7 +151,7 @@ export const ResolveResponse = {
       description:
         '`shared`: another node of the fleet asked a registry `ageMs` ago. `stale`: the registries are down and an expired answer is given. `node`: every registry was out of reach, and the runtime has the image; an origin at an address that this service never dials (private, and not configured) counts as out of reach, also where it is the only place.',
     },
-    ageMs: {
+    'ageMs?': {
       type: 'integer',
       description:
         'With `shared`: milliseconds since a registry was asked, by the clock of the store.',
@@ -195,18 +169,18 @@ export const ResolveResponse = {
       description: 'When the answer must be asked again; null: a digest never changes.',
       examples: ['2026-01-31T12:00:00.000Z'],
     },
-    node: NodeImage,
-    attempts: {
+    'node?': NodeImage,
+    'attempts?': {
       type: 'array',
       items: Attempt,
       description: 'With `explain=true`; empty when the cache answered.',
     },
-    candidates: {
+    'candidates?': {
       type: 'array',
       items: Candidate,
       description:
         'With `explain=true` or `all=true`: every place where it may be, in the order of asking. For an answer of the cache, those of the resolution that it comes from; empty after a restart.',
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type ResolveResponse = XStatic<typeof ResolveResponse>

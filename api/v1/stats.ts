@@ -1,5 +1,5 @@
 import type { XStatic } from 'typebox/schema'
-import type { ObjectSchema } from './schema.ts'
+import { type ObjectSchema, object } from './schema.ts'
 
 const count = { type: 'integer' } as const
 
@@ -7,98 +7,58 @@ const count = { type: 'integer' } as const
 export const StatsResponse = {
   $id: 'StatsResponse',
   description: 'Numbers since the start of the service.',
-  type: 'object',
-  required: ['uptimeSeconds', 'resolutions', 'cache', 'latencies', 'pulls', 'configuration'],
-  properties: {
+  ...object({
     uptimeSeconds: { type: 'number' },
     resolutions: {
-      type: 'object',
       description: 'How questions ended, by source.',
-      required: ['cache', 'shared', 'registry', 'stale', 'failed'],
-      properties: { cache: count, shared: count, registry: count, stale: count, failed: count },
+      ...object({ cache: count, shared: count, registry: count, stale: count, failed: count }),
     },
-    cache: {
-      type: 'object',
-      required: [
-        'hitRate',
-        'hits',
-        'misses',
-        'coalesced',
-        'stale',
-        'negative',
-        'revalidated',
-        'evicted',
-        'entries',
-      ],
-      properties: {
-        hitRate: {
-          type: ['number', 'null'],
-          description: 'Of all questions, those answered without a registry; null before any.',
-        },
-        hits: count,
-        misses: count,
-        coalesced: count,
-        stale: count,
-        negative: count,
-        revalidated: count,
-        evicted: count,
-        entries: count,
+    cache: object({
+      hitRate: {
+        type: ['number', 'null'],
+        description: 'Of all questions, those answered without a registry; null before any.',
       },
-    },
-    shared: {
-      type: 'object',
+      hits: count,
+      misses: count,
+      coalesced: count,
+      stale: count,
+      negative: count,
+      revalidated: count,
+      evicted: count,
+      entries: count,
+    }),
+    'shared?': {
       description: 'Of the store that the fleet shares; absent where none is configured.',
-      required: ['leftAlone', 'lookups', 'claims', 'signatureFailures', 'commandP99Ms'],
-      properties: {
+      ...object({
         leftAlone: { type: 'boolean', description: 'It is not asked at the moment.' },
-        lookups: {
-          type: 'object',
-          required: ['answer', 'absence', 'none', 'left_alone'],
-          properties: { answer: count, absence: count, none: count, left_alone: count },
-        },
-        claims: {
-          type: 'object',
-          required: ['won', 'waited', 'lost', 'given_up'],
-          properties: { won: count, waited: count, lost: count, given_up: count },
-        },
+        lookups: object({ answer: count, absence: count, none: count, left_alone: count }),
+        claims: object({ won: count, waited: count, lost: count, given_up: count }),
         signatureFailures: count,
         commandP99Ms: { type: ['number', 'null'] },
-      },
+      }),
     },
     latencies: {
       type: 'array',
       description: 'Of resolutions, by source; estimated from a histogram.',
-      items: {
-        type: 'object',
-        required: ['source', 'count', 'p50Ms', 'p99Ms'],
-        properties: {
-          source: { type: 'string', enum: ['cache', 'shared', 'registry', 'stale', 'failed'] },
-          count,
-          p50Ms: { type: ['number', 'null'] },
-          p99Ms: { type: ['number', 'null'] },
-        },
-      },
+      items: object({
+        source: { type: 'string', enum: ['cache', 'shared', 'registry', 'stale', 'failed'] },
+        count,
+        p50Ms: { type: ['number', 'null'] },
+        p99Ms: { type: ['number', 'null'] },
+      }),
     },
-    pulls: {
-      type: 'object',
-      required: ['inFlight', 'pulled', 'failed', 'passedOn'],
-      properties: {
-        inFlight: count,
-        pulled: { ...count, description: 'From a registry that was chosen here.' },
-        failed: count,
-        passedOn: { ...count, description: 'Given to the runtime as they came.' },
-      },
-    },
-    configuration: {
-      type: 'object',
-      required: ['generation', 'loadedAt', 'lastReloadFailed'],
-      properties: {
-        generation: count,
-        loadedAt: { type: 'string', format: 'date-time' },
-        lastReloadFailed: { type: 'boolean' },
-      },
-    },
-  },
+    pulls: object({
+      inFlight: count,
+      pulled: { ...count, description: 'From a registry that was chosen here.' },
+      failed: count,
+      passedOn: { ...count, description: 'Given to the runtime as they came.' },
+    }),
+    configuration: object({
+      generation: count,
+      loadedAt: { type: 'string', format: 'date-time' },
+      lastReloadFailed: { type: 'boolean' },
+    }),
+  }),
 } as const satisfies ObjectSchema
 export type StatsResponse = XStatic<typeof StatsResponse>
 
@@ -106,16 +66,14 @@ export type StatsResponse = XStatic<typeof StatsResponse>
 export const VersionResponse = {
   $id: 'VersionResponse',
   description: 'Which program this is.',
-  type: 'object',
-  required: ['version', 'commit', 'node'],
-  properties: {
+  ...object({
     version: { type: 'string', examples: ['1.2.3'] },
     commit: {
       type: ['string', 'null'],
       description: 'That it was built from; null where that is not known.',
     },
     node: { type: 'string', description: 'The version of Node.js.', examples: ['24.21.0'] },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type VersionResponse = XStatic<typeof VersionResponse>
 
@@ -126,9 +84,7 @@ export const StatsHistoryResponse = {
   $id: 'StatsHistoryResponse',
   description:
     'The last day of this service, or since its start: one value a minute, the oldest first, the last one of the minute that runs. null: there was nothing to measure.',
-  type: 'object',
-  required: ['at', 'everySeconds', 'resolutions', 'hitRate', 'p50Ms', 'p99Ms', 'registries'],
-  properties: {
+  ...object({
     at: {
       type: 'string',
       format: 'date-time',
@@ -145,19 +101,15 @@ export const StatsHistoryResponse = {
     registries: {
       type: 'array',
       description: 'The configured registries in the order of asking; their last hour.',
-      items: {
-        type: 'object',
-        required: ['name', 'latencyMs'],
-        properties: {
-          name: { type: 'string' },
-          latencyMs: {
-            ...perMinute,
-            maxItems: 61,
-            description: 'Moving average of its answers, at the end of each minute.',
-          },
+      items: object({
+        name: { type: 'string' },
+        latencyMs: {
+          ...perMinute,
+          maxItems: 61,
+          description: 'Moving average of its answers, at the end of each minute.',
         },
-      },
+      }),
     },
-  },
+  }),
 } as const satisfies ObjectSchema
 export type StatsHistoryResponse = XStatic<typeof StatsHistoryResponse>

@@ -5,7 +5,7 @@ import { runProgram } from '../../test/support/program.ts'
 import { type Cleanup, temporaryFolder } from '../../test/support/stack.ts'
 import { cleanly } from '../cleanly.ts'
 import { type Registries, startRegistries } from '../registries.ts'
-import type { Findings, Settings, Table } from '../report.ts'
+import type { Findings, Measurement, Settings, Table } from '../report.ts'
 import { configuration, refusingHost, startResolving } from '../resolving.ts'
 import { median, sample, sampleCells, spread, typicalMs } from '../statistics.ts'
 import { inTurns } from '../turns.ts'
@@ -27,6 +27,7 @@ export function measureAlternatives(settings: Settings): Promise<Findings> {
     const walks = await measureWalks(registries, settings, calls)
     return {
       tables: [resolvers.table, walks.table],
+      budgets: resolvers.budgets,
       slower: [...resolvers.slower, ...walks.slower],
       missing: resolvers.missing,
     }
@@ -41,6 +42,7 @@ async function measurePrograms(
   calls: number,
 ): Promise<{
   readonly table: Table
+  readonly budgets: readonly Measurement[]
   readonly slower: readonly string[]
   readonly missing: readonly string[]
 }> {
@@ -76,8 +78,8 @@ async function measurePrograms(
         call: (index) => run(`multi/${name.replaceAll(/\W/g, '').toLowerCase()}:${round}-${index}`),
       }),
   )
-  const msOf = (name: string): string =>
-    typicalMs([...taken].find(([way]) => way[0] === name)?.[1] ?? []).toFixed(0)
+  const msOf = (name: string): number =>
+    typicalMs([...taken].find(([way]) => way[0] === name)?.[1] ?? [])
   return {
     table: {
       title: `One cold image of two platforms, round trip ${ROUND_TRIP_MS} ms`,
@@ -85,9 +87,20 @@ async function measurePrograms(
       rows: [...taken].map(([[name], samples]) => [name, ...sampleCells(samples, 1)]),
       note: 'A program has its start in it, and with skopeo the image config that it prints more of.',
     },
+    budgets: hasSkopeo
+      ? [
+          {
+            what: `one image, ${OUR_PROGRAM}`,
+            unit: `x ${SKOPEO}, p50`,
+            budget: 2,
+            bound: 'at most',
+            measured: msOf(OUR_PROGRAM) / msOf(SKOPEO),
+          },
+        ]
+      : [],
     slower: hasSkopeo
       ? [
-          `One image from the command line: ${msOf(OUR_PROGRAM)} ms, against ${msOf(SKOPEO)} ms of \`skopeo inspect\`; most of it is the start of Node.`,
+          `One image from the command line: ${msOf(OUR_PROGRAM).toFixed(0)} ms, against ${msOf(SKOPEO).toFixed(0)} ms of \`skopeo inspect\`; most of it is the start of Node.`,
         ]
       : [],
     missing: hasSkopeo ? [] : ['skopeo: it is not installed'],

@@ -11,10 +11,10 @@ import {
   pullImage,
   version,
 } from '../cri/calls.ts'
-import { loadCri, startScriptedRuntime } from '../cri-load.ts'
+import { loadCri, startDecodingShim, startScriptedRuntime } from '../cri-load.ts'
 import type { CriFigures, CriWay } from '../processes/cri-load.ts'
 import { type Registries, startRegistries } from '../registries.ts'
-import type { Findings, Plot, Settings, Table } from '../report.ts'
+import type { Findings, Measurement, Plot, Settings, Table } from '../report.ts'
 import { configuration } from '../resolving.ts'
 import { median, spread } from '../statistics.ts'
 
@@ -30,6 +30,9 @@ const IMAGE = 'registry.example.com/team/app:1'
 const DIRECT = 'direct'
 const SHIM = 'through image-resolver'
 const OLD = 'the same, path as :authority'
+/** See processes/decoding-shim.ts. */
+const DECODING = 'through a shim that decodes, in Node'
+const WAYS = [DIRECT, SHIM, OLD, DECODING]
 const JUST_STARTED = `ImageStatus, first ${FIRST_CALLS}`
 
 interface Scene {
@@ -66,13 +69,15 @@ export function measureCri(settings: Settings): Promise<Findings> {
       tables: measured.map(tableOf),
       plots: measured.slice(-1).map(listPlot),
       budgets: [
-        {
-          what: `ImageStatus through the shim, p50, ${first.scene.runtime}`,
-          unit: 'x direct',
-          budget: 3,
-          bound: 'at most',
-          measured: ratio,
-        },
+        ...CALLERS.map(
+          (callers): Measurement => ({
+            what: `ImageStatus through the shim, ${first.scene.runtime}, ${callers} ${callers === 1 ? 'caller' : 'callers'}`,
+            unit: 'x direct, p50',
+            budget: 1.5,
+            bound: 'at most',
+            measured: median(ratiosOf(first, 'ImageStatus', callers, SHIM)),
+          }),
+        ),
       ],
       slower: [
         `The first ${FIRST_CALLS} calls after the shim has started take ${started.toFixed(1)} times as long as direct (${first.scene.runtime}, ImageStatus, p50): Node has yet to compile what it runs.`,
@@ -94,10 +99,13 @@ async function measureScene(
       const { config, socket } = scene
       const daemon = await startDaemon(cleanup, { cri: socket, config })
       const { socketPath } = daemon
+      const decoding = `${temporaryFolder(cleanup)}/shim.sock`
+      await startDecodingShim(cleanup, decoding, socket)
       const ways: readonly CriWay[] = [
         { name: DIRECT, socket },
         { name: SHIM, socket: socketPath },
         { name: OLD, socket: socketPath, authority: socketPath },
+        { name: DECODING, socket: decoding, imagesOnly: true },
       ]
       return loadCri({
         ways,
@@ -169,17 +177,20 @@ async function scriptedScene(cleanup: Cleanup, registries: Registries): Promise<
 function tableOf(measured: Measured): Table {
   const { calls, image, runtime } = measured.scene
   const rows = [justStarted(image), ...calls].flatMap(({ callers, name }) =>
-    // The third way finds the shim warm from the second.
-    [DIRECT, SHIM, ...(name === JUST_STARTED ? [] : [OLD])].map((way) => {
+    WAYS.flatMap((way) => {
       const figures = figuresOf(measured, name, callers, way)
+      // The third way finds the shim warm from the second.
+      if (figures.length === 0 || (name === JUST_STARTED && way === OLD)) return []
       return [
-        name,
-        callers,
-        way,
-        spread(figures.map(({ p50Ms }) => p50Ms)),
-        spread(ratiosOf(measured, name, callers, way)),
-        spread(figures.map(({ p99Ms }) => p99Ms)),
-        spread(figures.map(({ perSecond }) => perSecond)),
+        [
+          name,
+          callers,
+          way,
+          spread(figures.map(({ p50Ms }) => p50Ms)),
+          spread(ratiosOf(measured, name, callers, way)),
+          spread(figures.map(({ p99Ms }) => p99Ms)),
+          spread(figures.map(({ perSecond }) => perSecond)),
+        ],
       ]
     }),
   )
@@ -189,7 +200,7 @@ function tableOf(measured: Measured): Table {
     rows,
     ...(runtime === 'containerd'
       ? {
-          note: 'PullImage through image-resolver asks the registry what the tag is now, has the runtime pull that, and sees to the names.',
+          note: "PullImage through image-resolver asks the registry what the tag is now, has the runtime pull that, and sees to the names. The shim that decodes is the shape of sealos' image-cri-shim without its names and registries: each message read and written anew, each status asked for twice. In Node it says how much of the way ours leaves out; the Go program itself took 3.7 to 4.2 times as long as direct for ImageStatus, measured once beside it.",
         }
       : {
           note: 'It answers from memory at once, so that what is left is the way: the ratios are as bad as they get.',

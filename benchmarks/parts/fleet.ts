@@ -182,6 +182,7 @@ async function storm(cleanup: Cleanup, all: readonly Child[], scene: Scene): Pro
   // Connections stand before the first pull, as on nodes that have been up for a while.
   if (store !== undefined) await connected(store, nodes)
   const before = await storeCommands(store)
+  const asked = (await registry.ask({ report: true })) as RegistryReport
   const random = seededRandom(46_255)
   const image = zipf(IMAGES, SKEW, random)
   const startAt = now() + 500
@@ -206,7 +207,7 @@ async function storm(cleanup: Cleanup, all: readonly Child[], scene: Scene): Pro
   return {
     ...scene,
     pulls,
-    requests,
+    requests: requests - asked.requests,
     least: leastRequests(pulls),
     moved: Object.values(history).reduce((sum, all) => sum + all.length - 1, 0),
     untrue: pulls.filter((each) => !each.failure && !isTrue(each, history)).length,

@@ -104,7 +104,7 @@ function budgetsOf(local: Rounds, remote: Rounds, failover: Rounds): readonly Me
     {
       what: 'resolve(), cached, in process, p50',
       unit: 'µs',
-      budget: 5,
+      budget: 3,
       bound: 'at most',
       measured: typicalMs(samplesOf(local, 'cached hit')) * MICROSECONDS,
     },

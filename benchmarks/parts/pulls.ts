@@ -16,6 +16,7 @@ import { median, percentile, spread } from '../statistics.ts'
 /** What images are asked for by; both ways lead to the same registry, as a mirror of this one. */
 const DOMAIN = 'registry.example.com'
 const MANY = 16
+const MOST = 50
 const ROUNDS = 4
 /** The ways take so many turns in each round. */
 const SLICES = 4
@@ -100,6 +101,14 @@ const KINDS: readonly (Kind & { readonly budgets?: Budgets })[] = [
     budgets: { ratio: 1.3 },
   },
   {
+    name: 'PullImage, absent, tiny',
+    callers: MOST,
+    calls: MOST,
+    call: pullImage,
+    images: MOST,
+    before: removeImage,
+  },
+  {
     name: `a node's boot: ${BOOT_PODS} pods, ${BOOT_IMAGES} images, all there, \`Always\``,
     callers: BOOT_PODS,
     calls: BOOT_PODS,
@@ -156,7 +165,7 @@ async function startNode(cleanup: Cleanup, warmCalls: number): Promise<Node> {
     startDockerRegistry(cleanup),
   ])
   mirrorOf(containerd, registry)
-  const numbers = Array.from({ length: 2 * MANY }, (_, number) => number)
+  const numbers = Array.from({ length: MOST }, (_, number) => number)
   for (const number of numbers) {
     await pushImage(registry.url, `team/app-${number}`, '1', buildImage({ seed: `${number}` }))
   }

@@ -36,6 +36,8 @@ export interface CriWay {
   readonly socket: string
   /** As `:authority`, the way that clients before grpc-go 1.55 do. */
   readonly authority?: string
+  /** Nothing but the image service is served there. */
+  readonly imagesOnly?: true
 }
 
 export interface CriFigures {
@@ -62,7 +64,8 @@ async function load(options: CriLoad): Promise<readonly CriFigures[]> {
   const figures = warmUp === undefined ? [] : await warm(clients, warmUp)
   if (backwards) clients.reverse()
   for (const call of calls) {
-    const sides = clients.map(({ client, way }) => ({
+    const isServed = ({ way }: Client) => !way.imagesOnly || call.path.includes('.ImageService/')
+    const sides = clients.filter(isServed).map(({ client, way }) => ({
       way,
       once: caller(client, call, way),
       took: [] as number[],

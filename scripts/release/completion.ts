@@ -24,7 +24,9 @@ export function commands(): readonly Command[] {
 }
 
 function optionsOf(help: string): readonly Option[] {
-  const lines = help.matchAll(/^ {2}(?:-(\w), | {4})--([\w-]+)(?: ([A-Z/]+))?(?: +(.*))?$/gm)
+  // The text is below what is long.
+  const option = /^ {2}(?:-(\w), | {4})--([\w-]+)(?: ([A-Za-z/|]+))?(?:(?: {2,}|\n +)(.*))?$/gm
+  const lines = help.matchAll(option)
   return [...lines].map(([, short, long = '', value, text = '']) => ({
     ...(short !== undefined && { short }),
     long,

@@ -106,13 +106,17 @@ async function writeManifest(options: ImageOptions, variant: Variant, layout: st
 /** The program without its launcher, which is for a shell. A heap of another size is asked for by NODE_OPTIONS. */
 export function containerConfig(root: string) {
   const launcher = readFileSync(join(root, 'bin', NAME), 'utf8')
-  const [, flags = '', heap = '', trim = ''] =
-    /^flags='(.*)'\nheap='(.*)'$[\s\S]*MALLOC_TRIM_THRESHOLD_-(\d+)/m.exec(launcher) ?? []
+  const [, flags = '', heap = ''] = /^flags='(.*)'\nheap='(.*)'$/m.exec(launcher) ?? []
+  const allocator = launcher.matchAll(/\$\{(MALLOC_\w+)-(\d+)\}/g)
   return {
     User: `${USER}:${USER}`,
     ExposedPorts: { '9430/tcp': {} },
     // For chroot, which an installation on the node runs.
-    Env: [`NODE_OPTIONS=${heap}`, `MALLOC_TRIM_THRESHOLD_=${trim}`, 'PATH=/usr/sbin:/usr/bin'],
+    Env: [
+      `NODE_OPTIONS=${heap}`,
+      ...[...allocator].map(([, name, value]) => `${name}=${value}`),
+      'PATH=/usr/sbin:/usr/bin',
+    ],
     Entrypoint: [`/${HOME}/node`, ...flags.split(' '), `/${HOME}/dist/app/main.js`],
     WorkingDir: '/',
   }

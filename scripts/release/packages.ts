@@ -1,6 +1,7 @@
-import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { runProgram } from '../../test/support/program.ts'
 import type { Architecture } from './node-binary.ts'
 import {
@@ -37,8 +38,33 @@ const RESTART =
 const DISABLE = `if [ -d /run/systemd/system ] && [ -z "$DPKG_ROOT" ]; then
   systemctl disable --now ${UNITS.join(' ')} || true
 fi`
+/** Fails, and with it the removal, where kubelet would be left with the socket of a service that is gone. */
+const UNINSTALL = `"$DPKG_ROOT/usr/bin/${NAME}" uninstall --root "\${DPKG_ROOT:-/}" || exit`
 /** What the service wrote itself. */
 const STATE = '/var/lib/image-resolver /var/cache/image-resolver'
+
+/** Debian has the licence on every machine, and wants it named. */
+const COPYRIGHT = `Copyright 2026 the image-resolver contributors
+
+License: Apache-2.0
+ On Debian systems, the text of this licence is in
+ /usr/share/common-licenses/Apache-2.0. That of Node.js is in LICENSE.node, and
+ those of the packages of npm in LICENSES.bundled, both beside this file.
+`
+/** What lintian finds and is meant so. */
+const OVERRIDES = `# Node.js is as nodejs.org has built it: with its own zlib, symbols for its stack traces, at a fixed address.
+${NAME}: unstripped-binary-or-object
+${NAME}: hardening-no-pie
+${NAME}: embedded-library
+# The package starts nothing by itself, and has no init script: systemctl is called where systemd runs alone.
+${NAME}: maintainer-script-calls-systemctl
+`
+
+function changelog(version: string, epoch: number): string {
+  const time = new Date(epoch * 1_000).toUTCString().replace('GMT', '+0000')
+  const entry = '  * What has changed is in CHANGELOG.md, beside this file.'
+  return `${NAME} (${version}) unstable; urgency=medium\n\n${entry}\n\n -- ${MAINTAINER}  ${time}\n`
+}
 
 /** How hard packages are compressed: a test has no minute for it. */
 export type Effort = 'quick' | 'small'
@@ -72,6 +98,10 @@ export function buildDeb(options: PackageOptions): Promise<string> {
   return inTemporaryFolder(async (folder) => {
     const tree = join(folder, 'tree')
     writeNode(options, tree, ZSH.deb)
+    rmSync(join(tree, DOC, 'LICENSE'))
+    write(join(tree, DOC, 'copyright'), COPYRIGHT)
+    write(join(tree, DOC, 'changelog.gz'), gzipSync(changelog(debVersion, epoch), { level: 9 }))
+    write(join(tree, 'usr/share/lintian/overrides', NAME), OVERRIDES)
     const script = (name: string, body: string) =>
       write(join(tree, 'DEBIAN', name), `#!/bin/sh\nset -e\n${body}\n`, 0o755)
     write(
@@ -101,7 +131,7 @@ END
   fi
 fi`,
     )
-    script('prerm', `if [ "$1" = remove ]; then\n${DISABLE}\nfi`)
+    script('prerm', `if [ "$1" = remove ]; then\n${UNINSTALL}\n${DISABLE}\nfi`)
     script(
       'postrm',
       `${RELOAD}
@@ -109,6 +139,7 @@ if [ "$1" = purge ]; then
   for folder in ${STATE}; do rm -rf "$DPKG_ROOT$folder"; done
 fi`,
     )
+    evenModes(tree)
     const file = join(out, `${NAME}_${debVersion}_${debArchitecture}.deb`)
     const compression = effort === 'quick' ? ['-Zgzip', '-z1'] : ['-Zxz', '-z6', '--threads-max=1']
     await runProgram('dpkg-deb', ['--root-owner-group', ...compression, '--build', tree, file], {
@@ -134,6 +165,7 @@ Version: ${rpmVersion}
 Release: 1
 Summary: ${SUMMARY}
 License: Apache-2.0
+Packager: ${MAINTAINER}
 AutoReqProv: no
 Requires: glibc >= ${GLIBC}, libstdc++ >= 8
 %description
@@ -161,6 +193,7 @@ ${RESTART}
 fi
 %preun
 if [ "$1" = 0 ]; then
+${UNINSTALL}
 ${DISABLE}
 fi
 %postun
@@ -196,8 +229,6 @@ function writeNode(options: PackageOptions, tree: string, zsh: string): void {
   const { root } = options
   writeProgram(options, join(tree, LIB))
   writeTexts(options, join(tree, DOC))
-  // Debian's name for it.
-  renameSync(join(tree, DOC, 'LICENSE'), join(tree, DOC, 'copyright'))
   writeShare(options, join(tree, 'usr/share'), zsh)
   mkdirSync(join(tree, 'usr/bin'), { recursive: true })
   symlinkSync(`../lib/${NAME}/bin/${NAME}`, join(tree, 'usr/bin', NAME))

@@ -3,8 +3,8 @@ import { onlyNamed } from '../../api/v1/schema.ts'
 import { type Attempt, type ErrorCode, PULL_EXPLANATION, type ResolveError } from '../errors.ts'
 import { formatPlatform } from '../reference/platform.ts'
 import type { Exchange } from '../registry/image.ts'
-import { attemptsText, candidatesOf } from '../resolver/failure.ts'
 import type { Answer, CandidateReport } from '../resolver/types.ts'
+import { attemptsText, candidatesOf } from '../resolver/unresolved-error.ts'
 import { formatMs, visible } from './output.ts'
 
 /** @param explain with the trace of every candidate */

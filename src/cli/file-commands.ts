@@ -1,47 +1,62 @@
-import type { FindOptions } from '../workloads/workload-file.ts'
-import type { PinMode } from './commands/pin-report.ts'
-import type { CliContext } from './context.ts'
-import {
-  ASKING,
-  type Command,
-  fileOf,
-  MANY,
-  onlyOne,
-  placeOf,
-  UsageError,
-  type Values,
-} from './options.ts'
+import { ASKING, type Command, MALFORMED, MANY, OF_REGISTRIES, WRONG_USE } from './command.ts'
+import { EXIT } from './exit-codes.ts'
 
-/** What looks at the images that files name. */
+/** What reads the files in which images are named. */
 export const FILE_COMMANDS: Readonly<Record<string, Command>> = {
   check: {
-    options: [...ASKING, 'all', 'platform', 'fail-on', 'plan', 'resume', 'path', 'arg', 'json'],
+    usage: 'check [FILE ...] [options]',
     words: { min: 0, max: MANY, problem: '' },
-    run: async (names, values, context) => {
-      onlyOne(values, ['json', 'plan'])
-      const { all = false, arg = [], json = false, path = [], resume } = values
-      if (all && names.length > 0) throw new UsageError('--all is for this node: without files')
-      const { parsePlatform } = await import('../reference/platform.ts')
-      const { checkCommand } = await import('./commands/check.ts')
-      const { failOnOf } = await import('./commands/check-report.ts')
-      const { copyToolOf } = await import('./commands/copy-plan.ts')
-      return checkCommand({
-        names,
-        all,
-        failOn: failOnOf(values['fail-on']),
-        plan: copyToolOf(values.plan),
-        platforms: values.platform?.split(',').map((each) => parsePlatform(each.trim())) ?? [],
-        resume,
-        find: await findOptions(path, arg),
-        json,
-        open: () => context.availability(placeOf(values)),
-        openNode: () => context.node({ file: fileOf(values) }),
-        now: Date.now,
-        context,
-      })
+    about: `Asks every configured registry and the origin for the images that files name, or, without files,
+for those that pods of this node use: before the node dies, and with it what only it has. Files are
+read as pin reads them. No layer is asked for: it is a HEAD for each image and registry, and a GET
+where that is refused. A registry that answers 429 gets the pause that it wants, up to a minute, and
+then one question at a time; what it goes on refusing is unknown, as is what was not answered.
+
+  everywhere     every place has it
+  partly         its origin and some configured registries, not all
+  private-only   configured registries, not its origin
+  origin-only    its origin, no configured registry
+  node-only      no registry; another node would not get it
+  gone           no registry: each said so
+  denied         no registry that the credentials suffice for
+  different      its tag points at different images
+  unknown        a registry did not answer
+
+Beside these, moved: this node has another image by its tag than the registries.`,
+    options: [...ASKING, 'all', 'platform', 'fail-on', 'plan', 'resume', 'path', 'arg', 'json'],
+    values: { platform: 'LIST' },
+    meanings: {
+      all: 'every image of this node, used or not',
+      platform: `linux/amd64,linux/arm64: an image has to be there for each of these;
+one GET more for each image; default: not looked at`,
+      json: 'every image with its state and what each place said, and the requests sent',
     },
+    exitCodes: {
+      [EXIT.done]: 'none is in a state of --fail-on',
+      [EXIT.failed]: 'some are, or a file is no YAML',
+      ...WRONG_USE,
+      ...MALFORMED,
+      [EXIT.unreachable]: 'some are unknown, and that is all',
+    },
+    examples: [
+      'check                               the images of this node',
+      'check deploy/ --platform linux/amd64,linux/arm64 --fail-on gone,denied,platform',
+      'check --all --resume /var/tmp/check.answers',
+      'check deploy/ --plan skopeo | sh    copy what the registries here lack',
+    ],
+    run: async (...given) => (await import('./commands/check.ts')).checkCommand(...given),
   },
   pin: {
+    usage: 'pin FILE ... [--write | --diff | --check] [options]',
+    words: { min: 1, max: MANY, problem: 'pin takes files or folders, or - for standard input' },
+    about: `Writes the images of files as name:tag@sha256:..., and changes nothing else: comments, order,
+quotes and line ends stay. Without --write, --diff or --check it prints one file, pinned.
+
+Read are Kubernetes objects of every kind (containers, init and ephemeral containers, image volumes,
+also in custom resources), kustomizations, values of Helm charts (repository, tag, digest), compose
+files, Dockerfiles, and plain lists. Of a folder: YAML and Dockerfiles. Templates and variables are
+passed over, with their place. A file with a mistake, or with an image that cannot be found, is not
+written.`,
     options: [
       ...ASKING,
       'write',
@@ -55,64 +70,43 @@ export const FILE_COMMANDS: Readonly<Record<string, Command>> = {
       'arg',
       'json',
     ],
-    words: { min: 1, max: MANY, problem: 'pin takes files or folders, or - for standard input' },
-    run: async (names, values, context) => {
-      onlyOne(values, ['write', 'check', 'diff'])
-      const { check, diff, write } = values
-      const mode = write ? 'write' : check ? 'check' : diff ? 'diff' : 'print'
-      return pin(names, mode, values, context)
+    values: { write: '' },
+    meanings: {
+      write: 'write the files, each in one step',
+      check: 'change nothing; fail where an image is not pinned, or its tag has moved',
+      platform: 'pin the image of one platform; default: the index of all',
+      json: 'every place with its file, line, state and digest',
     },
+    exitCodes: {
+      [EXIT.done]: 'all are pinned',
+      [EXIT.failed]: '--check found something, a file is no YAML, or failures differ',
+      ...OF_REGISTRIES,
+    },
+    examples: [
+      'pin deploy/ --write                 once, and whenever tags were changed',
+      'pin deploy/ --check                 in CI; annotates pull requests on GitHub',
+      'pin deploy/ --write --update        move on to what the tags point at now',
+      'pin app.yaml --diff --lock images.lock.yaml',
+      'pin - <rendered.yaml | kubectl apply -f -',
+    ],
+    run: async (...given) => (await import('./commands/pin.ts')).pinCommand(...given),
   },
   drift: {
-    options: [...ASKING, 'lock', 'platform', 'path', 'arg', 'json'],
+    usage: 'drift [FILE ...] [options]',
     words: { min: 0, max: MANY, problem: '' },
-    run: async (names, values, context) => {
-      if (names.length === 0 && values.lock === undefined) {
-        throw new UsageError('drift takes files or folders, - for standard input, or --lock FILE')
-      }
-      return pin(names, 'drift', values, context)
+    about: `Says which pinned images have another digest by their tag today. Files are read as pin reads
+them; without any, what the lock file has is looked up.`,
+    options: [...ASKING, 'lock', 'platform', 'path', 'arg', 'json'],
+    meanings: {
+      lock: 'a lock file of pin, where no files are given; default: none',
+      json: 'every place with its file, line, state and both digests',
     },
+    exitCodes: {
+      [EXIT.done]: 'none has moved',
+      [EXIT.failed]: 'some have moved, or failures differ',
+      ...OF_REGISTRIES,
+    },
+    examples: ['drift deploy/', 'drift --lock images.lock.yaml'],
+    run: async (...given) => (await import('./commands/pin.ts')).driftCommand(...given),
   },
-}
-
-async function pin(
-  names: readonly string[],
-  mode: PinMode,
-  values: Values,
-  context: CliContext,
-): Promise<number> {
-  const { arg = [], json = false, lock, offline = false, path = [], platform } = values
-  if (offline && lock === undefined) {
-    throw new UsageError('--offline needs --lock FILE: what is in it is all that is known')
-  }
-  const { pinCommand } = await import('./commands/pin.ts')
-  return pinCommand({
-    names,
-    mode,
-    lock,
-    offline,
-    update: values.update ?? false,
-    platform,
-    find: await findOptions(path, arg),
-    json,
-    open: () => context.answers(placeOf(values)),
-    now: () => new Date().toISOString(),
-    context,
-  })
-}
-
-/** What `--path` and `--arg` say of where images stand in files. @throws UsageError for a path without keys */
-async function findOptions(
-  paths: readonly string[],
-  args: readonly string[],
-): Promise<FindOptions> {
-  const { parsePathPattern } = await import('../workloads/path-pattern.ts')
-  return {
-    paths: paths.map((path) => {
-      const pattern = parsePathPattern(path)
-      if (pattern !== undefined) return pattern
-      throw new UsageError(`--path takes keys with dots between, as in spec.image; not ${path}`)
-    }),
-    args: args.map((name) => name.replace(/^-+/, '')),
-  }
 }

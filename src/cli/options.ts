@@ -1,52 +1,163 @@
 import { parseArgs } from 'node:util'
-import { nearestName } from '../config/suggest.ts'
-import type { CliContext, FileOption } from './context.ts'
+import { nearestName } from '../config/diagnostics.ts'
+import type { ConfigPlace } from '../config/load.ts'
+import type { ResolverPlace } from '../service/open.ts'
 import { visible } from './output.ts'
 
-/** Every option of every command. Which command takes it says COMMANDS, how its help shows it FLAGS in help-text.ts. */
-const OPTIONS = {
-  config: { type: 'string', short: 'f' },
-  // image-cri-shim's name for it.
-  file: { type: 'string' },
-  portoshim: { type: 'string' },
+/** An option, for parseArgs and for the help of each command that takes it. */
+export type Option = { readonly short?: string; readonly text?: string } & (
+  | { readonly type: 'boolean' }
+  | { readonly type: 'string'; readonly multiple?: true; readonly value: string }
+)
+
+/**
+ * Every option of every command; which command takes it says COMMANDS. `value` is how its value is written, and `text`
+ * what it means for every command: HelpText has both where one means something else.
+ */
+export const OPTIONS = {
+  config: {
+    type: 'string',
+    short: 'f',
+    value: 'FILE',
+    text: `the service's configuration; default: /etc/image-resolver.yaml, else
+/etc/image-cri-shim.yaml, else the built-in defaults`,
+  },
+  // image-cri-shim's name for it, which the help does not list.
+  file: { type: 'string', value: 'FILE' },
+  portoshim: {
+    type: 'string',
+    value: 'FILE',
+    text: `a portoshim.yaml with registries that count too; default: the one that
+the configuration names`,
+  },
   json: { type: 'boolean' },
-  platform: { type: 'string' },
-  explain: { type: 'boolean' },
-  all: { type: 'boolean' },
-  node: { type: 'boolean' },
+  platform: {
+    type: 'string',
+    value: 'OS/ARCH',
+    text: "for example linux/arm64 or linux/arm/v7; default: this machine's",
+  },
+  explain: {
+    type: 'boolean',
+    text: `show every candidate: which requests were sent, what came back, how long
+it took, and why one was chosen and the others passed over`,
+  },
+  all: {
+    type: 'boolean',
+    text: 'ask every registry, also after one answered, and show what each says',
+  },
+  node: { type: 'boolean', text: 'also say whether the container runtime here has the image' },
   quiet: { type: 'boolean', short: 'q' },
-  format: { type: 'string' },
-  check: { type: 'boolean' },
-  fleet: { type: 'boolean' },
-  limit: { type: 'string' },
-  'dry-run': { type: 'boolean' },
-  domain: { type: 'string' },
-  root: { type: 'string' },
-  write: { type: 'string' },
-  server: { type: 'string' },
-  'token-file': { type: 'string' },
-  force: { type: 'boolean' },
-  direct: { type: 'boolean' },
-  diff: { type: 'boolean' },
-  lock: { type: 'string' },
-  offline: { type: 'boolean' },
-  update: { type: 'boolean' },
-  'log-format': { type: 'string' },
-  kubelet: { type: 'string' },
-  'restart-kubelet': { type: 'boolean' },
-  'runtime-endpoint': { type: 'string' },
-  chroot: { type: 'boolean' },
-  wait: { type: 'string' },
-  watch: { type: 'string' },
-  secrets: { type: 'string' },
-  'fail-on': { type: 'string' },
-  plan: { type: 'string' },
-  resume: { type: 'string' },
-  path: { type: 'string', multiple: true },
-  arg: { type: 'string', multiple: true },
+  format: { type: 'string', value: 'TEMPLATE' },
+  check: { type: 'boolean', text: 'do not ask the service, only the registries' },
+  fleet: {
+    type: 'boolean',
+    text: `the nodes that share the store of cache.shared and were seen in the last
+hour: their version, and which of them are configured alike`,
+  },
+  limit: { type: 'string', value: 'N', text: 'at most so many; default: 10000' },
+  'dry-run': { type: 'boolean', text: 'print what would be done' },
+  domain: { type: 'string', value: 'DOMAIN' },
+  root: {
+    type: 'string',
+    value: 'DIR',
+    text: `the root of another system: its files alone, and no systemctl; default: /`,
+  },
+  write: { type: 'string', value: 'DIR' },
+  server: {
+    type: 'string',
+    value: 'URL',
+    text: `ask this running service, with its registries and credentials; default:
+the registries, from here`,
+  },
+  'token-file': {
+    type: 'string',
+    value: 'FILE',
+    text: 'holds the token of --server; default: none is sent',
+  },
+  force: { type: 'boolean', text: 'also replace files that another program wrote' },
+  direct: { type: 'boolean', text: 'no file leads to this service' },
+  diff: { type: 'boolean', text: 'print what would change, for patch and git apply' },
+  lock: {
+    type: 'string',
+    value: 'FILE',
+    text: `take digests from this file, and add to it what it has not: the next
+run writes the same, whatever tags point at by then; default: none`,
+  },
+  offline: { type: 'boolean', text: 'ask no registry, only the lock file' },
+  update: { type: 'boolean', text: 'move what is pinned on to what its tag points at now' },
+  'log-format': {
+    type: 'string',
+    value: 'text|json',
+    text: 'of the log; default: text on a terminal, else json',
+  },
+  kubelet: {
+    type: 'string',
+    value: 'images|all',
+    text: `which calls of kubelet lead to the service: those of images, or every
+one; default: images`,
+  },
+  'restart-kubelet': {
+    type: 'boolean',
+    text: 'restart kubelet where it has to be; default: say the command',
+  },
+  'runtime-endpoint': {
+    type: 'string',
+    value: 'SOCKET',
+    text: `the runtime's socket; default: what kubelet uses, else containerd's,
+CRI-O's or cri-dockerd's, the first found`,
+  },
+  chroot: { type: 'boolean', text: 'run systemctl in --root DIR, by chroot' },
+  wait: {
+    type: 'string',
+    value: 'SECONDS',
+    text: 'how long the service may take to be ready; default: 60',
+  },
+  watch: {
+    type: 'string',
+    value: 'SECONDS',
+    text: `stay beside the service, and put the node back when it is not ready for
+so long; SIGTERM ends it`,
+  },
+  secrets: {
+    type: 'string',
+    value: 'DIR',
+    text: `files that go to /etc/image-resolver/secrets, as a Secret is mounted`,
+  },
+  'fail-on': {
+    type: 'string',
+    value: 'STATES',
+    text: `the states that end it with 1, with commas between, or nothing; also
+moved and platform; default: gone,denied,node-only,unknown,platform`,
+  },
+  plan: {
+    type: 'string',
+    value: 'TOOL',
+    text: `print instead what copies the images that configured registries lack:
+for skopeo, crane, regsync, hauler, zarf or oc-mirror; default: none`,
+  },
+  resume: {
+    type: 'string',
+    value: 'FILE',
+    text: `keep what registries answer in this file until all have answered, and ask
+for nothing again that it has of the last day; default: none`,
+  },
+  path: {
+    type: 'string',
+    multiple: true,
+    value: 'PATH',
+    text: `one more place of an image in YAML: spec.image, spec.*.image, **.image;
+may be given several times; default: none`,
+  },
+  arg: {
+    type: 'string',
+    multiple: true,
+    value: 'NAME',
+    text: `a container's argument that is an image: --NAME=IMAGE or --NAME IMAGE;
+may be given several times; default: none`,
+  },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
-} as const
+} as const satisfies Readonly<Record<string, Option>>
 
 /** Its files are typed where they are: `--write` takes no folder. */
 const OPTIONS_OF_PIN = { ...OPTIONS, write: { type: 'boolean' } } as const
@@ -100,13 +211,13 @@ function shortened(message: string): string {
   return visible(missing === undefined ? first : `${missing} needs a value after it`)
 }
 
-export function filesOf(values: Values): FileOption {
+export function filesOf(values: Values): ConfigPlace {
   const { portoshim } = values
   return { file: fileOf(values), ...(portoshim === undefined ? {} : { portoshim }) }
 }
 
 /** As filesOf, and the service that is to be asked instead. @throws UsageError */
-export function placeOf(values: Values): FileOption {
+export function placeOf(values: Values): ResolverPlace {
   const { server, 'token-file': tokenFile } = values
   if (tokenFile !== undefined && server === undefined) {
     throw new UsageError('--token-file is for --server URL')
@@ -126,50 +237,6 @@ export function fileOf(values: Values): string | undefined {
 export function onlyOne(values: Values, names: readonly OptionName[]): void {
   const [first, second] = names.filter((name) => values[name] !== undefined)
   if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`)
-}
-
-/** More than a terminal shows, and more than most registries hold. */
-const DEFAULT_LIMIT = 10_000
-const MAX_LIMIT = 1_000_000
-
-/** @throws UsageError */
-export function limitOf({ limit }: Values): number {
-  if (limit === undefined) return DEFAULT_LIMIT
-  const count = /^\d{1,7}$/.test(limit) ? Number(limit) : 0
-  if (count >= 1 && count <= MAX_LIMIT) return count
-  throw new UsageError(`--limit is a number from 1 to ${MAX_LIMIT}`)
-}
-
-/** @throws UsageError */
-export function logFormatOf(values: Values): { readonly logFormat?: 'text' | 'json' } {
-  const format = values['log-format']
-  if (format === undefined) return {}
-  if (format === 'text' || format === 'json') return { logFormat: format }
-  throw new UsageError('--log-format is text or json')
-}
-
-const MAX_WAIT_SECONDS = 3_600
-
-/** @returns milliseconds. @throws UsageError */
-export function waitOf({ wait = '60' }: Values): number {
-  return secondsOf('wait', wait)
-}
-
-/** @returns milliseconds; undefined: nothing is watched. @throws UsageError */
-export function watchOf({ watch }: Values): number | undefined {
-  return watch === undefined ? undefined : secondsOf('watch', watch)
-}
-
-function secondsOf(option: OptionName, text: string): number {
-  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : 0
-  if (seconds >= 1 && seconds <= MAX_WAIT_SECONDS) return seconds * 1_000
-  throw new UsageError(`--${option} is a number of seconds from 1 to ${MAX_WAIT_SECONDS}`)
-}
-
-/** @throws UsageError */
-export function kubeletOf({ kubelet = 'images' }: Values): 'images' | 'all' {
-  if (kubelet === 'images' || kubelet === 'all') return kubelet
-  throw new UsageError('--kubelet is images or all')
 }
 
 /**
@@ -198,18 +265,3 @@ function nearest(typed: string, known: readonly string[]): string | undefined {
 function lastWordIs(typed: string, known: readonly string[]): string | undefined {
   return known.find((name) => name.endsWith(` ${typed}`))
 }
-
-export interface Command {
-  /** The options it knows, beside `--help`, in the order in which its help shows them. */
-  readonly options: readonly OptionName[]
-  /** How many words may follow it. */
-  readonly words: { readonly min: number; readonly max: number; readonly problem: string }
-  /** @returns the exit code */
-  run(words: readonly string[], values: Values, context: CliContext): Promise<number>
-}
-
-/** As many words as there are. */
-export const MANY = Number.POSITIVE_INFINITY
-export const CONFIGURED = ['config', 'file', 'portoshim'] as const
-/** Of commands that ask registries, or a service instead of them. */
-export const ASKING = [...CONFIGURED, 'server', 'token-file'] as const

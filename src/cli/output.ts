@@ -26,6 +26,24 @@ export function colorsFor(
   return (text, colour) => styleText(colour, text, { validateStream: false })
 }
 
+/** What a command has found: with `json` as it is, else as text for people. */
+export function print(
+  { environment, stdout }: Printing,
+  json: boolean | undefined,
+  body: object,
+  describe: (colors: Colors) => string,
+): void {
+  const text = json
+    ? `${JSON.stringify(body, null, 2)}\n`
+    : describe(colorsFor(stdout, environment))
+  stdout.write(text)
+}
+
+interface Printing {
+  readonly stdout: OutputStream
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
 export interface Cell {
   readonly text: string
   readonly colour?: Colour

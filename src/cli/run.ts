@@ -1,6 +1,6 @@
 import { COMMIT, VERSION } from '../../api/version.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
-import { COMMANDS } from './commands.ts'
+import { COMMANDS, commandOf } from './commands.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { helpFor, usageOf } from './help.ts'
@@ -64,14 +64,15 @@ async function runCommand(args: readonly string[], context: CliContext): Promise
   const { name, words } = nameCommand(positionals)
   if (values.help) return help(context, positionals.length === 0 ? '' : name)
   if (positionals[0] === 'help') return help(context, words.join(' '))
-  const command = COMMANDS[name]
+  const command = commandOf(name)
   if (command === undefined) throw noCommand(name)
   const given = Object.keys(values) as OptionName[]
   const foreign = given.find((option) => !command.options.includes(option))
   if (foreign !== undefined) {
     throw new UsageError(`${name} has no option --${foreign}`)
   }
-  const { min, max, problem } = command.words
+  const none = { min: 0, max: 0, problem: `${name} takes no words after it` }
+  const { min, max, problem } = command.words ?? none
   if (words.length < min || words.length > max) throw new UsageError(problem)
   return await command.run(words, values, context)
 }

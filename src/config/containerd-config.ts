@@ -1,8 +1,8 @@
 import { posix } from 'node:path'
+import type { Fields } from '../json.ts'
 import type { HostsFiles } from './sources/hosts-dir.ts'
-import { lineOf, readTomlFile, type Table, type TomlFile, tableAt } from './toml.ts'
+import { lineOf, MAX_FILES, matching, readTomlFile, type TomlFile, tableAt } from './toml.ts'
 
-const MAX_IMPORTS = 64
 /** The plugins of CRI that know registries, in config.toml's version 3, 2 and 1. */
 export const CRI_PLUGINS = ['io.containerd.cri.v1.images', 'io.containerd.grpc.v1.cri', 'cri']
 
@@ -22,7 +22,7 @@ export interface ContainerdConfig {
   /** 1 where none is written. */
   readonly version: number
   readonly configPath: Written<string> | undefined
-  readonly mirrors: Written<Table> | undefined
+  readonly mirrors: Written<Fields> | undefined
 }
 
 /** @throws what `files` reject with */
@@ -36,7 +36,7 @@ export async function readContainerdConfig(
   const names = Array.isArray(imports) ? imports.filter((each) => typeof each === 'string') : []
   const imported: TomlFile[] = []
   const missing: Written<string>[] = []
-  for (const name of names.slice(0, MAX_IMPORTS)) {
+  for (const name of names.slice(0, MAX_FILES)) {
     for (const path of await matching(posix.resolve(folder, name), files)) {
       const found = await readTomlFile(path, files)
       if (found !== undefined) imported.push(found)
@@ -82,7 +82,7 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-function mirrorsOf(read: readonly TomlFile[]): Written<Table> | undefined {
+function mirrorsOf(read: readonly TomlFile[]): Written<Fields> | undefined {
   const tables = read.flatMap(({ path, root, text }) =>
     CRI_PLUGINS.flatMap((plugin) => {
       const place = ['plugins', plugin, 'registry', 'mirrors']
@@ -95,17 +95,4 @@ function mirrorsOf(read: readonly TomlFile[]): Written<Table> | undefined {
   const [first] = tables
   if (first === undefined) return undefined
   return { ...first, value: Object.assign({}, ...tables.map(({ value }) => value)) }
-}
-
-/** The files that a path with `*` in its last part means, by name. */
-export async function matching(pattern: string, files: HostsFiles): Promise<readonly string[]> {
-  const { dir, base } = posix.parse(pattern)
-  if (!base.includes('*')) return [pattern]
-  const [start = '', end = ''] = base.split('*')
-  const names = (await files.list(dir)) ?? []
-  return names
-    .filter((name) => name.startsWith(start) && name.endsWith(end))
-    .sort()
-    .slice(0, MAX_IMPORTS)
-    .map((name) => posix.join(dir, name))
 }

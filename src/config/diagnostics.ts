@@ -50,17 +50,57 @@ export class Diagnostics {
       return undefined
     }
   }
+}
+
+/** The names of the fields of T that hold a V. */
+type FieldOf<T, V> = { [K in keyof T]-?: T[K] extends V | undefined ? K : never }[keyof T] & string
+
+/** The fields of one map of a file; what is wrong with them goes to `diagnostics`. */
+export class Section<T extends object> {
+  readonly fields: T
+  readonly #path: string
+  readonly #diagnostics: Diagnostics
+
+  /** @param path `registries[0]`; '' for the whole file */
+  constructor(fields: T, path: string, diagnostics: Diagnostics) {
+    this.fields = fields
+    this.#path = path
+    this.#diagnostics = diagnostics
+  }
+
+  /** A field that holds fields itself; where it is not written, it has none. */
+  section<K extends keyof T & string>(name: K): Section<Partial<NonNullable<T[K]>>> {
+    return new Section(this.fields[name] ?? {}, joinPath(this.#path, name), this.#diagnostics)
+  }
+
+  /** As Diagnostics.parse. */
+  parse<R>(name: FieldOf<T, string>, parse: (text: string) => R): R | undefined {
+    const text = this.fields[name] as string | undefined
+    return this.#diagnostics.parse(joinPath(this.#path, name), text, parse)
+  }
 
   /** What `parse` makes of each item, every value once; items that it refuses are noted. */
-  parseList<T>(
-    path: string,
-    items: readonly (string | undefined)[] | undefined,
-    parse: (text: string) => T,
-  ): readonly T[] {
-    const parsed = (items ?? []).flatMap(
-      (item, index) => this.parse(joinPath(path, index), item, parse) ?? [],
+  parseList<R>(name: FieldOf<T, readonly unknown[]>, parse: (text: string) => R): readonly R[] {
+    const items = (this.fields[name] ?? []) as readonly (string | undefined)[]
+    const path = joinPath(this.#path, name)
+    const parsed = items.flatMap(
+      (item, index) => this.#diagnostics.parse(joinPath(path, index), item, parse) ?? [],
     )
     return [...new Set(parsed)]
+  }
+
+  /** @param place the field to point to, when `name` itself is missing */
+  problem(name: string, message: string, place: string = name): void {
+    const [path, at] = [name, place].map((each) => joinPath(this.#path, each))
+    this.#diagnostics.problem(path ?? '', message, at)
+  }
+
+  warning(name: string, message: string): void {
+    this.#diagnostics.warning(joinPath(this.#path, name), message)
+  }
+
+  note(name: string, message: string): void {
+    this.#diagnostics.note(joinPath(this.#path, name), message)
   }
 }
 
@@ -138,4 +178,53 @@ export function joinPath(path: string, key: string | number): string {
 /** What one text of a configuration has against it. */
 export function refusal(message: string): ResolveError {
   return new ResolveError('CONFIG_INVALID', message)
+}
+
+/**
+ * The known name that the typed one most likely means, or undefined when none is near.
+ * Case does not count; a swapped pair of letters counts as one mistake.
+ */
+export function nearestName(typed: string, known: readonly string[]): string | undefined {
+  const allowed = Math.max(2, Math.floor(typed.length * 0.4))
+  let nearest: string | undefined
+  let least = allowed + 1
+  for (const name of known) {
+    // A name that much longer or shorter cannot be near, and need not be measured.
+    if (Math.abs(name.length - typed.length) >= least) continue
+    const mistakes = distance(typed.toLowerCase(), name.toLowerCase())
+    if (mistakes < least) {
+      least = mistakes
+      nearest = name
+    }
+  }
+  // Two mistakes turn any two-letter name into any other.
+  return nearest !== undefined && least < typed.length ? nearest : undefined
+}
+
+/** Edits (insert, delete, replace, swap neighbours) between two texts: optimal string alignment. */
+function distance(a: string, b: string): number {
+  let beforeLast: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, column) => column)
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= b.length; column++) {
+      const same = a[row - 1] === b[column - 1]
+      const swapped = a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]
+      current.push(
+        Math.min(
+          at(last, column) + 1,
+          at(current, column - 1) + 1,
+          at(last, column - 1) + (same ? 0 : 1),
+          swapped ? at(beforeLast, column - 2) + 1 : Number.POSITIVE_INFINITY,
+        ),
+      )
+    }
+    beforeLast = last
+    last = current
+  }
+  return at(last, b.length)
+}
+
+function at(row: readonly number[], column: number): number {
+  return row[column] ?? Number.POSITIVE_INFINITY
 }

@@ -1,47 +1,42 @@
-import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
+import { isIP, isIPv6 } from 'node:net'
+import { ConfigFile } from '../../api/v1/config.ts'
+import { ResolverFields, type SharedStoreFields } from '../../api/v1/config-registry.ts'
+import type { Filled } from '../../api/v1/schema.ts'
+import { messageOf } from '../errors.ts'
 import { quote } from '../reference/quote.ts'
+import { type Endpoint, isLoopbackHost, parseAddress } from '../registry/endpoint.ts'
+import type {
+  Config,
+  Environment,
+  HttpConfig,
+  ProxyConfig,
+  ResolverEntry,
+  SharedStoreConfig,
+  StoreAddress,
+  StoreHost,
+} from './config.ts'
+import { type Diagnostics, joinPath, refusal, Section } from './diagnostics.ts'
+import { fill } from './fields.ts'
+import { socketExists } from './files.ts'
+import { registryEntries, requirePair } from './registries.ts'
+import type { DecodedConfig } from './schema.ts'
 import {
   detectRuntime,
   isLocalListen,
   isSameSocket,
-  parseAbsolutePath,
   parseListen,
   parseProxy,
-  parseRealm,
-  parseSecretPath,
   parseSocketPath,
-  parseUpstream,
-} from './addresses.ts'
-import type {
-  Config,
-  ConfigMapConfig,
-  Environment,
-  HttpConfig,
-  KeychainConfig,
-  ProxyConfig,
-} from './config.ts'
-import { type Diagnostics, refusal } from './diagnostics.ts'
-import {
-  ADMITTING,
-  CHECKING,
-  HELPER,
-  KEEPING,
-  POLLING,
-  PROBING,
-  parseDuration,
-  readDuration,
-  TIMER,
-} from './duration.ts'
-import { parseToken, registryEntries } from './entries.ts'
-import { resolverEntries } from './resolvers.ts'
-import type { DecodedConfig } from './schema.ts'
-import { effectiveShared } from './shared-store.ts'
+} from './values.ts'
 
 /** What a configuration depends on beside what is written in it. */
 export interface Surroundings {
+  /** Where it is written; undefined: nowhere, and the defaults hold. */
   readonly file: string | undefined
-  readonly socketExists: (path: string) => boolean
-  readonly env: Environment
+  /** Tells which runtime is on this machine, when the file names none. Default: the file system. */
+  readonly socketExists?: (path: string) => boolean
+  /** Where proxies are looked for when the file has no `proxy:`. Default: this process's. */
+  readonly env?: Environment
 }
 
 /**
@@ -50,254 +45,238 @@ export interface Surroundings {
  */
 export function effectiveConfig(
   decoded: DecodedConfig,
-  { file, socketExists, env }: Surroundings,
+  { file, socketExists: exists = socketExists, env = process.env }: Surroundings,
   diagnostics: Diagnostics,
 ): Config {
-  const defaults = CONFIG_DEFAULTS
-  const shim = diagnostics.parse('shim', decoded.shim ?? defaults.shim, parseSocketPath) ?? ''
-  const cri = diagnostics.parse('cri', decoded.cri, parseSocketPath)
+  const at = new Section(decoded, '', diagnostics)
+  const {
+    address,
+    auth,
+    ca,
+    cert,
+    key,
+    insecureSkipVerify,
+    plainHttp,
+    offlinePriority,
+    ...fields
+  } = fill(ConfigFile, decoded, diagnostics)
+  const { admission, cache, cri, http, proxy, shim } = fields
+  const { imageCacheSize } = cache
   if (cri !== undefined && isSameSocket(shim, cri)) {
-    diagnostics.problem('cri', 'the same socket as shim; name the socket that the runtime serves')
+    at.problem('cri', 'the same socket as shim; name the socket that the runtime serves')
   }
-  const timeout = decoded.timeout ?? defaults.timeout
-  const timeoutMs = readDuration('timeout', timeout, TIMER, diagnostics)
-  const reload = decoded.reloadInterval ?? defaults.reloadInterval
-  const budget = decoded.probeBudget ?? defaults.probeBudget
-  const probeBudgetMs = readDuration('probeBudget', budget, PROBING, diagnostics)
-  const hedgeDelay = decoded.hedgeDelay ?? defaults.hedgeDelay
-  const freshness = decoded.pull?.freshness ?? defaults.pullFreshness
-
-  return {
+  const caching = at.section('cache')
+  if (imageCacheSize < 0) {
+    caching.warning('imageCacheSize', `${imageCacheSize} is below 0; the cache is off`)
+  }
+  const shared = cache.shared && sharedStore(caching.section('shared'), cache.shared)
+  const config = {
+    ...fields,
     file,
-    shim,
-    cri: decoded.cri === undefined ? detectRuntime(socketExists) : cri,
+    cri: decoded.cri === undefined ? detectRuntime(exists) : cri,
     criExpected: decoded.shim !== undefined || decoded.cri !== undefined,
-    force: decoded.force ?? defaults.force,
-    debug: decoded.debug ?? defaults.debug,
-    image: diagnostics.parse('image', decoded.image, parseAbsolutePath) ?? defaults.image,
-    version: decoded.version,
-    timeoutMs: timeoutMs === 0 ? parseDuration(defaults.timeout) : timeoutMs,
-    reloadIntervalMs: readDuration('reloadInterval', reload, POLLING, diagnostics),
-    probeBudgetMs: probeBudgetMs === 0 ? parseDuration(defaults.probeBudget) : probeBudgetMs,
-    hedgeDelayMs: readDuration('hedgeDelay', hedgeDelay, PROBING, diagnostics),
-    cache: effectiveCache(decoded.cache ?? {}, diagnostics),
+    cache: { ...cache, imageCacheSize: Math.max(0, imageCacheSize), shared },
     registries: registryEntries(decoded, diagnostics),
     resolvers: resolverEntries(decoded, diagnostics),
-    mirrorsOnly: diagnostics.parseList('mirrorsOnly', decoded.mirrorsOnly, parseUpstream),
-    realms: diagnostics.parseList('realms', decoded.realms, parseRealm),
-    hostsDir: diagnostics.parse('hostsDir', decoded.hostsDir, parseAbsolutePath),
-    portoshim: diagnostics.parse('portoshim', decoded.portoshim, parseAbsolutePath),
-    configMap: effectiveConfigMap(decoded.configMap, diagnostics),
-    verifyDigest: decoded.verifyDigest ?? defaults.verifyDigest,
-    keychain: effectiveKeychain(decoded.keychain ?? {}, diagnostics),
-    proxy: proxyConfig(decoded.proxy, env, diagnostics),
+    // An empty section is how a file says "none".
+    proxy: proxy ?? proxyIn(env, diagnostics),
     pauseImage: undefined,
-    http: effectiveHttp(decoded.http ?? {}, diagnostics),
-    mirror: {
-      enabled: decoded.mirror?.enabled ?? defaults.mirrorEnabled,
-      blobs: decoded.mirror?.blobs ?? defaults.mirrorBlobs,
-      blobsPerClient: decoded.mirror?.blobsPerClient ?? defaults.mirrorBlobsPerClient,
-    },
-    pull: {
-      byDigest: decoded.pull?.byDigest ?? defaults.pullByDigest,
-      skipUnchanged: decoded.pull?.skipUnchanged ?? defaults.pullSkipUnchanged,
-      freshnessMs: readDuration('pull.freshness', freshness, KEEPING, diagnostics),
-    },
-    check: {
-      intervalMs: readDuration(
-        'check.interval',
-        decoded.check?.interval ?? defaults.checkInterval,
-        CHECKING,
-        diagnostics,
-      ),
-    },
-    admission: effectiveAdmission(decoded, diagnostics),
-    onResolveError: decoded.onResolveError ?? defaults.onResolveError,
   }
-}
-
-/** What holds of `admission:`. */
-function effectiveAdmission(
-  { admission = {}, http }: DecodedConfig,
-  diagnostics: Diagnostics,
-): Config['admission'] {
-  const { admissionBudget, admissionEnabled, admissionOnFailure } = CONFIG_DEFAULTS
-  const { budget = admissionBudget, enabled = admissionEnabled } = admission
-  const budgetMs = readDuration('admission.budget', budget, ADMITTING, diagnostics)
-  if (enabled && http?.tls === undefined) {
+  checkHttp(at.section('http'), http)
+  if (admission.enabled && http.tls === undefined) {
     const why = 'the API server of Kubernetes asks by https alone: set http.tls'
-    diagnostics.warning('admission.enabled', `${why}, unless a proxy before this service has it`)
+    at.section('admission').warning('enabled', `${why}, unless a proxy before this service has it`)
   }
-  return {
-    enabled,
-    budgetMs: budgetMs === 0 ? parseDuration(admissionBudget) : budgetMs,
-    onFailure: admission.onFailure ?? admissionOnFailure,
-  }
+  return config
 }
 
-/** What holds of `cache:`. */
-function effectiveCache(
-  decoded: NonNullable<DecodedConfig['cache']>,
-  diagnostics: Diagnostics,
-): Config['cache'] {
-  const cache = { ...CONFIG_DEFAULTS.cache, ...decoded }
-  const shared = effectiveShared(decoded.shared, diagnostics)
-  const size = cache.imageCacheSize
-  if (size < 0) diagnostics.warning('cache.imageCacheSize', `${size} is below 0; the cache is off`)
-  const duration = (name: keyof typeof CONFIG_DEFAULTS.cache, range: typeof TIMER): number =>
-    readDuration(`cache.${name}`, String(cache[name]), range, diagnostics)
-  return {
-    imageCacheSize: Math.max(0, size),
-    imageCacheTtlMs: duration('imageCacheTTL', KEEPING),
-    domainCacheTtlMs: duration('domainCacheTTL', KEEPING),
-    tagTtlMs: duration('tagTTL', KEEPING),
-    statsLogIntervalMs: duration('statsLogInterval', TIMER),
-    disableStats: cache.disableStats,
-    negativeTtlMs: duration('negativeTTL', KEEPING),
-    staleIfErrorMs: duration('staleIfError', KEEPING),
-    ...(shared !== undefined && { shared }),
+/** An address that other machines can reach is refused without a token. */
+function checkHttp(
+  at: Section<Partial<NonNullable<DecodedConfig['http']>>>,
+  { events, listen, tls }: HttpConfig,
+): void {
+  const { token, tokenFile } = at.fields
+  const hasToken = token !== undefined || tokenFile !== undefined
+  if (token !== undefined && tokenFile !== undefined) {
+    at.problem('tokenFile', 'the token is given twice, as token too: keep one')
   }
-}
-
-/** DNS names, as Kubernetes has them for namespaces and ConfigMaps, and a key of its data. */
-const NAME = /^([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)$/
-const KEY = /^[\w.-]{1,253}$/
-
-/** What holds of `configMap:`. */
-function effectiveConfigMap(
-  decoded: DecodedConfig['configMap'],
-  diagnostics: Diagnostics,
-): ConfigMapConfig | undefined {
-  if (decoded === undefined) return undefined
-  const { name = CONFIG_DEFAULTS.configMap.name, key = CONFIG_DEFAULTS.configMap.key } = decoded
-  const place = diagnostics.parse('configMap.name', name, parseName)
-  const field = diagnostics.parse('configMap.key', key, parseKey)
-  const kubeconfig = diagnostics.parse('configMap.kubeconfig', decoded.kubeconfig, parseSecretPath)
-  return place === undefined || field === undefined
-    ? undefined
-    : { ...place, key: field, kubeconfig }
-}
-
-function parseName(text: string): Pick<ConfigMapConfig, 'namespace' | 'name'> {
-  const [, namespace, name] = NAME.exec(text) ?? []
-  if (namespace !== undefined && name !== undefined) return { namespace, name }
-  throw refusal(`${quote(text)} is not NAMESPACE/NAME, as in ${CONFIG_DEFAULTS.configMap.name}`)
-}
-
-function parseKey(text: string): string {
-  if (KEY.test(text)) return text
-  throw refusal(`${quote(text)} is no key of a ConfigMap, as ${CONFIG_DEFAULTS.configMap.key} is`)
-}
-
-/** What holds of `http:`. An address that other machines can reach is refused without a token. */
-function effectiveHttp(
-  decoded: NonNullable<DecodedConfig['http']>,
-  diagnostics: Diagnostics,
-): HttpConfig {
-  const listen = decoded.listen ?? CONFIG_DEFAULTS.listen
-  const address = diagnostics.parse('http.listen', listen, parseListen)
-  const token = diagnostics.parse('http.token', decoded.token, parseToken)
-  const tokenFile = diagnostics.parse('http.tokenFile', decoded.tokenFile, parseSecretPath)
-  const certFile = diagnostics.parse('http.tls.cert', decoded.tls?.cert, parseAbsolutePath)
-  const keyFile = diagnostics.parse('http.tls.key', decoded.tls?.key, parseSecretPath)
-  if (decoded.token !== undefined && decoded.tokenFile !== undefined) {
-    diagnostics.problem('http.tokenFile', 'the token is given twice, as token too: keep one')
+  if (events && !hasToken) {
+    const why = 'notifications are taken with the token alone'
+    at.problem('events', `${why}: set http.token or http.tokenFile`)
   }
-  const events = decoded.events ?? CONFIG_DEFAULTS.events
-  if (events && decoded.token === undefined && decoded.tokenFile === undefined) {
-    diagnostics.problem(
-      'http.events',
-      'notifications are taken with the token alone: set http.token or http.tokenFile',
-    )
-  }
-  if (address !== undefined && !isLocalListen(address)) {
-    if (decoded.token === undefined && decoded.tokenFile === undefined) {
-      diagnostics.problem(
-        'http.listen',
-        `other machines can reach ${listen} without a token: set http.token or http.tokenFile, or listen on ${CONFIG_DEFAULTS.listen}`,
-      )
-    } else if (decoded.tls === undefined) {
-      diagnostics.warning('http.listen', 'the token crosses the network in the clear: set http.tls')
-    }
-  }
-  return {
-    listen,
-    token,
-    tokenFile,
-    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
-    rateLimit: decoded.rateLimit ?? CONFIG_DEFAULTS.rateLimit,
-    events,
-  }
-}
-
-/** What holds of `keychain:`. */
-function effectiveKeychain(
-  decoded: NonNullable<DecodedConfig['keychain']>,
-  diagnostics: Diagnostics,
-): KeychainConfig {
-  const place = 'keychain.credentialProviders'
-  const providers = decoded.credentialProviders
-  const config = diagnostics.parse(`${place}.config`, providers?.config, parseAbsolutePath)
-  const binDir = diagnostics.parse(`${place}.binDir`, providers?.binDir, parseAbsolutePath)
-  const { helperTimeout } = CONFIG_DEFAULTS
-  const limit = decoded.helperTimeout ?? helperTimeout
-  const limitMs = readDuration('keychain.helperTimeout', limit, HELPER, diagnostics)
-  return {
-    dockerConfigs: diagnostics.parseList(
-      'keychain.dockerConfigs',
-      decoded.dockerConfigs,
-      parseSecretPath,
-    ),
-    pullSecrets: diagnostics.parseList(
-      'keychain.pullSecrets',
-      decoded.pullSecrets,
-      parseSecretPath,
-    ),
-    credentialProviders:
-      config === undefined || binDir === undefined ? undefined : { config, binDir },
-    helperTimeoutMs: limitMs === 0 ? parseDuration(helperTimeout) : limitMs,
+  if (isLocalListen(parseListen(listen))) return
+  if (!hasToken) {
+    const local = ConfigFile.properties.http.properties.listen.default
+    const how = `set http.token or http.tokenFile, or listen on ${local}`
+    at.problem('listen', `other machines can reach ${listen} without a token: ${how}`)
+  } else if (tls === undefined) {
+    at.warning('listen', 'the token crosses the network in the clear: set http.tls')
   }
 }
 
 /**
- * The proxies of `proxy:`, or where there is no such section, of the environment: HTTP_PROXY,
- * HTTPS_PROXY and NO_PROXY, then their lower-case names, as in containerd. An empty section is how
- * a file says "none".
+ * The proxies of HTTP_PROXY, HTTPS_PROXY and NO_PROXY, then of their lower-case names, as in containerd. The
+ * environment is not written for this service: what is wrong there is a warning.
  */
-function proxyConfig(
-  decoded: DecodedConfig['proxy'],
-  env: Environment,
-  diagnostics: Diagnostics,
-): ProxyConfig {
-  if (decoded === undefined) return fromEnvironment(env, diagnostics)
-  return {
-    http: diagnostics.parse('proxy.http', decoded.http, parseProxy),
-    https: diagnostics.parse('proxy.https', decoded.https, parseProxy),
-    no: decoded.no,
-  }
-}
-
-/** The environment is not written for this service: what is wrong there is a warning. */
-function fromEnvironment(env: Environment, diagnostics: Diagnostics): ProxyConfig {
-  const proxyOf = (name: string): string | undefined => {
-    const text = variable(env, name)
+function proxyIn(env: Environment, diagnostics: Diagnostics): ProxyConfig {
+  const variable = (name: string): string | undefined =>
+    env[name] || env[name.toLowerCase()] || undefined
+  const proxy = (name: string): string | undefined => {
+    const text = variable(name)
     try {
-      return text === undefined ? undefined : parseProxy(text)
+      return text && parseProxy(text)
     } catch (thrown) {
-      diagnostics.warning(
-        `${name} of the environment`,
-        thrown instanceof Error ? thrown.message : '',
-      )
+      diagnostics.warning(`${name} of the environment`, messageOf(thrown))
       return undefined
     }
   }
+  return { http: proxy('HTTP_PROXY'), https: proxy('HTTPS_PROXY'), no: variable('NO_PROXY') }
+}
+
+/**
+ * What holds of `resolvers:`, services of which answers are taken. Beside a store it is refused: a node that reaches
+ * the store needs no service in between.
+ */
+function resolverEntries(
+  { cache, resolvers = [] }: Pick<DecodedConfig, 'cache' | 'resolvers'>,
+  diagnostics: Diagnostics,
+): readonly ResolverEntry[] {
+  if (resolvers.length > 0 && cache?.shared !== undefined) {
+    const how = 'keep cache.shared where the store can be reached, else resolvers'
+    diagnostics.problem('resolvers', `cache.shared is set too: ${how}`)
+  }
+  return resolvers.flatMap((entry, index) => {
+    const path = joinPath('resolvers', index)
+    const { url, ca, tokenFile } = fill(ResolverFields, entry ?? {}, diagnostics, path)
+    const endpoint = entry && diagnostics.parse(joinPath(path, 'url'), url, parseResolverUrl)
+    if (endpoint === undefined) return []
+    return [{ endpoint: { ...endpoint, ...(ca && { tls: { caFiles: [ca] } }) }, tokenFile }]
+  })
+}
+
+/** What it answers is believed, so that nothing in between may change it. */
+function parseResolverUrl(text: string): Endpoint {
+  if (text.includes('@'))
+    throw refusal('it holds credentials: write the token to a file, tokenFile')
+  const endpoint = parseAddress(text)
+  if (endpoint.scheme === 'https' || isLoopbackHost(endpoint.host)) return endpoint
+  throw refusal('what lies between could say what an image is: write https://')
+}
+
+type DecodedShared = NonNullable<NonNullable<DecodedConfig['cache']>['shared']>
+
+const FORMS =
+  'redis://host:port, rediss:// for TLS, redis+sentinel://host:port,host:port/name, redis+cluster://host:port,host:port, or unix:///path'
+const MAX_HOSTS = 16
+
+/** What holds of `cache.shared:`; a store that other machines can reach needs a key to sign with. */
+function sharedStore(
+  at: Section<Partial<DecodedShared>>,
+  fields: Filled<typeof SharedStoreFields>,
+): SharedStoreConfig | undefined {
+  const { key, passwordFile: password, sentinelPasswordFile, tls, username } = at.fields
+  const address = at.parse('url', parseStoreUrl)
+  if (address === undefined) return undefined
+  if (username !== undefined && password === undefined) {
+    at.problem('username', 'needs passwordFile beside it')
+  }
+  requirePair(at.section('tls'))
+  const { isTls, kind } = address
+  if (tls !== undefined && !isTls) at.warning('tls', 'not used: url is not rediss://')
+  if (sentinelPasswordFile !== undefined && kind !== 'sentinel') {
+    at.warning('sentinelPasswordFile', 'not used: url names no sentinels')
+  }
+  const addresses = at.parseList('addresses', parseNetwork)
+  if (addresses.length > 0 && (isTls || kind === 'single')) {
+    const why = isTls ? 'certificates tell' : 'url names no sentinels and no cluster'
+    at.warning('addresses', `not used: ${why}`)
+  }
+  const isLocal = isOnThisMachine(address) && addresses.every(isLoopback)
+  if (!isLocal && key === undefined) {
+    const why = 'other machines can reach this store and could say what an image is'
+    const how = 'set cache.shared.key to file:/path of a secret that all nodes have'
+    at.problem('key', `${why}: ${how}`, 'url')
+  } else if (!isLocal && !isTls) {
+    const what = password === undefined ? 'what is asked for' : 'the password'
+    at.warning('url', `${what} crosses the network in the clear: write rediss://`)
+  }
   return {
-    http: proxyOf('HTTP_PROXY'),
-    https: proxyOf('HTTPS_PROXY'),
-    no: variable(env, 'NO_PROXY'),
+    ...fields,
+    address,
+    sentinelPasswordFile: kind === 'sentinel' ? fields.sentinelPasswordFile : undefined,
+    addresses,
+    isPlainOnNetwork: !isLocal && !isTls,
+    tls: isTls ? fields.tls : undefined,
   }
 }
 
-function variable(env: Environment, name: string): string | undefined {
-  return env[name] || env[name.toLowerCase()] || undefined
+function isOnThisMachine({ hosts }: StoreAddress): boolean {
+  return hosts.every((where) => 'path' in where || isLoopback(where.host))
+}
+
+function isLoopback(host: string): boolean {
+  return isLoopbackHost(isIPv6(host) ? `[${host}]` : host)
+}
+
+function parseNetwork(text: string): string {
+  const [, host = '', prefix] = /^([^/]{1,253})(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const bits = { 4: 32, 6: 128 }[isIP(host)]
+  const isNetwork = bits !== undefined && Number(prefix ?? 0) <= bits
+  if (isNetwork || (prefix === undefined && /^[\w.-]+$/.test(host))) return text
+  throw refusal(`${quote(text)} is no host, no IP address and no network as 10.0.0.0/8`)
+}
+
+/**
+ * Reads where a store is.
+ *
+ * @throws ResolveError CONFIG_INVALID; its message does not repeat the text, which may hold a password
+ */
+function parseStoreUrl(text: string): StoreAddress {
+  if (text.startsWith('unix:')) {
+    return { kind: 'single', isTls: false, hosts: [{ path: parseSocketPath(text) }], db: 0 }
+  }
+  const [, scheme, variant, rest = ''] =
+    /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(.*)$/i.exec(text) ?? []
+  if (scheme === undefined) throw refusal(`not the address of a store; write ${FORMS}`)
+  if (rest.includes('@')) {
+    throw refusal('a password does not stand in the address; use username and passwordFile')
+  }
+  const isTls = scheme.toLowerCase() === 'rediss'
+  const kind = variant?.toLowerCase() ?? 'single'
+  const [list = '', ...path] = rest.split('/')
+  const port = kind === 'sentinel' ? 26379 : 6379
+  const hosts = list.split(',').map((each) => parseHost(each, port))
+  if (hosts.length > MAX_HOSTS) throw refusal(`more than ${MAX_HOSTS} hosts`)
+  if (kind === 'cluster') {
+    if (path.join('') !== '') throw refusal('a cluster has no databases; end it with the port')
+    return { kind, isTls, hosts, db: 0 }
+  }
+  if (kind === 'sentinel') {
+    const [master = '', db, ...further] = path
+    if (!/^[\w.-]{1,128}$/.test(master) || further.length > 0) {
+      throw refusal('after the sentinels comes the name that they watch, as in …:26379/mymaster')
+    }
+    return { kind, isTls, hosts, db: parseDatabase(db), master }
+  }
+  if (hosts.length > 1) throw refusal(`several hosts are sentinels or a cluster; write ${FORMS}`)
+  if (path.length > 1) throw refusal('after the port comes nothing but the number of a database')
+  return { kind: 'single', isTls, hosts, db: parseDatabase(path[0]) }
+}
+
+function parseHost(text: string, defaultPort: number): StoreHost {
+  const [, bracketed, name, digits] =
+    /^(?:\[([0-9a-fA-F:.]+)\]|([\w.-]{1,253}))(?::(\d{1,5}))?$/.exec(text) ?? []
+  const host = bracketed ?? name
+  const port = digits === undefined ? defaultPort : Number(digits)
+  const isPort = port > 0 && port <= 65_535
+  if (host === undefined || (bracketed !== undefined && !isIPv6(bracketed)) || !isPort) {
+    throw refusal(`a host of the store is not host:port; write ${FORMS}`)
+  }
+  return { host, port }
+}
+
+function parseDatabase(text = ''): number {
+  if (text === '') return 0
+  if (/^\d{1,4}$/.test(text)) return Number(text)
+  throw refusal('the database of a store is a number, as in redis://host:6379/0')
 }

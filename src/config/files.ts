@@ -1,27 +1,27 @@
 import { statSync } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
-import { buffer } from 'node:stream/consumers'
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import { ConfigFile } from '../../api/v1/config.ts'
+import type { Schema } from '../../api/v1/schema.ts'
 import { codeOf, messageOf } from '../errors.ts'
+import { fieldsOf } from '../json.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { Config } from './config.ts'
-import { ConfigError } from './diagnostics.ts'
+import { ConfigError, joinPath } from './diagnostics.ts'
 
 /** Where a configuration is looked for when none is named; the second is image-cri-shim's. */
 const DEFAULT_FILES = ['/etc/image-resolver.yaml', '/etc/image-cri-shim.yaml'] as const
 
 const MAX_FILE_BYTES = 1024 * 1024
+const CHUNK_BYTES = 64 * 1024
 
 /**
  * The file to read: the one named, else the first default one that is there, else undefined. A
  * named one is returned unchecked: reading it then fails with the reason.
  */
-export async function findConfigFile({
-  explicit,
-  exists = fileExists,
-}: {
-  readonly explicit?: string
-  readonly exists?: (path: string) => Promise<boolean>
-} = {}): Promise<string | undefined> {
+export async function findConfigFile(
+  explicit: string | undefined,
+  exists: (path: string) => Promise<boolean> = fileExists,
+): Promise<string | undefined> {
   if (explicit !== undefined) return explicit
   for (const file of DEFAULT_FILES) {
     if (await exists(file)) return file
@@ -65,11 +65,23 @@ async function readBytes(file: string): Promise<Buffer> {
   if (!kind.isFile() && !kind.isCharacterDevice()) throw new Error('not a regular file')
   const handle = await open(file)
   try {
-    // `end` counts in.
-    return await buffer(handle.createReadStream({ end: MAX_FILE_BYTES, autoClose: false }))
+    return await readAtMost(handle, MAX_FILE_BYTES + 1)
   } finally {
     await handle.close()
   }
+}
+
+/** Streams of files would cost a start some milliseconds. */
+export async function readAtMost(handle: FileHandle, bytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for (let left = bytes; left > 0; ) {
+    const room = Buffer.alloc(Math.min(left, CHUNK_BYTES))
+    const { bytesRead } = await handle.read({ buffer: room })
+    if (bytesRead === 0) break
+    chunks.push(room.subarray(0, bytesRead))
+    left -= bytesRead
+  }
+  return Buffer.concat(chunks)
 }
 
 /** A file that is there but may not be looked at counts as there: the reading then says so. */
@@ -135,14 +147,6 @@ export async function namedFileProblems(
   return problems.flat()
 }
 
-/** As namedFileProblems. @returns one line each */
-export async function namedFileWarnings(
-  config: Config,
-  look?: (path: string) => Promise<Found | undefined>,
-): Promise<readonly string[]> {
-  return (await namedFileProblems(config, look)).map(({ message }) => message)
-}
-
 function problemOf(
   { field, path, kind, secret }: NamedFile,
   found: Found | undefined,
@@ -160,8 +164,6 @@ function problemOf(
 }
 
 function namedFiles(config: Config): readonly NamedFile[] {
-  const { cache, configMap, keychain, http } = config
-  const providers = keychain.credentialProviders
   return [
     ...secretsHere(config),
     ...config.registries.flatMap(filesOf),
@@ -169,21 +171,28 @@ function namedFiles(config: Config): readonly NamedFile[] {
       ...secretFile(`tokenFile of ${endpoint.host}`, tokenFile),
       ...(endpoint.tls?.caFiles ?? []).flatMap((path) => plainFile(`ca of ${endpoint.host}`, path)),
     ]),
-    ...keychain.dockerConfigs.flatMap((path) => secretFile('keychain.dockerConfigs', path)),
-    ...keychain.pullSecrets.flatMap((path) => secretFile('keychain.pullSecrets', path)),
-    ...plainFile('keychain.credentialProviders.config', providers?.config),
-    ...plainFile('keychain.credentialProviders.binDir', providers?.binDir, 'folder'),
-    ...secretFile('configMap.kubeconfig', configMap?.kubeconfig),
-    ...secretFile('cache.shared.key', cache.shared?.keyFile),
-    ...secretFile('cache.shared.passwordFile', cache.shared?.passwordFile),
-    ...secretFile('cache.shared.sentinelPasswordFile', cache.shared?.sentinelPasswordFile),
-    ...plainFile('cache.shared.tls.ca', cache.shared?.tls.caFile),
-    ...plainFile('cache.shared.tls.cert', cache.shared?.tls.certFile),
-    ...secretFile('cache.shared.tls.key', cache.shared?.tls.keyFile),
-    ...secretFile('http.tokenFile', http.tokenFile),
-    ...plainFile('http.tls.cert', http.tls?.certFile),
-    ...secretFile('http.tls.key', http.tls?.keyFile),
+    ...filesIn(ConfigFile, config, ''),
   ]
+}
+
+/** What fields name by their format; entries of lists are no fields any more. */
+function filesIn(schema: Schema, value: unknown, field: string): readonly NamedFile[] {
+  if (schema.type === 'object') {
+    const fields = fieldsOf(value)
+    return Object.entries(schema.properties).flatMap(([name, each]) =>
+      filesIn(each, fields[name], joinPath(field, name)),
+    )
+  }
+  if (schema.type === 'array') {
+    const items: readonly unknown[] = Array.isArray(value) ? value : []
+    return items.flatMap((item) =>
+      typeof item === 'string' ? filesIn(schema.items, item, field) : [],
+    )
+  }
+  if (schema.type !== 'string' || typeof value !== 'string') return []
+  const { format = '' } = schema
+  if (/^(?:secretFile|fileUrl)$/.test(format)) return secretFile(field, value)
+  return format === 'file' || format === 'folder' ? plainFile(field, value, format) : []
 }
 
 /** The files that were read already, where they hold secrets themselves. */

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { RegistryEntry } from '../registry/entry.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
-import { inAskingOrder, scopeNotes, servesKey } from './asking-order.ts'
-import type { Config, Environment } from './config.ts'
+import type { Config } from './config.ts'
 import { ConfigError, type ConfigProblem, Diagnostics } from './diagnostics.ts'
-import { effectiveConfig } from './effective.ts'
-import { findConfigFile, namedFileWarnings, readConfigFile, socketExists } from './files.ts'
+import { effectiveConfig, type Surroundings } from './effective.ts'
+import { findConfigFile, namedFileProblems, readConfigFile } from './files.ts'
+import { inAskingOrder, scopeNotes, servesKey } from './registries.ts'
 import { type DecodedConfig, decodeConfig } from './schema.ts'
 import type { HostsFiles } from './sources/hosts-dir.ts'
 import type { ConfigMapReader } from './sources/image-cri-shim.ts'
@@ -18,7 +18,7 @@ export interface LoadedConfig {
   readonly warnings: readonly string[]
   /** One line each: what is as written, and may not be what was meant. */
   readonly notes: readonly string[]
-  /** Those of the warnings that are of files which a part of the registries could not be read from. */
+  /** Of the warnings those about files of registries that could not be read. */
   readonly broken: readonly string[]
   /** The file says nothing, so that the defaults hold. */
   readonly blank: boolean
@@ -26,18 +26,12 @@ export interface LoadedConfig {
   readonly fingerprint: string
 }
 
-export interface LoadOptions {
-  /** Absent: no file, the defaults hold. */
-  readonly file: string | undefined
+export interface LoadOptions extends Surroundings {
   /** A portoshim.yaml named on the command line, which then counts instead of the file's. */
   readonly portoshim?: string | undefined
   readonly read?: (file: string) => Promise<string>
   /** What is below `hostsDir`. Default: the file system. */
   readonly hosts?: HostsFiles
-  /** Tells which runtime is on this machine, when the file names none. */
-  readonly socketExists?: (path: string) => boolean
-  /** Where proxies are looked for when the file has no `proxy:`. Default: this process's. */
-  readonly env?: Environment
   /** Reads the ConfigMap that the file names. Default: one that keeps nothing. */
   readonly configMaps?: ConfigMapReader
 }
@@ -65,21 +59,14 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
  *
  * @throws ConfigError with every mistake in it
  */
-export function parseConfig(
-  text: string,
-  options: Pick<LoadOptions, 'file' | 'socketExists' | 'env'>,
-): LoadedConfig {
+export function parseConfig(text: string, options: Surroundings): LoadedConfig {
   const { file } = options
   const { root, problems } = parseYaml(text)
   const diagnostics = new Diagnostics()
   const decoded = decodeConfig(root, diagnostics)
-  const config = evaluate(
-    decoded,
-    { problems, diagnostics, name: file ?? 'configuration' },
-    options,
-  )
+  const source = { name: file ?? 'configuration', problems, diagnostics }
   return {
-    config,
+    config: evaluate(decoded, source, options),
     warnings: diagnostics.warnings,
     notes: diagnostics.notes,
     broken: [],
@@ -97,13 +84,9 @@ interface Source {
 }
 
 /** @throws ConfigError with every mistake in it */
-function evaluate(
-  decoded: DecodedConfig,
-  { name, problems, diagnostics }: Source,
-  options: Pick<LoadOptions, 'file' | 'socketExists' | 'env'>,
-): Config {
-  const { file, socketExists: exists = socketExists, env = process.env } = options
-  const config = effectiveConfig(decoded, { file, socketExists: exists, env }, diagnostics)
+function evaluate(decoded: DecodedConfig, source: Source, surroundings: Surroundings): Config {
+  const { diagnostics, name, problems } = source
+  const config = effectiveConfig(decoded, surroundings, diagnostics)
   const all = [...problems, ...diagnostics.problems]
   if (all.length > 0) throw new ConfigError(name, all)
   return config
@@ -239,7 +222,7 @@ export interface ConfigPlace {
 
 /** @throws ConfigError */
 export async function readConfig({ file: explicit, portoshim }: ConfigPlace): Promise<Config> {
-  const file = await findConfigFile(explicit === undefined ? {} : { explicit })
+  const file = await findConfigFile(explicit)
   return (await loadConfig({ file, portoshim })).config
 }
 
@@ -250,7 +233,7 @@ export async function readConfig({ file: explicit, portoshim }: ConfigPlace): Pr
  * @returns one line each
  */
 export async function fileWarnings(config: Config): Promise<readonly string[]> {
-  const named = await namedFileWarnings(config)
+  const named = (await namedFileProblems(config)).map(({ message }) => message)
   if (config.registries.every(({ endpoint }) => endpoint.scheme === 'https')) return named
   const { runtimeWarnings } = await import('./runtime-files.ts')
   return [...named, ...(await runtimeWarnings(config))]

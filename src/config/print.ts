@@ -1,77 +1,59 @@
 import { dump } from 'js-yaml'
+import { ConfigFile } from '../../api/v1/config.ts'
+import { SharedStoreFields } from '../../api/v1/config-registry.ts'
+import type { ObjectSchema, Schema } from '../../api/v1/schema.ts'
+import { fieldsOf } from '../json.ts'
 import { endpointUrl } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import type {
-  Config,
-  HttpConfig,
-  KeychainConfig,
-  ProxyConfig,
-  ResolverEntry,
-  SharedStoreConfig,
-} from './config.ts'
-import { formatDuration } from './duration.ts'
+import type { Config, ResolverEntry } from './config.ts'
+import { filledName } from './fields.ts'
+import { formatDuration } from './values.ts'
 
 /** Stands for users too: some registries take a token as the user. */
 const HIDDEN = '***'
 
 /**
- * The effective configuration as a file that says everything, in the order of the reference. It
+ * The effective configuration as a file that says everything, in the order of the schema. It
  * loads again to the same configuration, but for the secrets, which are hidden. What came from
  * `hostsDir` and `portoshim` follows as comments.
  */
 export function printConfig(config: Config): string {
   const offline = config.registries.find((entry) => entry.offline)
   const listed = config.registries.filter((entry) => !entry.offline && entry.source === undefined)
-  const { cache } = config
   const fields = {
-    shim: config.shim,
-    cri: config.cri,
+    ...written(ConfigFile, config),
     ...(offline === undefined ? {} : offlineFields(offline)),
-    force: config.force,
-    debug: config.debug,
-    image: config.image,
-    version: config.version,
-    timeout: formatDuration(config.timeoutMs),
-    reloadInterval: formatDuration(config.reloadIntervalMs),
-    probeBudget: formatDuration(config.probeBudgetMs),
-    hedgeDelay: formatDuration(config.hedgeDelayMs),
-    cache: {
-      imageCacheSize: cache.imageCacheSize,
-      imageCacheTTL: formatDuration(cache.imageCacheTtlMs),
-      domainCacheTTL: formatDuration(cache.domainCacheTtlMs),
-      statsLogInterval: formatDuration(cache.statsLogIntervalMs),
-      disableStats: cache.disableStats,
-      tagTTL: formatDuration(cache.tagTtlMs),
-      negativeTTL: formatDuration(cache.negativeTtlMs),
-      staleIfError: formatDuration(cache.staleIfErrorMs),
-      shared: sharedFields(cache.shared),
-    },
+    cache: { ...written(ConfigFile.properties.cache, config.cache), shared: sharedFields(config) },
     registries: listed.map(listedFields),
     resolvers: config.resolvers.map(resolverFields),
-    mirrorsOnly: config.mirrorsOnly,
-    realms: config.realms,
-    hostsDir: config.hostsDir,
-    portoshim: config.portoshim,
-    configMap: configMapFields(config.configMap),
-    verifyDigest: config.verifyDigest,
-    keychain: keychainFields(config.keychain),
-    proxy: proxyFields(config.proxy),
-    http: httpFields(config.http),
-    mirror: { ...config.mirror },
-    pull: {
-      byDigest: config.pull.byDigest,
-      skipUnchanged: config.pull.skipUnchanged,
-      freshness: formatDuration(config.pull.freshnessMs),
-    },
-    check: { interval: formatDuration(config.check.intervalMs) },
-    admission: {
-      enabled: config.admission.enabled,
-      budget: formatDuration(config.admission.budgetMs),
-      onFailure: config.admission.onFailure,
-    },
-    onResolveError: config.onResolveError,
   }
   return `${asYaml(fields)}${includesComment(config)}`
+}
+
+/** What the filled fields of a schema were written as. */
+function written(schema: ObjectSchema, fields: object): object {
+  const values = fieldsOf(fields)
+  const texts = Object.entries(schema.properties).map(([name, field]) => [
+    name,
+    writtenValue(field, values[filledName(name, field)]),
+  ])
+  return Object.fromEntries(texts)
+}
+
+function writtenValue(schema: Schema, value: unknown): unknown {
+  if (value === undefined) return undefined
+  if (schema.type === 'object') return written(schema, fieldsOf(value))
+  if (schema.type !== 'string') return value
+  switch (schema.format) {
+    case 'duration':
+      return formatDuration(Number(value))
+    case 'fileUrl':
+      return `file:${value}`
+    case 'proxy':
+      return hideProxySecrets(String(value))
+    default:
+      return schema.writeOnly ? HIDDEN : value
+  }
 }
 
 /** Fields without a value are left out. */
@@ -111,20 +93,13 @@ function listedFields(entry: RegistryEntry): object {
   }
 }
 
-function sharedFields(shared: SharedStoreConfig | undefined): object | undefined {
+function sharedFields({ cache: { shared } }: Config): object | undefined {
   if (shared === undefined) return undefined
-  const { keyFile, tls, username } = shared
-  const files = { ca: tls.caFile, cert: tls.certFile, key: tls.keyFile }
+  const { addresses, username } = shared
   return {
-    url: shared.url,
-    key: keyFile === undefined ? undefined : `file:${keyFile}`,
-    freshness: formatDuration(shared.freshnessMs),
-    budget: formatDuration(shared.budgetMs),
+    ...written(SharedStoreFields, shared),
     username: username === undefined ? undefined : HIDDEN,
-    passwordFile: shared.passwordFile,
-    sentinelPasswordFile: shared.sentinelPasswordFile,
-    addresses: shared.addresses.length === 0 ? undefined : shared.addresses,
-    tls: Object.values(files).every((file) => file === undefined) ? undefined : files,
+    addresses: addresses.length === 0 ? undefined : addresses,
   }
 }
 
@@ -135,40 +110,6 @@ function resolverFields({ endpoint, tokenFile }: ResolverEntry): object {
 function addressOf(endpoint: RegistryEntry['endpoint']): string {
   const { prefix } = endpoint
   return `${endpointUrl(endpoint)}${prefix === '' ? '' : `/${prefix}`}`
-}
-
-function keychainFields(keychain: KeychainConfig): object {
-  return {
-    dockerConfigs: keychain.dockerConfigs,
-    pullSecrets: keychain.pullSecrets,
-    credentialProviders: keychain.credentialProviders,
-    helperTimeout: formatDuration(keychain.helperTimeoutMs),
-  }
-}
-
-function configMapFields(configMap: Config['configMap']): object | undefined {
-  if (configMap === undefined) return undefined
-  const { namespace, name, key, kubeconfig } = configMap
-  return { name: `${namespace}/${name}`, key, kubeconfig }
-}
-
-function proxyFields({ http, https, no }: ProxyConfig): object {
-  return {
-    http: http === undefined ? undefined : hideProxySecrets(http),
-    https: https === undefined ? undefined : hideProxySecrets(https),
-    no,
-  }
-}
-
-function httpFields({ events, listen, token, tokenFile, tls, rateLimit }: HttpConfig): object {
-  return {
-    listen,
-    token: token === undefined ? undefined : HIDDEN,
-    tokenFile,
-    tls: tls === undefined ? undefined : { cert: tls.certFile, key: tls.keyFile },
-    rateLimit,
-    events,
-  }
 }
 
 function includesComment({ registries, pauseImage }: Config): string {

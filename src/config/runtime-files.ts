@@ -1,13 +1,14 @@
 import { posix } from 'node:path'
+import { type Fields, isFields } from '../json.ts'
 import { isLoopbackHost } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
-import { isSameSocket } from './addresses.ts'
 import type { Config } from './config.ts'
-import { matching, readContainerdConfig } from './containerd-config.ts'
+import { readContainerdConfig } from './containerd-config.ts'
 import { readConfigFile } from './files.ts'
 import { diskHostsFiles, type HostsFiles } from './sources/hosts-dir.ts'
-import { parseHostsFile } from './sources/hosts-toml.ts'
-import { isTable, readTomlFile, type Table, tableAt } from './toml.ts'
+import { hostsFolder, parseHostsFile } from './sources/hosts-toml.ts'
+import { matching, readTomlFile, tableAt } from './toml.ts'
+import { isSameSocket } from './values.ts'
 
 const CERTS = '/etc/containerd/certs.d'
 
@@ -23,7 +24,7 @@ export interface RuntimeProblem {
 /**
  * Registries of plain http that the runtime would speak https to: it is the runtime that pulls, and
  * by itself it takes http for loopback alone. Looks into the files of containerd, CRI-O and dockerd
- * where they usually are, and only for the runtime whose usual socket `cri` is.
+ * where they usually are, and only for the runtime that usually has the socket `cri`.
  *
  * @param files default: the file system
  * @returns none where the runtime's folder is not to be seen. Rejects for files that cannot be read
@@ -129,12 +130,7 @@ async function saysHttp(folder: string, host: string, files: HostsFiles): Promis
   return false
 }
 
-/** The form that containerd looks for first, since not every file system takes a colon. */
-function hostsFolder(host: string): string {
-  return host.replace(/:(\d+)$/, '_$1_')
-}
-
-function endpointsOf(mirrors: Table, host: string): readonly unknown[] {
+function endpointsOf(mirrors: Fields, host: string): readonly unknown[] {
   const { endpoint } = tableAt(mirrors, host)
   return Array.isArray(endpoint) ? endpoint : []
 }
@@ -168,10 +164,11 @@ async function crioProblems(
   const folder = '/etc/containers'
   if ((await files.list(folder)) === undefined) return []
   const more = await matching(`${folder}/registries.conf.d/*.conf`, files)
-  const all = await readAll([`${folder}/registries.conf`, ...more], files)
+  const paths = [`${folder}/registries.conf`, ...more]
+  const all = await Promise.all(paths.map((path) => readRoot(path, files)))
   const insecure = all.flatMap((root) => {
     const { registries: old } = tableAt(root, 'registries', 'insecure')
-    const tables = Array.isArray(root['registry']) ? root['registry'].filter(isTable) : []
+    const tables = Array.isArray(root['registry']) ? root['registry'].filter(isFields) : []
     return [
       ...(Array.isArray(old) ? old : []),
       ...tables.flatMap((each) =>
@@ -203,7 +200,7 @@ async function dockerProblems(
   if ((await files.list('/etc/docker')) === undefined) return []
   const text = (await files.read('/etc/docker/daemon.json')) ?? '{}'
   const root: unknown = JSON.parse(text)
-  const list = isTable(root) ? root['insecure-registries'] : undefined
+  const list = isFields(root) ? root['insecure-registries'] : undefined
   const insecure = Array.isArray(list) ? list : []
   // A network as in 10.0.0.0/8 may be the one that the host is in.
   if (insecure.some((each) => typeof each === 'string' && each.includes('/'))) return []
@@ -216,11 +213,7 @@ async function dockerProblems(
     })
 }
 
-function readAll(paths: readonly string[], files: HostsFiles): Promise<readonly Table[]> {
-  return Promise.all(paths.map((path) => readRoot(path, files)))
-}
-
-async function readRoot(path: string, files: HostsFiles): Promise<Table> {
+async function readRoot(path: string, files: HostsFiles): Promise<Fields> {
   const file = await readTomlFile(path, files)
   if (file?.mistake !== undefined) throw new Error(`${path} is not TOML`)
   return file?.root ?? {}

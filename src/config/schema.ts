@@ -2,8 +2,7 @@ import { ConfigFile } from '../../api/v1/config.ts'
 import type { RegistryFields } from '../../api/v1/config-registry.ts'
 import type { ListSchema, ObjectSchema, Schema } from '../../api/v1/schema.ts'
 import { quote } from '../reference/quote.ts'
-import { type Diagnostics, joinPath } from './diagnostics.ts'
-import { nearestName } from './suggest.ts'
+import { type Diagnostics, joinPath, nearestName } from './diagnostics.ts'
 import { isEmpty, type YamlNode } from './yaml.ts'
 
 /** What a file says, without what it says wrongly: every field may be missing. */
@@ -34,13 +33,23 @@ const NUMBER =
   /^(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|0o[0-7]+|0x[\da-f]+|[-+]?\.inf|\.nan)$/i
 const YES_OR_NO = /^(?:true|false)$/i
 
-/** Reads a file's tree by the schema; what does not fit is left out and noted in `diagnostics`. */
+/** Reads the tree of a configuration file; what does not fit is left out and noted in `diagnostics`. */
 export function decodeConfig(root: YamlNode | undefined, diagnostics: Diagnostics): DecodedConfig {
-  if (root !== undefined) diagnostics.place('', root.line)
+  return decode(ConfigFile, root, diagnostics)
+}
+
+/**
+ * Reads a file's tree by a schema; what does not fit is left out and noted in `diagnostics`.
+ *
+ * @typeParam T what the schema describes, every field of which may be missing
+ */
+export function decode<T extends object>(
+  schema: ObjectSchema,
+  root: YamlNode | undefined,
+  diagnostics: Diagnostics,
+): T {
   // The walk leaves out whatever the schema refuses, and nothing else.
-  return (
-    root === undefined ? {} : (readMap(ConfigFile, root, '', diagnostics) ?? {})
-  ) as DecodedConfig
+  return ((root && read(schema, root, '', diagnostics)) ?? {}) as T
 }
 
 function read(schema: Schema, node: YamlNode, path: string, diagnostics: Diagnostics): unknown {
@@ -59,7 +68,7 @@ function readMap(
   node: YamlNode,
   path: string,
   diagnostics: Diagnostics,
-): unknown {
+): object | undefined {
   const { shorthand } = schema
   if (node.kind === 'text' && shorthand !== undefined) {
     const entries = [{ key: shorthand, line: node.line, value: node }]
@@ -77,7 +86,8 @@ function readMap(
     diagnostics.place(field, line)
     const fieldSchema = Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined
     if (fieldSchema === undefined) {
-      noteUnknown(schema, path, key, diagnostics)
+      // In files of other programs there is more than what is read here.
+      if (schema.additionalProperties === false) noteUnknown(schema, path, key, diagnostics)
     } else if (!isAbsent(value)) {
       present.add(key)
       const result = read(fieldSchema, value, field, diagnostics)

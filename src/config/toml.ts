@@ -1,10 +1,10 @@
+import { posix } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
-
-export type Table = Readonly<Record<string, unknown>>
+import { type Fields, isFields } from '../json.ts'
 
 interface ParsedToml {
   /** Empty where it is no TOML. */
-  readonly root: Table
+  readonly root: Fields
   readonly mistake?: { readonly line: number; readonly reason: string }
 }
 
@@ -17,6 +17,8 @@ export interface TomlFile extends ParsedToml {
 const MAX_DEPTH = 32
 /** Of another program's file, which is mostly written by hand. */
 const MAX_CHARACTERS = 256 * 1024
+/** That one pattern means, or one list of imports. */
+export const MAX_FILES = 64
 
 /** @returns undefined: there is no such file. Rejects when it is there and cannot be read */
 export async function readTomlFile(
@@ -27,6 +29,22 @@ export async function readTomlFile(
   if (text === undefined) return undefined
   if (text.length > MAX_CHARACTERS) throw new Error(`${path} is larger than 256 KiB`)
   return { path, text, ...parseToml(text, MAX_DEPTH) }
+}
+
+/** The files that a path with `*` in its last part means, by name. */
+export async function matching(
+  pattern: string,
+  files: { list(folder: string): Promise<readonly string[] | undefined> },
+): Promise<readonly string[]> {
+  const { dir, base } = posix.parse(pattern)
+  if (!base.includes('*')) return [pattern]
+  const [start = '', end = ''] = base.split('*')
+  const names = (await files.list(dir)) ?? []
+  return names
+    .filter((name) => name.startsWith(start) && name.endsWith(end))
+    .sort()
+    .slice(0, MAX_FILES)
+    .map((name) => posix.join(dir, name))
 }
 
 const NAME = /(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*/.source
@@ -48,15 +66,11 @@ export function parseToml(text: string, maxDepth: number): ParsedToml {
   }
 }
 
-export function isTable(value: unknown): value is Table {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** The table at a path; empty where there is none. */
-export function tableAt(table: Table, ...path: readonly string[]): Table {
-  return path.reduce<Table>((found, key) => {
+export function tableAt(table: Fields, ...path: readonly string[]): Fields {
+  return path.reduce<Fields>((found, key) => {
     const value = Object.hasOwn(found, key) ? found[key] : undefined
-    return isTable(value) ? value : {}
+    return isFields(value) ? value : {}
   }, table)
 }
 

@@ -7,17 +7,50 @@ const LINE_BREAK = /\r\n|\r|\n/g
 /** A line may be a megabyte. */
 const MAX_READ_CHARACTERS = 1_000
 
-export function linesOf(source: string): readonly string[] {
-  return source.split(LINE_BREAK)
+/** Where something stands, and the line itself with a caret below it. */
+interface Place {
+  /** From 1, like the column. */
+  readonly line: number
+  readonly column: number
+  readonly excerpt: readonly string[]
 }
 
-/** The offset of each line's beginning. */
-export function startsOf(source: string): readonly number[] {
-  const starts = [0]
-  for (const lineBreak of source.matchAll(LINE_BREAK)) {
-    starts.push(lineBreak.index + lineBreak[0].length)
+/** The lines of a file. */
+export class SourceLines {
+  readonly #source: string
+  /** The offset of each line's beginning. */
+  readonly #starts = [0]
+  #texts: readonly string[] | undefined
+
+  constructor(source: string) {
+    this.#source = source
+    for (const lineBreak of source.matchAll(LINE_BREAK)) {
+      this.#starts.push(lineBreak.index + lineBreak[0].length)
+    }
   }
-  return starts
+
+  get texts(): readonly string[] {
+    this.#texts ??= this.#source.split(LINE_BREAK)
+    return this.#texts
+  }
+
+  /** From 1. */
+  lineAt(offset: number): number {
+    let low = 0
+    let high = this.#starts.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#starts[middle] ?? 0) <= offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  shown(offset: number): Place {
+    const line = this.lineAt(offset)
+    const column = offset - (this.#starts[line - 1] ?? 0) + 1
+    return { line, column, excerpt: excerpt(this.texts, line, column) }
+  }
 }
 
 /** What the parser threw, with the line, a caret and the likely cause; nothing else of the file. */
@@ -29,7 +62,7 @@ export function yamlSyntaxProblem(source: string, thrown: unknown): ConfigProble
   const reason = thrown.reason.replace(/(?:: | ").*$/s, '')
   const message = `not valid YAML: ${reason}`
   if (thrown.mark === undefined) return { line: 0, path: '', message }
-  const lines = linesOf(source)
+  const lines = new SourceLines(source).texts
   const [line, column] = [thrown.mark.line + 1, thrown.mark.column + 1]
   const hint = yamlHint(lines, line, reason)
   return {
@@ -131,7 +164,7 @@ const MAX_LINES_ABOVE = 200
  * @param line from 1
  * @param column from 1; beyond what is shown the caret stands at its end
  */
-export function excerpt(lines: readonly string[], line: number, column: number): readonly string[] {
+function excerpt(lines: readonly string[], line: number, column: number): readonly string[] {
   const text = textAt(lines, line)
   if (text === '') return []
   const cut = Math.min(shownLength(lines, line), MAX_SHOWN)

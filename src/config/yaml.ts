@@ -1,6 +1,6 @@
 import { EVENT_ID, type Event, getScalarValue, parseEvents, SCALAR_STYLE } from 'js-yaml'
 import { type ConfigProblem, joinPath, MAX_PROBLEMS } from './diagnostics.ts'
-import { excerpt, linesOf, startsOf, yamlSyntaxProblem } from './yaml-mistakes.ts'
+import { SourceLines, yamlSyntaxProblem } from './yaml-mistakes.ts'
 
 const NO_ANCHOR =
   'an alias of an anchor that is not there; a value that begins with * has to be in quotes'
@@ -54,7 +54,7 @@ export function parseYaml(text: string): YamlDocument {
 class TreeBuilder {
   readonly #source: string
   readonly #events: readonly Event[]
-  readonly #lines: YamlLines
+  readonly #lines: SourceLines
   readonly #problems: ConfigProblem[] = []
   readonly #anchors = new Map<string, { readonly node: YamlNode; readonly size: number }>()
   #next = 0
@@ -66,7 +66,7 @@ class TreeBuilder {
   constructor(source: string, events: readonly Event[]) {
     this.#source = source
     this.#events = events
-    this.#lines = new YamlLines(source)
+    this.#lines = new SourceLines(source)
   }
 
   document(): YamlDocument {
@@ -243,46 +243,24 @@ function startOf(event: Event | undefined): number {
   return event.type === EVENT_ID.ALIAS ? event.anchorStart - 1 : 0
 }
 
+/** @returns undefined: there is no such field, or nothing in it */
+export function fieldOf(node: YamlNode | undefined, name: string): YamlNode | undefined {
+  const value =
+    node?.kind === 'map' ? node.entries.find(({ key }) => key === name)?.value : undefined
+  return value === undefined || isEmpty(value) ? undefined : value
+}
+
+/** @returns none, too, for what is no list */
+export function itemsOf(node: YamlNode | undefined): readonly YamlNode[] {
+  return node?.kind === 'list' ? node.items : []
+}
+
+/** @returns empty, too, for what is no text */
+export function scalarOf(node: YamlNode | undefined): string {
+  return node?.kind === 'text' ? node.text : ''
+}
+
 /** What YAML writes for nothing: an empty value, `~` and `null`. */
 export function isEmpty(node: YamlNode): boolean {
   return node.kind === 'text' && !node.quoted && /^(?:|~|null|Null|NULL)$/.test(node.text)
-}
-
-/** Where something stands, and the line itself with a caret below it. */
-interface YamlPlace {
-  /** From 1, like the column. */
-  readonly line: number
-  readonly column: number
-  readonly excerpt: readonly string[]
-}
-
-/** The lines of a text, found by offset. */
-class YamlLines {
-  readonly #source: string
-  readonly #starts: readonly number[]
-  #texts: readonly string[] | undefined
-
-  constructor(source: string) {
-    this.#source = source
-    this.#starts = startsOf(source)
-  }
-
-  /** From 1. */
-  lineAt(offset: number): number {
-    let low = 0
-    let high = this.#starts.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((this.#starts[middle] ?? 0) <= offset) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-
-  shown(offset: number): YamlPlace {
-    const line = this.lineAt(offset)
-    const column = offset - (this.#starts[line - 1] ?? 0) + 1
-    this.#texts ??= linesOf(this.#source)
-    return { line, column, excerpt: excerpt(this.#texts, line, column) }
-  }
 }

@@ -91,8 +91,7 @@ const MAX_SECRET_BYTES = 64 * 1024
 /** The `passwordFile` and `tokenFile` of configured registries. */
 export class SecretFiles {
   readonly #tools: { readonly now: () => number; readonly warnOnce: WarnOnce }
-  readonly #passwords = new Map<string, WatchedFile<string>>()
-  readonly #tokens = new Map<string, WatchedFile<string>>()
+  readonly #files = new Map<string, WatchedFile<string>>()
 
   constructor(tools: { readonly now: () => number; readonly warnOnce: WarnOnce }) {
     this.#tools = tools
@@ -102,23 +101,19 @@ export class SecretFiles {
   async credentials(files: CredentialFiles): Promise<Credentials | undefined> {
     const { username, passwordFile, tokenFile, tokenKind = 'identityToken' } = files
     if (username !== undefined && passwordFile !== undefined) {
-      const password = await this.#read(this.#passwords, passwordFile, parsePassword)
+      const password = await this.#read('password', passwordFile)
       return password === undefined ? undefined : { kind: 'basic', username, password }
     }
     if (tokenFile === undefined) return undefined
-    const token = await this.#read(this.#tokens, tokenFile, parseToken)
+    const token = await this.#read('token', tokenFile)
     return token === undefined ? undefined : { kind: tokenKind, token }
   }
 
-  #read(
-    known: Map<string, WatchedFile<string>>,
-    file: string,
-    parse: (text: string) => string,
-  ): Promise<string | undefined> {
-    const kept =
-      known.get(file) ??
-      new WatchedFile({ file, limitBytes: MAX_SECRET_BYTES, parse, ...this.#tools })
-    known.set(file, kept)
+  #read(kind: keyof typeof PARSERS, file: string): Promise<string | undefined> {
+    const key = `${kind} ${file}`
+    const options = { file, limitBytes: MAX_SECRET_BYTES, parse: PARSERS[kind], ...this.#tools }
+    const kept = this.#files.get(key) ?? new WatchedFile(options)
+    this.#files.set(key, kept)
     return kept.read()
   }
 }
@@ -139,6 +134,8 @@ function parseToken(text: string): string {
   }
   return token
 }
+
+const PARSERS = { password: parsePassword, token: parseToken }
 
 type Pairs = readonly (readonly [key: string, credentials: Credentials])[]
 

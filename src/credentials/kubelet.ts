@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import type { LRUCache } from 'lru-cache'
 import { SingleFlight } from '../concurrency/single-flight.ts'
 import type { KeychainConfig } from '../config/config.ts'
-import { parseDuration } from '../config/duration.ts'
-import { isEmpty, parseYaml, type YamlNode } from '../config/yaml.ts'
+import { parseDuration } from '../config/values.ts'
+import { fieldOf, itemsOf, parseYaml, scalarOf, type YamlNode } from '../config/yaml.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import { isFields } from '../json.ts'
 import { quote } from '../reference/quote.ts'
@@ -201,44 +201,44 @@ export function parseProviderConfig(
   const { root, problems } = parseYaml(text)
   const [problem] = problems
   if (problem !== undefined) throw invalid(`line ${problem.line}: ${problem.message}`)
-  if (scalar(field(root, 'kind')) !== 'CredentialProviderConfig') {
+  if (scalarOf(fieldOf(root, 'kind')) !== 'CredentialProviderConfig') {
     throw invalid('its `kind` is not CredentialProviderConfig')
   }
-  if (!CONFIG_VERSION.test(scalar(field(root, 'apiVersion')))) {
+  if (!CONFIG_VERSION.test(scalarOf(fieldOf(root, 'apiVersion')))) {
     throw invalid('its `apiVersion` is not kubelet.config.k8s.io/v1, v1beta1 or v1alpha1')
   }
-  return items(field(root, 'providers')).flatMap((node) => {
+  return itemsOf(fieldOf(root, 'providers')).flatMap((node) => {
     try {
       return [parseProvider(node)]
     } catch (thrown) {
-      note(`provider ${quote(scalar(field(node, 'name')))}: ${toResolveError(thrown).message}`)
+      note(`provider ${quote(scalarOf(fieldOf(node, 'name')))}: ${toResolveError(thrown).message}`)
       return []
     }
   })
 }
 
 function parseProvider(node: YamlNode): ProviderConfig {
-  const name = scalar(field(node, 'name'))
+  const name = scalarOf(fieldOf(node, 'name'))
   if (!/^[A-Za-z0-9._-]+$/.test(name) || name === '.' || name === '..') {
     throw invalid('its name has to be that of a file, of letters, digits, ., _ and -')
   }
-  if (field(node, 'tokenAttributes') !== undefined) {
+  if (fieldOf(node, 'tokenAttributes') !== undefined) {
     throw invalid(
       'it needs tokens of service accounts (`tokenAttributes`), which only the kubelet has',
     )
   }
-  const apiVersion = scalar(field(node, 'apiVersion'))
+  const apiVersion = scalarOf(fieldOf(node, 'apiVersion'))
   if (!WIRE_VERSION.test(apiVersion)) {
     throw invalid(
       'its `apiVersion` is not credentialprovider.kubelet.k8s.io/v1, v1beta1 or v1alpha1',
     )
   }
-  const matchImages = items(field(node, 'matchImages')).map((each) => {
-    const pattern = parseImagePattern(scalar(each))
-    if (pattern === undefined) throw invalid(`\`matchImages\` holds ${quote(scalar(each))}`)
+  const matchImages = itemsOf(fieldOf(node, 'matchImages')).map((each) => {
+    const pattern = parseImagePattern(scalarOf(each))
+    if (pattern === undefined) throw invalid(`\`matchImages\` holds ${quote(scalarOf(each))}`)
     return pattern
   })
-  const cacheDuration = scalar(field(node, 'defaultCacheDuration'))
+  const cacheDuration = scalarOf(fieldOf(node, 'defaultCacheDuration'))
   if (cacheDuration === '') throw invalid('it has no `defaultCacheDuration`')
   if (matchImages.length === 0) throw invalid('`matchImages` is empty')
   return {
@@ -246,28 +246,14 @@ function parseProvider(node: YamlNode): ProviderConfig {
     apiVersion,
     matchImages,
     defaultCacheMs: parseDuration(cacheDuration),
-    args: items(field(node, 'args')).map(scalar),
+    args: itemsOf(fieldOf(node, 'args')).map(scalarOf),
     env: Object.fromEntries(
-      items(field(node, 'env')).map((each) => [
-        scalar(field(each, 'name')),
-        scalar(field(each, 'value')),
+      itemsOf(fieldOf(node, 'env')).map((each) => [
+        scalarOf(fieldOf(each, 'name')),
+        scalarOf(fieldOf(each, 'value')),
       ]),
     ),
   }
-}
-
-function field(node: YamlNode | undefined, name: string): YamlNode | undefined {
-  const value =
-    node?.kind === 'map' ? node.entries.find(({ key }) => key === name)?.value : undefined
-  return value === undefined || isEmpty(value) ? undefined : value
-}
-
-function items(node: YamlNode | undefined): readonly YamlNode[] {
-  return node?.kind === 'list' ? node.items : []
-}
-
-function scalar(node: YamlNode | undefined): string {
-  return node?.kind === 'text' ? node.text : ''
 }
 
 function invalid(message: string): ResolveError {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess, spawn } from 'node:child_process'
 import { onAbort, withTimeout } from '../concurrency/abortable.ts'
 import { Semaphore } from '../concurrency/semaphore.ts'
 import type { Environment } from '../config/config.ts'
@@ -43,7 +43,7 @@ export class Programs {
     this.#limitMs = limitMs
   }
 
-  /** @throws ResolveError whose message says, without secrets, why there is no answer */
+  /** @throws ResolveError that says, without secrets, why there is no answer */
   async run(program: Program): Promise<ProgramEnd> {
     const running = withTimeout(this.#closing.signal, this.#limitMs, (signal) =>
       this.#slots.run('', signal, () => execute(program, signal)),
@@ -63,10 +63,11 @@ export class Programs {
   }
 }
 
-function execute(program: Program, signal: AbortSignal): Promise<ProgramEnd> {
+async function execute(program: Program, signal: AbortSignal): Promise<ProgramEnd> {
+  const { spawn } = await import('node:child_process')
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
-    const child = start(program)
+    const child = start(program, spawn)
     child.on('error', (error) => reject(startFailure(error)))
     // Where too many files are open there are not even streams.
     if (child.pid === undefined) return
@@ -104,9 +105,9 @@ function execute(program: Program, signal: AbortSignal): Promise<ProgramEnd> {
   })
 }
 
-function start({ file, args, env }: Program) {
+function start({ file, args, env }: Program, run: typeof spawn) {
   try {
-    return spawn(file, args, { env, detached: true, stdio: ['pipe', 'pipe', 'ignore'] })
+    return run(file, args, { env, detached: true, stdio: ['pipe', 'pipe', 'ignore'] })
   } catch (thrown) {
     // What Node refuses at once it repeats in its message, environment included.
     throw startFailure(thrown)

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { buffer } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
+import { readAtMost } from '../config/files.ts'
 import { codeOf, ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
 
@@ -87,9 +87,7 @@ async function readChanged(
     if (!stat.isFile()) throw new ResolveError('UNAVAILABLE', 'not a regular file')
     const seen = `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`
     if (seen === stamp) return undefined
-    // `end` counts in.
-    const stream = handle.createReadStream({ start: 0, end: limitBytes, autoClose: false })
-    return { stamp: seen, bytes: await buffer(stream) }
+    return { stamp: seen, bytes: await readAtMost(handle, limitBytes + 1) }
   } finally {
     await handle.close()
   }

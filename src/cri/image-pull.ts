@@ -27,7 +27,7 @@ import { watchPull } from './pull-watch.ts'
 
 /** The runtime, as far as images are pulled into it. */
 export interface PullingRuntime extends ImageLookup {
-  pullImage(request: Uint8Array, options: PullOptions): Promise<{ readonly response: Buffer }>
+  pullImage(request: Uint8Array, options: PullOptions): Promise<Buffer>
 }
 
 export interface ImagePullOptions {
@@ -70,7 +70,7 @@ export class ImagePull {
   readonly #caller: Caller
   readonly #version: CriVersion
   readonly #options: ImagePullOptions
-  readonly #told: PullListener | undefined
+  readonly #progress: PullListener | undefined
   readonly #mended = new Set<string>()
 
   constructor(
@@ -78,19 +78,19 @@ export class ImagePull {
     caller: Caller,
     version: CriVersion,
     options: ImagePullOptions,
-    told?: PullListener,
+    progress?: PullListener,
   ) {
     this.auth = requestedAuth(request)
     this.#request = request
     this.#caller = caller
     this.#version = version
     this.#options = options
-    this.#told = told
+    this.#progress = progress
   }
 
   /**
-   * Whether the resolver has asked that candidate by the credentials by which the runtime would pull
-   * there: at the origin those of the caller, in the forms that the runtime knows, and no others instead.
+   * Whether the resolver has asked that candidate with the credentials that the runtime would use there: at the
+   * origin those of the caller, in the forms that the runtime knows.
    */
   isAskedAlike({ credentials, origin }: Candidate): boolean {
     if (!origin || this.auth === undefined) return true
@@ -171,7 +171,7 @@ export class ImagePull {
   async #watched(request: Uint8Array, { registry }: Candidate, image: Pulled): Promise<Buffer> {
     const { clock, content, timeoutMs } = this.#options
     const look = content && imageProgress(content, image)
-    this.#told?.from(registry, look && (async () => (await look()).layers))
+    this.#progress?.from(registry, look && (async () => (await look()).layers))
     if (look === undefined) return this.#send(request)
     const limitMs = Math.max(timeoutMs, SHORTEST_SILENCE_MS)
     const watch = watchPull({ look, registry, limitMs, clock })
@@ -213,7 +213,7 @@ export class ImagePull {
     }
   }
 
-  async #sendOnce(request: Uint8Array, signal: AbortSignal): Promise<Buffer> {
+  #sendOnce(request: Uint8Array, signal: AbortSignal): Promise<Buffer> {
     const { metadata, deadline } = this.#caller
     const options: PullOptions = {
       version: this.#version,
@@ -221,7 +221,7 @@ export class ImagePull {
       signal,
       ...(deadline === undefined ? {} : { deadline }),
     }
-    return (await this.#options.runtime.pullImage(request, options)).response
+    return this.#options.runtime.pullImage(request, options)
   }
 }
 

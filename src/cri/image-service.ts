@@ -4,8 +4,8 @@ import { isImageId, parseReference, type Reference } from '../reference/referenc
 import type { Credentials } from '../registry/credentials.ts'
 import { fromAuthConfig } from '../registry/credentials.ts'
 import { isPullable, needsConsent } from '../resolver/candidates.ts'
-import { isOutOfReach, isUndialled, UnresolvedError } from '../resolver/failure.ts'
 import type { Candidate, Resolution, ResolveOptions } from '../resolver/types.ts'
+import { isOutOfReach, isUndialled, UnresolvedError } from '../resolver/unresolved-error.ts'
 import { isRuntimeError } from '../runtime/call.ts'
 import type { CriVersion } from '../runtime/types.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -75,17 +75,17 @@ export class ImageService {
    * goes to the runtime as it came, and its error back, with what registries said behind its own text;
    * unless `mirrorsOnly` forbids its origin, where the runtime would go.
    *
-   * @param told from where the runtime pulls, and when the request goes to it as it came
+   * @param progress from where the runtime pulls, and when the request goes to it as it came
    */
   async pull(
     request: Buffer,
     caller: Caller,
     version: CriVersion,
-    told?: PullListener,
+    progress?: PullListener,
   ): Promise<Buffer> {
-    const pull = new ImagePull(request, caller, version, this.#options, told)
+    const pull = new ImagePull(request, caller, version, this.#options, progress)
     const passthrough = (): Promise<Buffer> => {
-      told?.passedOn()
+      progress?.passedOn()
       return pull.asItCame()
     }
     const reference = namedBy(requestedImage(request))

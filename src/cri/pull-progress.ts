@@ -15,8 +15,6 @@ export interface PullProgressOptions {
   readonly counts?: Metrics['pulls'] | undefined
   /** Where those that run can be seen; absent: nowhere. */
   readonly running?: RunningPulls | undefined
-  /** From when on a pull is told of, in milliseconds. Default 10,000. */
-  readonly longMs?: number
   /** Milliseconds of a clock that never jumps. */
   readonly now?: () => number
 }
@@ -43,9 +41,9 @@ export class PullProgress {
   async watch<T>(
     image: string,
     pod: Parameters<RunningPulls['begin']>[1],
-    pull: (told: PullListener) => Promise<T>,
+    pull: (progress: PullListener) => Promise<T>,
   ): Promise<T> {
-    const { log, longMs = LONG_MS, now = () => performance.now() } = this.#options
+    const { log, now = () => performance.now() } = this.#options
     const running = this.#options.running?.begin(image, pod)
     tracing?.annotate({
       'image_resolver.reference': image,
@@ -53,7 +51,10 @@ export class PullProgress {
     })
     const startedAt = now()
     const seconds = (): number => Math.round((now() - startedAt) / 1000)
-    const timer = setTimeout(() => log.info({ image, seconds: seconds() }, 'still pulling'), longMs)
+    const timer = setTimeout(
+      () => log.info({ image, seconds: seconds() }, 'still pulling'),
+      LONG_MS,
+    )
     let isPulled = false
     let isPassedOn = false
     this.#counts.inFlight += 1
@@ -72,7 +73,7 @@ export class PullProgress {
       running?.end()
       this.#counts.inFlight -= 1
       this.#counts[outcome(isPulled, isPassedOn)] += 1
-      if (now() - startedAt >= longMs) {
+      if (now() - startedAt >= LONG_MS) {
         log.info({ image, seconds: seconds(), ok: isPulled }, 'a long pull ended')
       }
     }

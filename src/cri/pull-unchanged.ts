@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Reference } from '../reference/reference.ts'
 import type { ImageNames, WholeImage } from '../runtime/types.ts'
 import { isForRuntimeClass } from './image-messages.ts'
@@ -28,7 +29,8 @@ export function lookForWhole(
   const look = (): Promise<WholeImage | undefined> =>
     runtime.whole(canonicalName(reference), { signal }).catch(() => undefined)
   const lookedAt = now()
-  const early = look()
+  // The request to the registry, for which the answer waits, goes out first.
+  const early = nextTurn().then(look)
   return async (names, digest) => {
     const image = await (now() - lookedAt <= FRESH_MS ? early : look())
     if (image === undefined || (image.target ?? digest) !== digest) return undefined

@@ -84,7 +84,7 @@ interface Client {
 interface OpenCall {
   readonly path: string
   /** Called when the call has ended. */
-  onEnd: () => void
+  onEnd?: () => void
 }
 
 interface Incoming {
@@ -227,7 +227,7 @@ export function createRelay(options: RelayOptions): Relay {
     } else {
       begin(version)
     }
-    return call.fromClient
+    return call
   }
 
   function refuse({ stream, path }: Incoming, list: HeaderList): StreamHandler {
@@ -235,7 +235,7 @@ export function createRelay(options: RelayOptions): Relay {
   }
 
   function track(call: RelayedCall | OwnedCall, { client, path }: Incoming): void {
-    calls.set(call, { path, onEnd: () => {} })
+    calls.set(call, { path })
     if (!ENDLESS.test(path)) client.finiteCalls += 1
   }
 
@@ -244,7 +244,7 @@ export function createRelay(options: RelayOptions): Relay {
     if (open === undefined) return
     calls.delete(call)
     if (!ENDLESS.test(open.path)) client.finiteCalls -= 1
-    open.onEnd()
+    open.onEnd?.()
     onCall?.(open.path, code)
   }
 

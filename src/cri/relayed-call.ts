@@ -14,8 +14,8 @@ import type { Link } from './upstream.ts'
  */
 const HELD_BYTES = 128 * 1024
 /**
- * Messages that are edited are held whole, and ListImages of a node with many images has several MiB: of those
- * of one client that are larger than this, so many bytes at once.
+ * Messages that are edited are held whole, and ListImages of a node with many images has several MiB. Of those that
+ * are larger than LARGE_BYTES one client may have LARGE_BYTES_AT_ONCE held.
  */
 const LARGE_BYTES = 1024 * 1024
 const LARGE_BYTES_AT_ONCE = 8 * 1024 * 1024
@@ -36,13 +36,11 @@ export interface CallOptions {
 /**
  * Joins a client's stream with a stream of the runtime until both are closed: headers, data with
  * back-pressure, half close, trailers, resets with their codes. A headers-only answer stays one. When the
- * connection to the runtime breaks, the client gets UNAVAILABLE.
+ * connection to the runtime breaks, the client gets UNAVAILABLE. It is the handler of the client's stream.
  *
  * Trailers of a request, which gRPC does not have, are dropped.
  */
-export class RelayedCall {
-  /** Receives what the client sends. */
-  readonly fromClient: StreamHandler
+export class RelayedCall implements StreamHandler {
   readonly #client: Stream
   readonly #upstream: Stream
   readonly #link: Pick<Link, 'brokenBy'>
@@ -63,26 +61,21 @@ export class RelayedCall {
       onDrain: () => this.#request.resume(),
       onEnd: (end) => this.#upstreamEnded(end),
     })
-    const { edits, large, queue } = options
-    const bounds = { queue, large }
-    this.#request = new BodyCopy(
-      client,
-      this.#upstream,
-      { ...bounds, heldBytes: 0 },
-      edits?.request,
-    )
-    this.#response = new BodyCopy(
-      this.#upstream,
-      client,
-      { ...bounds, heldBytes: HELD_BYTES },
-      edits?.response,
-    )
-    this.fromClient = {
-      onHeaders: () => this.#request.end(),
-      onData: (bytes, isEnd) => this.#request.data(bytes, isEnd),
-      onDrain: () => this.#response.resume(),
-      onEnd: (end) => this.#clientEnded(end),
-    }
+    const { edits } = options
+    this.#request = new BodyCopy(client, this.#upstream, options, 0, edits?.request)
+    this.#response = new BodyCopy(this.#upstream, client, options, HELD_BYTES, edits?.response)
+  }
+
+  onHeaders(): void {
+    this.#request.end()
+  }
+
+  onData(bytes: Buffer, isEnd: boolean): void {
+    this.#request.data(bytes, isEnd)
+  }
+
+  onDrain(): void {
+    this.#response.resume()
   }
 
   /** @param edit of the answer, instead of the one in `edits` */
@@ -136,7 +129,7 @@ export class RelayedCall {
     else if (end.how === 'overload') this.fail(status.RESOURCE_EXHAUSTED, TOO_MUCH)
   }
 
-  #clientEnded(end: StreamEnd): void {
+  onEnd(end: StreamEnd): void {
     const { edits, onDone } = this.#options
     const hasCode = end.how === 'reset' && end.code !== ERROR_CODE.noError
     this.#upstream.reset(hasCode ? end.code : ERROR_CODE.cancel)
@@ -184,18 +177,12 @@ export class LargeMessages {
   }
 }
 
-interface CopyBounds {
-  readonly queue: Pick<QueuedBytes, 'add' | 'isBusy'>
-  readonly large: LargeMessages
-  /** May wait to be sent, beyond the window, before the source has to wait. */
-  readonly heldBytes: number
-}
-
 /** Copies the body of one direction at the pace of its reader. */
 class BodyCopy {
   readonly #from: Stream
   readonly #to: Stream
-  readonly #bounds: CopyBounds
+  readonly #bounds: Pick<CallOptions, 'queue' | 'large'>
+  readonly #heldBytes: number
   /** Set before the first byte; undefined: the bytes stay as they are. */
   edit: BodyEdit | undefined
   #owedBytes = 0
@@ -203,10 +190,18 @@ class BodyCopy {
   /** Until the end of the call. */
   #ticket: Ticket | undefined
 
-  constructor(from: Stream, to: Stream, bounds: CopyBounds, edit: BodyEdit | undefined) {
+  /** @param heldBytes may wait to be sent, beyond the window, before the source has to wait */
+  constructor(
+    from: Stream,
+    to: Stream,
+    bounds: Pick<CallOptions, 'queue' | 'large'>,
+    heldBytes: number,
+    edit: BodyEdit | undefined,
+  ) {
     this.#from = from
     this.#to = to
     this.#bounds = bounds
+    this.#heldBytes = heldBytes
     this.edit = edit
   }
 
@@ -221,7 +216,7 @@ class BodyCopy {
     if (isEnd) this.end(bytes)
     else if (bytes.length > 0) this.#to.sendData(bytes, false)
     const { waitingBytes } = this.#to
-    const canReadOn = waitingBytes < this.#bounds.heldBytes && !this.#bounds.queue.isBusy
+    const canReadOn = waitingBytes < this.#heldBytes && !this.#bounds.queue.isBusy
     if (canReadOn || waitingBytes === 0) this.resume()
   }
 

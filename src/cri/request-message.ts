@@ -1,5 +1,4 @@
 import { promisify } from 'node:util'
-import { gunzip, inflate } from 'node:zlib'
 import { Semaphore } from '../concurrency/semaphore.ts'
 import type { QueuedBytes } from '../http2/limits.ts'
 import { status } from '../runtime/status.ts'
@@ -13,10 +12,10 @@ const NOTHING = Buffer.alloc(0)
  */
 const SMALL_BYTES = 16 * 1024
 const MAPPED_BYTES = 132 * 1024
-const inflated = promisify(inflate)
-const DECOMPRESS = new Map([
-  ['gzip', promisify(gunzip)],
-  ['deflate', inflated],
+type Decompression = 'gunzip' | 'inflate'
+const DECOMPRESS: ReadonlyMap<string, Decompression> = new Map([
+  ['gzip', 'gunzip'],
+  ['deflate', 'inflate'],
 ])
 /** One message at a time in this process: 4 KiB become 4 MiB, which count only once they are there. */
 const decompressing = new Semaphore(1)
@@ -91,11 +90,13 @@ export class RequestMessage {
     this.#hold(NOTHING)
   }
 
-  async #decompress(decompress: typeof inflated, bytes: Buffer): Promise<Buffer> {
+  async #decompress(decompress: Decompression, bytes: Buffer): Promise<Buffer> {
     const { maxBytes, queue } = this.#options
     if (queue.isFull) throw new GrpcError({ code: status.RESOURCE_EXHAUSTED, details: TOO_MUCH })
     try {
-      const whole = await decompress(bytes, { maxOutputLength: maxBytes })
+      // No kubelet compresses what it sends.
+      const { [decompress]: run } = await import('node:zlib')
+      const whole = await promisify(run)(bytes, { maxOutputLength: maxBytes })
       if (!this.#isReleased) this.#hold(whole)
       return whole
     } catch (cause) {

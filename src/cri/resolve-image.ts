@@ -12,6 +12,7 @@ import type { OwnedMethod } from './owned-call.ts'
  * of the smallest would block the event loop for some 100 ms.
  */
 const REQUEST_BYTES = 64 * 1024
+const SERVICE = 'imageresolver.v1.ImageResolver'
 
 /** The resolver, as far as ResolveImage uses it. */
 export interface Answers {
@@ -43,14 +44,9 @@ interface ResolveImageRequest {
  * @returns its path, and what answers it
  */
 export function resolveImage(answers: Answers, limitMs: number): readonly [string, OwnedMethod] {
-  const { ResolveImage: method } = loadService(
-    'imageresolver/v1/imageresolver.proto',
-    'imageresolver.v1.ImageResolver',
-  )
-  if (method === undefined) throw new Error('the service has no ResolveImage')
   const decode = (request: Buffer): ResolveImageRequest => {
     try {
-      return method.requestDeserialize(request) as ResolveImageRequest
+      return method().requestDeserialize(request) as ResolveImageRequest
     } catch (cause) {
       throw new GrpcError(
         { code: status.INTERNAL, details: 'Error deserializing request' },
@@ -68,9 +64,16 @@ export function resolveImage(answers: Answers, limitMs: number): readonly [strin
       urgent: true,
       signal,
     })
-    return method.responseSerialize(toMessage(found, explain))
+    return method().responseSerialize(toMessage(found, explain))
   }
-  return [method.path, { answer, limitMs, maxRequestBytes: REQUEST_BYTES }]
+  return [`/${SERVICE}/ResolveImage`, { answer, limitMs, maxRequestBytes: REQUEST_BYTES }]
+}
+
+/** Its proto is read by the first call. */
+function method() {
+  const { ResolveImage } = loadService('imageresolver/v1/imageresolver.proto', SERVICE)
+  if (ResolveImage === undefined) throw new Error('the service has no ResolveImage')
+  return ResolveImage
 }
 
 function toMessage(answer: Answer, explain: boolean): object {

@@ -1,14 +1,13 @@
 import { type Clock, systemClock } from '../concurrency/clock.ts'
 import { listenOnSocket } from '../host/unix-socket.ts'
-import type { ContentStore } from '../runtime/content.ts'
 import { statusName } from '../runtime/status.ts'
-import type { Aliases, CriVersion, ImageNames } from '../runtime/types.ts'
+import type { Aliases, CriVersion } from '../runtime/types.ts'
 import { forcedVersion } from '../runtime/versions.ts'
 import type { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { RunningPulls } from '../telemetry/running-pulls.ts'
 import { requestedImage, requestedPod, withImage } from './image-messages.ts'
-import { type ImageResolver, type ImageRuntime, ImageService } from './image-service.ts'
+import { ImageService, type ImageServiceOptions } from './image-service.ts'
 import type { OwnedMethod } from './owned-call.ts'
 import { PullProgress } from './pull-progress.ts'
 import { createRelay, type Grace } from './relay.ts'
@@ -24,7 +23,8 @@ const VERSIONS: readonly CriVersion[] = ['v1', 'v1alpha2']
 /** ImageStatusResponse.image */
 const STATUS_IMAGE = 1
 
-export interface CriServerOptions {
+/** `timeoutMs` is also the limit of a call without a deadline. */
+export interface CriServerOptions extends Omit<ImageServiceOptions, 'log' | 'clock'> {
   /** Our socket. */
   readonly path: string
   /** A listening descriptor of systemd; absent: one is made at `path`. */
@@ -34,21 +34,9 @@ export interface CriServerOptions {
   readonly force?: boolean
   /** The version of CRI spoken to the runtime; absent: the runtime is asked. */
   readonly version?: CriVersion | undefined
-  readonly resolver: ImageResolver
   readonly answers: Answers
-  readonly runtime: ImageRuntime
-  readonly names: ImageNames
   /** Absent: the runtime keeps all names itself. */
   readonly aliases?: Aliases | undefined
-  readonly onResolveError: () => 'passthrough' | 'reject'
-  /** As in ImageServiceOptions. */
-  readonly byDigest?: (() => boolean) | undefined
-  /** As in ImageServiceOptions. */
-  readonly skipUnchanged?: (() => boolean) | undefined
-  /** As in ImagePullOptions. */
-  readonly content?: ContentStore | undefined
-  /** Limit of a call without a deadline; of a pull as in ImagePullOptions. */
-  readonly timeoutMs: number
   /** Default: the system's. */
   readonly clock?: Clock
   readonly logger: Logger
@@ -81,7 +69,7 @@ export async function openCriServer(options: CriServerOptions): Promise<CriServe
   const relay = createRelay({
     runtimeSocket: options.runtimeSocket,
     owned: ownedMethods(options, pulls),
-    settle: (isUp) => options.names.settle(isUp),
+    settle: (isPatient) => options.names.settle(isPatient),
     rewrite: aliases === undefined ? undefined : createRewrite(aliases, logger),
     versions: version === undefined ? versionsOn : () => forcedVersion(version),
     onCall: metrics === undefined ? undefined : countCalls(metrics.calls),
@@ -122,8 +110,8 @@ function ownedMethods(
     const service = `/runtime.${version}.ImageService`
     methods.set(`${service}/PullImage`, {
       answer: async (request, caller) =>
-        pulls.watch(requestedImage(request), requestedPod(request), (told) =>
-          images.pull(request, caller, version, told),
+        pulls.watch(requestedImage(request), requestedPod(request), (progress) =>
+          images.pull(request, caller, version, progress),
         ),
     })
     methods.set(`${service}/RemoveImage`, {

@@ -13,10 +13,10 @@ const SHOWS_IMAGES = /\.ImageService\/(?:ListImages|ImageStatus|StreamImages)$/
 /**
  * Repairs the names of images that an interrupted pull has left, so that no call shows them.
  *
- * @param isUp whether the runtime answers, so that waiting makes sense
+ * @param isPatient whether the runtime answers, so that waiting makes sense
  * @returns undefined: nothing to repair; never rejects
  */
-export type Settle = (isUp: boolean) => Promise<void> | undefined
+export type Settle = (isPatient: boolean) => Promise<void> | undefined
 
 export interface UpstreamOptions {
   /** For messages. */

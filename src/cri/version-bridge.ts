@@ -8,7 +8,6 @@ import { PREFIX_BYTES, requestHeaders, statusOf } from './grpc.ts'
 import { type BodyEdit, bodyEdit } from './rewrite/body-edit.ts'
 import { withString } from './wire.ts'
 
-const CRI_PATH = /^\/runtime\.(v1|v1alpha2)\./
 const VERSION_PATH = /\.RuntimeService\/Version$/
 const RUNTIME_API_VERSION = 4
 const UNIMPLEMENTED = 12
@@ -20,7 +19,8 @@ export type AskStatus = (path: string, limitMs: number) => Promise<number | unde
 
 /** The version of CRI of a path; undefined: not CRI. */
 export function versionOf(path: string): CriVersion | undefined {
-  return CRI_PATH.exec(path)?.[1] as CriVersion | undefined
+  if (path.startsWith('/runtime.v1.')) return 'v1'
+  return path.startsWith('/runtime.v1alpha2.') ? 'v1alpha2' : undefined
 }
 
 /**
@@ -39,7 +39,7 @@ export function bridged(
   if (asked === undefined || version === undefined || asked === version) {
     return { request: requestHeaders(list) }
   }
-  const request = requestHeaders(list, path.replace(CRI_PATH, `/runtime.${version}.`))
+  const request = requestHeaders(list, path.replace(`.${asked}.`, `.${version}.`))
   if (!VERSION_PATH.test(path)) return { request }
   const edit = bodyEdit((message) => withString(message, RUNTIME_API_VERSION, asked), log)
   return { request, edit }

@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { lastWritten } from '../config/containerd-config.ts'
-import { isTable, lineOf, type Table, tableAt } from '../config/toml.ts'
+import { lineOf, tableAt } from '../config/toml.ts'
+import { type Fields, isFields } from '../json.ts'
 import { CERTS, hostsFolders } from './hosts-toml.ts'
 import type { Found, Subject } from './subject.ts'
 
@@ -89,7 +90,7 @@ export function configVersion({ containerd }: Subject): readonly Found[] {
   })
 }
 
-function wrongTable(root: Table, version: number): string | undefined {
+function wrongTable(root: Fields, version: number): string | undefined {
   const says = (plugin: string): boolean => {
     const table = tableAt(root, 'plugins', plugin)
     return ['registry', 'sandbox_image', 'pinned_images'].some((key) => key in table)
@@ -198,10 +199,10 @@ export function importReplaces({ containerd }: Subject): readonly Found[] {
   )
 }
 
-function lostKeys(whole: Table, instead: Table, prefix = ''): readonly string[] {
+function lostKeys(whole: Fields, instead: Fields, prefix = ''): readonly string[] {
   return Object.entries(whole).flatMap(([key, value]) => {
     const other = instead[key]
-    if (isTable(value) && isTable(other)) return lostKeys(value, other, `${prefix}${key}.`)
+    if (isFields(value) && isFields(other)) return lostKeys(value, other, `${prefix}${key}.`)
     return other === undefined ? [`${prefix}${key}`] : []
   })
 }

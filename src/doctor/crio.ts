@@ -1,5 +1,5 @@
-import { matching } from '../config/containerd-config.ts'
-import { isTable, lineOf, readTomlFile, type TomlFile, tableAt } from '../config/toml.ts'
+import { lineOf, matching, readTomlFile, type TomlFile, tableAt } from '../config/toml.ts'
+import { isFields } from '../json.ts'
 import type { Found, Subject } from './subject.ts'
 
 // What CRI-O refuses is containers/image's, pkg/sysregistriesv2: one bad file, and it loads none.
@@ -51,9 +51,9 @@ function mistakesIn(file: TomlFile): readonly Mistake[] {
     const mend = `write [[registry]] with location and insecure or blocked instead, ${RELOAD}`
     return [{ place: ['registries'], problem, mend }]
   }
-  const tables = Array.isArray(root['registry']) ? root['registry'].filter(isTable) : []
+  const tables = Array.isArray(root['registry']) ? root['registry'].filter(isFields) : []
   return tables.flatMap((table, index) => {
-    const mirrors = Array.isArray(table['mirror']) ? table['mirror'].filter(isTable) : []
+    const mirrors = Array.isArray(table['mirror']) ? table['mirror'].filter(isFields) : []
     return [
       ...placeMistakes(table['location'] ?? table['prefix'], ['registry', index], '[[registry]]'),
       ...mirrors.flatMap((mirror, at) =>
@@ -85,7 +85,7 @@ function placeMistakes(
 
 /** A registry that this service would pull from, and CRI-O is told never to. */
 function blockedIn({ path, root, text }: TomlFile, hosts: ReadonlySet<string>): readonly Found[] {
-  const tables = Array.isArray(root['registry']) ? root['registry'].filter(isTable) : []
+  const tables = Array.isArray(root['registry']) ? root['registry'].filter(isFields) : []
   return tables.flatMap((table, index): readonly Found[] => {
     const name = table['prefix'] ?? table['location']
     if (table['blocked'] !== true || typeof name !== 'string' || !hosts.has(name)) return []

@@ -8,7 +8,6 @@ import * as kubelet from './kubelet.ts'
 import { machineAt } from './machine.ts'
 import { Network } from './network.ts'
 import { pauseImage } from './pause-image.ts'
-import { proxies } from './proxies.ts'
 import * as registries from './registries.ts'
 import * as service from './service.ts'
 import { type Finding, type Found, readSubject, reasonOf, type Subject } from './subject.ts'
@@ -49,7 +48,7 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   'plain-http': { area: 'runtime', run: hosts.plainHttp },
   'pause-image': { area: 'runtime', run: pauseImage },
   'image-disk': { area: 'runtime', run: service.imageDisk },
-  proxies: { area: 'network', run: proxies },
+  proxies: { area: 'network', run: registries.proxies },
   'registry-name': { area: 'registries', asks: true, run: registries.names },
   'registry-certificate': { area: 'registries', asks: true, run: registries.certificates },
   'registry-unreachable': { area: 'registries', asks: true, run: registries.reachable },

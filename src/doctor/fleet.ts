@@ -5,7 +5,7 @@ import { fieldsOf, parseJson } from '../json.ts'
 import { endpointName, endpointUrl } from '../registry/endpoint.ts'
 import { readBody } from '../registry/response.ts'
 import { Transport } from '../registry/transport/transport.ts'
-import { askStore } from '../service/commands.ts'
+import { askStore } from '../service/open.ts'
 import { lineWith } from './kubelet.ts'
 import { type Found, reasonOf, type Subject } from './subject.ts'
 
@@ -16,7 +16,7 @@ const ALONE = 'this node shares no answers, and asks registries itself'
 
 /** The key that entries of the store are signed with: too short. That it is not there is said of all named files. */
 export async function storeKey({ loaded, machine }: Subject): Promise<readonly Found[]> {
-  const file = loaded?.config.cache.shared?.keyFile
+  const file = loaded?.config.cache.shared?.key
   const key = file === undefined ? undefined : await machine.files.read(file)
   if (file === undefined || key === undefined) return []
   const bytes = Buffer.byteLength(key.trim())
@@ -34,7 +34,7 @@ export async function storeKey({ loaded, machine }: Subject): Promise<readonly F
 
 /** What a store says to a user that it does not let in, or that may not do what is needed. */
 const REFUSED = /WRONGPASS|NOAUTH|invalid password|invalid username|AUTH.*without any password/i
-const FORBIDDEN = /NOPERM/
+const FORBIDDEN = /NOPERM|user executing the script can't/i
 
 /** The store that nodes share: out of reach, refusing, or shared with nodes that have another key. */
 export async function sharedStore(subject: Subject): Promise<readonly Found[]> {

@@ -1,7 +1,12 @@
 import { posix } from 'node:path'
 import { runtimeProblems } from '../config/runtime-files.ts'
 import { readHostsDir } from '../config/sources/hosts-dir.ts'
-import { type HostsFile, isOwnHosts, parseHostsFile } from '../config/sources/hosts-toml.ts'
+import {
+  type HostsFile,
+  hostsFolder,
+  isOwnHosts,
+  parseHostsFile,
+} from '../config/sources/hosts-toml.ts'
 import { lineOf } from '../config/toml.ts'
 import { ResolveError } from '../errors.ts'
 import type { EndpointTls } from '../registry/endpoint.ts'
@@ -172,7 +177,7 @@ export async function runtimeAuthority(subject: Subject): Promise<readonly Found
       const host = await hostsOf(folder, endpoint.host, machine.files)
       const rules = host === undefined ? [] : [...host.hosts, host.server]
       if (rules.some(({ tls }) => tls?.caFiles !== undefined || tls?.insecureSkipVerify)) return []
-      const file = posix.join(folder, endpoint.host.replace(/:(\d+)$/, '_$1_'), 'hosts.toml')
+      const file = posix.join(folder, hostsFolder(endpoint.host), 'hosts.toml')
       return [
         {
           severity: 'error',
@@ -198,7 +203,7 @@ async function hostsOf(
   host: string,
   files: Subject['machine']['files'],
 ): Promise<HostsFile | undefined> {
-  for (const name of [host.replace(/:(\d+)$/, '_$1_'), host, '_default']) {
+  for (const name of [hostsFolder(host), host, '_default']) {
     const path = posix.join(folder, name)
     const text = await files.read(posix.join(path, 'hosts.toml')).catch(() => undefined)
     if (text === undefined) continue

@@ -1,6 +1,6 @@
-import { isSameSocket } from '../config/addresses.ts'
-import { parseYaml } from '../config/yaml.ts'
-import { pathOf, RANCHER_SOCKET } from '../install/kubelet.ts'
+import { isSameSocket } from '../config/values.ts'
+import { fieldOf, parseYaml, scalarOf } from '../config/yaml.ts'
+import { type Kubelet, pathOf, RANCHER_SOCKET } from '../install/kubelet.ts'
 import { CONTAINERD_SOCKET, type Found, SEALOS_SOCKET, type Subject } from './subject.ts'
 
 /** kubelet's endpoints against the sockets of the service and of the runtime. */
@@ -8,7 +8,7 @@ export function kubeletEndpoints(subject: Subject): readonly Found[] {
   const { configFile, kubelet, loaded } = subject
   if (kubelet === undefined || loaded === undefined || configFile === undefined) return []
   const { mirror, shim } = loaded.config
-  const { distribution, images, runtime } = kubelet
+  const { distribution, images, runtime, wrapper } = kubelet
   const standard = distribution === 'kubelet' ? CONTAINERD_SOCKET : RANCHER_SOCKET
   const runtimePath = runtime === undefined ? standard : pathOf(runtime.value)
   const imagePath = images === undefined ? runtimePath : pathOf(images.value)
@@ -16,20 +16,21 @@ export function kubeletEndpoints(subject: Subject): readonly Found[] {
   if (!isSameSocket(imagePath, shim)) {
     // Without the shim, its /v2/ may be what containerd pulls through.
     if (mirror.enabled) return []
-    const whose = isSameSocket(imagePath, runtimePath) ? "the runtime's own socket" : 'another one'
+    const named = isSameSocket(imagePath, runtimePath) ? "the runtime's own socket" : 'another one'
     return [
       {
         severity: 'error',
         ...(place !== undefined && { file: place, ...lineWith(subject, place, imagePath) }),
-        problem: `kubelet asks for images at ${imagePath}, ${whose}, and not at ${shim}`,
+        problem: `kubelet asks for images at ${imagePath}, ${named}, and not at ${shim}`,
         consequence: 'its pulls pass this service by: no configured registry is used',
         mend: `set imageServiceEndpoint (--image-service-endpoint) to unix://${shim}, and restart ${kubelet.unit}`,
       },
+      ...behindWrapper(wrapper),
     ]
   }
   const own = loaded.config.cri
   if (own === undefined || isSameSocket(runtimePath, shim) || isSameSocket(runtimePath, own)) {
-    return []
+    return behindWrapper(wrapper)
   }
   return [
     {
@@ -40,6 +41,21 @@ export function kubeletEndpoints(subject: Subject): readonly Found[] {
       consequence:
         'what is pulled is not where pods start: each pod fails with the image not found',
       mend: `set cri: ${runtimePath}, and restart image-resolver`,
+    },
+  ]
+}
+
+function behindWrapper(wrapper: Kubelet['wrapper']): readonly Found[] {
+  if (wrapper === undefined) return []
+  const { file, line, program } = wrapper
+  return [
+    {
+      severity: 'warning',
+      file,
+      line,
+      problem: `the unit of kubelet starts ${program}`,
+      consequence: 'a flag for an endpoint that it sets counts, and is not seen here',
+      mend: 'look for --image-service-endpoint and --container-runtime-endpoint in it, and take them out; see that it hands its arguments on (exec kubelet "$@")',
     },
   ]
 }
@@ -168,9 +184,8 @@ export async function shimLoop(subject: Subject): Promise<readonly Found[]> {
   if (text === undefined) return []
   const root = parseYaml(text).root
   const field = (name: string): string | undefined => {
-    const value =
-      root?.kind === 'map' ? root.entries.find(({ key }) => key === name)?.value : undefined
-    return value?.kind === 'text' && value.text !== '' ? pathOf(value.text) : undefined
+    const path = scalarOf(fieldOf(root, name))
+    return path === '' ? undefined : pathOf(path)
   }
   if (!isSameSocket(cri, field('shim') ?? SEALOS_SOCKET)) return []
   const isLoop = isSameSocket(field('cri') ?? CONTAINERD_SOCKET, loaded.config.shim)
@@ -196,13 +211,16 @@ export function lineWith(
   file: string,
   text: string,
 ): { readonly line?: number } {
+  const lines = textOrNothing(machine.root, file).split('\n')
+  const index = lines.findIndex((line) => line.includes(text) && !line.trimStart().startsWith('#'))
+  return index < 0 ? {} : { line: index + 1 }
+}
+
+/** @returns empty, too, for a file that is not there or cannot be read */
+export function textOrNothing(root: Subject['machine']['root'], file: string): string {
   try {
-    const lines = (machine.root.text(file) ?? '').split('\n')
-    const index = lines.findIndex(
-      (line) => line.includes(text) && !line.trimStart().startsWith('#'),
-    )
-    return index < 0 ? {} : { line: index + 1 }
+    return root.text(file) ?? ''
   } catch {
-    return {}
+    return ''
   }
 }

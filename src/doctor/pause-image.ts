@@ -1,7 +1,7 @@
 import { isText, lastWritten } from '../config/containerd-config.ts'
 import { lineOf, tableAt } from '../config/toml.ts'
 import { parseReference, type Reference } from '../reference/reference.ts'
-import { openAvailability } from '../service/commands.ts'
+import { openResolver } from '../service/open.ts'
 import { V1_AND_2, V3 } from './containerd.ts'
 import { crioFiles } from './crio.ts'
 import type { Found, Subject } from './subject.ts'
@@ -92,7 +92,7 @@ function referenceOf(text: string): Reference | undefined {
 }
 
 async function placesOf(reference: Reference, file: string | undefined) {
-  const availability = await openAvailability({ file })
+  const availability = await openResolver({ file })
   try {
     return await availability.places(reference)
   } finally {

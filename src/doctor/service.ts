@@ -98,9 +98,9 @@ export async function certificateFiles({
     const { certFile } = endpoint.tls ?? {}
     if (certFile !== undefined) named.set(certFile, `the client certificate for ${name}`)
   }
-  if (http.tls !== undefined) named.set(http.tls.certFile, 'http.tls.cert')
+  if (http.tls !== undefined) named.set(http.tls.cert, 'http.tls.cert')
   const found = await Promise.all(
-    [...named].map(async ([file, whose]): Promise<readonly Found[]> => {
+    [...named].map(async ([file, what]): Promise<readonly Found[]> => {
       const text = (await machine.files.read(file).catch(() => undefined)) ?? ''
       const pems = [...text.matchAll(PEM)].slice(0, MAX_CERTIFICATES)
       // Of an authority's old and new certificate one that is valid is enough.
@@ -111,7 +111,7 @@ export async function certificateFiles({
         {
           ...first,
           file,
-          problem: `${whose}: ${first.problem}`,
+          problem: `${what}: ${first.problem}`,
           consequence: 'connections that need it are refused from then on',
           mend: 'renew it; the file is read again when it changes',
         },

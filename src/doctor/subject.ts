@@ -1,10 +1,10 @@
-import { detectRuntime, isSameSocket } from '../config/addresses.ts'
 import type { Environment } from '../config/config.ts'
 import { type ContainerdConfig, readContainerdConfig } from '../config/containerd-config.ts'
 import { ConfigError, type ConfigProblem, formatProblem } from '../config/diagnostics.ts'
 import { findConfigFile, readConfigFile } from '../config/files.ts'
 import { type LoadedConfig, loadConfig } from '../config/load.ts'
 import { ConfigMapReader } from '../config/sources/image-cri-shim.ts'
+import { detectRuntime, isSameSocket } from '../config/values.ts'
 import { findKubelet, type Kubelet, pathOf } from '../install/kubelet.ts'
 import { isDenied, type Machine } from './machine.ts'
 
@@ -107,10 +107,7 @@ async function readOwnConfig(options: SubjectOptions): Promise<OwnConfig> {
   // Of a file that is not there it says so in its words.
   const read = async (path: string): Promise<string> =>
     (await machine.files.read(path)) ?? readConfigFile(machine.path(path))
-  const found = await findConfigFile({
-    ...(file === undefined ? {} : { explicit: file }),
-    exists: async (path) => machine.root.exists(path),
-  })
+  const found = await findConfigFile(file, async (path) => machine.root.exists(path))
   const notAsked = async () => {
     throw new Error('not asked, since --offline or --root was given')
   }
@@ -138,7 +135,7 @@ async function readOwnConfig(options: SubjectOptions): Promise<OwnConfig> {
   }
 }
 
-/** The one that the service asks; else kubelet's, unless that is a shim; else one whose files are there. */
+/** The one that the service asks; else kubelet's, unless that is a shim; else the one that has files here. */
 function runtimeOf(
   loaded: LoadedConfig | undefined,
   kubelet: Kubelet | undefined,

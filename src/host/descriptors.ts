@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import type { Clock } from '../concurrency/clock.ts'
+import { type Clock, repeat } from '../concurrency/clock.ts'
 import type { Logger } from '../telemetry/log.ts'
 
 const LOOK_EVERY_MS = 5_000
@@ -35,21 +35,16 @@ export class DescriptorWatch {
   /** Kept, since /proc/self/limits cannot be read when none is left. */
   #limit = Number.POSITIVE_INFINITY
   #isShort = false
-  #isClosed = false
 
   constructor(options: DescriptorWatchOptions) {
     this.#options = options
   }
 
   start(): void {
-    if (this.#isClosed) return
-    this.#cancel = this.#options.clock.after(LOOK_EVERY_MS, () => {
-      void this.look().finally(() => this.start())
-    })
+    this.#cancel = repeat(LOOK_EVERY_MS, this.#options.clock, () => this.look())
   }
 
   close(): void {
-    this.#isClosed = true
     this.#cancel()
   }
 

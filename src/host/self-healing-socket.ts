@@ -25,7 +25,7 @@ export interface SelfHealingSocketOptions {
 }
 
 /**
- * A listening socket whose file may get lost while it listens: by a clean-up of /run, by another
+ * A listening socket that may lose its file while it listens: by a clean-up of /run, by another
  * program that wants the path, or that owns its folder. Clients could not connect then, and the kernel
  * says nothing. So the place is looked at every 2 s, and the socket made anew where that can be.
  * What others have put there is left alone for as long as it is of use to them.

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import type { Logger } from '../telemetry/log.ts'
 
 /** The first descriptor that systemd hands down (sd_listen_fds(3)). */
@@ -123,7 +122,8 @@ function watchdogMs(env: NodeJS.ProcessEnv, pid: number): number {
   return ms >= 1 && watched === String(pid) ? ms : Number.POSITIVE_INFINITY
 }
 
-function sendBySystemd(socket: string, assignments: readonly string[]): Promise<void> {
+async function sendBySystemd(socket: string, assignments: readonly string[]): Promise<void> {
+  const { execFile } = await import('node:child_process')
   return new Promise((resolve, reject) => {
     const env = { PATH: process.env['PATH'], NOTIFY_SOCKET: socket }
     const limits = { env, timeout: SEND_LIMIT_MS }

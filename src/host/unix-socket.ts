@@ -22,7 +22,7 @@ interface SocketOptions {
   readonly path: string
   /** A descriptor that listens already; then nothing is made at `path`, and nothing removed. */
   readonly fd?: number | undefined
-  /** A socket whose owner and mode are copied, when it is there: the runtime's. Else mode 0660. */
+  /** The socket from which owner and mode are copied, when it is there: the runtime's. Else mode 0660. */
   readonly like?: string
   readonly onConnection: (connection: Socket) => void
   readonly logger: Logger

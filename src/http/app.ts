@@ -8,10 +8,10 @@ import type { Logger } from '../telemetry/log.ts'
 import { markFailed, tracing } from '../telemetry/tracing.ts'
 import { type Access, ambiguity, Guard } from './access/guard.ts'
 import { Connections } from './connections.ts'
+import { answerClientError, type Failure, requestFailure, toFailure } from './error-response.ts'
 import { addEtagAndCompression } from './etag-and-gzip.ts'
-import { answerClientError, type Failure, requestFailure, toFailure } from './failure.ts'
 import { noCompilers, readInputs } from './inputs.ts'
-import { defaultLimits, type Limits, MAX_LOGGED_CHARACTERS } from './limits.ts'
+import { HTTP_LIMITS, type Limits, MAX_LOGGED_CHARACTERS } from './limits.ts'
 import { addRoutes, type RoutesOptions } from './routes.ts'
 import { createHttpServer } from './server.ts'
 import { Renewal } from './tls.ts'
@@ -45,7 +45,7 @@ export interface AppOptions extends RoutesOptions {
  */
 export function buildApp(options: AppOptions): FastifyInstance {
   const { access = {}, logger, now = Date.now } = options
-  const limits = { ...defaultLimits, ...options.limits }
+  const limits = { ...HTTP_LIMITS, ...options.limits }
   const connections = new Connections(limits, logger)
   const app = createApp(options, limits, logger, connections)
   const guard = new Guard(access, () => app.server.address(), now)

@@ -9,7 +9,10 @@ export interface ShareLimits {
   readonly retryAfterMs: number
 }
 
-/** How much of one kind of work is open at one time, and how much of it for each client. */
+/**
+ * How much of one kind of work is open at one time. A client may have as much as is left free beside it, so that two
+ * clients together always leave something to a third.
+ */
 export class ClientShares {
   readonly #limits: ShareLimits
   readonly #open = new Map<string, number>()
@@ -27,8 +30,9 @@ export class ClientShares {
   enter(client: string): () => void {
     const { max, maxPerClient } = this.#limits
     const own = this.#open.get(client) ?? 0
-    if (own >= maxPerClient) throw this.#tooMany(`${own} of this client's`)
-    if (this.#count >= max) throw this.#tooMany(String(this.#count))
+    const free = max - this.#count
+    if (free <= 0) throw this.#tooMany(String(this.#count))
+    if (own >= Math.min(maxPerClient, free)) throw this.#tooMany(`${own} of this client's`)
     this.#open.set(client, own + 1)
     this.#count += 1
     return () => {

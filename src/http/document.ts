@@ -1,75 +1,44 @@
 import swagger from '@fastify/swagger'
 import { type FastifyInstance, type FastifySchema, fastify } from 'fastify'
-import { AdmissionReview } from '../../api/v1/admission.ts'
-import { CacheResponse } from '../../api/v1/cache.ts'
-import { Attempt, Candidate, Exchange } from '../../api/v1/candidate.ts'
-import { CheckedImage, CheckedPlace, CheckResponse } from '../../api/v1/check.ts'
-import { ErrorResponse, FoundManifest } from '../../api/v1/error.ts'
-import { RegistryEventResponse } from '../../api/v1/events.ts'
-import { LiveResponse, ReadyResponse } from '../../api/v1/health.ts'
-import {
-  ImageRecord,
-  ImagesResponse,
-  PullEvent,
-  PullLayers,
-  PullRecord,
-  PullRequest,
-  PullsResponse,
-} from '../../api/v1/images.ts'
-import {
-  RegistriesResponse,
-  RegistryStatus,
-  RepositoriesResponse,
-  TagsResponse,
-} from '../../api/v1/registries.ts'
-import { NodeImage, Platform, RankedReference, ResolveResponse } from '../../api/v1/resolve.ts'
-import {
-  ResolveManyRequest,
-  ResolveManyResponse,
-  ResolveResult,
-} from '../../api/v1/resolve-many.ts'
-import { StatsHistoryResponse, StatsResponse, VersionResponse } from '../../api/v1/stats.ts'
+import * as admission from '../../api/v1/admission.ts'
+import * as cache from '../../api/v1/cache.ts'
+import * as candidate from '../../api/v1/candidate.ts'
+import * as check from '../../api/v1/check.ts'
+import * as error from '../../api/v1/error.ts'
+import * as events from '../../api/v1/events.ts'
+import * as health from '../../api/v1/health.ts'
+import * as images from '../../api/v1/images.ts'
+import * as registries from '../../api/v1/registries.ts'
+import * as resolve from '../../api/v1/resolve.ts'
+import * as resolveMany from '../../api/v1/resolve-many.ts'
+import * as stats from '../../api/v1/stats.ts'
 import { VERSION } from '../../api/version.ts'
 import { noCompilers } from './inputs.ts'
-import { defaultLimits } from './limits.ts'
+import { HTTP_LIMITS } from './limits.ts'
 import { addRoutes, type RoutesOptions } from './routes.ts'
 
+/** Every schema of api/v1 that has a name, by which others refer to it. */
 const components = [
-  AdmissionReview,
-  Attempt,
-  CacheResponse,
-  Candidate,
-  CheckedImage,
-  CheckedPlace,
-  CheckResponse,
-  FoundManifest,
-  ErrorResponse,
-  Exchange,
-  ImageRecord,
-  ImagesResponse,
-  LiveResponse,
-  NodeImage,
-  Platform,
-  PullEvent,
-  PullLayers,
-  PullRecord,
-  PullRequest,
-  PullsResponse,
-  RankedReference,
-  ReadyResponse,
-  RegistriesResponse,
-  RegistryEventResponse,
-  RegistryStatus,
-  RepositoriesResponse,
-  ResolveManyRequest,
-  ResolveManyResponse,
-  ResolveResponse,
-  ResolveResult,
-  StatsHistoryResponse,
-  StatsResponse,
-  TagsResponse,
-  VersionResponse,
+  admission,
+  cache,
+  candidate,
+  check,
+  error,
+  events,
+  health,
+  images,
+  registries,
+  resolve,
+  resolveMany,
+  stats,
 ]
+  .flatMap((module): readonly object[] => Object.values(module))
+  .filter((schema): schema is Named => '$id' in schema)
+  .sort((one, other) => (one.$id < other.$id ? -1 : 1))
+
+interface Named {
+  readonly $id: string
+}
 
 /**
  * The OpenAPI document of this API. It is read off the routes by an application of their own,
@@ -136,7 +105,7 @@ async function describe(app: FastifyInstance): Promise<void> {
   }
   addRoutes(app, ports, {
     now: Date.now,
-    limits: defaultLimits,
+    limits: HTTP_LIMITS,
     logger: unused,
     document: unused,
     isAuthentic: unused,

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Schema } from '../../api/v1/schema.ts'
-import { RequestError } from './failure.ts'
+import { parseJson } from '../json.ts'
+import { RequestError } from './error-response.ts'
 
 /**
  * Lists, objects and what is in them: as many as a thousand references need, and more. The parser
@@ -57,18 +58,9 @@ export function readInputs(app: FastifyInstance): void {
 export function readJson(text: string): unknown {
   const problem = problemOf(text)
   if (problem !== undefined) throw new RequestError('REQUEST_INVALID', problem)
-  const parsed = parse(text)
+  const parsed = parseJson(text)
   if (parsed === undefined) throw new RequestError('REQUEST_INVALID', 'the body is not JSON')
   return parsed
-}
-
-/** undefined, which no JSON is: it cannot be parsed. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /**

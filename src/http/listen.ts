@@ -3,7 +3,7 @@ import { chmod, mkdir } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { parseListen } from '../config/addresses.ts'
+import { parseListen } from '../config/values.ts'
 import { type ErrorCode, ResolveError } from '../errors.ts'
 import { makeRoom } from '../host/unix-socket.ts'
 

@@ -1,4 +1,4 @@
-import type { RegistryStatus } from '../../api/v1/registries.ts'
+import type { RegistryStatus, RepositoriesResponse, TagsResponse } from '../../api/v1/registries.ts'
 import { withTimeout } from '../concurrency/abortable.ts'
 import { ResolveError } from '../errors.ts'
 import { COMPONENT, PATH_MAX_LENGTH } from '../reference/grammar.ts'
@@ -7,7 +7,6 @@ import type { RegistryClient } from '../registry/client.ts'
 import { endpointUrl } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { HealthReport } from '../registry/health.ts'
-import type { Names } from '../registry/listing.ts'
 import { canonicalDomain, isPublicRegistry, publicMirrorOf } from '../registry/public-registries.ts'
 import type { Keychain } from '../resolver/types.ts'
 import type { PageOptions } from './types.ts'
@@ -47,28 +46,42 @@ export class RegistryAdmin {
   }
 
   /**
-   * Of an entry with a prefix only what is below it, without the prefix.
+   * A page of what it has. Of an entry with a prefix only what is below it, without the prefix.
    *
    * @throws ResolveError as RegistryClient.repositories; NAME_INVALID for a registry that is not configured
    */
-  async repositories(name: string, { signal, ...page }: PageOptions): Promise<Names> {
-    const entry = this.#entry(name)
+  async repositories(
+    registry: string,
+    { signal, ...page }: PageOptions,
+  ): Promise<RepositoriesResponse> {
+    const entry = this.#entry(registry)
     const { prefix } = entry.endpoint
+    const below = prefix === '' ? '' : `${prefix}/`
     const context = await this.#context(entry, '', signal)
-    const found = await (await this.#options.images()).repositories({ ...context, ...page })
-    if (prefix === '') return found
-    const below = found.names.filter((each) => each.startsWith(`${prefix}/`))
-    return { ...found, names: below.map((each) => each.slice(prefix.length + 1)) }
+    const images = await this.#options.images()
+    const { last: next = null, names } = await images.repositories({ ...context, ...page })
+    const own = names.filter((each) => each.startsWith(below))
+    return { registry, repositories: own.map((each) => each.slice(below.length)), next }
   }
 
   /** @throws as repositories; NAME_INVALID for what is no repository */
-  async tags(name: string, repository: string, { signal, ...page }: PageOptions): Promise<Names> {
-    const entry = this.#entry(name)
+  async tags(
+    registry: string,
+    repository: string,
+    { signal, ...page }: PageOptions,
+  ): Promise<TagsResponse> {
+    const entry = this.#entry(registry)
     requireRepository(repository)
     const { prefix } = entry.endpoint
     const whole = prefix === '' ? repository : `${prefix}/${repository}`
     const context = await this.#context(entry, whole, signal)
-    return (await this.#options.images()).tags({ ...context, ...page, repository: whole })
+    const images = await this.#options.images()
+    const { last: next = null, names } = await images.tags({
+      ...context,
+      ...page,
+      repository: whole,
+    })
+    return { registry, repository, tags: [...names], next }
   }
 
   #entry(name: string): RegistryEntry {
@@ -81,7 +94,7 @@ export class RegistryAdmin {
     const { endpoint } = entry
     const { keychain } = this.#options
     const credentials = await keychain.credentials(endpoint.host, repository, entry)
-    return { endpoint, configured: true, signal, ...(credentials !== undefined && { credentials }) }
+    return { endpoint, configured: true, signal, credentials }
   }
 
   async #ping(entry: RegistryEntry, caller: AbortSignal): Promise<RegistryStatus> {

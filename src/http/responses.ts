@@ -6,7 +6,7 @@ export const COMMON_PROBLEMS = {
   500: problem('A fault of the service itself.'),
 }
 
-/** Of a GET whose answer has an ETag. */
+/** Of a GET with an ETag in the answer. */
 export const NOT_MODIFIED = {
   304: { type: 'null', description: 'Nothing has changed (`If-None-Match`).' },
 }

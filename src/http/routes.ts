@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { CheckResponse } from '../../api/v1/check.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { Batches } from './batches.ts'
-import type { Failure } from './failure.ts'
+import type { Failure } from './error-response.ts'
 import type { Limits } from './limits.ts'
 import type { RegistryLists } from './registry-admin.ts'
 import { type AdmissionOptions, admissionRoute } from './routes/admission.ts'
@@ -14,7 +14,7 @@ import { resolveRoute } from './routes/resolve.ts'
 import { resolveManyRoute } from './routes/resolve-many.ts'
 import { documentRoute, serviceRoutes } from './routes/service.ts'
 import type { ServiceReports } from './service-info.ts'
-import type { Answers, Check, NodeImages, Readiness } from './types.ts'
+import type { Answers, NodeImages, Readiness } from './types.ts'
 
 export interface RoutesOptions {
   readonly answers: Answers
@@ -24,7 +24,8 @@ export interface RoutesOptions {
   readonly registries?: RegistryLists
   readonly service?: ServiceReports
   readonly onEvent?: EventsRouteOptions['onEvent']
-  readonly check?: Check
+  /** What is known of the images in use, and of where they can be pulled from. */
+  readonly check?: () => CheckResponse
   readonly admission?: Pick<AdmissionOptions, 'budgetMs' | 'rejects'>
   /** This service in `Via`. Default: it has no name, and notices no question of its own. */
   readonly via?: string
@@ -42,7 +43,7 @@ export interface RoutesContext {
   readonly isAuthentic: EventsRouteOptions['isAuthentic']
   /** Loads the OpenAPI document. */
   readonly document: () => Promise<string>
-  /** Gets a fault of the service itself that goes into an answer with status 200. */
+  /** Called for an internal error in one of the results of an answer with status 200. */
   readonly onUnexpected: (failure: Failure) => void
   readonly logger: Pick<Logger, 'warn'>
 }
@@ -58,8 +59,7 @@ export function addRoutes(
   resolveRoute(app, { answers, timeoutMs, now, isUnauthenticated, via })
   resolveManyRoute(app, {
     answers,
-    batches: new Batches(limits),
-    maxResultsAhead: limits.maxResultsAhead,
+    limits,
     timeoutMs: manyTimeoutMs,
     isUnauthenticated,
     onUnexpected,

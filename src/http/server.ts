@@ -24,7 +24,7 @@ export interface HttpServerOptions {
 const BUFFERED_BYTES = 128 * 1024
 
 /**
- * A server whose requests come to `handler` within the bounds of `connections`.
+ * A server that passes its requests to `handler` within the bounds of `connections`.
  *
  * @throws ResolveError CONFIG_INVALID for a certificate that cannot be used
  */
@@ -53,7 +53,7 @@ export function createHttpServer(handler: RequestListener, options: HttpServerOp
 
 declare module 'node:http' {
   interface IncomingMessage {
-    /** Node calls it for a request whose body was not read. */
+    /** Node calls it for a request with a body that was not read. */
     _dump(): void
     readonly _readableState: { endEmitted: boolean }
   }

@@ -6,18 +6,19 @@ import { fileVersion } from './file-version.ts'
 import type { TlsFiles } from './types.ts'
 
 /** @throws ResolveError CONFIG_INVALID, naming `http.tls`, for files that make no certificate */
-export function readTls({ certFile, keyFile }: TlsFiles): {
+export function readTls(files: TlsFiles): {
   readonly cert: Buffer
   readonly key: Buffer
   readonly minVersion: 'TLSv1.2'
 } {
-  const cert = readPem('cert', certFile)
-  const key = readPem('key', keyFile)
+  const cert = readPem('cert', files.cert)
+  const key = readPem('key', files.key)
   const minVersion = 'TLSv1.2'
   try {
     createSecureContext({ cert, key, minVersion })
   } catch (cause) {
-    throw refusal('http.tls', `${certFile} and ${keyFile} are no certificate with its key`, cause)
+    const what = `${files.cert} and ${files.key} are no certificate with its key`
+    throw refusal('http.tls', what, cause)
   }
   return { cert, key, minVersion }
 }
@@ -61,10 +62,9 @@ export class Renewal {
     const version = versionOf(this.#files)
     if (version === this.#version) return
     this.#version = version
-    const { certFile } = this.#files
     try {
       this.#server.setSecureContext(readTls(this.#files))
-      this.#logger.info({ certFile }, 'HTTP has a new certificate')
+      this.#logger.info({ certFile: this.#files.cert }, 'HTTP has a new certificate')
     } catch (thrown) {
       const reason = toResolveError(thrown).message
       this.#logger.warn({ reason }, 'the new certificate of HTTP is of no use; the old one stays')
@@ -72,9 +72,9 @@ export class Renewal {
   }
 }
 
-function versionOf({ certFile, keyFile }: TlsFiles): string {
+function versionOf({ cert, key }: TlsFiles): string {
   try {
-    return `${fileVersion(certFile)} ${fileVersion(keyFile)}`
+    return `${fileVersion(cert)} ${fileVersion(key)}`
   } catch {
     return 'not there'
   }

@@ -1,4 +1,3 @@
-import type { CheckResponse } from '../../api/v1/check.ts'
 import type { ImageRecord, PullLayers, PullsResponse } from '../../api/v1/images.ts'
 import type { Answers as AllAnswers, AnswerOptions } from '../resolver/answers.ts'
 import type { Answer } from '../resolver/types.ts'
@@ -37,11 +36,6 @@ export interface PageOptions {
   readonly signal: AbortSignal
 }
 
-/** The images in use, and where they can be pulled from. */
-export interface Check {
-  report(): CheckResponse
-}
-
 /** What a request needs to be served. */
 export interface AccessOptions {
   /** `host:port` as it was configured: that host is a name of this service. */
@@ -56,8 +50,8 @@ export interface AccessOptions {
 
 /** The certificate of this server and its key, as PEM files. */
 export interface TlsFiles {
-  readonly certFile: string
-  readonly keyFile: string
+  readonly cert: string
+  readonly key: string
 }
 
 /** A server that the configuration asks for. */

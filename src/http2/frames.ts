@@ -83,7 +83,7 @@ export function frame(type: number, flags: number, streamId: number, payload: Bu
   return Buffer.concat([frameHeader(payload.length, type, flags, streamId), payload])
 }
 
-/** A frame whose payload is one 32-bit number: RST_STREAM and WINDOW_UPDATE. */
+/** A frame with one 32-bit number as its payload: RST_STREAM and WINDOW_UPDATE. */
 export function numberFrame(type: number, streamId: number, value: number): Buffer {
   const payload = Buffer.allocUnsafe(4)
   payload.writeUInt32BE(value)

@@ -22,31 +22,37 @@ const CONNECTION_HEADERS = new Set([
   'transfer-encoding',
   'upgrade',
 ])
-const REQUEST_PSEUDO_HEADERS = new Set([':method', ':scheme', ':path', ':authority', ':protocol'])
-const NEEDED = 3
+/** A bit for each, to tell which were there. */
+const REQUEST_PSEUDO_HEADERS = new Map([
+  [':method', 1],
+  [':scheme', 2],
+  [':path', 4],
+  [':authority', 8],
+  [':protocol', 16],
+])
+const NEEDED = 1 | 2 | 4
 const UPPER_CASE = /[A-Z]/
 const FORBIDDEN_IN_VALUES = /[\0\r\n]/
 
 /** Whether the headers of a request are well-formed (RFC 9113, section 8.1.1), as far as a relay depends on it. */
 export function isRequest({ fields }: HeaderList): boolean {
-  const seen = new Set<string>()
-  let needed = NEEDED
+  let seen = 0
   let isPseudo = true
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] ?? ''
     const value = fields[index + 1] ?? ''
     if (name.startsWith(':')) {
-      if (!isPseudo || !REQUEST_PSEUDO_HEADERS.has(name) || seen.has(name)) return false
-      seen.add(name)
-      if (name === ':method' || name === ':scheme' || (name === ':path' && value !== ''))
-        needed -= 1
+      const bit = REQUEST_PSEUDO_HEADERS.get(name) ?? 0
+      if (!isPseudo || bit === 0 || (seen & bit) !== 0) return false
+      if (name === ':path' && value === '') return false
+      seen |= bit
     } else {
       isPseudo = false
       if (!isPlain(name, value)) return false
     }
     if (FORBIDDEN_IN_VALUES.test(value)) return false
   }
-  return needed === 0
+  return (seen & NEEDED) === NEEDED
 }
 
 /** Whether the fields can be trailers, which have no pseudo-headers. */

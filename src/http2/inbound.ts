@@ -46,7 +46,7 @@ export interface InboundOptions {
   }
 }
 
-/** A header block whose CONTINUATION frames have not all arrived. */
+/** A header block of which some CONTINUATION frames are missing yet. */
 interface OpenBlock {
   readonly streamId: number
   readonly isEndOfStream: boolean

@@ -240,7 +240,7 @@ function announce(stream: Stream, list: HeaderList): void {
   if (length !== undefined) stream.announcedBytes = /^\d{1,15}$/.test(length) ? Number(length) : -1
 }
 
-/** Counts body bytes; a message whose length is not its `content-length` is malformed (RFC 9113, 8.1.1). */
+/** Counts body bytes; a message of another length than its `content-length` is malformed (RFC 9113, 8.1.1). */
 function isAsAnnounced(stream: Stream, bytes: number, isEnd: boolean): boolean {
   if (stream.announcedBytes === undefined) return true
   stream.announcedBytes -= bytes

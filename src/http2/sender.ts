@@ -182,7 +182,7 @@ export class Sender {
       const end = Math.min(offset + MAX_PAYLOAD_BYTES, block.length)
       if (end === block.length) flags |= FRAME_FLAG.endHeaders
       writer.add(frameHeader(end - offset, type, flags, stream.id))
-      writer.add(block.subarray(offset, end))
+      writer.add(end - offset === block.length ? block : block.subarray(offset, end))
       type = FRAME_TYPE.continuation
       flags = 0
       offset = end

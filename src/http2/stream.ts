@@ -58,7 +58,7 @@ export class Stream {
   receiveWindow: number
   /** The peer's first headers have arrived. */
   hasBegunThere = false
-  /** The request was HEAD, whose answer has no body. */
+  /** The request was HEAD: the answer has no body. */
   isHead = false
   /** Bytes of the peer's `content-length` that are missing; undefined: nothing announced. */
   announcedBytes: number | undefined

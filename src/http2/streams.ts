@@ -64,7 +64,7 @@ export class Streams {
     this.#open.set(stream.id, stream)
   }
 
-  /** The peer used a number whose stream was refused. */
+  /** The peer used the number of a stream that was refused. */
   pass(id: number): void {
     this.#lastId = id
   }

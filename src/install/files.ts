@@ -21,7 +21,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { ResolveError } from '../errors.ts'
+import { codeOf, ResolveError } from '../errors.ts'
 import { unwritable } from '../host/unwritable.ts'
 
 /** What is at a path. */
@@ -135,32 +135,34 @@ function evenFolders(folder: string): void {
 }
 
 export function makeFolder(path: string, mode: number): void {
-  try {
+  changing(path, () => {
     mkdirSync(path)
     chmodSync(path, mode)
     syncFolder(dirname(path))
-  } catch (thrown) {
-    throw unwritable(path, thrown)
-  }
+  })
 }
 
 export function moveOver(from: string, to: string): void {
-  renameSync(from, to)
-  syncFolder(dirname(to))
+  changing(to, () => {
+    renameSync(from, to)
+    syncFolder(dirname(to))
+  })
 }
 
 /** Removes a file or link that is there, and what an interrupted run has left beside it. */
 export function remove(path: string): void {
   removeNew(path)
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return
-  unlinkSync(path)
-  syncFolder(dirname(path))
+  changing(path, () => {
+    unlinkSync(path)
+    syncFolder(dirname(path))
+  })
 }
 
 /** Removes a folder with everything in it: it is there whole, or not at all. */
 export function removeTree(path: string): void {
   removeNew(path)
-  moveOver(path, `${path}${NEW}`)
+  changing(path, () => renameSync(path, `${path}${NEW}`))
   removeNew(path)
 }
 
@@ -169,23 +171,45 @@ export function removeFolder(path: string): boolean {
   try {
     rmdirSync(path)
     return true
-  } catch {
+  } catch (thrown) {
+    if (/^(?:EACCES|EPERM|EROFS)$/.test(codeOf(thrown) ?? '')) throw unwritable(path, thrown)
     return false
   }
 }
 
 export function removeNew(path: string): void {
-  rmSync(`${path}${NEW}`, { recursive: true, force: true })
+  removeAll(`${path}${NEW}`)
+}
+
+/** Removes whatever is there, with everything in it. */
+export function removeAll(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true })
+  } catch (thrown) {
+    const { code, path: at = path } = thrown as NodeJS.ErrnoException
+    if (code !== 'ENOTDIR') throw unwritable(at, thrown)
+    // Of a file that may not be removed it says that it is no folder.
+    changing(at, () => unlinkSync(at))
+    removeAll(path)
+  }
 }
 
 function inOneStep(path: string, make: (next: string) => void): void {
   const next = `${path}${NEW}`
   try {
     removeNew(path)
-    make(next)
+    changing(path, () => make(next))
     moveOver(next, path)
   } catch (thrown) {
     removeNew(path)
+    throw thrown
+  }
+}
+
+function changing(path: string, change: () => void): void {
+  try {
+    change()
+  } catch (thrown) {
     throw unwritable(path, thrown)
   }
 }

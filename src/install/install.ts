@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { HttpConfig } from '../config/config.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
-import { fileDiff } from './diff.ts'
 import { Journal } from './journal.ts'
 import type { Kubelet, KubeletMode } from './kubelet.ts'
-import { checkLed, leadKubelet } from './kubelet-edits.ts'
+import { checkLed, earlierOf, leadKubelet } from './kubelet-edits.ts'
 import type { Change } from './lists.ts'
-import { describeStep, doStep, type Node, planInstall, readNode } from './plan.ts'
+import { remainsOf } from './lost-list.ts'
+import { doStep, hostsFiles, type Node, planInstall, readNode, type Step } from './plan.ts'
 import { CURRENT, UNITS, VERSIONS } from './program.ts'
 import { SECRETS } from './secrets.ts'
 import { activeState, type ServiceManager, startedAt } from './service-manager.ts'
-import type { Left } from './undo.ts'
+import { checkDone, type Left } from './undo.ts'
 
 /** What the running service says of itself. */
 export interface Readiness {
@@ -55,8 +55,9 @@ export async function install(options: InstallOptions): Promise<void> {
   const { shim: socket } = config
   const journal = new Journal(root)
   journal.tidy()
-  const { steps, notes } = planAll(options, journal)
+  const { isAdopted, notes, steps } = planAll(options, journal)
   for (const note of notes) say(`note: ${note}`)
+  if (isAdopted && journal.installed !== undefined) journal.commit(journal.installed)
   const before = { state: manager && (await activeState(manager, SERVICE)), isRestarted: false }
   journal.begin({ runtime, socket })
   let isChanged = false
@@ -64,17 +65,27 @@ export async function install(options: InstallOptions): Promise<void> {
     for (const step of steps) if (doStep(journal, step)) say(`${step.path}: written`)
     if (manager !== undefined) await startService(options, manager, journal.pending)
     // Read anew: it may have been changed while the service was started.
-    for (const { mode: access, path, text } of leadKubelet(root, mode, socket)) {
-      if (!journal.write(path, text, 'kubelet', access)) continue
+    const earlier = earlierOf(root, journal, node)
+    for (const { mode: access, path, text } of leadKubelet(root, mode, socket, earlier)) {
+      const isDone =
+        text === undefined
+          ? journal.remove(path, 'kubelet')
+          : journal.write(path, text, 'kubelet', access)
+      if (!isDone) continue
       isChanged = true
-      say(`${path}: leads kubelet to ${socket}`)
+      const isBack = earlier.originals.some((each) => each.path === path && each.text === text)
+      say(`${path}: ${isBack ? 'as it was before' : `leads kubelet to ${socket}`}`)
     }
     checkLed(root, mode, socket)
     if (manager !== undefined && (isChanged || (await needsRestart(journal, kubelet, manager)))) {
       if (options.restartKubelet) {
         before.isRestarted = true
         await restartKubelet(options, manager)
-      } else say(`next: ${manager.name} restart ${kubelet?.unit}`)
+      } else {
+        // Else a restart by hand would start it as the unit of before says.
+        await manager.run('daemon-reload')
+        say(`next: ${manager.name} restart ${kubelet?.unit}`)
+      }
     }
     isChanged = journal.pending.length > 0
     if (isChanged)
@@ -92,12 +103,17 @@ export async function install(options: InstallOptions): Promise<void> {
     )
     throw withMore(thrown, unmade)
   }
-  for (const path of [...oldSecrets(journal, node), ...oldVersions(journal)]) {
-    journal.drop(path)
+  for (const path of noMoreNeeded(journal, node, steps)) {
+    try {
+      journal.drop(path)
+    } catch (thrown) {
+      const more = `it is of no use any more, and image-resolver ${version} is installed: install again then`
+      throw withMore(thrown, more)
+    }
     isChanged = true
     say(`${path}: removed`)
   }
-  say(`image-resolver ${version}: ${isChanged ? 'installed' : 'nothing to change'}`)
+  say(`image-resolver ${version}: ${isChanged || isAdopted ? 'installed' : 'nothing to change'}`)
 }
 
 function withMore(thrown: unknown, more: string): ResolveError {
@@ -105,38 +121,26 @@ function withMore(thrown: unknown, more: string): ResolveError {
   return new ResolveError(code, `${message}; ${more}`, { cause: thrown })
 }
 
-function planAll(options: InstallOptions, journal: Journal) {
+/** What is to be changed, before anything is. */
+export function planAll(options: InstallOptions, journal: Journal) {
   const { hosts, mode, node, version } = options
   const { config, root } = node
+  const { shim: socket } = config
+  const remains = remainsOf(root, { socket, hosts: hostsFiles(hosts) })
+  if (remains !== undefined) {
+    const { about, changes, version: before = version } = remains
+    journal.adopt({ ...about, changes, version: before, at: new Date().toISOString(), socket })
+  }
   const { notes, steps } = planInstall({ node, journal, version, hosts })
-  const kubeletFiles = leadKubelet(root, mode, config.shim)
+  const kubeletFiles = leadKubelet(root, mode, config.shim, earlierOf(root, journal, node))
   for (const { kind, path } of steps) journal.checkFree(path, kind !== 'link')
   for (const { path } of kubeletFiles) journal.checkFree(path)
-  return { steps, notes: [...node.notes, ...notes], kubeletFiles }
-}
-
-/** What an installation would do: a diff of each file, and each command. */
-export async function describeInstall(options: InstallOptions): Promise<string> {
-  const { manager, node, restartKubelet: restarts } = options
-  const journal = new Journal(node.root)
-  const { steps, notes, kubeletFiles } = planAll(options, journal)
-  const files = steps.flatMap((step) => describeStep(node.root, step) ?? [])
-  const kubelet = kubeletFiles.map(({ path, text }) => fileDiff(path, node.root.text(path), text))
-  const isStarted = manager !== undefined && (await activeState(manager, SERVICE)) === 'active'
-  const commands = (list: readonly string[]): string[] =>
-    manager === undefined ? [] : list.map((command) => `$ ${manager.name} ${command}\n`)
-  const needsStart = files.length > 0 || !isStarted
-  const unit = node.kubelet?.unit
-  const isStale = manager !== undefined && (await needsRestart(journal, node.kubelet, manager))
-  return [
-    ...notes.map((note) => `# note: ${note}\n`),
-    ...files,
-    ...(needsStart ? commands(['daemon-reload', `start ${SOCKET}`, `restart ${SERVICE}`]) : []),
-    ...kubelet,
-    ...((kubelet.length > 0 || isStale) && restarts && unit !== undefined
-      ? commands(['daemon-reload', `restart ${unit}`])
-      : []),
-  ].join('')
+  return {
+    steps,
+    notes: [...(remains?.notes ?? []), ...node.notes, ...notes],
+    kubeletFiles,
+    isAdopted: remains !== undefined,
+  }
 }
 
 /** @param changes what was changed since it was started, if it was */
@@ -228,6 +232,7 @@ async function undo(
 ): Promise<string> {
   const { manager, node, say, waiting } = options
   const tell = (left: readonly Left[]): void => {
+    checkDone(left)
     for (const { path } of left) say(`${path}: changed by others meanwhile, left as it is`)
   }
   const unit = node.kubelet?.unit
@@ -273,22 +278,30 @@ async function startAgain(
   await startService({ ...options, node }, manager, changed)
 }
 
-/** Files that an earlier installation has brought, and this one has not. */
+/** What an earlier installation has brought that is of no use any more. @param steps of this one */
+export function noMoreNeeded(
+  journal: Journal,
+  node: Node,
+  steps: readonly Step[],
+): readonly string[] {
+  return [...oldSecrets(journal, node), ...oldVersions(journal, steps)]
+}
+
+/** Files that this one has not. */
 function oldSecrets({ installed }: Journal, { root, secrets }: Node): readonly string[] {
   if (secrets === undefined) return []
   const [folder, wanted] = [`${root.real(SECRETS)}/`, secrets.map(({ path }) => root.real(path))]
   return (installed?.changes ?? [])
-    .filter(({ after, path }) => after.kind === 'file' && path.startsWith(folder))
+    .filter(({ after, path }) => after?.kind === 'file' && path.startsWith(folder))
     .map(({ path }) => path)
     .filter((path) => !wanted.includes(path))
 }
 
 /** The service that runs is of the new one. */
-function oldVersions({ installed }: Journal): readonly string[] {
-  const { changes = [] } = installed ?? {}
-  const current = changes.find(({ path }) => path === CURRENT)?.after
+function oldVersions({ installed }: Journal, steps: readonly Step[]): readonly string[] {
+  const current = steps.find(({ path }) => path === CURRENT)
   if (current?.kind !== 'link') return []
-  return changes
+  return (installed?.changes ?? [])
     .map(({ path }) => path)
     .filter((path) => path.startsWith(`${VERSIONS}/`) && !path.endsWith(`/${current.target}`))
 }

@@ -17,7 +17,7 @@ import {
 import {
   type About,
   aboutIn,
-  BEFORE,
+  backupFor,
   type Change,
   type Changes,
   checkBeside,
@@ -25,17 +25,20 @@ import {
   FORMAT,
   INSTALLED,
   type Installed,
+  kubeletIsBack,
+  kubeletIsChanged,
   ownUser,
   type Part,
   PENDING,
-  PREVIOUS,
   readList,
   STATE,
   withRun,
   writeList,
 } from './lists.ts'
 import type { Root } from './root.ts'
-import { type Left, undoAll } from './undo.ts'
+import { checkDone, isStuck, type Left, openAfter, removeCopies, undoAll } from './undo.ts'
+
+const FOLDER = { kind: 'folder' } as const
 
 /**
  * Changes files of a node so that they can be put back, also after a crash at any moment: what is going to
@@ -79,6 +82,12 @@ export class Journal {
     this.#about = { ...this.#about, sockets, runtime: runtime ?? this.#about.runtime }
   }
 
+  /** Takes over an installation with a lost list; commit() writes it down. */
+  adopt(list: Omit<Installed, 'format' | 'run'>): void {
+    this.#installed = { ...list, format: FORMAT, run: randomUUID() }
+    this.#about = aboutIn(this.#installed, undefined)
+  }
+
   get installed(): Installed | undefined {
     return this.#installed
   }
@@ -92,7 +101,7 @@ export class Journal {
   isForeign(path: string): boolean {
     const real = this.#root.real(path, false)
     const known = this.#known(real)
-    return known !== undefined && !isSame(lookAt(this.#at(real)), known.after)
+    return known !== undefined && !isSame(lookAt(this.#at(real)), known.after ?? undefined)
   }
 
   /** The file, link or folder is of the installation. */
@@ -132,7 +141,7 @@ export class Journal {
   /** Makes a folder of copies. It goes with everything in it. */
   tree(path: string, files: Parameters<typeof copyTree>[1], part: Part): boolean {
     const real = this.#root.real(path)
-    return this.#change({ path: real, part, after: { kind: 'folder' }, whole: true }, (at) =>
+    return this.#change({ path: real, part, after: FOLDER, whole: true }, (at) =>
       copyTree(at, files),
     )
   }
@@ -140,17 +149,21 @@ export class Journal {
   /** Makes a folder, if there is none; `whole`: it goes with everything in it. */
   folder(path: string, part: Part, { mode = 0o755, whole = false } = {}): boolean {
     const real = this.#root.real(path)
-    const after = { kind: 'folder' } as const
-    return this.#change({ path: real, part, after, ...(whole ? { whole } : {}) }, (at) =>
+    return this.#change({ path: real, part, after: FOLDER, ...(whole ? { whole } : {}) }, (at) =>
       makeFolder(at, mode),
     )
+  }
+
+  /** Takes a file away. */
+  remove(path: string, part: Part): boolean {
+    return this.#change({ path: this.#root.real(path), part, after: null }, remove)
   }
 
   /** @returns false where it is as wanted */
   #change(wanted: Omit<Change, 'before' | 'backup'>, make: (at: string) => void): boolean {
     const { path, part, after } = wanted
     const at = this.#at(path)
-    if (isSame(lookAt(at), after)) return false
+    if (isSame(lookAt(at), after ?? undefined)) return false
     // An interrupted run has made something else of it.
     const earlier = this.#pending.get(path)
     if (earlier !== undefined) this.#undoAll([earlier])
@@ -158,15 +171,9 @@ export class Journal {
     const before = lookAt(at) ?? null
     this.checkFree(path, false)
     if (before?.kind === 'folder') throw new ResolveError('DENIED', `${path} is a folder`)
-    const isTaken = this.#known(path)?.backup?.endsWith(BEFORE) === true
-    const backup = `${path}${isTaken ? PREVIOUS : BEFORE}`
+    const backup = backupFor(path, this.#known(path))
     const isKept = before?.kind === 'file'
-    if (part === 'kubelet') {
-      const { kubeletAt, kubeletBackAt } = this.#about
-      const kubeletLastAt = new Date().toISOString()
-      const first = kubeletBackAt === null ? (kubeletAt ?? kubeletLastAt) : kubeletLastAt
-      this.#about = { ...this.#about, kubeletAt: first, kubeletLastAt, kubeletBackAt: null }
-    }
+    if (part === 'kubelet') this.#about = kubeletIsChanged(this.#about)
     this.#pending.set(path, { ...wanted, before, ...(isKept ? { backup } : {}) })
     this.#writePending()
     if (isKept) copyWhole(at, this.#at(backup))
@@ -180,15 +187,21 @@ export class Journal {
     const changes = withRun(this.#installed?.changes ?? [], this.pending)
     this.#writeInstalled({ ...about, ...this.#about, format: FORMAT, run: this.#run, changes })
     try {
-      this.#endRun()
+      this.#endRun(true)
     } catch {
       // It has ended well all the same: the next run does that first.
     }
   }
 
-  /** Puts back what the run has changed that was interrupted, or is of no use. */
+  /** Puts back what the run has changed that was interrupted, or is of no use; what cannot be stays in the list. */
   rollBack(): readonly Left[] {
     const left = this.#undoAll(this.pending)
+    const open = openAfter(this.pending, left)
+    if (open !== undefined) {
+      this.#pending = new Map(open.map((change) => [change.path, change]))
+      this.#writePending()
+      return left
+    }
     const isOwn = this.#pending.has(STATE)
     if (isOwn) clearState(this.#root, PENDING)
     this.#endRun()
@@ -204,9 +217,7 @@ export class Journal {
       ...this.#undoAll(ofPart(this.pending)),
       ...this.#undoAll(ofPart(installed?.changes ?? [])),
     ].filter(({ path }, index, all) => all.findIndex((each) => each.path === path) === index)
-    if (this.#about.kubeletAt !== null && this.#about.kubeletBackAt === null) {
-      this.#about = { ...this.#about, kubeletBackAt: new Date().toISOString() }
-    }
+    if (!isStuck(left)) this.#about = kubeletIsBack(this.#about)
     // What is put back may be changed by others from now on.
     const isThere = ({ part, path }: Change): boolean =>
       part !== 'kubelet' || left.some((each) => each.path === path)
@@ -223,9 +234,15 @@ export class Journal {
     return left
   }
 
-  /** Puts everything back, and forgets that there was an installation. */
+  /** Puts everything back, and forgets that there was an installation, but for what cannot be written. */
   end(): readonly Left[] {
-    const left = [...this.rollBack(), ...this.#undoAll(this.#installed?.changes ?? [])]
+    const installed = this.#installed
+    const left = [...this.rollBack(), ...this.#undoAll(installed?.changes ?? [])]
+    const changes = installed && openAfter(installed.changes, left)
+    if (installed !== undefined && changes !== undefined) {
+      this.#writeInstalled({ ...installed, changes })
+      return left
+    }
     if (this.#known(STATE) !== undefined) clearState(this.#root, INSTALLED)
     remove(this.#root.outside(INSTALLED))
     this.#installed = undefined
@@ -236,7 +253,7 @@ export class Journal {
   /** Removes what a run that was interrupted at its very end has left. */
   tidy(): void {
     if (this.#pending.size > 0) return
-    if (this.#root.exists(PENDING)) this.#endRun()
+    if (this.#root.exists(PENDING)) this.#endRun(true)
     if (this.#installed === undefined) removeFolder(this.#root.outside(STATE))
   }
 
@@ -245,7 +262,7 @@ export class Journal {
     const installed = this.#installed
     const change = this.#known(path)
     if (installed === undefined || change === undefined) return
-    this.#undoAll([change])
+    checkDone(this.#undoAll([change]))
     const changes = installed.changes.filter((each) => each !== change)
     this.#writeInstalled({ ...installed, changes })
   }
@@ -254,14 +271,10 @@ export class Journal {
     return undoAll(this.#root, changes, this.#installed?.changes ?? [])
   }
 
-  #endRun(): void {
-    const paths = new Set([...this.pending, ...this.#done].map(({ path }) => path))
-    for (const { path, backup } of this.#installed?.changes ?? []) {
-      if (!paths.has(path)) continue
-      for (const name of [`${path}${BEFORE}`, `${path}${PREVIOUS}`]) {
-        if (name !== backup) remove(this.#at(name))
-      }
-    }
+  /** @param isDone the copies of what is as it was before the installation are of no use any more */
+  #endRun(isDone = false): void {
+    const ended = [...this.pending, ...this.#done]
+    removeCopies(this.#root, ended, this.#installed?.changes ?? [], isDone)
     remove(this.#root.outside(PENDING))
     this.#pending = new Map()
     this.#done = []
@@ -281,9 +294,7 @@ export class Journal {
     // The list is in it. An empty one is from a run that was ended right here.
     const isNew = lookAt(at) === undefined || readdirSync(at).length === 0
     if (isNew && this.#installed === undefined && !this.#pending.has(STATE)) {
-      const after = { kind: 'folder' } as const
-      this.#pending.set(STATE, { path: STATE, part: 'state', before: null, after })
-      if (lookAt(at) === undefined) makeFolder(at, 0o700)
+      this.#pending.set(STATE, { path: STATE, part: 'state', before: null, after: FOLDER })
     }
     writeList(this.#root, PENDING, {
       ...this.#about,

@@ -1,5 +1,8 @@
+import type { Config } from '../config/config.ts'
+import { isSameSocket } from '../config/values.ts'
 import { ResolveError } from '../errors.ts'
-import { accessOf } from './files.ts'
+import { accessOf, isSame, lookAt } from './files.ts'
+import type { Journal } from './journal.ts'
 import {
   type Endpoint,
   FIELDS,
@@ -8,26 +11,41 @@ import {
   type Kubelet,
   type KubeletMode,
   leads,
-  type Place,
 } from './kubelet.ts'
-import type { Root, TextFile } from './root.ts'
-import { readEnvironment } from './unit-file.ts'
-import { withValue } from './yaml-value.ts'
+import { MARK } from './program.ts'
+import type { PlannedFile, Root, TextFile } from './root.ts'
+import { readEnvironment, type Word } from './unit-syntax.ts'
+import { isLarge, withValue } from './yaml-value.ts'
 
-/** What is written behind a command that a shell runs is no argument of that command. */
-const SHELL = /^[-@:+!|]*(?:\S*\/)?(?:ba|da|a|k|z)?sh\s+(?:-\S+\s+)*-[a-z]*c\s/
-const HEAD = '# Written by image-resolver install; image-resolver uninstall takes it away.\n'
+const HEAD = `${MARK}; image-resolver uninstall takes it away.\n`
+
+/** What is known of earlier installations. */
+export interface Earlier {
+  /** kubelet's files as they were before. */
+  readonly originals: readonly PlannedFile[]
+  /** The service's sockets, of which kubelet may use each. */
+  readonly sockets: readonly string[]
+  readonly runtime: string | undefined
+}
 
 /**
- * The files that lead kubelet to a socket.
+ * The files that lead kubelet to a socket. What an earlier installation has written is taken back first, so that another
+ * mode or place changes what it would have changed at first.
  *
  * @param socket path of the service's socket
  * @returns their new texts; none where it leads there already
  * @throws ResolveError UNSUPPORTED where that would end the runtime of k3s or rke2; CONFIG_INVALID for a
  * file that cannot be edited, and where another one wins
  */
-export function leadKubelet(root: Root, mode: KubeletMode, socket: string): readonly TextFile[] {
-  const kubelet = findKubelet(root)
+export function leadKubelet(
+  root: Root,
+  mode: KubeletMode,
+  socket: string,
+  earlier: Earlier = { originals: [], sockets: [socket], runtime: undefined },
+): readonly PlannedFile[] {
+  const before = root.with(...earlier.originals)
+  const base = mode === 'images' ? withoutRuntime(before, earlier) : before
+  const kubelet = findKubelet(base)
   if (kubelet === undefined) return []
   const { distribution, runtime } = kubelet
   if (mode === 'all' && distribution !== 'kubelet' && runtime === undefined) {
@@ -37,14 +55,58 @@ export function leadKubelet(root: Root, mode: KubeletMode, socket: string): read
       `${why}, so --kubelet all cannot be; use --kubelet images`,
     )
   }
-  let planned = mode === 'all' ? withEndpoint(root, kubelet, 'runtime', socket) : root
+  let planned = mode === 'all' ? withEndpoint(base, kubelet, 'runtime', socket) : base
   const { images } = kubelet
   // Without an endpoint of its own, that of images is that of the runtime.
   if (mode === 'images' || images !== undefined) {
     planned = withEndpoint(planned, findKubelet(planned) ?? kubelet, 'images', socket)
   }
   checkLed(planned, mode, socket)
-  return planned.planned
+  return planned.planned.filter(({ path, text }) => text !== root.text(path))
+}
+
+/** @returns what the lists of installations, one that did not end among them, say of kubelet */
+export function earlierOf(
+  root: Root,
+  journal: Journal,
+  node: { readonly config: Pick<Config, 'shim'>; readonly runtime: string | undefined },
+): Earlier {
+  const { about } = journal
+  return {
+    originals: originalsOf(root, journal),
+    sockets: [...about.sockets, node.config.shim],
+    runtime: node.runtime ?? about.runtime ?? undefined,
+  }
+}
+
+/** kubelet's files as they were before the installation, but for what others have changed since. */
+export function originalsOf(root: Root, { installed, pending }: Journal): readonly PlannedFile[] {
+  const first = new Map(
+    [...pending, ...(installed?.changes ?? [])].map((each) => [each.path, each]),
+  )
+  const last = new Map([...(installed?.changes ?? []), ...pending].map((each) => [each.path, each]))
+  return [...first.values()].flatMap((change): readonly PlannedFile[] => {
+    const { backup, before, part, path } = change
+    const { after = null } = last.get(path) ?? {}
+    if (part !== 'kubelet' || after?.kind === 'folder') return []
+    // What others have changed since stays.
+    if (!isSame(lookAt(root.inside(path)), after ?? undefined)) return []
+    if (before === null) return [{ path, text: undefined }]
+    const text = backup === undefined ? undefined : root.text(backup)
+    return text === undefined ? [] : [{ path, text }]
+  })
+}
+
+/** Where others have changed the file that leads every call to the service, by the endpoint alone. */
+function withoutRuntime(root: Root, { runtime, sockets }: Earlier): Root {
+  const kubelet = findKubelet(root)
+  const setting = kubelet?.runtime
+  if (kubelet === undefined || !sockets.some((socket) => leads(setting, socket))) return root
+  if (runtime !== undefined && !sockets.some((socket) => isSameSocket(socket, runtime)))
+    return withEndpoint(root, kubelet, 'runtime', runtime)
+  const what = `${setting?.file}:${setting?.line} leads every call of kubelet to ${setting?.value}`
+  const how = "set the runtime's own socket there by hand, or name it with --runtime-endpoint"
+  throw new ResolveError('CONFIG_INVALID', `${what}, and that of the runtime is not known: ${how}`)
 }
 
 /** Of what has other characters nothing is certain in units, YAML and environments. */
@@ -91,7 +153,7 @@ export function leadKubeletBack(
   root: Root,
   sockets: readonly string[],
   runtimeSocket: string,
-): readonly TextFile[] {
+): readonly PlannedFile[] {
   let planned = root
   for (const name of ['images', 'runtime'] as const) {
     const kubelet = findKubelet(planned)
@@ -106,7 +168,7 @@ function withEndpoint(root: Root, kubelet: Kubelet, name: Endpoint, socket: stri
   const setting = kubelet[name]
   if (leads(setting, socket)) return root
   const endpoint = endpointOf(socket)
-  if (setting === undefined) return root.with(added(root, kubelet.place, name, endpoint))
+  if (setting === undefined) return root.with(added(root, kubelet, name, endpoint))
   const { at, file, line, value } = setting
   const text = root.text(file) ?? ''
   const edited =
@@ -115,11 +177,15 @@ function withEndpoint(root: Root, kubelet: Kubelet, name: Endpoint, socket: stri
       : withText(text, at, value, endpoint)
   if (edited !== undefined) return root.with({ path: file, text: edited })
   const what = `${setting.field ?? `--${FLAGS[name]}`} ${value}`
-  throw byHand(`${file}:${line}: ${what}`, endpoint)
+  throw byHand(`${file}:${line}: ${what}`, endpoint, 'path' in at ? text : '')
 }
 
-function byHand(what: string, endpoint: string): ResolveError {
-  const why = 'is written in a way that is not edited here'
+/** @param text YAML that it is in */
+function byHand(what: string, endpoint: string, text: string): ResolveError {
+  const how = isLarge(text)
+    ? 'in a file that is larger than 64 KiB, which'
+    : 'written in a way that'
+  const why = `is ${how} is not edited here`
   return new ResolveError('CONFIG_INVALID', `${what} ${why}; set it to ${endpoint} by hand`)
 }
 
@@ -135,23 +201,40 @@ function withText(
   return isWhole ? text.slice(0, from) + value + text.slice(from + at.length) : undefined
 }
 
-function added(root: Root, place: Place, name: Endpoint, endpoint: string): TextFile {
+function added(root: Root, kubelet: Kubelet, name: Endpoint, endpoint: string): TextFile {
+  const { end, place, wrapper } = kubelet
   const { file: path } = place
   const flag = `--${FLAGS[name]}=${endpoint}`
+  const isFlag = /^(?:environment|unit|variable)$/.test(place.kind)
+  if (end !== undefined && isFlag) {
+    const what = `${end.file}:${end.line}: kubelet takes no flag behind the word --`
+    throw new ResolveError('CONFIG_INVALID', `${what}; add ${flag} in front of it by hand`)
+  }
+  if (wrapper !== undefined && isFlag) {
+    const what = `${wrapper.file}:${wrapper.line}: the unit starts ${wrapper.program}, not kubelet, which may never get a flag that is added here`
+    const how = `see that it hands its arguments on (exec kubelet "$@"), add ${flag} there by hand (systemctl edit --full ${kubelet.unit}), and install again`
+    throw new ResolveError('CONFIG_INVALID', `${what}: ${how}`)
+  }
   const there = root.text(path)
   switch (place.kind) {
     case 'drop-in':
     case 'field': {
       const kind = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n'
       const text = withValue(there ?? `${HEAD}${kind}`, [FIELDS[name]], endpoint)
-      if (text === undefined) throw byHand(`${path}: ${FIELDS[name]}`, endpoint)
+      if (text === undefined) throw byHand(`${path}: ${FIELDS[name]}`, endpoint, there ?? '')
       return { path, text }
     }
     case 'variable':
-      return { path, text: withArgument(there ?? '', path, place.variable, flag) }
+      return { path, text: withArgument(there ?? HEAD, path, place.variable, flag) }
+    case 'environment': {
+      const text = withWord(there ?? '', place, flag)
+      if (text !== undefined) return { path, text }
+      const where = `${kubelet.decides?.file}:${kubelet.decides?.line}`
+      const what = `what it gives kubelet is written in a way that is not edited here`
+      throw new ResolveError('CONFIG_INVALID', `${where}: ${what}; add ${flag} there by hand`)
+    }
     case 'unit': {
       const { file, text } = place.command
-      if (SHELL.test(text)) throw byHand(`${file}: --${FLAGS[name]} of a shell's command`, endpoint)
       // The command may hold secrets: a user that may not read it there may not read its copy.
       const mode = accessOf(root.outside(file)).mode & 0o644
       const command = `${HEAD}[Service]\nExecStart=\nExecStart=${text} ${flag}\n`
@@ -167,6 +250,22 @@ function fresh(path: string, there: string | undefined, text: string): TextFile 
   if (there === undefined || there === text) return { path, text }
   const what = 'is there already, and install would write something else into it'
   throw new ResolveError('CONFIG_INVALID', `${path} ${what}: move it away`)
+}
+
+/**
+ * Adds a word to the value of an assignment of `Environment=`, which is quoted then.
+ *
+ * @returns undefined where that is not in one piece
+ */
+function withWord(
+  text: string,
+  { end, value }: { readonly end: number; readonly value: Word },
+  word: string,
+): string | undefined {
+  if (/["']/.test(text[end] ?? '')) return `${text.slice(0, end)} ${word}${text.slice(end)}`
+  const [from = end] = value.at
+  if (text.slice(from, end) !== value.text) return undefined
+  return `${text.slice(0, from)}"${value.text} ${word}"${text.slice(end)}`
 }
 
 /** Adds an argument to a variable of a file of an environment, which is made where it is not there. */

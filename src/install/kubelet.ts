@@ -1,9 +1,20 @@
 import { posix } from 'node:path'
-import { isSameSocket } from '../config/addresses.ts'
-import { isEmpty, parseYaml, type YamlEntry } from '../config/yaml.ts'
-import { ResolveError } from '../errors.ts'
+import { isSameSocket } from '../config/values.ts'
+import { isEmpty } from '../config/yaml.ts'
 import type { Root } from './root.ts'
-import { readServiceUnit, type ServiceUnit, type Word } from './unit-file.ts'
+import { endOfFlags, rancherConfig, wrapperIn } from './service-command.ts'
+import {
+  absolutePath,
+  byHand,
+  checkKnown,
+  isEnabled,
+  type Line,
+  lineAt,
+  readServiceUnit,
+  type ServiceUnit,
+} from './unit-file.ts'
+import type { Variable, Word } from './unit-syntax.ts'
+import { type FileOfFields, readFields } from './yaml-fields.ts'
 
 /** Which of kubelet's endpoints lead to the service: that of images, or that of the whole runtime. */
 export type KubeletMode = 'images' | 'all'
@@ -17,13 +28,6 @@ export const FIELDS = {
   runtime: 'containerRuntimeEndpoint',
 } as const
 export type Endpoint = keyof typeof FLAGS
-
-/** A line of a file. */
-interface Line {
-  readonly file: string
-  /** From 1. */
-  readonly line: number
-}
 
 /** Where an endpoint is set. */
 export interface Setting extends Line {
@@ -45,6 +49,13 @@ export interface Setting extends Line {
 export type Place =
   | { readonly kind: 'drop-in' | 'arguments' | 'field'; readonly file: string }
   | { readonly kind: 'variable'; readonly file: string; readonly variable: string }
+  /** A variable that `Environment=` of a unit sets. */
+  | {
+      readonly kind: 'environment'
+      readonly file: string
+      readonly value: Word
+      readonly end: number
+    }
   | { readonly kind: 'unit'; readonly file: string; readonly command: Word }
 
 /** How this node's kubelet is configured. */
@@ -55,16 +66,21 @@ export interface Kubelet {
   readonly images: Setting | undefined
   readonly runtime: Setting | undefined
   readonly place: Place
+  /** The program that the unit starts instead of kubelet, which may give it other arguments. */
+  readonly wrapper: (Line & { readonly program: string }) | undefined
+  /** A word `--` of the command: kubelet takes no flag behind it. */
+  readonly end: Line | undefined
   /** What decides that an endpoint is not set, where it is in none of its files: the one that counts. */
   readonly decides: Line | undefined
 }
 
 const OWN_DROP_IN = '20-image-resolver.conf'
-const RANCHER_UNITS = [
+const UNITS = [
   ['k3s', 'k3s.service'],
   ['k3s', 'k3s-agent.service'],
   ['rke2', 'rke2-server.service'],
   ['rke2', 'rke2-agent.service'],
+  ['kubelet', 'kubelet.service'],
 ] as const
 const EXTRA_ARGS = 'KUBELET_EXTRA_ARGS'
 /** The container runtime of k3s and rke2, which they start themselves. */
@@ -79,17 +95,38 @@ export const RANCHER_SOCKET = '/run/k3s/containerd/containerd.sock'
  * @throws ResolveError CONFIG_INVALID for a file that cannot be read
  */
 export function findKubelet(root: Root): Kubelet | undefined {
-  for (const [distribution, unit] of RANCHER_UNITS) {
+  // The tarball of rke2 brings the units of a server and of an agent to each node, which enables one of them.
+  const enabled = UNITS.filter(([, unit]) => isEnabled(root, unit))
+  for (const [distribution, unit] of [...enabled, ...UNITS]) {
     const found = readServiceUnit(root, unit)
-    if (found !== undefined) return rancherKubelet(root, distribution, unit, found)
+    if (found === undefined) continue
+    checkRoot(root, found)
+    return distribution === 'kubelet'
+      ? plainKubelet(root, found)
+      : rancherKubelet(root, distribution, unit, found)
   }
-  const unit = readServiceUnit(root, 'kubelet.service')
-  return unit === undefined ? undefined : plainKubelet(root, unit)
+  return undefined
 }
 
-function plainKubelet(root: Root, unit: ServiceUnit): Kubelet {
-  const config = flagIn(root, unit.words, 'config')?.value
-  const folder = flagIn(root, unit.words, 'config-dir')?.value
+/** @throws ResolveError CONFIG_INVALID for a unit with a root of its own, with flags that leave the endpoints to files there */
+function checkRoot(root: Root, { ownRoot, words }: ServiceUnit): void {
+  const flags = Object.values(FLAGS)
+  if (ownRoot === undefined || flags.every((flag) => flagIn(root, words, flag))) return
+  const what = `the unit has a root of its own, ${ownRoot.text}, and what kubelet reads there is not edited here`
+  throw byHand(root, ownRoot, what, `set --${flags.join(' and --')} in its ExecStart=`)
+}
+
+function plainKubelet(root: Root, service: ServiceUnit): Kubelet {
+  const wrapper = wrapperOf(root, service)
+  const end = wrapper ? -1 : endOfFlags(service.words.map(({ text }) => text))
+  const unit = end < 0 ? service : { ...service, words: service.words.slice(0, end) }
+  const last = service.words[end]
+  const pathIn = (flag: string): string | undefined => {
+    const path = flagIn(root, unit.words, flag)?.value
+    return path ? absolutePath(root, unit, path) : undefined
+  }
+  const config = pathIn('config')
+  const folder = pathIn('config-dir')
   // Later files win.
   const files = [
     ...(config === undefined ? [] : [config]),
@@ -105,11 +142,23 @@ function plainKubelet(root: Root, unit: ServiceUnit): Kubelet {
     images: setting('images'),
     runtime: setting('runtime'),
     place,
+    wrapper,
+    end: last && lineAt(root, last.file, last.at[0]),
     decides:
-      place.kind === 'variable'
+      place.kind === 'variable' || place.kind === 'environment'
         ? extra && lineAt(root, extra.value.file, extra.end)
         : lineAt(root, unit.command.file, unit.command.at[0]),
   }
+}
+
+function wrapperOf(root: Root, { command, words }: ServiceUnit): Kubelet['wrapper'] {
+  const program = wrapperIn(
+    root,
+    words.map(({ text }) => text),
+  )
+  return program === undefined
+    ? undefined
+    : { program, ...lineAt(root, command.file, command.at[0]) }
 }
 
 /** kubelet reads folders in that one, too, in the order of names. */
@@ -122,27 +171,48 @@ function dropInsBelow(root: Root, folder: string): readonly string[] {
 
 /** `kubeadm upgrade` writes its configuration file anew, and leaves a drop-in and KUBELET_EXTRA_ARGS alone. */
 function placeFor(
-  { command, environmentFiles, variables }: ServiceUnit,
+  { command, environment: all, environmentFiles, variables }: ServiceUnit,
   config: string | undefined,
   folder: string | undefined,
 ): Place {
   if (folder !== undefined) return { kind: 'drop-in', file: posix.join(folder, OWN_DROP_IN) }
   const environment = environmentFiles.find((file) => posix.basename(file) === 'kubelet')
   if (environment !== undefined && variables.includes(EXTRA_ARGS)) {
-    return { kind: 'variable', file: environment, variable: EXTRA_ARGS }
+    return placeOfExtra(all.get(EXTRA_ARGS), environment, environmentFiles)
   }
   if (config !== undefined) return { kind: 'field', file: config }
   return { kind: 'unit', file: `/etc/systemd/system/kubelet.service.d/${OWN_DROP_IN}`, command }
+}
+
+/** Set in a file that counts more, the variable would lose what it has: it gets more where it is set. */
+function placeOfExtra(
+  extra: Variable | undefined,
+  environment: string,
+  files: readonly string[],
+): Place {
+  const { end = 0, value } = extra ?? {}
+  const isEarlier =
+    value !== undefined &&
+    value.text.trim() !== '' &&
+    files.indexOf(value.file) < files.indexOf(environment)
+  if (!isEarlier) return { kind: 'variable', file: environment, variable: EXTRA_ARGS }
+  const { file } = value
+  return files.includes(file)
+    ? { kind: 'variable', file, variable: EXTRA_ARGS }
+    : { kind: 'environment', file, value, end }
 }
 
 function rancherKubelet(
   root: Root,
   distribution: 'k3s' | 'rke2',
   unit: string,
-  { words }: ServiceUnit,
+  service: ServiceUnit,
 ): Kubelet {
-  const folder = `/etc/rancher/${distribution}`
-  const names = [`${folder}/config.yaml`, ...root.list(`${folder}/config.yaml.d`, '.yaml', '.yml')]
+  const { words } = service
+  const named = rancherConfig(distribution, service)
+  checkKnown(root, { ...service.command, text: named })
+  const config = absolutePath(root, service, named)
+  const names = [config, ...root.list(`${config}.d`, '.yaml', '.yml')]
   const files = names.map((file) => readFields(root, file))
   const setting = (endpoint: Endpoint): Setting | undefined =>
     flagIn(root, words, FLAGS[endpoint]) ??
@@ -154,7 +224,9 @@ function rancherKubelet(
     unit,
     images: setting('images'),
     runtime: setting('runtime'),
-    place: { kind: 'arguments', file: `${folder}/config.yaml.d/99-image-resolver.yaml` },
+    wrapper: undefined,
+    end: undefined,
+    place: { kind: 'arguments', file: `${config}.d/99-image-resolver.yaml` },
     decides: last && { file: last.file, line: last.fields.get(ARGUMENTS)?.line ?? 1 },
   }
 }
@@ -182,35 +254,6 @@ function argumentIn(files: readonly FileOfFields[], flag: string): Setting | und
   return found
 }
 
-interface FileOfFields {
-  readonly file: string
-  readonly fields: ReadonlyMap<string, YamlEntry>
-}
-
-/** @throws ResolveError CONFIG_INVALID for what is no mapping, and for what is not used in such a file */
-function readFields(root: Root, file: string): FileOfFields {
-  const { root: node, problems } = parseYaml(firstDocument(root.text(file) ?? ''))
-  const [problem] = problems
-  if (problem !== undefined) {
-    throw new ResolveError('CONFIG_INVALID', `${file}:${problem.line}: ${problem.message}`)
-  }
-  if (node !== undefined && node.kind !== 'map') {
-    throw new ResolveError('CONFIG_INVALID', `${file}:${node.line}: it is no mapping`)
-  }
-  return { file, fields: new Map(node?.entries.map((entry) => [entry.key, entry])) }
-}
-
-/** YAML without what is below its first document, which kubelet and k3s do not read. */
-export function firstDocument(text: string): string {
-  let hasContent = false
-  for (const { 0: line, index } of text.matchAll(/^.*$/gm)) {
-    const isMarker = /^(?:---|\.\.\.)(?:\s|$)/.test(line)
-    if (isMarker && hasContent) return text.slice(0, index)
-    hasContent ||= isMarker ? /^---\s+[^\s#]/.test(line) : /^\s*[^\s#%]/.test(line)
-  }
-  return text
-}
-
 function fieldIn(files: readonly FileOfFields[], field: string): Setting | undefined {
   for (const { file, fields } of files.toReversed()) {
     const { line = 0, value } = fields.get(field) ?? {}
@@ -233,13 +276,10 @@ function flagIn(root: Root, words: readonly Word[], flag: string): Setting | und
     const source = match[1] === undefined ? (words[index + 1] ?? word) : word
     const value = match[1] ?? words[index + 1]?.text ?? ''
     const at = source.at.slice(source.text.length - value.length)
+    checkKnown(root, { text: value, file: source.file, at: at.length > 0 ? at : word.at })
     return { value, kind: 'flag', at, ...lineAt(root, source.file, at[0] ?? word.at[0]) }
   }
   return undefined
-}
-
-function lineAt(root: Root, file: string, offset = 0): Line {
-  return { file, line: (root.text(file) ?? '').slice(0, Math.max(offset, 0)).split('\n').length }
 }
 
 /** Which of kubelet's endpoints lead to a socket. */

@@ -1,8 +1,8 @@
-import { closeSync, lstatSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, lstatSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { ResolveError } from '../errors.ts'
 import { openTrustedFileSync } from '../host/trusted-file.ts'
-import { type FileState, isSame, NEW, writeWhole } from './files.ts'
+import { type FileState, isSame, makeFolder, NEW, removeAll, writeWhole } from './files.ts'
 import type { Root } from './root.ts'
 
 /** The folder of the service's state, where the list of changes is. */
@@ -26,7 +26,8 @@ export interface Change {
   readonly part: Part
   /** null: there was nothing. */
   readonly before: FileState | null
-  readonly after: FileState
+  /** null: there is nothing any more. */
+  readonly after: FileState | null
   /** A folder that goes with everything in it. */
   readonly whole?: true
   /** Where the file as it was is kept. */
@@ -47,8 +48,8 @@ export interface About {
   readonly runtime: string | null
 }
 
-/** What a run has changed that has not ended, as install.pending.json has it; lists of earlier versions say less. */
-export interface Changes extends Partial<About> {
+/** What a run has changed that has not ended, as install.pending.json has it. */
+export interface Changes extends About {
   readonly format: typeof FORMAT
   /** Of the run that wrote it. */
   readonly run: string
@@ -76,8 +77,8 @@ export function readList<T extends Changes>(root: Root, path: string): T | undef
     if (file === undefined) return undefined
     try {
       const list: T = JSON.parse(readFileSync(file, 'utf8'))
-      if (list.format !== FORMAT) throw new Error(`its format is ${list.format}, not ${FORMAT}`)
-      checkPaths(list.changes)
+      checkFields('', list, path === INSTALLED ? { ...LIST, ...INSTALLATION } : LIST)
+      checkChanges(list.changes)
       return list
     } finally {
       closeSync(file)
@@ -87,11 +88,48 @@ export function readList<T extends Changes>(root: Root, path: string): T | undef
   }
 }
 
+type Check = (value: unknown) => boolean
+const isText: Check = (value) => typeof value === 'string'
+const isTextOrNull: Check = (value) => value === null || isText(value)
+const isTime: Check = (value) => isText(value) && !Number.isNaN(Date.parse(String(value)))
+const isTimeOrNull: Check = (value) => value === null || isTime(value)
+const isList =
+  (each: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(each)
+
+const LIST: Readonly<Record<keyof Changes, Check>> = {
+  format: (value) => value === FORMAT,
+  run: isText,
+  kubeletAt: isTimeOrNull,
+  kubeletLastAt: isTimeOrNull,
+  kubeletBackAt: isTimeOrNull,
+  sockets: isList(isText),
+  runtime: isTextOrNull,
+  changes: isList(() => true),
+}
+const INSTALLATION = { version: isText, at: isTime, socket: isText }
+const CHANGE = {
+  part: (value: unknown) => ORDER.includes(value as Part),
+  whole: (value: unknown) => value === undefined || value === true,
+}
+const STATES: Readonly<Record<FileState['kind'], Readonly<Record<string, Check>>>> = {
+  file: { sha256: isText, mode: Number.isInteger, uid: Number.isInteger, gid: Number.isInteger },
+  link: { target: isText },
+  folder: {},
+}
+
+/** @param of what has the fields, with a dot; '' for the list itself */
+function checkFields(of: string, value: unknown, fields: Readonly<Record<string, Check>>): void {
+  const all = (value ?? {}) as Readonly<Record<string, unknown>>
+  const wrong = Object.entries(fields).find(([name, isRight]) => !isRight(all[name]))
+  if (wrong !== undefined) throw new Error(`${of}${wrong[0]} is missing, or not of its type`)
+}
+
 /** Files are replaced and removed there: a path may not lead out of the root. */
-function checkPaths(changes: readonly Change[]): void {
-  if (!Array.isArray(changes)) throw new Error('its changes are no list')
+function checkChanges(changes: readonly Change[]): void {
   for (const [index, change] of changes.entries()) {
-    const { backup, path }: Partial<Change> = change ?? {}
+    const { after, backup, before, path }: Partial<Change> = change ?? {}
     const entry = `changes[${index}]`
     if (!isPlain(path)) {
       const what = 'is no absolute path without "..", "//" and NUL'
@@ -99,6 +137,12 @@ function checkPaths(changes: readonly Change[]): void {
     }
     if (backup !== undefined && backup !== `${path}${BEFORE}` && backup !== `${path}${PREVIOUS}`) {
       throw new Error(`the backup of ${entry}, ${JSON.stringify(backup)}, is not beside ${path}`)
+    }
+    checkFields(`${entry}.`, change, CHANGE)
+    for (const [name, state] of Object.entries({ before, after })) {
+      if (state === null) continue
+      const fields = STATES[state?.kind as FileState['kind']] ?? { kind: () => false }
+      checkFields(`${entry}.${name}.`, state, fields)
     }
   }
 }
@@ -110,7 +154,9 @@ function isPlain(path: unknown): path is string {
 
 function unusable(path: string, cause: unknown): ResolveError {
   const why = cause instanceof Error ? cause.message : String(cause)
-  const problem = `${path}, the list of what was installed, cannot be used: ${why}`
+  // That of a run which did not end is the only place that says what the run has changed.
+  const how = path === INSTALLED ? ': move it away, and image-resolver install makes it again' : ''
+  const problem = `${path}, the list of what was installed, cannot be used: ${why}${how}`
   return new ResolveError('CONFIG_INVALID', problem, { cause })
 }
 
@@ -128,25 +174,37 @@ export function withRun(changes: readonly Change[], run: readonly Change[]): rea
     if (known === undefined || isSame(before, known.before ?? undefined))
       all.set(change.path, change)
     else {
-      const isForeign = before?.kind === 'file' && !isSame(before, known.after)
+      const isForeign = before?.kind === 'file' && !isSame(before, known.after ?? undefined)
       all.set(change.path, isForeign ? known : { ...known, after: change.after })
     }
   }
-  return [...all.values()]
+  // What is as it was before the installation has nothing to be put back.
+  return [...all.values()].filter(
+    ({ after, before }) => !isSame(before ?? undefined, after ?? undefined),
+  )
 }
 
 /** What the lists of a node say: of an installation, and of a run that did not end. */
 export function aboutIn(installed: Installed | undefined, open: Changes | undefined): About {
-  const last: Partial<About> = open ?? installed ?? {}
-  const { kubeletAt = null, kubeletBackAt = null, kubeletLastAt = kubeletAt } = last
-  const { runtime, socket, sockets = socket === undefined ? [] : [socket] } = installed ?? {}
+  const { kubeletAt = null, kubeletBackAt = null, kubeletLastAt = null } = open ?? installed ?? {}
   return {
     kubeletAt,
     kubeletLastAt,
     kubeletBackAt,
-    sockets: [...new Set([...sockets, ...(open?.sockets ?? [])])],
-    runtime: open?.runtime ?? runtime ?? null,
+    sockets: [...new Set([...(installed?.sockets ?? []), ...(open?.sockets ?? [])])],
+    runtime: open?.runtime ?? installed?.runtime ?? null,
   }
+}
+
+export function kubeletIsChanged(about: About): About {
+  const now = new Date().toISOString()
+  const first = about.kubeletBackAt === null ? (about.kubeletAt ?? now) : now
+  return { ...about, kubeletAt: first, kubeletLastAt: now, kubeletBackAt: null }
+}
+
+export function kubeletIsBack(about: About): About {
+  if (about.kubeletAt === null || about.kubeletBackAt !== null) return about
+  return { ...about, kubeletBackAt: new Date().toISOString() }
 }
 
 /** In which parts are put back: nothing is left that leads to what is gone. */
@@ -155,6 +213,11 @@ const ORDER: readonly Part[] = ['kubelet', 'unit', 'hosts', 'config', 'program',
 /** Changes as they are to be put back. */
 export function inOrder(changes: readonly Change[]): readonly Change[] {
   return ORDER.flatMap((part) => changes.filter((change) => change.part === part).reverse())
+}
+
+/** Where a file as it is now is kept. @param known its change of the installation, which has a copy already */
+export function backupFor(path: string, known: Change | undefined): string {
+  return `${path}${known?.backup?.endsWith(BEFORE) === true ? PREVIOUS : BEFORE}`
 }
 
 /** @throws ResolveError DENIED for what is beside a file, with a name that is about to be used, and is of others */
@@ -171,12 +234,17 @@ export function checkBeside(root: Root, path: string, known: Change | undefined)
 /** Removes what the service itself has written, but for a list. */
 export function clearState(root: Root, list: string): void {
   for (const path of root.list(STATE, '')) {
-    if (path !== list) rmSync(root.outside(path, false), { recursive: true, force: true })
+    if (path !== list) removeAll(root.outside(path, false))
   }
 }
 
-/** @throws ResolveError DENIED */
+/**
+ * Writes a list, in a folder that root alone may read.
+ *
+ * @throws ResolveError DENIED
+ */
 export function writeList(root: Root, path: string, list: Changes): void {
+  if (!root.exists(STATE)) makeFolder(root.outside(STATE), 0o700)
   const bytes = Buffer.from(`${JSON.stringify(list, null, 2)}\n`)
   writeWhole(root.outside(path), bytes, { mode: 0o600, ...ownUser() })
 }

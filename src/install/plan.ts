@@ -1,15 +1,16 @@
 import { posix } from 'node:path'
-import { isSameSocket } from '../config/addresses.ts'
 import type { Config } from '../config/config.ts'
 import { readConfigFile } from '../config/files.ts'
 import { loadConfig } from '../config/load.ts'
+import { isSameSocket } from '../config/values.ts'
 import { ResolveError } from '../errors.ts'
-import { fileDiff } from './diff.ts'
-import { lookAt } from './files.ts'
 import type { Journal } from './journal.ts'
 import { findKubelet, type Kubelet, leads, pathOf, RANCHER_SOCKET } from './kubelet.ts'
 import { aboutIn, INSTALLED, type Part, PENDING, readList } from './lists.ts'
+import { remainsOf } from './lost-list.ts'
 import {
+  CACHE,
+  COMMAND,
   CURRENT,
   checkRoom,
   newConfig,
@@ -17,18 +18,18 @@ import {
   type Program,
   packagedUnit,
   packagedVersion,
+  UNIT_FOLDER,
   UNITS,
   unitText,
   VERSIONS,
+  wantOf,
 } from './program.ts'
 import type { Root, TextFile } from './root.ts'
 import { readSecrets } from './secrets.ts'
 
 const CONFIG_FILES = ['/etc/image-resolver.yaml', '/etc/image-cri-shim.yaml'] as const
-const UNIT_FOLDER = '/etc/systemd/system'
-const WANTED_BY = { service: 'multi-user.target.wants', socket: 'sockets.target.wants' } as const
-const COMMAND = '/usr/local/bin/image-resolver'
-const CACHE = '/var/cache/image-resolver'
+/** The arguments of the kubelet in kubelite. */
+const MICROK8S = '/var/snap/microk8s/current/args/kubelet'
 const CERTS = '/etc/containerd/certs.d'
 
 /** One file, link or folder that an installation has. */
@@ -75,7 +76,7 @@ export interface NodeOptions {
   readonly config?: string | undefined
   /** The runtime's socket, where it is not to be looked for. */
   readonly runtime?: string | undefined
-  /** A folder whose files go to the node; undefined: those that are there stay. */
+  /** A folder with files that go to the node; undefined: those that are there stay. */
   readonly secrets?: string | undefined
 }
 
@@ -116,11 +117,23 @@ export async function readNode(options: NodeOptions): Promise<Node> {
       ...(differs
         ? [`${configFile}: cri: is ${config.cri}, and the runtime of this node is at ${cri}`]
         : []),
-      ...(kubelet === undefined
-        ? ['no kubelet that systemd starts was found: pulls of pods stay as they are']
-        : []),
+      ...(kubelet?.wrapper === undefined ? [] : [wrapperNote(kubelet.wrapper)]),
+      ...(kubelet === undefined ? [kubeletNote(root, config.shim)] : []),
     ],
   }
+}
+
+function kubeletNote(root: Root, socket: string): string {
+  const what = 'no kubelet that systemd starts was found: pulls of pods stay as they are'
+  if (!root.exists(MICROK8S)) return what
+  const how = `add --image-service-endpoint=unix://${socket} to ${MICROK8S} by hand, and restart snap.microk8s.daemon-kubelite`
+  const runtime = 'its runtime is --runtime-endpoint /var/snap/microk8s/common/run/containerd.sock'
+  return `${what}; that of microk8s is not led by install: ${how}; ${runtime}`
+}
+
+function wrapperNote({ file, line, program }: NonNullable<Kubelet['wrapper']>): string {
+  const what = `${file}:${line}: the unit starts ${program}, not kubelet`
+  return `${what}: a flag that it sets for an endpoint counts, and is not seen here`
 }
 
 /** systemd would take the socket of the shim from the program that listens there. */
@@ -146,7 +159,8 @@ function isSameFile(root: Root, given: string): boolean {
 /** An earlier installation may have led kubelet to the service with every call. */
 function runtimeOf(root: Root, kubelet: Kubelet | undefined): string | undefined {
   const written = kubelet?.runtime
-  const { runtime, sockets } = aboutIn(readList(root, INSTALLED), readList(root, PENDING))
+  const { runtime, sockets } =
+    remainsOf(root)?.about ?? aboutIn(readList(root, INSTALLED), readList(root, PENDING))
   if (sockets.some((socket) => leads(written, socket))) return runtime ?? undefined
   if (written !== undefined) return pathOf(written.value)
   const isRancher = kubelet !== undefined && kubelet.distribution !== 'kubelet'
@@ -242,10 +256,9 @@ function unitSteps(isPackaged: boolean, config: string, socket: string): readonl
     const path = `${UNIT_FOLDER}/${name}`
     const text = isPackaged ? '' : unitText(name, config, socket)
     const target = isPackaged ? packagedUnit(name) : path
-    const kind = name.endsWith('.socket') ? 'socket' : 'service'
     return [
       ...(isPackaged ? [] : [{ kind: 'file', path, text, part: 'unit' } as const]),
-      { kind: 'link', path: `${UNIT_FOLDER}/${WANTED_BY[kind]}/${name}`, target, part: 'unit' },
+      { kind: 'link', path: wantOf(name), target, part: 'unit' },
     ]
   })
 }
@@ -258,7 +271,7 @@ function hostsSteps({ hosts, journal, node }: PlanOptions): {
   const isContainerd =
     runtime !== undefined && isSameSocket(runtime, '/run/containerd/containerd.sock')
   if (!isContainerd) return { steps: [], notes: [] }
-  const files = hosts.map(({ name, text }) => ({ path: `${CERTS}/${name}/hosts.toml`, text }))
+  const files = hostsFiles(hosts)
   const isOthers = (path: string): boolean => root.exists(path) && !journal.isOwn(path)
   return {
     steps: files
@@ -268,6 +281,10 @@ function hostsSteps({ hosts, journal, node }: PlanOptions): {
       isOthers(path) ? [`${path} is not of image-resolver, and stays as it is`] : [],
     ),
   }
+}
+
+export function hostsFiles(hosts: PlanOptions['hosts']): readonly TextFile[] {
+  return hosts.map(({ name, text }) => ({ path: `${CERTS}/${name}/hosts.toml`, text }))
 }
 
 /** Does a step. @returns whether something changed */
@@ -283,24 +300,4 @@ export function doStep(journal: Journal, step: Step): boolean {
     case 'folder':
       return journal.folder(path, part, { mode: step.mode, whole: true })
   }
-}
-
-/** What a step would do, for people; undefined: nothing. */
-export function describeStep(root: Root, step: Step): string | undefined {
-  const { path } = step
-  if (step.kind === 'file') {
-    const before = root.text(path)
-    if (before === step.text) return undefined
-    if (!step.isSecret) return fileDiff(path, before, step.text)
-    return `# ${path}: written as given, ${Buffer.byteLength(step.text)} bytes; not shown, since it may hold secrets\n`
-  }
-  if (step.kind === 'link') {
-    const now = lookAt(root.outside(path, false))
-    if (now?.kind === 'link' && now.target === step.target) return undefined
-    return `# ${path} -> ${step.target}\n`
-  }
-  if (root.exists(path)) return undefined
-  if (step.kind === 'folder') return `# ${path}/: made\n`
-  const { bytes, files } = step.program
-  return `# ${path}/: ${files.length} files, ${Math.ceil(bytes / 2 ** 20)} MiB\n`
 }

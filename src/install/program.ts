@@ -13,6 +13,11 @@ export const VERSIONS = `${HOME}/versions`
 const PACKAGE = '/usr/lib/image-resolver'
 export const PACKAGE_UNITS = '/usr/lib/systemd/system'
 export const UNITS = ['image-resolver.service', 'image-resolver.socket'] as const
+export const UNIT_FOLDER = '/etc/systemd/system'
+export const COMMAND = '/usr/local/bin/image-resolver'
+export const CACHE = '/var/cache/image-resolver'
+/** Files that begin so are written by install alone. */
+export const MARK = '# Written by image-resolver install'
 export type UnitName = (typeof UNITS)[number]
 
 /** What the program needs, as packages have it; what is not there is not needed. */
@@ -91,6 +96,12 @@ export function packagedVersion(root: Root): string | undefined {
   return text === undefined ? undefined : JSON.parse(text).version
 }
 
+/** The link that enables a unit. */
+export function wantOf(name: UnitName): string {
+  const target = name.endsWith('.socket') ? 'sockets' : 'multi-user'
+  return `${UNIT_FOLDER}/${target}.target.wants/${name}`
+}
+
 /** The path of a package's unit. */
 export function packagedUnit(name: UnitName): string {
   return `${PACKAGE_UNITS}/${name}`
@@ -105,7 +116,7 @@ export function packagedUnit(name: UnitName): string {
 export function unitText(name: UnitName, config: string, socket: string): string {
   const text = readFileSync(join(ownHome(), 'deploy', name), 'utf8')
   const body = text.replace(/^(?:#.*\n)+\n/, '')
-  const head = `# Written by image-resolver install. Changes belong into a drop-in: systemctl edit ${name}\n\n`
+  const head = `${MARK}. Changes belong into a drop-in: systemctl edit ${name}\n\n`
   return (
     head +
     body

@@ -13,24 +13,30 @@ export interface TextFile {
   readonly mode?: number
 }
 
+/** A file as it is to be; without text it is to go. */
+export interface PlannedFile extends Omit<TextFile, 'text'> {
+  readonly text: string | undefined
+}
+
 /** The file system of a node: `/`, or a folder where that of another machine is mounted or made. */
 export class Root {
   /** An absolute path without a slash at its end; '' for `/`. */
   readonly base: string
   /** Files that are read as if they had been written, by path without links. */
-  readonly #planned: ReadonlyMap<string, TextFile>
+  readonly #planned: ReadonlyMap<string, PlannedFile>
 
-  constructor(folder: string, planned: ReadonlyMap<string, TextFile> = new Map()) {
+  constructor(folder: string, planned: ReadonlyMap<string, PlannedFile> = new Map()) {
     this.base = posix.resolve(folder).replace(/\/$/, '')
     this.#planned = planned
   }
 
-  /** The same, as it will be when a file is written. */
-  with(file: TextFile): Root {
-    return new Root(this.base || '/', new Map([...this.#planned, [this.real(file.path), file]]))
+  /** The same, as it will be when files are written, or gone. */
+  with(...files: readonly PlannedFile[]): Root {
+    const more = files.map((file) => [this.real(file.path), file] as const)
+    return new Root(this.base || '/', new Map([...this.#planned, ...more]))
   }
 
-  get planned(): readonly TextFile[] {
+  get planned(): readonly PlannedFile[] {
     return [...this.#planned.values()]
   }
 
@@ -89,8 +95,10 @@ export class Root {
   }
 
   exists(path: string): boolean {
-    if (this.#planned.has(this.real(path))) return true
-    return lstatSync(this.outside(path), { throwIfNoEntry: false }) !== undefined
+    const real = this.real(path)
+    const planned = this.#planned.get(real)
+    if (planned !== undefined) return planned.text !== undefined
+    return lstatSync(`${this.base}${real}`, { throwIfNoEntry: false }) !== undefined
   }
 
   isFolder(path: string): boolean {
@@ -106,9 +114,10 @@ export class Root {
    * @throws ResolveError CONFIG_INVALID for what is no text file of at most 1 MiB
    */
   text(path: string): string | undefined {
-    const planned = this.#planned.get(this.real(path))
+    const real = this.real(path)
+    const planned = this.#planned.get(real)
     if (planned !== undefined) return planned.text
-    const file = this.outside(path)
+    const file = `${this.base}${real}`
     const stats = lstatSync(file, { throwIfNoEntry: false })
     // A masked unit is a link to /dev/null.
     if (stats === undefined || stats.isCharacterDevice()) return undefined
@@ -130,12 +139,13 @@ export class Root {
    */
   list(folder: string, ...ends: readonly string[]): readonly string[] {
     const real = this.real(folder)
-    const planned = [...this.#planned.keys()].filter((path) => posix.dirname(path) === real)
-    const names = [
-      ...namesIn(`${this.base}${real}`),
-      ...planned.map((path) => posix.basename(path)),
-    ]
-    return [...new Set(names)]
+    const names = new Set(namesIn(`${this.base}${real}`))
+    for (const [path, { text }] of this.#planned) {
+      if (posix.dirname(path) !== real) continue
+      if (text === undefined) names.delete(posix.basename(path))
+      else names.add(posix.basename(path))
+    }
+    return [...names]
       .filter((name) => ends.some((end) => name.endsWith(end)))
       .sort()
       .map((name) => posix.join(folder, name))
@@ -176,9 +186,11 @@ function realFolder(path: string): string | undefined {
   }
 }
 
+/** readlink alone throws for all that is no link, which is nearly everything: hundreds of errors an installation. */
 function linkTarget(path: string): string | undefined {
   try {
-    return readlinkSync(path)
+    const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
+    return isLink ? readlinkSync(path) : undefined
   } catch {
     return undefined
   }

@@ -34,7 +34,7 @@ export function readSecrets(folder: string): readonly TextFile[] {
   })
 }
 
-function filesBelow(root: Root, folder: string): readonly string[] {
+export function filesBelow(root: Root, folder: string): readonly string[] {
   return root
     .list(folder, '')
     .filter((path) => !posix.basename(path).startsWith('..'))

@@ -1,7 +1,8 @@
 import type { HttpConfig } from '../config/config.ts'
 import { needsRestart, type Readiness } from './install.ts'
 import { Journal } from './journal.ts'
-import { findKubelet, type KubeletMode, leadingTo, type Setting } from './kubelet.ts'
+import { findKubelet, type Kubelet, type KubeletMode, leadingTo, type Setting } from './kubelet.ts'
+import { remainsOf } from './lost-list.ts'
 import { packagedVersion, UNITS } from './program.ts'
 import type { Root } from './root.ts'
 import { activeState, type ServiceManager } from './service-manager.ts'
@@ -26,6 +27,8 @@ export interface NodeStatus {
   readonly units: Readonly<Record<string, string>> | null
   readonly kubelet: {
     readonly unit: string
+    /** The program that the unit starts instead of kubelet; its flags for endpoints are not seen. null: none. */
+    readonly wrapper: string | null
     /** Which calls lead to the service; null: none. */
     readonly leads: KubeletMode | null
     /** null: it follows the runtime's. */
@@ -58,6 +61,7 @@ export async function nodeStatus(options: StatusOptions): Promise<NodeStatus> {
   const journal = new Journal(root)
   const installed = installedOn(root, journal)
   const found = findKubelet(root)
+  const remains = remainsOf(root, { socket, hosts: [] })
   const answer = await options.readiness?.(options.http)
   const units =
     manager === undefined
@@ -73,6 +77,11 @@ export async function nodeStatus(options: StatusOptions): Promise<NodeStatus> {
   const changed = changes.filter(({ path }) => journal.isForeign(path)).map(({ path }) => path)
   const problems = [
     ...(installed === null ? ['image-resolver is not installed here'] : []),
+    ...(remains?.isInstalled !== true
+      ? []
+      : [
+          'the list of what was installed is lost: run image-resolver install, which makes it again',
+        ]),
     ...(journal.pending.length > 0
       ? ['a run of install did not end: run install or uninstall again']
       : []),
@@ -88,7 +97,7 @@ export async function nodeStatus(options: StatusOptions): Promise<NodeStatus> {
       : []),
     ...(found === undefined || leads !== undefined
       ? []
-      : [`kubelet does not lead to ${socket}: run image-resolver install`]),
+      : [`kubelet does not lead to ${socket}${behind(found)}: run image-resolver install`]),
     ...(isStale && leads !== undefined ? [`${found?.unit} has to be restarted`] : []),
   ]
   return {
@@ -101,17 +110,22 @@ export async function nodeStatus(options: StatusOptions): Promise<NodeStatus> {
         ? null
         : {
             unit: found.unit,
+            wrapper: found.wrapper?.program ?? null,
             leads: leads ?? null,
             imageEndpoint: shown(found.images),
             runtimeEndpoint: shown(found.runtime),
             needsRestart: isStale,
           },
     hosts: changes
-      .filter(({ part, after }) => part === 'hosts' && after.kind === 'file')
+      .filter(({ part, after }) => part === 'hosts' && after?.kind === 'file')
       .map(({ path }) => path),
     changed,
     problems,
   }
+}
+
+function behind({ wrapper }: Kubelet): string {
+  return wrapper === undefined ? '' : `, as far as can be seen: its unit starts ${wrapper.program}`
 }
 
 function shown(setting: Setting | undefined): Omit<Setting, 'at'> | null {

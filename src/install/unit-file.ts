@@ -1,28 +1,39 @@
 import { posix } from 'node:path'
+import { ResolveError } from '../errors.ts'
 import type { Root } from './root.ts'
+import { specified } from './specifiers.ts'
+import {
+  cut,
+  fromC,
+  logicalLines,
+  readEnvironment,
+  splitWords,
+  type Variable,
+  type Word,
+} from './unit-syntax.ts'
 
 /** In the order of systemd.unit(5): the first one that has a unit counts. */
 const UNIT_FOLDERS = [
+  '/etc/systemd/system.control',
+  '/run/systemd/system.control',
+  '/run/systemd/transient',
+  '/run/systemd/generator.early',
   '/etc/systemd/system',
+  '/etc/systemd/system.attached',
   '/run/systemd/system',
+  '/run/systemd/system.attached',
+  '/run/systemd/generator',
   '/usr/local/lib/systemd/system',
   '/usr/lib/systemd/system',
   '/lib/systemd/system',
+  '/run/systemd/generator.late',
 ] as const
 
-/** Text as systemd takes it from a file, with the place of each character. */
-export interface Word {
-  readonly text: string
+/** A line of a file. */
+export interface Line {
   readonly file: string
-  /** Offsets in that file; -1 for a character that is from another one. */
-  readonly at: readonly number[]
-}
-
-/** A variable of the environment. */
-export interface Variable {
-  readonly value: Word
-  /** Offset at which more of its value can be written. */
-  readonly end: number
+  /** From 1. */
+  readonly line: number
 }
 
 /** What a service unit starts, with its drop-ins and the files of its environment. */
@@ -36,53 +47,108 @@ export interface ServiceUnit {
   readonly environment: ReadonlyMap<string, Variable>
   /** In the order of reading. */
   readonly environmentFiles: readonly string[]
+  /** `WorkingDirectory=`, with `~` written out; undefined: `/`. */
+  readonly folder: Word | undefined
+  /** `RootDirectory=` or `RootImage=`, in which the program has its files. */
+  readonly ownRoot: Word | undefined
 }
 
-/** @returns undefined where there is no such unit, or one that starts nothing */
+/**
+ * @returns undefined where there is no such unit, or one that starts nothing
+ * @throws ResolveError CONFIG_INVALID for one that starts several programs, and for files of an environment that
+ * cannot be told
+ */
 export function readServiceUnit(root: Root, name: string): ServiceUnit | undefined {
   const file = UNIT_FOLDERS.map((folder) => `${folder}/${name}`).find((path) => root.exists(path))
-  if (file === undefined) return undefined
+  // An empty one is masked, whatever its drop-ins say.
+  if (file === undefined || !root.text(file)) return undefined
   const dropIns = new Map<string, string>()
-  for (const folder of [...UNIT_FOLDERS].reverse()) {
-    for (const path of root.list(`${folder}/${name}.d`, '.conf')) {
-      dropIns.set(posix.basename(path), path)
-    }
+  for (const folder of dropInFolders(name).reverse()) {
+    for (const path of root.list(folder, '.conf')) dropIns.set(posix.basename(path), path)
   }
   const files = [file, ...[...dropIns].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path)]
   const settings = files.flatMap((path) => serviceSettings(root.text(path) ?? '', path))
-  const command = valuesOf(settings, 'ExecStart').at(-1)
+  const commands = valuesOf(settings, 'ExecStart')
+  const command = commands.at(-1)
   if (command === undefined) return undefined
+  const written = splitWords(command, fromC)
+  if (commands.length > 1 || written.some((word) => isSeparator(word, command))) {
+    const what = 'several commands are started, and which of them is kubelet is not known here'
+    throw byHand(root, command, what, `have one ExecStart= in ${name}`)
+  }
   const environment = new Map<string, Variable>()
   for (const value of valuesOf(settings, 'Environment')) {
     for (const word of splitWords(value, fromC)) {
       const [all = '', variable = ''] = /^(\w+)=/.exec(word.text) ?? []
       const end = (word.at.at(-1) ?? 0) + 1
-      if (variable !== '') environment.set(variable, { value: cut(word, all.length), end })
+      const value = specified(cut(word, all.length), name)
+      if (variable !== '') environment.set(variable, { value, end })
     }
   }
-  const environmentFiles = valuesOf(settings, 'EnvironmentFile').map(({ text }) =>
-    text.replace(/^-/, ''),
-  )
+  const environmentFiles = valuesOf(settings, 'EnvironmentFile').map((written) => {
+    const word = specified(written, name)
+    checkKnown(root, word, /[%*?[]/)
+    return word.text.replace(/^-/, '')
+  })
   for (const path of environmentFiles) {
     for (const [variable, value] of readEnvironment(root.text(path) ?? '', path)) {
       environment.set(variable, value)
     }
   }
-  const written = splitWords(command, fromC)
   return {
-    words: written.flatMap((word) => expanded(word, environment)),
+    words: written.flatMap((word) => expanded(specified(word, name), environment)),
     command,
     variables: written.flatMap(({ text }) => wholeVariable(text) ?? []),
     environment,
     environmentFiles,
+    folder: workingDirectory(settings, name),
+    ownRoot: ['RootDirectory', 'RootImage']
+      .flatMap((key) => valuesOf(settings, key).slice(-1))
+      .find(({ text }) => text !== '/'),
   }
 }
 
+/** The one that counts more first: of a name all before those of its prefixes, and `service.d` behind all of them. */
+function dropInFolders(name: string): string[] {
+  const prefixes = [...name.matchAll(/-(?=[^-.])/g)].map(({ index }) => name.slice(0, index + 1))
+  const names = [name, ...prefixes.reverse().map((prefix) => `${prefix}.service`)]
+  const own = UNIT_FOLDERS.flatMap((folder) => names.map((each) => `${folder}/${each}.d`))
+  return [...own, ...UNIT_FOLDERS.map((folder) => `${folder}/service.d`)]
+}
+
+function workingDirectory(settings: Settings, unit: string): Word | undefined {
+  const [written] = valuesOf(settings, 'WorkingDirectory').slice(-1)
+  const user = valuesOf(settings, 'User').at(-1)?.text ?? 'root'
+  const word = written && specified(written, unit)
+  const isHome = /^-?~$/.test(word?.text ?? '') && /^(?:root|0)$/.test(user)
+  return word && isHome ? { ...word, text: '/root' } : word
+}
+
+/**
+ * A path as the program of a unit takes it: a relative one is below its `WorkingDirectory=`.
+ *
+ * @throws ResolveError CONFIG_INVALID where that folder is not known
+ */
+export function absolutePath(root: Root, { folder }: ServiceUnit, path: string): string {
+  if (posix.isAbsolute(path) || folder === undefined) return posix.resolve('/', path)
+  checkKnown(root, folder, /%|^-?~/)
+  const known = folder.text.replace(/^-/, '')
+  // Where it is not there, systemd starts the program in `/` for all that.
+  const isOptional = known !== folder.text
+  return posix.resolve(isOptional && !root.isFolder(known) ? '/' : known, path)
+}
+
+/** Whether systemd starts it with the machine. */
+export function isEnabled(root: Root, name: string): boolean {
+  return UNIT_FOLDERS.some((folder) =>
+    root.list(folder, '.wants', '.requires').some((wants) => root.exists(`${wants}/${name}`)),
+  )
+}
+
+type Settings = readonly (readonly [key: string, value: Word])[]
+
 /** An empty one takes back those before it. */
-function valuesOf(
-  settings: readonly (readonly [key: string, value: Word])[],
-  key: string,
-): readonly Word[] {
+function valuesOf(settings: Settings, key: string): readonly Word[] {
   const all = settings.flatMap(([each, value]) => (each === key ? [value] : []))
   return all.slice(all.findLastIndex(({ text }) => text === '') + 1)
 }
@@ -98,125 +164,28 @@ function serviceSettings(text: string, file: string): (readonly [key: string, va
   })
 }
 
-/** Without comments, and with lines that end in a backslash put together (systemd.syntax(7)). */
-function logicalLines(text: string, file: string): readonly Word[] {
-  const lines: Word[] = []
-  let start = 0
-  let [line, at]: [string, number[]] = ['', []]
-  for (const each of text.split('\n')) {
-    const from = start
-    start += each.length + 1
-    if (/^\s*[#;]/.test(each)) continue
-    const isContinued = /(?<!\\)(?:\\\\)*\\\r?$/.test(each)
-    const shown = isContinued ? each.replace(/\\\r?$/, ' ') : each
-    for (let index = 0; index < shown.length; index += 1) at.push(from + index)
-    line += shown
-    if (isContinued) continue
-    lines.push({ text: line, file, at })
-    line = ''
-    at = []
-  }
-  return line === '' ? lines : [...lines, { text: line, file, at }]
+/** A semicolon without quotes divides commands. */
+function isSeparator({ at: [at = -1], text }: Word, command: Word): boolean {
+  return text === ';' && !/["']/.test(command.text[command.at.indexOf(at) - 1] ?? '')
 }
 
 /**
- * The variables of a file of an environment, as systemd.exec(5) has it: a value goes on after a backslash at the end of
- * its line, and has quoted parts, with ends of lines in them. The last one of a name counts.
+ * That a path or an endpoint is known as systemd has it.
+ *
+ * @throws ResolveError CONFIG_INVALID with the line, for one with a specifier that depends on the machine
  */
-export function readEnvironment(text: string, file: string): ReadonlyMap<string, Variable> {
-  const found = new Map<string, Variable>()
-  let state: 'name' | 'comment' | 'value' | 'plain' | '"' | "'" = 'name'
-  let [name, value, at, end]: [string, string, number[], number] = ['', '', [], 0]
-  /** Without blanks at the end of an unquoted part. */
-  let length = 0
-  const add = (char: string, index: number): void => {
-    value += char
-    at.push(index)
-    if (state !== 'plain' || !/\s/.test(char)) length = value.length
-    if (length === value.length) end = index + 1
-  }
-  const finish = (): void => {
-    const kept = { text: value.slice(0, length), file, at: at.slice(0, length) }
-    if (/^[A-Za-z_]\w*$/.test(name.trim())) found.set(name.trim(), { value: kept, end })
-    name = ''
-    value = ''
-    at = []
-    length = 0
-    state = 'name'
-  }
-  for (let index = 0; index < text.length; index += 1) {
-    const [char = '', next = ''] = text.slice(index, index + 2)
-    const isEnd = char === '\n' || char === '\r'
-    if (state === 'comment') {
-      if (isEnd) state = 'name'
-    } else if (state === 'name') {
-      if (char === '=') {
-        state = 'value'
-        end = index + 1
-      } else if (name === '' && /[#;]/.test(char)) state = 'comment'
-      else name = isEnd ? '' : (name + char).trimStart()
-    } else if (char === state) state = 'value'
-    else if (state === "'" || (state === '"' && char !== '\\')) add(char, index)
-    else if (state === '"') {
-      index += 1
-      if (next !== '\n' && !/["\\`$]/.test(next)) add(char, index - 1)
-      if (next !== '\n' && next !== '') add(next, index)
-    } else if (char === '\\') {
-      index += 1
-      state = 'plain'
-      if (/[^\r\n]/.test(next)) add(next, index)
-      length = value.length
-    } else if (isEnd) finish()
-    else if (state === 'value' && (char === '"' || char === "'")) {
-      state = char
-      if (value === '') end = index + 1
-    } else if (state === 'plain' || !/\s/.test(char)) {
-      state = 'plain'
-      add(char, index)
-    }
-  }
-  if (state !== 'name' && state !== 'comment') finish()
-  return found
+export function checkKnown(root: Root, word: Word, unknown = /%/): void {
+  if (!unknown.test(word.text)) return
+  throw byHand(root, word, `${word.text} is not known here as systemd has it`, 'write it out')
 }
 
-function cut({ at, file, text }: Word, from: number, to?: number): Word {
-  return { text: text.slice(from, to), file, at: at.slice(from, to) }
+export function byHand(root: Root, { at, file }: Word, what: string, how: string): ResolveError {
+  const { line } = lineAt(root, file, at[0])
+  return new ResolveError('CONFIG_INVALID', `${file}:${line}: ${what}; ${how} by hand`)
 }
 
-const C_ESCAPES: Readonly<Record<string, string>> = { s: ' ', n: '\n', t: '\t', r: '\r' }
-
-/** What a backslash and a character stand for in a unit; undefined: for themselves. */
-function fromC(char: string): string | undefined {
-  return C_ESCAPES[char] ?? (/["'\\]/.test(char) ? char : undefined)
-}
-
-/** Split at blanks outside of quotes. */
-function splitWords(
-  { at, file, text }: Word,
-  unescaped: (char: string) => string | undefined,
-): readonly Word[] {
-  const words: Word[] = []
-  let word: { text: string; at: number[] } | undefined
-  let quote = ''
-  for (let index = 0; index < text.length; index += 1) {
-    const char = text[index] ?? ''
-    if (quote === '' && /\s/.test(char)) {
-      if (word !== undefined) words.push({ ...word, file })
-      word = undefined
-      continue
-    }
-    word ??= { text: '', at: [] }
-    if (char === quote) quote = ''
-    else if (quote === '' && /["']/.test(char)) quote = char
-    else {
-      const next = text[index + 1]
-      const escaped = char === '\\' && next !== undefined ? unescaped(next) : undefined
-      if (escaped !== undefined) index += 1
-      word.text += escaped ?? char
-      word.at.push(at[index] ?? -1)
-    }
-  }
-  return word === undefined ? words : [...words, { ...word, file }]
+export function lineAt(root: Root, file: string, offset = 0): Line {
+  return { file, line: (root.text(file) ?? '').slice(0, Math.max(offset, 0)).split('\n').length }
 }
 
 function wholeVariable(word: string): string | undefined {

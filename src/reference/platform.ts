@@ -91,9 +91,9 @@ export function normalizePlatform(platform: Platform): Platform {
 }
 
 /**
- * The platform whose images this machine runs, from Node's names for it. `armVersion` is the
- * oldest 32-bit ARM that this Node was built for: it may be lower than the processor's, whose
- * images of lower variants run all the same, never higher.
+ * The platform of the images that this machine runs, from Node's names for it. `armVersion` is the
+ * oldest 32-bit ARM that this Node was built for: it may be lower than the processor's, which
+ * runs images of lower variants all the same, never higher.
  */
 export function hostPlatform(
   arch: string = process.arch,
@@ -128,7 +128,7 @@ export function choosePlatform<T extends { readonly platform?: Platform | undefi
   return firstByPlatform.get(best ?? '')
 }
 
-/** Every platform whose images run on the target, formatted and normalised, best first. */
+/** Every platform with images that run on the target, formatted and normalised, best first. */
 function preference(target: Platform): readonly string[] {
   const { os, architecture, variant = '' } = normalizePlatform(target)
   const own = [variant, ...lowerVariants(architecture, variant)].map((lower) =>
@@ -146,7 +146,7 @@ function isUnknown({ os, architecture }: Platform): boolean {
 }
 
 /**
- * The lower variants of an architecture whose images run on this one, nearest first, normalised
+ * The lower variants of an architecture, with images that run on this one, nearest first, normalised
  * (amd64/v1 and arm64/v8 are ''). Empty for any other architecture or a variant of another form.
  * The order is containerd's (platforms, Only).
  */

@@ -25,14 +25,14 @@ interface Trouble {
 const FIRST_OPEN_MS = 1_000
 const MAX_OPEN_MS = 60_000
 const MAX_PARKED_MS = 3_600_000
-/** A probe whose caller left and that never reports keeps other ones out for this long. */
+/** A probe that its caller left and that never reports keeps other ones out for this long. */
 const PROBE_LEASE_MS = 10_000
 /** Registries and repositories. */
 const MAX_NAMES = 2_000
 
 /**
  * A circuit breaker for each name, so that a dead registry costs its time-out once. Opens on the first
- * failure; after 1 s, doubling to 60 s (jitter of a quarter), it admits one probe, whose success closes it.
+ * failure; after 1 s, doubling to 60 s (jitter of a quarter), it admits one probe, and closes when that succeeds.
  * Answers such as 401, 403 and 404 are successes: the registry works.
  */
 export class Breaker {

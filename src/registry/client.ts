@@ -19,10 +19,10 @@ import {
   type ManifestRequest,
   type RawManifest,
 } from './manifest-fetcher.ts'
-import type { Content } from './response.ts'
-import { discard } from './response.ts'
+import { type Content, discard } from './response.ts'
 import { RegistrySession } from './session.ts'
 import type { ProxyOptions } from './transport/proxy.ts'
+import { ATTEMPT_TIMEOUT_MS, Transport } from './transport/transport.ts'
 
 export interface RegistryClientOptions {
   /** Milliseconds since the epoch; default Date.now. */
@@ -58,25 +58,28 @@ const MAX_CONNECT_MS = 5_000
  * manifest is hashed, and one that is asked for by digest has to match it.
  */
 export class RegistryClient {
+  readonly #transport: Transport
   readonly #session: RegistrySession
   readonly #manifests: ManifestFetcher
   readonly #now: () => number
-  readonly #queue: RequestQueue
+  readonly #queue: RegistryQueue
   readonly #attemptTimeoutMs: number
 
   /** @throws ResolveError CONFIG_INVALID for a proxy's address that is none */
   constructor(options: RegistryClientOptions = {}) {
-    const { now = Date.now, attemptTimeoutMs = 10_000, maxConcurrent = 16, ...rest } = options
+    const { now = Date.now, attemptTimeoutMs = ATTEMPT_TIMEOUT_MS, maxConcurrent = 16 } = options
+    const { realms = [], ...rest } = options
     this.#attemptTimeoutMs = attemptTimeoutMs
-    this.#queue = new RequestQueue({ maxConcurrent, timeoutMs: attemptTimeoutMs })
+    this.#queue = new RegistryQueue({ maxConcurrent, timeoutMs: attemptTimeoutMs })
     this.#now = now
-    this.#session = new RegistrySession({
+    this.#transport = new Transport({
+      ...rest,
       now,
-      exchangeTimeoutMs: attemptTimeoutMs,
       silenceTimeoutMs: attemptTimeoutMs,
       connectTimeoutMs: Math.min(attemptTimeoutMs, MAX_CONNECT_MS),
-      ...rest,
     })
+    const about = { transport: this.#transport, now, exchangeTimeoutMs: attemptTimeoutMs, realms }
+    this.#session = new RegistrySession(about)
     this.#manifests = new ManifestFetcher(this.#session, now)
   }
 
@@ -96,6 +99,16 @@ export class RegistryClient {
   /** One HEAD: what a tag points at now. A GET where the registry's HEAD leaves that out or is refused. */
   digest(request: ImageRequest): Promise<Descriptor> {
     return this.#queue.run(request, (signal) => this.#manifests.descriptor({ ...request, signal }))
+  }
+
+  /**
+   * What a tag points at, be it an image or an artifact: one HEAD. One GET beside it where that is refused or does
+   * not say it.
+   *
+   * @throws ResolveError as image()
+   */
+  anyDigest(request: ImageRequest): Promise<string> {
+    return this.#queue.run(request, (signal) => this.#manifests.digest({ ...request, signal }))
   }
 
   /**
@@ -189,22 +202,22 @@ export class RegistryClient {
 
   /** Keeps no idle connection from now on. @returns when the last request, its body included, has ended */
   retire(): Promise<void> {
-    return this.#session.retire()
+    return this.#transport.retire()
   }
 
   /** Ends every connection. */
   close(): Promise<void> {
-    return this.#session.close()
+    return this.#transport.close()
   }
 }
 
 interface QueuedRequest {
   readonly endpoint: Endpoint
   readonly signal: AbortSignal
-  readonly ticket?: Ticket
+  readonly ticket?: Ticket | undefined
 }
 
-interface RequestQueueOptions {
+interface RegistryQueueOptions {
   /** Requests to one registry at a time; further ones wait, until their signal ends. */
   readonly maxConcurrent: number
   /** Of one request, from its admission. */
@@ -212,11 +225,11 @@ interface RequestQueueOptions {
 }
 
 /** Limits how many requests one registry gets at a time. */
-export class RequestQueue {
-  readonly #options: RequestQueueOptions
+export class RegistryQueue {
+  readonly #options: RegistryQueueOptions
   readonly #semaphore: Semaphore
 
-  constructor(options: RequestQueueOptions) {
+  constructor(options: RegistryQueueOptions) {
     this.#options = options
     this.#semaphore = new Semaphore(options.maxConcurrent)
   }

@@ -3,7 +3,8 @@ import { ResolveError } from '../errors.ts'
 import { pullScope } from './auth/challenge.ts'
 import type { ImageRequest } from './image.ts'
 import { MANIFEST_TYPES, OCI_INDEX } from './manifest.ts'
-import type { Content } from './response.ts'
+import { type FailureContext, networkFailure, statusFailure } from './registry-failure.ts'
+import { type Content, readBody } from './response.ts'
 import type { RegistrySession } from './session.ts'
 
 export interface ContentRequest {
@@ -95,4 +96,46 @@ function limitHead(caller: AbortSignal, ms: number) {
       stop()
     },
   }
+}
+
+type Asked = Pick<ImageRequest, 'endpoint' | 'repository' | 'signal'>
+
+/** As large a manifest as the specification asks registries to take. */
+const MAX_READ_BYTES = 4 * 1024 * 1024
+
+/**
+ * The whole body of an answer.
+ *
+ * @throws ResolveError MANIFEST_INVALID for more than 4 MiB; what a body that breaks off means
+ */
+export async function readContent(answer: Content, asked: Asked): Promise<Buffer> {
+  try {
+    const bytes = await readBody({ ...answer, ended: () => {} }, MAX_READ_BYTES)
+    if (bytes !== undefined) return bytes
+    throw new ResolveError('MANIFEST_INVALID', `${asked.repository}: more than 4 MiB`)
+  } catch (thrown) {
+    answer.body.destroy()
+    throw networkFailure(thrown, failureOf(asked), asked.signal)
+  }
+}
+
+/** The error for an answer that is no success. Reads its body, for as long as the request's signal lets it. */
+export async function contentRefusal(
+  asked: Asked,
+  answer: Content,
+  now: number,
+): Promise<ResolveError> {
+  const { signal } = asked
+  const leave = (): void => void answer.body.destroy()
+  if (signal.aborted) leave()
+  const stop = onAbort(signal, leave)
+  try {
+    return await statusFailure({ ...answer, ended: () => {} }, failureOf(asked), now)
+  } finally {
+    stop()
+  }
+}
+
+function failureOf({ endpoint, repository }: Asked): FailureContext {
+  return { host: endpoint.host, subject: repository, step: 'manifest' }
 }

@@ -79,7 +79,7 @@ export function endpointUrl({ scheme, host }: Endpoint): string {
   return `${scheme}://${host}`
 }
 
-/** The same for endpoints whose answers can be trusted alike: one that accepts any certificate has another key. */
+/** What is learned of an endpoint is kept under this key: URL and TLS settings, since one that accepts any certificate is trusted less. */
 export function endpointKey(endpoint: Endpoint): string {
   return JSON.stringify([endpointUrl(endpoint), endpoint.tls])
 }
@@ -103,6 +103,11 @@ export function originEndpoint(domain: string): Endpoint {
   const name = canonicalDomain(domain)
   const host = name === DOCKER_HUB ? DOCKER_HUB_HOST : name
   return { scheme: isLoopbackHost(host) ? 'http' : 'https', host, prefix: '' }
+}
+
+/** A host as URLs have it: IPv6 in brackets. */
+export function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
 }
 
 /** localhost, 127.0.0.0/8 or ::1, with or without a port: containerd asks these over http, too. */

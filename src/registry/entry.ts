@@ -20,7 +20,7 @@ export interface RegistryEntry {
   readonly credentials?: Credentials
   readonly credentialFiles?: CredentialFiles
   /**
-   * Whose images this entry serves: `docker.io`, `*.corp` (its subdomains), `quay.io/team` (a path
+   * The images that this entry serves: `docker.io`, `*.corp` (its subdomains), `quay.io/team` (a path
    * prefix). Absent: a private registry serves every domain that is not an entry itself, a
    * well-known public one only its own.
    */

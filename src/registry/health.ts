@@ -171,11 +171,6 @@ export class RegistryHealth {
     }
   }
 
-  /** Every registry with recent requests, origins of references included; 1000 at most, by name. */
-  reports(): readonly HealthReport[] {
-    return [...this.#vitals.keys()].sort().map((registry) => this.report(registry))
-  }
-
   #failedFor(registry: string, repository: string): void {
     this.#breaker.failure(nameOf(registry, repository))
     const { failing } = this.#of(registry)

@@ -10,17 +10,17 @@ export interface RequestContext {
   readonly endpoint: Endpoint
   /** The operator named this host. Any other host must not lead to a private address. */
   readonly configured: boolean
-  readonly credentials?: Credentials
+  readonly credentials?: Credentials | undefined
   readonly signal: AbortSignal
   /** The same object for all requests of one attempt. */
-  readonly ticket?: Ticket
+  readonly ticket?: Ticket | undefined
   /**
-   * The attempt whose answer is to prove that the credentials, or none, are good now: a token of an earlier one
-   * is not shown. Absent: it is, as long as it is valid.
+   * Of an attempt that has to prove that its credentials, or none, are good now: it fetches a new token. Absent: a
+   * token of an earlier attempt will do, as long as it is valid.
    */
-  readonly proof?: object
+  readonly proof?: object | undefined
   /** Called at the end of every request that was sent, for tokens and redirects too. */
-  readonly observe?: ObserveExchange
+  readonly observe?: ObserveExchange | undefined
 }
 
 /** A manifest or blob of one registry. */
@@ -30,7 +30,7 @@ export interface ImageRequest extends RequestContext {
   /** A tag or a digest. */
   readonly reference: string
   /** The registry that the image is named after, for a mirror that serves several (containerd's `?ns=`). */
-  readonly namespace?: string
+  readonly namespace?: string | undefined
 }
 
 /** @param rateLimit what the response says of it */

@@ -36,7 +36,7 @@ export interface ManifestHead {
   readonly size: number | undefined
 }
 
-/** A manifest whose bytes match its digest. */
+/** A manifest with bytes that match its digest. */
 export interface VerifiedManifest {
   readonly descriptor: Descriptor
   readonly manifest: Manifest
@@ -97,6 +97,14 @@ export class ManifestFetcher {
         return manifest
       },
     )
+  }
+
+  /** The digest of a manifest of any kind, an artifact too: as a HEAD says it, else of the bytes of one GET. */
+  async digest(request: ImageRequest): Promise<string> {
+    const asked = { ...request, accept: '*/*' }
+    const head = await this.head(asked)
+    if ('bytes' in head) return verifiedDigest(request, head)
+    return head.digest ?? verifiedDigest(request, await this.#raw(asked))
   }
 
   /** What the registry says that a tag points at. A GET where a HEAD leaves that out or is refused. */
@@ -188,11 +196,17 @@ function subjectOf({ repository, reference }: ImageRequest): string {
 }
 
 /** Docker-Content-Digest is not used: only the bytes count. */
-function verify(request: ImageRequest, { bytes, contentType }: RawManifest): VerifiedManifest {
+function verifiedDigest(request: ImageRequest, { bytes, contentType }: RawManifest): string {
   const { reference } = request
   const hashed = signedPayload(bytes, contentType) ?? bytes
-  if (isDigest(reference) && !verifyDigest(reference, hashed)) throw mismatch(request)
-  const digest = isDigest(reference) ? reference : hashOf('sha256', hashed)
+  if (!isDigest(reference)) return hashOf('sha256', hashed)
+  if (!verifyDigest(reference, hashed)) throw mismatch(request)
+  return reference
+}
+
+function verify(request: ImageRequest, raw: RawManifest): VerifiedManifest {
+  const digest = verifiedDigest(request, raw)
+  const { bytes, contentType } = raw
   const subject = { name: nameOf(request), digest, size: bytes.length }
   const manifest = parseManifest(bytes, contentType, subject)
   const { mediaType } = manifest

@@ -241,8 +241,7 @@ function foundAs({ digest, size }: Subject, mediaType: string, body: Fields = {}
 }
 
 function refusal(code: ErrorCode, message: string, found?: FoundManifest): ResolveError {
-  const details = { step: 'manifest', status: 200 } as const
-  return new ResolveError(code, message, found === undefined ? details : { ...details, found })
+  return new ResolveError(code, message, { step: 'manifest', status: 200, found })
 }
 
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'

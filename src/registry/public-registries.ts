@@ -122,7 +122,7 @@ const PUBLIC_MIRRORS: readonly (readonly [pattern: string, of: string])[] = [
   ['lank8s.cn', 'registry.k8s.io'],
 ]
 
-/** Operators with one host for each registry, whose first label names it: ghcr.m.daocloud.io. */
+/** Operators with one host for each registry, named by its first label: ghcr.m.daocloud.io. */
 const MIRROR_OPERATORS: readonly string[] = [
   // github.com/DaoCloud/public-image-mirror
   'm.daocloud.io',
@@ -157,6 +157,8 @@ const GLOB_SIGNS: Readonly<Record<string, string>> = {
 const DEFAULT_PORT = /:(?:443|80)$/
 const HTTPS_PORT = ':443'
 const MANY_TENANTS_HOST = hostPattern(MANY_TENANTS)
+/** Most hosts are no mirror: one test in place of one for each. */
+const ANY_MIRROR_HOST = hostPattern(PUBLIC_MIRRORS.map(([pattern]) => pattern))
 const MIRROR_HOSTS = PUBLIC_MIRRORS.map(([pattern, of]) => [hostPattern([pattern]), of] as const)
 
 /**
@@ -177,6 +179,7 @@ export function publicMirrorOf(host: string): string | undefined {
   ) {
     return OF_FIRST_LABEL[label]
   }
+  if (!ANY_MIRROR_HOST.test(name)) return undefined
   return MIRROR_HOSTS.find(([pattern]) => pattern.test(name))?.[1]
 }
 

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import type { Reference } from '../reference/reference.ts'
 import { type Endpoint, isLoopbackHost, originEndpoint } from './endpoint.ts'
 import type { RegistryEntry } from './entry.ts'
 import {
@@ -8,10 +10,7 @@ import {
 } from './public-registries.ts'
 
 /** A repository as references name it. */
-interface Repository {
-  readonly domain: string
-  readonly path: string
-}
+type Repository = Pick<Reference, 'domain' | 'path'>
 
 interface Configured {
   readonly entry: RegistryEntry
@@ -34,7 +33,7 @@ export class ConfiguredRegistries {
   /**
    * @param entries in the order of asking
    * @param generation differs from that of every configuration before
-   * @param mirrorsOnly upstream patterns whose origin is never asked
+   * @param mirrorsOnly upstream patterns; the origin of what they match is never asked
    * @param loopbackOrigins registries on loopback count as configured when a reference names them
    */
   constructor(
@@ -218,4 +217,21 @@ function matchesDomain(pattern: UpstreamPattern, domain: string): boolean {
   if (!pattern.subdomains) return domain === pattern.domain
   const name = PORT.test(pattern.domain) ? domain : domain.replace(PORT, '')
   return name.endsWith(`.${pattern.domain}`)
+}
+
+/** Goes into a file: credentials are left out, and headers, which may be some too. */
+export function registriesFingerprint({
+  registries,
+  mirrorsOnly,
+}: {
+  readonly registries: readonly RegistryEntry[]
+  readonly mirrorsOnly: readonly unknown[]
+}): string {
+  const entries = registries.map(({ credentials, credentialFiles, endpoint, ...entry }) => {
+    const { headers, ...place } = endpoint
+    return { ...entry, endpoint: place }
+  })
+  return createHash('sha256')
+    .update(JSON.stringify([entries, mirrorsOnly]))
+    .digest('hex')
 }

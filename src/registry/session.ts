@@ -3,19 +3,22 @@ import { type Access, Authorizer, challengeOf, scopeFor, wantsMore } from './aut
 import { type Challenge, pullScope } from './auth/challenge.ts'
 import { TokenCache } from './auth/token.ts'
 import { type Endpoint, endpointUrl, foreignEndpoint } from './endpoint.ts'
-import { type FailureContext, networkFailure, statusFailure } from './failure.ts'
 import type { RequestContext } from './image.ts'
 import { isPublicRegistry } from './public-registries.ts'
 import { isRedirect, isUpgrade, nextHop, upgraded } from './redirect.ts'
+import { type FailureContext, networkFailure, statusFailure } from './registry-failure.ts'
 import { discard, type RegistryResponse } from './response.ts'
 import { policyFor } from './transport/address-policy.ts'
-import { isOwn, Transport, type TransportOptions } from './transport/transport.ts'
+import { isOwn, type Transport } from './transport/transport.ts'
 
-export interface SessionOptions extends TransportOptions {
+export interface SessionOptions {
+  readonly transport: Transport
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   /** Limit of one token exchange. */
   readonly exchangeTimeoutMs: number
   /** Token services that may be at any address: `host` or `host:port`. */
-  readonly realms?: readonly string[]
+  readonly realms: readonly string[]
 }
 
 export interface SessionRequest {
@@ -48,11 +51,9 @@ export class RegistrySession {
   readonly #now: () => number
 
   constructor(options: SessionOptions) {
-    const { now, exchangeTimeoutMs, realms = [] } = options
-    this.#now = now
-    this.#transport = new Transport(options)
-    const tokens = new TokenCache({ transport: this.#transport, now, exchangeTimeoutMs })
-    this.#authorizer = new Authorizer(tokens, realms)
+    this.#now = options.now
+    this.#transport = options.transport
+    this.#authorizer = new Authorizer(new TokenCache(options), options.realms)
   }
 
   /**
@@ -74,16 +75,6 @@ export class RegistrySession {
     } catch (error) {
       throw networkFailure(error, failure, context.signal)
     }
-  }
-
-  /** Keeps no idle connection from now on. @returns when the last request has ended */
-  retire(): Promise<void> {
-    return this.#transport.retire()
-  }
-
-  /** Ends every connection. */
-  close(): Promise<void> {
-    return this.#transport.close()
   }
 
   /** @returns the response that is no redirect, and no challenge that can be met */

@@ -10,8 +10,8 @@ import {
 } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { NodeImage } from '../runtime/types.ts'
-import { candidatesOf, isOutOfReach } from './failure.ts'
-import type { Answer, RankedReference, Resolution, ResolveOptions } from './types.ts'
+import type { Answer, AnyAnswer, RankedReference, Resolution, ResolveOptions } from './types.ts'
+import { candidatesOf, isOutOfReach } from './unresolved-error.ts'
 
 /** What is needed of the resolver. */
 export interface Resolves {
@@ -89,40 +89,18 @@ export class Answers {
   }
 
   /**
-   * Prepares a question that will be asked many times, by callers without credentials.
+   * As Resolver.prepare.
    *
-   * @param unauthenticated as in ResolveOptions
-   * @returns as Resolver.prepare; undefined where the question is malformed, for which answer() has the error
+   * @returns undefined where the question is malformed, for which answer() has the error
    */
   prepare(
     input: string,
     platform: string | undefined,
     unauthenticated = false,
-  ): (() => Answer | undefined) | undefined {
-    const cached = this.#prepared(input, platform, unauthenticated)
-    if (cached === undefined) return undefined
-    let resolution: Resolution | undefined
-    let answer: Answer | undefined
-    return () => {
-      const found = cached()
-      if (found === undefined) return undefined
-      if (answer === undefined || found !== resolution) {
-        resolution = found
-        answer = { requested: input, ...found }
-      }
-      return answer
-    }
-  }
-
-  #prepared(
-    input: string,
-    platform: string | undefined,
-    unauthenticated: boolean,
-  ): (() => Resolution | undefined) | undefined {
-    const { resolver } = this.#options
+  ): (() => AnyAnswer | undefined) | undefined {
     try {
       const wanted = platform === undefined ? undefined : parsePlatform(platform)
-      return resolver.prepare?.(parseReference(input), wanted, unauthenticated)
+      return this.#options.resolver.prepare?.(parseReference(input), wanted, unauthenticated)
     } catch {
       return undefined
     }
@@ -149,7 +127,7 @@ export class Answers {
     wanted: Platform | undefined,
     error: ResolveError,
     signal: AbortSignal | undefined,
-  ): Promise<Omit<Answer, 'requested'> | undefined> {
+  ): Promise<AnyAnswer | undefined> {
     const { now, platform } = this.#options
     const isOwn = wanted === undefined || formatPlatform(wanted) === formatPlatform(platform)
     if (!isOwn || error.code === 'CANCELED' || !isOutOfReach(error)) return undefined
@@ -172,7 +150,7 @@ function answerOfNode(
   error: ResolveError,
   image: NodeImage,
   now: number,
-): Omit<Answer, 'requested'> {
+): AnyAnswer {
   const repository = repositoryName(reference)
   const own = image.repoDigests.find((name) => name.startsWith(`${repository}@`))
   return {

@@ -1,6 +1,5 @@
 import type { Availability } from '../../api/v1/check.ts'
-import { abortable } from '../concurrency/abortable.ts'
-import type { Clock } from '../concurrency/clock.ts'
+import { type Clock, pause } from '../concurrency/clock.ts'
 import { Semaphore } from '../concurrency/semaphore.ts'
 import { DEFAULT_WAIT_MS, type ErrorCode, type ResolveError, toResolveError } from '../errors.ts'
 import { choosePlatform, type Platform } from '../reference/platform.ts'
@@ -56,19 +55,21 @@ export interface PlacesOptions {
 
 /** Times without any answer, with none in between, after which a registry is asked no more. */
 const MAX_SILENCES = 8
-/** Requests in a row that were answered with 429. */
+/** Times in a row that it said 429, after the pause that it wanted. */
 const MAX_REFUSALS = 3
 
 /** What a registry has done instead of answering. */
 interface HostState {
   silences: number
   refusals: number
+  /** Of all refusals that counted. What was under way when one came counts with that one. */
+  round: number
   /** Until when it wants a pause. */
   pausedUntil: number
   /** It was answered with 429: from then on it is asked one thing at a time. */
   isSlowed: boolean
   /** It is asked no more, for this reason. */
-  parked?: ResolveError
+  givenUp?: ResolveError
 }
 
 /**
@@ -146,12 +147,14 @@ export class AvailabilityCheck {
   async #ask<T>(candidate: Candidate, work: () => Promise<T>): Promise<T> {
     const { host } = candidate.endpoint
     const state = this.#stateOf(host)
-    const politely = async (): Promise<T> => {
-      if (state.parked !== undefined) throw state.parked
-      await this.#pause(state)
-      return work()
-    }
     for (;;) {
+      let round = 0
+      const politely = async (): Promise<T> => {
+        if (state.givenUp !== undefined) throw state.givenUp
+        await this.#pause(state)
+        round = state.round
+        return work()
+      }
       try {
         const { signal } = this.#options
         const answer = await (state.isSlowed
@@ -162,7 +165,7 @@ export class AvailabilityCheck {
         return answer
       } catch (thrown) {
         const error = toResolveError(thrown)
-        if (error === state.parked || !this.#isToBeRepeated(error, state)) throw error
+        if (error === state.givenUp || !this.#isToBeRepeated(error, state, round)) throw error
       }
     }
   }
@@ -170,24 +173,31 @@ export class AvailabilityCheck {
   #stateOf(host: string): HostState {
     const known = this.#hosts.get(host)
     if (known !== undefined) return known
-    const state = { silences: 0, refusals: 0, pausedUntil: 0, isSlowed: false }
+    const state = { silences: 0, refusals: 0, round: 0, pausedUntil: 0, isSlowed: false }
     this.#hosts.set(host, state)
     return state
   }
 
-  /** Takes a failure to account. */
-  #isToBeRepeated(error: ResolveError, state: HostState): boolean {
+  /**
+   * Takes a failure to account.
+   *
+   * @param round in which the request was sent
+   */
+  #isToBeRepeated(error: ResolveError, state: HostState, round: number): boolean {
     const { clock, maxPauseMs } = this.#options
     if (error.code === 'TOOMANYREQUESTS') {
       const { retryAfterMs = DEFAULT_WAIT_MS } = error
       state.isSlowed = true
-      state.refusals += 1
+      if (round === state.round) {
+        state.round += 1
+        state.refusals += 1
+      }
       state.pausedUntil = Math.max(state.pausedUntil, clock.now() + retryAfterMs)
       if (retryAfterMs <= maxPauseMs && state.refusals < MAX_REFUSALS) return true
-      state.parked ??= error
+      state.givenUp ??= error
     } else if (isSilence(error)) {
       state.silences += 1
-      if (state.silences >= MAX_SILENCES) state.parked ??= error
+      if (state.silences >= MAX_SILENCES) state.givenUp ??= error
     } else state.silences = 0
     return false
   }
@@ -196,11 +206,8 @@ export class AvailabilityCheck {
     const { clock, signal } = this.#options
     const ms = pausedUntil - clock.now()
     if (ms <= 0) return
-    let cancel = () => {}
-    const over = new Promise<void>((resolve) => {
-      cancel = clock.after(ms, resolve)
-    })
-    await abortable(over, signal).finally(() => cancel())
+    await pause(ms, clock, signal)
+    signal.throwIfAborted()
   }
 }
 

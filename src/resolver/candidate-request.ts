@@ -2,9 +2,9 @@ import { abortable } from '../concurrency/abortable.ts'
 import type { Clock } from '../concurrency/clock.ts'
 import type { Ticket, Wait } from '../concurrency/semaphore.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
-import { lateError } from './failure.ts'
 import type { CandidateTrace, ResolveTrace } from './trace.ts'
 import type { Candidate } from './types.ts'
+import { lateError } from './unresolved-error.ts'
 
 export interface FailoverLimits {
   /**
@@ -59,9 +59,8 @@ export interface RequestPlace {
   readonly isHedge: boolean
 }
 
-export interface RequestListener<T> {
-  answered(request: CandidateRequest<T>, value: T): void
-  /** It failed, is late, or is a hedge that is ready. */
+export interface CandidateListener<T> {
+  /** It has answered or failed, is late, or is a hedge that is ready. */
   changed(request: CandidateRequest<T>): void
   /** It left the queue, and is asked now. */
   entered?(request: CandidateRequest<T>): void
@@ -82,7 +81,7 @@ export class CandidateRequest<T> {
   readonly place: RequestPlace
   readonly trace: CandidateTrace<T>
   readonly #options: AskOptions<T>
-  readonly #listener: RequestListener<T>
+  readonly #listener: CandidateListener<T>
   readonly #controller = new AbortController()
   #state: State = 'held'
   #cancelBudget: () => void = () => {}
@@ -91,7 +90,7 @@ export class CandidateRequest<T> {
   /** The resolution ended without it. */
   #isAbandoned = false
 
-  constructor(place: RequestPlace, options: AskOptions<T>, listener: RequestListener<T>) {
+  constructor(place: RequestPlace, options: AskOptions<T>, listener: CandidateListener<T>) {
     this.place = place
     this.trace = options.trace.of(place.candidate)
     this.#options = options
@@ -254,7 +253,7 @@ export class CandidateRequest<T> {
     if (this.#isAbandoned) this.trace.probed()
     else {
       this.trace.answered(value)
-      this.#listener.answered(this, value)
+      this.#listener.changed(this)
     }
   }
 
@@ -303,7 +302,7 @@ export async function askOne<T>(
   const ended = new Promise<void>((resolve) => {
     end = resolve
   })
-  const request = new CandidateRequest(place, options, { answered: end, changed: end })
+  const request = new CandidateRequest(place, options, { changed: end })
   request.begin(ask)
   await abortable(ended, options.signal).catch(() => {
     request.abandon('the resolution ended first', false)
@@ -313,7 +312,7 @@ export async function askOne<T>(
 /**
  * Asks all candidates at once, each within its probe budget, and waits for every one, as askOne.
  *
- * @param options `resting`: also ask those whose breaker is open, unless they answered 429
+ * @param options `resting`: also ask those with an open breaker, unless they answered 429
  */
 export async function askAll<T>(
   candidates: readonly Candidate[],

@@ -58,18 +58,12 @@ function may({ entry, origin, registry }: Candidate, what: Capability): boolean 
   return isItself || capabilities.includes(what)
 }
 
-/** What a request to a candidate says of the place and the credentials, whatever is asked for there. */
+/** The fields of a request that are about the candidate and its credentials. */
 export function requestAt(
   { configured, endpoint, namespace, repository }: Candidate,
   credentials: Credentials | undefined,
 ): Pick<ImageRequest, 'configured' | 'endpoint' | 'namespace' | 'repository' | 'credentials'> {
-  return {
-    endpoint,
-    repository,
-    configured,
-    ...(namespace !== undefined && { namespace }),
-    ...(credentials !== undefined && { credentials }),
-  }
+  return { endpoint, repository, configured, namespace, credentials }
 }
 
 function mirrorCandidate(reference: Reference, entry: RegistryEntry): Candidate | undefined {
@@ -199,15 +193,20 @@ export function rankReferences(
     ...pullable.filter((each) => each.standing === 'assumed'),
   ]
   const digests = ordered.map(({ candidate, standing }) =>
-    ranked(candidate, `${candidate.pullName}@${digest}`, 'digest', standing === 'verified'),
+    ranked(candidate, [candidate.pullName, digest].join('@'), 'digest', standing === 'verified'),
   )
   if (reference.tag === undefined || reference.digest !== undefined) return digests
   const tags = ordered
     .filter(({ candidate }) => resolvesTags(candidate) && !needsConsent(candidate))
     .map(({ candidate, standing }) =>
-      ranked(candidate, `${candidate.pullName}:${reference.tag}`, 'tag', standing === 'verified'),
+      ranked(
+        candidate,
+        [candidate.pullName, reference.tag].join(':'),
+        'tag',
+        standing === 'verified',
+      ),
     )
-  return [...digests, ...tags]
+  return digests.concat(tags)
 }
 
 function ranked(

@@ -73,7 +73,7 @@ function askedFor(
   const bound = needsConsent(candidate) ? consented : undefined
   const digest = reference.digest ?? bound
   if (digest !== undefined) return `${pullName}@${digest}`
-  if (resolvesTags(candidate)) return `${pullName}:${reference.tag}`
+  if (resolvesTags(candidate)) return [pullName, reference.tag].join(':')
   return ending === undefined ? pullName : `${pullName}@${ending.digest}`
 }
 

@@ -2,9 +2,9 @@ import type { ResolveError } from '../errors.ts'
 import {
   type Ask,
   type AskOptions,
+  type CandidateListener,
   CandidateRequest,
   type Patience,
-  type RequestListener,
 } from './candidate-request.ts'
 import type { ResolveTrace } from './trace.ts'
 import type { Candidate } from './types.ts'
@@ -53,14 +53,13 @@ export function askInOrder<T>(
 /** A registry that has recovered mostly answers within this. */
 const TRIAL_GRACE_MS = 300
 
-class Failover<T> implements RequestListener<T> {
+class Failover<T> implements CandidateListener<T> {
   readonly #queue: CandidateQueue
   readonly #ask: Ask<T>
   readonly #options: FailoverOptions<T>
   readonly #resolve: (found: Found<T>) => void
   readonly #reject: (error: ResolveError) => void
   readonly #requests: CandidateRequest<T>[] = []
-  #best: { readonly request: CandidateRequest<T>; readonly value: T } | undefined
   /** The last one that was asked: the next one hedges it. */
   #hedged: CandidateRequest<T> | undefined
   #cancelHedge: () => void = () => {}
@@ -90,16 +89,9 @@ class Failover<T> implements RequestListener<T> {
     this.#startNext()
   }
 
-  answered(request: CandidateRequest<T>, value: T): void {
-    if (this.#best === undefined || request.place.index < this.#best.request.place.index) {
-      this.#best = { request, value }
-    }
-    this.changed()
-  }
-
   /** Promotes the best request that is still awaited; without one, asks the next candidate. */
   changed(): void {
-    const best = this.#best?.request.place.index ?? Number.POSITIVE_INFINITY
+    const best = this.#best?.place.index ?? Number.POSITIVE_INFINITY
     const first = this.#requests.find(({ isAwaited, place }) => isAwaited && place.index < best)
     first?.promote()
     if (first === undefined && this.#best === undefined) this.#startNext()
@@ -113,6 +105,12 @@ class Failover<T> implements RequestListener<T> {
   turnedAway(request: CandidateRequest<T>): void {
     this.#queue.passOver(request.place.index)
     this.changed()
+  }
+
+  /** The best one that has answered. */
+  get #best(): CandidateRequest<T> | undefined {
+    const answered = this.#requests.filter(({ trace }) => trace.answer !== undefined)
+    return answered.sort((one, other) => one.place.index - other.place.index)[0]
   }
 
   /** @param beside the one before it is silent: only a candidate that may hedge */
@@ -167,11 +165,11 @@ class Failover<T> implements RequestListener<T> {
   #conclude(): void {
     const best = this.#best
     if (best !== undefined) {
-      const { candidate, index } = best.request.place
+      const { candidate, index } = best.place
       const isBetter = (other: CandidateRequest<T>): boolean => other.place.index < index
       if (this.#requests.some((other) => isBetter(other) && other.isAwaited)) return
       this.#end('a better answer was there', isBetter)
-      this.#resolve({ candidate, value: best.value })
+      this.#resolve({ candidate, value: best.trace.answer as T })
     } else if (!this.#isPending() && !this.#queue.hasMore) {
       const graceMs = this.#graceMs()
       if (graceMs > 0) {

@@ -4,9 +4,9 @@ import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import type { ObserveExchange } from '../registry/image.ts'
 import { askOne } from './candidate-request.ts'
 import { needsConsent } from './candidates.ts'
-import { isRefusal } from './failure.ts'
 import { ResolveTrace } from './trace.ts'
 import type { Candidate, Health } from './types.ts'
+import { isRefusal } from './unresolved-error.ts'
 
 export interface OriginAuthorizationOptions {
   /** undefined: `mirrorsOnly` rules it out. */
@@ -111,6 +111,5 @@ function refusal(error: ResolveError, origin: Candidate): ResolveError {
 
 /** Has the code of the origin: without its consent the image is not there at the mirror either. */
 export function barred(code: ErrorCode, why: string, cause?: ResolveError): ResolveError {
-  const message = `not asked: it is not trusted, and ${why}`
-  return new ResolveError(code, message, cause === undefined ? {} : { cause })
+  return new ResolveError(code, `not asked: it is not trusted, and ${why}`, { cause })
 }

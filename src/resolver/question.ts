@@ -18,7 +18,7 @@ export interface Question {
   readonly urgent: boolean
   /** Of the cache. */
   readonly key: string
-  /** Answers of other nodes: as old as in the cache, as for a pull, or none; undefined: nor are they told. */
+  /** How old an answer of another node may be: `kept` the TTL of tags, `fresh` the freshness of a pull, `none` no such answer; undefined: nor is one told to them. */
   readonly sharing: 'kept' | 'fresh' | 'none' | undefined
   /** As in ResolveOptions, both of them. */
   readonly maxAgeMs: number | undefined
@@ -55,7 +55,19 @@ export function questionOf(
   const isPlatformAsked = options.platform !== undefined
   const age = !refresh ? 'kept' : shared ? 'fresh' : 'none'
   const sharing = credentials === undefined && !isApart && !all ? age : undefined
-  const asked = { reference, platform, isPlatformAsked, credentials, unauthenticated }
   const { direct = false, maxAgeMs } = options
-  return { ...asked, all, urgent, key, sharing, maxAgeMs, direct }
+  // Each by its name: on Node 20 a cached resolve() takes seven times as long where some of them are spread.
+  return {
+    reference,
+    platform,
+    isPlatformAsked,
+    credentials,
+    unauthenticated,
+    all,
+    urgent,
+    key,
+    sharing,
+    maxAgeMs,
+    direct,
+  }
 }

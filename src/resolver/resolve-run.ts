@@ -21,13 +21,13 @@ import {
 } from './candidates.ts'
 import { type Ending, explain } from './explain.ts'
 import { askInOrder } from './failover.ts'
-import { UnresolvedError } from './failure.ts'
 import { barred, OriginAuthorization } from './origin-authorization.ts'
 import type { Question } from './question.ts'
 import { ResolveTrace } from './trace.ts'
-import type { Candidate, CandidateReport, Health, ImageSource, Resolution } from './types.ts'
+import type { Candidate, CandidateReport, Health, ImageSource } from './types.ts'
+import { UnresolvedError } from './unresolved-error.ts'
 
-export interface ResolveRunOptions {
+interface ResolveRunOptions {
   readonly source: ImageSource
   readonly cache: Pick<ResolutionCache, 'identity'>
   readonly health: Health
@@ -42,11 +42,6 @@ export interface ResolveRunOptions {
   readonly signal: AbortSignal
 }
 
-export interface RunResult
-  extends Required<Pick<Resolution, 'registry' | 'references' | 'attempts' | 'candidates'>> {
-  readonly identity: ImageIdentity
-}
-
 /** After these nothing is known of a registry; it may be able to serve the digest later. */
 const UNDECIDED: ReadonlySet<AttemptOutcome | undefined> = new Set([
   undefined,
@@ -56,21 +51,8 @@ const UNDECIDED: ReadonlySet<AttemptOutcome | undefined> = new Set([
   'unreachable',
 ])
 
-/**
- * Asks the candidates for an image, once.
- *
- * @param candidates in order; with `all` every one is asked at once and awaited, else as askInOrder() does
- * @throws UnresolvedError
- */
-export function resolveOnce(
-  question: Question,
-  candidates: readonly Candidate[],
-  options: ResolveRunOptions,
-): Promise<RunResult> {
-  return new ResolveRun(question, candidates, options).run()
-}
-
-class ResolveRun {
+/** Asks the candidates for an image, once. */
+export class ResolveRun {
   readonly #question: Question
   readonly #candidates: readonly Candidate[]
   /** Candidates that may say what the reference points at; the others are asked by digest alone. */
@@ -81,6 +63,7 @@ class ResolveRun {
   /** For error texts. */
   readonly #name: string
 
+  /** @param candidates in the order of asking */
   constructor(question: Question, candidates: readonly Candidate[], options: ResolveRunOptions) {
     const { clock, health, limits, signal, source } = options
     const { reference } = question
@@ -106,21 +89,22 @@ class ResolveRun {
     })
   }
 
-  async run(): Promise<RunResult> {
+  /**
+   * With `all` of the question every candidate is asked at once and awaited, else as askInOrder() does.
+   *
+   * @throws UnresolvedError
+   */
+  async run() {
+    const { all, reference } = this.#question
     try {
-      const { candidate, value } = await (this.#question.all ? this.#askAll() : this.#askInOrder())
+      const { candidate, value } = await (all ? this.#askAll() : this.#askInOrder())
       const ending: Ending = { candidate, digest: value.digest }
       await this.#confirmByDigest(value)
       const standing = (each: Candidate) => this.#standing(each, value.digest)
       return {
         identity: value,
         registry: candidate.registry,
-        references: rankReferences(
-          this.#question.reference,
-          value.digest,
-          this.#candidates,
-          standing,
-        ),
+        references: rankReferences(reference, value.digest, this.#candidates, standing),
         attempts: this.#trace.attempts,
         candidates: this.#explain(ending),
       }
@@ -173,7 +157,7 @@ class ResolveRun {
   /**
    * Which image the reference is at one candidate. One GET when nothing is known; one HEAD when what the
    * registry names is already known; one more with `verifyDigest`, since there are registries that still
-   * know a tag whose manifest is gone (harbor#16429).
+   * know a tag after its manifest is gone (harbor#16429).
    *
    * @param promoted as in Ask, with what the HEAD said
    * @throws ResolveError as ImageSource; MANIFEST_UNKNOWN for such a tag
@@ -256,7 +240,7 @@ class ResolveRun {
   }
 
   /**
-   * A registry whose tag points at another digest counts as one without the image: never merged. So does one
+   * A registry with another digest under the tag counts as one without the image: never merged. So does one
    * that needs the consent of the origin and may not have it.
    */
   #standing(candidate: Candidate, digest: string): Standing {
@@ -286,20 +270,16 @@ function requestFor(
   { candidate, credentials, ...call }: CandidateCall,
   reference: string,
 ): ImageRequest {
-  // What the caller may pull the origin says now: its secret may be revoked, or the image not public any more.
+  // For a pull the origin is asked with a new token: a kept one may outlive a secret that was revoked, or an image's being public.
   const isProof = candidate.origin && call.ticket.urgent === true
-  return {
-    ...requestAt(candidate, credentials),
-    ...call,
-    reference,
-    ...(isProof && { proof: call.ticket }),
-  }
+  const proof = isProof ? call.ticket : undefined
+  return { ...requestAt(candidate, credentials), ...call, reference, proof }
 }
 
 function gone({ pullName }: Candidate, digest: string, cause: ResolveError): ResolveError {
   return new ResolveError(
     'MANIFEST_UNKNOWN',
     `${pullName} still names ${digest} by that tag, but no longer has it`,
-    { cause, step: 'manifest', ...(cause.status !== undefined && { status: cause.status }) },
+    { cause, step: 'manifest', status: cause.status },
   )
 }

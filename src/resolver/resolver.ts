@@ -12,9 +12,8 @@ import type { FailoverLimits } from './candidate-request.ts'
 import { candidatesFor, requireCandidates } from './candidates.ts'
 import { type ChangedTag, changedBy } from './changed-tags.ts'
 import { divergencesIn, isFailover } from './explain.ts'
-import { allowsStale, candidatesOf } from './failure.ts'
 import { type Question, type QuestionOptions, questionOf } from './question.ts'
-import { resolveOnce } from './resolve-run.ts'
+import { ResolveRun } from './resolve-run.ts'
 import { RunningResolutions } from './running-resolutions.ts'
 import { expiryOf, type SharedCache, SharedLookup, termsOf } from './shared-cache.ts'
 import { answerAttributes, questionAttributes } from './spans.ts'
@@ -27,6 +26,7 @@ import type {
   ResolutionObserver,
   ResolveOptions,
 } from './types.ts'
+import { allowsStale, candidatesOf } from './unresolved-error.ts'
 
 export interface ResolverOptions extends QuestionOptions {
   readonly source: ImageSource
@@ -245,9 +245,9 @@ export class Resolver {
     run: { readonly isOutdated: boolean },
   ): Promise<Resolution> {
     const { all, credentials, isPlatformAsked, key, platform, reference } = question
-    const { cache, clock, limits, observer, ready, registries, verifyDigest } = this.#options
+    const { cache, clock, limits, observer, ready, verifyDigest } = this.#options
     const candidates = this.candidates(reference, credentials)
-    requireCandidates(reference, candidates, registries().mirrorsOnly(reference))
+    requireCandidates(reference, candidates, this.#options.registries().mirrorsOnly(reference))
     const shared = await this.#lookup(question, candidates, signal)
     if (shared?.taken !== undefined) {
       if (!run.isOutdated) cache.remember(key, shared.taken, shared.taken, platform)
@@ -262,7 +262,7 @@ export class Resolver {
     })
     try {
       await ready?.()
-      const { identity, ...found } = await resolveOnce(question, candidates, {
+      const registries = new ResolveRun(question, candidates, {
         ...this.#options,
         limits: limits(),
         expected: known !== undefined && !all,
@@ -271,6 +271,7 @@ export class Resolver {
         ...(shared !== undefined && { sharedIdentity: shared.identity }),
         signal: ends.signal,
       })
+      const { identity, ...found } = await registries.run()
       const resolution: Resolution = {
         ...identity,
         ...found,

@@ -17,7 +17,7 @@ export interface SharedQuestion {
   readonly platform: string
   /** The caller named the platform. */
   readonly isPlatformAsked: boolean
-  /** The registries that would be asked; nodes whose configuration differs in this do not share an answer. */
+  /** The registries that would be asked; nodes that differ in this do not share an answer. */
   readonly candidates: readonly Candidate[]
   /** The operator's for each candidate, if any: what one account may see is not told to another. */
   readonly credentials: readonly (Credentials | undefined)[]
@@ -55,7 +55,7 @@ export interface SharedAnswer {
   readonly ageMs: number
 }
 
-/** What the nodes of a fleet tell each other. Nothing of it rejects, nor waits longer than the budget of the store. */
+/** What the nodes of a fleet tell each other. No method rejects, and none waits longer than the budget of the store. */
 export interface SharedCache {
   /** How old an answer of another node may be when a pull takes it. */
   readonly freshnessMs: number
@@ -118,13 +118,15 @@ export class SharedLookup {
     const { isPlatformAsked, key, platform, reference, sharing = 'none' } = question
     const { keepMs, negativeTtlMs, tagTtlMs } = cache.limits
     const ages = { kept: tagTtlMs, fresh: shared.freshnessMs, none: undefined }
+    const age = Math.min(ages[sharing] ?? 0, question.maxAgeMs ?? Number.POSITIVE_INFINITY)
     const looked = await shared.lookup({
       reference: formatReference(reference),
       platform: formatPlatform(platform),
       isPlatformAsked,
       candidates,
       credentials,
-      maxAgeMs: ages[sharing] && Math.min(ages[sharing], question.maxAgeMs ?? ages[sharing]),
+      // Where none is young enough, none that is under way is waited for.
+      maxAgeMs: age > 0 ? age : undefined,
       negativeTtlMs,
       keptMs: keepMs,
       waitMs,
@@ -158,7 +160,7 @@ export class SharedLookup {
 
 /**
  * What of a question tells apart callers that do not share a resolution: those that take answers of others of
- * different ages, and those whose question may not go further.
+ * different ages, and those with a question that may not go further.
  */
 export function termsOf(
   { direct, maxAgeMs, sharing = 'kept' }: Question,

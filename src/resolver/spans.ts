@@ -25,7 +25,7 @@ export function answerAttributes({ digest, imageId, registry, source }: Resoluti
 }
 
 /**
- * Of a caller that joins a resolution under way, whose requests are below the span of the first caller.
+ * Of a caller that joins a resolution under way: its requests are below the span of the first caller.
  *
  * @param run of that caller
  */

@@ -9,6 +9,8 @@ import {
 } from '../errors.ts'
 import type { Exchange, ObserveExchange } from '../registry/image.ts'
 import { type Span, tracing, within } from '../telemetry/tracing.ts'
+import { attemptSpan, endAttempt } from './spans.ts'
+import type { Candidate, Health } from './types.ts'
 import {
   endedError,
   failedAttempt,
@@ -17,9 +19,7 @@ import {
   reportHealth,
   unresolvedError,
   waited,
-} from './failure.ts'
-import { attemptSpan, endAttempt } from './spans.ts'
-import type { Candidate, Health } from './types.ts'
+} from './unresolved-error.ts'
 
 /** Outcomes of a registry that works and does not give the image. */
 const NO: ReadonlySet<AttemptOutcome> = new Set(['not_found', 'unauthorized', 'denied'])
@@ -94,18 +94,18 @@ export class CandidateTrace<T> {
   /** Whether the admitted request is a probe after a failure. */
   get isOnTrial(): boolean {
     const { registry, repository } = this.candidate
-    return this.#health.onTrial?.(registry, repository) ?? false
+    return this.#health.onTrial(registry, repository)
   }
 
   /** Whether it has failed since it was admitted, for another caller. */
   get isResting(): boolean {
     const { registry, repository } = this.candidate
-    return this.#health.isResting?.(registry, repository) ?? false
+    return this.#health.isResting(registry, repository)
   }
 
   /** Whether its last failure was a time-out. */
   get isSilent(): boolean {
-    return this.#health.isSilent?.(this.candidate.registry) ?? false
+    return this.#health.isSilent(this.candidate.registry)
   }
 
   /** @returns whether it may be asked as a last resort: it failed, and did not answer 429 */
@@ -171,7 +171,7 @@ export class CandidateTrace<T> {
   observer(registry = this.candidate.registry): ObserveExchange {
     return (exchange, rateLimit) => {
       if (exchange.status !== undefined) this.progress()
-      if (rateLimit !== undefined) this.#health.remaining?.(registry, rateLimit)
+      if (rateLimit !== undefined) this.#health.remaining(registry, rateLimit)
       if (this.exchanges.length < MAX_EXCHANGES) this.exchanges.push(exchange)
     }
   }
@@ -252,7 +252,8 @@ export class ResolveTrace<T> {
 
   /** In the order of the candidates, without those that were not needed. */
   get attempts(): readonly Attempt[] {
-    return this.traces.flatMap(({ attempt }) => attempt ?? [])
+    // A copy, which has no room to grow.
+    return [...this.traces.flatMap(({ attempt }) => attempt ?? [])]
   }
 
   /** Whether a registry answered and does not give the image. */

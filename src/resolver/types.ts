@@ -67,8 +67,7 @@ export type Repository = Pick<Reference, 'domain' | 'path'>
 export type Origin = ReturnType<Registries['origin']>
 
 /** The resolver's view of registry health. */
-export type Health = Pick<RegistryHealth, 'admit' | 'success' | 'failure' | 'parkedMs'> &
-  Partial<Pick<RegistryHealth, 'onTrial' | 'isResting' | 'isSilent' | 'remaining'>>
+export type Health = Omit<RegistryHealth, 'report'>
 
 export type RankedReference = Written<ApiRankedReference>
 
@@ -95,11 +94,15 @@ export interface Resolution extends ImageIdentity {
   readonly candidates?: readonly CandidateReport[]
 }
 
-/** What HTTP, CRI and the command line answer: a resolution, or what only the node knows. */
-export interface Answer
-  extends Omit<Resolution, 'size' | 'digest' | 'manifestDigest' | 'mediaType' | 'source'> {
+/** What HTTP, CRI and the command line answer. */
+export interface Answer extends AnyAnswer {
   /** As the caller wrote it. */
   readonly requested: string
+}
+
+/** A resolution, or what only the node knows. */
+export interface AnyAnswer
+  extends Omit<Resolution, 'size' | 'digest' | 'manifestDigest' | 'mediaType' | 'source'> {
   /** These three are unknown where only the node could answer and lists no digest. */
   readonly digest: string | undefined
   readonly manifestDigest: string | undefined

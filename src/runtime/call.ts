@@ -27,7 +27,7 @@ export interface Method<Request, Response> {
   readonly responseDeserialize: (bytes: Buffer) => Response
 }
 
-/** A method whose messages stay bytes. */
+/** A method with messages that stay bytes. */
 export function rawMethod(path: string): Method<Uint8Array, Buffer> {
   return {
     path,

@@ -22,7 +22,7 @@ export interface RuntimeChannel {
     request: Request,
     options?: CallOptions,
   ): Promise<Response>
-  /** A call whose answer is a stream, all of it. @throws as `call` */
+  /** A call with a stream for an answer, all of it. @throws as `call` */
   callForAll<Request, Response>(
     method: Method<Request, Response>,
     request: Request,

@@ -26,7 +26,8 @@ const QUESTION_LIMIT_MS = 10_000
 /** What the kubelet allows for everything but pulling. */
 const REMOVE_LIMIT_MS = 120_000
 const READY_LIMIT_MS = 1_000
-/** Comes before a call that has a limit of its own. */
+const NOTHING = new Uint8Array()
+/** For the question for its version, before the call itself, which has a limit of its own. */
 const VERSION_LIMIT_MS = 2_000
 /**
  * Whether the runtime answers anything during a pull, which may take hours: how often it is asked for its
@@ -56,10 +57,11 @@ export interface CriClient {
   sandboxImage(): Promise<string | undefined>
   /**
    * @param request a PullImageRequest on the wire
+   * @returns a PullImageResponse on the wire
    * @throws RuntimeError UNAVAILABLE when the runtime has answered nothing at all for a minute; no other limit
    * but the given ones
    */
-  pullImage(request: Uint8Array, options: PullOptions): Promise<{ readonly response: Buffer }>
+  pullImage(request: Uint8Array, options: PullOptions): Promise<Buffer>
   /** Removes an image, of which its ID takes all names; one that is already gone is a success. */
   removeImage(image: string, options?: CallOptions): Promise<void>
 }
@@ -121,8 +123,11 @@ export function createCriClient(
     return spoken.of(asked)
   }
 
+  // Asked before the CRI socket is opened, and whether there is an answer is all that counts: no proto is read for it.
   const askVersion = (of: CriVersion, limitMs: number) =>
-    channel.call(method(of, 'RuntimeService', 'Version'), {}, { deadline: deadlineIn(limitMs) })
+    channel.call(rawMethod(`/runtime.${of}.RuntimeService/Version`), NOTHING, {
+      deadline: deadlineIn(limitMs),
+    })
 
   /** A runtime that does not answer is none to be found out: the call itself will say why. */
   function answerTo(version: CriVersion): Promise<VersionAnswer> {
@@ -234,10 +239,9 @@ export function createCriClient(
     pullImage: async (request, options) => {
       const version = await versionFor(options.version)
       const method = rawMethod(`/runtime.${version}.ImageService/PullImage`)
-      const response = await whileAnswering(options.signal, (signal) =>
+      return whileAnswering(options.signal, (signal) =>
         channel.call(method, request, { ...options, signal }),
       )
-      return { response }
     },
     removeImage: async (image, options) => {
       if (image === '') throw new TypeError('an empty name would remove whichever image there is')

@@ -114,7 +114,7 @@ export class NodeImages {
     const method = service['PullImage'] as unknown as Method<object, { readonly imageRef: string }>
     const request = method.requestSerialize({ image: { image: reference } })
     const call = this.#cri.pullImage(request, { ...only(signal), version })
-    return method.responseDeserialize((await this.#explained(call)).response).imageRef
+    return method.responseDeserialize(await this.#explained(call)).imageRef
   }
 
   /**

@@ -22,7 +22,7 @@ export interface Runtime {
   readonly aliases: Aliases
   /** Offered by containerd alone. */
   readonly content: ContentStore
-  close(): void
+  close(): Promise<void>
 }
 
 export interface RuntimeOptions {
@@ -42,6 +42,7 @@ export function openRuntime({ path, version, stateFolder, logger }: RuntimeOptio
   const cri = createCriClient(channel, version)
   const content = createContentStore(channel)
   const table = createNameTable(channel, cri.sandboxImage)
+  const journal = openLeaseJournal(stateFolder, logger)
   const containerd = createContainerdNames({
     table,
     imageStatus: (image) => cri.imageStatus(image),
@@ -54,12 +55,16 @@ export function openRuntime({ path, version, stateFolder, logger }: RuntimeOptio
       onLost,
     }),
     onLost,
-    journal: openLeaseJournal(stateFolder, logger),
+    journal,
     log: logger,
   })
   const store = openAliasStore(stateFolder, logger)
   const aliasNames = createAliasNames({ store, imageStatus: cri.imageStatus, log: logger })
   const naming = createNaming({ containerd, aliases: aliasNames, onLost })
   const { aliases, named } = createAliases({ channel, cri, store, aliasNames, naming })
-  return { path, cri: named, names: naming, aliases, content, close: () => channel.close() }
+  const close = async (): Promise<void> => {
+    channel.close()
+    await journal.written()
+  }
+  return { path, cri: named, names: naming, aliases, content, close }
 }

@@ -4,7 +4,7 @@ import type { NameTable } from './names/name-table.ts'
 import type { NamingOptions, NodeImage, WholeImage } from './types.ts'
 
 export interface WholeImagesOptions {
-  readonly table: Pick<NameTable, 'get'>
+  readonly table: Pick<NameTable, 'get' | 'lacksPin'>
   readonly content: Pick<ContentStore, 'info' | 'read' | 'hasSnapshot'>
   /** ImageStatus of the runtime. */
   readonly imageStatus: (image: string, options: NamingOptions) => Promise<NodeImage | undefined>
@@ -16,21 +16,26 @@ export interface WholeImagesOptions {
 
 /** What an image consists of, which its digests fix for ever. */
 interface Parts {
+  /** What its name stands for: an index or manifest. */
+  readonly target: string
+  readonly id: string
+  readonly unpackedBy: string
   /** Index, manifest and config; each names the next one. */
   readonly blobs: readonly string[]
   /** Of the top snapshot, which all others are below of. */
   readonly snapshot: string
 }
 
-const MAX_IMAGES = 1_000
+const MAX_NAMES = 1_000
 /** containerd names these folders after its snapshotters, unless it is configured otherwise. */
 const SNAPSHOTTER = /\/io\.containerd\.snapshotter\.v1\.([^/]+)\/?$/
 
 /**
  * Finds images of containerd of which nothing is missing that its own pull would bring back: index,
  * manifest and config, the labels that keep garbage collection off them, and the top snapshot. It does not
- * fetch layers again whose snapshot is there, with or without `discard_unpacked_layers`; so their blobs do
- * not matter.
+ * fetch layers again where the snapshot is there, with or without `discard_unpacked_layers`; so their blobs do
+ * not matter. What a name stood for when it was whole is looked for at once, beside what it stands for now: one round of
+ * calls.
  *
  * @returns as ImageNames.whole
  */
@@ -38,7 +43,7 @@ export function createWholeImages(
   options: WholeImagesOptions,
 ): (name: string, options?: NamingOptions) => Promise<WholeImage | undefined> {
   const { content, imageFolders, imageStatus, table } = options
-  const known = new LRUCache<string, Parts>({ max: MAX_IMAGES })
+  const known = new LRUCache<string, Parts>({ max: MAX_NAMES })
   let snapshotter: Promise<string | undefined> | undefined
   options.onLost(() => {
     snapshotter = undefined
@@ -58,26 +63,16 @@ export function createWholeImages(
     return asked
   }
 
-  async function partsOf(
-    target: string,
-    id: string,
-    unpackedBy: string,
-  ): Promise<Parts | undefined> {
-    const key = `${unpackedBy} ${target} ${id}`
-    const parts = known.get(key) ?? (await learn(target, id, unpackedBy))
-    if (parts !== undefined) known.set(key, parts)
-    return parts
-  }
-
   async function learn(target: string, id: string, unpackedBy: string): Promise<Parts | undefined> {
     const image = await imageBlobs(content, target, id)
     const config = image && (await content.info(image.config))
     const snapshot = config?.labels[SNAPSHOT_LABEL + unpackedBy]
     if (image === undefined || snapshot === undefined) return undefined
-    return { blobs: [...new Set([target, image.manifest, image.config])], snapshot }
+    const blobs = [...new Set([target, image.manifest, image.config])]
+    return { target, id, unpackedBy, blobs, snapshot }
   }
 
-  async function isThere({ blobs, snapshot }: Parts, unpackedBy: string): Promise<boolean> {
+  async function isThere({ blobs, snapshot, unpackedBy }: Parts): Promise<boolean> {
     const [hasSnapshot, ...infos] = await Promise.all([
       content.hasSnapshot(unpackedBy, snapshot),
       ...blobs.map((digest) => content.info(digest)),
@@ -89,16 +84,35 @@ export function createWholeImages(
     return hasSnapshot && isKept
   }
 
-  return async (name, asked = {}) => {
-    const [image, found, unpackedBy] = await Promise.all([
+  /** @param before what it consisted of when it was whole; undefined: it has not been */
+  async function look(
+    name: string,
+    asked: NamingOptions,
+    before: Parts | undefined,
+  ): Promise<{ readonly image: WholeImage; readonly parts: Parts } | undefined> {
+    const named = table.get(name)
+    // Most of what was never seen is not there.
+    if (before === undefined && (await named) === undefined) return undefined
+    const [image, found, unpackedBy, isThereStill] = await Promise.all([
       imageStatus(name, asked),
-      table.get(name),
+      named,
       theSnapshotter(),
+      before !== undefined && isThere(before),
     ])
     if (image === undefined || found === undefined || unpackedBy === undefined) return undefined
+    if (await table.lacksPin(found)) return undefined
+    const { id, repoDigests, repoTags } = image
     const { digest: target } = found.target
-    const parts = await partsOf(target, image.id, unpackedBy)
-    if (parts === undefined || !(await isThere(parts, unpackedBy))) return undefined
-    return { id: image.id, names: [...image.repoTags, ...image.repoDigests], target }
+    const isSame = before?.target === target && before.id === id && before.unpackedBy === unpackedBy
+    const parts = isSame ? before : await learn(target, id, unpackedBy)
+    if (parts === undefined || !(isSame ? isThereStill : await isThere(parts))) return undefined
+    return { image: { id, names: [...repoTags, ...repoDigests], target }, parts }
+  }
+
+  return async (name, asked = {}) => {
+    const found = await look(name, asked, known.get(name))
+    if (found === undefined) known.delete(name)
+    else known.set(name, found.parts)
+    return found?.image
   }
 }

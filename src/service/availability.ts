@@ -1,10 +1,27 @@
 import { systemClock } from '../concurrency/clock.ts'
 import { formatPlatform, hostPlatform } from '../reference/platform.ts'
 import type { Reference } from '../reference/reference.ts'
-import { AvailabilityCheck } from '../resolver/availability.ts'
+import type { AnswerOptions } from '../resolver/answers.ts'
+import { AvailabilityCheck, type ImagePlace, type PlacesOptions } from '../resolver/availability.ts'
 import { isPullable, requestAt } from '../resolver/candidates.ts'
-import type { Candidate } from '../resolver/types.ts'
+import type { Answer, Candidate } from '../resolver/types.ts'
 import type { Core } from './core.ts'
+
+/** What answers references, and looks for images. */
+export interface OpenedResolver {
+  /** How many references it should be asked for at a time. Default: what the command has for registries. */
+  readonly atOnce?: number
+  /** The registries that may have it, in the order of asking; none for what is no reference. */
+  askedFor(input: string): readonly string[]
+  answer(input: string, options?: Pick<AnswerOptions, 'platform' | 'node' | 'all'>): Promise<Answer>
+  /** What every place says of it, by HEAD. Never rejects. */
+  places(reference: Reference, options?: PlacesOptions): Promise<readonly ImagePlace[]>
+  /** When the image of that digest was built (RFC 3339); undefined: no place says it, or none is asked. */
+  created(reference: Reference, digest: string): Promise<string | undefined>
+  /** What was sent so far, tokens and redirects included. */
+  requests(): Readonly<Record<'HEAD' | 'GET' | 'POST', number>>
+  close(): Promise<void>
+}
 
 interface CheckOptions {
   /** As in AvailabilityOptions. */
@@ -13,16 +30,12 @@ interface CheckOptions {
   readonly signal: AbortSignal
 }
 
-/** What was sent, tokens and redirects included. */
-export interface RequestCounts {
-  HEAD: number
-  GET: number
-  POST: number
-}
-
 /** Asks registries where images are, with the credentials that a pull would have. */
-export function openAvailabilityCheck(core: Core, { maxPauseMs, signal }: CheckOptions) {
-  const requests: RequestCounts = { HEAD: 0, GET: 0, POST: 0 }
+export function openAvailabilityCheck(
+  core: Core,
+  { maxPauseMs, signal }: CheckOptions,
+): Pick<OpenedResolver, 'places' | 'created' | 'requests'> {
+  const requests = { HEAD: 0, GET: 0, POST: 0 }
   const requestFor = async (candidate: Candidate, reference: string) => {
     const credentials = await core.resolver.credentials(candidate)
     return core.metered({
@@ -37,11 +50,7 @@ export function openAvailabilityCheck(core: Core, { maxPauseMs, signal }: CheckO
   const check = new AvailabilityCheck({
     head: async (candidate, reference) => {
       const request = await requestFor(candidate, reference)
-      const images = await core.images()
-      // Of artifacts too it is known whether they are there.
-      const found = await images.head({ ...request, accept: '*/*' })
-      if (!('bytes' in found) && found.digest !== undefined) return found.digest
-      return (await images.digest(request)).digest
+      return (await core.images()).anyDigest(request)
     },
     platforms: async (candidate, digest) => {
       const request = await requestFor(candidate, digest)
@@ -53,10 +62,9 @@ export function openAvailabilityCheck(core: Core, { maxPauseMs, signal }: CheckO
   })
   return {
     requests: () => requests,
-    places: (reference: Reference, options?: Parameters<typeof check.places>[2]) =>
+    places: (reference, options) =>
       check.places(reference, core.resolver.candidates(reference), options),
-    /** When an image was built, at the first place that says it; undefined: none does. */
-    created: async (reference: Reference, digest: string): Promise<string | undefined> => {
+    created: async (reference, digest) => {
       for (const candidate of core.resolver.candidates(reference).filter(isPullable)) {
         try {
           const request = await requestFor(candidate, digest)

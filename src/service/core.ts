@@ -1,18 +1,18 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { VERSION } from '../../api/version.ts'
 import { systemClock } from '../concurrency/clock.ts'
 import { Lazy, Reloadable } from '../concurrency/lazy.ts'
-import { detectRuntime } from '../config/addresses.ts'
 import type { Config } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
+import { detectRuntime } from '../config/values.ts'
 import { ResolveError } from '../errors.ts'
 import { hostPlatform } from '../reference/platform.ts'
 import type { RegistryClient } from '../registry/client.ts'
 import { credentialsFingerprint } from '../registry/credentials.ts'
 import { RegistryHealth } from '../registry/health.ts'
 import type { ImageRequest } from '../registry/image.ts'
-import { ConfiguredRegistries } from '../registry/registries.ts'
+import { ConfiguredRegistries, registriesFingerprint } from '../registry/registries.ts'
 import { Answers, type Node } from '../resolver/answers.ts'
 import { type CacheLimits, ResolutionCache, resolutionKey } from '../resolver/cache/cache.ts'
 import { CacheSnapshot } from '../resolver/cache/snapshot.ts'
@@ -31,45 +31,12 @@ const steady = (): number => performance.now()
 /** Of one whole resolution: a kubelet waits two minutes for most calls; a person at a terminal less. */
 const TOTAL_MS = 20_000
 
-/** Everything that answers, put together from a configuration; the servers are built around it. */
-export interface Core {
-  readonly resolver: Resolver
-  readonly answers: Answers
-  readonly cache: ResolutionCache
-  readonly health: RegistryHealth
-  readonly metrics: Metrics
-  /** The pulls on the CRI socket that run. */
-  readonly pulls: RunningPulls
-  /** How registries are spoken to; another one after a configuration that changes that. */
-  images(): Promise<RegistryClient>
-  /** The request, of which all that is sent is counted and logged. */
-  metered<T extends ImageRequest>(request: T): T
-  readonly keychain: Keychain
-  /** What registries see in `Via`. It is unique, since this service may be one of them. */
-  readonly via: string
-  /** The runtime's socket: as configured, else the first known one that is there by now. */
-  runtimeSocket(): string | undefined
-  /**
-   * Loaded and opened at the first call.
-   *
-   * @throws ResolveError UNAVAILABLE while none is configured or found
-   */
-  runtime(): Promise<Runtime>
-  /** Lets the cache outlive the process. */
-  readonly snapshot: CacheSnapshot
-  /**
-   * Opens the store that the fleet shares, where the configuration has one, and another one after a change. Never rejects.
-   * A command that answers one question does without.
-   */
-  share(): Promise<void>
-  /** What the nodes of the fleet tell each other. */
-  readonly shared: Pick<ReloadableSharedCache, 'cache' | 'expire'>
-  /** Takes over the registries; what was cached under other ones is not found any more. */
-  reconfigure(config: Config): void
-  close(): Promise<void>
-}
+/** Everything that answers; the servers are built around it. */
+export type Core = ReturnType<typeof createCore>
 
 /**
+ * Puts everything that answers together from a configuration.
+ *
  * @param detect finds a runtime's socket where the configuration names none
  * @param attemptTimeoutMs of one request to a registry; default RegistryClient's
  */
@@ -78,17 +45,21 @@ export function createCore(
   logger: Logger,
   detect: () => string | undefined = () => detectRuntime(socketExists),
   attemptTimeoutMs?: number,
-): Core {
+) {
   const platform = hostPlatform()
   const metrics = new Metrics()
   const pulls = new RunningPulls(systemClock.now)
-  metrics.configuration.loadedAt = systemClock.now()
   const cache = new ResolutionCache(cacheLimits(initial), systemClock.now, steady)
   const health = new RegistryHealth({ now: systemClock.now, steady })
   const via = `image-resolver-${randomUUID()}`
   let config = initial
   let isSharing = false
   let registries = registriesOf(config, 1)
+  const tellConfiguration = (): void => {
+    metrics.configuration.hash = registriesFingerprint(config).slice(0, 12)
+    metrics.configuration.loadedAt = systemClock.now()
+  }
+  tellConfiguration()
   const replaceable = { clock: systemClock, graceMs: TOTAL_MS }
   const images = new Reloadable(() => openImages(config, via, attemptTimeoutMs), replaceable)
   const secrets = new Reloadable(() => openSecrets(config, logger), replaceable)
@@ -164,20 +135,37 @@ export function createCore(
     cache,
     health,
     metrics,
+    /** The pulls on the CRI socket that run. */
     pulls,
+    /** How registries are spoken to; another one after a configuration that changes that. */
     images: () => images.get(),
+    /** The same request, with counting and logging added. */
     metered,
     keychain,
+    /** What registries see in `Via`. It is unique, since this service may be one of them. */
     via,
+    /** The runtime's socket: as configured, else the first known one that is there by now. */
     runtimeSocket,
+    /**
+     * Loaded and opened at the first call.
+     *
+     * @throws ResolveError UNAVAILABLE while none is configured or found
+     */
     runtime: () => runtime.get(),
+    /** Lets the cache outlive the process. */
     snapshot,
+    /**
+     * Opens the store that the fleet shares, where the configuration has one, and another one after a change. Never
+     * rejects. A command that answers one question does without.
+     */
     share() {
       isSharing = true
       return shared.use(config.cache.shared)
     },
+    /** What the nodes of the fleet tell each other. */
     shared,
-    reconfigure(next) {
+    /** Takes over the registries; what was cached under other ones is not found any more. */
+    reconfigure(next: Config): void {
       const previous = config
       config = next
       if (differs(decisive(previous), decisive(next))) {
@@ -192,9 +180,9 @@ export function createCore(
         services = openServices(next, via, keychain, metrics, logger)
       }
       metrics.configuration.generation += 1
-      metrics.configuration.loadedAt = systemClock.now()
+      tellConfiguration()
     },
-    async close() {
+    async close(): Promise<void> {
       resolver.close()
       await shared.close()
       await runtime.close()
@@ -225,24 +213,18 @@ function decisive({ keychain, mirrorsOnly, proxy, realms, registries, verifyDige
 }
 
 function cacheLimits({ cache }: Config): CacheLimits {
-  const { imageCacheSize: size, imageCacheTtlMs: keepMs, negativeTtlMs, staleIfErrorMs } = cache
-  const tagTtlMs = Math.min(cache.tagTtlMs, keepMs)
+  const {
+    imageCacheSize: size,
+    imageCacheTTLMs: keepMs,
+    negativeTTLMs: negativeTtlMs,
+    staleIfErrorMs,
+  } = cache
+  const tagTtlMs = Math.min(cache.tagTTLMs, keepMs)
   return { size, tagTtlMs, keepMs, negativeTtlMs, staleIfErrorMs }
 }
 
 function differs(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) !== JSON.stringify(other)
-}
-
-/** Goes into a file: credentials are left out, and headers, which may be some too. */
-function registriesFingerprint({ registries, mirrorsOnly }: Config): string {
-  const entries = registries.map(({ credentials, credentialFiles, endpoint, ...entry }) => {
-    const { headers, ...place } = endpoint
-    return { ...entry, endpoint: place }
-  })
-  return createHash('sha256')
-    .update(JSON.stringify([entries, mirrorsOnly]))
-    .digest('hex')
 }
 
 async function openImages(
@@ -300,8 +282,9 @@ async function openNode(
   { version, image: stateFolder }: Config,
   logger: Logger,
 ): Promise<Runtime> {
+  const path = requireSocket(socket)
   const { openRuntime } = await import('../runtime/runtime.ts')
-  return openRuntime({ path: requireSocket(socket), version, stateFolder, logger })
+  return openRuntime({ path, version, stateFolder, logger })
 }
 
 function nodeOf(runtime: Lazy<Runtime>): Node {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Clock } from '../concurrency/clock.ts'
+import { atMost, type Clock } from '../concurrency/clock.ts'
 import { toResolveError } from '../errors.ts'
 import type { ListenerState, Readiness } from '../http/types.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -21,8 +21,12 @@ export class Listeners {
     this.#options = options
   }
 
-  /** Opens it as soon as that is possible. @throws what `open` throws is the reason to try again */
-  keep(name: string, open: () => Promise<OpenServer>): void {
+  /**
+   * Opens it as soon as `open` does not throw any more. Never throws.
+   *
+   * @param open its signal ends when all are closed: what it throws then is not told
+   */
+  keep(name: string, open: (signal: AbortSignal) => Promise<OpenServer>): void {
     const listener = new RetryingListener(name, open, this.#options.logger)
     this.#listeners.set(name, listener)
     void listener.keep()
@@ -34,15 +38,8 @@ export class Listeners {
 
   /** Resolves when these are open, or closed for good, or when the time is up. */
   async settled(names: readonly string[], limitMs: number): Promise<void> {
-    let cancel = (): void => {}
-    const timeUp = new Promise<void>((resolve) => {
-      cancel = this.#options.clock.after(limitMs, resolve)
-    })
-    await Promise.race([
-      Promise.all(names.map((name) => this.#listeners.get(name)?.keep())),
-      timeUp,
-    ])
-    cancel()
+    const opened = Promise.all(names.map((name) => this.#listeners.get(name)?.keep()))
+    await atMost(limitMs, this.#options.clock, opened)
   }
 
   /** One line: which are open, and why the others are not. */
@@ -52,8 +49,9 @@ export class Listeners {
       .join('; ')
   }
 
-  /** In the reverse order of opening. */
+  /** In the reverse order of opening. None is opened from now on. */
   async close(): Promise<void> {
+    for (const listener of this.#listeners.values()) listener.stop()
     for (const listener of [...this.#listeners.values()].reverse()) await listener.close()
   }
 }
@@ -72,14 +70,18 @@ export interface OpenServer {
  */
 class RetryingListener {
   readonly #name: string
-  readonly #open: () => Promise<OpenServer>
+  readonly #open: (signal: AbortSignal) => Promise<OpenServer>
   readonly #logger: Pick<Logger, 'warn'>
   readonly #stopped = new AbortController()
   #state: ListenerState
   #server: OpenServer | undefined
   #opening: Promise<OpenServer | undefined> | undefined
 
-  constructor(name: string, open: () => Promise<OpenServer>, logger: Pick<Logger, 'warn'>) {
+  constructor(
+    name: string,
+    open: (signal: AbortSignal) => Promise<OpenServer>,
+    logger: Pick<Logger, 'warn'>,
+  ) {
     this.#name = name
     this.#open = open
     this.#logger = logger
@@ -97,8 +99,12 @@ class RetryingListener {
     await this.#opening
   }
 
-  async close(): Promise<void> {
+  stop(): void {
     this.#stopped.abort()
+  }
+
+  async close(): Promise<void> {
+    this.stop()
     const server = await this.#opening
     await server?.close()
   }
@@ -108,10 +114,11 @@ class RetryingListener {
     let logged = ''
     while (!this.#stopped.signal.aborted) {
       try {
-        this.#server = await this.#open()
+        this.#server = await this.#open(this.#stopped.signal)
         this.#state = { door, open: true }
         return this.#server
       } catch (thrown) {
+        if (this.#stopped.signal.aborted) break
         const reason = toResolveError(thrown).message
         this.#state = { door, open: false, reason }
         if (reason !== logged) this.#logger.warn({ door, reason }, 'listener not open, retrying')

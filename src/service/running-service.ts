@@ -6,10 +6,13 @@ import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { ReadyResponse } from '../../api/v1/health.ts'
 import { ImageResolverClient, ImageResolverError } from '../client.ts'
 import { withTimeout } from '../concurrency/abortable.ts'
-import { type ListenAddress, parseListen } from '../config/addresses.ts'
 import type { HttpConfig } from '../config/config.ts'
 import { readConfigFile } from '../config/files.ts'
+import { listenUrl, parseListen, reachable } from '../config/values.ts'
 import { ResolveError } from '../errors.ts'
+
+/** serviceFetch goes to the service of a configuration, whatever host is asked. */
+const BASE = 'http://localhost'
 
 /**
  * A client of the service that runs with this configuration, once it is known that it is there.
@@ -18,15 +21,19 @@ import { ResolveError } from '../errors.ts'
  */
 export async function findService(http: HttpConfig): Promise<ImageResolverClient> {
   const ask = serviceFetch(http)
-  const base = 'http://localhost'
-  const response = await ask(`${base}/livez`)
+  const response = await ask(`${BASE}/livez`)
   const body = await response.json().catch(() => undefined)
   if ((body as { readonly status?: unknown } | undefined)?.status !== 'live') {
     const message = `what answers at ${serviceUrl(http)} is not image-resolver`
     throw new ResolveError('UNAVAILABLE', message)
   }
   const token = await readToken(http)
-  return new ImageResolverClient({ url: base, fetch: ask, ...(token !== undefined && { token }) })
+  return new ImageResolverClient({ url: BASE, fetch: ask, ...(token !== undefined && { token }) })
+}
+
+/** What the service of a configuration says of its servers; rejects as serviceFetch. No token is sent. */
+export function readReadyz(http: HttpConfig): Promise<ReadyResponse> {
+  return new ImageResolverClient({ url: BASE, fetch: serviceFetch(http) }).readyz()
 }
 
 /**
@@ -37,8 +44,7 @@ export async function findService(http: HttpConfig): Promise<ImageResolverClient
  */
 export async function whyNotServed(http: HttpConfig, name: string): Promise<string | undefined> {
   try {
-    const response = await serviceFetch(http)('http://localhost/readyz')
-    const { doors } = (await response.json()) as ReadyResponse
+    const { doors } = await readReadyz(http)
     return doors.find(({ door, open }) => door === name && !open)?.reason
   } catch {
     return undefined
@@ -84,10 +90,7 @@ const NOT_LISTENING: readonly (string | undefined)[] = ['ECONNREFUSED', 'ENOENT'
 /** Where the service of a configuration answers: `http://127.0.0.1:9430`, or `unix:///path`. */
 export function serviceUrl({ listen, tls }: Pick<HttpConfig, 'listen' | 'tls'>): string {
   const where = parseListen(listen)
-  if (where.kind === 'unix') return `unix://${where.path}`
-  const { host, port } = reachable(where)
-  const scheme = tls === undefined ? 'http' : 'https'
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
+  return where.kind === 'unix' ? `unix://${where.path}` : listenUrl(reachable(where), tls)
 }
 
 /**
@@ -104,7 +107,7 @@ async function connectToService(http: Pick<HttpConfig, 'listen' | 'tls'>): Promi
     const why = 'it takes any free port, so that it cannot be known which'
     throw new ResolveError('UNAVAILABLE', `http.listen ${http.listen}: ${why}`)
   }
-  const expected = http.tls === undefined ? undefined : await readCertificate(http.tls.certFile)
+  const expected = http.tls === undefined ? undefined : await readCertificate(http.tls.cert)
   const target = where.kind === 'unix' ? { path: where.path } : reachable(where)
   // Compared below: the name of a node is rarely the address it listens on.
   const tls = { ...target, rejectUnauthorized: false }
@@ -121,12 +124,6 @@ async function connectToService(http: Pick<HttpConfig, 'listen' | 'tls'>): Promi
     socket.destroy()
     throw explained(url, thrown)
   }
-}
-
-/** What listens everywhere listens here too. */
-function reachable({ host, port }: Extract<ListenAddress, { kind: 'tcp' }>) {
-  const here = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return { host: here, port }
 }
 
 async function readCertificate(file: string): Promise<X509Certificate> {

@@ -1,4 +1,4 @@
-import type { Clock } from '../concurrency/clock.ts'
+import { atMost, type Clock } from '../concurrency/clock.ts'
 import type { RedisClient } from './redis-client.ts'
 
 export interface ChangedMarksOptions {
@@ -16,7 +16,7 @@ const TELL_LIMIT_MS = 3_000
 const AGAIN_MS = 250
 /** Lookups have to be sent beside them. */
 const AT_ONCE = 100
-/** That wait for the store, and that are told again; a registry sends the others again. */
+/** Of events that wait for the store; a registry sends the others again. As many are told again after a failover. */
 const MAX_MARKS = 10_000
 /** A replica that is promoted may lack what its primary was told last. */
 const REPEAT_MS = 60_000
@@ -41,19 +41,18 @@ export class ChangedMarks {
   /** @returns whether the store was told of all; false: it is told later, while this process lives, unless there are too many */
   async tell(marks: readonly string[]): Promise<boolean> {
     if (marks.length === 0) return true
-    if ((this.#next?.size ?? 0) + marks.length > MAX_MARKS || this.#isClosed) return false
+    if ((this.#next?.size ?? 0) + marks.length > MAX_MARKS) return false
+    return this.#tell(marks)
+  }
+
+  async #tell(marks: readonly string[]): Promise<boolean> {
+    if (this.#isClosed) return false
     const next = this.#next ?? this.#begin()
     for (const mark of marks) next.add(mark)
     // Those of an event are of now.
     this.#again = new Map([...this.#again].filter(([mark]) => !next.has(mark)))
     const told = this.#work.then(() => !this.#isClosed)
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(TELL_LIMIT_MS, () => resolve(false))
-      void told.then((isTold) => {
-        cancel()
-        resolve(isTold)
-      })
-    })
+    return (await atMost(TELL_LIMIT_MS, this.#options.clock, told)) ?? false
   }
 
   /** Tells the store again what it was told lately. */
@@ -62,7 +61,7 @@ export class ChangedMarks {
     const recent = new Map([...this.#told].filter(([, at]) => at >= since))
     this.#told.clear()
     this.#wake()
-    void this.tell([...recent.keys()])
+    if (recent.size > 0) void this.#tell([...recent.keys()])
     this.#again = recent
   }
 

@@ -71,7 +71,7 @@ export class EntrySigner {
   }
 }
 
-/** Where it stands that a registry asked a node to wait; it counts requests by account. */
+/** The name of the entry that says how long a registry asked to wait; one for each account, since registries count by these. */
 export function parkName(
   signer: EntrySigner,
   { endpoint, registry }: Candidate,

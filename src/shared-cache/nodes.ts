@@ -57,9 +57,13 @@ export class NodeBeats {
     this.#cancel = clock.after(pauseMs * (0.75 + random() / 2), () => void this.start())
   }
 
-  close(): void {
+  /** The fleet forgets this node. Never rejects. */
+  async close(): Promise<void> {
+    const { budgetMs, client, signer } = this.#options
     this.#isClosed = true
     this.#cancel()
+    const { entries, times } = namesOf(signer)
+    await client.script('leave', [times, entries, this.#id], budgetMs)
   }
 }
 

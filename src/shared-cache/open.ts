@@ -32,7 +32,7 @@ export interface OpenSharedCache {
   expire: RedisCache['expire']
   /** Resolves when the store is connected, or after so long. */
   ready(limitMs: number): Promise<void>
-  /** Gives all claims back. */
+  /** Gives all claims back, and is no node of the fleet any more. */
   close(): Promise<void>
 }
 
@@ -62,8 +62,7 @@ export async function openSharedCache(
     expire: (changes) => cache.expire(changes),
     ready: (limitMs) => client.ready(limitMs),
     async close() {
-      beats.close()
-      await cache.close()
+      await Promise.all([beats.close(), cache.close()])
       await client.close(budgetMs)
     },
   }
@@ -100,10 +99,10 @@ export async function surveyStore(
  * @returns empty where none is configured
  * @throws Error that says what is wrong with the file
  */
-async function readKey({ keyFile }: SharedStoreConfig): Promise<Buffer> {
-  if (keyFile === undefined) return Buffer.alloc(0)
-  const key = Buffer.from((await readSecret(keyFile)) ?? '')
+async function readKey({ key: file }: SharedStoreConfig): Promise<Buffer> {
+  if (file === undefined) return Buffer.alloc(0)
+  const key = Buffer.from((await readSecret(file)) ?? '')
   if (key.length >= MIN_KEY_BYTES) return key
   const how = 'write one with openssl rand -hex 32'
-  throw new Error(`${keyFile} has less than ${MIN_KEY_BYTES} bytes: ${how}`)
+  throw new Error(`${file} has less than ${MIN_KEY_BYTES} bytes: ${how}`)
 }

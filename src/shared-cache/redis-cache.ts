@@ -22,7 +22,7 @@ export interface RedisCacheOptions {
   readonly freshnessMs: number
   /** How long one lookup waits for the store, all commands together. */
   readonly budgetMs: number
-  /** How far the store's clock may be behind that of this node; undefined: nothing on the way can change what it says. */
+  /** How far the store's clock may be behind that of this node; undefined: it is not compared, since nothing on the way can change it. */
   readonly maxBehindMs?: number | undefined
   readonly metrics: Pick<SharedMetrics, 'lookups' | 'claims' | 'signatureFailures'>
   readonly clock: Clock
@@ -81,10 +81,10 @@ export class RedisCache implements SharedCache {
   }
 
   /**
-   * What is shared of references that lead to changed tags is too old from now on. Which host a registry was pushed to counts
-   * for nothing: one more reference that is asked for costs little.
+   * Has shared answers for these tags expire, whatever the host that a registry was pushed to: one more reference that is
+   * asked for costs little.
    *
-   * @returns whether that holds for all nodes already; false: it will, if this process lives on, and is to be said again
+   * @returns whether they have expired for all nodes; false: they will, if this process lives on, and the call is to be repeated
    */
   expire(changes: readonly Pick<ChangedTag, 'repository' | 'tag'>[]): Promise<boolean> {
     return this.#changes.tell(changes.map(({ repository, tag }) => this.#mark(repository, tag)))

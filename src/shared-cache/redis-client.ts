@@ -1,6 +1,7 @@
 import { Cluster } from 'ioredis'
 import type { Clock } from '../concurrency/clock.ts'
 import type { SharedStoreConfig } from '../config/config.ts'
+import { oneLine } from '../reference/quote.ts'
 import { Breaker } from '../registry/breaker.ts'
 import type { SharedMetrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -27,8 +28,8 @@ const REFUSED = /WRONGPASS|NOAUTH|invalid password|invalid username/i
 /** How long after a node of a cluster is lost another one may be known. */
 const LOST_NODE_MS = 1_000
 
-/** A store that is full answers, and is read still. */
-const FULL = /\bOOM\b/
+/** A store that is full, or holds what is none of ours in its place, answers, and is read still. */
+const ANSWERED = /\b(?:OOM|WRONGTYPE)\b/
 type Commands = Readonly<Record<string, (...args: readonly string[]) => Promise<unknown>>>
 
 /**
@@ -159,14 +160,9 @@ export class RedisClient {
     { isUrgent = false, late, limitMs }: SendOptions,
   ): Promise<unknown> {
     const { metrics, steady } = this.#options
-    const client = this.#client
     const isUsable = limitMs > 0 && this.#inFlight < MAX_IN_FLIGHT
-    if (
-      client === undefined ||
-      !isUsable ||
-      !this.#isConnected(client) ||
-      !(isUrgent || this.#breaker.admit(''))
-    ) {
+    const client = isUsable ? this.#connected() : undefined
+    if (client === undefined || !(isUrgent || this.#breaker.admit(''))) {
       metrics.leftAlone += 1
       return undefined
     }
@@ -178,7 +174,7 @@ export class RedisClient {
     try {
       const reply = await this.#within(limitMs, sent)
       if (reply === LATE) {
-        this.#failed(new Error(`${command}: no answer within ${limitMs} ms`))
+        this.#failed(new Error(`${command}: no answer within ${Math.ceil(limitMs)} ms`))
         sent.then(late, () => {})
         return undefined
       }
@@ -186,16 +182,19 @@ export class RedisClient {
       this.#works()
       return reply
     } catch (thrown) {
-      if (!FULL.test(reasonOf(thrown))) this.#failed(thrown)
+      if (!ANSWERED.test(reasonOf(thrown))) this.#failed(thrown)
       return undefined
     }
   }
 
-  #isConnected(client: Client): boolean {
-    if (client.status === 'ready') return true
-    // Its files may hold other secrets by now.
-    if (this.#isRefused && this.#breaker.admit('')) void this.open()
-    return false
+  #connected(): Client | undefined {
+    const client = this.#client
+    if (client?.status === 'ready') return client
+    // Its files may be there by now, or hold other secrets. And a client ends for good where a sentinel tells of a failover
+    // while it asks that sentinel for the primary.
+    const isToOpen = client === undefined || client.status === 'end' || this.#isRefused
+    if (isToOpen && !this.#isOpening && this.#breaker.admit('')) void this.open()
+    return undefined
   }
 
   /** The client stays connected while another node takes over from one that is lost. */
@@ -257,11 +256,13 @@ interface SendOptions {
   readonly isUrgent?: boolean
 }
 
+/** Of what a store says, which is logged. */
+const MAX_REASON = 300
+
 /** Of a cluster, what its nodes said. */
 function reasonOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown)
+  if (!(thrown instanceof Error)) return oneLine(String(thrown), MAX_REASON)
   const { lastNodeError } = thrown as { readonly lastNodeError?: unknown }
-  return lastNodeError instanceof Error
-    ? `${thrown.message} ${lastNodeError.message}`
-    : thrown.message
+  const said = lastNodeError instanceof Error ? ` ${lastNodeError.message}` : ''
+  return oneLine(`${thrown.message}${said}`, MAX_REASON)
 }

@@ -25,6 +25,8 @@ type ConnectorOptions = RedisOptions & ConstructorParameters<typeof SentinelConn
 class BoundedConnector extends AbstractConnector {
   readonly #options: ConnectorOptions
   readonly #sentinels: SentinelConnector | undefined
+  /** Nothing that comes is read any more. */
+  #isOver = false
 
   constructor(options: unknown) {
     super((options as { readonly disconnectTimeout: number }).disconnectTimeout)
@@ -38,11 +40,15 @@ class BoundedConnector extends AbstractConnector {
   }
 
   override disconnect(): void {
+    // The client says so with each reply that it did not ask for.
+    if (this.#isOver) return
+    this.#isOver = true
     if (this.#sentinels === undefined) super.disconnect()
     else this.#sentinels.disconnect()
   }
 
   override async connect(emit: (type: string, error: Error) => void): Promise<Socket> {
+    this.#isOver = false
     const socket = this.#sentinels ? await this.#sentinels.connect(emit) : this.#open()
     socket.once('error', (error) => {
       this.firstError = error
@@ -51,6 +57,7 @@ class BoundedConnector extends AbstractConnector {
     // Before the parser, which makes room for as many items as a reply announces.
     const push = socket.push.bind(socket)
     socket.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
+      if (chunk !== null && this.#isOver) return true
       const problem = chunk === null ? undefined : limit.take(chunk)
       if (problem === undefined) return push(chunk, encoding)
       socket.destroy(new Error(problem))
@@ -82,9 +89,9 @@ export async function connect(
   const [password, sentinelPassword, ca, cert, key] = await Promise.all([
     readSecret(config.passwordFile),
     readSecret(config.sentinelPasswordFile),
-    readSecret(files.caFile),
-    readSecret(files.certFile),
-    readSecret(files.keyFile),
+    readSecret(files?.ca),
+    readSecret(files?.cert),
+    readSecret(files?.key),
   ])
   const tls = {
     ...(ca !== undefined && { ca }),

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Clock } from '../concurrency/clock.ts'
+import { pause } from '../concurrency/clock.ts'
 import { ResolveError } from '../errors.ts'
 import type { ImageIdentity } from '../registry/image.ts'
 import { isAbsence } from '../resolver/cache/negatives.ts'
@@ -31,13 +31,13 @@ export interface LookupTools extends ClaimTools {
   readonly random?: () => number
 }
 
-/** A claim whose owner died ends after this part of the wait of the others, so that one of them has the time to ask. */
+/** The claim of a dead node ends after this part of the wait of the others, so that one of them has the time to ask. */
 const CLAIM_PART = 0.5
 /** Between two looks at what another node is asking for. */
 const FIRST_PAUSE_MS = 10
 const MAX_PAUSE_MS = 200
 export const MAX_PARKED_MS = 3_600_000
-/** Candidates of one question whose pauses are looked at. */
+/** Of the candidates of one question these are looked up for a pause. */
 const MAX_CANDIDATES = 8
 /** For how long the others are told that a node got no answer that can be shared. */
 const FAILED_MS = 1_000
@@ -258,17 +258,4 @@ export class RedisLookup {
     this.#spentMs += this.#tools.steady() - startedMs
     return result
   }
-}
-
-/** Resolves after so long, or when the signal ends. */
-export function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const cancel = clock.after(ms, end)
-    signal.addEventListener('abort', end, { once: true })
-    function end(): void {
-      cancel()
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-  })
 }

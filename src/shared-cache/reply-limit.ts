@@ -2,6 +2,10 @@
 const MAX_REPLY_BYTES = 256 * 1024
 /** Of one reply, with those of all lists in it; a list of 16,384 slots has fewer. */
 const MAX_ITEMS = 16_384
+/** Lists in lists; those of a cluster's slots are four deep, and a client that reads them goes as deep itself. */
+const MAX_DEPTH = 16
+/** Of what comes at once: more than commands can be under way. What was not asked for takes the client long. */
+const MAX_REPLIES = 2_000
 const LINE_FEED = 10
 
 /** Reads the frames of RESP2 (redis.io, "Redis serialization protocol specification") as far as it takes to bound a reply. */
@@ -13,10 +17,14 @@ export class ReplyLimit {
   /** Of the reply under way. */
   #bytes = 0
   #items = 0
-  #left = 1
+  /** Items that are still to come, of each list under way. */
+  readonly #left: number[] = []
+  /** Of the bytes that came at once. */
+  #replies = 0
 
   /** @returns what is wrong with the reply under way: its connection is to be ended before a parser sees these bytes */
   take(chunk: Buffer): string | undefined {
+    this.#replies = 0
     for (let at = 0; at < chunk.length; ) {
       const isString = this.#skip > 0
       const end = chunk.indexOf(LINE_FEED, at)
@@ -32,6 +40,8 @@ export class ReplyLimit {
         const problem = end === -1 ? undefined : this.#header()
         if (problem !== undefined) return problem
       }
+      if (this.#replies > MAX_REPLIES)
+        return `the store sends more than ${MAX_REPLIES} replies at once`
       at = to
     }
     return undefined
@@ -47,23 +57,30 @@ export class ReplyLimit {
       return this.#bytes + this.#skip > MAX_REPLY_BYTES ? TOO_LONG : undefined
     }
     if (list === '*' && size > 0) {
-      this.#left += size
+      this.#left.push(size)
       this.#items += size
       if (this.#items > MAX_ITEMS) return `a reply of the store has more than ${MAX_ITEMS} items`
+      if (this.#left.length > MAX_DEPTH) return TOO_DEEP
+      return undefined
     }
     this.#end()
     return undefined
   }
 
   #end(): void {
-    this.#left -= 1
-    if (this.#left > 0) return
+    // The last item of a list ends that list, too.
+    for (let left = this.#left.pop(); left !== undefined; left = this.#left.pop()) {
+      if (left <= 1) continue
+      this.#left.push(left - 1)
+      return
+    }
     this.#bytes = 0
     this.#items = 0
-    this.#left = 1
+    this.#replies += 1
   }
 }
 
+const TOO_DEEP = `a reply of the store has lists in more than ${MAX_DEPTH} lists`
 const TOO_LONG = `a reply of the store is longer than ${MAX_REPLY_BYTES / 1024} KiB`
 /** A simple string, a number or an error; or the length of a string or list. */
 const HEADER = /^(?:[+:-].*|([$*])(-1|\d{1,9}))\r\n$/s

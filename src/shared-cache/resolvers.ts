@@ -34,8 +34,8 @@ const AGE_PART = 0.8
 /**
  * Services like this one that are asked before any registry: `GET /resolve` over HTTP, with their own token and
  * authorities. One that cannot be reached, is silent, refuses the question for a reason of its own, or answers another
- * one is left alone, for 1 s at first and up to a minute. What registries said to it, it says for them; a refusal or
- * an absence where all registries of this node said so, and would say so to this node.
+ * one is left alone, for 1 s at first and up to a minute. Its answers count as the registries' own. A refusal or an
+ * absence counts only if it covers all registries of this node, and they would say the same to the credentials of this node.
  */
 export class Resolvers implements SharedCache {
   readonly #options: ResolversOptions

@@ -118,6 +118,10 @@ return redis.call('DEL', KEYS[1])
 const beat = {
   numberOfKeys: 2,
   lua: `${CLOCK}
+for i, kind in ipairs({'zset', 'hash'}) do
+  -- No node wrote this.
+  if redis.call('TYPE', KEYS[i]).ok ~= kind then redis.call('DEL', KEYS[i]) end
+end
 local gone = redis.call('ZRANGEBYSCORE', KEYS[1], 0, now - tonumber(ARGV[3]), 'LIMIT', 0, 100)
 if #gone > 0 then
   redis.call('ZREM', KEYS[1], unpack(gone))
@@ -128,6 +132,15 @@ redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return now
+`,
+}
+
+/** Forgets a node that ends. Keys as `beat`. Argument: its ID. */
+const leave = {
+  numberOfKeys: 2,
+  lua: `
+redis.call('HDEL', KEYS[2], ARGV[1])
+return redis.call('ZREM', KEYS[1], ARGV[1])
 `,
 }
 
@@ -154,7 +167,7 @@ return found
 `,
 }
 
-export const SCRIPTS = { look, publish, hold, release, beat, nodes } as const
+export const SCRIPTS = { look, publish, hold, release, beat, leave, nodes } as const
 export type ScriptName = keyof typeof SCRIPTS
 
 /** The answer of the script `look`. */

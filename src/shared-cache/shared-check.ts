@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { pause } from '../concurrency/clock.ts'
 import { fieldsOf, parseJson } from '../json.ts'
 import { isDigest } from '../reference/digest.ts'
 import type { AskedPlace, ImagePlace } from '../resolver/availability.ts'
 import type { SharedQuestion } from '../resolver/shared-cache.ts'
 import { Claim, lookAt, type Names } from './claim.ts'
-import { type LookupTools, pause } from './redis-lookup.ts'
+import type { LookupTools } from './redis-lookup.ts'
 import type { Look } from './scripts.ts'
 
 /** Where an image is, as a check asks for it. */
@@ -17,7 +18,7 @@ export interface CheckQuestion
 /** What another node was told by a place; undefined: nothing. */
 export type Known = (place: AskedPlace) => ImagePlace | undefined
 
-/** A claim whose owner died ends after that; that of one which lives is prolonged. */
+/** The claim of a dead node ends after that; a node that lives prolongs its own. */
 const CLAIM_MS = 10_000
 /** Between two looks at what another node is asking for, which takes longer than an answer for a pull. */
 const FIRST_PAUSE_MS = 50

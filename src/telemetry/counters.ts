@@ -30,7 +30,7 @@ export class Metrics {
   readonly registryEvents = new LabelledCounter(['format', 'outcome'])
   readonly pulls = { inFlight: 0, pulled: 0, failed: 0, passedOn: 0 }
   readonly shared = new SharedMetrics()
-  readonly configuration = { generation: 1, loadedAt: 0, lastReloadFailed: false }
+  readonly configuration = { generation: 1, hash: '', loadedAt: 0, lastReloadFailed: false }
 }
 
 /** What is counted of the store that a fleet shares. */

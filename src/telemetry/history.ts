@@ -1,5 +1,5 @@
 import type { StatsHistoryResponse } from '../../api/v1/stats.ts'
-import type { Clock } from '../concurrency/clock.ts'
+import { type Clock, repeat } from '../concurrency/clock.ts'
 import { Histogram, type Metrics } from './counters.ts'
 
 const EVERY_MS = 60_000
@@ -47,10 +47,7 @@ export class StatsHistory {
   }
 
   start(): void {
-    this.#cancel = this.#options.clock.after(EVERY_MS, () => {
-      this.#take()
-      this.start()
-    })
+    this.#cancel = repeat(EVERY_MS, this.#options.clock, () => this.#take())
   }
 
   close(): void {

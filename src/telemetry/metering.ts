@@ -1,4 +1,5 @@
-import type { Clock } from '../concurrency/clock.ts'
+import type { Exchange } from '../../api/v1/candidate.ts'
+import { type Clock, repeat } from '../concurrency/clock.ts'
 import type { Metrics, ResolutionSource } from './counters.ts'
 import type { Logger } from './log.ts'
 
@@ -24,13 +25,6 @@ export function meterResolutions(metrics: Metrics, logger: Pick<Logger, 'warn'>)
       logger.warn({ reference, chosen, other }, 'registries name different digests by one tag')
     },
   }
-}
-
-interface Exchange {
-  readonly method: string
-  readonly status?: number
-  /** Of the registry, in its answer. */
-  readonly warning?: string
 }
 
 /** Of one registry: texts with a time of day in them have no end. */
@@ -83,10 +77,7 @@ export class StatsLog {
   start(): void {
     const { clock, intervalMs } = this.#options
     if (intervalMs === 0) return
-    this.#cancel = clock.after(intervalMs, () => {
-      this.start()
-      this.#write()
-    })
+    this.#cancel = repeat(intervalMs, clock, () => this.#write())
   }
 
   close(): void {

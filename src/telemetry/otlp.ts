@@ -2,13 +2,20 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { hostname } from 'node:os'
 import {
   type Context,
+  DiagLogLevel,
   defaultTextMapGetter,
   defaultTextMapSetter,
+  diag,
   ROOT_CONTEXT,
   SpanKind,
   trace,
 } from '@opentelemetry/api'
-import { type ExportResult, ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core'
+import {
+  type ExportResult,
+  ExportResultCode,
+  parseKeyPairsIntoRecord,
+  W3CTraceContextPropagator,
+} from '@opentelemetry/core'
 import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import {
@@ -22,6 +29,7 @@ import {
   BatchSpanProcessor,
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-base'
+import { atMost, systemClock } from '../concurrency/clock.ts'
 import type { Tracing, TracingOptions } from './tracing.ts'
 
 /** How long the end of the service waits for spans that are not exported yet. */
@@ -43,6 +51,7 @@ const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT }
 export function startTracing({ version, env, logger }: TracingOptions): Tracing & {
   close(): Promise<boolean>
 } {
+  const started = tellWarnings(env, logger)
   const resource = defaultResource()
     .merge(
       resourceFromAttributes({
@@ -63,6 +72,7 @@ export function startTracing({ version, env, logger }: TracingOptions): Tracing 
   })
   const tracer = provider.getTracer('image-resolver', version)
   const propagator = new W3CTraceContextPropagator()
+  started()
   const active = (): Context => storage.getStore() ?? ROOT_CONTEXT
   return {
     active,
@@ -82,16 +92,71 @@ export function startTracing({ version, env, logger }: TracingOptions): Tracing 
       return headers
     },
     async close() {
+      diag.disable()
       const ended = provider.shutdown().then(
         () => true,
         () => false,
       )
-      let timer: NodeJS.Timeout | undefined
-      const late = new Promise<boolean>((resolve) => {
-        timer = setTimeout(() => resolve(false), FLUSH_MS)
-      })
-      return Promise.race([ended, late]).finally(() => clearTimeout(timer))
+      return (await atMost(FLUSH_MS, systemClock, ended)) ?? false
     },
+  }
+}
+
+/** What OpenTelemetry's packages say of a file, and the variable that names it. */
+const FILES: Readonly<Record<string, string>> = {
+  'Failed to read root certificate file': 'CERTIFICATE',
+  'Failed to read client certificate chain file': 'CLIENT_CERTIFICATE',
+  'Failed to read client certificate private key file': 'CLIENT_KEY',
+}
+const MAX_WARNINGS = 32
+
+/**
+ * Logs once each what of the environment is not used, and what the collector takes in part alone.
+ *
+ * @returns to be called when all of the environment was read
+ */
+function tellWarnings(env: TracingOptions['env'], logger: TracingOptions['logger']) {
+  const said = new Set<string>()
+  let isStarting = true
+  const tell = (reason: string, ...more: readonly unknown[]): void => {
+    if (said.has(reason) || said.size >= MAX_WARNINGS) return
+    said.add(reason)
+    logger.warn({ reason: [reason, ...more].join(' ') }, 'tracing is not as it was set')
+  }
+  const warn = (message: string, ...more: readonly unknown[]): void => {
+    const option = FILES[message]
+    if (option === undefined) {
+      tell(message, ...more)
+      return
+    }
+    const name = [`OTEL_EXPORTER_OTLP_TRACES_${option}`, `OTEL_EXPORTER_OTLP_${option}`].find(
+      (each) => env[each]?.trim(),
+    )
+    tell(`${name}: ${env[name ?? '']} cannot be read, and is not used`)
+  }
+  const nothing = (): void => {}
+  const error = (message: string): void => {
+    // Later it is of an export that failed, which is told once.
+    if (isStarting) warn(message)
+  }
+  const debug = (message: string): void => {
+    if (isStarting && message.startsWith('EnvDetector failed'))
+      tell('OTEL_RESOURCE_ATTRIBUTES is not a list of name=value, and is not used')
+  }
+  diag.setLogger(
+    { error, warn, info: nothing, debug, verbose: nothing },
+    { logLevel: DiagLogLevel.DEBUG, suppressOverrideMessage: true },
+  )
+  for (const name of ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS']) {
+    // They may be secret, and are dropped without a word.
+    for (const [index, entry] of (env[name] ?? '').split(',').entries()) {
+      const isUsed = Object.keys(parseKeyPairsIntoRecord(entry)).length > 0
+      if (entry.trim() !== '' && !isUsed)
+        tell(`${name}: entry ${index + 1} is not name=value, and is not used`)
+    }
+  }
+  return (): void => {
+    isStarting = false
   }
 }
 

@@ -80,7 +80,7 @@ function changedLines(text: string, lines: readonly string[], edits: readonly Ed
   return changes
 }
 
-/** Changes whose lines around them would meet are shown together. */
+/** Changes with lines around them that would meet are shown together. */
 function grouped(changes: readonly Change[]): Change[][] {
   const groups: Change[][] = []
   for (const change of changes) {

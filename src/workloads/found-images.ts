@@ -1,4 +1,3 @@
-import { isScalar, type Node, type Pair, type Scalar, type YAMLMap } from 'yaml'
 import {
   type Edit,
   type FileImages,
@@ -8,10 +7,28 @@ import {
   pinnedReference,
   type TextPositions,
 } from './image-mention.ts'
-import { textOf } from './yaml-document.ts'
+import { type YamlField, type YamlMap, type YamlNode, YamlText } from './yaml-node.ts'
 
 /** No image has a `$` in it. */
 const TEMPLATE = /\{\{|\$|<%|%\{/
+/** What JSON has without quotes. */
+const JSON_WORD = /^(?:null|true|false|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)$/
+
+/** A text that is a part of an image, or the whole. */
+export interface Part {
+  readonly at: YamlText
+  readonly text: string
+}
+
+interface Found {
+  /** Of the place, for people. */
+  readonly at: YamlText
+  /** Offset of what a pin changes; an anchor or `<<` may put it into several images. */
+  readonly edited: number
+  readonly path: string
+  readonly reference: string
+  readonly pin: (pin: Pin) => readonly Edit[]
+}
 
 /** Collects what documents of one text name. */
 export class FoundImages {
@@ -19,8 +36,8 @@ export class FoundImages {
   readonly #positions: TextPositions
   /** By the place that is edited. */
   readonly #mentions = new Map<number, ImageMention>()
-  /** Places that several images have in common, which no digest is right for. */
-  readonly #shared = new Set<number>()
+  /** The images of places that several have in common, which no digest is right for. */
+  readonly #shared = new Map<number, string[]>()
   readonly #problems = new Map<number, FileProblem>()
 
   constructor(text: string, positions: TextPositions) {
@@ -29,92 +46,67 @@ export class FoundImages {
   }
 
   /** A text that is an image as a whole, or behind `prefix`. */
-  add(scalar: Scalar, path: string, prefix = ''): void {
-    const reference = this.#read(scalar, path)?.slice(prefix.length)
+  add(node: YamlText, path: string, prefix: string): void {
+    const reference = this.part(node, path)?.text.slice(prefix.length)
     if (reference === undefined || reference === '') return
-    this.put({ at: scalar, edited: scalar }, path, reference, (pin) => [
-      this.replace(scalar, prefix + pinnedReference(reference, pin)),
-    ])
+    const pin = (pin: Pin) => [this.replace(node, prefix + pinnedReference(reference, pin))]
+    this.put({ at: node, edited: node.start, path, reference, pin })
   }
 
-  /** @param edited what a pin changes; an anchor or `<<` may put it into several images */
-  put(
-    { at, edited }: { readonly at: Scalar; readonly edited: Node },
-    path: string,
-    reference: string,
-    pin: (pin: Pin) => readonly Edit[],
-  ): void {
-    const place = startOf(edited)
-    const before = this.#mentions.get(place)
+  put({ at, edited, path, pin, reference }: Found): void {
+    const before = this.#mentions.get(edited)
     if (before !== undefined && before.reference !== reference) {
-      this.#shared.add(place)
       const message = `${before.path} and ${path} are different images that share this text`
-      const images = [...(this.#problems.get(place)?.images ?? [before.reference]), reference]
-      this.#problems.set(place, { ...this.#positions.at(place), message, isBroken: false, images })
+      const images = this.#shared.get(edited) ?? [before.reference]
+      images.push(reference)
+      this.#shared.set(edited, images)
+      const place = this.#positions.at(edited)
+      this.#problems.set(edited, { ...place, message, isBroken: false, images })
     }
-    const position = this.#positions.at(startOf(at))
-    this.#mentions.set(place, { reference, ...position, path, pin })
+    this.#mentions.set(edited, { reference, ...this.#positions.at(at.start), path, pin })
   }
 
   /** What stands there, as it is written: `1.10` stays that. undefined: nothing that can be edited. */
-  #read(scalar: Scalar, path: string): string | undefined {
-    const text = textOf(scalar)
-    if (text === undefined || text === '') return undefined
+  part(node: YamlNode | undefined, path: string): Part | undefined {
+    const text = node instanceof YamlText ? node.value : undefined
+    if (!(node instanceof YamlText) || text === undefined || text.trim() === '') return undefined
     if (TEMPLATE.test(text)) {
-      this.problem(scalar, `${path} is a template: ${text.slice(0, 200)}`)
+      this.problem(node, `${path} is a template: ${text.slice(0, 200)}`)
       return undefined
     }
-    if (this.source(scalar).includes('\n')) {
-      this.problem(scalar, `${path} is written over several lines; write it in one`)
+    if (/[\r\n]/.test(node.written)) {
+      this.problem(node, `${path} is written over several lines; write it in one`)
       return undefined
     }
-    return text
+    return { at: node, text }
   }
 
-  /** As `add` reads it, for fields that are parts of an image. */
-  part(node: Node | undefined, path: string): { scalar: Scalar; text: string } | undefined {
-    if (node === undefined || !isScalar(node)) return undefined
-    const text = this.#read(node, path)
-    return text === undefined ? undefined : { scalar: node, text }
-  }
-
-  problem(at: Scalar, message: string): void {
-    const start = startOf(at)
+  problem({ start }: YamlText, message: string): void {
     this.#problems.set(start, { ...this.#positions.at(start), message, isBroken: false })
   }
 
-  source(scalar: Scalar): string {
-    const [start = 0, end = 0] = scalar.range ?? []
-    return this.#text.slice(start, end)
-  }
-
   /** In the quotes in which it stands; JSON has no text without. */
-  replace(scalar: Scalar, text: string): Edit {
-    const [start = 0, end = 0] = scalar.range ?? []
-    const added = typeof scalar.value !== 'string' && /^\s*[{[]/.test(this.#text) ? '"' : ''
-    const [quote = added] = /^["']/.exec(this.source(scalar)) ?? []
-    // A field without any value has no space behind its colon either, and none before a comment.
-    const isEmpty = start === end
-    const before = isEmpty && this.#text[start - 1] === ':' ? ' ' : ''
-    const behind = isEmpty && this.#text[end] === '#' ? ' ' : ''
-    return { start, end, text: `${before}${quote}${text}${quote}${behind}` }
+  replace(node: YamlText, text: string): Edit {
+    const { end, start, written } = node
+    const added = JSON_WORD.test(written) && /^\s*[{[]/.test(this.#text) ? '"' : ''
+    const quote = node.quote || added
+    const before = start === end ? ' ' : ''
+    return { start, end, text: `${before}${quote}${text}${quote}` }
   }
 
   /** A field behind another one of the same mapping, in a line of its own where those have one. */
-  insertAfter(pair: Pair, mapping: YAMLMap, [name, text]: readonly [string, string]): Edit {
-    const key = pair.key as Scalar
-    const quote = mapping.flow === true && this.source(key).startsWith('"') ? '"' : ''
-    const field = `${quote}${name}${quote}: ${quote}${text}${quote}`
-    const value = pair.value as Scalar
-    const [, valueEnd = 0] = value.range ?? []
-    if (mapping.flow === true) return { start: valueEnd, end: valueEnd, text: `, ${field}` }
-    const keyStart = startOf(key)
+  insertAfter(field: YamlField, mapping: YamlMap, [name, text]: readonly [string, string]): Edit {
+    const { end, key } = field
+    const quote = mapping.isFlow && key?.quote === '"' ? '"' : ''
+    const added = `${quote}${name}${quote}: ${quote}${text}${quote}`
+    if (mapping.isFlow) return { start: end, end, text: `, ${added}` }
+    const keyStart = key?.start ?? 0
     const indent = ' '.repeat(keyStart - this.#text.lastIndexOf('\n', keyStart - 1) - 1)
-    const newline = this.#text.indexOf('\n', valueEnd)
+    const newline = this.#text.indexOf('\n', end)
     const lineEnd = newline < 0 ? this.#text.length : newline
     const isWindows = this.#text[lineEnd - 1] === '\r'
     const at = isWindows ? lineEnd - 1 : lineEnd
-    return { start: at, end: at, text: `${isWindows ? '\r\n' : '\n'}${indent}${field}` }
+    return { start: at, end: at, text: `${isWindows ? '\r\n' : '\n'}${indent}${added}` }
   }
 
   inOrder(): FileImages {
@@ -123,8 +115,4 @@ export class FoundImages {
     const own = [...this.#mentions].filter(([place]) => !this.#shared.has(place))
     return { mentions: inOrder(new Map(own)), problems: inOrder(this.#problems) }
   }
-}
-
-function startOf(node: Node): number {
-  return node.range?.[0] ?? 0
 }

@@ -1,5 +1,6 @@
-import { isMap, isScalar, parseDocument, stringify } from 'yaml'
+import { CORE_SCHEMA, dump, load, YAMLException } from 'js-yaml'
 import { ResolveError } from '../errors.ts'
+import { fieldsOf, isFields } from '../json.ts'
 import { isDigest } from '../reference/digest.ts'
 import type { LocatedImage } from './pin.ts'
 
@@ -20,12 +21,15 @@ const HEADER =
 
 /** The lock file: normalised references with what they were pinned to. */
 export class ImageLock {
+  /** The one that all digests are of; undefined: they are as tags have them, of all platforms. */
+  readonly platform: string | undefined
   readonly #images: Map<string, LockedImage>
   /** Whether anything was added that was not there. */
   isChanged = false
 
   /** @param images by normalised reference, without a digest */
-  constructor(images: ReadonlyMap<string, LockedImage> = new Map()) {
+  constructor(platform: string | undefined, images: ReadonlyMap<string, LockedImage> = new Map()) {
+    this.platform = platform
     this.#images = new Map(images)
   }
 
@@ -62,7 +66,8 @@ export class ImageLock {
         return [reference, { ...image, platforms: Object.fromEntries(inOrder) }]
       }),
     )
-    return HEADER + stringify({ version: VERSION, images }, { lineWidth: 0 })
+    const head = { version: VERSION, ...(this.platform && { platform: this.platform }) }
+    return HEADER + dump({ ...head, images }, { lineWidth: -1, schema: CORE_SCHEMA })
   }
 }
 
@@ -71,33 +76,37 @@ export class ImageLock {
  * @throws ResolveError CONFIG_INVALID for a text that is no lock file of this version
  */
 export function parseLock(text: string, name: string): ImageLock {
-  const document = parseDocument(text, { logLevel: 'silent', prettyErrors: false })
   const fail = (message: string): never => {
     throw new ResolveError('CONFIG_INVALID', `${name} is no lock file: ${message}`)
   }
-  const [mistake] = document.errors
-  if (mistake !== undefined) fail(mistake.message)
-  if (document.get('version') !== VERSION) fail(`its version is not ${VERSION}`)
-  const images = document.get('images')
-  if (!isMap(images)) return fail('it has no images')
+  const { images, platform, version } = fieldsOf(read(text, fail))
+  if (version !== VERSION) fail(`its version is not ${VERSION}`)
+  if (!isFields(images)) return fail('it has no images')
   const found = new Map<string, LockedImage>()
-  for (const { key, value } of images.items) {
-    const reference = String(isScalar(key) ? key.value : key)
-    const digest = isMap(value) ? value.get('digest') : undefined
-    if (!isMap(value) || typeof digest !== 'string' || !isDigest(digest)) {
-      return fail(`${reference} has no digest`)
-    }
-    const platforms = value.get('platforms')
+  for (const [reference, image] of Object.entries(images)) {
+    const { digest, platforms, registry, verifiedAt } = fieldsOf(image)
+    if (typeof digest !== 'string' || !isDigest(digest)) return fail(`${reference} has no digest`)
+    const ids = Object.entries(fieldsOf(platforms)).map(([key, id]) => [key, textOf(id)])
     found.set(reference, {
       digest,
-      platforms: isMap(platforms) ? texts(platforms.toJSON()) : {},
-      registry: String(value.get('registry') ?? ''),
-      verifiedAt: String(value.get('verifiedAt') ?? ''),
+      platforms: Object.fromEntries(ids),
+      registry: textOf(registry),
+      verifiedAt: textOf(verifiedAt),
     })
   }
-  return new ImageLock(found)
+  return new ImageLock(textOf(platform) || undefined, found)
 }
 
-function texts(object: object): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, String(value)]))
+/** Of anything else aliases may make a text without end. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function read(text: string, fail: (message: string) => never): unknown {
+  try {
+    return load(text)
+  } catch (thrown) {
+    if (thrown instanceof YAMLException) fail(thrown.reason)
+    throw thrown
+  }
 }

@@ -15,6 +15,8 @@ export interface LocatedImage {
 export interface PinOptions {
   /** Asks the registries. @throws ResolveError */
   readonly lookup: (reference: string) => Promise<LocatedImage>
+  /** Takes what a reference with a tag alone is, or is pinned to; not called for what is known from `locked`. */
+  readonly found?: ((reference: string, image: LocatedImage) => void) | undefined
   /** The digest that a lock file has for a tag; it is taken instead of asking, unless tags are moved on. */
   readonly locked?: ((reference: string) => string | undefined) | undefined
   /** Ask no registry at all. Default: no. */
@@ -42,7 +44,10 @@ export function pinReference(reference: string, options: PinOptions): Promise<Pi
   return outcomeOf(reference, async (parsed) => {
     const { digest, tag } = parsed
     if (digest !== undefined && (options.update !== true || tag === undefined)) {
-      if (options.offline !== true) await options.lookup(byDigest(parsed))
+      if (options.offline === true) return { state: 'kept', digest }
+      const image = await options.lookup(byDigest(parsed))
+      const isNew = tag !== undefined && options.locked?.(byTag(parsed)) === undefined
+      if (isNew) options.found?.(byTag(parsed), { ...image, digest })
       return { state: 'kept', digest }
     }
     return compare(parsed, await currentDigest(parsed, options, options.update === true))
@@ -79,20 +84,29 @@ async function outcomeOf(
 
 async function currentDigest(
   reference: Reference,
-  { lookup, locked, offline }: PinOptions,
+  { found, locked, lookup, offline }: PinOptions,
   isAsked: boolean,
 ): Promise<string> {
-  const tagged = formatReference({ ...reference, digest: undefined })
+  const tagged = byTag(reference)
   const known = isAsked && offline !== true ? undefined : locked?.(tagged)
   if (known !== undefined) return known
-  if (offline !== true) return (await lookup(tagged)).digest
-  throw new ResolveError('UNAVAILABLE', `the lock file has no ${tagged}, and no registry is asked`)
+  if (offline === true) {
+    const message = `the lock file has no ${tagged}, and no registry is asked`
+    throw new ResolveError('UNAVAILABLE', message)
+  }
+  const image = await lookup(tagged)
+  found?.(tagged, image)
+  return image.digest
 }
 
 function compare({ digest, tag }: Reference, now: string): PinOutcome {
   if (digest === now) return { state: 'kept', digest }
   const pin = { tag, digest: now }
   return { state: 'changed', pin, ...(digest !== undefined && { from: digest }) }
+}
+
+function byTag(reference: Reference): string {
+  return formatReference({ ...reference, digest: undefined })
 }
 
 function byDigest(reference: Reference): string {

@@ -1,17 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type BigIntStats, createReadStream } from 'node:fs'
-import {
-  type FileHandle,
-  lstat,
-  open,
-  readdir,
-  realpath,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, lstat, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { ResolveError } from '../errors.ts'
 import { isWorkloadFile } from './workload-file.ts'
 
@@ -28,6 +18,8 @@ const MAX_BYTES = 64 * 1024 * 1024
 const TOO_LARGE = 'is larger than 64 MiB, which is more than is read at once'
 /** Of folders: what version control, editors and package managers keep there is no workload. */
 const PASSED_OVER = /^\.|^node_modules$/
+/** Of what is written beside a file, to take its place. */
+const SUFFIX = '.new'
 const NOTHING_IN_IT =
   'has no file to read: of a folder YAML and Dockerfiles are read; name others by themselves'
 
@@ -64,7 +56,10 @@ async function* filesIn(folder: string): AsyncGenerator<string> {
     if (PASSED_OVER.test(entry.name)) continue
     const path = join(folder, entry.name)
     if (entry.isDirectory()) yield* filesIn(path)
-    else if (entry.isFile() && isWorkloadFile(entry.name)) yield path
+    // A link may lead to a file, as all do in the volume of a ConfigMap; those to folders could lead in a circle.
+    else if (isWorkloadFile(entry.name)) {
+      if (entry.isFile() || (await explained(path, stat(path))).isFile()) yield path
+    }
   }
 }
 
@@ -108,32 +103,49 @@ async function readOne(name: string, path: string): Promise<WorkloadFile> {
 /**
  * Replaces a file in one step: a reader sees the old text or the new one, also after a crash. Mode and
  * owner stay.
+ *
+ * @param before undefined: it is not there yet
  */
 async function replaceFile(
   path: string,
   name: string,
-  before: BigIntStats,
+  before: BigIntStats | undefined,
   text: string,
 ): Promise<void> {
-  const next = `${path}.${randomUUID()}.new`
+  // No reader of folders takes it for the file, whatever its name.
+  const prefix = `.${basename(path)}.`
+  const next = join(dirname(path), `${prefix}${randomUUID()}${SUFFIX}`)
   try {
-    const handle = await open(next, 'wx', 0o600)
+    // Where they cannot be removed, the file can be written all the same.
+    await removeLeftovers(dirname(path), prefix).catch(() => {})
+    const handle = await open(next, 'wx', before === undefined ? 0o666 : 0o600)
     try {
       await handle.writeFile(text)
-      await keepOwner(handle, before)
-      await handle.chmod(Number(before.mode & 0o7777n))
+      if (before !== undefined) {
+        await keepOwner(handle, before)
+        await handle.chmod(Number(before.mode & 0o7777n))
+      }
       await handle.sync()
     } finally {
       await handle.close()
     }
-    const now = await lstat(path, { bigint: true })
-    if (now.ino !== before.ino || now.mtimeNs !== before.mtimeNs) {
+    const now = before && (await lstat(path, { bigint: true }))
+    if (now?.ino !== before?.ino || now?.mtimeNs !== before?.mtimeNs) {
       throw failure(name, 'was changed meanwhile, and is left as it is')
     }
     await rename(next, path)
   } catch (thrown) {
     await rm(next, { force: true })
     throw thrown instanceof ResolveError ? thrown : failure(name, whyNotWritten(thrown))
+  }
+}
+
+/** Of runs that were killed while they wrote that file. */
+async function removeLeftovers(folder: string, prefix: string): Promise<void> {
+  for (const entry of await readdir(folder)) {
+    const id = entry.slice(prefix.length, -SUFFIX.length)
+    const isOurs = entry === `${prefix}${id}${SUFFIX}` && /^[0-9a-f-]{36}$/.test(id)
+    if (isOurs) await rm(join(folder, entry), { force: true })
   }
 }
 
@@ -144,15 +156,8 @@ async function replaceFile(
  */
 export async function writeNew(name: string, text: string): Promise<void> {
   const path = await realpath(name).catch(() => undefined)
-  if (path !== undefined) return (await readOne(name, path)).replace(text)
-  const next = `${name}.${randomUUID()}.new`
-  try {
-    await writeFile(next, text, { flag: 'wx', flush: true })
-    await rename(next, name)
-  } catch (thrown) {
-    await rm(next, { force: true })
-    throw failure(name, whyNotWritten(thrown))
-  }
+  if (path === undefined) await replaceFile(name, name, undefined, text)
+  else await (await readOne(name, path)).replace(text)
 }
 
 async function keepOwner(handle: FileHandle, { uid, gid }: BigIntStats): Promise<void> {
@@ -185,9 +190,10 @@ function reason(thrown: unknown): string {
 
 /** A file of its own is made beside it, which then takes its place. */
 function whyNotWritten(thrown: unknown): string {
-  const { code, message } = thrown as NodeJS.ErrnoException
+  const { code, message, syscall } = thrown as NodeJS.ErrnoException
+  const isTaken = syscall === 'rename'
   const why = new Map([
-    ['ENOENT', 'its folder is not there'],
+    ['ENOENT', isTaken ? 'another run is writing it too' : 'its folder is not there'],
     ['EACCES', 'this user may not write to its folder'],
     ['EPERM', 'this user may not leave it its owner'],
     ['ENOSPC', 'the disk is full'],

@@ -1,14 +1,13 @@
 import { basename } from 'node:path'
 import { dockerfileImages } from './dockerfile.ts'
-import { listImages } from './image-list.ts'
-import type { FileImages } from './image-mention.ts'
+import { type FileImages, type Pin, pinnedReference, TextPositions } from './image-mention.ts'
 import type { PathPattern } from './path-pattern.ts'
 import { yamlImages } from './yaml-images.ts'
 
 export interface FindOptions {
-  /** More places in YAML whose text is an image. */
+  /** More places in YAML that hold an image. */
   readonly paths: readonly PathPattern[]
-  /** Arguments of containers whose value is an image, without their dashes. */
+  /** Arguments of containers that are an image, without their dashes. */
   readonly args: readonly string[]
 }
 
@@ -48,4 +47,24 @@ function formatOf(text: string, file: string): Format {
   return lines.length > 0 && lines.every((line) => /^\s*[^\s:]\S*[^\s:]\s*(#.*)?$/.test(line))
     ? 'list'
     : 'yaml'
+}
+
+/** A plain list: one image a line; what follows a `#` at the start or behind white space is a comment. */
+function listImages(text: string): FileImages {
+  const positions = new TextPositions(text)
+  const mentions = [...text.matchAll(/^[ \t]*([^\s#]\S*)/gm)].map((match) => {
+    const reference = match[1] ?? ''
+    const start = match.index + match[0].length - reference.length
+    const { line, column } = positions.at(start)
+    return {
+      reference,
+      line,
+      column,
+      path: `line ${line}`,
+      pin: (pin: Pin) => [
+        { start, end: start + reference.length, text: pinnedReference(reference, pin) },
+      ],
+    }
+  })
+  return { mentions, problems: [] }
 }

@@ -1,141 +1,191 @@
 import {
-  Composer,
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  Lexer,
-  type Node,
-  type Pair,
-  Parser,
-  type Scalar,
-  visit,
-  type YAMLMap,
-} from 'yaml'
+  COLLECTION_STYLE,
+  EVENT_ID,
+  type Event,
+  parseEvents,
+  type ScalarEvent,
+  YAMLException,
+} from 'js-yaml'
+import {
+  MAX_MERGED,
+  type YamlList,
+  YamlMap,
+  YamlMistake,
+  type YamlNode,
+  YamlText,
+} from './yaml-node.ts'
 
-/** Levels of nesting. The composer calls itself once for each, and V8's stack ends at some thousands. */
+/** Levels of nesting. The parser calls itself for each, and V8's stack ends at some thousands. */
 const MAX_DEPTH = 256
-
-/** A text that is no YAML. */
-export class YamlMistake extends Error {
-  /** Offset in the text. */
-  readonly at: number
-
-  constructor(message: string, at: number) {
-    super(message)
-    this.at = at
-  }
-}
+/** Of one text. Each has a price, be it empty. */
+const MAX_DOCUMENTS = 50_000
 
 /**
- * The documents of a text, one after the other: no more than one is held.
+ * The roots of the documents of a text, one after the other: no more than one document is held.
  *
  * @throws YamlMistake
  */
-export function* parseDocuments(text: string): Generator<YamlDocument> {
-  const parser = new Parser()
-  const mayHaveAliases = text.includes('*')
-  const composer = new Composer({ uniqueKeys: false, logLevel: 'silent', prettyErrors: false })
-  for (const lexeme of new Lexer().lex(text)) {
-    for (const token of parser.next(lexeme)) yield* read(composer.next(token), mayHaveAliases)
-    if (parser.stack.length > MAX_DEPTH) {
-      throw new YamlMistake(`it is nested more than ${MAX_DEPTH} levels deep`, parser.offset)
-    }
-  }
-  for (const token of parser.end()) yield* read(composer.next(token), mayHaveAliases)
-  yield* read(composer.end(false, text.length), mayHaveAliases)
-}
-
-function* read(
-  documents: Iterable<Document.Parsed>,
-  mayHaveAliases: boolean,
-): Generator<YamlDocument> {
-  for (const document of documents) {
-    const [mistake] = document.errors
-    if (mistake !== undefined) throw new YamlMistake(mistake.message, mistake.pos[0])
-    yield new YamlDocument(document, mayHaveAliases)
-  }
-}
-
-/** One document, whose mappings are read with aliases and `<<` followed. */
-export class YamlDocument {
-  readonly root: Node | undefined
-  readonly #anchored: ReadonlyMap<Node, Node>
-  readonly #read = new Map<YAMLMap, ReadonlyMap<string, Pair>>()
-
-  /** @param mayHaveAliases whether the text it came from has a `*` at all */
-  constructor(document: Document.Parsed, mayHaveAliases: boolean) {
-    this.#anchored = mayHaveAliases ? anchoredNodes(document) : new Map()
-    this.root = this.resolve(document.contents)
-  }
-
-  /** Keys and values of a mapping, those that it takes over by `<<` included. */
-  entries(map: YAMLMap): (readonly [string, Node | undefined])[] {
-    return [...this.#fields(map)].map(([key, { value }]) => [key, this.resolve(value)])
-  }
-
-  pair(map: YAMLMap, key: string): Pair | undefined {
-    return this.#fields(map).get(key)
-  }
-
-  get(map: YAMLMap, key: string): Node | undefined {
-    return this.resolve(this.pair(map, key)?.value)
-  }
-
-  text(map: YAMLMap, key: string): string | undefined {
-    const node = this.get(map, key)
-    return isScalar(node) ? textOf(node) : undefined
-  }
-
-  resolve(node: unknown): Node | undefined {
-    if (isAlias(node)) return this.#anchored.get(node)
-    return isMap(node) || isSeq(node) || isScalar(node) ? node : undefined
-  }
-
-  /** Each mapping is read once: they may take each other over many times, or in a circle. */
-  #fields(map: YAMLMap): ReadonlyMap<string, Pair> {
-    const known = this.#read.get(map)
-    if (known !== undefined) return known
-    const fields = new Map<string, Pair>()
-    this.#read.set(map, fields)
-    for (const pair of map.items) if (keyOf(pair) !== '<<') fields.set(keyOf(pair), pair)
-    for (const { value } of map.items.filter((pair) => keyOf(pair) === '<<')) {
-      const node = this.resolve(value)
-      for (const item of isSeq(node) ? node.items : [node]) {
-        const merged = this.resolve(item)
-        if (!isMap(merged)) continue
-        for (const [key, pair] of this.#fields(merged)) {
-          if (!fields.has(key)) fields.set(key, pair)
-        }
+export function* parseDocuments(text: string): Generator<YamlNode | undefined> {
+  const left = { merged: MAX_MERGED, documents: MAX_DOCUMENTS }
+  for (const [start, end] of partsOf(text)) {
+    for (const root of rootsOf(text, eventsOf(text.slice(start, end), start), left)) {
+      left.documents -= 1
+      if (left.documents < 0) {
+        throw new YamlMistake(`it has more than ${MAX_DOCUMENTS} documents`, { at: start })
       }
+      yield root
     }
-    return fields
   }
 }
 
-/** What each alias stands for: the last node before it that has its anchor (YAML 1.2.2, 7.1). */
-function anchoredNodes(document: Document.Parsed): ReadonlyMap<Node, Node> {
-  const [byName, found] = [new Map<string, Node>(), new Map<Node, Node>()]
-  visit(document, {
-    Value(_key, node) {
-      if (node.anchor !== undefined) byName.set(node.anchor, node)
-    },
-    Alias(_key, alias) {
-      const node = byName.get(alias.source)
-      if (node !== undefined) found.set(alias, node)
-    },
-  })
-  return found
+/** From one `---` to the next: at the beginning of a line it ends everything, quotes too (YAML 1.2.2, 9.1.2). */
+function* partsOf(text: string): Generator<readonly [number, number]> {
+  let start = 0
+  // A directive belongs to the document behind the next `---`.
+  if (!/(?:^|[\r\n])\uFEFF?%/.test(text)) {
+    for (const { index } of text.matchAll(/[\r\n]---(?=[ \t\r\n]|$)/g)) {
+      yield [start, index + 1]
+      start = index + 1
+    }
+  }
+  yield [start, text.length]
 }
 
-function keyOf({ key }: Pair): string {
-  return isScalar(key) ? (textOf(key) ?? '') : ''
+/** What a part of a text holds. */
+interface Parsed {
+  /** As it was parsed. */
+  readonly source: string
+  readonly events: readonly Event[]
+  /** Where an offset in `source` is in the whole text. */
+  readonly placeOf: (offset: number) => number
 }
 
-/** As it is written: `1.10` stays that. undefined: there is no value. */
-export function textOf(scalar: Scalar): string | undefined {
-  if (typeof scalar.value === 'string') return scalar.value
-  if (scalar.value === null || scalar.value === undefined) return undefined
-  return scalar.source
+/** @param start where the part begins. @throws YamlMistake */
+function eventsOf(part: string, start: number): Parsed {
+  try {
+    const placeOf = (offset: number): number => start + offset
+    return { source: part, events: parse(part), placeOf }
+  } catch (thrown) {
+    if (!(thrown instanceof YAMLException)) throw thrown
+    const { mark, reason } = thrown
+    const again = repaired(part, start)
+    if (again !== undefined) return again
+    const opening = firstBracket(part)
+    const isOpen = reason.endsWith('the stream within a flow collection') && opening >= 0
+    const at = start + (isOpen ? opening : (mark?.position ?? 0))
+    const isTooDeep = reason.startsWith('nesting exceeded')
+    const why = isTooDeep ? `it is nested more than ${MAX_DEPTH} levels deep` : reason
+    const message = isOpen ? 'the bracket that is opened here is not closed' : why
+    throw new YamlMistake(message, { at, cause: thrown })
+  }
+}
+
+/** Of a document that is a list or mapping in brackets as a whole; -1: it is not. */
+function firstBracket(part: string): number {
+  const before = /---(?=\s)|\s+|#.*/y
+  let at = 0
+  while (before.test(part)) at = before.lastIndex
+  return /[[{]/.test(part[at] ?? '') ? at : -1
+}
+
+const parse = (source: string): readonly Event[] => parseEvents(source, { maxDepth: MAX_DEPTH })
+
+/** A tab that separates; at the beginning of a line it would indent, which no parser takes. */
+const SEPARATED = /[:,[{][ \t]*\t/g
+
+/**
+ * What other parsers take and this one does not. Lists end at `]` in the column of their field in many files, where
+ * YAML wants it further to the right: each gets a space more. A tab before an item of `[…]` or `{…}`, or before
+ * such a list in a field, is right, and becomes a space.
+ */
+function repaired(part: string, start: number): Parsed | undefined {
+  const places: number[] = []
+  const source = part
+    .replace(SEPARATED, (separated) => separated.replaceAll('\t', ' '))
+    .replace(/[\]}](?<=[\r\n][ \t]*.)/g, (sign, offset: number) => {
+      places.push(offset + places.length)
+      return ` ${sign}`
+    })
+  if (source === part) return undefined
+  let before = 0
+  // Offsets come almost in order, so that the number of places before the next one is near.
+  const placeOf = (offset: number): number => {
+    while ((places[before] ?? offset) < offset) before += 1
+    while ((places[before - 1] ?? -1) >= offset) before -= 1
+    return start + offset - before
+  }
+  try {
+    return { source, events: parse(source), placeOf }
+  } catch {
+    return undefined
+  }
+}
+
+function* rootsOf(
+  text: string,
+  { events, placeOf, source }: Parsed,
+  left: { merged: number },
+): Generator<YamlNode | undefined> {
+  /** The last node so far that has an anchor of that name (YAML 1.2.2, 7.1). */
+  const anchored = new Map<string, YamlNode | undefined>()
+  const open: (YamlMap | YamlList)[] = []
+  let root: YamlNode | undefined
+  for (const event of events) {
+    if (event.type === EVENT_ID.DOCUMENT) {
+      anchored.clear()
+      root = undefined
+      continue
+    }
+    if (event.type === EVENT_ID.POP) {
+      const closed = open.pop()
+      if (closed === undefined) yield root
+      else if (closed instanceof YamlMap) closed.merge(left)
+      continue
+    }
+    const parent = open.at(-1)
+    const { anchorStart, anchorEnd } = event
+    const name = anchorStart < 0 ? '' : source.slice(anchorStart, anchorEnd)
+    const isAlias = event.type === EVENT_ID.ALIAS
+    let node: YamlNode | undefined
+    let end = 0
+    if (isAlias) {
+      if (!anchored.has(name)) {
+        const at = placeOf(anchorStart) - 1
+        throw new YamlMistake(`there is no anchor &${name} before this alias`, { at })
+      }
+      node = anchored.get(name)
+      end = placeOf(anchorEnd)
+    } else {
+      if (event.type === EVENT_ID.SCALAR) {
+        node = textOf(text, moved(event, placeOf), parent)
+        end = node?.end ?? 0
+      } else if (event.type === EVENT_ID.MAPPING) {
+        node = new YamlMap(event.style === COLLECTION_STYLE.FLOW)
+      } else node = []
+      if (anchorStart >= 0) anchored.set(name, node)
+    }
+    if (parent === undefined) root = node
+    else if (parent instanceof YamlMap) parent.add(node, end, isAlias)
+    else parent.push(node)
+    if (!isAlias && node !== undefined && !(node instanceof YamlText)) open.push(node)
+  }
+}
+
+/** With its offsets in the whole text. */
+function moved(event: ScalarEvent, placeOf: (offset: number) => number): ScalarEvent {
+  for (const name of ['anchorEnd', 'tagEnd', 'valueStart', 'valueEnd'] as const) {
+    if (event[name] >= 0) event[name] = placeOf(event[name])
+  }
+  return event
+}
+
+/** @returns undefined for a field without a colon, which has no place for a value */
+function textOf(
+  text: string,
+  event: ScalarEvent,
+  parent: YamlMap | YamlList | undefined,
+): YamlText | undefined {
+  const isEmpty = event.valueStart < 0 && parent instanceof YamlMap
+  const place = isEmpty ? parent.placeOfValue(text) : 0
+  return place < 0 ? undefined : new YamlText(text, event, place)
 }

@@ -1,14 +1,14 @@
-import { isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap, type YAMLSeq } from 'yaml'
 import { parseReference } from '../reference/reference.ts'
-import { FoundImages } from './found-images.ts'
-import { type FileImages, TextPositions } from './image-mention.ts'
+import { FoundImages, type Part } from './found-images.ts'
+import { type Edit, type FileImages, type Pin, TextPositions } from './image-mention.ts'
 import { type PathPattern, pathMatches } from './path-pattern.ts'
-import { parseDocuments, textOf, type YamlDocument, YamlMistake } from './yaml-document.ts'
+import { parseDocuments } from './yaml-document.ts'
+import { type YamlList, YamlMap, YamlMistake, type YamlNode, YamlText } from './yaml-node.ts'
 
 export interface YamlOptions {
-  /** More places than the usual ones whose text is an image. */
+  /** Places beside the usual ones that hold an image. */
   readonly paths: readonly PathPattern[]
-  /** Arguments of containers whose value is an image, without their dashes. */
+  /** Arguments of containers that are an image, without their dashes. */
   readonly args: readonly string[]
   /** By its name it is a kustomization, also without a kind. */
   readonly isKustomization: boolean
@@ -32,11 +32,14 @@ export function yamlImages(text: string, options: YamlOptions): FileImages {
   const positions = new TextPositions(text)
   const found = new FoundImages(text, positions)
   try {
-    for (const document of parseDocuments(text)) new DocumentWalk(document, found, options).run()
+    for (const root of parseDocuments(text)) new DocumentWalk(found, options).run(root)
   } catch (thrown) {
     if (!(thrown instanceof YamlMistake)) throw thrown
-    const message = `no valid YAML: ${thrown.message}`
-    return { mentions: [], problems: [{ ...positions.at(thrown.at), message, isBroken: true }] }
+    const { at, message } = thrown
+    const line = text.slice(text.lastIndexOf('\n', at - 1) + 1).split('\n', 1)[0] ?? ''
+    const why = line.includes('{{') ? '; it is a template: give what is rendered from it' : ''
+    const told = { message: `no valid YAML: ${message}${why}`, isBroken: true }
+    return { mentions: [], problems: [{ ...positions.at(at), ...told }] }
   }
   return found.inOrder()
 }
@@ -53,114 +56,144 @@ function isReference(text: string): boolean {
   }
 }
 
+/** An image that is composed of several fields of one mapping. */
+interface Composed {
+  readonly name: Part | undefined
+  /** The domain, where it is kept apart. */
+  readonly registry?: Part | undefined
+  readonly tag: Part | undefined
+  /** Whether what is no image is something else that has such fields. */
+  readonly isGuessed: boolean
+  /** The place where the tag stands, if another one is edited than the text of the tag. */
+  readonly place?: number | undefined
+  /** What is edited where there is no field for the digest; undefined: nothing can be. */
+  readonly pinTag: ((pin: Pin) => Edit) | undefined
+}
+
+/** What a mapping or list is walked as: a list of containers is also one of other things. */
+type Walked = 'objects' | 'values' | 'containers' | 'volumes' | 'arguments'
+
 /** Finds the images of one document. */
 class DocumentWalk {
-  readonly #document: YamlDocument
   readonly #found: FoundImages
   readonly #options: YamlOptions
-  /** Each mapping and list is walked once, by however many aliases it is reached. */
-  readonly #walked = { objects: new Set<Node>(), values: new Set<Node>() }
+  /** Each is walked once as that, by however many aliases it is reached. */
+  readonly #walked: Readonly<Record<Walked, Set<YamlNode>>> = {
+    objects: new Set(),
+    values: new Set(),
+    containers: new Set(),
+    volumes: new Set(),
+    arguments: new Set(),
+  }
   #owner = ''
 
-  constructor(document: YamlDocument, found: FoundImages, options: YamlOptions) {
-    this.#document = document
+  constructor(found: FoundImages, options: YamlOptions) {
     this.#found = found
     this.#options = options
   }
 
-  run(): void {
-    const root = this.#document.root
-    if (!isMap(root)) {
-      this.#descend(root, [], isSeq(root))
+  run(root: YamlNode | undefined): void {
+    if (!(root instanceof YamlMap)) {
+      this.#descend(root, [], Array.isArray(root))
       return
     }
-    const kind = this.#document.text(root, 'kind')
-    const isObject = kind !== undefined && this.#document.text(root, 'apiVersion') !== undefined
+    const kind = root.text('kind')
+    const isObject = kind !== undefined && root.text('apiVersion') !== undefined
     if (kind === 'Kustomization' || (this.#options.isKustomization && kind === undefined)) {
       this.#kustomize(root)
-    } else if (!isObject && isMap(this.#document.get(root, 'services'))) this.#compose(root)
+    } else if (!isObject && root.get('services') instanceof YamlMap) this.#compose(root)
     else this.#descend(root, [], !isObject)
   }
 
   /** @param isValues whether these are values of a Helm chart */
-  #descend(node: Node | undefined, path: readonly Step[], isValues: boolean): void {
+  #descend(node: YamlNode | undefined, path: readonly Step[], isValues: boolean): void {
     if (node === undefined) return
-    if (!isScalar(node)) {
-      const walked = isValues ? this.#walked.values : this.#walked.objects
-      if (walked.has(node)) return
-      walked.add(node)
+    if (node instanceof YamlText) {
+      if (this.#options.paths.some((each) => pathMatches(each, path))) this.#add(node, path)
+      return
     }
-    if (isSeq(node)) {
-      for (const [index, item] of node.items.entries()) {
-        this.#descend(this.#document.resolve(item), [...path, index], isValues)
-      }
-    } else if (isMap(node)) this.#descendMap(node, path, isValues)
-    else if (isScalar(node) && this.#options.paths.some((each) => pathMatches(each, path))) {
-      this.#found.add(node, this.#say(path))
-    }
+    if (!this.#isNew(node, isValues ? 'values' : 'objects')) return
+    if (node instanceof YamlMap) this.#descendMap(node, path, isValues)
+    else for (const [index, item] of node.entries()) this.#descend(item, [...path, index], isValues)
   }
 
-  #descendMap(map: YAMLMap, path: readonly Step[], isValues: boolean): void {
+  #descendMap(map: YamlMap, path: readonly Step[], isValues: boolean): void {
     const before = this.#owner
-    this.#owner = this.#ownerOf(map) ?? before
+    this.#owner = ownerOf(map) ?? before
     if (isValues) this.#values(map, path)
-    for (const [key, value] of this.#document.entries(map)) {
+    for (const [key, { value }] of map.fields) {
       const below = [...path, key]
-      if (CONTAINER_LISTS.has(key) && isSeq(value)) this.#containers(value, below)
-      else if (key === 'volumes' && isSeq(value)) this.#volumes(value, below)
+      if (Array.isArray(value)) {
+        if (CONTAINER_LISTS.has(key) && this.#isNew(value, 'containers')) {
+          this.#containers(value, below)
+        } else if (key === 'volumes' && this.#isNew(value, key)) this.#volumes(value, below)
+      }
       this.#descend(value, below, isValues || HELM_VALUES.has(key))
     }
     this.#owner = before
   }
 
-  #containers(list: YAMLSeq, path: readonly Step[]): void {
-    for (const [index, item] of list.items.entries()) {
-      const container = this.#document.resolve(item)
-      if (!isMap(container)) continue
-      this.#add(this.#document.get(container, 'image'), [...path, index, 'image'])
+  #isNew(node: YamlNode, as: Walked): boolean {
+    const walked = this.#walked[as]
+    if (walked.has(node)) return false
+    walked.add(node)
+    return true
+  }
+
+  #containers(list: YamlList, path: readonly Step[]): void {
+    for (const [index, container] of list.entries()) {
+      if (!(container instanceof YamlMap)) continue
+      const below = [...path, index, 'image']
+      const { key, value } = container.fields.get('image') ?? {}
+      this.#add(value, below)
+      // `{{ … }}` is a mapping in a mapping, with the inner one as the name of a field.
+      if (value instanceof YamlMap && value.isFlow && key !== undefined) {
+        const inner = value.fields.get('')
+        const isTemplate = inner !== undefined && inner.key === undefined
+        if (isTemplate) this.#found.problem(key, `${this.#say(below)} is a template`)
+      }
       for (const field of ['command', 'args']) {
-        const words = this.#document.get(container, field)
-        if (isSeq(words)) this.#arguments(words, [...path, index, field])
+        const words = container.get(field)
+        if (Array.isArray(words) && this.#isNew(words, 'arguments')) {
+          this.#arguments(words, [...path, index, field])
+        }
       }
     }
   }
 
   /** `--name=IMAGE`, or `--name` with IMAGE as the next word. */
-  #arguments(words: YAMLSeq, path: readonly Step[]): void {
+  #arguments(words: YamlList, path: readonly Step[]): void {
     const { args } = this.#options
     if (args.length === 0) return
     let isNext = false
-    for (const [index, item] of words.items.entries()) {
-      const word = this.#document.resolve(item)
-      if (!isScalar(word) || typeof word.value !== 'string') continue
-      const [, name = '', equals] = /^-{0,2}([^=]+)(=)?/.exec(word.value) ?? []
+    for (const [index, word] of words.entries()) {
+      const text = word instanceof YamlText ? word.value : undefined
+      if (text === undefined) continue
+      const [, name = '', equals] = /^-{0,2}([^=]+)(=)?/.exec(text) ?? []
       if (isNext) this.#add(word, [...path, index])
       const isNamed = args.includes(name)
       isNext = isNamed && equals === undefined
       if (isNamed && equals !== undefined) {
-        const prefix = word.value.slice(0, word.value.indexOf('=') + 1)
-        this.#found.add(word, this.#say([...path, index]), prefix)
+        this.#add(word, [...path, index], text.slice(0, text.indexOf('=') + 1))
       }
     }
   }
 
   /** Volumes of the kind `image` (core/v1 ImageVolumeSource). */
-  #volumes(list: YAMLSeq, path: readonly Step[]): void {
-    for (const [index, item] of list.items.entries()) {
-      const volume = this.#document.resolve(item)
-      const image = isMap(volume) ? this.#document.get(volume, 'image') : undefined
-      if (isMap(image)) {
-        this.#add(this.#document.get(image, 'reference'), [...path, index, 'image', 'reference'])
-      }
+  #volumes(list: YamlList, path: readonly Step[]): void {
+    for (const [index, volume] of list.entries()) {
+      const image = volume instanceof YamlMap ? volume.get('image') : undefined
+      if (!(image instanceof YamlMap)) continue
+      this.#add(image.get('reference'), [...path, index, 'image', 'reference'])
     }
   }
 
-  #compose(root: YAMLMap): void {
-    const services = this.#document.get(root, 'services')
-    if (!isMap(services)) return
-    for (const [name, service] of this.#document.entries(services)) {
-      if (isMap(service))
-        this.#add(this.#document.get(service, 'image'), ['services', name, 'image'])
+  #compose(root: YamlMap): void {
+    const services = root.get('services')
+    if (!(services instanceof YamlMap)) return
+    for (const [name, { value: service }] of services.fields) {
+      if (!(service instanceof YamlMap)) continue
+      this.#add(service.get('image'), ['services', name, 'image'])
     }
     this.#descend(root, [], false)
   }
@@ -170,104 +203,89 @@ class DocumentWalk {
    * Charts that know no digest put repository and tag together with a colon, so that a tag with a
    * digest behind it reaches the pod.
    */
-  #values(map: YAMLMap, path: readonly Step[]): void {
-    const [name, tag] = [this.#document.pair(map, 'repository'), this.#document.pair(map, 'tag')]
-    const image = this.#document.pair(map, 'image')
-    if (name !== undefined) this.#repository(map, name, path)
-    else if (image !== undefined && tag !== undefined) this.#repository(map, image, path)
-    else if (image !== undefined && isScalar(image.value)) {
-      const text = textOf(image.value) ?? ''
-      if (/:[^/]+$|@/.test(text)) this.#add(image.value, [...path, 'image'])
-    }
-  }
-
-  #repository(map: YAMLMap, name: Pair, path: readonly Step[]): void {
-    const where = this.#say(path)
-    const repository = this.#found.part(this.#document.resolve(name.value), where)
-    const registry = this.#found.part(this.#document.get(map, 'registry'), where)
-    const tag = this.#found.part(this.#document.get(map, 'tag'), where)
-    const digest = this.#document.get(map, 'digest')
-    if (repository === undefined) return
-    const written = isScalar(digest) ? (textOf(digest) ?? '') : ''
-    if (tag === undefined && written === '') return
-    const domain = registry === undefined ? '' : `${registry.text.replace(/\/$/, '')}/`
-    const tagged = tag === undefined ? '' : `:${tag.text}`
-    const reference = `${domain}${repository.text}${tagged}${written === '' ? '' : `@${written}`}`
-    const at = tag?.scalar ?? repository.scalar
-    // A digest may be a placeholder.
-    if (!isReference(`${domain}${repository.text}${tagged}`)) {
-      this.#found.problem(at, `${where} is no image: ${reference.slice(0, 200)}`)
+  #values(map: YamlMap, path: readonly Step[]): void {
+    const [name, image] = [map.get('repository'), map.get('image')]
+    const isComposed = name !== undefined || (image !== undefined && map.fields.has('tag'))
+    if (!isComposed) {
+      if (image instanceof YamlText && /:[^/]+$|@/.test(image.value ?? '')) {
+        this.#add(image, [...path, 'image'])
+      }
       return
     }
-    const edited = isScalar(digest) ? digest : at
-    this.#found.put({ at, edited }, where, reference, (pin) => {
-      if (isScalar(digest)) {
-        const moved = tag !== undefined && pin.tag !== undefined && tag.text !== pin.tag
-        return [
-          ...(moved ? [this.#found.replace(tag.scalar, pin.tag)] : []),
-          this.#found.replace(digest, pin.digest),
-        ]
-      }
-      return tag === undefined
-        ? []
-        : [this.#found.replace(tag.scalar, `${pin.tag ?? 'latest'}@${pin.digest}`)]
+    const where = this.#say(path)
+    const tag = this.#found.part(map.get('tag'), where)
+    this.#composed(map, where, {
+      name: this.#found.part(name ?? image, where),
+      registry: this.#found.part(map.get('registry'), where),
+      tag,
+      isGuessed: true,
+      pinTag: tag && ((pin) => this.#found.replace(tag.at, `${pin.tag ?? 'latest'}@${pin.digest}`)),
     })
   }
 
   /** `images:` of a kustomization: a new name, a new tag, a digest (kustomize, image transformer). */
-  #kustomize(root: YAMLMap): void {
-    const images = this.#document.get(root, 'images')
-    if (isSeq(images)) {
-      for (const [index, item] of images.items.entries()) {
-        const image = this.#document.resolve(item)
-        if (isMap(image)) this.#kustomizeImage(image, ['images', index])
-      }
+  #kustomize(root: YamlMap): void {
+    const images = root.get('images')
+    for (const [index, image] of (Array.isArray(images) ? images : []).entries()) {
+      if (!(image instanceof YamlMap)) continue
+      const where = this.#say(['images', index])
+      const field = image.fields.get('newTag')
+      this.#composed(image, where, {
+        name:
+          this.#found.part(image.get('newName'), where) ??
+          this.#found.part(image.get('name'), where),
+        tag: this.#found.part(field?.value, where),
+        isGuessed: false,
+        place: field?.end,
+        pinTag: field && ((pin) => this.#found.insertAfter(field, image, ['digest', pin.digest])),
+      })
     }
     this.#descend(root, [], false)
   }
 
-  #kustomizeImage(image: YAMLMap, path: readonly Step[]): void {
-    const where = this.#say(path)
-    const name =
-      this.#found.part(this.#document.get(image, 'newName'), where) ??
-      this.#found.part(this.#document.get(image, 'name'), where)
-    const tagPair = this.#document.pair(image, 'newTag')
-    const tag = this.#found.part(this.#document.resolve(tagPair?.value), where)
-    const digest = this.#document.get(image, 'digest')
-    const written = isScalar(digest) ? (textOf(digest) ?? '') : ''
+  #composed(map: YamlMap, where: string, composed: Composed): void {
+    const { isGuessed, name, pinTag, place, registry, tag } = composed
+    const field = map.get('digest')
+    const digest = field instanceof YamlText ? field : undefined
+    // It may be a placeholder, or empty.
+    const written = digest?.value ?? ''
     if (name === undefined || (tag === undefined && written === '')) return
-    const tagged = tag === undefined ? '' : `:${tag.text}`
-    const reference = `${name.text}${tagged}${written === '' ? '' : `@${written}`}`
-    const at = tag?.scalar ?? name.scalar
-    const inserted = (tagPair?.value ?? at) as Node
-    const edited = isScalar(digest) ? digest : inserted
-    this.#found.put({ at, edited }, where, reference, (pin) => {
-      if (isScalar(digest)) return [this.#found.replace(digest, pin.digest)]
-      return tagPair === undefined
-        ? []
-        : [this.#found.insertAfter(tagPair, image, ['digest', pin.digest])]
+    const domain = registry === undefined ? '' : `${registry.text.replace(/\/$/, '')}/`
+    const tagged = `${domain}${name.text}${tag === undefined ? '' : `:${tag.text}`}`
+    const reference = `${tagged}${written === '' ? '' : `@${written}`}`
+    const at = tag?.at ?? name.at
+    if (isGuessed && !isReference(tagged)) {
+      this.#found.problem(at, `${where} is no image: ${reference.slice(0, 200)}`)
+      return
+    }
+    this.#found.put({
+      at,
+      edited: digest?.start ?? place ?? at.start,
+      path: where,
+      reference,
+      pin: (pin) => {
+        if (digest !== undefined) return [this.#found.replace(digest, pin.digest)]
+        return pinTag === undefined ? [] : [pinTag(pin)]
+      },
     })
   }
 
-  #add(node: Node | undefined, path: readonly Step[]): void {
-    if (isScalar(node)) this.#found.add(node, this.#say(path))
-  }
-
-  /** `Deployment shop/web`, of a Kubernetes object. */
-  #ownerOf(map: YAMLMap): string | undefined {
-    const kind = this.#document.text(map, 'kind')
-    const metadata = this.#document.get(map, 'metadata')
-    if (kind === undefined || !isMap(metadata)) return undefined
-    const names = [
-      this.#document.text(metadata, 'namespace'),
-      this.#document.text(metadata, 'name'),
-    ]
-    const name = names.filter((each) => each !== undefined).join('/')
-    return `${kind}${name === '' ? '' : ` ${name}`}: `
+  /** @param prefix of the text, before the image */
+  #add(node: YamlNode | undefined, path: readonly Step[], prefix = ''): void {
+    if (node instanceof YamlText) this.#found.add(node, this.#say(path), prefix)
   }
 
   #say(path: readonly Step[]): string {
     const steps = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
     return this.#owner + steps.join('').replace(/^\./, '')
   }
+}
+
+/** `Deployment shop/web`, of a Kubernetes object. */
+function ownerOf(map: YamlMap): string | undefined {
+  const [kind, metadata] = [map.text('kind'), map.get('metadata')]
+  if (kind === undefined || !(metadata instanceof YamlMap)) return undefined
+  const names = [metadata.text('namespace'), metadata.text('name')]
+  const name = names.filter((each) => each !== undefined).join('/')
+  return `${kind}${name === '' ? '' : ` ${name}`}: `
 }

@@ -227,7 +227,7 @@ function body(streamId: number, bytes: number): Buffer[] {
 }
 
 async function startRuntime(t: Cleanup, folder: string): Promise<Program> {
-  const program = startProgram(process.execPath, [bundled(RUNTIME), folder])
+  const program = startProgram(process.execPath, [await bundled(RUNTIME), folder])
   t.after(() => program.kill())
   await program.line(/runtime listens/)
   return program

@@ -98,7 +98,7 @@ async function startClient(
   good: GoodClient,
   pids: readonly number[],
 ): Promise<Program> {
-  const args = [bundled(GOOD_CLIENT), JSON.stringify(good), ...pids.map(String)]
+  const args = [await bundled(GOOD_CLIENT), JSON.stringify(good), ...pids.map(String)]
   const client = startProgram(process.execPath, args)
   scene.after(() => client.kill())
   await client.line(/"ms"/)

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { CONFIG_DEFAULTS } from '../../api/v1/config-defaults.ts'
+import { MirrorFields } from '../../api/v1/config-sections.ts'
 import {
-  defaultLimits,
+  HTTP_LIMITS,
   MAX_BATCH_BODY_BYTES,
   MAX_NAME_CHARACTERS,
   MAX_REVIEW_BODY_BYTES,
 } from '../../src/http/limits.ts'
-import { DEFAULT_LIMITS as MIRROR } from '../../src/http/mirror/context.ts'
+import { MIRROR_LIMITS as MIRROR } from '../../src/http/mirror/context.ts'
 import { LIMITS } from '../../src/http2/limits.ts'
+import { ATTEMPT_TIMEOUT_MS } from '../../src/registry/transport/transport.ts'
 
 const PAGE = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8')
 const KIB = 1024
@@ -26,54 +27,56 @@ const ROWS: readonly (readonly [string, readonly string[]])[] = [
   [
     'connections',
     [
-      number(defaultLimits.maxConnectionsPerClient),
-      number(defaultLimits.maxConnections),
-      number(defaultLimits.reservedConnections),
+      number(HTTP_LIMITS.maxConnectionsPerClient),
+      number(HTTP_LIMITS.maxConnections),
+      number(HTTP_LIMITS.reservedConnections),
     ],
   ],
-  ['requests that wait on one connection', [number(defaultLimits.maxPipelined)]],
+  ['requests that wait on one connection', [number(HTTP_LIMITS.maxPipelined)]],
   [
     'answers that the client does not take off',
     [
-      bytes(defaultLimits.maxUnreadBytesPerClient),
-      time(defaultLimits.unreadTimeoutMs),
-      bytes(defaultLimits.maxUnreadBytes),
+      bytes(HTTP_LIMITS.maxUnreadBytesPerClient),
+      time(HTTP_LIMITS.unreadTimeoutMs),
+      bytes(HTTP_LIMITS.maxUnreadBytes),
     ],
   ],
   [
     '`POST /resolve` at one time',
-    [number(defaultLimits.maxBatchesPerClient), number(defaultLimits.maxBatches)],
+    [number(HTTP_LIMITS.maxBatchesPerClient), number(HTTP_LIMITS.maxBatches)],
   ],
   [
     '`POST /admission/pin` at one time',
     [
-      number(defaultLimits.maxReviewsPerClient),
-      number(defaultLimits.maxReviews),
+      number(HTTP_LIMITS.maxReviewsPerClient),
+      number(HTTP_LIMITS.maxReviews),
       bytes(MAX_REVIEW_BODY_BYTES),
     ],
   ],
-  ['references of these', [number(defaultLimits.maxBatchedReferences)]],
-  ['results of one of these', [number(defaultLimits.maxResultsAhead)]],
+  ['references of these', [number(HTTP_LIMITS.maxBatchedReferences)]],
+  ['results of one of these', [number(HTTP_LIMITS.maxResultsAhead)]],
   [
     'blobs that `/v2/` sends',
     [
-      number(CONFIG_DEFAULTS.mirrorBlobsPerClient),
+      number(MirrorFields.properties.blobsPerClient.default),
       time(MIRROR.silenceMs),
-      number(CONFIG_DEFAULTS.mirrorBlobs),
+      number(MirrorFields.properties.blobs.default),
+      time(MIRROR.totalMs),
+      time(ATTEMPT_TIMEOUT_MS),
       time(MIRROR.blobWaitMs),
     ],
   ],
   ["characters of an image's name", [number(MAX_NAME_CHARACTERS)]],
-  ['URL and headers', [bytes(defaultLimits.maxHeaderBytes), time(defaultLimits.headersTimeoutMs)]],
+  ['URL and headers', [bytes(HTTP_LIMITS.maxHeaderBytes), time(HTTP_LIMITS.headersTimeoutMs)]],
   [
     'body',
     [
-      bytes(defaultLimits.maxBodyBytes),
+      bytes(HTTP_LIMITS.maxBodyBytes),
       bytes(MAX_BATCH_BODY_BYTES),
-      time(defaultLimits.requestTimeoutMs),
+      time(HTTP_LIMITS.requestTimeoutMs),
     ],
   ],
-  ['a connection without a request', [time(defaultLimits.keepAliveTimeoutMs)]],
+  ['a connection without a request', [time(HTTP_LIMITS.keepAliveTimeoutMs)]],
   ['calls at once of a client', [number(LIMITS.streams)]],
   ['headers of a call', [bytes(LIMITS.headerListBytes)]],
   ['headers of all calls', [bytes(LIMITS.callBytes), bytes(LIMITS.streamCostBytes)]],

@@ -11,6 +11,7 @@ import {
   zshCompletion,
 } from '../../scripts/release/completion.ts'
 import { COMMANDS } from '../../src/cli/commands.ts'
+import { OPTIONS, type OptionName } from '../../src/cli/options.ts'
 import { temporaryFolder } from '../support/stack.ts'
 
 /** What bash offers for the last of these words. */
@@ -43,10 +44,14 @@ test('every option that a command takes is known, but for other names of --confi
 })
 
 test('options that take a value say so', () => {
-  const resolve = commands().find(({ name }) => name === 'resolve')
-  const valued = resolve?.options.filter(({ takesValue }) => takesValue).map(({ long }) => long)
-
-  assert.deepEqual(valued, ['config', 'portoshim', 'platform', 'format'])
+  const options = commands().flatMap((command) => command.options)
+  for (const { long, takesValue, text } of options) {
+    const isText = OPTIONS[long as OptionName]?.type === 'string'
+    // `containerd-hosts --write DIR`, but `pin --write`.
+    if (long !== 'write') assert.equal(takesValue, isText, long)
+    assert.match(text, /^\S/, long)
+  }
+  assert.ok(options.some(({ long }) => long === 'runtime-endpoint'))
 })
 
 test('zsh takes the completion of bash', () => {

@@ -66,6 +66,7 @@ test('versions.md names the versions of containerd and crictl that are built for
   for (const [module, path] of [
     ['containerd-1.7', 'github.com/containerd/containerd'],
     ['containerd-2.3', 'github.com/containerd/containerd/v2'],
+    ['containerd-2.4', 'github.com/containerd/containerd/v2'],
     ['crictl', 'sigs.k8s.io/cri-tools'],
   ] as const) {
     const [, version = assert.fail(module)] =

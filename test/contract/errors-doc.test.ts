@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { status } from '@grpc/grpc-js'
 import { grpcStatus } from '../../src/cri/grpc.ts'
-import { httpStatus, requestStatus } from '../../src/http/failure.ts'
+import { httpStatus, requestStatus } from '../../src/http/error-response.ts'
 import { tableRows } from '../support/http-app.ts'
 
 const page = fileURLToPath(new URL('../../docs/errors.md', import.meta.url))

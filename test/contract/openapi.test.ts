@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { ErrorResponse } from '../../api/v1/error.ts'
 import { openapiDocument } from '../../src/http/document.ts'
-import { httpStatus, requestStatus } from '../../src/http/failure.ts'
+import { httpStatus, requestStatus } from '../../src/http/error-response.ts'
 
 const committed = fileURLToPath(new URL('../../openapi/openapi.yaml', import.meta.url))
 

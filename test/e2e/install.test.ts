@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -42,7 +42,7 @@ async function scene(t: TestContext): Promise<Scene> {
 async function run(node: ChrootNode, home: string, ...args: readonly string[]) {
   const program = node.start(home, ...args)
   await program.ended()
-  return { code: program.exitCode(), output: program.output() }
+  return { code: program.exitCode(), output: program.output(), stdout: program.stdout() }
 }
 
 /** Pulls and asks for images all the time, as kubelet does. */
@@ -114,7 +114,7 @@ test('under load no pull fails while the service is installed and uninstalled, a
   const said = again.output.replace(/^.*(?:still waiting for|: restarted).*\n/gm, '')
   assert.deepEqual([again.code, said], [0, 'image-resolver 1.0.0: nothing to change\n'])
   assert.deepEqual(second.filter(isStable), between.filter(isStable))
-  const { problems, running, kubelet } = JSON.parse(status.output)
+  const { problems, running, kubelet } = JSON.parse(status.stdout)
   assert.deepEqual(
     [status.code, problems, running.version, kubelet.leads],
     [0, [], '1.0.0', 'images'],
@@ -160,9 +160,9 @@ test('a service that does not get ready is put back: on a bare node to nothing, 
   assert.equal(good.code, 0, good.output)
   assert.equal(upgrade.code, 6, upgrade.output)
   assert.deepEqual(after.filter(isStable), before.filter(isStable))
-  assert.deepEqual([status.code, JSON.parse(status.output).running.version], [0, '1.0.0'])
+  assert.deepEqual([status.code, JSON.parse(status.stdout).running.version], [0, '1.0.0'])
   assert.equal(upgraded.code, 0, upgraded.output)
-  assert.equal(JSON.parse(running.output).running.version, '2.0.0')
+  assert.equal(JSON.parse(running.stdout).running.version, '2.0.0')
   assert.equal(uninstalled.code, 0, uninstalled.output)
   assert.deepEqual(node.snapshot(), bare)
 })
@@ -247,5 +247,31 @@ test('kubelet is led back to the runtime after a second installation with anothe
     led.replace('/run/other.sock', '/run/containerd/containerd.sock'),
   )
   assert.equal(readFileSync(`${file}.before-image-resolver`, 'utf8'), original)
+  await node.kubelet().listImages()
+})
+
+test('an installation whose list is lost is listed anew by the next one, and uninstalled but for its configuration', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const { config, node } = await scene(t)
+  const home = node.program('1.0.0')
+  // Of folders that it has made it cannot be known.
+  const files = () =>
+    node.snapshot().filter((line) => !/^\S+ 4\d+ |^etc\/image-resolver\.yaml /.test(line))
+  const bare = files()
+
+  await run(node, home, 'install', '--config', config, '--restart-kubelet')
+  rmSync(join(node.root, 'var/lib/image-resolver/install.json'))
+  const lost = await run(node, home, 'status')
+  const refused = await run(node, home, 'uninstall', '--restart-kubelet')
+  const second = await run(node, home, 'install', '--config', config, '--restart-kubelet')
+  const status = await run(node, home, 'status')
+  const { code, output } = await run(node, home, 'uninstall', '--restart-kubelet')
+
+  assert.equal(lost.code, 1)
+  assert.match(lost.output, /the list of what was installed is lost: run image-resolver install/)
+  assert.equal(refused.code, 6, refused.output)
+  assert.deepEqual([second.code, status.code], [0, 0], second.output + status.output)
+  assert.equal(code, 0, output)
+  assert.deepEqual(files(), bare)
   await node.kubelet().listImages()
 })

@@ -57,6 +57,36 @@ for (const [what, method] of [
   })
 }
 
+test("a mirror's name that is pulled for itself right after a pull by it outlives the service", async (t) => {
+  if (!requireStack(t, RUNTIME_PROGRAMS)) return
+  const node = await startTestNode(t)
+  const { daemon, direct, first, kubelet, push } = node
+  const ended = {
+    kill: async (name: string) => {
+      await kubelet.pullImage(name)
+      await daemon.kill()
+    },
+    stop: async (name: string) => {
+      await daemon.stop()
+      await direct.pullImage(name)
+    },
+  }
+  for (const [how, pullAndEnd] of Object.entries(ended)) {
+    const image = buildImage({ seed: how })
+    await push(`library/${how}`, '1', image)
+    const mirrorName = `${first.host}/library/${how}@${image.digest}`
+
+    await kubelet.pullImage(`${how}:1`)
+    await pullAndEnd(mirrorName)
+    await daemon.start()
+    // Pulls wait for what is repaired.
+    await kubelet.pullImage(`${how}:1`)
+
+    const there = await direct.imageStatus(mirrorName)
+    assert.ok(there?.repoDigests.includes(mirrorName), how)
+  }
+})
+
 test('an image has a name after its pull if that succeeded, and none if it could not be unpacked', async (t) => {
   if (!requireStack(t, RUNTIME_PROGRAMS)) return
   const node = await startTestNode(t)

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { dump } from 'js-yaml'
 import { MAIN } from '../support/daemon.ts'
 import { FakeRegistry } from '../support/fake-registry.ts'
+import { respond, startFakeRuntime } from '../support/fake-runtime.ts'
 import { buildImage } from '../support/images.ts'
 import { recordModules } from '../support/loaded-modules.ts'
 import { startProgram } from '../support/program.ts'
@@ -36,7 +38,7 @@ for (const option of ['--version', '--help']) {
     assert.equal(program.exitCode(), 0, program.output())
     assert.deepEqual(modules.packages(), [])
     const beyond = modules.own().filter((name) => !name.startsWith('cli/'))
-    assert.deepEqual(beyond, ['config/suggest', 'errors', 'main'])
+    assert.deepEqual(beyond, ['config/diagnostics', 'errors', 'main'])
   })
 }
 
@@ -62,10 +64,46 @@ test('the service serves HTTP before it loads what speaks to registries', async 
 
   await program.line(/HTTP is served/)
 
-  // The runtime is asked at the same time, for which its messages are needed and no client of gRPC.
+  // A runtime on this machine is asked, for which its messages are needed and no client of gRPC.
   const packages = modules.packages().filter((name) => name !== '@grpc/proto-loader')
   assert.deepEqual(packages, ['fastify', 'js-yaml', 'lru-cache', 'pino'])
   assert.ok(!modules.own().includes('registry/pool'))
+})
+
+test('the CRI socket is opened before what only HTTP needs is loaded', async (t) => {
+  const runtime = await startFakeRuntime(t, join(temporaryFolder(t), 'runtime.sock'))
+  const { modules, program } = start(t, ['serve', ...configure(t, { cri: runtime.path })])
+  let loaded: readonly string[] = []
+  runtime.handle('/runtime.v1.RuntimeService/Version', ({ stream }) => {
+    if (loaded.length === 0) loaded = [...modules.packages(), ...modules.own()]
+    respond(stream, [Buffer.alloc(0)])
+  })
+
+  await program.line(/HTTP is served/)
+
+  assert.match(program.output(), /CRI is served.*HTTP is served/s)
+  assert.ok(loaded.includes('cri/server'))
+  for (const name of ['fastify', 'http/app', 'registry/client']) {
+    assert.ok(!loaded.includes(name), name)
+  }
+})
+
+test('the service starts from few files, as each takes up to a millisecond', async (t) => {
+  const { modules, program } = start(t, ['serve', ...configure(t, {})])
+
+  await program.line(/HTTP is served/)
+
+  assert.ok(modules.files() <= 14, `${modules.files()} files`)
+})
+
+test('a file of the program takes a byte a character in memory', () => {
+  const folder = fileURLToPath(new URL('../../dist/app/', import.meta.url))
+  const files = readdirSync(folder).filter((name) => name.endsWith('.js'))
+
+  const wide = files.filter((name) => /[^\0-\xff]/.test(readFileSync(join(folder, name), 'utf8')))
+
+  assert.ok(files.length > 0)
+  assert.deepEqual(wide, [], 'V8 keeps these at two bytes a character')
 })
 
 test('what speaks to a store is loaded where one is configured, and nowhere else', async (t) => {

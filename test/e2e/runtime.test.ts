@@ -275,7 +275,7 @@ async function startNode(t: TestContext, version?: CriVersion) {
     const method = service['PullImage']
     assert.ok(method !== undefined)
     const request = method.requestSerialize({ image: { image } })
-    const { response } = await cri.pullImage(request, { version: speaking })
+    const response = await cri.pullImage(request, { version: speaking })
     return (method.responseDeserialize(response) as { imageRef: string }).imageRef
   }
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createCertificate } from '../support/certificate.ts'
 import { ALWAYS, type FleetMember, startMember, until } from '../support/fleet.ts'
 import { freePort } from '../support/listen.ts'
 import { runProgram } from '../support/program.ts'
-import { requireRedis, startRedis } from '../support/redis.ts'
+import { type Redis, requireRedis, startRedis } from '../support/redis.ts'
 import { FakeSource, identity, nginx } from '../support/resolver.ts'
 import { temporaryFolder } from '../support/stack.ts'
 
@@ -66,18 +66,49 @@ test('a store of an unknown authority is never used', async (t) => {
   assert.equal((await node.resolver.resolve(nginx(), ALWAYS)).source, 'registry')
 })
 
+/** A user as docs/fleet.md writes it. @returns the fields of the configuration that are it */
+async function addUser(t: TestContext, redis: Redis): Promise<string> {
+  const page = readFileSync(new URL('../../docs/fleet.md', import.meta.url), 'utf8')
+  const [, rules = ''] = /^user image-resolver on #\S+ (.+)$/m.exec(page) ?? []
+  const said = await redis.command('acl', 'setuser', 'node', 'on', '>right', ...rules.split(' '))
+  assert.equal(said, 'OK')
+  const passwordFile = join(temporaryFolder(t), 'password')
+  writeFileSync(passwordFile, 'right\n')
+  return `, username: node, passwordFile: ${passwordFile}`
+}
+
+test('a user as the page of fleets writes it may do what is needed, and no harm to others', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const { a, b } = await twoNodes(t, redis.url, await addUser(t, redis))
+
+  await untilShared(b)
+  await b.shared.expire([{ repository: 'library/nginx', tag: 'latest' }])
+  assert.equal((await a.resolver.resolve(nginx(), ALWAYS)).source, 'registry')
+  await until(async () => /:nodes$/m.test(await redis.command('keys', '*')))
+
+  assert.equal(await redis.command('acl', 'log'), '')
+  const harm = [['flushall'], ['get', 'of others'], ['config', 'get', '*'], ['script', 'flush']]
+  for (const words of harm) {
+    const said = await redis.command('acl', 'dryrun', 'node', ...words)
+    assert.match(said, /no permission/, words.join(' '))
+  }
+})
+
 test('nodes share a cluster', async (t) => {
   if (!requireRedis(t)) return
   const port = await freePort()
   const bus = await freePort()
   const own = ['--port', String(port), '--cluster-enabled', 'yes', '--cluster-port', String(bus)]
   const announced = ['--cluster-announce-ip', '127.0.0.1']
-  await startRedis(t, ['--bind', '127.0.0.1', ...own, ...announced])
+  const redis = await startRedis(t, ['--bind', '127.0.0.1', ...own, ...announced])
   await runProgram('redis-cli', ['-p', String(port), 'cluster', 'addslotsrange', '0', '16383'])
   const info = () => runProgram('redis-cli', ['-p', String(port), 'cluster', 'info'])
   await until(async () => /cluster_state:ok/.test(await info()))
 
-  const { b } = await twoNodes(t, `redis+cluster://127.0.0.1:${port}`)
+  const user = await addUser(t, redis)
+  const { b } = await twoNodes(t, `redis+cluster://127.0.0.1:${port}`, user)
 
   await untilShared(b)
+  assert.equal(await redis.command('acl', 'log'), '')
 })

@@ -5,11 +5,13 @@ import { criClient, type TestCriClient } from '../support/cri-client.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { REGISTRY_USER, startDockerRegistry } from '../support/docker-registry.ts'
 import { buildImage, buildIndex, pushImage, type TestImage } from '../support/images.ts'
+import { within } from '../support/process-state.ts'
 import { type RegistryProxy, startRegistryProxy } from '../support/registry-proxy.ts'
 import { RUNTIME_PROGRAMS, requireStack } from '../support/stack.ts'
 import { startTokenServer } from '../support/token-server.ts'
 
 const ARM64 = { os: 'linux', architecture: 'arm64' }
+const LIMIT_MS = 60_000
 const DOMAIN = 'registry.example.com'
 
 interface Scene {
@@ -151,6 +153,9 @@ test('a tag that moved is pulled, and a name that was taken away is given again'
   assert.equal(await kubelet.pullImage(name), after.imageId)
   const byDigest = `${DOMAIN}/team/moving@${after.digest}`
   await containerd.ctr('images', 'rm', '--sync', byDigest)
+  // CRI follows the table of names by events.
+  const isGone = async () => (await direct.imageStatus(name))?.repoDigests.length === 0
+  assert.ok(await within(LIMIT_MS, isGone), 'containerd lists a name that was taken away')
   await kubelet.pullImage(name)
 
   assert.deepEqual((await direct.imageStatus(name))?.repoDigests, [byDigest])

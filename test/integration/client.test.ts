@@ -180,20 +180,26 @@ test('something else at the address of the service is told as such', async (t) =
 })
 
 test('every tag and every repository is read, page by page', async (t) => {
-  const pages = [
-    { names: ['1', '2'], last: '2' },
-    { names: ['3'], last: '3' },
-    { names: [] },
-  ] as const
+  const pages: readonly { readonly names: string[]; readonly next: string | null }[] = [
+    { names: ['1', '2'], next: '2' },
+    { names: ['3'], next: '3' },
+    { names: [], next: null },
+  ]
   const asked: unknown[] = []
   const page = async (name: string, { n, last }: { n: number; last?: string }) => {
     asked.push([name, n, last])
-    return pages[last === undefined ? 0 : last === '2' ? 1 : 2]
+    return pages[last === undefined ? 0 : last === '2' ? 1 : 2] ?? assert.fail(last)
   }
   const client = await connect(t, {
     registries: someRegistries({
-      repositories: (name, options) => page(name, options),
-      tags: (name, repository, options) => page(`${name} ${repository}`, options),
+      repositories: async (registry, options) => {
+        const { names, next } = await page(registry, options)
+        return { registry, repositories: names, next }
+      },
+      tags: async (registry, repository, options) => {
+        const { names, next } = await page(`${registry} ${repository}`, options)
+        return { registry, repository, tags: names, next }
+      },
     }),
   })
   const all = async (names: AsyncIterable<string>) => {

@@ -50,13 +50,20 @@ test('a new configuration with the same registries keeps what is known; with oth
   t.after(() => core.close())
   await core.answers.answer('team/app:1')
   const before = registry.requests.length
+  const { configuration } = core.metrics
+  const hashes = [configuration.hash]
 
   core.reconfigure(read('# a comment\ndebug: true\n').config)
   await core.answers.answer('team/app:1')
   assert.equal(registry.requests.length, before)
+  hashes.push(configuration.hash)
 
   core.reconfigure(read('mirrorsOnly: [docker.io]\n').config)
   await core.answers.answer('team/app:1')
   assert.ok(registry.requests.length > before)
-  assert.equal(core.metrics.configuration.generation, 3)
+  assert.equal(configuration.generation, 3)
+  hashes.push(configuration.hash)
+  assert.match(hashes[0] ?? '', /^[0-9a-f]{12}$/)
+  assert.equal(hashes[1], hashes[0])
+  assert.notEqual(hashes[2], hashes[0])
 })

@@ -276,6 +276,83 @@ test('a collector that refuses spans is logged once, and once when it takes them
   )
 })
 
+for (const [what, env, reason] of [
+  [
+    'a certificate that cannot be read',
+    { OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere/ca.pem' },
+    /^OTEL_EXPORTER_OTLP_CERTIFICATE: \/nowhere\/ca\.pem cannot be read/,
+  ],
+  [
+    'a certificate of a client that cannot be read',
+    { OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: '/nowhere/client.pem' },
+    /^OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: \/nowhere\/client\.pem cannot be read/,
+  ],
+  [
+    'a key of a client that cannot be read',
+    { OTEL_EXPORTER_OTLP_CLIENT_KEY: '/nowhere/key.pem' },
+    /^OTEL_EXPORTER_OTLP_CLIENT_KEY: \/nowhere\/key\.pem cannot be read/,
+  ],
+  [
+    'a sampler that is none',
+    { OTEL_TRACES_SAMPLER: 'sometimes' },
+    /OTEL_TRACES_SAMPLER .*sometimes/,
+  ],
+  [
+    'a share of traces that is none',
+    { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '7' },
+    /OTEL_TRACES_SAMPLER_ARG=7 .*out of range/,
+  ],
+  [
+    'a timeout that is no number',
+    { OTEL_EXPORTER_OTLP_TIMEOUT: '10s' },
+    /'10s' for OTEL_EXPORTER_OTLP_TIMEOUT, expected a number/,
+  ],
+  [
+    'a timeout of nothing',
+    { OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '0' },
+    /OTEL_EXPORTER_OTLP_TRACES_TIMEOUT is invalid/,
+  ],
+  [
+    'a compression that is none',
+    { OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd' },
+    /OTEL_EXPORTER_OTLP_COMPRESSION is invalid/,
+  ],
+  [
+    'a header without a name',
+    { OTEL_EXPORTER_OTLP_HEADERS: 'x-a=1,Bearer s3cret' },
+    /^OTEL_EXPORTER_OTLP_HEADERS: entry 2 is not name=value/,
+  ],
+  [
+    'a header that is no escaped text',
+    { OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'authorization=s3cret%' },
+    /^OTEL_EXPORTER_OTLP_TRACES_HEADERS: entry 1 is not name=value/,
+  ],
+  [
+    'attributes that are none',
+    { OTEL_RESOURCE_ATTRIBUTES: 'a=1,s3cret' },
+    /^OTEL_RESOURCE_ATTRIBUTES is not a list of name=value/,
+  ],
+  [
+    'a limit that is no number',
+    { OTEL_SPAN_EVENT_COUNT_LIMIT: 'many' },
+    /'many' for OTEL_SPAN_EVENT_COUNT_LIMIT/,
+  ],
+] as const) {
+  test(`${what} is logged once, and spans are exported without it`, async (t) => {
+    const { collector, logged } = await startTracing(t, env)
+
+    await traced('pull', {}, async () => {})
+
+    await spansUntil(collector, 1, 'pull')
+    const warnings = logged.lines.filter(([message]) => message !== 'spans are exported')
+    assert.equal(warnings.length, 1, JSON.stringify(warnings))
+    const [[message, fields] = []] = warnings
+    assert.equal(message, 'tracing is not as it was set')
+    assert.match((fields as { reason: string }).reason, reason)
+    assert.ok(!JSON.stringify(logged.lines).includes('s3cret'))
+  })
+}
+
 for (const [name, env, reason] of [
   ['no endpoint', {}, undefined],
   ['an empty endpoint', { OTEL_EXPORTER_OTLP_ENDPOINT: '' }, undefined],
@@ -298,6 +375,14 @@ for (const [name, env, reason] of [
     'gRPC',
     { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4317', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
     /grpc is not supported.*4318/,
+  ],
+  [
+    'a protocol that is none',
+    {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318',
+      OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'carrier',
+    },
+    /carrier is not supported: set http\/protobuf or http\/json/,
   ],
   [
     'no span in a batch',

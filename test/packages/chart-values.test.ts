@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { dump } from 'js-yaml'
 import { ConfigFile } from '../../api/v1/config.ts'
 import type { Schema } from '../../api/v1/schema.ts'
-import { parseListen } from '../../src/config/addresses.ts'
+import { parseListen } from '../../src/config/values.ts'
 import {
   CHART,
   one,
@@ -30,6 +30,8 @@ const TLS = {
 }
 const ALL_PEERS = [{ namespaceSelector: {} }]
 const EGRESS = [{ ports: [{ port: 443, protocol: 'TCP' }] }]
+
+const PROXY = { name: 'HTTPS_PROXY', value: 'http://proxy.corp:3128' }
 
 /** Every choice of each value stands beside many of the others. */
 const CHOICES = {
@@ -329,27 +331,118 @@ test('values that no cluster could use are refused with their names', async (t) 
     [{ fullnameOverride: 'My_Resolver' }, /fullnameOverride/],
     [{ nameOverride: '-x' }, /nameOverride/],
     [{ token: { key: 'a key' } }, /token.*key/s],
+    [{ image: { tag: 'a tag' } }, /image\.tag/],
+    // As a key of a values file is with every line below it commented out.
+    [{ config: null }, /config is required/],
+    [{ token: null }, /token is required/],
+    [{ resolver: { config: null } }, /resolver: config is required/],
+    [{ resolver: { tls: null } }, /resolver: tls is required/],
+    [{ node: { enabled: true, config: null } }, /node: config is required/],
+    [{ node: { enabled: true, uninstall: null } }, /node: uninstall is required/],
+    [{ monitoring: { dashboard: null } }, /monitoring: dashboard is required/],
     [{ node: { maxUnavailable: '0%' } }, /maxUnavailable/],
     [
       { resolver: { autoscaling: { enabled: true, minReplicas: 3, maxReplicas: 2 } } },
       /minReplicas is above maxReplicas/,
+    ],
+    [{ resolver: { heapMiB: 320 } }, /heapMiB 320 is not below .*limits\.memory 320Mi/],
+    [{ resolver: { resources: { limits: { memory: '0.1Gi' } } } }, /heapMiB 192 is not below/],
+    [{ resolver: { resources: { limits: { memory: 2e8 } } } }, /heapMiB 192 is not below/],
+    [
+      { resolver: { extraEnv: [{ name: 'NODE_OPTIONS', valueFrom: { fieldRef: {} } }] } },
+      /extraEnv\[0\] is NODE_OPTIONS/,
+    ],
+    [
+      { resolver: { extraEnv: [{ name: 'NODE_OPTIONS', value: '--max_old_space_size=9' }] } },
+      /extraEnv\[0\] is NODE_OPTIONS.* as resolver\.heapMiB/,
     ],
   ] as const
 
   for (const [values, said] of refused) await assert.rejects(render(values), said)
 })
 
+test('a heap below a limit in any unit is taken, and options of Node are added to that of the heap', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  for (const memory of ['1Gi', '0.5G', '400M', 4e8, '1e9', '400000Ki', null]) {
+    const resources = { limits: { memory } }
+    const { objects } = await render({
+      resolver: {
+        resources,
+        extraEnv: [{ name: 'NODE_OPTIONS', value: '--use-openssl-ca' }, PROXY],
+      },
+    })
+    const [container] = podOf(one(objects, 'Deployment')).containers
+
+    const options = '--max-old-space-size=192 --use-openssl-ca'
+    assert.deepEqual(container?.env, [{ name: 'NODE_OPTIONS', value: options }, PROXY], `${memory}`)
+  }
+})
+
+test('the webhooks of two releases have two names, whatever their namespaces are called', (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const admission = { enabled: true }
+  const values = dump({ resolver: { admission, tls: { existingSecret: 'tls' } } })
+  const nameOf = (fullname: string, namespace: string) => {
+    const more = ['--namespace', namespace, '--set', `fullnameOverride=${fullname}`]
+    const args = ['template', 'x', CHART, ...VERSION, ...more, '--values', '-']
+    const text = ran(findProgram('helm') ?? '', args, values)
+    ran('validate-manifests', [], text)
+    return /^kind: MutatingWebhookConfiguration\nmetadata:\n(?: *#.*\n)? {2}name: (\S+)$/m.exec(
+      text,
+    )?.[1]
+  }
+
+  assert.deepEqual([nameOf('a', 'b-c'), nameOf('a-b', 'c')], ['a.b-c', 'a-b.c'])
+})
+
+/** What a release with all modes on has, by kind and name. */
+function namesOf(release: string, more: readonly string[] = []): readonly string[] {
+  const monitoring = {
+    serviceMonitor: { enabled: true },
+    prometheusRule: { enabled: true },
+    dashboard: { enabled: true },
+  }
+  const values = { node: { enabled: true, listen: '0.0.0.0:9430' }, monitoring }
+  const args = ['template', release, CHART, ...VERSION, '--values', '-', ...more]
+  const text = ran(findProgram('helm') ?? '', args, dump(values))
+  ran('validate-manifests', [], text)
+  return [...text.matchAll(/^kind: (\w+)\nmetadata:\n {2}name: (\S+)$/gm)].map(
+    ([, kind, name]) => `${kind} ${name}`,
+  )
+}
+
+test('a release that is called as objects of another one shares none with it, or is refused at its installation', async (t) => {
+  if (!requireStack(t, PROGRAMS)) return
+  const names = namesOf('image-resolver')
+  const others = [...new Set(names.map((each) => each.replace(/.* /, '')))].filter(
+    (name) => name !== 'image-resolver',
+  )
+  const refused: string[] = []
+  for (const other of others) {
+    try {
+      const shared = namesOf(other).filter((each) => names.includes(each))
+      assert.deepEqual(shared, [], other)
+    } catch (thrown) {
+      if (!/choose another name for the release, or set fullnameOverride/.test(String(thrown)))
+        throw thrown
+      refused.push(other)
+    }
+  }
+
+  assert.ok(others.includes('image-resolver-token'), others.join())
+  assert.deepEqual(refused.sort(), [
+    'image-resolver-dashboard',
+    'image-resolver-node',
+    'image-resolver-uninstall',
+  ])
+  for (const name of refused) {
+    assert.ok(namesOf(name, ['--is-upgrade']).length > 8, 'one that is there can be upgraded')
+    assert.ok(namesOf(name, ['--set', 'fullnameOverride=other']).length > 8)
+  }
+})
+
 test('releases whose long names begin alike share no object', async (t) => {
   if (!requireStack(t, PROGRAMS)) return
-  const namesOf = (release: string): readonly string[] => {
-    const values = { node: { enabled: true } }
-    const args = ['template', release, CHART, ...VERSION, '--values', '-']
-    const text = ran(findProgram('helm') ?? '', args, dump(values))
-    ran('validate-manifests', [], text)
-    return [...text.matchAll(/^kind: (\w+)\nmetadata:\n {2}name: (\S+)$/gm)].map(
-      ([, kind, name]) => `${kind} ${name}`,
-    )
-  }
   const begin = 'a'.repeat(52)
   const [one, other, short] = [namesOf(`${begin}b`), namesOf(`${begin}c`), namesOf('team')]
 

@@ -6,8 +6,9 @@ import { type TestContext, test } from 'node:test'
 import { dump, load, loadAll } from 'js-yaml'
 import { manifests } from '../../scripts/manifests.ts'
 import { buildChart } from '../../scripts/release/packages.ts'
+import { kubeletOf, waitOf, watchOf } from '../../src/cli/commands/install.ts'
 import { COMMANDS } from '../../src/cli/commands.ts'
-import { kubeletOf, readArguments, waitOf, watchOf } from '../../src/cli/options.ts'
+import { readArguments } from '../../src/cli/options.ts'
 import { createCertificate } from '../support/certificate.ts'
 import {
   CHART,

@@ -42,10 +42,16 @@ async function built(
 ): Promise<string> {
   const node = thisNode(t)
   const files: string[] = []
-  for (let time = 0; time < 2; time += 1) {
-    const out = temporaryFolder(t)
-    const product = { root: ROOT, version: '1.2.3', epoch: EPOCH, node }
-    files.push(await build({ ...product, architecture: ARCHITECTURE, effort: 'quick', out }))
+  const before = process.umask()
+  try {
+    for (const mask of [0o022, 0o077]) {
+      process.umask(mask)
+      const out = temporaryFolder(t)
+      const product = { root: ROOT, version: '1.2.3', epoch: EPOCH, node }
+      files.push(await build({ ...product, architecture: ARCHITECTURE, effort: 'quick', out }))
+    }
+  } finally {
+    process.umask(before)
   }
   const [first = '', second = ''] = files
   assert.equal(digestOf(first), digestOf(second), 'the same input has given other bytes')
@@ -176,6 +182,84 @@ test('the .deb is installed, serves, keeps its configuration, and is removed wit
   assert.deepEqual(listing(root, kept), before)
 })
 
+test('a .deb is removed when kubelet is led back, and not where it is led by hand', async (t) => {
+  if (!requireStack(t, ['dpkg', 'dpkg-deb'])) return
+  const file = await built(t, buildDeb)
+  const root = temporaryFolder(t)
+  for (const name of ['var/lib/dpkg/updates', 'var/lib/dpkg/info', 'etc/systemd/system']) {
+    mkdirSync(join(root, name), { recursive: true })
+  }
+  for (const name of ['status', 'available']) writeFileSync(join(root, 'var/lib/dpkg', name), '')
+  const unit = join(root, 'etc/systemd/system/kubelet.service')
+  const runtime = 'unix:///run/containerd/containerd.sock'
+  const kubelet = `[Service]\nExecStart=/usr/bin/kubelet --image-service-endpoint=${runtime}\n`
+  writeFileSync(unit, kubelet)
+  const dpkg = (...args: string[]) =>
+    runProgram('dpkg', [
+      `--root=${root}`,
+      `--log=${join(root, 'var/lib/dpkg/log')}`,
+      '--force-script-chrootless,depends',
+      ...args,
+    ])
+  const program = join(root, 'usr/bin/image-resolver')
+
+  await dpkg('--install', file)
+  writeFileSync(unit, kubelet.replace(runtime, 'unix:///run/image-cri-shim.sock'))
+  await assert.rejects(dpkg('--remove', 'image-resolver'), /kubelet leads to .*by hand/s)
+  assert.ok(existsSync(program))
+  writeFileSync(unit, kubelet)
+  await runProgram(program, ['install', '--root', root])
+  const led = readFileSync(unit, 'utf8')
+  await dpkg('--remove', 'image-resolver')
+
+  assert.match(led, /image-cri-shim\.sock/)
+  assert.equal(readFileSync(unit, 'utf8'), kubelet)
+  assert.ok(!existsSync(program))
+})
+
+/** What rpmlint finds of the .rpm and is meant so: patterns of its lines, each with the reason. */
+const RPMLINT = `Filters = [
+  # Node.js is as nodejs.org has built it.
+  "(unstripped-binary-or-object|position-independent-executable-suggested|binary-or-shlib-calls-gethostbyname) .*/node$",
+  # Signing is for the repository that has it; no distribution wants a group or has this list of licences any more.
+  "no-signature|no-group-tag|invalid-license Apache-2.0",
+  # CHANGELOG.md is in the folder of its documents; there is no page of the project to name.
+  "no-changelogname-tag|no-url-tag",
+  # rpmlint looks for the ending of another distribution.
+  "manpage-not-compressed bz2|no-manual-page-for-binary image-resolver",
+  # Maps of small parts.
+  "files-duplicate .*[.]js[.]map",
+]
+`
+
+for (const [kind, build, linter, optionsIn] of [
+  [
+    '.deb',
+    buildDeb,
+    'lintian',
+    () => ['--allow-root', '--fail-on', 'error,warning', '--tag-display-limit', '0'],
+  ],
+  [
+    '.rpm',
+    buildRpm,
+    'rpmlint',
+    (folder: string) => {
+      writeFileSync(join(folder, 'rpmlint.toml'), RPMLINT)
+      return ['--strict', '--config', join(folder, 'rpmlint.toml')]
+    },
+  ],
+] as const) {
+  test(`${linter} finds nothing to say of the ${kind}`, async (t) => {
+    if (!requireStack(t, [linter, kind === '.deb' ? 'dpkg-deb' : 'rpmbuild'])) return
+    const [out, node] = [temporaryFolder(t), thisNode(t)]
+    const product = { root: ROOT, version: '1.2.3', epoch: EPOCH, node, out }
+    const file = await build({ ...product, architecture: ARCHITECTURE, effort: 'quick' })
+
+    // What it says is in the error when it fails.
+    await runProgram(linter, [...optionsIn(out), file])
+  })
+}
+
 test('the .rpm is installed, serves, and is removed without a trace', async (t) => {
   if (!requireStack(t, ['rpm', 'rpmbuild'])) return
   const file = await built(t, buildRpm)
@@ -195,7 +279,9 @@ test('the .rpm is installed, serves, and is removed without a trace', async (t) 
   await service.line(/HTTP is served/)
 
   assert.match(await get(socket, '/livez'), /^200 /)
-  assert.match(await rpm('-q', '--scripts', 'image-resolver'), /enable --now image-resolver/)
+  const scripts = await rpm('-q', '--scripts', 'image-resolver')
+  assert.match(scripts, /enable --now image-resolver/)
+  assert.match(scripts, /= 0 \]; then\n"[^"]*\/usr\/bin\/image-resolver" uninstall .*\|\| exit\n/)
   assert.equal(
     (await rpm('-q', '--configfiles', 'image-resolver')).trim(),
     '/etc/image-resolver.yaml',

@@ -7,7 +7,7 @@ import { runProgram } from '../support/program.ts'
 // Programs that Debian lacks, or has in one version only, built by Go from the modules beside this
 // file, once: a folder in the cache is made anew when a file of its module changes.
 
-export const CONTAINERDS = ['containerd-1.7', 'containerd-2.3'] as const
+export const CONTAINERDS = ['containerd-1.7', 'containerd-2.3', 'containerd-2.4'] as const
 const TOOLS = ['crictl', 'h2spec', 'helm', 'validate-manifests'] as const
 export const BUILT = [...CONTAINERDS, ...TOOLS]
 export type Built = (typeof BUILT)[number]

@@ -13,7 +13,11 @@ const TESTS = join(import.meta.dirname, '..')
 const FOLDERS = ['e2e', 'conformance']
 /** How a test says that it needs containerd. */
 const NEEDS_CONTAINERD = /\bRUNTIME_PROGRAMS\b|\bALL\b|'containerd'/
+/** What the runner says of each failure at its end. */
+const FAILURES = /^failed: [\s\S]*?(?=\n\nℹ tests )/m
 const TOTALS = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m
+/** Characters at the end of its output: totals, and some failures. */
+const MAX_TAIL = 30_000
 const INSTALLED = 'installed'
 
 const [first, ...others] = process.argv.slice(2)
@@ -26,16 +30,17 @@ function everyOne(): readonly string[] {
 
 async function runAll(runtimes: readonly string[]): Promise<number> {
   const sum = { passed: 0, failed: 0, skipped: 0 }
-  const lines: string[] = []
+  const [lines, failures]: [string[], string[]] = [[], []]
   for (const runtime of runtimes) {
     const chosen = runtime === INSTALLED ? [] : [known(runtime)]
     const totals = await runOn(await pathWith('crictl', ...chosen))
     lines.push(`${runtime}: ${textOf(totals)}`)
+    if (totals.failures !== undefined) failures.push(`${runtime}:\n${totals.failures}\n\n`)
     sum.passed += totals.passed
     sum.failed += totals.failed
     sum.skipped += totals.skipped
   }
-  process.stdout.write(`\n${lines.join('\n')}\n\n${textOf(sum)}\n`)
+  process.stdout.write(`\n${failures.join('')}${lines.join('\n')}\n\n${textOf(sum)}\n`)
   return sum.failed === 0 ? 0 : 1
 }
 
@@ -51,20 +56,22 @@ async function runOn(path: string): Promise<Totals> {
   let tail = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     process.stdout.write(text)
-    tail = (tail + text).slice(-1_000)
+    tail = (tail + text).slice(-MAX_TAIL)
   })
   const [code] = await once(child, 'close')
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, end)
   const found = TOTALS.exec(tail)
   if (found === null) return { passed: 0, failed: 1, skipped: 0 }
   const [passed = 0, failed = 0, skipped = 0] = found.slice(1).map(Number)
-  return { passed, failed: code === 0 ? failed : Math.max(1, failed), skipped }
+  const failures = FAILURES.exec(tail)?.[0]
+  return { passed, failed: code === 0 ? failed : Math.max(1, failed), skipped, failures }
 }
 
 interface Totals {
   readonly passed: number
   readonly failed: number
   readonly skipped: number
+  readonly failures?: string | undefined
 }
 
 function textOf({ passed, failed, skipped }: Totals): string {

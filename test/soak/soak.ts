@@ -47,7 +47,8 @@ export async function soak(t: Cleanup, { seconds, seed }: SoakOptions): Promise<
   const book = new CallBook()
   const over = AbortSignal.timeout(seconds * 1_000)
   const registries = [node.first, node.second, origin]
-  const weather = makeWeather(node, registries, configurations(node), random, over)
+  const failed = () => book.count('ImageStatus', 'UNAVAILABLE')
+  const weather = makeWeather(node, registries, configurations(node), random, over, failed)
   const { httpUrl, socketPath } = node.daemon
   const scene = { world, book, random, httpUrl: httpUrl(), signal: over }
   const callers = [

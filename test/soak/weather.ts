@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestNode } from '../support/node.ts'
+import { within } from '../support/process-state.ts'
 import type { ProxyAction, RegistryProxy } from '../support/registry-proxy.ts'
 import type { Random } from './random.ts'
 
@@ -7,6 +8,8 @@ import type { Random } from './random.ts'
 const RUNTIME_MS = { well: [5_000, 12_000], broken: [100, 2_000] } as const
 const REGISTRY_MS = { well: [1_000, 4_000], broken: [200, 2_500] } as const
 const FILE_MS = [1_500, 4_000] as const
+/** On a busy machine it may take long until a call meets what is broken. */
+const NOTICED_MS = 30_000
 
 const BREAKDOWNS: readonly ProxyAction[] = [
   { kind: 'hang' },
@@ -23,13 +26,18 @@ export interface Weather {
   ended: Promise<unknown>
 }
 
-/** Breaks what the service stands on, and mends it, until the signal aborts. */
+/**
+ * Breaks what the service stands on, and mends it, until the signal aborts.
+ *
+ * @param failed calls that found the runtime away; it comes back after one of them
+ */
 export function makeWeather(
   node: TestNode,
   registries: readonly RegistryProxy[],
   configurations: readonly object[],
   random: Random,
   signal: AbortSignal,
+  failed: () => number,
 ): Weather {
   const events: Record<string, number> = {}
   const happened = (event: string): void => {
@@ -44,8 +52,10 @@ export function makeWeather(
       await pause(RUNTIME_MS.well)
       const end = random.one(['kill', 'stop'] as const)
       happened(`runtime: ${end}`)
+      const before = failed()
       await containerd[end]()
       await pause(RUNTIME_MS.broken)
+      await within(NOTICED_MS, () => signal.aborted || failed() > before)
       await containerd.start()
     }
   }

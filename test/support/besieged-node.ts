@@ -38,7 +38,7 @@ export async function startBesiegedNode(
   const path = `${temporaryFolder(t)}/runtime.sock`
   const runtime = await startRecordingRuntime(t, path, { table })
   const daemon = await startDaemon(t, { cri: path })
-  const bystander = startProgram(process.execPath, [bundled(BYSTANDER), daemon.socketPath])
+  const bystander = startProgram(process.execPath, [await bundled(BYSTANDER), daemon.socketPath])
   t.after(() => bystander.kill())
   await bystander.line(/"calls":20,/)
   const { pid } = daemon.program()

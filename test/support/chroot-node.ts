@@ -70,11 +70,17 @@ export interface ChrootNode {
 /**
  * The test stands for systemd there: it starts and stops the real program that the unit names. A restart of
  * kubelet.service makes it read kubelet's file, and use the socket that this names.
+ *
+ * @param programs that are to be in it beside Node and a shell
  */
-export async function chrootNode(t: TestContext, containerd: Containerd): Promise<ChrootNode> {
+export async function chrootNode(
+  t: TestContext,
+  containerd: Containerd,
+  programs: readonly string[] = [],
+): Promise<ChrootNode> {
   const root = temporaryFolder(t)
   const at = (path: string): string => join(root, path)
-  await plant(root)
+  await plant(root, ['sh', 'readlink', ...programs])
   for (const [path, content] of Object.entries(FILES)) {
     mkdirSync(dirname(at(path)), { recursive: true })
     writeFileSync(at(path), content)
@@ -189,15 +195,14 @@ function makeProgram(t: TestContext, version: string): string {
   return home
 }
 
-async function plant(root: string): Promise<void> {
+async function plant(root: string, names: readonly string[]): Promise<void> {
   const bin = join(root, 'bin')
   mkdirSync(bin, { recursive: true })
-  const programs = {
-    node: process.execPath,
-    sh: findProgram('sh'),
-    readlink: findProgram('readlink'),
-  }
-  for (const [name, path = ''] of Object.entries(programs)) {
+  const programs = [
+    ['node', process.execPath] as const,
+    ...names.map((name) => [name, findProgram(name)] as const),
+  ]
+  for (const [name, path = ''] of programs) {
     cpSync(path, join(bin, name), { dereference: true })
     const linked = await runProgram('ldd', [path])
     for (const [, library = ''] of linked.matchAll(/(\/\S+) \(0x/g)) {

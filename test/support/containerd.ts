@@ -22,7 +22,8 @@ export interface Containerd {
   stop(): Promise<void>
   /** SIGKILL: the socket file stays, and nobody listens. */
   kill(): Promise<void>
-  restart(): Promise<void>
+  /** With another image of every pod, where one is named. */
+  restart(sandboxImage?: string): Promise<void>
   /** `ctr --namespace k8s.io ...`; resolves with what it prints. */
   ctr(...args: string[]): Promise<string>
   log(): string
@@ -73,8 +74,9 @@ export async function startContainerd(
     start,
     stop,
     kill,
-    restart: async () => {
+    restart: async (sandboxImage) => {
       await stop()
+      if (sandboxImage) writeFileSync(configFile, await configuration(folder, images, sandboxImage))
       await start()
     },
     ctr: (...args) =>
@@ -109,10 +111,15 @@ async function unmountBelow(folder: string): Promise<void> {
 }
 
 /** Version 2 of the file is containerd 1's; 2.x reads 3, and only migrates older ones. */
-async function configuration(folder: string, more: readonly string[]): Promise<string> {
+async function configuration(
+  folder: string,
+  more: readonly string[],
+  sandboxImage?: string,
+): Promise<string> {
   const isOne = (await containerdVersion()).startsWith('1.')
   const images = isOne ? 'io.containerd.grpc.v1.cri' : 'io.containerd.cri.v1.images'
   const runtime = isOne ? images : 'io.containerd.cri.v1.runtime'
+  const sandbox = sandboxImage === undefined ? '' : JSON.stringify(sandboxImage)
   return `
 version = ${isOne ? 2 : 3}
 root = "${folder}/root"
@@ -131,10 +138,12 @@ disabled_plugins = [
   address = "${folder}/t.sock"
 [plugins."${runtime}"]
   restrict_oom_score_adj = true
+  ${sandbox && isOne ? `sandbox_image = ${sandbox}` : ''}
   [plugins."${runtime}".cni]
     conf_dir = "${folder}/cni"
   [plugins."${images}".registry]
     config_path = "${folder}/hosts"
+${sandbox && !isOne ? `  [plugins."${images}".pinned_images]\n    sandbox = ${sandbox}` : ''}
 ${isOne ? `  [plugins."${images}".containerd]` : `[plugins."${images}"]`}
 ${more.join('\n')}
 `

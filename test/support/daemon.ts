@@ -16,8 +16,9 @@ export const MAIN: readonly string[] =
 /** As bin/image-resolver runs it. */
 const LAUNCHER = readFileSync(new URL('../../bin/image-resolver', import.meta.url), 'utf8')
 export const FLAGS: readonly string[] = LAUNCHER.match(/(?<=^(?:flags|heap)=.*)--[\w=-]+/gm) ?? []
-const [, TRIM_BYTES = ''] = /MALLOC_TRIM_THRESHOLD_-(\d+)/.exec(LAUNCHER) ?? []
-const ALLOCATOR = { MALLOC_TRIM_THRESHOLD_: TRIM_BYTES }
+const ALLOCATOR = Object.fromEntries(
+  [...LAUNCHER.matchAll(/\$\{(MALLOC_\w+)-(\d+)\}/g)].map(([, name, value]) => [name, value]),
+)
 /** Of the inspector, which sleeps until a test wakes it. */
 const INSPECTOR = ['--inspect-port=127.0.0.1:0']
 /** Beyond the grace that the service gives its calls. */
@@ -43,6 +44,8 @@ export interface DaemonOptions {
   readonly cri?: string
   /** Any other fields of the configuration. */
   readonly config?: object
+  /** The program that runs it; absent: the Node of this process. */
+  readonly node?: string
   /** Beside what every program gets. */
   readonly environment?: Readonly<Record<string, string>>
 }
@@ -68,7 +71,8 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
 
   async function start(): Promise<void> {
     const args = [...FLAGS, ...INSPECTOR, ...MAIN, '--config', configFile]
-    program = startProgram(process.execPath, args, { ...ALLOCATOR, ...options.environment })
+    const { environment, node = process.execPath } = options
+    program = startProgram(node, args, { ...ALLOCATOR, ...environment })
     const [, address = ''] = await program.line(/"address":"([^"]+)"/)
     httpUrl = address
     if (options.cri !== undefined) await program.line(/CRI is served/)

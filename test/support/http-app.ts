@@ -15,7 +15,7 @@ import { OpenApi } from './openapi.ts'
 export const INDEX_DIGEST = `sha256:${'a'.repeat(64)}`
 export const MANIFEST_DIGEST = `sha256:${'b'.repeat(64)}`
 export const IMAGE_ID = `sha256:${'c'.repeat(64)}`
-/** What the clock of the door under test says. */
+/** What the clock of the server under test says. */
 export const NOW = Date.UTC(2026, 0, 31, 12, 0, 0)
 
 /** A tag's answer, fresh from a registry, good for one minute. */
@@ -151,8 +151,17 @@ export function someRegistries(changes: Partial<RegistryLists> = {}): RegistryLi
         rateLimit: { remaining: 76, limit: 100, windowSeconds: 21_600 },
       },
     ],
-    repositories: async () => ({ names: ['library/nginx', 'team/app'], last: 'team/app' }),
-    tags: async () => ({ names: ['1.27', 'latest'] }),
+    repositories: async (registry) => ({
+      registry,
+      repositories: ['library/nginx', 'team/app'],
+      next: 'team/app',
+    }),
+    tags: async (registry, repository) => ({
+      registry,
+      repository,
+      tags: ['1.27', 'latest'],
+      next: null,
+    }),
     ...changes,
   }
 }
@@ -253,7 +262,7 @@ export async function openApp(
     images: someImages(),
     registries: someRegistries(),
     service: someService(),
-    check: { report: () => SOME_CHECK },
+    check: () => SOME_CHECK,
     admission: { budgetMs: 60_000, rejects: false },
     access: { token: TOKEN },
     logger: silentLogger(),

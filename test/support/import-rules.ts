@@ -43,8 +43,12 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
   cri: { path: 'src/cri/', uses: [...SERVER, 'http2'] },
   http: { path: 'src/http/', uses: [...SERVER, 'workloads'] },
   workloads: { path: 'src/workloads/', uses: PURE },
-  install: { path: 'src/install/', uses: [...PURE, 'config', 'host'] },
-  cli: { path: 'src/cli/', uses: [...SERVER, 'workloads', 'install'], usesTypesOf: ['doctor'] },
+  install: { path: 'src/install/', uses: [...PURE, 'config', 'host', 'workloads'] },
+  cli: {
+    path: 'src/cli/',
+    uses: [...SERVER, 'workloads', 'install'],
+    usesTypesOf: ['doctor', 'service'],
+  },
   daemon: {
     path: 'src/daemon.ts',
     uses: [...CORE, 'client', 'cri', 'http', 'service'],
@@ -72,7 +76,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@grpc/proto-loader': ['cri', 'runtime'],
   fastify: ['http'],
   ioredis: ['shared-cache'],
-  'js-yaml': ['config'],
+  'js-yaml': ['config', 'install', 'workloads'],
   'lru-cache': ['resolver', 'registry', 'credentials', 'cri', 'http', 'runtime'],
   pino: ['telemetry'],
   re2js: ['config'],
@@ -80,7 +84,6 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'smol-toml': ['config'],
   typebox: ['api'],
   undici: ['registry'],
-  yaml: ['workloads', 'install'],
 }
 
 /** The folder that a file of src or api belongs to. */

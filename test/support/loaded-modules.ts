@@ -16,6 +16,8 @@ export interface ModuleRecord {
   packages(): readonly string[]
   /** Our own modules, as `cli/run`. */
   own(): readonly string[]
+  /** How many files of the program were loaded so far. */
+  files(): number
 }
 
 /**
@@ -33,15 +35,18 @@ export function recordModules(t: Cleanup): ModuleRecord {
   const register = inline(`
     import { register } from 'node:module'
     register(${JSON.stringify(hooks)})`)
-  const sources = (): readonly string[] => {
+  const files = (): readonly string[] => {
     const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
-    return lines
-      .filter((line) => line.startsWith(APP))
-      .flatMap((line) => {
-        const map = JSON.parse(readFileSync(fileURLToPath(`${line}.map`), 'utf8'))
-        return (map.sources as readonly string[]).map((source) => new URL(source, APP).href)
-      })
+    return lines.filter((line) => line.startsWith(APP))
   }
+  const sources = (): readonly string[] =>
+    files().flatMap((url) => {
+      const mapFile = fileURLToPath(`${url}.map`)
+      // A file that only names what is in another one has none.
+      if (!existsSync(mapFile)) return []
+      const map = JSON.parse(readFileSync(mapFile, 'utf8'))
+      return (map.sources as readonly string[]).map((source) => new URL(source, APP).href)
+    })
   const named = (pattern: RegExp): readonly string[] => {
     const names = sources().flatMap((source) => pattern.exec(source)?.[1] ?? [])
     return [...new Set(names)].sort()
@@ -51,6 +56,7 @@ export function recordModules(t: Cleanup): ModuleRecord {
     packages: () =>
       named(/\/node_modules\/((?:@[^/]+\/)?[^/]+)\//).filter((name) => DEPENDENCIES.has(name)),
     own: () => named(new RegExp(`^${new URL('src/', ROOT).href}(.+)\\.ts$`)),
+    files: () => files().length,
   }
 }
 

@@ -85,12 +85,12 @@ export async function startCollector(t: Cleanup): Promise<Collector> {
 }
 
 /** Traces what this process does in the test. OpenTelemetry's packages read its environment. */
-export async function startTracing(t: Cleanup) {
+export async function startTracing(t: Cleanup, more: Readonly<Record<string, string>> = {}) {
   let close = async (): Promise<unknown> => undefined
   // Before the collector ends.
   t.after(() => close())
   const collector = await startCollector(t)
-  const { env } = collector
+  const env = { ...collector.env, ...more }
   t.after(() => {
     for (const name of Object.keys(env)) delete process.env[name]
   })

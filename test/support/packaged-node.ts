@@ -7,12 +7,12 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { describeInstall, describeUninstall } from '../../src/install/dry-run.ts'
 import { type InstallOptions, install } from '../../src/install/install.ts'
 import type { KubeletMode } from '../../src/install/kubelet.ts'
 import { readNode } from '../../src/install/plan.ts'
 import { Root } from '../../src/install/root.ts'
-import type { ServiceManager } from '../../src/install/service-manager.ts'
-import { uninstall } from '../../src/install/uninstall.ts'
+import { type UninstallOptions, uninstall } from '../../src/install/uninstall.ts'
 
 export const CONTAINERD = '/run/containerd/containerd.sock'
 const VERSION = '1.0.0'
@@ -30,11 +30,13 @@ ExecStart=/usr/bin/kubelet --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEAD
 }
 
 interface InstallAs
-  extends Partial<Pick<InstallOptions, 'manager' | 'readiness' | 'restartKubelet'>> {
+  extends Partial<Pick<InstallOptions, 'hosts' | 'manager' | 'readiness' | 'restartKubelet'>> {
   readonly mode?: KubeletMode
   readonly secrets?: string
   readonly waitMs?: number
 }
+
+type UninstallAs = Partial<Pick<UninstallOptions, 'manager' | 'restartKubelet'>>
 
 /** A root with the program as a package has it, so that an installation is of small files alone. */
 export interface PackagedNode {
@@ -46,10 +48,11 @@ export interface PackagedNode {
   /** Writes the service's configuration. */
   configure(value: object): void
   install(as?: InstallAs): Promise<void>
-  uninstall(as?: {
-    readonly manager?: ServiceManager
-    readonly restartKubelet?: boolean
-  }): Promise<boolean>
+  /** What that would do. */
+  describe(as?: InstallAs): Promise<string>
+  uninstall(as?: UninstallAs): Promise<boolean>
+  /** What that would do. */
+  describeUninstall(as?: UninstallAs): Promise<string>
   /** Every path with kind, mode and content. */
   snapshot(): readonly string[]
 }
@@ -76,25 +79,28 @@ export function packagedNode(
   write('/usr/lib/systemd/system/image-resolver.service', '[Service]\n')
   write('/usr/lib/image-resolver/package.json', JSON.stringify({ version: VERSION }))
   configure({})
+  mkdirSync(root.outside('/var/lib'), { recursive: true })
   for (const [path, text] of Object.entries(files)) write(path, text)
+  const optionsOf = async ({ secrets, ...as }: InstallAs = {}): Promise<InstallOptions> => ({
+    ...options,
+    node: await readNode({ root, secrets }),
+    version: VERSION,
+    hosts: [],
+    mode: 'images',
+    waitMs: 0,
+    readiness: async () => ({ isReady: true, reason: '', version: VERSION }),
+    ...as,
+  })
   return {
     root,
     said: () => lines.splice(0),
     write,
     read: (path) => readFileSync(root.outside(path), 'utf8'),
     configure,
-    install: async ({ secrets, ...as } = {}) =>
-      install({
-        ...options,
-        node: await readNode({ root, secrets }),
-        version: VERSION,
-        hosts: [],
-        mode: 'images',
-        waitMs: 0,
-        readiness: async () => ({ isReady: true, reason: '', version: VERSION }),
-        ...as,
-      }),
-    uninstall: (as = {}) => uninstall({ ...options, root, ...as }),
+    install: async (as) => install(await optionsOf(as)),
+    describe: async (as) => describeInstall(await optionsOf(as)),
+    uninstall: (as) => uninstall({ ...options, root, ...as }),
+    describeUninstall: (as) => describeUninstall({ ...options, root, ...as }),
     snapshot: () => snapshot(root.base),
   }
 }

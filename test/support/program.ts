@@ -6,6 +6,8 @@ export interface Program {
   readonly pid: number
   /** All it has printed so far, both streams. */
   output(): string
+  /** What it has printed on standard output alone: a busy machine adds lines of progress to the other. */
+  stdout(): string
   /** Resolves with the first line that matches; rejects when the program ends before, or after the limit, a minute. */
   line(pattern: RegExp, limitMs?: number): Promise<RegExpExecArray>
   /** True until it has ended. */
@@ -50,11 +52,12 @@ export function startProgram(
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe', ...descriptors] })
   children.add(child)
   const watchers = new Set<() => void>()
-  let output = ''
+  let [output, stdout] = ['', '']
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8')
     stream?.on('data', (text: string) => {
       output += text
+      if (stream === child.stdout) stdout += text
       for (const watcher of watchers) watcher()
     })
   }
@@ -105,6 +108,7 @@ export function startProgram(
   return {
     pid: child.pid ?? -1,
     output: () => output,
+    stdout: () => stdout,
     line,
     running,
     exitCode: () => child.exitCode,

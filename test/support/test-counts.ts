@@ -6,10 +6,20 @@ export interface Skipped {
   readonly reason: string
 }
 
+export interface Failed {
+  readonly file: string
+  readonly name: string
+  /** Its first lines: what differs, or where it was thrown. */
+  readonly message: string
+}
+
+/** Of an error; a message that prints a whole output would hide the others. */
+const MAX_LINES = 12
+
 /** Counts tests, not the suites around them, over any number of runs. */
 export class TestCounts {
   passed = 0
-  failed = 0
+  readonly failures: Failed[] = []
   readonly skipped: Skipped[] = []
   /** Processes that ended well with no test in them. */
   readonly empty: string[] = []
@@ -40,7 +50,9 @@ export class TestCounts {
     this.#took(file, nesting, details.duration_ms)
     if (isSet(todo)) this.skipped.push({ file, name, reason: `todo: ${reasonOf(todo)}` })
     // A suite fails with its tests, which are counted, or in its own body, which is not.
-    else if (details.type !== 'suite' || !isFailureOfChildren(details.error)) this.failed += 1
+    else if (details.type !== 'suite' || !isFailureOfChildren(details.error)) {
+      this.failures.push({ file, name, message: messageOf(details.error) })
+    }
   }
 }
 
@@ -50,6 +62,11 @@ function isSet(mark: string | boolean | undefined): mark is string | true {
 
 function reasonOf(mark: string | true): string {
   return mark === true ? 'no reason given' : mark
+}
+
+function messageOf({ cause, message, stack = message }: Error): string {
+  const text = cause instanceof Error ? (cause.stack ?? cause.message) : stack
+  return text.split('\n').slice(0, MAX_LINES).join('\n')
 }
 
 function isFailureOfChildren(error: Error): boolean {

@@ -6,18 +6,10 @@ import { isPublicRegistry } from '../../registry/public-registries.ts'
 import { ConfiguredRegistries } from '../../registry/registries.ts'
 import { mirrorRepository } from '../../resolver/candidates.ts'
 import type { NodeImage } from '../../runtime/types.ts'
-import type { CliContext, NodeNames } from '../context.ts'
-import { withProgress } from '../output.ts'
-
-export interface AdoptCommandOptions {
-  readonly open: () => Promise<NodeNames>
-  /** Say what would be done, and do nothing. */
-  readonly dryRun: boolean
-  /** The domain of the images in registries that do not name one. */
-  readonly domain: string | undefined
-  readonly json: boolean
-  readonly context: Pick<CliContext, 'stdout' | 'stderr' | 'environment' | 'every'>
-}
+import type { Run } from '../command.ts'
+import type { NodeNames } from '../context.ts'
+import { fileOf } from '../options.ts'
+import { print, withProgress } from '../output.ts'
 
 type Result =
   | UnknownStep
@@ -32,11 +24,12 @@ type Result =
  *
  * @throws ResolveError CONFIG_INVALID for a domain that is none, else as NodeNames
  */
-export async function adoptCommand(options: AdoptCommandOptions): Promise<0> {
-  const { dryRun, domain, json, context } = options
+export const adoptCommand: Run = async (_words, values, context) => {
+  const { 'dry-run': dryRun = false, domain, json = false } = values
   const { stdout } = context
   if (domain !== undefined) checkDomain(domain)
-  const node = await withProgress('the runtime', options.open(), context)
+  const opening = context.names({ file: fileOf(values) })
+  const node = await withProgress('the runtime', opening, context)
   try {
     const { registries } = node
     const results: Result[] = []
@@ -46,7 +39,7 @@ export async function adoptCommand(options: AdoptCommandOptions): Promise<0> {
       results.push(result)
       if (!json) stdout.write(line(result))
     }
-    stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : summary(results))
+    print(context, json, results, () => summary(results))
     return 0
   } finally {
     node.close()
@@ -113,7 +106,7 @@ interface UnknownStep {
 interface AdoptionOptions {
   /** In the order of asking. */
   readonly registries: readonly RegistryEntry[]
-  /** Whose images those registries hold that do not say so themselves; as in `--domain`. */
+  /** The domain of images on registries that do not name one; as in `--domain`. */
   readonly domain: string | undefined
 }
 

@@ -25,17 +25,15 @@ interface Line {
  */
 export class CheckAnswers {
   readonly #file: string
-  readonly #now: () => number
   readonly #known: ReadonlyMap<string, Line>
 
-  private constructor(file: string, now: () => number, known: ReadonlyMap<string, Line>) {
+  private constructor(file: string, known: ReadonlyMap<string, Line>) {
     this.#file = file
-    this.#now = now
     this.#known = known
   }
 
   /** @throws ResolveError CONFIG_INVALID for a file that cannot be read */
-  static async open(file: string, now: () => number): Promise<CheckAnswers> {
+  static async open(file: string): Promise<CheckAnswers> {
     const text = await readFile(file, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
       if (thrown.code === 'ENOENT') return ''
       throw failure(file, 'read', thrown)
@@ -47,12 +45,12 @@ export class CheckAnswers {
     const lines = text.split('\n').filter((line) => line !== '')
     for (const written of lines) {
       const line = parseLine(written)
-      if (line !== undefined && now() - line.at < MAX_AGE_MS) known.set(keyOf(line), line)
+      if (line !== undefined && Date.now() - line.at < MAX_AGE_MS) known.set(keyOf(line), line)
     }
     if (lines.length > 0 && lines.every((line) => parseLine(line) === undefined)) {
       throw new ResolveError('CONFIG_INVALID', `${file} holds no answers of an earlier check`)
     }
-    return new CheckAnswers(file, now, known)
+    return new CheckAnswers(file, known)
   }
 
   /** @param needsPlatforms without its platforms an answer is of no use */
@@ -79,7 +77,7 @@ export class CheckAnswers {
       if (state !== 'present' && state !== 'absent') return []
       if (this.known(place, platforms !== undefined) !== undefined) return []
       const line: Line = {
-        at: this.#now(),
+        at: Date.now(),
         registry,
         reference,
         state,

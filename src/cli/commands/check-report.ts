@@ -1,7 +1,9 @@
 import { AVAILABILITIES, type Availability } from '../../../api/v1/check.ts'
 import type { ImagePlace } from '../../resolver/availability.ts'
+import { parsePathPattern } from '../../workloads/path-pattern.ts'
+import type { FindOptions } from '../../workloads/workload-file.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { UsageError } from '../options.ts'
+import { UsageError, type Values } from '../options.ts'
 import { type Colors, formatTime, type Row, table } from '../output.ts'
 
 /** What is told of one image; with `--json` as it is. */
@@ -37,6 +39,18 @@ export function failOnOf(value: string | undefined): readonly Finding[] {
     if (finding !== undefined) return finding
     throw new UsageError(`--fail-on knows ${FINDINGS.join(', ')} and nothing; not ${word}`)
   })
+}
+
+/** What `--path` and `--arg` say of where images stand in files. @throws UsageError for a path without keys */
+export function findOptions({ arg = [], path: paths = [] }: Values): FindOptions {
+  return {
+    paths: paths.map((path) => {
+      const pattern = parsePathPattern(path)
+      if (pattern !== undefined) return pattern
+      throw new UsageError(`--path takes keys with dots between, as in spec.image; not ${path}`)
+    }),
+    args: arg.map((name) => name.replace(/^-+/, '')),
+  }
 }
 
 export const NO_IMAGES = 'image-resolver: no image is named there; --path says where else to look\n'

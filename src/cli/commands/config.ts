@@ -1,17 +1,9 @@
 import { ConfigError, describeProblem } from '../../config/diagnostics.ts'
 import { findConfigFile } from '../../config/files.ts'
-import { fileWarnings, type LoadedConfig, type LoadOptions, loadConfig } from '../../config/load.ts'
+import { fileWarnings, loadConfig } from '../../config/load.ts'
 import { printConfig } from '../../config/print.ts'
-
-interface ConfigCheckOptions {
-  /** As given on the command line; absent: where the daemon would look. */
-  readonly file: string | undefined
-  readonly portoshim?: string | undefined
-  readonly stdout: { write(text: string): unknown }
-  readonly stderr: { write(text: string): unknown }
-  readonly find?: typeof findConfigFile
-  readonly load?: (options: LoadOptions) => Promise<LoadedConfig>
-}
+import type { CliContext } from '../context.ts'
+import { fileOf, type Values } from '../options.ts'
 
 /**
  * `config check`: the effective configuration with its secrets hidden goes to `stdout`, warnings
@@ -20,12 +12,15 @@ interface ConfigCheckOptions {
  *
  * @returns the exit code: 0 when the configuration is usable, 2 when it is not
  */
-export async function configCheckCommand(options: ConfigCheckOptions): Promise<0 | 2> {
-  const { file: explicit, portoshim, stdout, stderr } = options
-  const { find = findConfigFile, load = loadConfig } = options
+export async function configCheckCommand(
+  _words: readonly string[],
+  values: Values,
+  { stdout, stderr }: Pick<CliContext, 'stdout' | 'stderr'>,
+  find = findConfigFile,
+): Promise<0 | 2> {
   try {
-    const file = await find(explicit === undefined ? {} : { explicit })
-    const { config, notes, warnings } = await load({ file, portoshim })
+    const file = await find(fileOf(values))
+    const { config, notes, warnings } = await loadConfig({ file, portoshim: values.portoshim })
     for (const warning of [...warnings, ...(await fileWarnings(config))])
       stderr.write(`warning: ${warning}\n`)
     for (const note of notes) stderr.write(`note: ${note}\n`)

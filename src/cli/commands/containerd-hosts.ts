@@ -1,28 +1,17 @@
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { isLocalListen, parseListen } from '../../config/addresses.ts'
 import type { Config } from '../../config/config.ts'
 import { findConfigFile } from '../../config/files.ts'
 import { loadConfig } from '../../config/load.ts'
 import { isOwnHosts } from '../../config/sources/hosts-toml.ts'
+import { isLocalListen, listenUrl, parseListen, reachable } from '../../config/values.ts'
 import { codeOf, ResolveError } from '../../errors.ts'
 import { unwritable } from '../../host/unwritable.ts'
+import { writeWhole } from '../../host/whole-file.ts'
 import { quote } from '../../reference/quote.ts'
-import type { FileOption } from '../context.ts'
+import type { CliContext } from '../context.ts'
+import { fileOf, type Values } from '../options.ts'
 import { type HostsFolder, type HostsPlan, planDirectHosts, planHosts } from './hosts-plan.ts'
-
-export interface ContainerdHostsOptions extends Omit<FileOption, 'server'> {
-  /** Folder to write to; undefined: print. */
-  readonly write: string | undefined
-  /** Where containerd reaches our HTTP API; undefined: as configured. */
-  readonly server: string | undefined
-  /** Replace files that another program wrote. */
-  readonly force: boolean
-  /** Only what containerd has to know of the configured registries; nothing of our mirror end-point. */
-  readonly direct?: boolean
-  readonly stdout: { write(text: string): unknown }
-  readonly stderr: { write(text: string): unknown }
-}
 
 /**
  * Tells containerd, by hosts.toml files, to pull through our mirror end-point, and how to reach
@@ -31,24 +20,19 @@ export interface ContainerdHostsOptions extends Omit<FileOption, 'server'> {
  * @throws ResolveError CONFIG_INVALID for a server or folder that cannot be meant, DENIED for files of
  * another program; ConfigError
  */
-export async function containerdHostsCommand(options: ContainerdHostsOptions): Promise<0> {
-  const {
-    direct = false,
-    file: explicit,
-    force,
-    portoshim,
-    server,
-    stderr,
-    stdout,
-    write,
-  } = options
-  const file = await findConfigFile(explicit === undefined ? {} : { explicit })
+export async function containerdHostsCommand(
+  _words: readonly string[],
+  values: Values,
+  { stderr, stdout }: Pick<CliContext, 'stdout' | 'stderr'>,
+): Promise<0> {
+  const { direct = false, force = false, portoshim, server, write } = values
+  const file = await findConfigFile(fileOf(values))
   const { config, warnings } = await loadConfig({ file, portoshim })
   const { folders, notes } = direct
     ? { folders: planDirectHosts(config.registries), notes: [] }
     : planOf(config, server)
   for (const warning of [...warnings, ...notes]) stderr.write(`warning: ${warning}\n`)
-  if (write === undefined) {
+  if (typeof write !== 'string') {
     stdout.write(folders.map(({ name, text }) => `# ${name}/hosts.toml\n${text}`).join('\n'))
     return 0
   }
@@ -71,10 +55,7 @@ function addressOf({ http }: Config): string {
     const problem = 'containerd does not pull over a unix socket'
     throw new ResolveError('CONFIG_INVALID', `http.listen: ${problem}; name another with --server`)
   }
-  const scheme = http.tls === undefined ? 'http' : 'https'
-  // What listens everywhere listens here too.
-  const host = where.host === '0.0.0.0' || where.host === '::' ? '127.0.0.1' : where.host
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${where.port}`
+  return listenUrl(reachable(where, '127.0.0.1'), http.tls)
 }
 
 function checkServer(text: string): string {
@@ -139,9 +120,12 @@ export async function writeHosts(
   const results: WrittenHosts[] = []
   for (const { file, folder, text, there } of wanted) {
     if (there !== text) {
-      await replace(file, folder, text).catch((thrown: unknown) => {
+      try {
+        await mkdir(folder, { recursive: true, mode: 0o755 })
+        await writeWhole(file, `${file}.${process.pid}.new`, text, 0o644)
+      } catch (thrown) {
         throw unwritable(file, thrown)
-      })
+      }
     }
     results.push({ file, outcome: there === text ? 'as it was' : 'written' })
   }
@@ -167,23 +151,5 @@ async function textOf(file: string): Promise<string | undefined> {
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT') return undefined
     throw unwritable(file, thrown)
-  }
-}
-
-async function replace(file: string, folder: string, text: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o755 })
-  const next = `${file}.${process.pid}.new`
-  try {
-    const handle = await open(next, 'w', 0o644)
-    try {
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(next, file)
-  } catch (thrown) {
-    await rm(next, { force: true })
-    throw thrown
   }
 }

@@ -1,22 +1,15 @@
-import type { Examination, ExamineOptions } from '../../doctor/doctor.ts'
+import type { Examination } from '../../doctor/doctor.ts'
 import type { Finding } from '../../doctor/subject.ts'
-import type { CliContext } from '../context.ts'
-import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { UsageError } from '../options.ts'
-import { type Colors, colorsFor, visible, withProgress } from '../output.ts'
-
-interface DoctorOptions {
-  readonly place: ExamineOptions
-  readonly failOn: FailOn
-  readonly json: boolean
-  readonly context: Pick<CliContext, 'examine' | 'stdout' | 'stderr' | 'environment' | 'every'>
-}
+import type { Run } from '../command.ts'
+import { EXIT } from '../exit-codes.ts'
+import { filesOf, UsageError } from '../options.ts'
+import { type Colors, print, visible, withProgress } from '../output.ts'
 
 const FAIL_ON = ['error', 'warning', 'nothing'] as const
 type FailOn = (typeof FAIL_ON)[number]
 
 /** @throws UsageError */
-export function doctorFailOn(written: string | undefined): FailOn {
+function failOnOf(written: string | undefined): FailOn {
   if (written === undefined) return 'error'
   const known = FAIL_ON.find((each) => each === written)
   if (known !== undefined) return known
@@ -26,21 +19,17 @@ export function doctorFailOn(written: string | undefined): FailOn {
 /**
  * `doctor`: what stands in the way on this node.
  *
- * @returns the exit code: 0, or 1 where something as bad as `failOn` was found
+ * @returns the exit code: 0, or 1 where something as bad as `--fail-on` says was found
  */
-export async function doctorCommand(options: DoctorOptions): Promise<ExitCode> {
-  const { context, failOn, json, place } = options
-  const { environment, stdout } = context
+export const doctorCommand: Run = async (_words, values, context) => {
+  const { offline = false, root = '/' } = values
+  const failOn = failOnOf(values['fail-on'])
   const examination = await withProgress(
     'this node and its registries',
-    context.examine(place),
+    context.examine({ ...filesOf(values), root, offline }),
     context,
   )
-  stdout.write(
-    json
-      ? `${JSON.stringify(examination, null, 2)}\n`
-      : describe(examination, colorsFor(stdout, environment)),
-  )
+  print(context, values.json, examination, (colors) => describe(examination, colors))
   const isBad = examination.findings.some(
     ({ severity }) => failOn === 'warning' || (failOn === 'error' && severity === 'error'),
   )

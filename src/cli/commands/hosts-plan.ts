@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts'
-import { OWN_HOSTS_MARK } from '../../config/sources/hosts-toml.ts'
+import { hostsFolder, OWN_HOSTS_MARK } from '../../config/sources/hosts-toml.ts'
 import { type Endpoint, endpointUrl, isLoopbackHost } from '../../registry/endpoint.ts'
 import type { RegistryEntry } from '../../registry/entry.ts'
 import { canonicalDomain, isPublicRegistry } from '../../registry/public-registries.ts'
@@ -52,7 +52,7 @@ export function planHosts(
     const isClosed = closed.some((each) => covers(each, domain))
     const origin = isClosed ? mirror : endpointUrl(known.origin(domain).endpoint)
     const own = isClosed ? [] : (direct.get(domain)?.lines ?? [])
-    return { name: folderOf(domain), text: hostsToml([...section(mirror), ...own], origin) }
+    return { name: hostsFolder(domain), text: hostsToml([...section(mirror), ...own], origin) }
   })
   const others = isForAll ? [{ name: DEFAULT, text: hostsToml(section(mirror)) }] : []
   const wide = new Set(patterns.filter((each) => each.subdomains).map(({ text }) => text))
@@ -74,7 +74,7 @@ export function planHosts(
 export function planDirectHosts(registries: readonly RegistryEntry[]): readonly HostsFolder[] {
   return [...directSections(registries)]
     .map(([domain, { server, lines }]) => ({
-      name: folderOf(domain),
+      name: hostsFolder(domain),
       text: hostsToml(lines, server),
     }))
     .sort((one, other) => (one.name < other.name ? -1 : 1))
@@ -116,11 +116,6 @@ function directSection(endpoint: Endpoint): DirectSection {
 
 function covers({ domain, subdomains }: ReturnType<typeof upstreamPattern>, name: string): boolean {
   return subdomains ? name.endsWith(`.${domain}`) : canonicalDomain(name) === domain
-}
-
-/** A colon is not a character of file names everywhere; containerd looks for this form first. */
-function folderOf(domain: string): string {
-  return domain.replace(/:(\d+)$/, '_$1_')
 }
 
 /** Without `server` containerd asks the registry that the image is named after in the end. */

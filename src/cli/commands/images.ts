@@ -1,13 +1,9 @@
 import type { ImageRecord, ImagesResponse } from '../../../api/v1/images.ts'
 import { parseNormalized } from '../../reference/reference.ts'
-import type { CliContext, ImagesOnNode } from '../context.ts'
-import { colorsFor, formatSize, type Row, table, visible, withProgress } from '../output.ts'
-
-export interface NodeCommandOptions {
-  readonly open: () => Promise<ImagesOnNode>
-  readonly json: boolean
-  readonly context: Pick<CliContext, 'stdout' | 'stderr' | 'environment' | 'every'>
-}
+import type { Run } from '../command.ts'
+import type { ImagesOnNode } from '../context.ts'
+import { fileOf, onlyOne } from '../options.ts'
+import { formatSize, print, type Row, table, visible, withProgress } from '../output.ts'
 
 const COLUMNS = [
   { title: 'NAME' },
@@ -19,30 +15,21 @@ const COLUMNS = [
 const SHORT_CHARACTERS = 12
 
 /**
- * Prints the node's images, one of their names a line; `json`: the body of `GET /images`; `quiet`: the ID
+ * Prints the node's images, one of their names a line; `--json`: the body of `GET /images`; `--quiet`: the ID
  * of each image.
  */
-export async function imagesCommand({
-  open,
-  json,
-  quiet,
-  context,
-}: NodeCommandOptions & { readonly quiet: boolean }): Promise<0> {
-  const { environment, stdout } = context
-  const node = await open()
+export const imagesCommand: Run = async (_words, values, context) => {
+  onlyOne(values, ['json', 'quiet'])
+  const node = await context.node({ file: fileOf(values) })
   try {
     const images = await withProgress('the service', node.list(), context)
-    if (quiet) {
-      stdout.write(images.map(({ imageId }) => `${visible(imageId)}\n`).join(''))
+    if (values.quiet) {
+      context.stdout.write(images.map(({ imageId }) => `${visible(imageId)}\n`).join(''))
       return 0
     }
     const body: ImagesResponse = { images: [...images] }
     const rows = images.flatMap(toRows).sort(byName)
-    stdout.write(
-      json
-        ? `${JSON.stringify(body, null, 2)}\n`
-        : table(COLUMNS, rows, colorsFor(stdout, environment)),
-    )
+    print(context, values.json, body, (colors) => table(COLUMNS, rows, colors))
     return 0
   } finally {
     node.close()
@@ -54,12 +41,9 @@ export async function imagesCommand({
  *
  * @throws ResolveError NAME_INVALID for what is no reference, without asking the service
  */
-export async function pullCommand(
-  image: string,
-  { open, json, context }: NodeCommandOptions,
-): Promise<0> {
+export const pullCommand: Run = async ([image = ''], values, context) => {
   parseNormalized(image)
-  const node = await open()
+  const node = await context.node({ file: fileOf(values) })
   try {
     let layers: Layers
     const far = (): string => {
@@ -70,7 +54,7 @@ export async function pullCommand(
       return `still waiting for the pull of ${image}${layersText(layers)}`
     }
     const imageId = await withProgress(far, node.pull(image), context)
-    context.stdout.write(json ? `${JSON.stringify({ imageId })}\n` : `${imageId}\n`)
+    context.stdout.write(values.json ? `${JSON.stringify({ imageId })}\n` : `${imageId}\n`)
     return 0
   } finally {
     node.close()
@@ -93,12 +77,9 @@ const IMAGE_ID = /^(?:sha256:)?[0-9a-f]{1,64}$/
  *
  * @throws ResolveError NAME_INVALID for what is neither, before any image is removed
  */
-export async function removeCommand(
-  images: readonly string[],
-  { open, context }: Pick<NodeCommandOptions, 'open' | 'context'>,
-): Promise<0> {
+export const removeCommand: Run = async (images, values, context) => {
   for (const image of images) if (!IMAGE_ID.test(image)) parseNormalized(image)
-  const node = await open()
+  const node = await context.node({ file: fileOf(values) })
   try {
     for (const image of images) await withProgress('the service', node.remove(image), context)
     return 0

@@ -1,64 +1,46 @@
+import { VERSION } from '../../../api/version.ts'
 import { ResolveError } from '../../errors.ts'
-import { describeInstall, type InstallOptions, install } from '../../install/install.ts'
-import type { KubeletMode } from '../../install/kubelet.ts'
+import { describeInstall, describeUninstall } from '../../install/dry-run.ts'
+import { type InstallOptions, install } from '../../install/install.ts'
 import { withLock } from '../../install/lock.ts'
-import { type Node, type NodeOptions, readNode } from '../../install/plan.ts'
+import { type Node, readNode } from '../../install/plan.ts'
 import { Root } from '../../install/root.ts'
 import { findServiceManager } from '../../install/service-manager.ts'
 import { nodeStatus } from '../../install/status.ts'
 import { uninstall } from '../../install/uninstall.ts'
 import { watchService } from '../../install/watch.ts'
+import type { Run } from '../command.ts'
 import type { CliContext } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
-import { UsageError } from '../options.ts'
-import { colorsFor, type Row, table, withProgress } from '../output.ts'
+import { fileOf, type OptionName, UsageError, type Values } from '../options.ts'
+import { type Colors, print, type Row, table, withProgress } from '../output.ts'
 import { planDirectHosts } from './hosts-plan.ts'
 
-interface NodeCommand {
-  /** Of the node's file system, as given. */
-  readonly root: string | undefined
-  /** Run systemctl there, too. */
-  readonly chroot: boolean
-  readonly context: CliContext
-}
-
-export interface InstallCommand
-  extends NodeCommand,
-    Pick<NodeOptions, 'config' | 'runtime' | 'secrets'> {
-  readonly version: string
-  readonly mode: KubeletMode
-  readonly restartKubelet: boolean
-  readonly dryRun: boolean
-  readonly waitMs: number
-  /** How long the service may fail before the node is put back; undefined: it is not watched. */
-  readonly watchMs: number | undefined
-}
-
-/** @throws ConfigError; ResolveError as install() */
-export async function installCommand(options: InstallCommand): Promise<number> {
-  const { config, context, dryRun, mode, restartKubelet, runtime, secrets, version, waitMs } =
-    options
-  const { manager, root, ...common } = await open(options)
-  if (manager === undefined && (root.isThisMachine || options.chroot)) {
+/** @throws UsageError; ConfigError; ResolveError as install() */
+export const installCommand: Run = async (_words, values, context) => {
+  const { 'dry-run': dryRun = false, secrets, 'runtime-endpoint': runtime } = values
+  const [mode, waitMs, watchMs] = [kubeletOf(values), waitOf(values), watchOf(values)]
+  const { manager, root, ...common } = await open(values, context)
+  if (manager === undefined && (root.isThisMachine || values.chroot)) {
     const how = `run image-resolver --config FILE by what starts services here, and lead kubelet to its \`shim:\``
     const other = 'for a folder with the files of another system use --root DIR'
     throw new ResolveError('UNSUPPORTED', `systemd does not run here: ${how}; ${other}`)
   }
   // An installation that has begun is ended, or put back.
   const ended = new AbortController()
-  if (options.watchMs !== undefined) {
+  if (watchMs !== undefined) {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ended.abort())
   }
   const run = async (): Promise<Node> => {
-    const node = await readNode({ root, config, runtime, secrets })
+    const node = await readNode({ root, config: fileOf(values), runtime, secrets })
     const hosts = planDirectHosts(node.config.registries)
     const all: InstallOptions = {
       ...common,
       node,
-      version,
+      version: VERSION,
       hosts,
       mode,
-      restartKubelet,
+      restartKubelet: values['restart-kubelet'] ?? false,
       waitMs,
       manager,
       readiness: (http) => context.readiness(http, root.base),
@@ -68,37 +50,56 @@ export async function installCommand(options: InstallCommand): Promise<number> {
     return node
   }
   const { config: installed } = await (dryRun ? run() : withLock(root, run))
-  if (options.watchMs === undefined || dryRun) return EXIT.done
+  if (watchMs === undefined || dryRun) return EXIT.done
   await watchService({
     readiness: () => context.readiness(installed.http, root.base),
-    limitMs: options.watchMs,
-    putBack: () => uninstallCommand({ ...options, restartKubelet }),
+    limitMs: watchMs,
+    putBack: () => uninstallCommand([], values, context),
     signal: ended.signal,
     say: common.say,
   })
   return EXIT.done
 }
 
-export interface UninstallCommand extends NodeCommand {
-  readonly restartKubelet: boolean
+const MAX_WAIT_SECONDS = 3_600
+
+/** @returns milliseconds. @throws UsageError */
+export function waitOf({ wait = '60' }: Values): number {
+  return secondsOf('wait', wait)
 }
 
-/** @throws ResolveError as uninstall() */
-export async function uninstallCommand(options: UninstallCommand): Promise<number> {
-  const { restartKubelet } = options
-  const { root, ...common } = await open(options)
-  const isWhole = await withLock(root, () => uninstall({ ...common, root, restartKubelet }))
+/** @returns milliseconds; undefined: nothing is watched. @throws UsageError */
+export function watchOf({ watch }: Values): number | undefined {
+  return watch === undefined ? undefined : secondsOf('watch', watch)
+}
+
+function secondsOf(option: OptionName, text: string): number {
+  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : 0
+  if (seconds >= 1 && seconds <= MAX_WAIT_SECONDS) return seconds * 1_000
+  throw new UsageError(`--${option} is a number of seconds from 1 to ${MAX_WAIT_SECONDS}`)
+}
+
+/** @throws UsageError */
+export function kubeletOf({ kubelet = 'images' }: Values): 'images' | 'all' {
+  if (kubelet === 'images' || kubelet === 'all') return kubelet
+  throw new UsageError('--kubelet is images or all')
+}
+
+/** @throws UsageError; ResolveError as uninstall() */
+export const uninstallCommand: Run = async (_words, values, context) => {
+  const restartKubelet = values['restart-kubelet'] ?? false
+  const all = { ...(await open(values, context)), restartKubelet }
+  if (values['dry-run']) {
+    context.stdout.write(await describeUninstall(all))
+    return EXIT.done
+  }
+  const isWhole = await withLock(all.root, () => uninstall(all))
   return isWhole ? EXIT.done : EXIT.failed
 }
 
-export interface StatusCommand extends NodeCommand {
-  readonly json: boolean
-}
-
-/** @throws ConfigError */
-export async function nodeStatusCommand(options: StatusCommand): Promise<number> {
-  const { context, json } = options
-  const { manager, root } = await open(options)
+/** @throws UsageError; ConfigError */
+export const nodeStatusCommand: Run = async (_words, values, context) => {
+  const { manager, root } = await open(values, context)
   const { config } = await readNode({ root })
   const status = await nodeStatus({
     root,
@@ -106,17 +107,15 @@ export async function nodeStatusCommand(options: StatusCommand): Promise<number>
     http: config.http,
     manager,
     readiness:
-      root.isThisMachine || options.chroot
+      root.isThisMachine || values.chroot
         ? (http) => context.readiness(http, root.base)
         : undefined,
   })
-  const { stdout } = context
-  if (json) stdout.write(`${JSON.stringify(status, null, 2)}\n`)
-  else stdout.write(statusText(status, context))
+  print(context, values.json, status, (colors) => statusText(status, colors))
   return status.problems.length === 0 ? EXIT.done : EXIT.failed
 }
 
-function statusText(status: Awaited<ReturnType<typeof nodeStatus>>, context: CliContext): string {
+function statusText(status: Awaited<ReturnType<typeof nodeStatus>>, colors: Colors): string {
   const { changed, hosts, installed, kubelet, problems, running, units } = status
   const endpoint = (setting: { readonly value: string; readonly file: string } | null): string =>
     setting === null ? 'not set' : `${setting.value} (${setting.file})`
@@ -136,20 +135,20 @@ function statusText(status: Awaited<ReturnType<typeof nodeStatus>>, context: Cli
             kubelet.unit,
             kubelet.leads === null ? 'does not lead here' : `leads here: ${kubelet.leads}`,
           ] as const,
+          ...(kubelet.wrapper === null ? [] : [['started by', kubelet.wrapper] as const]),
           ['image endpoint', endpoint(kubelet.imageEndpoint)] as const,
           ['runtime endpoint', endpoint(kubelet.runtimeEndpoint)] as const,
         ]),
     ...hosts.map((path) => ['hosts.toml', path] as const),
     ...changed.map((path) => ['changed since', path] as const),
   ]
-  const colors = colorsFor(context.stdout, context.environment)
   const lines: readonly Row[] = rows.map(([name, text]) => ({ cells: [name, text] }))
   const shown = table([{ title: 'WHAT' }, { title: 'STATE' }], lines, colors)
   return shown + problems.map((problem) => `problem: ${problem}\n`).join('')
 }
 
-async function open({ chroot, context, root: folder = '/' }: NodeCommand) {
-  const { environment, every, stderr, stdout } = context
+async function open({ chroot = false, root: folder = '/' }: Values, context: CliContext) {
+  const { stdout } = context
   const root = new Root(folder)
   if (chroot && root.isThisMachine) throw new UsageError('--chroot needs --root DIR')
   if (process.geteuid?.() !== 0 && root.isThisMachine) {
@@ -159,7 +158,6 @@ async function open({ chroot, context, root: folder = '/' }: NodeCommand) {
     root,
     manager: await findServiceManager(root, chroot),
     say: (line: string) => void stdout.write(`${line}\n`),
-    waiting: <T>(what: string, work: Promise<T>) =>
-      withProgress(what, work, { stderr, environment, every }),
+    waiting: <T>(what: string, work: Promise<T>) => withProgress(what, work, context),
   }
 }

@@ -8,8 +8,10 @@ import {
   parseNormalized,
   withDefaultTag,
 } from '../../reference/reference.ts'
+import type { CliContext } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { type Line, linesOf, MAX_LINE_CHARACTERS } from '../lines.ts'
+import type { Values } from '../options.ts'
 
 /** What one reference is, or why it is none; then the other fields are null. */
 export interface ParsedRow {
@@ -29,24 +31,21 @@ export interface ParsedRow {
   readonly familiar: string | null
 }
 
-interface ParseOptions {
-  /** Where there are none, one reference a line is read from `stdin`. */
-  readonly references: readonly string[]
-  /** One JSON object a line; else a block of lines for people. */
-  readonly json: boolean
-  readonly stdin: AsyncIterable<string | Uint8Array>
-  readonly stdout: Writable | { write(text: string): unknown }
-}
-
 /**
- * Parses references without the network, in the order they come, while they come.
+ * Parses references without the network, in the order they come, while they come. With `--json` it prints one
+ * object a line, else a block of lines for people.
  *
- * Resolves to the exit code. With `json` that is 0 also when a reference is bad: rows are data, and
+ * Resolves to the exit code. With `--json` that is 0 also when a reference is bad: rows are data, and
  * each carries its own `ok`. Without, it is 3 as soon as one is bad. A reader that closes the
  * pipe early (`| head`) ends the command quietly.
+ *
+ * @param references where there are none, one a line is read from `stdin`
  */
-export async function parseCommand(options: ParseOptions): Promise<number> {
-  const { references, json, stdin, stdout } = options
+export async function parseCommand(
+  references: readonly string[],
+  { json = false }: Values,
+  { stdin, stdout }: Pick<CliContext, 'stdin' | 'stdout'>,
+): Promise<number> {
   const lines = references.length > 0 ? argumentLines(references) : linesOf(stdin)
   let failed = 0
 

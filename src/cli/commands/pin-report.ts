@@ -29,21 +29,24 @@ export interface Row {
   readonly code: ExitCode
 }
 
+/** Of what has moved, for drift, with the times when the images were built. */
+export type DatedOutcome = PinOutcome & Pick<Row, 'created' | 'createdFrom'>
+
 interface TellOptions {
   readonly context: Pick<CliContext, 'stdout' | 'stderr' | 'environment'>
   readonly json: boolean
   readonly mode: PinMode
 }
 
-export function detail(outcome: PinOutcome, mode: PinMode) {
+export function detail(outcome: DatedOutcome, mode: PinMode) {
   const { state } = outcome
   const code = isFinding(mode) ? EXIT.failed : EXIT.done
   switch (state) {
     case 'kept':
       return { state, digest: outcome.digest, code: EXIT.done }
     case 'changed': {
-      const { from, pin } = outcome
-      return { state, digest: pin.digest, ...(from !== undefined && { from }), code }
+      const { pin, ...rest } = outcome
+      return { ...rest, digest: pin.digest, code }
     }
     case 'unpinned':
       return { state, code }

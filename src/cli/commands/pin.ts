@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { ResolveError } from '../../errors.ts'
+import { formatPlatform, parsePlatform } from '../../reference/platform.ts'
 import { parseReference } from '../../reference/reference.ts'
 import { unifiedDiff } from '../../workloads/diff.ts'
 import { applyEdits, type FileProblem, type ImageMention } from '../../workloads/image-mention.ts'
@@ -12,44 +13,22 @@ import {
   pinReference,
 } from '../../workloads/pin.ts'
 import { readFiles, type WorkloadFile, writeNew } from '../../workloads/read-files.ts'
-import { type FindOptions, findImages } from '../../workloads/workload-file.ts'
+import { findImages } from '../../workloads/workload-file.ts'
 import { platformText } from '../answer-text.ts'
+import type { Run } from '../command.ts'
 import type { AnswerSource, CliContext } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode } from '../exit-codes.ts'
-import { UsageError } from '../options.ts'
+import { onlyOne, placeOf, UsageError, type Values } from '../options.ts'
 import { type OutputStream, visible, withProgress } from '../output.ts'
-import { NO_IMAGES } from './check-report.ts'
-import { detail, isFinding, type PinMode, type Row, tell } from './pin-report.ts'
+import { findOptions, NO_IMAGES } from './check-report.ts'
+import { type DatedOutcome, detail, isFinding, type PinMode, type Row, tell } from './pin-report.ts'
 import { inTurn } from './resolve.ts'
-
-export interface PinCommandOptions {
-  /** Files, folders, `-` for standard input. */
-  readonly names: readonly string[]
-  /** `print`: the text of one file, pinned. `drift`: what is pinned, and has moved. */
-  readonly mode: PinMode
-  /** The lock file; undefined: none. */
-  readonly lock: string | undefined
-  readonly offline: boolean
-  readonly update: boolean
-  readonly platform: string | undefined
-  readonly find: FindOptions
-  readonly json: boolean
-  readonly open: () => Promise<AnswerSource>
-  /** RFC 3339. */
-  readonly now: () => string
-  readonly context: Pick<CliContext, 'stdin' | 'stdout' | 'stderr' | 'environment' | 'every'>
-}
 
 /** As `resolve` asks for several. */
 const AT_ONCE = 8
 
-type Times = Pick<Row, 'created' | 'createdFrom'>
-
-interface Outcomes {
-  readonly outcomes: ReadonlyMap<string, PinOutcome>
-  /** Of what has moved, for drift. */
-  readonly times: ReadonlyMap<string, Times>
-}
+/** By reference. */
+type Outcomes = ReadonlyMap<string, DatedOutcome>
 
 interface Found {
   readonly file: WorkloadFile
@@ -58,38 +37,63 @@ interface Found {
 }
 
 /**
- * Pins the images that files name to digests, or says which are not pinned, or have moved.
+ * Pins the images that files name to digests, or says which are not pinned.
  *
+ * @param names files, folders, `-` for standard input
  * @returns the code that all failures share, 1 where they differ, or where a check finds something
  * @throws UsageError; ResolveError CONFIG_INVALID for a file or lock file that cannot be read
  */
-export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> {
-  const { context, lock: lockName, mode } = options
-  const isAllThatIsKnown = options.offline || options.names.length === 0
-  const lock = lockName === undefined ? undefined : await readLock(lockName, isAllThatIsKnown)
+export const pinCommand: Run = async (names, values, context) => {
+  onlyOne(values, ['write', 'check', 'diff'])
+  const { check, diff, write } = values
+  const mode = write ? 'write' : check ? 'check' : diff ? 'diff' : 'print'
+  return run(names, mode, values, context)
+}
+
+/** Says which pinned images have moved; `names`, the exit code and errors are as of pinCommand. */
+export const driftCommand: Run = async (names, values, context) => {
+  if (names.length === 0 && values.lock === undefined) {
+    throw new UsageError('drift takes files or folders, - for standard input, or --lock FILE')
+  }
+  return run(names, 'drift', values, context)
+}
+
+async function run(
+  names: readonly string[],
+  mode: PinMode,
+  values: Values,
+  context: CliContext,
+): Promise<ExitCode> {
+  const { json = false, lock: lockName, offline = false, platform } = values
+  if (offline && lockName === undefined) {
+    throw new UsageError('--offline needs --lock FILE: what is in it is all that is known')
+  }
+  const find = findOptions(values)
+  const isOnlyRead = offline || isFinding(mode)
+  const lock = lockName === undefined ? undefined : await readLock(lockName, isOnlyRead, platform)
   const found: Found[] = []
   const read = async (): Promise<void> => {
-    for await (const file of readFiles(options.names, context.stdin)) {
-      found.push({ file, ...findImages(file.text, file.name, options.find) })
+    for await (const file of readFiles(names, context.stdin)) {
+      found.push({ file, ...findImages(file.text, file.name, find) })
     }
   }
   await withProgress(() => `${found.length} files are read`, read(), context)
-  if (options.names.length === 0 && lock !== undefined && lockName !== undefined) {
+  if (names.length === 0 && lock !== undefined && lockName !== undefined) {
     found.push(lockedImages(lock, lockName))
   }
   if (mode === 'print' && found.length !== 1) {
     throw new UsageError(`these are ${found.length} files: say --write, --diff or --check`)
   }
   const isNone = found.every(({ mentions, problems }) => mentions.length + problems.length === 0)
-  if (isNone && options.names.length > 0) context.stderr.write(NO_IMAGES)
+  if (isNone && names.length > 0) context.stderr.write(NO_IMAGES)
   const references = new Set(found.flatMap((each) => each.mentions.map((one) => one.reference)))
-  const { outcomes, times } = await withAnswers(references, lock, options)
-  const rows = found.flatMap((each) => rowsOf(each, outcomes, times, mode))
+  const outcomes = await withAnswers(references, lock, { mode, values, context })
+  const rows = found.flatMap((each) => rowsOf(each, outcomes, mode))
   const changed = found.map((each) => ({ file: each.file, edits: editsOf(each, outcomes) }))
   for (const each of changed) {
     // A text in the place of another one is as valid as that was; a field that is added need not be.
     if (each.edits.every(({ end, start }) => start < end)) continue
-    const { problems } = findImages(newText(each), each.file.name, options.find)
+    const { problems } = findImages(newText(each), each.file.name, find)
     if (!problems.some(({ isBroken }) => isBroken)) continue
     const message = `${each.file.name} would be no valid YAML with its images pinned; nothing is written`
     throw new ResolveError('UNSUPPORTED', message)
@@ -109,7 +113,7 @@ export async function pinCommand(options: PinCommandOptions): Promise<ExitCode> 
   if (mode === 'write') {
     for (const each of changed) if (each.edits.length > 0) await each.file.replace(newText(each))
   }
-  tell(rows, options)
+  tell(rows, { context, json, mode })
   return code
 }
 
@@ -118,14 +122,31 @@ function print(text: string, { stdout }: { readonly stdout: OutputStream }): voi
   stdout.write(stdout.isTTY === true ? text.replace(/[^\t\r\n]+|\r(?!\n)/g, visible) : text)
 }
 
-/** @param isNeeded whether a file that is not there is a mistake, and not one that is yet to be written */
-async function readLock(name: string, isNeeded: boolean): Promise<ImageLock> {
-  const text = await readFile(name, 'utf8').catch(({ code, message }: NodeJS.ErrnoException) => {
-    if (code === 'ENOENT' && !isNeeded) return undefined
-    const why = code === 'ENOENT' ? 'is not there' : `cannot be read: ${message}`
+/**
+ * @param isOnlyRead whether one that is not there, or is empty, is a mistake, and not yet to be written
+ * @param platform that digests are wanted of; those of another one would be other images
+ */
+async function readLock(
+  name: string,
+  isOnlyRead: boolean,
+  platform: string | undefined,
+): Promise<ImageLock> {
+  const fail = (why: string): never => {
     throw new ResolveError('CONFIG_INVALID', `${name} ${why}`)
-  })
-  return text === undefined ? new ImageLock() : parseLock(text, name)
+  }
+  const text = await readFile(name, 'utf8').catch(({ code, message }: NodeJS.ErrnoException) =>
+    code === 'ENOENT' ? undefined : fail(`cannot be read: ${message}`),
+  )
+  const wanted = platform && formatPlatform(parsePlatform(platform))
+  if (text === undefined || text === '') {
+    if (isOnlyRead) fail(text === undefined ? 'is not there' : 'is empty')
+    return new ImageLock(wanted)
+  }
+  const lock = parseLock(text, name)
+  if (lock.platform === wanted) return lock
+  const how =
+    lock.platform === undefined ? 'without --platform' : `with --platform ${lock.platform}`
+  return fail(`was written ${how}: go on so, or name another lock file`)
 }
 
 /** What a lock file alone names. */
@@ -144,37 +165,37 @@ function lockedImages(lock: ImageLock, name: string): Found {
 async function withAnswers(
   references: ReadonlySet<string>,
   lock: ImageLock | undefined,
-  options: PinCommandOptions,
+  { mode, values, context }: { mode: PinMode; values: Values; context: CliContext },
 ): Promise<Outcomes> {
-  const { context, mode, now, offline, platform, update } = options
+  const { offline = false, platform, update = false } = values
   const decide = isFinding(mode) ? checkReference : pinReference
-  const answers = offline ? undefined : await options.open()
+  const answers = offline ? undefined : await context.answers(placeOf(values))
   const asked = new Map<string, Promise<LocatedImage>>()
   const lookup = (reference: string): Promise<LocatedImage> => {
     const running = asked.get(reference)
     if (running !== undefined) return running
-    const located = locate(answers, reference, platform).then((image) => {
-      if (!reference.includes('@')) lock?.add(reference, image, now())
-      return image
-    })
+    const located = locate(answers, reference, platform)
     asked.set(reference, located)
     return located
   }
   const pinOptions: PinOptions = {
     lookup,
+    found: (reference, image) => lock?.add(reference, image, new Date().toISOString()),
     offline,
     update,
     locked: lock === undefined ? undefined : (reference) => lock.digest(reference),
   }
-  const outcomes = new Map<string, PinOutcome>()
-  const times = new Map<string, Times>()
+  const outcomes = new Map<string, DatedOutcome>()
   const ask = async (): Promise<void> => {
-    const decided = async (reference: string) =>
-      [reference, await decide(reference, pinOptions)] as const
+    const decided = async (reference: string) => {
+      const outcome = await decide(reference, pinOptions)
+      const isDated = mode === 'drift' && outcome.state === 'changed'
+      const times = isDated ? await timesOf(answers, reference, outcome) : {}
+      return [reference, { ...outcome, ...times }] as const
+    }
     const { atOnce = AT_ONCE } = answers ?? {}
-    for await (const [reference, outcome] of inTurn(each(references), atOnce, decided)) {
+    for await (const [reference, outcome] of inTurn(references, atOnce, decided)) {
       outcomes.set(reference, outcome)
-      if (mode === 'drift') times.set(reference, await timesOf(answers, reference, outcome))
     }
   }
   try {
@@ -183,30 +204,25 @@ async function withAnswers(
   } finally {
     await answers?.close()
   }
-  return { outcomes, times }
+  return outcomes
 }
 
 /** When the images were built that a tag pointed at, and points at now. */
 async function timesOf(
   answers: AnswerSource | undefined,
   reference: string,
-  outcome: PinOutcome,
-): Promise<Times> {
-  if (answers?.created === undefined || outcome.state !== 'changed' || outcome.from === undefined)
-    return {}
+  { from, pin }: Extract<PinOutcome, { state: 'changed' }>,
+): Promise<Pick<Row, 'created' | 'createdFrom'>> {
+  if (answers?.created === undefined || from === undefined) return {}
   const parsed = parseReference(reference)
   const [created, createdFrom] = await Promise.all([
-    answers.created(parsed, outcome.pin.digest),
-    answers.created(parsed, outcome.from),
+    answers.created(parsed, pin.digest),
+    answers.created(parsed, from),
   ])
   return {
     ...(created !== undefined && { created }),
     ...(createdFrom !== undefined && { createdFrom }),
   }
-}
-
-async function* each<T>(things: Iterable<T>): AsyncGenerator<T> {
-  yield* things
 }
 
 async function locate(
@@ -223,7 +239,7 @@ async function locate(
 }
 
 /** Nothing of a file is changed where one of its images is not known. */
-function editsOf({ mentions }: Found, outcomes: ReadonlyMap<string, PinOutcome>) {
+function editsOf({ mentions }: Found, outcomes: Outcomes) {
   const all = mentions.map(({ reference }) => outcomes.get(reference))
   if (all.some((outcome) => outcome?.state === 'failed')) return []
   return mentions.flatMap((mention) => {
@@ -244,8 +260,7 @@ function newText({
 
 function rowsOf(
   { file, mentions, problems }: Found,
-  outcomes: ReadonlyMap<string, PinOutcome>,
-  times: ReadonlyMap<string, Times>,
+  outcomes: Outcomes,
   mode: PinMode,
 ): readonly Row[] {
   const skipped = problems.map(({ images, isBroken, line, column, message }): Row => {
@@ -264,8 +279,7 @@ function rowsOf(
     const outcome = outcomes.get(mention.reference)
     if (outcome === undefined || (mode === 'drift' && outcome.state === 'unpinned')) return []
     const { line, column, path, reference } = mention
-    const told = { ...detail(outcome, mode), ...times.get(reference) }
-    return [{ file: file.name, line, column, path, reference, ...told }]
+    return [{ file: file.name, line, column, path, reference, ...detail(outcome, mode) }]
   })
   return [...told, ...skipped].sort(
     (one, other) => one.line - other.line || one.column - other.column,

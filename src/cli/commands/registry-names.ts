@@ -1,16 +1,23 @@
 import type { RepositoriesResponse, TagsResponse } from '../../../api/v1/registries.ts'
 import { toResolveError } from '../../errors.ts'
+import type { Page, RegistryAccess } from '../../service/open.ts'
 import { failureBody } from '../answer-text.ts'
-import type { CliContext, FileOption, Page, Registries } from '../context.ts'
+import type { Run } from '../command.ts'
+import type { CliContext } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'
-import { colorsFor, table, visible, withProgress } from '../output.ts'
+import { filesOf, UsageError, type Values } from '../options.ts'
+import { colorsFor, print, table, visible, withProgress } from '../output.ts'
 
-interface RegistryNamesOptions {
-  readonly files: FileOption
-  /** At most so many names of each registry. */
-  readonly limit: number
-  readonly json: boolean
-  readonly context: Pick<CliContext, 'registries' | 'stdout' | 'stderr' | 'environment' | 'every'>
+/** More than a terminal shows, and more than most registries hold. */
+const DEFAULT_LIMIT = 10_000
+const MAX_LIMIT = 1_000_000
+
+/** How many names of each registry are shown at most. @throws UsageError */
+function limitOf({ limit }: Values): number {
+  if (limit === undefined) return DEFAULT_LIMIT
+  const count = /^\d{1,7}$/.test(limit) ? Number(limit) : 0
+  if (count >= 1 && count <= MAX_LIMIT) return count
+  throw new UsageError(`--limit is a number from 1 to ${MAX_LIMIT}`)
 }
 
 /** What one page of the API holds. */
@@ -19,19 +26,16 @@ const PAGE = 1_000
 const MAX_PAGES = 1_000
 
 /**
- * `registry images`: the repositories of one registry, or of all that are configured. `json`: one body
+ * `registry images`: the repositories of one registry, or of all that are configured. `--json`: one body
  * of the API a line, after them one of errors for each registry that did not say.
  *
  * @returns the exit code: 0; 1 when a part of the registries did not say; when none did, the code that all
  * failures share
  */
-export async function registryImagesCommand(
-  name: string | undefined,
-  options: RegistryNamesOptions,
-): Promise<ExitCode> {
-  const { files, json, limit, context } = options
+export const registryImagesCommand: Run = async ([name], values, context) => {
+  const [limit, json] = [limitOf(values), values.json ?? false]
   const { environment, stderr, stdout } = context
-  const registries = await context.registries({ ...files, alone: false })
+  const registries = await context.registries({ ...filesOf(values), alone: false })
   try {
     const names = name === undefined ? await registries.names() : [name]
     if (names.length === 0) stderr.write('image-resolver: no registry is configured\n')
@@ -70,18 +74,13 @@ export async function registryImagesCommand(
 }
 
 /**
- * `registry tags`: one tag a line. `json`: the body of the API.
+ * `registry tags`: one tag a line. `--json`: the body of the API.
  *
  * @throws ResolveError when the registry does not say
  */
-export async function registryTagsCommand(
-  name: string,
-  repository: string,
-  options: RegistryNamesOptions,
-): Promise<0> {
-  const { files, json, limit, context } = options
-  const { stdout } = context
-  const registries = await context.registries({ ...files, alone: false })
+export const registryTagsCommand: Run = async ([name = '', repository = ''], values, context) => {
+  const limit = limitOf(values)
+  const registries = await context.registries({ ...filesOf(values), alone: false })
   try {
     const asked = pages(limit, async (page) => {
       const { tags: names, next: more } = await registries.tags(name, repository, page)
@@ -90,9 +89,7 @@ export async function registryTagsCommand(
     const { names: tags, next } = await withProgress(name, asked, context)
     if (next !== null) tellOfMore(context, repository, limit)
     const body: TagsResponse = { registry: name, repository, tags, next }
-    stdout.write(
-      json ? `${JSON.stringify(body, null, 2)}\n` : tags.map((tag) => `${visible(tag)}\n`).join(''),
-    )
+    print(context, values.json, body, () => tags.map((tag) => `${visible(tag)}\n`).join(''))
     return 0
   } finally {
     await registries.close()
@@ -100,7 +97,7 @@ export async function registryTagsCommand(
 }
 
 async function allRepositories(
-  registries: Registries,
+  registries: RegistryAccess,
   registry: string,
   limit: number,
 ): Promise<RepositoriesResponse> {

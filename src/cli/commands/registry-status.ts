@@ -1,22 +1,9 @@
 import type { RegistryStatus } from '../../../api/v1/registries.ts'
-import type { CliContext, FileOption, Registries } from '../context.ts'
-import {
-  type Cell,
-  colorsFor,
-  formatMs,
-  formatTime,
-  type Row,
-  table,
-  withProgress,
-} from '../output.ts'
-
-interface RegistryStatusOptions {
-  readonly files: FileOption
-  /** Ask no service, only the registries. */
-  readonly check: boolean
-  readonly json: boolean
-  readonly context: Pick<CliContext, 'registries' | 'stdout' | 'stderr' | 'environment' | 'every'>
-}
+import type { RegistryAccess } from '../../service/open.ts'
+import type { Run } from '../command.ts'
+import type { CliContext } from '../context.ts'
+import { filesOf, type Values } from '../options.ts'
+import { type Cell, formatMs, formatTime, print, type Row, table, withProgress } from '../output.ts'
 
 const COLUMNS = [
   { title: 'NAME' },
@@ -35,27 +22,23 @@ const COLUMNS = [
  *
  * @returns the exit code: 0 when all are healthy, 1 when one is not, or it is not known
  */
-export async function registryStatusCommand(options: RegistryStatusOptions): Promise<0 | 1> {
-  const { json, context } = options
-  const { stdout, stderr, environment } = context
-  const { alone, registries } = await withProgress('the registries', lookAtAll(options), context)
+export const registryStatusCommand: Run = async (_words, values, context) => {
+  const { stderr } = context
+  const looking = lookAtAll(values, context)
+  const { alone, registries } = await withProgress('the registries', looking, context)
   if (registries.length === 0) stderr.write('image-resolver: no registry is configured\n')
   else if (alone !== undefined) {
     stderr.write(`image-resolver: ${alone}; what it makes of the registries is not known\n`)
   }
-  const colors = colorsFor(stdout, environment)
-  stdout.write(
-    json
-      ? `${JSON.stringify({ registries }, null, 2)}\n`
-      : table(COLUMNS, registries.map(toRow), colors),
+  print(context, values.json, { registries }, (colors) =>
+    table(COLUMNS, registries.map(toRow), colors),
   )
   return registries.every(({ healthy }) => healthy === true) ? 0 : 1
 }
+
 /** What they say now, and what the service that runs with this configuration has seen of them. */
-async function lookAtAll({ check, files, context }: RegistryStatusOptions): Promise<{
-  readonly alone: string | undefined
-  readonly registries: readonly CheckedRegistry[]
-}> {
+async function lookAtAll(values: Values, context: CliContext) {
+  const [files, check] = [filesOf(values), values.check ?? false]
   const first = await context.registries({ ...files, alone: check })
   // Without a service it is the registries themselves that answer.
   if (check || first.alone !== undefined) {
@@ -71,7 +54,7 @@ async function lookAtAll({ check, files, context }: RegistryStatusOptions): Prom
   return { alone: undefined, registries: joined(measured.registries, seen.registries) }
 }
 
-async function closing<T>(registries: Registries, work: () => Promise<T>): Promise<T> {
+async function closing<T>(registries: RegistryAccess, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } finally {

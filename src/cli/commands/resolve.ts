@@ -3,26 +3,12 @@ import { parseReference } from '../../reference/reference.ts'
 import { toResolveResponse } from '../../resolver/answers.ts'
 import type { Answer } from '../../resolver/types.ts'
 import { answerText, failureBody, failureText, platformText } from '../answer-text.ts'
+import type { Run } from '../command.ts'
 import type { AnswerSource, CliContext } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'
 import { linesOf } from '../lines.ts'
-import { UsageError } from '../options.ts'
+import { filesOf, onlyOne, UsageError, type Values } from '../options.ts'
 import { visible, withProgress } from '../output.ts'
-
-interface ResolveCommandOptions {
-  /** `-`: those that standard input has, one a line. */
-  readonly words: readonly string[]
-  readonly json: boolean
-  /** Print an answer in this way instead; failures go to standard error as ever. */
-  readonly format: ((answer: Answer) => string) | undefined
-  readonly explain: boolean
-  /** Ask every registry, and show what each one says. */
-  readonly all: boolean
-  readonly node: boolean
-  readonly platform?: string
-  readonly open: () => Promise<AnswerSource>
-  readonly context: Pick<CliContext, 'stdin' | 'stdout' | 'stderr' | 'environment' | 'every'>
-}
 
 /** Half of what one registry is asked at the same time, so that a service beside it goes on. */
 const AT_ONCE = 8
@@ -38,21 +24,24 @@ interface Told {
  * for people, as GET /resolve gives them, or by a format. Of several, JSON has one line for each, as
  * POST /resolve has.
  *
+ * @param words `-`: those that standard input has, one a line
  * @returns the exit code that all failures share, 1 where they differ; a configuration that cannot be used
  * is thrown as CONFIG_INVALID
  * @throws UsageError when standard input is to have the references, and has none
  */
-export async function resolveCommand(options: ResolveCommandOptions): Promise<ExitCode> {
-  const { words, context } = options
+export const resolveCommand: Run = async (words, values, context) => {
+  onlyOne(values, ['json', 'quiet', 'format'])
+  const template = values.format === undefined ? undefined : parseTemplate(values.format)
+  const format = values.quiet ? digestLine : template
   const { stdout, stderr } = context
   const isOne = words.length === 1 && words[0] !== '-'
-  const answers = await options.open()
+  const answers = await context.answers(filesOf(values))
   const codes = new Set<ExitCode>()
   try {
-    const ask = asking(answers, isOne, options)
+    const ask = asking(answers, { isOne, format, values, context })
     let printed = false
-    for await (const { out, err, code } of inTurn(references(words, context.stdin), AT_ONCE, ask)) {
-      const apart = printed && out !== '' && !options.json && options.format === undefined
+    for await (const { out, err, code } of inTurn(references(words, context), AT_ONCE, ask)) {
+      const apart = printed && out !== '' && !values.json && format === undefined
       stdout.write(apart ? `\n${out}` : out)
       stderr.write(err)
       codes.add(code)
@@ -70,12 +59,12 @@ export async function resolveCommand(options: ResolveCommandOptions): Promise<Ex
 
 async function* references(
   words: readonly string[],
-  stdin: CliContext['stdin'],
+  context: Pick<CliContext, 'stdin'>,
 ): AsyncGenerator<string> {
   for (const word of words) {
     if (word !== '-') yield word
     else {
-      for await (const lines of linesOf(stdin)) {
+      for await (const lines of linesOf(context.stdin)) {
         // Of a line that is too long the beginning is read, which may name another image.
         const texts = lines.map(({ text, tooLong }) => (tooLong ? `${text}…` : text.trim()))
         yield* texts.filter((text) => text !== '')
@@ -84,12 +73,20 @@ async function* references(
   }
 }
 
+interface AskingOptions {
+  readonly isOne: boolean
+  /** Print an answer in this way; failures go to standard error as ever. */
+  readonly format: ((answer: Answer) => string) | undefined
+  readonly values: Values
+  readonly context: CliContext
+}
+
 /** What is written of one reference. It never rejects. */
 function asking(
   answers: AnswerSource,
-  isOne: boolean,
-  { json, format, all, explain, node, platform, context }: ResolveCommandOptions,
+  { isOne, format, values, context }: AskingOptions,
 ): (reference: string) => Promise<Told> {
+  const { all = false, explain = false, json = false, node = false, platform } = values
   const asked = { node, ...(all && { all }), ...(platform !== undefined && { platform }) }
   const whole = explain || all
   const toJson = (body: object): string =>
@@ -135,11 +132,11 @@ function registriesFor(answers: AnswerSource, reference: string): string {
  * @throws what `things` throws
  */
 export async function* inTurn<T, R>(
-  things: AsyncIterable<T>,
+  things: AsyncIterable<T> | Iterable<T>,
   atOnce: number,
   work: (thing: T) => Promise<R>,
 ): AsyncGenerator<R> {
-  const source = things[Symbol.asyncIterator]()
+  const source = Symbol.asyncIterator in things ? things[Symbol.asyncIterator]() : each(things)
   const running: Promise<R>[] = []
   let next: Promise<IteratorResult<T>> | undefined = source.next()
   try {
@@ -166,6 +163,10 @@ export async function* inTurn<T, R>(
     next?.catch(() => undefined)
     await source.return?.()
   }
+}
+
+async function* each<T>(things: Iterable<T>): AsyncGenerator<T> {
+  yield* things
 }
 
 /** What `--format` can print of an answer; undefined: unknown. */
@@ -212,7 +213,7 @@ export function parseTemplate(template: string): (answer: Answer) => string {
 }
 
 /** As `crane digest` prints it; the image's ID where only the node knows it. */
-export function digestLine({ digest, imageId }: Answer): string {
+function digestLine({ digest, imageId }: Answer): string {
   return `${digest ?? imageId}\n`
 }
 

@@ -1,24 +1,19 @@
 import type { StatsResponse } from '../../../api/v1/stats.ts'
-import type { CliContext, FileOption, FleetNode } from '../context.ts'
+import type { Run } from '../command.ts'
+import type { CliContext } from '../context.ts'
+import { filesOf } from '../options.ts'
 import {
   type Colors,
-  colorsFor,
   formatMs,
   formatShare,
   formatSpan,
   formatTime,
+  print,
   table,
   withProgress,
 } from '../output.ts'
 
-interface StatsOptions {
-  readonly files: FileOption
-  readonly json: boolean
-  readonly context: Pick<
-    CliContext,
-    'stats' | 'fleet' | 'stdout' | 'stderr' | 'environment' | 'every'
-  >
-}
+type FleetNode = Awaited<ReturnType<CliContext['fleet']>>[number]
 
 const FLEET_COLUMNS = [
   { title: 'NODE' },
@@ -28,15 +23,6 @@ const FLEET_COLUMNS = [
 ] as const
 /** Of a fingerprint: enough to tell the configurations of a fleet apart. */
 const SHOWN_DIGITS = 12
-
-/** `stats --fleet`: the nodes that share a store. */
-export async function fleetCommand({ files, json, context }: StatsOptions): Promise<0> {
-  const { environment, stdout } = context
-  const nodes = await withProgress('the store', context.fleet(files), context)
-  const colors = colorsFor(stdout, environment)
-  stdout.write(json ? `${JSON.stringify(nodes, null, 2)}\n` : describeFleet(nodes, colors))
-  return 0
-}
 
 function describeFleet(nodes: readonly FleetNode[], colors: Colors): string {
   const versions = new Set(nodes.map(({ version }) => version)).size
@@ -65,13 +51,16 @@ const LATENCY_COLUMNS = [
   { title: 'P99', right: true },
 ] as const
 
-/** `stats`: what the running service has counted since its start. */
-export async function statsCommand({ files, json, context }: StatsOptions): Promise<0> {
-  const { environment, stdout } = context
-  const stats = await withProgress('the service', context.stats(files), context)
-  stdout.write(
-    json ? `${JSON.stringify(stats, null, 2)}\n` : describe(stats, colorsFor(stdout, environment)),
-  )
+/** `stats`: what the running service has counted since its start; with `--fleet` the nodes that share a store. */
+export const statsCommand: Run = async (_words, values, context) => {
+  const files = filesOf(values)
+  if (values.fleet) {
+    const nodes = await withProgress('the store', context.fleet(files), context)
+    print(context, values.json, nodes, (colors) => describeFleet(nodes, colors))
+  } else {
+    const stats = await withProgress('the service', context.stats(files), context)
+    print(context, values.json, stats, (colors) => describe(stats, colors))
+  }
   return 0
 }
 

@@ -15,7 +15,7 @@ import { type HostsFile, isOwnHosts, parseHostsFile } from './hosts-toml.ts'
 export interface HostsDir {
   /** In the order of asking, priorities 499 and below; names are unique among them. */
   readonly entries: readonly RegistryEntry[]
-  /** Domains whose `server` is another registry than their own. */
+  /** Domains with another registry as their `server`. */
   readonly mirrorsOnly: readonly string[]
   /** One line each, with the file: what was left out, and why. */
   readonly warnings: readonly string[]
@@ -199,7 +199,7 @@ const MAX_NAMES = 1_000
 /**
  * The file system. A folder may hold at most 1000 names.
  *
- * @param read rejects with a ConfigError, whose cause has the code of a missing file
+ * @param read rejects with a ConfigError; its cause has the code of a missing file
  */
 export function diskHostsFiles(read: (file: string) => Promise<string>): HostsFiles {
   return {

@@ -6,8 +6,8 @@ import {
 } from '../../registry/endpoint.ts'
 import type { Capability, RegistryEntry, RepositoryRewrite } from '../../registry/entry.ts'
 import { canonicalDomain, isPublicRegistry } from '../../registry/public-registries.ts'
-import { inAskingOrder } from '../asking-order.ts'
-import { type HostRule, type HostsFile, isRegistryOf, type ServerRule } from './hosts-toml.ts'
+import { inAskingOrder } from '../registries.ts'
+import { BOTH, type HostRule, type HostsFile, isRegistryOf, type ServerRule } from './hosts-toml.ts'
 
 /** Where the images of one domain are asked for, the first one first. */
 export interface HostsList {
@@ -199,8 +199,6 @@ export function hostsOf(
     isMirrored: isMirrored && domain !== undefined,
   }
 }
-
-const BOTH: readonly Capability[] = ['resolve', 'pull']
 
 /** Certificates and headers beside an absent `server` are those of the registry itself. */
 function serverRule(

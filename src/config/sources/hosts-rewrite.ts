@@ -1,4 +1,6 @@
+import type { Matcher, RE2JS } from 're2js'
 import { messageOf, ResolveError } from '../../errors.ts'
+import { isFields } from '../../json.ts'
 import { quote } from '../../reference/quote.ts'
 import type { RepositoryRewrite } from '../../registry/entry.ts'
 
@@ -7,22 +9,9 @@ const MAX_LENGTH = 1_000
 /** `$1`, `${name}`, `$$`: Go, regexp.Expand. */
 const TEMPLATE_SIGN = /\$(?:\$|(?<plain>[\p{L}\p{Nd}_]+)|\{(?<braced>[\p{L}\p{Nd}_]+)\})/gu
 
-/** What is used of a compiled expression of re2js. */
-interface Pattern {
-  matcher(text: string): Match
-  groupCount(): number
-  namedGroups(): Readonly<Record<string, number>>
-}
-
-interface Match {
-  find(): boolean
-  start(): number
-  end(): number
-  group(index: number): string | null
-}
-
 interface Rule {
-  readonly pattern: Pattern
+  readonly expression: string
+  readonly pattern: RE2JS
   readonly template: string
 }
 
@@ -35,42 +24,33 @@ interface Rule {
  * @throws ResolveError CONFIG_INVALID for what is no such table, or no such expression
  */
 export async function parseRewrite(value: unknown, path: string): Promise<RepositoryRewrite> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isFields(value)) {
     throw invalid(path, 'expected a table of regular expressions and what replaces them')
   }
   const table = Object.entries(value)
   if (table.length > MAX_RULES) throw invalid(path, `more than ${MAX_RULES} rules`)
   // Linear in the length of the text, as Go's: the names that are matched are not trusted.
   const { RE2JS } = await import('re2js')
-  const rules = table.map(([expression, template]): Rule => {
+  const compiled = table.map(([expression, template]): Rule => {
     const name = `${path}.${quote(expression)}`
     if (typeof template !== 'string') throw invalid(name, 'expected text')
     if (expression.length + template.length > MAX_LENGTH) {
       throw invalid(path, `a rule longer than ${MAX_LENGTH} characters`)
     }
     try {
-      return { pattern: RE2JS.compile(expression), template }
+      return { expression, template, pattern: RE2JS.compile(expression) }
     } catch (thrown) {
       throw invalid(name, `not a Go regular expression: ${messageOf(thrown)}`)
     }
   })
-  return new Rewrite(Object.entries<string>(value as Record<string, string>), rules)
-}
-
-class Rewrite implements RepositoryRewrite {
-  readonly rules: RepositoryRewrite['rules']
-  readonly #compiled: readonly Rule[]
-
-  constructor(rules: RepositoryRewrite['rules'], compiled: readonly Rule[]) {
-    this.rules = rules
-    this.#compiled = compiled
-  }
-
-  /** containerd goes through the rules in a random order, so that two that differ name no image. */
-  apply(path: string): string | undefined {
-    const changed = new Set(this.#compiled.map((rule) => rewritten(path, rule)))
-    changed.delete(path)
-    return changed.size > 1 ? undefined : ([...changed][0] ?? path)
+  return {
+    rules: compiled.map(({ expression, template }) => [expression, template]),
+    // containerd goes through the rules in a random order, so that two that differ name no image.
+    apply(repository) {
+      const changed = new Set(compiled.map((rule) => rewritten(repository, rule)))
+      changed.delete(repository)
+      return changed.size > 1 ? undefined : ([...changed][0] ?? repository)
+    },
   }
 }
 
@@ -94,7 +74,7 @@ function rewritten(path: string, { pattern, template }: Rule): string {
 }
 
 /** A group that is not there, or did not take part, is empty. */
-function expand(template: string, match: Match, pattern: Pattern): string {
+function expand(template: string, match: Matcher, pattern: RE2JS): string {
   const named = pattern.namedGroups()
   return template.replace(TEMPLATE_SIGN, (sign, plain?: string, braced?: string) => {
     if (sign === '$$') return '$'

@@ -1,13 +1,14 @@
 import { posix } from 'node:path'
 import { messageOf, ResolveError } from '../../errors.ts'
+import { type Fields, isFields } from '../../json.ts'
 import { COMPONENT } from '../../reference/grammar.ts'
 import { quote } from '../../reference/quote.ts'
 import { type Endpoint, type EndpointTls, parseAddress } from '../../registry/endpoint.ts'
 import type { Capability, RepositoryRewrite } from '../../registry/entry.ts'
 import { canonicalDomain, DOCKER_HUB, DOCKER_HUB_HOST } from '../../registry/public-registries.ts'
-import { quoteAddress } from '../addresses.ts'
 import { joinPath } from '../diagnostics.ts'
-import { isTable, parseToml, type Table } from '../toml.ts'
+import { parseToml } from '../toml.ts'
+import { quoteAddress } from '../values.ts'
 import { parseRewrite } from './hosts-rewrite.ts'
 
 /** What one hosts.toml says, in the order of asking. */
@@ -48,7 +49,7 @@ const MAX_HOSTS = 64
 /** Of a list, and headers of one host. */
 const MAX_ITEMS = 64
 const MAX_DEPTH = 8
-const BOTH: readonly Capability[] = ['resolve', 'pull']
+export const BOTH: readonly Capability[] = ['resolve', 'pull']
 /** What each of containerd's capabilities means where images are only read, by name. */
 const CAPABILITIES: Readonly<Record<string, Capability | undefined>> = {
   resolve: 'resolve',
@@ -77,13 +78,13 @@ export async function parseHostsFile(text: string, folder: string): Promise<Host
   }
   const { server, host = {}, ...own } = root
   const notes: string[] = []
-  if (!isTable(host)) throw invalid('host', 'expected tables, [host."https://mirror.corp"]')
+  if (!isFields(host)) throw invalid('host', 'expected tables, [host."https://mirror.corp"]')
   const tables = Object.entries(host)
   if (tables.length > MAX_HOSTS) throw invalid('host', `more than ${MAX_HOSTS} hosts`)
   const hosts: HostRule[] = []
   for (const [name, table] of tables) {
     const path = `host.${quoteAddress(name)}`
-    if (!isTable(table)) throw invalid(path, 'expected a table')
+    if (!isFields(table)) throw invalid(path, 'expected a table')
     const url = parseHostUrl(name, table['override_path'] === true, path)
     const rule = readRule(table, path, folder, notes)
     const rewrite = await readRewrite(table, path, notes)
@@ -101,13 +102,13 @@ export async function parseHostsFile(text: string, folder: string): Promise<Host
   return { hosts, server: { url, ...rule, ...rewrite }, notes }
 }
 
-function unknownKeys(table: Table): readonly string[] {
+function unknownKeys(table: Fields): readonly string[] {
   return Object.keys(table).filter((key) => !FIELDS.has(key))
 }
 
 /** Undefined: where this host keeps an image is not known, so that it cannot be asked. */
 async function readRewrite(
-  table: Table,
+  table: Fields,
   path: string,
   notes: string[],
 ): Promise<Pick<ServerRule, 'rewrite'> | undefined> {
@@ -127,7 +128,7 @@ async function readRewrite(
   }
 }
 
-function readRule(table: Table, path: string, folder: string, notes: string[]): ServerRule {
+function readRule(table: Fields, path: string, folder: string, notes: string[]): ServerRule {
   const at = (key: string): string => (path === '' ? key : `${path}.${key}`)
   const skipVerify = readBoolean(table['skip_verify'], at('skip_verify'))
   readBoolean(table['override_path'], at('override_path'))
@@ -180,7 +181,7 @@ function readPairs(
 
 function readHeaders(value: unknown, path: string): Readonly<Record<string, string>> | undefined {
   if (value === undefined) return undefined
-  if (!isTable(value)) throw invalid(path, 'expected a table of headers')
+  if (!isFields(value)) throw invalid(path, 'expected a table of headers')
   const entries = Object.entries(value)
   if (entries.length > MAX_ITEMS) throw invalid(path, `more than ${MAX_ITEMS} headers`)
   const headers = entries.map(([name, text]): [string, string] => {
@@ -263,6 +264,11 @@ function parseSite(site: string, place: string): Endpoint {
   } catch (thrown) {
     throw invalid(place, messageOf(thrown))
   }
+}
+
+/** The form that containerd looks for first, since not every file system takes a colon. */
+export function hostsFolder(host: string): string {
+  return host.replace(/:(\d+)$/, '_$1_')
 }
 
 /** The first line of every hosts.toml that leads to ourselves. */

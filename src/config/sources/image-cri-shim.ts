@@ -1,8 +1,7 @@
-import { constants } from 'node:fs'
-import { rename } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { messageOf } from '../../errors.ts'
 import { openTrustedFile } from '../../host/trusted-file.ts'
+import { writeWhole } from '../../host/whole-file.ts'
 import { type Fields, fieldsOf, isFields } from '../../json.ts'
 import { quote } from '../../reference/quote.ts'
 import { type Endpoint, endpointKey, isLoopbackHost } from '../../registry/endpoint.ts'
@@ -10,8 +9,8 @@ import type { RegistryEntry } from '../../registry/entry.ts'
 import type { ConfigMapConfig } from '../config.ts'
 import { ConfigError, type Diagnostics, formatProblem, joinPath } from '../diagnostics.ts'
 import { type DecodedConfig, decodeConfig } from '../schema.ts'
-import { isEmpty, type YamlEntry, type YamlNode } from '../yaml.ts'
-import { getFromKubeApi } from './kube-api.ts'
+import { fieldOf, isEmpty, scalarOf, type YamlEntry, type YamlNode } from '../yaml.ts'
+import type { getFromKubeApi } from './kube-api.ts'
 
 /** What a ConfigMap says now, or said when it could last be read. */
 interface SharedText {
@@ -28,7 +27,6 @@ interface ConfigMapOptions {
 }
 
 const FILE = 'configmap.yaml'
-const NEW = 'configmap.yaml.new'
 const MAX_BYTES = 1024 * 1024
 /** The first reading delays the start: less where a good one is on the disk. */
 const START_LIMIT_MS = 2_000
@@ -37,14 +35,14 @@ const START_LIMIT_SAVED_MS = 1_000
 /** The ConfigMap that image-cri-shim copies over its file: read, and the last good one kept. */
 export class ConfigMapReader {
   readonly #save: boolean
-  readonly #get: typeof getFromKubeApi
+  readonly #get: typeof getFromKubeApi | undefined
   #good: string | undefined
   #saved: string | undefined
   #said: string | undefined
   #news: string[] = []
   #isFirst = true
 
-  constructor({ save = false, get = getFromKubeApi }: ConfigMapOptions = {}) {
+  constructor({ save = false, get }: ConfigMapOptions = {}) {
     this.#save = save
     this.#get = get
   }
@@ -68,7 +66,8 @@ export class ConfigMapReader {
     this.#good = text
     if (!this.#save || text === this.#saved) return
     // A state folder that cannot be written has a warning of its own.
-    await saveText(folder, text).then(
+    const file = posix.join(folder, FILE)
+    await writeWhole(file, `${file}.new`, text).then(
       () => {
         this.#saved = text
       },
@@ -77,13 +76,13 @@ export class ConfigMapReader {
   }
 
   /** What was read cannot be used. */
-  failed({ namespace, name }: ConfigMapConfig, thrown: unknown): SharedText {
+  failed({ name }: ConfigMapConfig, thrown: unknown): SharedText {
     const reason = reasonOf(thrown)
     const instead =
       this.#good === undefined
         ? 'the file alone counts; each reload tries again'
         : 'the last good one stays'
-    const problem = `ConfigMap ${namespace}/${name}: ${reason}; ${instead}`
+    const problem = `ConfigMap ${name}: ${reason}; ${instead}`
     if (problem !== this.#said) this.#news.push(problem)
     this.#said = problem
     return { text: this.#good, problem }
@@ -95,12 +94,13 @@ export class ConfigMapReader {
   }
 
   async #text(
-    { namespace, name, key, kubeconfig }: ConfigMapConfig,
+    { name, key, kubeconfig }: ConfigMapConfig,
     limit: { readonly limitMs?: number },
   ): Promise<string> {
     // What the API server has in memory will do, so that no node of many burdens etcd.
-    const path = `/api/v1/namespaces/${namespace}/configmaps/${name}?resourceVersion=0`
-    const found = await this.#get(path, { kubeconfig, ...limit })
+    const path = `/api/v1/namespaces/${name.replace('/', '/configmaps/')}?resourceVersion=0`
+    const get = this.#get ?? (await import('./kube-api.ts')).getFromKubeApi
+    const found = await get(path, { kubeconfig, ...limit })
     if (found === undefined) throw new Error('there is none of this name')
     const text = dataOf(found)[key]
     if (typeof text !== 'string' || text.trim() === '') throw new Error(`it has no ${key}`)
@@ -144,21 +144,6 @@ async function savedText(folder: string): Promise<string | undefined> {
   }
 }
 
-/** Whole or not at all. */
-async function saveText(folder: string, text: string): Promise<void> {
-  const file = await openTrustedFile(
-    posix.join(folder, NEW),
-    constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC,
-  )
-  try {
-    await file?.writeFile(text)
-    await file?.sync()
-  } finally {
-    await file?.close()
-  }
-  await rename(posix.join(folder, NEW), posix.join(folder, FILE))
-}
-
 type YamlMap = Extract<YamlNode, { readonly kind: 'map' }>
 
 /** What the fields of an image-cri-shim ConfigMap may say; none of them names a file of the node. */
@@ -174,6 +159,7 @@ const SHARED: ReadonlySet<string> = new Set([
   'reloadInterval',
   'cache',
 ])
+const SEALOS: ReadonlySet<string> = new Set(['address'])
 const SHARED_OF_REGISTRY: ReadonlySet<string> = new Set([
   'address',
   'auth',
@@ -202,7 +188,8 @@ export function readShared(root: YamlNode | undefined, diagnostics: Diagnostics)
     diagnostics.place(key, line)
     // It is the version of the form, not of CRI.
     if (key === 'version' || isEmpty(value)) return []
-    if (key === 'sealos') return value.kind === 'map' ? offline(value, diagnostics) : [entry]
+    if (key === 'sealos')
+      return value.kind === 'map' ? withAuth(value, SEALOS, key, diagnostics).entries : [entry]
     if (!SHARED.has(key)) {
       diagnostics.problem(key, 'not read from a ConfigMap; write it in the file of the node')
       return []
@@ -220,7 +207,9 @@ export function readShared(root: YamlNode | undefined, diagnostics: Diagnostics)
     }
     if (key === 'registries' && value.kind === 'list') {
       const items = value.items.map((item, index) =>
-        item.kind === 'map' ? registry(item, joinPath(key, index), diagnostics) : item,
+        item.kind === 'map'
+          ? withAuth(item, SHARED_OF_REGISTRY, joinPath(key, index), diagnostics)
+          : item,
       )
       // As image-cri-shim has it, an empty list says nothing.
       return items.length === 0 ? [] : [{ ...entry, value: { ...value, items } }]
@@ -267,14 +256,6 @@ function isOpen({ scheme, host, tls }: Endpoint): boolean {
   return isUnverified && !isLoopbackHost(host)
 }
 
-function offline(sealos: YamlMap, diagnostics: Diagnostics): readonly YamlEntry[] {
-  return withAuth(sealos, new Set(['address']), 'sealos', diagnostics).entries
-}
-
-function registry(item: YamlMap, path: string, diagnostics: Diagnostics): YamlMap {
-  return withAuth(item, SHARED_OF_REGISTRY, path, diagnostics)
-}
-
 /** `auth: {username, password}` becomes `auth: username:password`, and nothing when both are empty. */
 function withAuth(
   map: YamlMap,
@@ -286,7 +267,8 @@ function withAuth(
     const { key, line, value } = entry
     diagnostics.place(joinPath(path, key), line)
     if (key === 'auth' && value.kind === 'map') {
-      const text = `${textOf(value, 'username')}:${textOf(value, 'password')}`
+      const parts = ['username', 'password'].map((name) => scalarOf(fieldOf(value, name)).trim())
+      const text = parts.join(':')
       return text === ':' ? [] : [{ ...entry, value: { kind: 'text', text, quoted: true, line } }]
     }
     if (key === 'auth' || known.has(key)) return [entry]
@@ -294,9 +276,4 @@ function withAuth(
     return []
   })
   return { ...map, entries }
-}
-
-function textOf({ entries }: YamlMap, key: string): string {
-  const value = entries.find((entry) => entry.key === key)?.value
-  return value?.kind === 'text' && !isEmpty(value) ? value.text.trim() : ''
 }

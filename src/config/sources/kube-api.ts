@@ -1,11 +1,14 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { posix } from 'node:path'
 import { load, YAMLException } from 'js-yaml'
 import { codeOf, messageOf, ResolveError } from '../../errors.ts'
 import { type Fields, fieldsOf } from '../../json.ts'
+import { bracketed } from '../../registry/endpoint.ts'
 import { refusal } from '../diagnostics.ts'
-import { formatDuration } from '../duration.ts'
+import { formatDuration } from '../values.ts'
 
 /** How the API server of Kubernetes is reached, with which credentials. */
 interface Access {
@@ -71,7 +74,7 @@ async function fromPod({
   if (host === undefined || host === '') {
     throw refusal('there is no kubeconfig, and this is no pod with a service account')
   }
-  const server = serverUrl(`https://${host.includes(':') ? `[${host}]` : host}:${port}`)
+  const server = serverUrl(`https://${bracketed(host)}:${port}`)
   const [token, ca] = await Promise.all([
     bytesOf(posix.join(serviceAccount, 'token')),
     bytesOf(posix.join(serviceAccount, 'ca.crt')),
@@ -125,7 +128,7 @@ async function material(table: Fields, name: string, folder: string): Promise<Bu
   return bytesOf(posix.resolve(folder, file))
 }
 
-function get(
+async function get(
   { server, tls, token }: Access,
   path: string,
   limitMs: number,
@@ -135,35 +138,28 @@ function get(
     accept: 'application/json',
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   }
-  return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(limitMs)
-    const fail = (cause: unknown): void => {
-      const problem = signal.aborted
-        ? `does not answer within ${formatDuration(limitMs)}`
-        : `cannot be asked: ${messageOf(cause)}`
-      reject(unavailable(server.host, problem, cause))
+  const signal = AbortSignal.timeout(limitMs)
+  try {
+    // Throws for a key or a certificate that is none.
+    const asked = request(url, { ...tls, headers, signal, agent: false })
+    const answered = once(asked, 'response') as Promise<[IncomingMessage]>
+    // One that comes after the head is told by the body.
+    asked.on('error', () => {}).end()
+    const [response] = await answered
+    const chunks: Buffer[] = []
+    let length = 0
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      length += chunk.length
+      if (length > MAX_BYTES) throw new Error(`more than ${MAX_BYTES} bytes`)
+      chunks.push(chunk)
     }
-    try {
-      const asked = request(url, { ...tls, headers, signal, agent: false }, (response) => {
-        const chunks: Buffer[] = []
-        let length = 0
-        response.on('error', fail)
-        response.on('data', (chunk: Buffer) => {
-          length += chunk.length
-          if (length > MAX_BYTES) response.destroy(new Error(`more than ${MAX_BYTES} bytes`))
-          else chunks.push(chunk)
-        })
-        response.on('end', () => {
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() })
-        })
-      })
-      asked.on('error', fail)
-      asked.end()
-    } catch (cause) {
-      // A key or a certificate that is none.
-      fail(cause)
-    }
-  })
+    return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }
+  } catch (cause) {
+    const problem = signal.aborted
+      ? `does not answer within ${formatDuration(limitMs)}`
+      : `cannot be asked: ${messageOf(cause)}`
+    throw unavailable(server.host, problem, cause)
+  }
 }
 
 function serverUrl(text: string): URL {

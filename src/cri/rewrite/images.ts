@@ -67,7 +67,7 @@ export function imageEdit(aliases: Aliases): (image: Uint8Array) => Uint8Array {
   }
 }
 
-/** ListImages and StreamImages, whose messages are alike. */
+/** ListImages and StreamImages, which have the same messages. */
 export interface ListEdit {
   readonly request: MessageEdit
   readonly response: MessageEdit

@@ -1,17 +1,17 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { parseListen } from '../../config/values.ts'
 import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
-import { type Failure, requestFailure, toFailure } from '../failure.ts'
+import { type Failure, requestFailure, toFailure } from '../error-response.ts'
 import type { AccessOptions } from '../types.ts'
-import { isOfForeignPage, OwnName } from './origin.ts'
 import { RateLimit } from './rate-limit.ts'
 import { BearerToken } from './token.ts'
 
 /**
  * What a route lets be done: `open` needs no token and counts for no limit; nor does `health`, which is
  * answered also where a client has no other connection left; `write` changes something; `node` tells what the
- * runtime has, whose own socket is for root alone; an `event` may also show the token as a password or by a
+ * runtime has, the socket of which is for root alone; an `event` may also show the token as a password or by a
  * signature of its body; the others `read`.
  */
 export type Access = 'health' | 'open' | 'read' | 'node' | 'write' | 'event'
@@ -145,7 +145,7 @@ function tooMany(waitMs: number): Failure {
 
 /**
  * Why a request may mean something else to a proxy before this service: `Host` missing or given twice, of
- * which Node takes the first (RFC 9112, 3.2: refuse with 400), a body whose end its transfer coding does not tell,
+ * which Node takes the first (RFC 9112, 3.2: refuse with 400), a body with a transfer coding that does not tell its end,
  * which Node's parser finds only once the answer may have been given (RFC 9112, 6.3: refuse with 400), or a body
  * in a coding, which nothing here decodes (RFC 9110, 15.5.16).
  */
@@ -193,4 +193,55 @@ export function exposureOf(address: AddressInfo | string | null): Exposure | und
   if (address === null) return undefined
   if (typeof address === 'string') return 'socket'
   return /^(?:::ffff:)?127\.|^::1$/.test(address.address) ? 'loopback' : 'network'
+}
+
+/**
+ * An address, or a name that always means this machine. No page of the internet is at any of them, whatever
+ * its own name leads to.
+ */
+const HERE = /^(?:[\d.]+|\[[\da-f:.]+\]|(?:.+\.)?localhost)$/i
+
+/**
+ * Whether a request means this service by its `Host`. Where only this machine can reach it, it answers without
+ * a token; a web page at a name that was made to lead to loopback (DNS rebinding) is on this machine too, and
+ * the browser would hand it the answers.
+ */
+export class OwnName {
+  readonly #configured: string | undefined
+  /** Mostly one client asks again and again. */
+  #accepted: string | undefined
+
+  /** @param listen `http.listen`; its host is another name of ours */
+  constructor(listen: string | undefined) {
+    const where = listen === undefined ? undefined : parseListen(listen)
+    this.#configured = where?.kind === 'tcp' ? where.host.toLowerCase() : undefined
+  }
+
+  /** @param host the header; no browser leaves it out */
+  isMeant(host: string | undefined): boolean {
+    if (host === undefined || host === this.#accepted) return true
+    const name = host.replace(/:\d*$/, '')
+    if (!HERE.test(name) && name.toLowerCase() !== this.#configured) return false
+    this.#accepted = host
+    return true
+  }
+}
+
+/**
+ * Whether a browser says that it asks for a page of another origin, which may be a foreign site or
+ * the next service on this machine. Such a page could not read the answer, but would learn from how
+ * long it takes, and could have registries asked in our name. An address that is typed or followed
+ * (`none`) is no page; nor is a client that is no browser, which sends no such header.
+ *
+ * Browsers say it in `Sec-Fetch-Site` (W3C, Fetch Metadata) of every request to this machine; older
+ * ones at least in `Origin` where a script asks.
+ */
+function isOfForeignPage(headers: IncomingHttpHeaders): boolean {
+  const { host, origin, 'sec-fetch-site': site } = headers
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
+  return origin !== undefined && !names(origin, host)
+}
+
+function names(origin: string, host: string | undefined): boolean {
+  return origin.replace(/^https?:\/\//i, '').toLowerCase() === host?.toLowerCase()
 }

@@ -28,7 +28,7 @@ export class RateLimit {
   /**
    * Takes one.
    *
-   * @param address of the client; undefined: over a unix socket, whose clients count as one
+   * @param address of the client; undefined: over a unix socket, all clients of which count as one
    * @returns milliseconds to wait before asking again; 0: go on
    */
   take(address: string | undefined): number {

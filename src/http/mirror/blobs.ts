@@ -2,11 +2,13 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import type { FastifyRequest } from 'fastify'
+import { ownSignal } from '../../concurrency/abortable.ts'
 import { Semaphore } from '../../concurrency/semaphore.ts'
 import { ResolveError, toResolveError } from '../../errors.ts'
 import { oneLine } from '../../reference/quote.ts'
 import { formatReference, type Reference } from '../../reference/reference.ts'
 import type { ContentRequest } from '../../registry/content.ts'
+import { contentRefusal } from '../../registry/content.ts'
 import { endpointUrl } from '../../registry/endpoint.ts'
 import type { ImageRequest } from '../../registry/image.ts'
 import { isDoubtful } from '../../registry/manifest-fetcher.ts'
@@ -15,8 +17,8 @@ import type { Found } from '../../resolver/failover.ts'
 import type { Candidate } from '../../resolver/types.ts'
 import { clientKey } from '../client-key.ts'
 import { BlobBody, Stalled } from './blob-body.ts'
-import { type MirrorContext, type MirrorOptions, refusal } from './context.ts'
-import { BlobsBusy } from './failure.ts'
+import type { MirrorContext, MirrorOptions } from './context.ts'
+import { BlobsBusy } from './mirror-failure.ts'
 import { partBytes, RANGE, wrongPart } from './part.ts'
 
 /** What is chosen for a request before it is proxied. */
@@ -147,7 +149,7 @@ export class Blobs {
         ask: async (request) => {
           const blob = { ...request, reference: reference.digest ?? '' }
           const answer = await openOrGet(source, blob, content)
-          if (!isBlob(answer, range)) throw await refusal(request, answer, clock.now())
+          if (!isBlob(answer, range)) throw await contentRefusal(request, answer, clock.now())
           others.add(answer)
           const wrong = range && wrongPart(answer, range, sizes.of(reference))
           if (wrong) throw otherPart(request, answer, wrong)
@@ -256,10 +258,7 @@ async function open(
   request: ImageRequest,
   content: ContentRequest,
 ): Promise<Content> {
-  const own = new AbortController()
-  const leave = (): void => own.abort(request.signal.reason)
-  if (request.signal.aborted) leave()
-  request.signal.addEventListener('abort', leave, { once: true })
+  const own = ownSignal(request.signal)
   try {
     const answer = await source.open({ ...request, signal: own.signal }, content)
     // An error that comes before it is read is told again to its reader.
@@ -267,7 +266,7 @@ async function open(
     if (request.signal.aborted) answer.body.destroy()
     return answer
   } finally {
-    request.signal.removeEventListener('abort', leave)
+    own.release()
   }
 }
 

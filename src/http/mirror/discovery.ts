@@ -1,10 +1,10 @@
 import { ResolveError } from '../../errors.ts'
 import { formatReference, type Reference, repositoryName } from '../../reference/reference.ts'
+import { contentRefusal, readContent } from '../../registry/content.ts'
 import type { Names } from '../../registry/listing.ts'
-import { OCI_INDEX } from '../../registry/manifest.ts'
 import { nextPage } from '../../registry/response.ts'
 import { resolvesTags } from '../../resolver/candidates.ts'
-import { type MirrorContext, readWhole, refusal } from './context.ts'
+import type { MirrorContext } from './context.ts'
 
 export interface TagsPage {
   /** At most so many; undefined: as many as fit in one answer. */
@@ -20,8 +20,6 @@ export interface ReferrersPage {
   /** The query that leads to the next page. */
   readonly next: string | undefined
 }
-
-export const REFERRERS_TYPE = OCI_INDEX
 
 /** As many as are read of a registry at once. */
 const MAX_TAGS = 10_000
@@ -103,10 +101,10 @@ export async function findReferrers(
       const asked = { ...request, reference: reference.digest ?? '' }
       const answer = await source.open(asked, { method: 'GET', kind: 'referrers', query })
       answer.body.on('error', () => {})
-      if (answer.status !== 200) throw await refusal(request, answer, clock.now())
+      if (answer.status !== 200) throw await contentRefusal(request, answer, clock.now())
       const filters = answer.headers['oci-filters-applied']
       return {
-        bytes: await readWhole(answer, request),
+        bytes: await readContent(answer, request),
         filters: typeof filters === 'string' ? filters : undefined,
         next: nextPage(answer.headers['link']),
       }

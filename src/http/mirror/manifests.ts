@@ -1,11 +1,12 @@
 import { ResolveError, toResolveError } from '../../errors.ts'
 import { hashOf, isDigest, parseDigest } from '../../reference/digest.ts'
 import { formatReference, type Reference } from '../../reference/reference.ts'
+import { contentRefusal, readContent } from '../../registry/content.ts'
 import type { ImageRequest } from '../../registry/image.ts'
 import { bareType, GENERIC_TYPES, MANIFEST_TYPES } from '../../registry/manifest.ts'
 import type { RawManifest } from '../../registry/manifest-fetcher.ts'
 import { resolvesTags } from '../../resolver/candidates.ts'
-import { type MirrorContext, readWhole, refusal } from './context.ts'
+import type { MirrorContext } from './context.ts'
 
 export interface ManifestRequest {
   readonly method: 'GET' | 'HEAD'
@@ -93,8 +94,8 @@ export class Manifests {
     const asked = { method: 'GET', kind: 'manifests', accept: ACCEPT } as const
     const answer = await source.open(request, asked)
     answer.body.on('error', () => {})
-    if (answer.status !== 200) throw await refusal(request, answer, clock.now())
-    const bytes = await readWhole(answer, request)
+    if (answer.status !== 200) throw await contentRefusal(request, answer, clock.now())
+    const bytes = await readContent(answer, request)
     const contentType = answer.headers['content-type'] ?? ''
     return stored(request, { bytes, contentType })
   }

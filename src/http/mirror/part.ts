@@ -84,7 +84,7 @@ export class BlobSizes {
     return this.#sizes.get(sizeKey(reference, reference.digest))
   }
 
-  /** @param manifest whose digest is verified, or anything else */
+  /** @param manifest of a verified digest, or anything else */
   learn(reference: Reference, manifest: Buffer): void {
     if (manifest.length > MAX_MANIFEST_BYTES) return
     try {

@@ -2,19 +2,21 @@ import { type FastifyHttpProxyOptions, fastifyHttpProxy } from '@fastify/http-pr
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ResolveError } from '../../errors.ts'
 import { formatReference } from '../../reference/reference.ts'
+import { OCI_INDEX } from '../../registry/manifest.ts'
+import { untilLeft } from '../deadline.ts'
 import { hasAlready } from '../etag-and-gzip.ts'
 import { MAX_LOGGED_CHARACTERS } from '../limits.ts'
 import { Blobs } from './blobs.ts'
 import { createContext, type MirrorContext, type MirrorOptions } from './context.ts'
-import { findReferrers, listMirrorTags, nextLink, parsePage, REFERRERS_TYPE } from './discovery.ts'
+import { findReferrers, listMirrorTags, nextLink, parsePage } from './discovery.ts'
+import { accepts, Manifests } from './manifests.ts'
 import {
   loopFailure,
   type MirrorFailure,
   methodFailure,
   mirrorFailure,
   pathFailure,
-} from './failure.ts'
-import { accepts, Manifests } from './manifests.ts'
+} from './mirror-failure.ts'
 import { type MirrorKind, type MirrorTarget, parsePath } from './path.ts'
 
 type Query = Readonly<Record<string, unknown>>
@@ -133,7 +135,7 @@ class Mirror {
       kind = target.kind
       const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
       if (query['ns'] !== undefined) reply.header('oci-namespace', target.reference.domain)
-      const signal = untilLeft(reply)
+      const signal = untilLeft(reply.raw)
       if (kind !== 'blobs') {
         return await this.#answer({ request, reply, target, query, method, signal })
       }
@@ -230,16 +232,8 @@ class Mirror {
         typeof query['ns'] === 'string' ? `&${new URLSearchParams({ ns: query['ns'] })}` : ''
       reply.header('link', `<${path}?${next}${ns}>; rel="next"`)
     }
-    return reply.header('content-type', REFERRERS_TYPE).send(bytes)
+    return reply.header('content-type', OCI_INDEX).send(bytes)
   }
-}
-
-function untilLeft(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController()
-  reply.raw.once('close', () => {
-    controller.abort(new ResolveError('CANCELED', 'the caller went away'))
-  })
-  return controller.signal
 }
 
 function send(reply: FastifyReply, { status, headers, body }: MirrorFailure): FastifyReply {

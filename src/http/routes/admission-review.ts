@@ -1,8 +1,13 @@
 import { type Fields, fieldsOf } from '../../json.ts'
-import { RequestError } from '../failure.ts'
+import { RequestError } from '../error-response.ts'
 
 /** Of one pod. More are left as they are, which is a problem as any other. */
 const MAX_IMAGES = 100
+/**
+ * Lists, objects and what is in them, of which a pod has some hundreds: nothing else is done while a million of
+ * them are read.
+ */
+const MAX_PARTS = 50_000
 /** Kubernetes sends a UUID. */
 const MAX_UID = 256
 
@@ -27,7 +32,7 @@ export interface Wanted {
   readonly problem?: string
 }
 
-/** What is read of a review. The rest may take twenty times its 3 MiB, and is not held while registries are asked. */
+/** What is read of a review. The rest may take several times its 3 MiB, and is not held while registries are asked. */
 export interface Review {
   readonly apiVersion: string
   readonly uid: string
@@ -40,6 +45,7 @@ export function readReview(body: string): Review {
     throw new RequestError('REQUEST_INVALID', `the body is no AdmissionReview: ${why}`)
   }
   let review: unknown
+  if (hasTooManyParts(body)) fail(`it has more than ${MAX_PARTS} parts`)
   try {
     review = JSON.parse(body)
   } catch {
@@ -55,6 +61,16 @@ export function readReview(body: string): Review {
   return { apiVersion: 'admission.k8s.io/v1', uid, wanted: wantedOf(asked) }
 }
 
+/** Those in texts count too. */
+function hasTooManyParts(body: string): boolean {
+  let parts = 0
+  for (let at = 0; at < body.length && parts <= MAX_PARTS; at += 1) {
+    const sign = body[at]
+    if (sign === ',' || sign === '{' || sign === '[') parts += 1
+  }
+  return parts > MAX_PARTS
+}
+
 function wantedOf(request: Fields): Wanted {
   const pod = fieldsOf(request['object'])
   const { annotations } = fieldsOf(pod['metadata'])
@@ -65,9 +81,12 @@ function wantedOf(request: Fields): Wanted {
   if (mirror !== undefined && isKubelet(request['userInfo']))
     return { places: [], skipped: 'a static pod stays as its file is' }
   if (wish === 'disabled') return { places: [], skipped: `${ANNOTATION} is disabled` }
-  const places = placesOf(fieldsOf(pod['spec']))
-  if (places.length <= MAX_IMAGES) return { places }
-  return { places: places.slice(0, MAX_IMAGES), problem: `more than ${MAX_IMAGES} images` }
+  const places: Place[] = []
+  for (const place of placesOf(fieldsOf(pod['spec']))) {
+    if (places.length === MAX_IMAGES) return { places, problem: `more than ${MAX_IMAGES} images` }
+    places.push(place)
+  }
+  return { places }
 }
 
 function isKubelet(userInfo: unknown): boolean {
@@ -75,21 +94,22 @@ function isKubelet(userInfo: unknown): boolean {
   return typeof username === 'string' && username.startsWith(KUBELET)
 }
 
-/** `image` of every container, and `reference` of image volumes (core/v1 PodSpec). */
-function placesOf(spec: Fields): readonly Place[] {
-  const containers = ['initContainers', 'containers', 'ephemeralContainers'].flatMap((field) =>
-    listOf(spec[field]).map((container, index) => ({
-      path: `/spec/${field}/${index}/image`,
-      reference: fieldsOf(container)['image'],
-    })),
-  )
-  const volumes = listOf(spec['volumes']).map((volume, index) => ({
-    path: `/spec/volumes/${index}/image/reference`,
-    reference: fieldsOf(fieldsOf(volume)['image'])['reference'],
-  }))
-  return [...containers, ...volumes].flatMap(({ path, reference }) =>
-    typeof reference === 'string' && reference !== '' ? [{ path, reference }] : [],
-  )
+/** `image` of every container, and `reference` of image volumes (core/v1 PodSpec), one after the other: a caller needs few. */
+function* placesOf(spec: Fields): Generator<Place> {
+  for (const field of ['initContainers', 'containers', 'ephemeralContainers']) {
+    for (const [index, container] of listOf(spec[field]).entries()) {
+      const reference = fieldsOf(container)['image']
+      if (isNamed(reference)) yield { path: `/spec/${field}/${index}/image`, reference }
+    }
+  }
+  for (const [index, volume] of listOf(spec['volumes']).entries()) {
+    const reference = fieldsOf(fieldsOf(volume)['image'])['reference']
+    if (isNamed(reference)) yield { path: `/spec/volumes/${index}/image/reference`, reference }
+  }
+}
+
+function isNamed(reference: unknown): reference is string {
+  return typeof reference === 'string' && reference !== ''
 }
 
 function listOf(value: unknown): readonly unknown[] {

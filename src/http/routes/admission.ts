@@ -1,11 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { withTimeout } from '../../concurrency/abortable.ts'
 import { ResolveError, toResolveError } from '../../errors.ts'
+import { oneLine } from '../../reference/quote.ts'
 import { parseReference } from '../../reference/reference.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { pinnedReference } from '../../workloads/image-mention.ts'
 import { clientKey } from '../client-key.ts'
 import { ClientShares } from '../client-shares.ts'
+import { untilLeft } from '../deadline.ts'
 import { type Limits, MAX_REVIEW_BODY_BYTES } from '../limits.ts'
 import { answer, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
@@ -76,12 +78,11 @@ export function admissionRoute(app: FastifyInstance, options: AdmissionOptions):
       '/admission/pin',
       { schema, config: { access: 'open' }, onRequest, bodyLimit: MAX_REVIEW_BODY_BYTES },
       async ({ body }, reply) => {
-        const left = new AbortController()
         // It no longer counts then, so it has to end.
-        reply.raw.once('close', () => left.abort())
+        const caller = untilLeft(reply.raw)
         const { apiVersion, uid, wanted } = readReview(body)
         reply.header('cache-control', 'no-store')
-        const response = await review(wanted, options, { caller: left.signal, log })
+        const response = await review(wanted, options, { caller, log })
         return {
           apiVersion,
           kind: 'AdmissionReview',
@@ -133,7 +134,9 @@ async function review(
   log(failures.map(({ reference, reason }) => `${reference}: ${reason}`))
   // First: of the warnings, ten are shown.
   const problems = problem === undefined ? [] : [problem]
-  problems.push(...failures.map((failure) => `${failure.reference}: ${failure.problem}`))
+  problems.push(
+    ...failures.map(({ problem, reference }) => oneLine(`${reference}: ${problem}`, MAX_TEXT)),
+  )
   const failure: Failure = problems.length === 0 ? {} : failed(options, problems)
   if ('allowed' in failure || patch.length === 0) return failure
   const pinned = [...new Set(patch.map(({ value }) => value))]

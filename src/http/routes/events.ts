@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { RegistryEventResponse } from '../../../api/v1/events.ts'
 import { ResolveError } from '../../errors.ts'
-import { type Fields, fieldsOf } from '../../json.ts'
+import { type Fields, fieldsOf, parseJson } from '../../json.ts'
 import { COMPONENT, DOMAIN, PATH_MAX_LENGTH, TAG } from '../../reference/grammar.ts'
 import type { ChangedTag } from '../../resolver/changed-tags.ts'
 import { RateLimit } from '../access/rate-limit.ts'
-import { RequestError } from '../failure.ts'
+import { RequestError } from '../error-response.ts'
 import { readJson } from '../inputs.ts'
 import { answer, COMMON_PROBLEMS, problem, TOKEN_NEEDED, withRetryAfter } from '../responses.ts'
 
@@ -202,7 +202,10 @@ function readCloudEvents(events: readonly unknown[]): RegistryEvent | undefined 
 }
 
 /** By the end of its type, since operators of Zot choose the beginning. */
-function cloudEvent({ source, type, data }: Fields): readonly ChangedTag[] {
+function cloudEvent(event: Fields): readonly ChangedTag[] {
+  const { source, type, data_base64: encoded } = event
+  const text = typeof encoded === 'string' ? Buffer.from(encoded, 'base64').toString() : ''
+  const data = event['data'] ?? parseJson(text)
   const kind = textOf(type) ?? ''
   if (/\.artifact\.(?:pushed|deleted)$/.test(kind)) return harbor(data)
   const { name, reference } = fieldsOf(data)

@@ -1,12 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { CheckResponse } from '../../../api/v1/check.ts'
 import type { ImageRecord, ImagesResponse, PullsResponse } from '../../../api/v1/images.ts'
 import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
 import { withDeadline } from '../deadline.ts'
-import { RequestError } from '../failure.ts'
+import { RequestError } from '../error-response.ts'
 import { MAX_NAME_CHARACTERS } from '../limits.ts'
 import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, TOKEN_NEEDED } from '../responses.ts'
-import type { Check, NodeImages } from '../types.ts'
+import type { NodeImages } from '../types.ts'
 
 /** Names contain slashes, so that an image is all the rest of a path. */
 interface ImageRoute {
@@ -154,10 +155,10 @@ const removal = {
 }
 
 /** `GET /check`: what the service knows of the images in use. No registry is asked for it. */
-export function checkRoute(app: FastifyInstance, check: Check): void {
+export function checkRoute(app: FastifyInstance, report: () => CheckResponse): void {
   app.get('/check', { schema, config: { access: 'node' } }, async (_request, reply) => {
     reply.header('cache-control', 'no-cache')
-    return check.report()
+    return report()
   })
 }
 

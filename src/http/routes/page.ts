@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { RequestError } from '../failure.ts'
+import { RequestError } from '../error-response.ts'
 
 /** Beside the compiled module `npm run build` has put its files, and all modules as the one page.js. */
 const FOLDER = new URL('../page/', import.meta.url)

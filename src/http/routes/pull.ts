@@ -4,7 +4,8 @@ import type { FastifyInstance } from 'fastify'
 import type { ErrorResponse } from '../../../api/v1/error.ts'
 import { type PullEvent, PullRequest } from '../../../api/v1/images.ts'
 import { parseReference } from '../../reference/reference.ts'
-import { type Failure, toFailure } from '../failure.ts'
+import { untilLeft } from '../deadline.ts'
+import { type Failure, toFailure } from '../error-response.ts'
 import { COMMON_PROBLEMS, content, problem, TOKEN_NEEDED } from '../responses.ts'
 import type { NodeImages } from '../types.ts'
 
@@ -16,7 +17,6 @@ const UNSAID: ErrorResponse['errors'][number] = { code: 'UNKNOWN', message: '', 
 export interface PullRouteOptions {
   readonly images: NodeImages
   readonly now: () => number
-  readonly tellEveryMs?: number
   /** Gets a fault of the service itself. */
   readonly onUnexpected: (failure: Failure) => void
 }
@@ -32,9 +32,7 @@ export function pullRoute(app: FastifyInstance, options: PullRouteOptions): void
       // What can be known before is told by the status.
       parseReference(reference)
       await images.check()
-      const left = new AbortController()
-      reply.raw.once('close', () => left.abort())
-      const events = Readable.from(pull(reference, left.signal, options))
+      const events = Readable.from(pull(reference, untilLeft(reply.raw), options))
       return reply.type('text/event-stream').header('cache-control', 'no-store').send(events)
     },
   )
@@ -45,7 +43,7 @@ async function* pull(
   signal: AbortSignal,
   options: PullRouteOptions,
 ): AsyncGenerator<string> {
-  const { images, now, tellEveryMs = TELL_EVERY_MS, onUnexpected } = options
+  const { images, now, onUnexpected } = options
   const began = now()
   const told = (state: PullEvent['state'], more: Partial<PullEvent> = {}): string =>
     eventText({ state, reference, seconds: Math.max(0, now() - began) / 1000, ...more })
@@ -65,7 +63,7 @@ async function* pull(
     const layers = await images.layersOf(reference)
     yield told('pulling', layers === undefined ? {} : { layers })
     const timer = new AbortController()
-    const pause = delay(tellEveryMs, undefined, { signal: timer.signal }).catch(() => undefined)
+    const pause = delay(TELL_EVERY_MS, undefined, { signal: timer.signal }).catch(() => undefined)
     const end = await Promise.race([ended, pause])
     timer.abort()
     if (end === undefined) continue

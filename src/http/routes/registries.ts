@@ -1,15 +1,8 @@
-import type { FastifyInstance } from 'fastify'
-import {
-  PageQuery,
-  type RegistriesResponse,
-  type RepositoriesResponse,
-  TagsQuery,
-  type TagsResponse,
-} from '../../../api/v1/registries.ts'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { PageQuery, type RegistriesResponse, TagsQuery } from '../../../api/v1/registries.ts'
 import { quote } from '../../reference/quote.ts'
-import type { Names } from '../../registry/listing.ts'
 import { withDeadline } from '../deadline.ts'
-import { RequestError } from '../failure.ts'
+import { RequestError } from '../error-response.ts'
 import type { RegistryLists } from '../registry-admin.ts'
 import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, withRetryAfter } from '../responses.ts'
 import type { PageOptions } from '../types.ts'
@@ -34,39 +27,34 @@ export function registriesRoutes(app: FastifyInstance, options: RegistriesRouteO
   app.get<{ Params: Named; Querystring: PageQuery }>(
     '/registries/:name/images',
     { schema: repositories },
-    async (request, reply): Promise<RepositoriesResponse> => {
+    (request, reply) => {
       const { name } = request.params
-      const { names, last = null } = await ask(request, name, (page) =>
-        registries.repositories(name, page),
-      )
-      reply.header('cache-control', 'no-cache')
-      return { registry: name, repositories: [...names], next: last }
+      return ask(request, reply, name, (page) => registries.repositories(name, page))
     },
   )
   app.get<{ Params: Named; Querystring: TagsQuery }>(
     '/registries/:name/tags',
     { schema: tags },
-    async (request, reply): Promise<TagsResponse> => {
+    (request, reply) => {
       const { name } = request.params
       const { repository } = request.query
-      const { names, last = null } = await ask(request, name, (page) =>
-        registries.tags(name, repository, page),
-      )
-      reply.header('cache-control', 'no-cache')
-      return { registry: name, repository, tags: [...names], next: last }
+      return ask(request, reply, name, (page) => registries.tags(name, repository, page))
     },
   )
 
-  async function ask(
+  async function ask<T>(
     request: { readonly raw: Parameters<typeof withDeadline>[0]; readonly query: PageQuery },
+    reply: FastifyReply,
     name: string,
-    listing: (page: PageOptions) => Promise<Names>,
-  ): Promise<Names> {
+    listing: (page: PageOptions) => Promise<T>,
+  ): Promise<T> {
     if (!registries.statuses().some((each) => each.name === name)) throw unknownRegistry(name)
     const { n = PageQuery.properties.n.default, last } = request.query
-    return withDeadline(request.raw, timeoutMs, (signal) =>
+    const page = await withDeadline(request.raw, timeoutMs, (signal) =>
       listing(last === undefined ? { n, signal } : { n, signal, last }),
     )
+    reply.header('cache-control', 'no-cache')
+    return page
   }
 }
 

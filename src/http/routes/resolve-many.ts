@@ -2,22 +2,23 @@ import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { ResolveManyRequest, type ResolveResult } from '../../../api/v1/resolve-many.ts'
+import { Semaphore } from '../../concurrency/semaphore.ts'
 import { toResolveResponse } from '../../resolver/answers.ts'
-import type { Batches } from '../batches.ts'
 import { clientKey } from '../client-key.ts'
+import { ClientShares } from '../client-shares.ts'
 import { startDeadline } from '../deadline.ts'
-import { type Failure, toFailure } from '../failure.ts'
-import { MAX_BATCH_BODY_BYTES } from '../limits.ts'
+import { type Failure, toFailure } from '../error-response.ts'
+import { type Limits, MAX_BATCH_BODY_BYTES } from '../limits.ts'
 import { COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
 
 const NDJSON = 'application/x-ndjson'
+/** Milliseconds after which a refused batch may come again. */
+const RETRY_AFTER_MS = 2_000
 
 export interface ResolveManyOptions {
   readonly answers: Answers
-  readonly batches: Batches
-  /** As in Limits. */
-  readonly maxResultsAhead: number
+  readonly limits: Limits
   /** For all of them together. */
   readonly timeoutMs: number
   readonly isUnauthenticated: (request: FastifyRequest) => boolean
@@ -30,13 +31,22 @@ export interface ResolveManyOptions {
  * are sent as they come, so that no more of them are held than the reader is behind.
  */
 export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptions): void {
-  const { answers, batches, isUnauthenticated, maxResultsAhead, timeoutMs, onUnexpected } = options
+  const { answers, isUnauthenticated, limits, timeoutMs, onUnexpected } = options
+  const { maxBatchedReferences, maxBatches, maxBatchesPerClient, maxResultsAhead } = limits
+  const shares = new ClientShares({
+    max: maxBatches,
+    maxPerClient: maxBatchesPerClient,
+    what: 'POST /resolve are being answered',
+    retryAfterMs: RETRY_AFTER_MS,
+  })
+  // Of the whole process: single questions and pulls must not wait for batches.
+  const all = new Semaphore(maxBatchedReferences)
   const route: RouteShorthandOptions = {
     schema,
     bodyLimit: MAX_BATCH_BODY_BYTES,
     // Before the body, which would be held as well.
     onRequest: async ({ raw }, reply) => {
-      reply.raw.once('close', batches.shares.enter(clientKey(raw.socket.remoteAddress)))
+      reply.raw.once('close', shares.enter(clientKey(raw.socket.remoteAddress)))
     },
   }
   app.post<{ Body: ResolveManyRequest }>('/resolve', route, async (request, reply) => {
@@ -51,10 +61,12 @@ export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptio
       ...(isAll && { all: true }),
       ...(platform !== undefined && { platform }),
     }
-    const run = batches.runner()
+    // No batch has more in the queue of all than others have, so that they go by turns.
+    const own = new Semaphore(maxBatchedReferences)
     const results = inOrder(references, maxResultsAhead, async (requested): Promise<string> => {
       try {
-        const found = await run(signal, () => answers.answer(requested, asked))
+        const answer = () => answers.answer(requested, asked)
+        const found = await own.run('', signal, () => all.run('', signal, answer))
         return toText({ requested, answer: toResolveResponse(found, false, isAll) })
       } catch (thrown) {
         const failure = toFailure(thrown, isAll)

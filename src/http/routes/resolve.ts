@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ResolveQuery } from '../../../api/v1/resolve.ts'
 import { toResolveResponse } from '../../resolver/answers.ts'
-import type { Answer } from '../../resolver/types.ts'
+import type { AnyAnswer } from '../../resolver/types.ts'
 import type { Access } from '../access/guard.ts'
-import { startDeadline } from '../deadline.ts'
+import { withDeadline } from '../deadline.ts'
+import { RequestError } from '../error-response.ts'
 import { entityTag } from '../etag-and-gzip.ts'
-import { RequestError } from '../failure.ts'
 import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { Answers } from '../types.ts'
 
@@ -47,30 +47,27 @@ export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions)
   ): Promise<string> {
     const { maxAge: maxAgeMs, ref, platform } = request.query
     const { all = false, explain = false, node = false, refresh = false } = request.query
-    const deadline = startDeadline(request.raw, timeoutMs)
-    try {
-      const answer = await answers.answer(ref, {
-        refresh,
-        node,
-        unauthenticated,
-        ...(all && { all }),
-        ...(maxAgeMs !== undefined && { maxAgeMs }),
-        ...(isOfResolver(request.headers.via, via) && { direct: true }),
-        ...(platform !== undefined && { platform }),
-        signal: deadline.signal,
-      })
-      const isAged = maxAgeMs !== undefined
-      reply.headers(headersOf(answer, all || refresh, node || isAged, now()))
-      const { ageMs = Math.max(0, now() - answer.resolvedAt) } = answer
-      const told = isAged ? { ...answer, ageMs: Math.ceil(ageMs) } : answer
-      return JSON.stringify(toResolveResponse(told, explain, explain || all))
-    } finally {
-      deadline.clear()
+    const asked = {
+      refresh,
+      node,
+      unauthenticated,
+      ...(all && { all }),
+      ...(maxAgeMs !== undefined && { maxAgeMs }),
+      ...(isOfResolver(request.headers.via, via) && { direct: true }),
+      ...(platform !== undefined && { platform }),
     }
+    const answer = await withDeadline(request.raw, timeoutMs, (signal) =>
+      answers.answer(ref, { ...asked, signal }),
+    )
+    const isAged = maxAgeMs !== undefined
+    reply.headers(headersOf(answer, all || refresh, node || isAged, now()))
+    const { ageMs = Math.max(0, now() - answer.resolvedAt) } = answer
+    const told = isAged ? { ...answer, ageMs: Math.ceil(ageMs) } : answer
+    return JSON.stringify(toResolveResponse(told, explain, explain || all))
   }
 }
 
-/** Of another image-resolver, whose name in `Via` (RFC 9110, 7.6.3) begins so. */
+/** The name of another image-resolver in `Via` (RFC 9110, 7.6.3). */
 const RESOLVER = /(?:^|[\s,])image-resolver-[\w-]+/
 
 /**
@@ -86,7 +83,7 @@ function isOfResolver(header: string | undefined, own: string): boolean {
 }
 
 function headersOf(
-  answer: Answer,
+  answer: AnyAnswer,
   anew: boolean,
   node: boolean,
   now: number,
@@ -102,7 +99,7 @@ function headersOf(
 
 /** An answer as it is sent: the text while the cache says the same, the headers until its second is over. */
 interface PreparedAnswer {
-  readonly answer: Answer
+  readonly answer: AnyAnswer
   readonly second: number
   readonly headers: Readonly<Record<string, string>>
   readonly text: string
@@ -110,7 +107,8 @@ interface PreparedAnswer {
 }
 
 interface Question {
-  readonly find: () => Answer | undefined
+  readonly requested: string
+  readonly find: () => AnyAnswer | undefined
   known?: PreparedAnswer
 }
 
@@ -138,10 +136,12 @@ class PreparedQueries {
     const answer = question?.find()
     if (question === undefined || answer === undefined) return undefined
     const second = Math.floor(now / 1_000)
-    const { known } = question
+    const { known, requested } = question
     const isSame = known?.answer === answer
     if (isSame && known.second === second) return known
-    const text = isSame ? known.text : JSON.stringify(toResolveResponse(answer, false))
+    const text = isSame
+      ? known.text
+      : JSON.stringify(toResolveResponse({ requested, ...answer }, false))
     const etag = isSame ? known.etag : entityTag(text)
     const headers = { ...headersOf(answer, false, false, now), etag }
     question.known = { answer, second, headers, text, etag }
@@ -158,7 +158,7 @@ class PreparedQueries {
     if (all || explain || node || refresh || !isPlain) return undefined
     const find = this.#answers.prepare?.(ref, platform, unauthenticated)
     if (find === undefined) return undefined
-    const question = { find }
+    const question = { requested: ref, find }
     if (url.length > MAX_URL_CHARACTERS) return question
     if (questions.size >= MAX_QUERIES) questions.clear()
     questions.set(url, question)
@@ -175,7 +175,7 @@ const DIGEST_MAX_AGE_SECONDS = 3600
  *
  * @param volatile asked with `refresh`, `all`, `node` or `maxAge`
  */
-function cacheControl(answer: Answer, volatile: boolean, now: number): string {
+function cacheControl(answer: AnyAnswer, volatile: boolean, now: number): string {
   if (volatile || answer.source === 'stale' || answer.source === 'node') return 'no-store'
   return `max-age=${Math.max(0, secondsLeft(answer, now))}`
 }
@@ -185,7 +185,7 @@ function cacheControl(answer: Answer, volatile: boolean, now: number): string {
  *
  * @param anew asked with `refresh` or `all`
  */
-function cacheStatus(answer: Answer, anew: boolean, now: number): string {
+function cacheStatus(answer: AnyAnswer, anew: boolean, now: number): string {
   switch (answer.source) {
     case 'cache':
     case 'stale':
@@ -199,7 +199,7 @@ function cacheStatus(answer: Answer, anew: boolean, now: number): string {
   }
 }
 
-function secondsLeft({ expiresAt }: Answer, now: number): number {
+function secondsLeft({ expiresAt }: AnyAnswer, now: number): number {
   if (expiresAt === undefined) return DIGEST_MAX_AGE_SECONDS
   return Math.floor((expiresAt - now) / 1000)
 }

@@ -1,7 +1,7 @@
 import type { HeaderList } from '../headers.ts'
 import { STATIC_TABLE } from './tables.ts'
 
-/** The beginnings of fields whose name the static table has; strings are bytes as latin1. */
+/** The beginnings of fields with a name of the static table; strings are bytes as latin1. */
 interface KnownName {
   readonly withoutIndexing: string
   readonly neverIndexed: string

@@ -4,9 +4,9 @@ import { ResolveError } from '../../errors.ts'
 import { fieldsOf, parseJson } from '../../json.ts'
 import { type Credentials, credentialsFingerprint, TOKEN_USERNAME } from '../credentials.ts'
 import { type Endpoint, endpointKey } from '../endpoint.ts'
-import { type FailureContext, networkFailure, statusFailure } from '../failure.ts'
 import type { ObserveExchange } from '../image.ts'
 import { isRedirect, isUpgrade, nextHop, upgraded } from '../redirect.ts'
+import { type FailureContext, networkFailure, statusFailure } from '../registry-failure.ts'
 import { discard, type RegistryResponse, readBody } from '../response.ts'
 import type { AddressPolicy } from '../transport/address-policy.ts'
 import { type Call, isOwn, type Transport } from '../transport/transport.ts'
@@ -22,7 +22,7 @@ export interface TokenCacheOptions {
 interface Held {
   readonly value: string
   readonly expiresAt: number
-  /** Weak: an attempt has all that was done for it, and a token may be kept for a day. */
+  /** Weak, so that a token, which may be kept for a day, does not keep the attempt in memory. */
   readonly proof: WeakRef<object> | undefined
 }
 
@@ -88,12 +88,12 @@ export class TokenCache {
 
 /** Includes the registry: its TLS settings decide whether the token service's word can be trusted. */
 function keyOf({ endpoint, realm, service, scope, credentials, reach }: TokenRequest): string {
-  const who = credentialsFingerprint(credentials)
-  return JSON.stringify([endpointKey(endpoint), realm.href, service, scope, who, reach])
+  const account = credentialsFingerprint(credentials)
+  return JSON.stringify([endpointKey(endpoint), realm.href, service, scope, account, reach])
 }
 
 export interface TokenRequest {
-  /** The registry whose challenge names the token service. */
+  /** The registry that names the token service in its challenge. */
   readonly endpoint: Endpoint
   readonly realm: URL
   readonly service: string | undefined

@@ -48,20 +48,24 @@ const LOCAL_V6: readonly Subnet[] = [
   ['ff00::', 8],
 ]
 const PRIVATE_V6: readonly Subnet[] = [['fc00::', 7]]
-/** Prefixes of addresses whose last 32 bits are an IPv4 address: NAT64, local NAT64, and SIIT. */
+/** Prefixes of addresses with an IPv4 address as their last 32 bits: NAT64, local NAT64, and SIIT. */
 const TRANSLATED: readonly string[] = ['64:ff9b::', '64:ff9b:1::', '::ffff:0:']
 
-const REFUSED: Record<AddressPolicy, BlockList> = {
-  anywhere: blockList([], []),
-  site: blockList(LOCAL_V4, LOCAL_V6),
-  public: blockList([...LOCAL_V4, ...PRIVATE_V4], [...LOCAL_V6, ...PRIVATE_V6]),
-}
+/** Made at the first question; registries that the operator named ask for none. */
+const REFUSED = new Map<AddressPolicy, BlockList>()
 
 /** Whether a policy refuses an IP address; anything else is always refused. */
 export function isRefused(address: string, reach: AddressPolicy): boolean {
   const family = isIP(address)
   if (family === 0) return true
-  return REFUSED[reach].check(address, family === 6 ? 'ipv6' : 'ipv4')
+  return reach !== 'anywhere' && refusedBy(reach).check(address, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+function refusedBy(reach: 'site' | 'public'): BlockList {
+  const [v4, v6] = reach === 'public' ? [PRIVATE_V4, PRIVATE_V6] : [[], []]
+  const list = REFUSED.get(reach) ?? blockList([...LOCAL_V4, ...v4], [...LOCAL_V6, ...v6])
+  REFUSED.set(reach, list)
+  return list
 }
 
 /**
@@ -136,7 +140,8 @@ function sixToFour(network: string): string {
  */
 export function policyFor(url: URL, endpoint: Endpoint, configured: boolean): AddressPolicy {
   if (!configured) return 'public'
-  if (authority(url) === authority(new URL(endpointUrl(endpoint)))) return 'anywhere'
+  const own = endpointUrl(endpoint)
+  if (url.origin === own || authority(url) === authority(new URL(own))) return 'anywhere'
   // A registry on loopback has its token service there too; no other one may lead there.
   return isLoopbackHost(endpoint.host) && isLoopbackHost(url.host) ? 'anywhere' : 'site'
 }

@@ -8,7 +8,7 @@ import {
 import { request as requestTls } from 'node:https'
 import type { Socket } from 'node:net'
 import { LRUCache } from 'lru-cache'
-import { ConnectFailure, timedOut } from '../failure.ts'
+import { ConnectFailure, connectFailure, timedOut } from '../registry-failure.ts'
 import type { Content } from '../response.ts'
 import { type AddressPolicy, literalRefusal } from './address-policy.ts'
 import { bareHost, proxyAuthorization } from './proxy.ts'
@@ -63,8 +63,8 @@ const FORGIVEN: ReadonlySet<string> = new Set([
 export class Pool {
   readonly #options: PoolOptions
   readonly #underWay = new Set<Stop>()
-  /** Since when the answers of a host are read leniently. */
-  readonly #lenient = new LRUCache<string, number>({ max: MAX_LENIENT_HOSTS })
+  /** Hosts of which answers are read leniently. */
+  readonly #lenient = new LRUCache<string, true>({ max: MAX_LENIENT_HOSTS, ttl: LENIENT_MS })
   #emptied: (() => void) | undefined
   #retired: Promise<void> | undefined
   #isRetired = false
@@ -107,7 +107,7 @@ export class Pool {
     }
     this.#streaming ??= new StreamingClient({ ...this.#options, maxHeaderBytes: MAX_HEADER_BYTES })
     const { url, method, signal } = asked
-    const malformed = (): void => void this.#lenient.set(url.host, performance.now())
+    const malformed = (): void => void this.#lenient.set(url.host, true)
     const answer = await this.#streaming.request({
       ...this.#target(asked),
       url,
@@ -153,8 +153,7 @@ export class Pool {
   }
 
   #isLenientWith({ host }: URL): boolean {
-    const since = this.#lenient.get(host)
-    return since !== undefined && performance.now() - since < LENIENT_MS
+    return this.#lenient.has(host)
   }
 
   #exchange({ body, signal, ...asked }: PoolRequest, lenient: boolean): Promise<IncomingMessage> {
@@ -181,9 +180,9 @@ export class Pool {
       request.on('error', (error) => {
         // In the middle of a body it is too late for this one, and in time for the next.
         if ('code' in error && FORGIVEN.has(String(error.code))) {
-          this.#lenient.set(asked.url.host, performance.now())
+          this.#lenient.set(asked.url.host, true)
         }
-        reject(stands() ? error : this.#noConnection(error))
+        reject(stands() ? error : connectFailure(error, this.#options.proxy))
       })
       request.once('response', (response) => {
         answer = response
@@ -204,13 +203,13 @@ export class Pool {
 
   /** @returns whether a connection stands. Through a tunnel it is handed over when it does */
   #connecting(request: ClientRequest, stop: Stop): () => boolean {
-    const { connectTimeoutMs, isTls } = this.#options
+    const { connectTimeoutMs, isTls, proxy } = this.#options
     let stands = false
     request.once('socket', (socket: Socket) => {
       stands = !socket.connecting
       if (stands) return
       const timer = setTimeout(() => {
-        stop(this.#noConnection(timedOut(`no connection within ${connectTimeoutMs} ms`)))
+        stop(connectFailure(timedOut(`no connection within ${connectTimeoutMs} ms`), proxy))
       }, connectTimeoutMs)
       request.once('close', () => clearTimeout(timer))
       socket.once(isTls ? 'secureConnect' : 'connect', () => {
@@ -233,12 +232,6 @@ export class Pool {
       socket.on('timeout', listen)
       request.once('close', () => socket.off('timeout', listen))
     })
-  }
-
-  #noConnection(cause: Error): ConnectFailure {
-    const { proxy } = this.#options
-    if (cause instanceof ConnectFailure) return cause
-    return new ConnectFailure(cause, proxy === undefined ? '' : `the proxy ${proxy.host}: `)
   }
 
   #toOptions(

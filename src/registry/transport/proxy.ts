@@ -4,7 +4,8 @@ import { BlockList, isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect, type TLSSocket } from 'node:tls'
 import { ResolveError } from '../../errors.ts'
-import { timedOut } from '../failure.ts'
+import { bracketed } from '../endpoint.ts'
+import { timedOut } from '../registry-failure.ts'
 
 /** As in HTTP_PROXY, HTTPS_PROXY and NO_PROXY; absent or '': not used. */
 export interface ProxyOptions {
@@ -15,8 +16,6 @@ export interface ProxyOptions {
 
 type Exception = (host: string, port: string) => boolean
 
-const LOOPBACK = cidrs(['127.0.0.0', 8], ['::1', 128])
-
 /**
  * Which proxy a request goes through. NO_PROXY is read as containerd reads it (Go's httpproxy): `corp` is that name and what is below it, `.corp` and
  * `*.corp` only what is below, `*` everything; addresses, CIDR ranges, and `host:port`.
@@ -25,6 +24,7 @@ export class Proxies {
   readonly #http: URL | undefined
   readonly #https: URL | undefined
   readonly #exceptions: readonly Exception[]
+  #loopback: BlockList | undefined
 
   /** @throws ResolveError CONFIG_INVALID, which does not repeat an address: it may hold a password */
   constructor({ http, https, no }: ProxyOptions = {}) {
@@ -41,7 +41,8 @@ export class Proxies {
     const proxy = url.protocol === 'https:' ? this.#https : this.#http
     if (proxy === undefined) return undefined
     const host = bareHost(url.hostname)
-    if (isLocalName(host) || contains(LOOPBACK, host)) return undefined
+    this.#loopback ??= cidrs(['127.0.0.0', 8], ['::1', 128])
+    if (isLocalName(host) || contains(this.#loopback, host)) return undefined
     const port = url.port || (url.protocol === 'https:' ? '443' : '80')
     return this.#exceptions.some((excepts) => excepts(host, port)) ? undefined : proxy
   }
@@ -155,7 +156,7 @@ export class TunnelAgent extends Agent {
 
   #open({ host, port, servername }: RequestOptions): Promise<TLSSocket> {
     const { connectTimeoutMs, proxy, rejectUnauthorized, secureContext } = this.#options
-    const authority = `${host?.includes(':') ? `[${host}]` : host}:${port ?? 443}`
+    const authority = `${bracketed(host ?? '')}:${port ?? 443}`
     return new Promise((resolve, reject) => {
       const send = proxy.protocol === 'https:' ? requestTls : requestPlain
       const request = send({

@@ -2,7 +2,7 @@ import type { Agent as NodeAgent, RequestOptions } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
-import { ConnectFailure, timedOut } from '../failure.ts'
+import { connectFailure, timedOut } from '../registry-failure.ts'
 import type { Content } from '../response.ts'
 import { bareHost } from './proxy.ts'
 
@@ -145,12 +145,12 @@ export class StreamingClient {
   }
 
   #connect(target: Target, done: Connected): void {
-    const { agent, connectTimeoutMs, isTls } = this.#options
+    const { agent, connectTimeoutMs, isTls, proxy } = this.#options
     let current: Socket | undefined
     const settle = (error: Error | null, socket?: Socket): void => {
       clearTimeout(timer)
       if (current !== undefined) this.#connecting.delete(current)
-      if (socket === undefined) done(this.#noConnection(error ?? new Error('closed')), null)
+      if (socket === undefined) done(connectFailure(error ?? new Error('closed'), proxy), null)
       else done(null, socket)
     }
     const timer = setTimeout(() => {
@@ -185,12 +185,6 @@ export class StreamingClient {
       port: place.port || (isTls ? 443 : 80),
       ...(isTls && { servername: isIP(place.host) === 0 ? place.host : '' }),
     }
-  }
-
-  #noConnection(cause: Error): ConnectFailure {
-    const { proxy } = this.#options
-    if (cause instanceof ConnectFailure) return cause
-    return new ConnectFailure(cause, proxy === undefined ? '' : `the proxy ${proxy.host}: `)
   }
 
   #translate(thrown: Error): Error {

@@ -37,11 +37,13 @@ export interface Call {
   readonly propagate?: boolean | undefined
 }
 
+/** How long one request to a registry may take until its head, and how long the registry may be silent after it. */
+export const ATTEMPT_TIMEOUT_MS = 10_000
 const MAX_URL_CHARACTERS = 500
 
 /** HTTP requests over kept-alive connections. Follows no redirects and retries nothing. */
 export class Transport {
-  readonly #connections: Connections
+  readonly #pools: Pools
   readonly #identities: TlsIdentities
   readonly #proxies: Proxies
   readonly #now: () => number
@@ -53,7 +55,7 @@ export class Transport {
     this.#via = via === undefined ? {} : { via: `1.1 ${via}` }
     this.#proxies = new Proxies(proxy)
     this.#identities = new TlsIdentities(ca)
-    this.#connections = new Connections(options)
+    this.#pools = new Pools(options)
   }
 
   async send({ url, endpoint, reach, headers, body, ...call }: Call): Promise<RegistryResponse> {
@@ -63,7 +65,7 @@ export class Transport {
     const proxy = this.#proxies.of(url)
     const { report, span } = this.#begin(url, call)
     try {
-      const pool = this.#connections.pool(url, { reach, identity, proxy })
+      const pool = this.#pools.pool(url, { reach, identity, proxy })
       const asked = {
         url,
         method: call.method,
@@ -86,17 +88,17 @@ export class Transport {
 
   /** Keeps no idle connection from now on. @returns when the last request has ended */
   retire(): Promise<void> {
-    return this.#connections.retire()
+    return this.#pools.retire()
   }
 
   /** Ends every connection, in-flight requests included. */
   close(): Promise<void> {
-    return this.#connections.close()
+    return this.#pools.close()
   }
 
   #begin(url: URL, { method, observe }: Pick<Call, 'method' | 'observe'>) {
     const startedAt = this.#now()
-    const shown = `${url.origin}${url.pathname}`.slice(0, MAX_URL_CHARACTERS)
+    const shown = [url.origin, url.pathname].join('').slice(0, MAX_URL_CHARACTERS)
     const span = tracing?.start(method, {
       kind: 'client',
       attributes: {
@@ -142,7 +144,8 @@ function endSpan(span: Span, status: number | undefined, error: unknown): void {
 
 /** Whether a URL is the registry itself, and not its token service or the target of a redirect. */
 export function isOwn(url: URL, endpoint: Endpoint): boolean {
-  return url.origin === new URL(endpointUrl(endpoint)).origin
+  const own = endpointUrl(endpoint)
+  return url.origin === own || url.origin === new URL(own).origin
 }
 
 /** In lower case, so that our own headers, which come later, replace them. */
@@ -169,8 +172,7 @@ export interface Route {
 type Options = Required<ConnectionOptions>
 
 /**
- * Per host: the 16 requests of RequestQueue, their token services, and as many blobs as `mirror.blobs` allows. A
- * thousand callers do not open a thousand connections.
+ * Per host: 16 for the requests of RegistryQueue, 16 for their tokens, and 256 for blobs, the most that `mirror.blobs` takes.
  */
 const MAX_CONNECTIONS = 288
 /** Of these that are kept idle. */
@@ -181,14 +183,17 @@ const IDLE_MS = 4_000
 const MAX_POOLS = 64
 
 /** Kept-alive connections, a pool for each route. */
-export class Connections {
+export class Pools {
   readonly #options: Options
   /** The most recently used last. */
   readonly #pools = new Map<string, Pool>()
   readonly #leaving = new Set<Pool>()
   #closed = false
 
-  constructor({ connectTimeoutMs = 5_000, silenceTimeoutMs = 10_000 }: ConnectionOptions) {
+  constructor({
+    connectTimeoutMs = 5_000,
+    silenceTimeoutMs = ATTEMPT_TIMEOUT_MS,
+  }: ConnectionOptions) {
     this.#options = { connectTimeoutMs, silenceTimeoutMs }
   }
 

@@ -62,7 +62,8 @@ export function resolutionKey(
   platform: string,
   caller: string,
 ): string {
-  return `${generation} ${reference} ${platform} ${caller}`
+  // join() gives one string, where a template keeps all its parts in memory, and is found faster in a map.
+  return [generation, reference, platform, caller].join(' ')
 }
 
 function referenceOf(key: string): string {
@@ -286,7 +287,7 @@ export class ResolutionCache {
 }
 
 function identityKey(digest: string, platform: string): string {
-  return `${digest} ${platform}`
+  return [digest, platform].join(' ')
 }
 
 function exactly(key: string): string {

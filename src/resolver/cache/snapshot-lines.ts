@@ -83,7 +83,7 @@ export function parseHead(line: string): SnapshotHead | undefined {
 
 /**
  * One line for each answer that any caller may be given, and for each digest that none of them is about.
- * undefined for what is left out: answers that needed a caller's credentials, whose key is another one, and
+ * undefined for what is left out: answers that needed a caller's credentials, which have another key, and
  * entries that could not be read again.
  */
 export function* contentLines(

@@ -1,20 +1,11 @@
 import { createHash, type Hash, randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  stat,
-  unlink,
-  writeFile,
-} from 'node:fs/promises'
+import { type FileHandle, mkdir, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import type { Clock } from '../../concurrency/clock.ts'
+import { atMost, type Clock } from '../../concurrency/clock.ts'
 import { messageOf } from '../../errors.ts'
 import { openTrustedFile } from '../../host/trusted-file.ts'
+import { writeWhole } from '../../host/whole-file.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { CacheContent, ResolutionCache } from './cache.ts'
 import {
@@ -111,15 +102,9 @@ export class CacheSnapshot {
   /** Saves changes; waits for the disk for 5 s at most. Never rejects. */
   async close(): Promise<void> {
     this.#cancel?.()
-    const { clock } = this.#options
-    let cancelLimit = (): void => {}
-    const limit = new Promise<void>((resolve) => {
-      cancelLimit = clock.after(CLOSE_LIMIT_MS, resolve)
-    })
     // A save in progress may lack the latest changes.
     const saved = (this.#saving ?? Promise.resolve()).then(() => this.#save())
-    await Promise.race([saved, limit])
-    cancelLimit()
+    await atMost(CLOSE_LIMIT_MS, this.#options.clock, saved)
   }
 
   #save(): Promise<void> {
@@ -180,22 +165,7 @@ export async function saveSnapshot(content: CacheContent, place: SnapshotPlace):
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   // Two processes on one folder must not write into the same file.
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
-  const handle = await open(temporary, 'wx', 0o600)
-  try {
-    try {
-      await writeFile(handle, batches(content, place))
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, file)
-  } catch (error) {
-    await unlink(temporary).catch(() => {})
-    throw error
-  }
-  // The new name is on the disk only when the folder is.
-  const folder = await open(dirname(file), constants.O_RDONLY)
-  await folder.sync().finally(() => folder.close())
+  await writeWhole(file, temporary, batches(content, place))
 }
 
 /** Batches of entries that are looked at, so that the event loop turns between them, also where all are left out. */

@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, readFileSync, renameSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ForeignFileError, openTrustedFileSync } from '../../host/trusted-file.ts'
+import { writeWhole } from '../../host/whole-file.ts'
 import type { Logger } from '../../telemetry/log.ts'
 
 /** Some fifty thousand names; a node has a few hundred. */
@@ -60,24 +61,9 @@ export function readAliasFile(path: string, log: Pick<Logger, 'warn'>): AliasRec
  * the names of images say what runs here. Not to be called again before it has ended.
  */
 export async function writeAliasFile(path: string, records: AliasRecords): Promise<void> {
-  const folder = dirname(path)
-  const next = `${path}.next`
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  await rm(next, { force: true })
-  const file = await open(next, 'wx', 0o600)
-  try {
-    await file.writeFile(`${JSON.stringify({ version: VERSION, ...records })}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(next, path)
-  const entry = await open(folder, 'r')
-  try {
-    await entry.sync()
-  } finally {
-    await entry.close()
-  }
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const text = `${JSON.stringify({ version: VERSION, ...records })}\n`
+  await writeWhole(path, `${path}.next`, text)
 }
 
 class DamagedError extends Error {

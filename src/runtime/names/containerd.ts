@@ -138,8 +138,9 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
     let imageId: string
     let end: LeaseOutcome = 'held'
     const isNoted = lease.isOurs && !wanted.includes(mirrorName)
-    // Written while the runtime asks the registry, before which it gives no name.
-    const noted = isNoted ? journal.begin(mirrorName, wanted) : undefined
+    // Written while the runtime asks the registry, before which it gives no name. A name that is pulled for itself is to
+    // outlive a crash: an earlier pull by it must not look interrupted then.
+    const noted = isNoted ? journal.begin(mirrorName, wanted) : journal.written()
     try {
       // containerd may have named an image that it then could not unpack, which gets no names.
       imageId = await pull().catch(failed(lease, isVerdict))
@@ -198,7 +199,8 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
 async function point(table: NameTable, name: string, target: NameTarget): Promise<void> {
   for (let round = 0; round < ROUNDS; round += 1) {
     if (await table.create(name, target)) return
-    if ((await table.get(name))?.target.digest === target.digest) return
+    const there = await table.get(name)
+    if (there?.target.digest === target.digest && !(await table.lacksPin(there))) return
     if (await table.update(name, target)) return
     // Deleted in the meantime: it can be created again.
   }

@@ -1,11 +1,14 @@
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
+import { type FileHandle, mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ForeignFileError, openTrustedFile } from '../../host/trusted-file.ts'
+import { syncFolder } from '../../host/whole-file.ts'
 import type { Logger } from '../../telemetry/log.ts'
 
 /** Thousands of interrupted pulls. A larger file was not written here. */
 const MAX_BYTES = 4 * 1024 * 1024
+/** What is done is written with the next pull that begins, else after this time. */
+const REST_MS = 1_000
 
 /**
  * The mirrors' names that pulls bring into the runtime, from before the pull until the name is deleted, so
@@ -21,7 +24,10 @@ export interface LeaseJournal {
   has(name: string): Promise<boolean>
   /** Every name that was begun and not done, with all names that were wanted. */
   left(): Promise<ReadonlyMap<string, readonly string[]>>
+  /** On the disk within a second: after a crash before that there is nothing left to repair of it. */
   done(name: string): void
+  /** Resolves when all that is done is written: what comes to be of that name from now on is not taken for its rest. */
+  written(): Promise<void>
 }
 
 /** For a process that pulls nothing. */
@@ -30,10 +36,18 @@ export const NO_JOURNAL: LeaseJournal = {
   has: async () => false,
   left: async () => new Map(),
   done: () => {},
+  written: async () => {},
 }
 
-/** @param folder where `claims.jsonl` is kept; made when something is to be written */
-export function openLeaseJournal(folder: string, log: Pick<Logger, 'warn'>): LeaseJournal {
+/**
+ * @param folder where `claims.jsonl` is kept; made when something is to be written
+ * @param later calls back once, after a second
+ */
+export function openLeaseJournal(
+  folder: string,
+  log: Pick<Logger, 'warn'>,
+  later: (work: () => void) => unknown = (work) => setTimeout(work, REST_MS).unref(),
+): LeaseJournal {
   const path = join(folder, 'claims.jsonl')
   const entries = new Map<string, readonly string[]>()
   let lines = ''
@@ -45,6 +59,7 @@ export function openLeaseJournal(folder: string, log: Pick<Logger, 'warn'>): Lea
   let last: Promise<void> = Promise.resolve()
   let next: Promise<void> | undefined
   let loaded: Promise<void> | undefined
+  let isResting = false
 
   const load = (): Promise<void> => {
     loaded ??= quietly(async () => {
@@ -72,9 +87,8 @@ export function openLeaseJournal(folder: string, log: Pick<Logger, 'warn'>): Lea
     })
   }
 
-  /** Lines that are added during a write go into the next one together. */
-  function write(line: string, isDurable: boolean): Promise<void> {
-    lines += line
+  /** Lines that are added before or during a write go into the next one together. */
+  function write(isDurable: boolean): Promise<void> {
     mustSync ||= isDurable
     next ??= last.then(() => {
       const batch = lines
@@ -103,12 +117,17 @@ export function openLeaseJournal(folder: string, log: Pick<Logger, 'warn'>): Lea
     isMade ||= sync
   }
 
+  async function written(): Promise<void> {
+    await (lines === '' ? last : write(false))
+  }
+
   return {
     begin: async (name, wanted) => {
       await load()
       const entry = { begin: name, wanted }
       apply(entries, entry)
-      await write(`${JSON.stringify(entry)}\n`, true)
+      lines += `${JSON.stringify(entry)}\n`
+      await write(true)
     },
     has: async (name) => {
       await load()
@@ -119,8 +138,16 @@ export function openLeaseJournal(folder: string, log: Pick<Logger, 'warn'>): Lea
       return new Map(entries)
     },
     done: (name) => {
-      if (entries.delete(name)) void write(`${JSON.stringify({ done: name })}\n`, false)
+      if (!entries.delete(name)) return
+      lines += `${JSON.stringify({ done: name })}\n`
+      if (isResting) return
+      isResting = true
+      later(() => {
+        isResting = false
+        void written()
+      })
     },
+    written,
   }
 }
 
@@ -139,15 +166,6 @@ async function within<T>(
     return file === undefined ? undefined : await work(file)
   } finally {
     await file?.close()
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.datasync()
-  } finally {
-    await folder.close()
   }
 }
 

@@ -1,5 +1,5 @@
 import { dockerRef, formatReference, parseReference } from '../../reference/reference.ts'
-import { deadlineIn, unless } from '../call.ts'
+import { deadlineIn, rawMethod, unless } from '../call.ts'
 import type { RuntimeChannel } from '../channel.ts'
 import { containerdMethod, KUBERNETES_NAMESPACE } from '../protos.ts'
 import { status } from '../status.ts'
@@ -36,7 +36,13 @@ export interface NameTable {
    * @returns false: there is such a name already
    */
   create(name: string, target: NameTarget): Promise<boolean>
-  /** Moves a name to another target; its labels stay. False: there is no such name. */
+  /**
+   * Whether containerd would pin this name by its configuration and has not: the name is older than the
+   * configuration. containerd 1.7 pins it with the next pull of this very name, which a pull from a mirror
+   * or of what is unchanged is not.
+   */
+  lacksPin(image: ImageName): Promise<boolean>
+  /** Moves a name to a target and pins it where containerd would; its other labels stay. False: there is no such name. */
   update(name: string, target: NameTarget): Promise<boolean>
   /** False: there was no such name. */
   delete(name: string): Promise<boolean>
@@ -47,7 +53,10 @@ export interface NameTable {
   holdsOthers(name: string): Promise<boolean>
 }
 
+const GET = rawMethod('/containerd.services.images.v1.Images/Get')
+const limits = () => ({ metadata: KUBERNETES_NAMESPACE, deadline: deadlineIn(LIMIT_MS) })
 const MANAGED = { 'io.cri-containerd.image': 'managed' }
+const PINNED = 'io.cri-containerd.pinned'
 const HELD_BY = 'labels."containerd.io/gc.bref.image"'
 
 /**
@@ -74,10 +83,7 @@ export function createNameTable(
 
   function call<Response>(rpc: string, request: object): Promise<Response> {
     const method = containerdMethod<Response>('Images', rpc)
-    return channel.call(method, request, {
-      metadata: KUBERNETES_NAMESPACE,
-      deadline: deadlineIn(LIMIT_MS),
-    })
+    return channel.call(method, request, limits())
   }
 
   const get = (name: string) =>
@@ -88,13 +94,20 @@ export function createNameTable(
     )
 
   return {
-    // No image can be called this, so the answer is NOT_FOUND or that there is no table.
-    available: () =>
-      unless(
+    // No image can be called `-`, so the answer is NOT_FOUND or that there is no table. It is asked before the CRI
+    // socket is opened, so it waits for no proto to be read.
+    available: () => {
+      const asked = channel.call(GET, Buffer.from('\n\u0001-'), limits())
+      return unless(
         status.UNIMPLEMENTED,
         false,
-        get('-').then(() => true),
-      ),
+        unless(
+          status.NOT_FOUND,
+          true,
+          asked.then(() => true),
+        ),
+      )
+    },
     get,
     create: async (name, target) => {
       const pinned = await pinnedName()
@@ -102,14 +115,14 @@ export function createNameTable(
       const created = call('Create', { image: { name, labels, target } }).then(() => true)
       return unless(status.ALREADY_EXISTS, false, created)
     },
-    update: (name, target) =>
-      unless(
-        status.NOT_FOUND,
-        false,
-        call('Update', { image: { name, target }, updateMask: { paths: ['target'] } }).then(
-          () => true,
-        ),
-      ),
+    lacksPin: async (image) => !isPinned(image) && image.name === (await pinnedName()),
+    update: async (name, target) => {
+      const isToPin = name === (await pinnedName())
+      const image = { name, target, labels: isToPin ? { [PINNED]: 'pinned' } : {} }
+      const paths = isToPin ? ['target', `labels.${PINNED}`] : ['target']
+      const updated = call('Update', { image, updateMask: { paths } }).then(() => true)
+      return unless(status.NOT_FOUND, false, updated)
+    },
     delete: (name) =>
       unless(
         status.NOT_FOUND,
@@ -130,5 +143,5 @@ export function createNameTable(
  * go.
  */
 export function isPinned({ labels }: ImageName): boolean {
-  return labels['io.cri-containerd.pinned'] === 'pinned'
+  return labels[PINNED] === 'pinned'
 }

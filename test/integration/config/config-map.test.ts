@@ -119,7 +119,7 @@ test('the ConfigMap of image-cri-shim means what it means to image-cri-shim', as
   )
   assert.equal(config.reloadIntervalMs, 30_000)
   assert.equal(config.cache.imageCacheSize, 7)
-  assert.equal(config.cache.imageCacheTtlMs, 300_000)
+  assert.equal(config.cache.imageCacheTTLMs, 300_000)
   const [request] = scene.received
   assert.equal(
     request?.path,

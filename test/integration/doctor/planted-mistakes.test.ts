@@ -93,6 +93,19 @@ const MISTAKES: readonly Mistake[] = [
     mend: /set cri: \/run\/crio\/crio.sock/,
   },
   {
+    name: 'the unit of kubelet starts a wrapper, which may set an endpoint of its own',
+    node: V2,
+    files: {
+      '/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf': `[Service]\nExecStart=\nExecStart=/opt/bin/kubelet-wrapper --container-runtime-endpoint=unix://${CONTAINERD} --image-service-endpoint=unix://${SHIM}\n`,
+    },
+    check: 'kubelet-endpoints',
+    file: '/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf',
+    line: 3,
+    severity: 'warning',
+    says: /the unit of kubelet starts \/opt\/bin\/kubelet-wrapper/,
+    mend: /look for --image-service-endpoint .* in it/,
+  },
+  {
     name: 'a flag of kubelet hides a field of its file',
     node: V2,
     files: kubeadm(

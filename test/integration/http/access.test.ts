@@ -225,12 +225,12 @@ test('who asks more often than the limit waits, but health is not counted', asyn
   assert.equal(refused.json().errors[0].code, 'TOOMANYREQUESTS')
 })
 
-test('with a certificate the door speaks TLS', async (t) => {
+test('with a certificate the server speaks TLS', async (t) => {
   const { cert, key } = createCertificate()
   const folder = temporaryFolder(t)
-  const tls = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') }
-  writeFileSync(tls.certFile, cert)
-  writeFileSync(tls.keyFile, key)
+  const tls = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') }
+  writeFileSync(tls.cert, cert)
+  writeFileSync(tls.key, key)
   const app = await openApp(t, { tls })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
@@ -251,12 +251,12 @@ test('a certificate that cannot be read, or is none, is named', (t) => {
   const folder = temporaryFolder(t)
   const nonsense = join(folder, 'nonsense')
   writeFileSync(nonsense, 'nonsense')
-  const build = (certFile: string) => (): unknown =>
+  const build = (cert: string) => (): unknown =>
     buildApp({
       answers: new ScriptedAnswers(anAnswer()),
       readiness: { check: async () => [] },
       logger: silentLogger(),
-      tls: { certFile, keyFile: nonsense },
+      tls: { cert, key: nonsense },
     })
   const named = (pattern: RegExp) => (thrown: unknown) =>
     thrown instanceof ResolveError &&

@@ -380,6 +380,16 @@ async function begin(t: TestContext, port: number, localAddress?: string): Promi
   return socket
 }
 
+/** Addresses from which all 16 places can be taken, each as often as it gets one. */
+const CLIENTS = [8, 4, 2, 1, 1].flatMap((places, index) =>
+  Array.from({ length: places }, () => `127.0.0.${index + 2}`),
+)
+
+function post(address: string): Promise<Response> {
+  const headers = { 'content-type': 'application/json' }
+  return fetch(`${address}${url}`, { method: 'POST', headers, body: JSON.stringify(reviewOf()) })
+}
+
 function headOf(length: number): string {
   const headers = `content-type: application/json\r\ncontent-length: ${length}`
   return `POST ${url} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n\r\n`
@@ -402,6 +412,22 @@ test('a client that holds all that it may leaves as much to the others', {
   assert.equal(more?.statusCode, 429)
   assert.match(more?.body ?? '', /8 of this client's pods are being reviewed/)
   assert.equal(other?.statusCode, 200)
+})
+
+test('two clients that hold all that they may leave a place to a third', {
+  timeout: 60_000,
+}, async (t) => {
+  const app = await openApp(t, { answers: KNOWS_ALL })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const port = Number(new URL(address).port)
+  for (const client of ['127.0.0.2', '127.0.0.3']) {
+    for (let count = 0; count < 16; count += 1) await begin(t, port, client)
+  }
+
+  const third = await post(address)
+
+  assert.equal(third.status, 200)
+  assert.match(await third.text(), /"patchType":"JSONPatch"/)
 })
 
 test('reviews are not answered on the connections that are kept for health', {
@@ -431,18 +457,11 @@ test('reviews are not answered on the connections that are kept for health', {
 test('a review beyond 16 is refused before its body is sent, and its connection ends', {
   timeout: 60_000,
 }, async (t) => {
-  const limits = { maxReviewsPerClient: 16 }
-  const app = await openApp(t, { answers: KNOWS_ALL, limits })
+  const app = await openApp(t, { answers: KNOWS_ALL })
   const address = await app.listen({ host: '127.0.0.1', port: 0 })
   const port = Number(new URL(address).port)
-  const post = () =>
-    fetch(`${address}${url}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(reviewOf()),
-    })
   const held: Socket[] = []
-  for (let count = 0; count < 16; count += 1) held.push(await begin(t, port))
+  for (const client of CLIENTS) held.push(await begin(t, port, client))
 
   const one = connect(port, '127.0.0.1')
   t.after(() => one.destroy())
@@ -459,12 +478,12 @@ test('a review beyond 16 is refused before its body is sent, and its connection 
 
   // A place is free again as soon as a connection is gone, and it is one place.
   held[0]?.destroy()
-  let served = await post()
-  while (served.status === 429) served = await post()
+  let served = await post(address)
+  while (served.status === 429) served = await post(address)
   assert.equal(served.status, 200)
   await served.text()
   await begin(t, port)
-  assert.equal((await post()).status, 429)
+  assert.equal((await post(address)).status, 429)
 })
 
 test('a review that is answered or refused makes room for the next one', async (t) => {
@@ -486,15 +505,16 @@ test('more pods than are reviewed at once are refused, and those before them are
       return anAnswer({ requested })
     },
   }
-  const app = await openApp(t, { answers, limits: { maxReviewsPerClient: 16 } })
+  const app = await openApp(t, { answers })
   const payload = reviewOf({
     spec: { initContainers: [], volumes: [], containers: [{ image: 'a' }] },
   })
-  const post = () => ask(app, { method: 'POST', url, payload })
-  const first = Array.from({ length: 16 }, post)
+  const review = (remoteAddress: string) =>
+    ask(app, { method: 'POST', url, payload, remoteAddress })
+  const first = CLIENTS.map(review)
   while (waiting.length < 16) await new Promise(setImmediate)
 
-  const more = await post()
+  const more = await review('127.0.0.1')
   for (const end of waiting) end()
   const patched = await Promise.all(first)
 

@@ -92,9 +92,9 @@ test('a client that never finishes the handshake of TLS is sent away', {
 }, async (t) => {
   const folder = temporaryFolder(t)
   const { cert, key } = createCertificate()
-  const tls = { certFile: join(folder, 'cert'), keyFile: join(folder, 'key') }
-  writeFileSync(tls.certFile, cert)
-  writeFileSync(tls.keyFile, key)
+  const tls = { cert: join(folder, 'cert'), key: join(folder, 'key') }
+  writeFileSync(tls.cert, cert)
+  writeFileSync(tls.key, key)
   const app = await openApp(t, { tls, limits: { headersTimeoutMs: 40 } })
 
   const heard = await talk(t, app, '\x16\x03\x01')

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { FastifyInstance } from 'fastify'
 import { type ErrorCode, ResolveError } from '../../../src/errors.ts'
-import { httpStatus } from '../../../src/http/failure.ts'
+import { httpStatus } from '../../../src/http/error-response.ts'
 import {
   anAnswer,
   IMAGE_ID,
@@ -52,9 +52,9 @@ async function openMoody(t: TestContext): Promise<FastifyInstance> {
       },
     }),
     registries: someRegistries({
-      tags: async (_name, repository) => {
+      tags: async (registry, repository) => {
         moody(repository)
-        return { names: ['latest'] }
+        return { registry, repository, tags: ['latest'], next: null }
       },
     }),
     onEvent: async ({ changes }) => changes.length,
@@ -178,12 +178,14 @@ const fine: fc.Arbitrary<Asked> = fc
       ['POST', '/images/pull', '{"reference":"nginx"}'],
       ['POST', '/resolve', '{"references":["nginx","UNAVAILABLE","redis"]}'],
       ['GET', '/registries/harbor.corp%2Fhub/tags?repository=library/nginx', undefined],
+      ['GET', '/resolve?ref=nginx', undefined],
     ),
     fc.constantFrom('application/json', 'application/x-ndjson'),
   )
   .map(([[method, path, body], accept]) => {
     const type = body === undefined ? {} : { 'content-type': 'application/json' }
-    return { method, path, headers: { ...WITH_TOKEN, ...type, accept }, body }
+    const known = path.startsWith('/resolve?') ? { 'if-none-match': '*' } : {}
+    return { method, path, headers: { ...WITH_TOKEN, ...type, ...known, accept }, body }
   })
 
 const METHODS = ['GET', 'HEAD', 'POST', 'DELETE', 'PUT', 'PATCH', 'OPTIONS', 'PROPFIND', 'TRACE']

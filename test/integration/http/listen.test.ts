@@ -88,11 +88,11 @@ test('an address of another machine is refused as a mistake in the configuration
 
 test('TLS is spoken on a unix socket, too', { timeout: 10_000 }, async (t) => {
   const folder = temporaryFolder(t)
-  const tls = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') }
+  const tls = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') }
   const socketPath = join(folder, 'http.sock')
   const { cert, key } = createCertificate()
-  await writeFile(tls.certFile, cert)
-  await writeFile(tls.keyFile, key)
+  await writeFile(tls.cert, cert)
+  await writeFile(tls.key, key)
   await listenHttp(await openApp(t, { tls }), `unix://${socketPath}`)
 
   const place = { socketPath, path: '/livez', ca: cert, checkServerIdentity: () => undefined }

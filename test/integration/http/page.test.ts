@@ -40,6 +40,18 @@ test('is there with all its files, small altogether', async (t) => {
   assert.ok(bytes < MOST_BYTES, `${bytes} bytes`)
 })
 
+test('leads to the contract of the API, and says where its documentation is', async (t) => {
+  const app = await openPage(t)
+
+  const { payload } = await app.inject('/')
+
+  const [footer = ''] = /<footer>[\s\S]*<\/footer>/.exec(payload) ?? []
+  const [, contract = ''] = /href="(.*?)"/.exec(footer) ?? []
+  assert.equal((await app.inject(`/${contract}`)).json().openapi.split('.')[0], '3')
+  assert.match(footer, /<code>man image-resolver<\/code>, <code>image-resolver help<\/code>/)
+  assert.match(footer, /<code>\/usr\/share\/doc\/image-resolver<\/code>/)
+})
+
 test('asks in none of its files for another host', async (t) => {
   const app = await openPage(t)
 

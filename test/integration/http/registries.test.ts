@@ -45,10 +45,10 @@ test('the registry is asked for as many names as the caller wants, from where it
   const asked: (readonly [string, Omit<PageOptions, 'signal'>])[] = []
   const app = await openApp(t, {
     registries: someRegistries({
-      tags: async (name, repository, { signal, ...page }) => {
+      tags: async (registry, repository, { signal, ...page }) => {
         assert.ok(signal instanceof AbortSignal)
-        asked.push([`${name} ${repository}`, page])
-        return { names: [] }
+        asked.push([`${registry} ${repository}`, page])
+        return { registry, repository, tags: [], next: null }
       },
     }),
   })

@@ -15,10 +15,10 @@ type Pem = ReturnType<typeof createCertificate>
 /** A server with a certificate in files, and what was logged of their renewal. */
 async function startServer(t: TestContext) {
   const folder = temporaryFolder(t)
-  const files = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') }
+  const files = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') }
   const first = createCertificate()
-  write(files.certFile, first.cert)
-  write(files.keyFile, first.key)
+  write(files.cert, first.cert)
+  write(files.key, first.key)
   const server = createServer(readTls(files), (socket) => socket.end())
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -52,8 +52,8 @@ async function verifies(port: number, ca: string): Promise<boolean> {
 test('a renewed certificate is taken up while the server runs', async (t) => {
   const { files, first, renewal, told, has } = await startServer(t)
   const second = createCertificate()
-  write(files.certFile, second.cert)
-  write(files.keyFile, second.key)
+  write(files.cert, second.cert)
+  write(files.key, second.key)
 
   renewal.look()
   renewal.look()
@@ -67,11 +67,11 @@ test('a certificate whose key has not come yet is warned of once, and taken up w
   const second = createCertificate()
   const warning = 'the new certificate of HTTP is of no use; the old one stays'
 
-  write(files.certFile, second.cert)
+  write(files.cert, second.cert)
   renewal.look()
   renewal.look()
   const meanwhile = await has(first)
-  write(files.keyFile, second.key)
+  write(files.key, second.key)
   renewal.look()
 
   assert.ok(meanwhile)
@@ -86,7 +86,7 @@ for (const [what, spoil] of [
   test(`a certificate that is ${what} leaves the old one in use`, async (t) => {
     const { files, first, renewal, told, has } = await startServer(t)
 
-    spoil(files.certFile)
+    spoil(files.cert)
     renewal.look()
 
     assert.ok(await has(first))
@@ -105,16 +105,16 @@ test('while nothing changes the files are not read again', async (t) => {
 test('the door looks after its certificate, until it is closed', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   const folder = temporaryFolder(t)
-  const tls = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') }
+  const tls = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') }
   const [first, second] = [createCertificate(), createCertificate()]
-  write(tls.certFile, first.cert)
-  write(tls.keyFile, first.key)
+  write(tls.cert, first.cert)
+  write(tls.key, first.key)
   const app = await openApp(t, { tls })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
 
-  write(tls.certFile, second.cert)
-  write(tls.keyFile, second.key)
+  write(tls.cert, second.cert)
+  write(tls.key, second.key)
   t.mock.timers.tick(10_000)
 
   assert.ok(await verifies(port, second.cert))

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ErrorCode, ResolveError } from '../../../src/errors.ts'
-import { httpStatus } from '../../../src/http/failure.ts'
-import { UnresolvedError } from '../../../src/resolver/failure.ts'
+import { httpStatus } from '../../../src/http/error-response.ts'
+import { UnresolvedError } from '../../../src/resolver/unresolved-error.ts'
 import {
   anAnswer,
   documentErrors,

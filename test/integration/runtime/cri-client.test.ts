@@ -90,7 +90,7 @@ test('a pull of a v1 caller reaches a runtime of v1alpha2, and the other way rou
       PullImage: (_, answer) => answer(null, { imageRef: 'sha256:a' }),
     })
 
-    const { response } = await runtime.cri.pullImage(new Uint8Array(), { version: caller })
+    const response = await runtime.cri.pullImage(new Uint8Array(), { version: caller })
 
     assert.deepEqual(response, Buffer.from('\n\u0008sha256:a'))
   }
@@ -130,7 +130,7 @@ test('a pull hands over bytes as they are, the answer with its trailers', async 
   })
 
   const request = Buffer.from('0a030a0178', 'hex')
-  const { response } = await runtime.cri.pullImage(request, { version: 'v1' })
+  const response = await runtime.cri.pullImage(request, { version: 'v1' })
 
   assert.equal((requests[0] as { image: { image: string } }).image.image, 'x')
   assert.deepEqual(response, Buffer.from('\n\u0008sha256:a'))
@@ -234,7 +234,7 @@ test(
     const looks = { everyMs: 1, limitMs: 1_000, silent: 3 }
     const cri = createCriClient(runtime.channel, 'v1', looks)
 
-    const { response } = await cri.pullImage(Buffer.alloc(0), { version: 'v1' })
+    const response = await cri.pullImage(Buffer.alloc(0), { version: 'v1' })
 
     assert.ok(response.includes('sha256:a'))
   },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openAnswers } from '../../../src/service/commands.ts'
+import { openResolver } from '../../../src/service/open.ts'
 import { FakeRegistry } from '../../support/fake-registry.ts'
 import { buildImage } from '../../support/images.ts'
 import { temporaryFolder } from '../../support/stack.ts'
@@ -27,11 +27,11 @@ test('without a file a registry on loopback is asked, with what its user has log
   const { registry, image, home, logIn } = await scene(t)
   const reference = `${registry.host}/team/app:1`
 
-  const before = await openAnswers({ file: undefined }, { HOME: home })
+  const before = await openResolver({ file: undefined }, { HOME: home })
   t.after(() => before.close())
   await assert.rejects(before.answer(reference), { code: 'UNAUTHORIZED' })
   logIn()
-  const after = await openAnswers({ file: undefined }, { HOME: home })
+  const after = await openResolver({ file: undefined }, { HOME: home })
   t.after(() => after.close())
 
   assert.equal((await after.answer(reference)).imageId, image.imageId)
@@ -43,7 +43,7 @@ test('with a file nothing is asked on loopback that it does not name, and no log
   const file = join(home, 'image-resolver.yaml')
   writeFileSync(file, `image: ${home}\n`)
 
-  const answers = await openAnswers({ file }, { HOME: home })
+  const answers = await openResolver({ file }, { HOME: home })
   t.after(() => answers.close())
 
   await assert.rejects(answers.answer(`${registry.host}/team/app:1`), { code: 'DENIED' })

@@ -1,28 +1,29 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { parseReference } from '../../../src/reference/reference.ts'
 import { availabilityOf } from '../../../src/resolver/availability.ts'
-import { openAvailability } from '../../../src/service/commands.ts'
-import { FakeRegistry, refuseWith, serve } from '../../support/fake-registry.ts'
-import { buildImage, buildIndex } from '../../support/images.ts'
+import {
+  type FakeRegistry,
+  refuseWith,
+  serve,
+  withHeaders,
+  withoutHead,
+} from '../../support/fake-registry.ts'
+import { startHubAndOrigin } from '../../support/hub-and-origin.ts'
+import { buildImage, buildIndex, content, OCI_MANIFEST } from '../../support/images.ts'
 import { AMD64 } from '../../support/registry-images.ts'
-import { temporaryFolder } from '../../support/stack.ts'
 
 const AMD = buildImage({ seed: 'amd' })
 const ARM = buildImage({ seed: 'arm', platform: { os: 'linux', architecture: 'arm64' } })
 const INDEX = buildIndex([AMD, ARM])
+const ARTIFACT = content(OCI_MANIFEST, {
+  schemaVersion: 2,
+  config: { mediaType: 'application/vnd.example', digest: ARM.digest, size: 1 },
+})
 
 /** An offline registry and an origin. */
 async function scene(t: TestContext) {
-  const [hub, origin] = await Promise.all([FakeRegistry.start(t), FakeRegistry.start(t)])
-  const folder = temporaryFolder(t)
-  const file = join(folder, 'config.yaml')
-  const registries = [{ address: origin.url, upstreams: [origin.host] }]
-  writeFileSync(file, JSON.stringify({ image: folder, address: hub.url, registries }))
-  const source = await openAvailability({ file }, {})
-  t.after(() => source.close())
+  const { hub, origin, resolver: source } = await startHubAndOrigin(t)
   const reference = (name: string) => parseReference(`${origin.host}/${name}`)
   return { hub, origin, source, reference }
 }
@@ -74,6 +75,37 @@ test('every state is what the registries say, by one HEAD for each image and reg
   const { GET, HEAD } = source.requests()
   assert.equal(HEAD + GET, sent.length)
 })
+
+for (const [what, behaviour, asked] of [
+  ['answers HEAD', serve, ['HEAD', 'HEAD']],
+  ['refuses HEAD', withoutHead, ['HEAD', 'GET', 'GET']],
+  [
+    'says no digest',
+    withHeaders({ 'docker-content-digest': undefined }),
+    ['HEAD', 'GET', 'HEAD', 'GET'],
+  ],
+] as const) {
+  test(`an image and an artifact are there by one GET at most: a registry that ${what}`, async (t) => {
+    const { hub, source, reference } = await scene(t)
+    hub.put('team/image', '1', INDEX)
+    hub.putManifest('team/artifact', '1', ARTIFACT)
+    hub.behaviour = behaviour
+
+    for (const [name, { digest }] of [
+      ['team/image', INDEX],
+      ['team/artifact', ARTIFACT],
+    ] as const) {
+      const places = await source.places(reference(`${name}:1`))
+      const place = places.find(({ origin }) => !origin)
+      assert.deepEqual([place?.state, place?.digest], ['present', digest])
+    }
+
+    assert.deepEqual(
+      hub.requests.map(({ method }) => method),
+      asked,
+    )
+  })
+}
 
 test('platforms are those of the index, by one GET wherever it is, or of the config', async (t) => {
   const { hub, origin, source, reference } = await scene(t)

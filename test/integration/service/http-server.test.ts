@@ -5,9 +5,9 @@ import { parseConfig } from '../../../src/config/load.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Resolver } from '../../../src/resolver/resolver.ts'
 import type { ResolveOptions } from '../../../src/resolver/types.ts'
-import { createCore } from '../../../src/service/core.ts'
+import { type Core, createCore } from '../../../src/service/core.ts'
+import { startHttp } from '../../../src/service/http-server.ts'
 import { serviceFetch } from '../../../src/service/running-service.ts'
-import { openHttpServer } from '../../../src/service/servers.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -16,7 +16,7 @@ async function openWithMirror(t: TestContext, listen: string) {
   const yaml = `{http: {listen: '${listen}'}, mirror: {enabled: true}}`
   const { config } = parseConfig(yaml, { file: 'x', socketExists: () => false })
   const logger = silentLogger()
-  const core = createCore(config, logger, () => undefined)
+  const core: Core = createCore(config, logger, () => undefined)
   t.after(() => core.close())
   const seen: (boolean | undefined)[] = []
   const resolver: Pick<Resolver, 'candidates' | 'credentials' | 'resolve'> = {
@@ -31,7 +31,7 @@ async function openWithMirror(t: TestContext, listen: string) {
     },
   }
   let address = ''
-  const door = await openHttpServer({
+  const door = await startHttp({
     config: () => config,
     core: { ...core, resolver: resolver as Resolver },
     readiness: { check: async () => [] },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { parseConfig } from '../../../src/config/load.ts'
 import { createCore } from '../../../src/service/core.ts'
-import { openHttpServer } from '../../../src/service/servers.ts'
+import { startHttp } from '../../../src/service/http-server.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
 import { FakeRegistry } from '../../support/fake-registry.ts'
 import { buildImage } from '../../support/images.ts'
@@ -18,7 +18,7 @@ async function startNode(t: TestContext, registry?: string) {
   t.after(() => core.close())
   let url = ''
   const warnings: string[] = []
-  const door = await openHttpServer({
+  const door = await startHttp({
     config: () => config,
     core,
     readiness: { check: async () => [] },

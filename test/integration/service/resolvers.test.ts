@@ -7,7 +7,7 @@ import { dump } from 'js-yaml'
 import type { ResolveError } from '../../../src/errors.ts'
 import { buildApp } from '../../../src/http/app.ts'
 import { listenHttp } from '../../../src/http/listen.ts'
-import { parseReference } from '../../../src/reference/reference.ts'
+import { formatReference, parseReference } from '../../../src/reference/reference.ts'
 import type { ResolveOptions } from '../../../src/resolver/types.ts'
 import { createCore } from '../../../src/service/core.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
@@ -22,6 +22,7 @@ import { temporaryFolder } from '../../support/stack.ts'
 const TOKEN = 'of-the-fleet'
 /** As PullImage asks. */
 const PULL: ResolveOptions = { refresh: true, shared: true, urgent: true }
+const AMD64 = { os: 'linux', architecture: 'amd64' }
 const ARM = { os: 'linux', architecture: 'arm64' }
 
 type Logger = ReturnType<typeof silentLogger>
@@ -64,7 +65,7 @@ async function startScene(t: TestContext, central: object = {}) {
     answers: core.answers,
     readiness: { check: async () => [] },
     access: { token: TOKEN },
-    tls: { certFile, keyFile },
+    tls: { cert: certFile, key: keyFile },
     via: core.via,
     logger: silentLogger(),
   })
@@ -421,6 +422,21 @@ test('an answer for another platform or digest is not taken, and the service is 
     assert.match(String(line?.[0]['reason']), why)
     assert.equal(core.metrics.shared.lookups.left_alone, 1)
   }
+})
+
+test('an answer that is older than what a pull takes is not taken, whatever the service was asked for', async (t) => {
+  const { node, reference } = await startScene(t)
+  const name = formatReference(reference)
+  const old = { ...answerOf(name, buildImage({ seed: 'old' }), AMD64), ageMs: 60_001 }
+
+  const { core, lines } = node({}, await startHostile(t, 200, old))
+  const pull = await core.resolver.resolve(reference, { ...PULL, platform: AMD64 })
+
+  assert.equal(pull.source, 'registry')
+  assert.deepEqual(
+    lines.filter(([, message]) => message === 'a resolver is left alone'),
+    [],
+  )
 })
 
 test('an answer for a platform that the asked one runs is taken, however it is spelled', async (t) => {

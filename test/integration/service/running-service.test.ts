@@ -22,7 +22,7 @@ function tlsFiles(t: TestContext) {
   const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
   writeFileSync(certFile, cert)
   writeFileSync(keyFile, key)
-  return { certFile, keyFile }
+  return { cert: certFile, key: keyFile }
 }
 
 test('the service is asked on a unix socket, on TCP, and with TLS', async (t) => {

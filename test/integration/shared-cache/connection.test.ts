@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startMember, until } from '../../support/fleet.ts'
-import { startRawServer } from '../../support/listen.ts'
+import { freePort, startRawServer } from '../../support/listen.ts'
+import { requireRedis, startRedis } from '../../support/redis.ts'
 import { FakeSource, identity, nginx } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const ALWAYS = { refresh: true, shared: true, urgent: true } as const
 
 /** What answers as a store until it is asked something of ours. */
-async function startHostile(t: TestContext, answer: (socket: Socket, command: string) => void) {
+async function startHostile(
+  t: TestContext,
+  answer: (socket: Socket, command: string) => void | Promise<void>,
+) {
   let closed = 0
   const server = await startRawServer(t, (socket) => {
     socket.on('close', () => {
@@ -21,7 +26,7 @@ async function startHostile(t: TestContext, answer: (socket: Socket, command: st
       const text = bytes.toString('latin1')
       const count = text.match(/^\*\d+\r$/gm)?.length ?? 0
       const reply = /\binfo\b/i.test(text) ? bulk('redis_version:7.0.15') : '+OK\r\n'
-      if (/eval|sentinel|cluster/i.test(text)) answer(socket, text)
+      if (/eval|sentinel|cluster/i.test(text)) void answer(socket, text)
       else socket.write(reply.repeat(count))
     })
   })
@@ -54,6 +59,41 @@ for (const [what, reply] of HUGE) {
     assert.ok(node.logged.includes('the shared store is left alone'))
   })
 }
+
+test('lists in lists that were not asked for, and come in pieces, end their connection and not the process', async (t) => {
+  const hostile = await startHostile(t, async (socket) => {
+    socket.setNoDelay(true)
+    socket.write(':1\r\n')
+    for (let piece = 0; piece < 15; piece += 1) {
+      socket.write('*1\r\n'.repeat(300))
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    socket.write(':1\r\n')
+  })
+  const source = new FakeSource({ m1: async () => identity('one') })
+  const url = `redis://127.0.0.1:${hostile.port}`
+
+  const node = await startMember(t, url, source, { fields: ', budget: 1s' })
+  await node.resolver.resolve(nginx(), ALWAYS)
+
+  await until(() => hostile.closed() > 0)
+  assert.ok(node.logged.includes('the shared store is left alone'))
+})
+
+test('a password that is not there yet is read when it is', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t, ['--requirepass', 'right'])
+  const file = join(temporaryFolder(t), 'password')
+  const fields = `, budget: 1s, passwordFile: ${file}`
+  const source = new FakeSource({ m1: async () => identity('one') })
+  const node = await startMember(t, redis.url, source, { fields })
+  assert.deepEqual(node.logged, ['the shared store is left alone'])
+
+  writeFileSync(file, 'right\n')
+
+  // The node tells of itself again and again, also where nothing is pulled.
+  await until(() => node.logged.includes('the shared store is used'))
+})
 
 const NAMED: readonly (readonly [string, string])[] = [
   ['a sentinel', 'redis+sentinel'],
@@ -97,6 +137,48 @@ for (const [what, scheme] of NAMED) {
     }
   })
 }
+
+test('a store is connected to again when a sentinel tells of a failover in the middle of a connection', async (t) => {
+  if (!requireRedis(t)) return
+  const port = await freePort()
+  const primary = await startRedis(t, ['--bind', '127.0.0.1', '--port', `${port}`])
+  const subscribed: Socket[] = []
+  let asked = 0
+  const sentinel = await startRawServer(t, (socket) => {
+    socket.on('data', async (bytes) => {
+      for (const command of bytes.toString('latin1').split(/(?=^\*\d+\r$)/m)) {
+        socket.write(await sentinelReply(socket, command))
+      }
+    })
+  })
+  async function sentinelReply(socket: Socket, command: string): Promise<string> {
+    if (/subscribe/i.test(command)) {
+      subscribed.push(socket)
+      return `*3\r\n${bulk('subscribe')}${bulk('+switch-master')}:1\r\n`
+    }
+    if (!/get-master-addr/i.test(command)) return '+OK\r\n'
+    asked += 1
+    if (asked === 2) {
+      const told = subscribed.splice(0)
+      const ended = told.map((each) => once(each, 'close'))
+      for (const each of told) {
+        each.write(`*3\r\n${bulk('message')}${bulk('+switch-master')}${bulk('fleet')}`)
+      }
+      await Promise.all(ended)
+    }
+    return `*2\r\n${bulk('127.0.0.1')}${bulk(`${port}`)}`
+  }
+  const url = `redis+sentinel://127.0.0.1:${sentinel.port}/fleet`
+  const node = await startMember(t, url, new FakeSource({ m1: async () => identity('one') }))
+  await until(() => subscribed.length > 0)
+
+  await primary.command('client', 'kill', 'type', 'normal')
+  const pull = () => node.resolver.resolve(nginx(), ALWAYS)
+  await until(async () => {
+    await pull()
+    return asked > 2 && node.metrics.shared.unused === 0
+  })
+})
 
 test('what a cluster was told lately it is told again when another node of it takes over', async (t) => {
   const told: string[] = []

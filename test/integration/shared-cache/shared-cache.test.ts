@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import { readFleet } from '../../../src/service/commands.ts'
+import { readFleet } from '../../../src/service/open.ts'
 import {
   ALWAYS,
   answers,
@@ -106,6 +106,28 @@ test('refresh passes the store, and what it brings is told to the others', async
   assert.equal(refreshed.source, 'registry')
   assert.equal(refreshed.digest, OTHER.digest)
   await until(async () => (await a.resolver.resolve(nginx(), ALWAYS)).digest === OTHER.digest)
+})
+
+test('with a freshness of 0 a pull takes no answer of another node, and waits for none', async (t) => {
+  let answer = (): void => {}
+  const asked = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  const source = new FakeSource({ m1: () => asked.then(() => IMAGE) })
+  const fleet = await startPair(t, { fields: ', freshness: 0, budget: 1s' }, source)
+  if (fleet === undefined) return
+  const { a, b } = fleet
+  const first = a.resolver.resolve(nginx(), ALWAYS)
+  await until(() => source.asked.length === 1)
+
+  const second = b.resolver.resolve(nginx(), ALWAYS)
+
+  // While the first one is asked still.
+  await until(() => source.asked.length === 2)
+  answer()
+  for (const each of [first, second]) assert.equal((await each).source, 'registry')
+  assert.equal(b.metrics.shared.claims.waited, 0)
+  assert.equal((await b.resolver.resolve(nginx(), ALWAYS)).source, 'registry')
 })
 
 test('an older answer is confirmed with one HEAD, also by a node that never asked', async (t) => {
@@ -378,16 +400,40 @@ test('claims are given back at the end', async (t) => {
   await asked
 })
 
+test("a claim that the store has lost is counted, and the answer is the own caller's", async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  let answer = (): void => {}
+  const held: Reply = (...asked) =>
+    new Promise((resolve) => {
+      answer = () => resolve(has()(...asked))
+    })
+  const source = new FakeSource({ m1: held })
+  const [a] = (await members(t, 1, redis, source)) as [FleetMember]
+  const asked = a.resolver.resolve(nginx(), ALWAYS)
+  await until(() => redis.command('keys', '*:claim:*').then((keys) => keys !== ''))
+
+  await redis.command('flushall')
+  await until(() => a.metrics.shared.claims.lost === 1)
+  answer()
+
+  assert.equal((await asked).imageId, IMAGE.imageId)
+})
+
 test('nodes tell of themselves, and a command reads it', async (t) => {
   if (!requireRedis(t)) return
   const redis = await startRedis(t)
   const file = join(temporaryFolder(t), 'config.yaml')
   writeFileSync(file, `cache: {shared: {url: "${redis.url}"}}\n`)
-  await members(t, 2, redis, new FakeSource({}))
+  const [leaving] = await members(t, 2, redis, new FakeSource({}))
 
   await until(async () => (await readFleet({ file })).length === 2)
+  // As in a roll-out, after which none of the former nodes is to be seen.
+  await leaving?.shared.close()
 
-  const [node] = await readFleet({ file })
+  const [node, ...more] = await readFleet({ file })
+  assert.deepEqual(more, [])
+  assert.equal(await redis.command('hlen', await redis.command('keys', '*:nodes')), '1')
   assert.equal(node?.node, hostname())
   assert.equal(node.version, '1.2.3')
   assert.ok(node.ageMs >= 0)

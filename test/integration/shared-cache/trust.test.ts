@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Credentials, markIssued } from '../../../src/registry/credentials.ts'
+import { EntrySigner } from '../../../src/shared-cache/entry.ts'
 import {
   ALWAYS,
   answers,
@@ -14,6 +15,16 @@ import {
 } from '../../support/fleet.ts'
 import { requireRedis, startRedis } from '../../support/redis.ts'
 import { FakeSource, nginx, type Reply } from '../../support/resolver.ts'
+
+/** A registry that answers when the test says so. */
+function slowSource() {
+  let resolve = (_image: typeof IMAGE): void => {}
+  const slow: Reply = () =>
+    new Promise((done) => {
+      resolve = done
+    })
+  return { answer: () => resolve(IMAGE), source: new FakeSource({ m1: slow }) }
+}
 
 test('a node that dies while it asks is replaced by one other, after a part of the budget', async (t) => {
   if (!requireRedis(t)) return
@@ -29,6 +40,8 @@ test('a node that dies while it asks is replaced by one other, after a part of t
   await until(async () => (await redis.command('keys', '*:claim:*')) !== '')
   // Its claim is not prolonged any more, as if its process were gone.
   const claim = await redis.command('keys', '*:claim:*')
+  // Half of the budget of the others at the most, so that one of them has the time to ask.
+  assert.ok(Number(await redis.command('pttl', claim)) <= 15_000)
   await redis.command('set', claim, 'of one that is gone', 'PX', '500')
 
   const answers = await Promise.all(others.map(({ resolver }) => resolver.resolve(nginx(), ALWAYS)))
@@ -42,12 +55,7 @@ test('a node that dies while it asks is replaced by one other, after a part of t
 test('while a slow registry is asked the claim lives, and there is no second one', async (t) => {
   if (!requireRedis(t)) return
   const redis = await startRedis(t)
-  let answer = (): void => {}
-  const slow: Reply = () =>
-    new Promise((resolve) => {
-      answer = () => resolve(IMAGE)
-    })
-  const source = new FakeSource({ m1: slow })
+  const { answer, source } = slowSource()
   const limits = () => ({ hedgeDelayMs: 0, probeBudgetMs: 6_000, totalMs: 60_000 })
   const registries = { resolver: { limits } }
   const [a, b] = [
@@ -71,9 +79,42 @@ test('while a slow registry is asked the claim lives, and there is no second one
   await Promise.allSettled([first, second])
 })
 
+test('a claim that another node has by now is left to it by the one that had it', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const { answer, source } = slowSource()
+  const node = await startMember(t, redis.url, source)
+  const callers = new AbortController()
+  const asked = { ...ALWAYS, signal: callers.signal }
+  const takenOver = async (tag: string) => {
+    const pulled = node.resolver.resolve(nginx({ tag }), asked).catch(() => {})
+    await until(() => source.asked.some((each) => each.endsWith(tag)))
+    const [claim = ''] = (await redis.command('keys', '*:claim:*')).split('\n')
+    await redis.command('set', claim, 'of another', 'PX', '60000')
+    return { pulled, claim }
+  }
+
+  const first = await takenOver('answered')
+  answer()
+  await first.pulled
+  await told(redis)
+  assert.equal(await redis.command('get', first.claim), 'of another')
+
+  await redis.command('del', first.claim)
+  const second = await takenOver('left')
+  callers.abort()
+  await second.pulled
+  await node.shared.close()
+  assert.equal(await redis.command('get', second.claim), 'of another')
+})
+
 const POISON: readonly (readonly [string, (entry: string) => string])[] = [
   ['with another digest', (entry) => entry.replaceAll(IMAGE.digest, OTHER.digest)],
-  ['with a younger time', (entry) => entry.replace(/^2 (\d+)/, (_, ms) => `2 ${Number(ms) + 500}`)],
+  [
+    'with a time to come',
+    (entry) => entry.replace(/^2 (\d+)/, (_, ms) => `2 ${Number(ms) + 60_000}`),
+  ],
+  ['with another time', (entry) => entry.replace(/^2 (\d+)/, (_, ms) => `2 ${Number(ms) - 500}`)],
   ['without a signature', (entry) => entry.replace(/^(2 \d+ \w+) \S+/, `$1 ${'A'.repeat(43)}`)],
   ['that is no entry', () => 'nonsense'],
   ['of another form', (entry) => entry.replace(/^2 /, '1 ')],
@@ -98,6 +139,8 @@ test('an entry that no node of the fleet made is never used', async (t) => {
     // What this node said is there now.
     await until(async () => (await a.resolver.resolve(image, ALWAYS)).source === 'shared')
   }
+  assert.ok(b.metrics.shared.signatureFailures > 1)
+  assert.equal(b.logged.filter((each) => each.includes('is not signed with our key')).length, 1)
 })
 
 test('an old entry that is brought back is as old as it is, and one moved to another name is none', async (t) => {
@@ -158,6 +201,30 @@ test('a claim that no node made and a value of another type keep nothing from be
 
   assert.deepEqual([asked.source, shared.source], ['registry', 'shared'])
   assert.equal(node.metrics.shared.claims.given_up, 0)
+})
+
+test('a value of another type in the place of nodes or images does not have the store left alone', async (t) => {
+  if (!requireRedis(t)) return
+  const redis = await startRedis(t)
+  const signer = new EntrySigner(Buffer.alloc(0))
+  const lists = [signer.name('seen', 'nodes'), signer.name('nodes', 'nodes')]
+  for (const name of lists) await redis.command('set', name, 'x')
+  const source = new FakeSource({ m1: has() })
+  const node = await startMember(t, redis.url, source, { fields: ', budget: 1s' })
+  await until(async () => (await redis.command('type', lists[1] ?? '')) === 'hash')
+  assert.equal(await redis.command('type', lists[0] ?? ''), 'zset')
+
+  await node.resolver.resolve(nginx(), ALWAYS)
+  await told(redis)
+  const image = signer.name('image', IMAGE.digest, 'linux/amd64')
+  await until(async () => (await redis.command('exists', image)) === '1')
+  await redis.command('del', image, ...(await answers(redis)))
+  await redis.command('lpush', image, 'x')
+  const other = await startMember(t, redis.url, source, { fields: ', budget: 1s' })
+  await other.resolver.resolve(nginx({ tag: undefined, digest: IMAGE.digest }), ALWAYS)
+
+  await told(redis)
+  for (const { logged } of [node, other]) assert.deepEqual(logged, ['the shared store is used'])
 })
 
 const PASSWORD = { kind: 'basic', username: 'robot', password: 'a' } as const

@@ -80,6 +80,23 @@ test('a file keeps mode, owner and the links that lead to it; another hard link 
   )
 })
 
+test('what a run left that was killed while it wrote is removed by the next one, and nothing else', async (t) => {
+  const folder = temporaryFolder(t)
+  const [path, lock] = [join(folder, 'Dockerfile'), join(folder, 'lock.yaml')]
+  writeFileSync(path, 'FROM a:1\n')
+  const id = '00000000-0000-4000-8000-000000000000'
+  const left = [`.Dockerfile.${id}.new`, `.lock.yaml.${id}.new`]
+  const others = [`.Dockerfile2.${id}.new`, '.Dockerfile.new', '.Dockerfile.mine.new']
+  for (const name of [...left, ...others]) writeFileSync(join(folder, name), 'FROM b:1\n')
+
+  const [file, ...more] = await readAll([folder])
+  assert.deepEqual([file?.name, more], [path, []])
+  await file?.replace('FROM a:2\n')
+  await writeNew(lock, 'a: 1\n')
+
+  assert.deepEqual(readdirSync(folder).sort(), ['Dockerfile', 'lock.yaml', ...others].sort())
+})
+
 test('a file that was changed after it was read is not written', async (t) => {
   const path = join(temporaryFolder(t), 'pod.yaml')
   writeFileSync(path, 'a: 1\n')

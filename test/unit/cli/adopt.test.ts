@@ -1,34 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  type AdoptCommandOptions,
-  adoptCommand,
-  planAdoption,
-} from '../../../src/cli/commands/adopt.ts'
-import { ResolveError } from '../../../src/errors.ts'
+import { planAdoption } from '../../../src/cli/commands/adopt.ts'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
 import type { RegistryEntry } from '../../../src/registry/entry.ts'
 import type { NodeImage } from '../../../src/runtime/types.ts'
+import { runCli } from '../../support/cli.ts'
 
-async function adopt(options: Partial<AdoptCommandOptions>, names: readonly string[]) {
+async function adopt(options: readonly string[], names: readonly string[]) {
   const given: string[][] = []
-  let text = ''
   let closed = 0
   const registry = { name: 'hub:5000', priority: 1, offline: true }
-  await adoptCommand({
-    dryRun: false,
-    domain: undefined,
-    json: false,
-    context: {
-      stdout: {
-        write: (chunk) => {
-          text += chunk
-        },
-      },
-      stderr: { write: () => assert.fail('there is nothing to complain about') },
-      environment: {},
-    },
-    open: async () => ({
+  const { code, out, err } = await runCli(['adopt', ...options], {
+    names: async () => ({
       registries: [{ ...registry, endpoint: parseAddress('http://hub:5000') }],
       images: async () => [{ id: 'i', repoTags: names, repoDigests: [], size: 1n, pinned: false }],
       name: async (...pair) => {
@@ -39,17 +22,16 @@ async function adopt(options: Partial<AdoptCommandOptions>, names: readonly stri
         closed += 1
       },
     }),
-    ...options,
   })
-  assert.equal(closed, 1)
-  return { text, given }
+  assert.deepEqual({ code, err, closed }, { code: 0, err: '', closed: 1 })
+  return { text: out, given }
 }
 
 test('adopt gives the names that are missing and says so', async () => {
-  const { text, given } = await adopt({ domain: 'docker.io' }, [
-    'hub:5000/library/x:1',
-    'hub:5000/pause:3',
-  ])
+  const { text, given } = await adopt(
+    ['--domain', 'docker.io'],
+    ['hub:5000/library/x:1', 'hub:5000/pause:3'],
+  )
 
   assert.deepEqual(given, [['hub:5000/library/x:1', 'docker.io/library/x:1']])
   assert.equal(
@@ -61,16 +43,17 @@ test('adopt gives the names that are missing and says so', async () => {
 })
 
 test('adopt --dry-run gives none', async () => {
-  const { text, given } = await adopt({ domain: 'docker.io', dryRun: true }, [
-    'hub:5000/library/x:1',
-  ])
+  const { text, given } = await adopt(
+    ['--domain', 'docker.io', '--dry-run'],
+    ['hub:5000/library/x:1'],
+  )
 
   assert.deepEqual(given, [])
   assert.match(text, /would be added\n1 would be added\n$/)
 })
 
 test('adopt --json prints every name as an object', async () => {
-  const { text } = await adopt({ json: true }, ['hub:5000/library/x:1'])
+  const { text } = await adopt(['--json'], ['hub:5000/library/x:1'])
 
   const [{ reason, ...result }] = JSON.parse(text)
   assert.deepEqual(result, { imageId: 'i', from: 'hub:5000/library/x:1', outcome: 'unknown' })
@@ -78,17 +61,17 @@ test('adopt --json prints every name as an object', async () => {
 })
 
 test('adopt says so when there is nothing to do', async () => {
-  const { text } = await adopt({}, ['docker.io/library/x:1'])
+  const { text } = await adopt([], ['docker.io/library/x:1'])
 
   assert.equal(text, 'no image has a name of a configured registry\n')
 })
 
 test('adopt takes no domain that references cannot have', async () => {
   for (const domain of ['nginx', 'docker.io/library', '']) {
-    await assert.rejects(
-      adopt({ domain }, []),
-      (error) => error instanceof ResolveError && error.code === 'CONFIG_INVALID',
-    )
+    const { code, err } = await runCli(['adopt', '--domain', domain])
+
+    assert.equal(code, 2, domain)
+    assert.match(err, /--domain .* is no domain as references have it/)
   }
 })
 

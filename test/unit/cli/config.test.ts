@@ -8,13 +8,12 @@ import { configCheckCommand } from '../../../src/cli/commands/config.ts'
 async function check(file: string | undefined, portoshim?: string) {
   const out: string[] = []
   const err: string[] = []
-  const code = await configCheckCommand({
-    file,
-    portoshim,
-    stdout: { write: (text) => out.push(text) },
-    stderr: { write: (text) => err.push(text) },
-    find: async ({ explicit } = {}) => explicit,
-  })
+  const code = await configCheckCommand(
+    [],
+    { ...(file !== undefined && { config: file }), ...(portoshim !== undefined && { portoshim }) },
+    { stdout: { write: (text) => out.push(text) }, stderr: { write: (text) => err.push(text) } },
+    async (explicit) => explicit,
+  )
   return { code, out: out.join(''), err: err.join('') }
 }
 
@@ -80,12 +79,10 @@ test('a missing file is named, and the code is 2', async () => {
 })
 
 test('what is no mistake of the file is not passed off as one', async () => {
-  const broken = configCheckCommand({
-    file: '/x',
-    stdout: { write: () => assert.fail('nothing is to be printed') },
-    stderr: { write: () => assert.fail('nothing is to be printed') },
-    load: () => Promise.reject(new TypeError('a bug')),
-  })
+  const silent = { write: () => assert.fail('nothing is to be printed') }
+  const broken = configCheckCommand([], {}, { stdout: silent, stderr: silent }, () =>
+    Promise.reject(new TypeError('a bug')),
+  )
 
   await assert.rejects(broken, /a bug/)
 })

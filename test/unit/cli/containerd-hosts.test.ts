@@ -2,10 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import {
-  type ContainerdHostsOptions,
-  containerdHostsCommand,
-} from '../../../src/cli/commands/containerd-hosts.ts'
+import { containerdHostsCommand } from '../../../src/cli/commands/containerd-hosts.ts'
+import type { Values } from '../../../src/cli/options.ts'
 import { readHostsDir } from '../../../src/config/sources/hosts-dir.ts'
 import { parseHostsFile } from '../../../src/config/sources/hosts-toml.ts'
 import { temporaryFolder } from '../../support/stack.ts'
@@ -26,18 +24,22 @@ async function scene(t: TestContext, config = CONFIG) {
   await writeFile(file, config, { mode: 0o600 })
   const out: string[] = []
   const err: string[] = []
-  const run = (options: Partial<ContainerdHostsOptions> = {}) =>
-    containerdHostsCommand({
-      file,
-      force: false,
-      server: undefined,
-      write: certs,
-      stdout: { write: (text) => out.push(text) },
-      stderr: { write: (text) => err.push(text) },
-      ...options,
-    })
+  const print = (values: Values = {}) =>
+    containerdHostsCommand(
+      [],
+      { config: file, ...values },
+      { stdout: { write: (text) => out.push(text) }, stderr: { write: (text) => err.push(text) } },
+    )
+  const run = (values: Values = {}) => print({ write: certs, ...values })
   const hosts = (name: string) => join(certs, name, 'hosts.toml')
-  return { certs, hosts, run, out: () => out.splice(0).join(''), err: () => err.splice(0).join('') }
+  return {
+    certs,
+    hosts,
+    print,
+    run,
+    out: () => out.splice(0).join(''),
+    err: () => err.splice(0).join(''),
+  }
 }
 
 test('the files are written where containerd looks for them, and listed', async (t) => {
@@ -77,9 +79,9 @@ test('with --direct only what containerd has to know of the registries themselve
 })
 
 test('without a folder they are printed, and nothing is written', async (t) => {
-  const { certs, out, run } = await scene(t)
+  const { certs, out, print } = await scene(t)
 
-  assert.equal(await run({ write: undefined }), 0)
+  assert.equal(await print(), 0)
 
   assert.match(out(), /^# docker\.io\/hosts\.toml\n# Written by .*\nserver = "https:/)
   await assert.rejects(readdir(certs), { code: 'ENOENT' })
@@ -136,12 +138,12 @@ test('the folder where mirrors are read from is not written to', async (t) => {
 test('the server is where the service listens, for this machine', async (t) => {
   const listens = { '0.0.0.0:80': '127.0.0.1:80', '"[::1]:9430"': '[::1]:9430' }
   for (const [listen, host] of Object.entries(listens)) {
-    const { out, run } = await scene(
+    const { out, print } = await scene(
       t,
       `${CONFIG}http:\n  listen: ${listen}\n  token: abcdefgh12345678\n`,
     )
 
-    await run({ write: undefined })
+    await print()
 
     assert.ok(out().includes(`[host."http://${host}"]`))
   }
@@ -152,7 +154,10 @@ test('a server that is none, and a unix socket, are refused', async (t) => {
 
   await assert.rejects(run(), { code: 'CONFIG_INVALID', message: /--server/ })
   for (const server of ['127.0.0.1:9430', 'ftp://x', 'http://a:b@x', 'http://x/v2', 'http://x?y']) {
-    await assert.rejects(run({ server }), { code: 'CONFIG_INVALID', message: /^--server/ })
+    await assert.rejects(run({ server }), {
+      code: 'CONFIG_INVALID',
+      message: /^--server/,
+    })
   }
 })
 

@@ -78,7 +78,7 @@ for (const command of PAGES) {
         (each) => COMMANDS[each] !== undefined,
       )
       assert.ok(name, words.join(' '))
-      const { options, words: allowed } = COMMANDS[name] ?? assert.fail(name)
+      const { options, words: allowed = { min: 0, max: 0 } } = COMMANDS[name] ?? assert.fail(name)
       const rest = positionals.length - (positionals.length === 0 ? 0 : name.split(' ').length)
       assert.ok(rest >= allowed.min && rest <= allowed.max, words.join(' '))
       assert.deepEqual(

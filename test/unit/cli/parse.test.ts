@@ -204,7 +204,7 @@ describe('the output of parse', () => {
       },
     })
 
-    const running = parseCommand({ references: [], json: true, stdin: stdin(), stdout })
+    const running = parseCommand([], { json: true }, { stdin: stdin(), stdout })
     while (release === undefined) await new Promise(setImmediate)
     for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate)
     const readWhileBlocked = read
@@ -225,7 +225,7 @@ describe('the output of parse', () => {
       },
     })
 
-    const exitCode = await parseCommand({ references: [], json: true, stdin: stdin(), stdout })
+    const exitCode = await parseCommand([], { json: true }, { stdin: stdin(), stdout })
 
     assert.equal(exitCode, 0)
   })
@@ -238,7 +238,7 @@ describe('the output of parse', () => {
     })
 
     await assert.rejects(
-      parseCommand({ references: ['nginx'], json: true, stdin: Readable.from([]), stdout }),
+      parseCommand(['nginx'], { json: true }, { stdin: Readable.from([]), stdout }),
       { code: 'ENOSPC' },
     )
   })
@@ -251,7 +251,7 @@ describe('the output of parse', () => {
     })
 
     await assert.rejects(
-      parseCommand({ references: [], json: true, stdin, stdout: { write: () => true } }),
+      parseCommand([], { json: true }, { stdin, stdout: { write: () => true } }),
       { message: 'read failed' },
     )
   })
@@ -259,7 +259,7 @@ describe('the output of parse', () => {
   test('stays open for the next writer', async () => {
     const stdout = new Writable({ write: (_chunk, _encoding, done) => done() })
 
-    await parseCommand({ references: ['nginx'], json: true, stdin: Readable.from([]), stdout })
+    await parseCommand(['nginx'], { json: true }, { stdin: Readable.from([]), stdout })
 
     assert.equal(stdout.writableEnded, false)
     assert.equal(stdout.destroyed, false)
@@ -286,7 +286,7 @@ async function run({
     },
   }
 
-  const exitCode = await parseCommand({ references, json, stdin, stdout })
+  const exitCode = await parseCommand(references, { json }, { stdin, stdout })
 
   const rows = json
     ? text

@@ -123,6 +123,20 @@ describe('pin', () => {
     assert.deepEqual(readdirSync(folder), ['link.yaml', 'pod.yaml'])
   })
 
+  it('reads of a folder the files that links lead to, as all do in the volume of a ConfigMap', async () => {
+    mkdirSync(join(folder, '..data'))
+    const path = file('..data/pod.yaml', POD)
+    symlinkSync('..data/pod.yaml', join(folder, 'pod.yaml'))
+    symlinkSync('..data', join(folder, 'same.yaml'))
+    const { context } = registry({ [NGINX]: ONE })
+    assert.equal((await runCli(['pin', folder, '--write'], context)).code, 0)
+    assert.equal(read(path), PINNED)
+
+    symlinkSync('gone.yaml', join(folder, 'lost.yaml'))
+    const { code, err } = await runCli(['pin', folder, '--check'], context)
+    assert.deepEqual([code, /lost\.yaml is not there/.test(err)], [2, true])
+  })
+
   it('changes nothing the second time, and asks whether the digests are there', async () => {
     const path = file('pod.yaml', PINNED)
     const { context, asked } = registry({ [NGINX]: TWO })
@@ -165,7 +179,10 @@ describe('pin', () => {
     const path = file('broken.yaml', broken)
     const { code, err } = await runCli(['pin', path, '--write'], registry({ [NGINX]: ONE }).context)
     assert.equal(code, 1)
-    assert.match(err, /broken\.yaml:6:1: no valid YAML: /)
+    assert.match(
+      err,
+      /broken\.yaml:6:3: no valid YAML: .*; it is a template: give what is rendered from it\n$/,
+    )
     assert.equal(read(path), broken)
   })
 
@@ -292,6 +309,81 @@ describe('pin', () => {
 
     assert.deepEqual([again.out, offline.out], [PINNED, PINNED])
     assert.deepEqual([later.asked, read(lock)], [[], first])
+  })
+
+  it('--lock also keeps what was pinned before there was a lock file', async () => {
+    const path = file('pod.yaml', `${PINNED}    - image: nginx:next@${ONE}\n`)
+    const lock = join(folder, 'images.lock.yaml')
+    const { context } = registry({ [NGINX]: TWO })
+
+    const first = await runCli(['pin', path, '--write', '--lock', lock], context)
+    const offline = await runCli(['pin', path, '--check', '--lock', lock, '--offline'])
+
+    assert.deepEqual([first.code, offline.code, offline.err], [0, 0, ''])
+    for (const tag of ['1.27', 'next'])
+      assert.ok(read(lock).includes(`nginx:${tag}:\n    digest: ${ONE}`))
+    writeFileSync(lock, read(lock).replaceAll(ONE, TWO))
+    await runCli(['pin', path, '--write', '--lock', lock], context)
+    assert.ok(!read(lock).includes(ONE))
+  })
+
+  it('--lock takes an empty file for one that is yet to be written, where it is written', async () => {
+    const path = file('pod.yaml', POD)
+    const lock = file('images.lock.yaml', '')
+    const absent = join(folder, 'absent.lock.yaml')
+    for (const [words, name, why] of [
+      [['pin', path, '--write', '--offline'], lock, 'is empty'],
+      [['pin', path, '--check'], lock, 'is empty'],
+      [['drift'], lock, 'is empty'],
+      [['drift', path], lock, 'is empty'],
+      [['pin', path, '--check'], absent, 'is not there'],
+    ] as const) {
+      const { code, err } = await runCli([...words, '--lock', name], registry().context)
+      assert.deepEqual([code, err], [2, `image-resolver: ${name} ${why}\n`])
+    }
+    assert.deepEqual([read(lock), read(path)], ['', POD])
+
+    const { context } = registry({ [NGINX]: ONE })
+    const { code } = await runCli(['pin', path, '--write', '--lock', lock], context)
+
+    assert.equal(code, 0)
+    assert.match(read(lock), /docker\.io\/library\/nginx:1\.27:\n {4}digest: sha256:1+\n/)
+  })
+
+  it('--lock of one platform is none of another, nor of all', async () => {
+    const path = file('pod.yaml', POD)
+    const [all, arm] = [join(folder, 'all.yaml'), join(folder, 'arm.yaml')]
+    const { context } = registry({ [NGINX]: ONE })
+    const pin = (lock: string, ...words: string[]) =>
+      runCli(['pin', path, '--lock', lock, ...words], context)
+    await pin(all)
+    const { out } = await pin(arm, '--platform', 'Linux/aarch64')
+
+    assert.match(read(arm), /^platform: linux\/arm64$/m)
+    for (const [lock, words, how] of [
+      [all, ['--platform', 'linux/arm64'], 'without --platform'],
+      [arm, [], 'with --platform linux/arm64'],
+      [arm, ['--platform', 'linux/amd64'], 'with --platform linux/arm64'],
+    ] as const) {
+      const { code, err } = await pin(lock, ...words)
+      assert.deepEqual([code, err.includes(`${lock} was written ${how}:`)], [2, true])
+    }
+    assert.notEqual(out, PINNED)
+    assert.equal((await pin(arm, '--platform', 'linux/arm64/v8', '--offline')).out, out)
+  })
+
+  it('reads a lock file in which aliases multiply', async () => {
+    const levels = Array.from(
+      { length: 30 },
+      (_, n) => `l${n + 1}: &l${n + 1} [${Array(10).fill(`*l${n}`).join(', ')}]`,
+    )
+    const image = `{digest: '${ONE}', registry: *l30, platforms: {linux/amd64: *l30}}`
+    const text = `l0: &l0 a\n${levels.join('\n')}\nversion: 1\nimages: {'${NGINX}': ${image}}\n`
+    const { code, out } = await runCli([
+      ...['pin', file('pod.yaml', POD), '--offline'],
+      ...['--lock', file('l.yaml', text)],
+    ])
+    assert.deepEqual([code, out], [0, PINNED])
   })
 
   it('--offline fails for what the lock file does not have', async () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RegistryStatus } from '../../../api/v1/registries.ts'
-import type { CliContext, Page, Registries } from '../../../src/cli/context.ts'
+import type { CliContext } from '../../../src/cli/context.ts'
 import { ResolveError } from '../../../src/errors.ts'
+import type { Page, RegistryAccess } from '../../../src/service/open.ts'
 import { runCli } from '../../support/cli.ts'
 
 const WELL: RegistryStatus = {
@@ -72,7 +73,7 @@ function scene({ statuses = [WELL, ASKED], seen = statuses, alone, holds = {} }:
     const shown = names.slice(from, from + page.n)
     return { shown, next: from + page.n < names.length ? (shown.at(-1) ?? null) : null }
   }
-  const registries = (direct: boolean): Registries => ({
+  const registries = (direct: boolean): RegistryAccess => ({
     alone: direct ? undefined : alone,
     statuses: async () => ({
       registries: [...(direct || alone !== undefined ? statuses : seen)],

@@ -7,8 +7,8 @@ import { VERSION } from '../../../api/version.ts'
 import type { CliContext } from '../../../src/cli/context.ts'
 import { run } from '../../../src/cli/run.ts'
 import { ResolveError } from '../../../src/errors.ts'
-import { UnresolvedError } from '../../../src/resolver/failure.ts'
 import type { Answer, CandidateReport } from '../../../src/resolver/types.ts'
+import { UnresolvedError } from '../../../src/resolver/unresolved-error.ts'
 import { runCli } from '../../support/cli.ts'
 import { digestOf, identity } from '../../support/resolver.ts'
 
@@ -345,6 +345,8 @@ test('wrong use ends with 2, says what is meant, and where more stands', async (
       'there is no command config chek; did you mean config check?\nUsage: image-resolver config check [options]\nimage-resolver config --help says more\n',
     ],
     [['nginx:latest'], 'there is no command nginx:latest\nimage-resolver --help says more\n'],
+    [['constructor'], 'there is no command constructor\nimage-resolver --help says more\n'],
+    [['__proto__', '-h'], 'there is no command __proto__\nimage-resolver --help says more\n'],
     [
       ['reslove', 'x'],
       'there is no command reslove; did you mean resolve?\nimage-resolver --help says more\n',

@@ -10,7 +10,7 @@ import {
   parseRealm,
   parseSocketPath,
   parseUpstream,
-} from '../../../src/config/addresses.ts'
+} from '../../../src/config/values.ts'
 import { parseAddress } from '../../../src/registry/endpoint.ts'
 
 const GOOD: readonly (readonly [string, string])[] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatDuration, parseDuration } from '../../../src/config/duration.ts'
+import { formatDuration, parseDuration } from '../../../src/config/values.ts'
 import { ResolveError } from '../../../src/errors.ts'
 
 const GOOD: readonly (readonly [string, number])[] = [

@@ -20,10 +20,7 @@ function tells(message: RegExp): (thrown: unknown) => boolean {
 }
 
 test('a named file is taken without looking, there or not', async () => {
-  const file = await findConfigFile({
-    explicit: '/x/y.yaml',
-    exists: () => assert.fail('nothing is to be looked at'),
-  })
+  const file = await findConfigFile('/x/y.yaml', () => assert.fail('nothing is to be looked at'))
 
   assert.equal(file, '/x/y.yaml')
 })
@@ -32,7 +29,7 @@ test("our own file is found before image-cri-shim's, and none is no mistake", as
   const ours = '/etc/image-resolver.yaml'
   const theirs = '/etc/image-cri-shim.yaml'
   const withFiles = (...there: readonly string[]) =>
-    findConfigFile({ exists: async (path) => there.includes(path) })
+    findConfigFile(undefined, async (path) => there.includes(path))
 
   assert.equal(await withFiles(theirs, ours), ours)
   assert.equal(await withFiles(theirs), theirs)

@@ -20,13 +20,14 @@ const DEFAULTS = {
   hedgeDelayMs: 300,
   cache: {
     imageCacheSize: 1024,
-    imageCacheTtlMs: 1_800_000,
-    domainCacheTtlMs: 600_000,
-    tagTtlMs: 60_000,
+    imageCacheTTLMs: 1_800_000,
+    domainCacheTTLMs: 600_000,
+    tagTTLMs: 60_000,
     statsLogIntervalMs: 60_000,
     disableStats: false,
-    negativeTtlMs: 10_000,
+    negativeTTLMs: 10_000,
     staleIfErrorMs: 86_400_000,
+    shared: undefined,
   },
   registries: [],
   resolvers: [],
@@ -201,13 +202,14 @@ onResolveError: reject
     hedgeDelayMs: 0,
     cache: {
       imageCacheSize: 7,
-      imageCacheTtlMs: 3_600_000,
-      domainCacheTtlMs: 7_200_000,
+      imageCacheTTLMs: 3_600_000,
+      domainCacheTTLMs: 7_200_000,
       statsLogIntervalMs: 10_800_000,
       disableStats: true,
-      tagTtlMs: 5000,
-      negativeTtlMs: 7000,
+      tagTTLMs: 5000,
+      negativeTTLMs: 7000,
       staleIfErrorMs: 172_800_000,
+      shared: undefined,
     },
     registries: [
       {
@@ -255,8 +257,7 @@ onResolveError: reject
     hostsDir: '/etc/containerd/certs.d',
     portoshim: '/etc/portoshim.yaml',
     configMap: {
-      namespace: 'ns',
-      name: 'map',
+      name: 'ns/map',
       key: 'shim.yaml',
       kubeconfig: '/etc/admin.conf',
     },
@@ -273,7 +274,7 @@ onResolveError: reject
       listen: 'unix:///run/http.sock',
       token: 's3cret',
       tokenFile: undefined,
-      tls: { certFile: '/etc/http.pem', keyFile: '/etc/http.key' },
+      tls: { cert: '/etc/http.pem', key: '/etc/http.key' },
       rateLimit: 600,
       events: true,
     },
@@ -362,13 +363,14 @@ keychain: {helperTimeout: 0}
   assert.equal(config.keychain.helperTimeoutMs, 10_000)
   assert.deepEqual(config.cache, {
     imageCacheSize: 0,
-    imageCacheTtlMs: 0,
-    domainCacheTtlMs: 0,
-    tagTtlMs: 0,
+    imageCacheTTLMs: 0,
+    domainCacheTTLMs: 0,
+    tagTTLMs: 0,
     statsLogIntervalMs: 0,
     disableStats: false,
-    negativeTtlMs: 0,
+    negativeTTLMs: 0,
     staleIfErrorMs: 0,
+    shared: undefined,
   })
 })
 
@@ -466,7 +468,7 @@ insecureSkipVerify: yes
 })
 
 test('configMap asks for the one of image-cri-shim, or names another', () => {
-  const usual = { namespace: 'kube-system', name: 'image-cri-shim', key: 'registries.yaml' }
+  const usual = { name: 'kube-system/image-cri-shim', key: 'registries.yaml' }
 
   assert.deepEqual(loadText('configMap: {}\n').config.configMap, {
     ...usual,
@@ -474,7 +476,7 @@ test('configMap asks for the one of image-cri-shim, or names another', () => {
   })
   assert.deepEqual(
     loadText('configMap: {name: a/b.c, key: x.yaml, kubeconfig: /k}\n').config.configMap,
-    { namespace: 'a', name: 'b.c', key: 'x.yaml', kubeconfig: '/k' },
+    { name: 'a/b.c', key: 'x.yaml', kubeconfig: '/k' },
   )
   for (const wrong of ['name: image-cri-shim', 'name: a/../b', 'key: a/b', 'kubeconfig: k']) {
     assert.equal(problemsIn(`configMap: {${wrong}}\n`).length, 1, wrong)

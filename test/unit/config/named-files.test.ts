@@ -3,8 +3,14 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { namedFileWarnings } from '../../../src/config/files.ts'
+import { namedFileProblems } from '../../../src/config/files.ts'
 import { loadText } from '../../support/config.ts'
+
+async function namedFileWarnings(
+  ...asked: Parameters<typeof namedFileProblems>
+): Promise<readonly string[]> {
+  return (await namedFileProblems(...asked)).map(({ message }) => message)
+}
 
 const NAMES = `
 registries:
@@ -29,11 +35,11 @@ test('every missing file that a configuration names is reported', async () => {
       'cert of a.b: /cert',
       'key of a.b: /key',
       'tokenFile of c.d: /token',
+      'configMap.kubeconfig: /kubeconfig',
       'keychain.dockerConfigs: /docker',
       'keychain.pullSecrets: /pull',
       'keychain.credentialProviders.config: /providers',
       'keychain.credentialProviders.binDir: /bin',
-      'configMap.kubeconfig: /kubeconfig',
       'http.tokenFile: /http-token',
       'http.tls.cert: /http-cert',
       'http.tls.key: /http-key',
@@ -53,9 +59,9 @@ test('a secret that every user can read is reported, a certificate is not', asyn
       'passwordFile of a.b',
       'key of a.b',
       'tokenFile of c.d',
+      'configMap.kubeconfig',
       'keychain.dockerConfigs',
       'keychain.pullSecrets',
-      'configMap.kubeconfig',
       'http.tokenFile',
       'http.tls.key',
     ],

@@ -181,9 +181,15 @@ test('of one host written twice the last counts, also by another name of Docker 
 })
 
 const MISTAKES = [
-  ['Images: 5', '1: Images: expected fields with values'],
-  ['Images: {Registries: 5}', '1: Images.Registries: expected a list of at most 256 registries'],
-  ['Images: {Registries: [5]}', '1: Images.Registries[0]: expected fields with values'],
+  [
+    'Images: 5',
+    '1: Images: expected fields with values, got text; write `name: value`, with a space after the colon',
+  ],
+  ['Images: {Registries: 5}', '1: Images.Registries: expected a list, got text'],
+  [
+    'Images: {Registries: [5]}',
+    '1: Images.Registries[0]: expected fields with values, got text; write `name: value`, with a space after the colon',
+  ],
   [
     'Images:\n  Registries:\n  - AuthToken: secret',
     '3: Images.Registries[0].Host: required, and not there',
@@ -194,7 +200,7 @@ const MISTAKES = [
   ],
   [
     'Images: {Registries: [{Host: a.io, AuthToken: [secret]}]}',
-    '1: Images.Registries[0].AuthToken: expected text, got a list or fields',
+    '1: Images.Registries[0].AuthToken: expected text, got a list',
   ],
   [
     'Images: {Registries: [{Host: a.io, AuthToken: OAuth secret}]}',
@@ -212,7 +218,10 @@ const MISTAKES = [
     'Images: {Registries: [{Host: a.io, AuthToken: "file:c2VjcmV0"}]}',
     '1: Images.Registries[0].AuthToken: looks like the secret itself; write the path of a file that holds it, which begins with /',
   ],
-  ['just text', ' expected fields with values'],
+  [
+    'just text',
+    '1: expected fields with values, got text; write `name: value`, with a space after the colon',
+  ],
 ] as const
 
 for (const [text, message] of MISTAKES) {

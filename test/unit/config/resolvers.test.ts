@@ -33,7 +33,11 @@ test('a resolver is a text, or a text with its authority and token', () => {
 
 const MISTAKES: readonly (readonly [text: string, path: string, message: RegExp])[] = [
   ['resolvers: [http://resolver.corp]', 'resolvers[0].url', /write https:\/\//],
-  ['resolvers: ["https://u:p@resolver.corp"]', 'resolvers[0].url', /holds credentials/],
+  [
+    'resolvers: ["https://u:p@resolver.corp"]',
+    'resolvers[0].url',
+    /holds credentials: .*tokenFile/,
+  ],
   ['resolvers: [{ca: /ca.pem}]', 'resolvers[0].url', /^required, and not there$/],
   ['resolvers: [{url: a.b, tokenFile: ./token}]', 'resolvers[0].tokenFile', /absolute path/],
   ['resolvers: [{url: a.b, token: x}]', 'resolvers[0].token', /^unknown field/],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { scopeNotes } from '../../../src/config/asking-order.ts'
+import { scopeNotes } from '../../../src/config/registries.ts'
 import { loadText } from '../../support/config.ts'
 import { entry } from '../../support/resolver.ts'
 

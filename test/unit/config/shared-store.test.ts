@@ -71,7 +71,7 @@ for (const url of ['unix:///run/valkey.sock', 'redis://localhost', 'redis://[::1
   test(`${url} needs no key: no other machine can reach it`, () => {
     const { config } = loadText(`cache: {shared: {url: "${url}"}}\n`)
 
-    assert.equal(config.cache.shared?.keyFile, undefined)
+    assert.equal(config.cache.shared?.key, undefined)
   })
 }
 
@@ -104,6 +104,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ['url: "http://valkey"', 'cache.shared.url', /^not the address of a store/],
   ['url: "redis://"', 'cache.shared.url', /^a host of the store is not host:port/],
   ['url: "redis://a:70000"', 'cache.shared.url', /^a host of the store is not host:port/],
+  ['url: "redis://a:0"', 'cache.shared.url', /^a host of the store is not host:port/],
   ['url: "redis://[nonsense]:1"', 'cache.shared.url', /^a host of the store is not host:port/],
   ['url: "redis://a,b"', 'cache.shared.url', /^several hosts are sentinels or a cluster/],
   ['url: "redis://a/x"', 'cache.shared.url', /^the database of a store is a number/],

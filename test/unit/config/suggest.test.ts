@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nearestName } from '../../../src/config/suggest.ts'
+import { nearestName } from '../../../src/config/diagnostics.ts'
 
 const KNOWN = ['address', 'auth', 'priority', 'upstreams', 'imageCacheTTL']
 

@@ -30,6 +30,7 @@ function watched(start: string) {
   }
   const configuration = {
     generation: 1,
+    hash: '',
     loadedAt: 0,
     set lastReloadFailed(failed: boolean) {
       state.looks.push(!failed)

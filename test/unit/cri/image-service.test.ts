@@ -171,10 +171,10 @@ class Scene {
           await this.hanging(image, signal)
           const error = this.pullErrors.get(image)
           if (error !== undefined) throw error
-          const response =
+          return (
             this.rawAnswer ??
             Buffer.from(withString(new Uint8Array(), 1, this.imageRef ?? `id of ${image}`))
-          return { response }
+          )
         },
         removeImage: async (image) => {
           this.removed.push(image)
@@ -297,6 +297,7 @@ test('when a registry took its time, what is there is looked at again', async ()
   const scene = new Scene()
   scene.whole = WHOLE
   scene.duringResolve = async () => {
+    await new Promise(setImmediate)
     scene.nowMs += 1_000
     scene.whole = undefined
   }

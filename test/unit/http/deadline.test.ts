@@ -40,16 +40,6 @@ test('a connection that closes after the work aborts nothing', () => {
   assert.equal(signal.aborted, false)
 })
 
-test('the next request of a connection is watched again', () => {
-  const request = aRequest()
-  startDeadline(request, 60_000).clear()
-  const second = startDeadline(request, 60_000)
-
-  request.socket.emit('close')
-
-  assert.equal(second.signal.aborted, true)
-})
-
 test('pipelined requests have a signal each', async () => {
   const alive = setInterval(() => {}, 1000)
   const request = aRequest()
@@ -62,34 +52,5 @@ test('pipelined requests have a signal each', async () => {
   assert.equal(slow.signal.aborted, false)
   quick.clear()
   slow.clear()
-  request.socket.emit('close')
-})
-
-test('a signal that was aborted is never given to the next request', async () => {
-  const alive = setInterval(() => {}, 1000)
-  const request = aRequest()
-  const first = startDeadline(request, 5)
-  await once(first.signal, 'abort')
-  first.clear()
-
-  const second = startDeadline(request, 60_000)
-
-  clearInterval(alive)
-  assert.equal(second.signal.aborted, false)
-  second.clear()
-  request.socket.emit('close')
-})
-
-test('a limit of another length has a signal of its own', async () => {
-  const alive = setInterval(() => {}, 1000)
-  const request = aRequest()
-  startDeadline(request, 60_000).clear()
-
-  const short = startDeadline(request, 5)
-  await once(short.signal, 'abort')
-
-  clearInterval(alive)
-  assert.equal(short.signal.reason.name, 'TimeoutError')
-  short.clear()
   request.socket.emit('close')
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RequestError } from '../../../src/http/failure.ts'
+import { RequestError } from '../../../src/http/error-response.ts'
 import { readRegistryEvent } from '../../../src/http/routes/events.ts'
 
 const DIGEST = `sha256:${'a'.repeat(64)}`
@@ -169,6 +169,16 @@ const rows: readonly Row[] = [
     body: cloudEvent('com.example.image.updated', zot, 'https://zot.corp:8443/acme'),
     format: 'cloudevents',
     changes: [{ host: 'zot.corp:8443', repository: 'team/app', tag: '1.2' }],
+  },
+  {
+    is: 'a CloudEvent whose data is base64',
+    body: {
+      ...cloudEvent('zotregistry.image.updated', {}),
+      data: undefined,
+      data_base64: Buffer.from(JSON.stringify(zot)).toString('base64'),
+    },
+    format: 'cloudevents',
+    changes: [{ host: undefined, repository: 'team/app', tag: '1.2' }],
   },
   {
     is: 'Zot: a manifest that is deleted',

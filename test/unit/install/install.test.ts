@@ -3,6 +3,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { findKubelet, leadingTo } from '../../../src/install/kubelet.ts'
+import { nodeStatus } from '../../../src/install/status.ts'
 import { CONTAINERD, KUBEADM_FILES, packagedNode } from '../../support/packaged-node.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -67,7 +68,8 @@ test('uninstall is an error where kubelet leads to the service, and the list of 
 
   await assert.rejects(node.uninstall(), {
     code: 'UNAVAILABLE',
-    message: /kubelet leads to unix:\/\/\/run\/old\.sock.*\/etc\/default\/kubelet:1.*by hand/,
+    message:
+      /kubelet leads to unix:\/\/\/run\/old\.sock.*\/etc\/default\/kubelet:2.*install, .*by hand/,
   })
 
   assert.equal(node.read(EXTRA), led)
@@ -254,6 +256,31 @@ test('kubelet is restarted when its files were changed after its start, and by n
   assert.deepEqual(told, ['next: systemctl restart kubelet.service'])
 })
 
+test('a kubelet that is restarted by hand is started as its unit is by then, after install and before the end of uninstall', async (t) => {
+  const unit = '/etc/systemd/system/kubelet.service'
+  const node = packagedNode(temporaryFolder(t), {
+    [unit]: '[Service]\nExecStart=/usr/bin/kubelet\n',
+  })
+  node.configure({ shim: NEW, cri: CONTAINERD })
+  const manager = systemd()
+  const dropIn = node.root.outside(`${unit}.d/20-image-resolver.conf`)
+  let isLoaded = false
+  const loading = {
+    ...manager,
+    run: async (...args: readonly string[]) => {
+      if (args[0] === 'daemon-reload') isLoaded = existsSync(dropIn)
+      return manager.run(...args)
+    },
+  }
+
+  await node.install({ manager: loading })
+  const first = isLoaded
+  await manager.run('restart', 'kubelet.service')
+  await assert.rejects(node.uninstall({ manager: loading }), { code: 'UNAVAILABLE' })
+
+  assert.deepEqual([first, isLoaded], [true, false])
+})
+
 test('after an upgrade that is put back the service of before is waited for, and what it says is told', async (t) => {
   for (const [looks, told] of [
     [[true, false, true], /what was changed is put back$/],
@@ -293,4 +320,296 @@ test('after an upgrade that is put back the service of before is waited for, and
     assert.ok(!manager.calls.includes('restart kubelet.service'))
     assert.equal(manager.calls.at(-1), `ready: ${looks.at(-1)}`)
   }
+})
+
+const UNIT = '/etc/systemd/system/kubelet.service'
+const KUBELETS = {
+  'of kubeadm, with flags in the files of its environment': KUBEADM_FILES,
+  'with endpoints in its file': {
+    [UNIT]: '[Service]\nExecStart=/usr/bin/kubelet --config=/k.yaml\n',
+    '/k.yaml': `# mine\nimageServiceEndpoint: unix:///run/stargz.sock\ncontainerRuntimeEndpoint: "unix://${CONTAINERD}"\n`,
+  },
+  'with flags alone': { [UNIT]: '[Service]\nExecStart=/usr/bin/kubelet --v=2\n' },
+  'with a drop-in folder': {
+    [UNIT]: `[Service]\nExecStart=/usr/bin/kubelet --config-dir=/k.d --container-runtime-endpoint=unix://${CONTAINERD}\n`,
+    '/k.d/10-site.conf': 'maxPods: 80\n',
+  },
+  'of k3s, in front of another runtime': {
+    '/etc/systemd/system/k3s.service': '[Service]\nExecStart=/usr/local/bin/k3s server\n',
+    '/etc/rancher/k3s/config.yaml': `container-runtime-endpoint: ${CONTAINERD}\n`,
+  },
+}
+
+function filesOf({ root, snapshot }: ReturnType<typeof packagedNode>): readonly string[] {
+  return snapshot().filter((line) => {
+    const [path = ''] = line.split(' ')
+    return !path.startsWith('var/lib/image-resolver') && !root.isFolder(`/${path}`)
+  })
+}
+
+for (const [what, files] of Object.entries(KUBELETS)) {
+  test(`a kubelet ${what} is switched between its endpoints and back, as if each were the first`, async (t) => {
+    const fresh = async (mode: 'images' | 'all') => {
+      const node = packagedNode(temporaryFolder(t), files)
+      node.configure({ shim: NEW })
+      await node.install({ mode })
+      return filesOf(node)
+    }
+    const expected = { images: await fresh('images'), all: await fresh('all') }
+    const node = packagedNode(temporaryFolder(t), files)
+    node.configure({ shim: NEW })
+    const bare = node.snapshot()
+
+    for (const mode of ['all', 'images', 'all', 'images'] as const) {
+      const shown = await node.describe({ mode })
+      await node.install({ mode })
+      const kubelet = findKubelet(node.root)
+      assert.equal(kubelet && leadingTo(kubelet, NEW), mode)
+      assert.deepEqual(filesOf(node), expected[mode])
+      assert.match(shown, /unix:\/\/\/run\/new\.sock/)
+      assert.equal(await node.describe({ mode }), '')
+      node.said()
+      await node.install({ mode })
+      assert.deepEqual(node.said(), ['image-resolver 1.0.0: nothing to change'])
+    }
+
+    assert.equal(await node.uninstall(), true, node.said().join('\n'))
+    assert.deepEqual(node.snapshot(), bare)
+  })
+}
+
+test('a switch of endpoints that fails is put back to those of before, and all of it after that', async (t) => {
+  const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+  const bare = node.snapshot()
+  const manager = systemd()
+  for (const [mode, other] of [
+    ['all', 'images'],
+    ['images', 'all'],
+  ] as const) {
+    await node.install({ mode: other, manager })
+    const before = node.snapshot()
+    const run = async (...args: readonly string[]) => {
+      if (args.join(' ') === 'restart kubelet.service') throw new Error('it does not start')
+      return manager.run(...args)
+    }
+
+    await assert.rejects(
+      node.install({ mode, manager: { ...manager, run }, restartKubelet: true }),
+      /it does not start/,
+    )
+
+    assert.deepEqual(node.snapshot(), before)
+  }
+  assert.equal(await node.uninstall(), true)
+  assert.deepEqual(node.snapshot(), bare)
+})
+
+test('calls of images alone lead to the service where others have changed the file that led them all', async (t) => {
+  const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+  const flags = '/var/lib/kubelet/kubeadm-flags.env'
+  node.configure({ shim: NEW, cri: CONTAINERD })
+  await node.install({ mode: 'all' })
+  node.write(flags, `${node.read(flags)}# of the operator\n`)
+
+  await node.install({ mode: 'images' })
+
+  const kubelet = findKubelet(node.root)
+  assert.equal(kubelet && leadingTo(kubelet, NEW), 'images')
+  assert.match(node.read(flags), /containerd\.sock"\n# of the operator\n$/)
+})
+
+const STATE = '/var/lib/image-resolver'
+
+for (const [what, lost] of [
+  ['with its folder', STATE],
+  ['alone', `${STATE}/install.json`],
+] as const) {
+  for (const [kind, files] of Object.entries(KUBELETS)) {
+    test(`the list of an installation that was lost ${what} is made again, and every file of a kubelet ${kind} put back`, async (t) => {
+      for (const mode of ['images', 'all'] as const) {
+        const node = packagedNode(temporaryFolder(t), { ...files, [`${STATE}/x`]: '' })
+        rmSync(node.root.outside(STATE), { recursive: true })
+        const kubelet = filesOf(node)
+        node.configure({ shim: NEW, cri: CONTAINERD })
+        await node.install({ mode })
+        rmSync(node.root.outside(lost), { recursive: true })
+        node.said()
+
+        const shown = await node.describe({ mode })
+        await node.install({ mode })
+        const [note] = node.said()
+        await node.install({ mode })
+        const [again] = node.said()
+        const isWhole = await node.uninstall()
+
+        assert.match(shown, /^# note: .*install\.json, the list .* is lost, and is made again/)
+        assert.match(note ?? '', /^note: .*install\.json, the list .* is lost, and is made again/)
+        assert.match(again ?? '', /nothing to change/)
+        assert.equal(isWhole, true, node.said().join('\n'))
+        assert.deepEqual(withoutOwn(filesOf(node)), withoutOwn(kubelet), mode)
+      }
+    })
+  }
+}
+
+/** A package's units may have been enabled by hand. */
+function withoutOwn(lines: readonly string[]): readonly string[] {
+  return lines.filter((line) => !/^etc\/(?:image-resolver\.yaml|.*\.wants\/)/.test(line))
+}
+
+test('a list that is damaged is refused with the way out, which leads there', async (t) => {
+  const node = packagedNode(temporaryFolder(t), KUBELETS['with endpoints in its file'])
+  const kubelet = filesOf(node)
+  node.configure({ shim: NEW, cri: CONTAINERD })
+  await node.install({ mode: 'images' })
+  const list = node.root.outside(`${STATE}/install.json`)
+  writeFileSync(list, '{"format": 1, "chan')
+
+  await assert.rejects(
+    node.install({ mode: 'images' }),
+    /install\.json.* move it away, and .* makes it again$/,
+  )
+  rmSync(list)
+  await node.install({ mode: 'images' })
+
+  assert.equal(await node.uninstall(), true)
+  assert.deepEqual(withoutOwn(filesOf(node)), withoutOwn(kubelet))
+})
+
+const LIST = `${STATE}/install.json`
+
+for (const [what, damage] of [
+  ['sockets of a wrong type', { sockets: 3 }],
+  ['no sockets', { sockets: undefined }],
+  ['a socket of a wrong type', { sockets: [3] }],
+  ['changes of a wrong type', { changes: {} }],
+  ['a change of a wrong type', { changes: [null] }],
+  ['a change of an unknown part', { changes: [{ path: '/x', before: null, after: null }] }],
+  [
+    'a state of a wrong type',
+    { changes: [{ path: '/x', part: 'unit', before: null, after: { kind: 'link' } }] },
+  ],
+  ['a runtime of a wrong type', { runtime: {} }],
+  ['a time that is none', { kubeletAt: 'yesterday' }],
+  ['no version', { version: null }],
+] as const) {
+  test(`a list with ${what} is refused as a damaged one, by install and by uninstall`, async (t) => {
+    const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+    await node.install()
+    node.write(LIST, JSON.stringify({ ...JSON.parse(node.read(LIST)), ...damage }))
+    const before = node.snapshot()
+    const refusal = {
+      code: 'CONFIG_INVALID',
+      message:
+        /^\/var\/lib\/image-resolver\/install\.json, the list .*, cannot be used: .*: move it away, and image-resolver install makes it again$/,
+    }
+
+    await assert.rejects(node.install(), refusal)
+    await assert.rejects(node.uninstall(), refusal)
+    assert.deepEqual(
+      [node.snapshot(), node.said().at(-1)],
+      [before, 'image-resolver 1.0.0: installed'],
+    )
+  })
+}
+
+for (const text of ['null', '[]', '3', '"x"']) {
+  test(`a list that is ${text} is refused, and not taken for none`, async (t) => {
+    const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+    node.write(LIST, text)
+
+    await assert.rejects(node.uninstall(), /install\.json, .*cannot be used: format is missing/)
+    rmSync(node.root.outside(LIST))
+    node.write(`${STATE}/install.pending.json`, text)
+    await assert.rejects(node.uninstall(), /pending\.json, .*cannot be used: format is missing/)
+  })
+}
+
+test('where the list and the copies of kubelet are lost, its endpoint is led back to the runtime', async (t) => {
+  const node = packagedNode(temporaryFolder(t), {
+    ...KUBEADM_FILES,
+    [EXTRA]: 'KUBELET_EXTRA_ARGS=--v=2\n',
+  })
+  node.configure({ shim: NEW })
+  const manager = systemd()
+  await node.install()
+  rmSync(node.root.outside(`${STATE}/install.json`))
+  rmSync(node.root.outside(`${EXTRA}.before-image-resolver`))
+  node.said()
+
+  await node.install()
+  const notes = node.said()
+  await assert.rejects(node.uninstall({ manager }), { code: 'UNAVAILABLE', message: /still uses/ })
+  await node.uninstall({ manager, restartKubelet: true })
+
+  assert.match(
+    notes.join('\n'),
+    /note: \/etc\/default\/kubelet:1: what stood there before unix:\/\/\/run\/new\.sock is not known; uninstall will set it/,
+  )
+  assert.equal(
+    node.read(EXTRA),
+    `KUBELET_EXTRA_ARGS=--v=2 --image-service-endpoint=unix://${CONTAINERD}\n`,
+  )
+})
+
+test('what others have written since stays where the list is lost, too, and the copy of before is named', async (t) => {
+  const node = packagedNode(temporaryFolder(t), {
+    ...KUBEADM_FILES,
+    [EXTRA]: 'KUBELET_EXTRA_ARGS=--v=2\n',
+  })
+  node.configure({ shim: NEW })
+  await node.install()
+  node.write(EXTRA, `${node.read(EXTRA)}# of the operator\n`)
+  rmSync(node.root.outside(`${STATE}/install.json`))
+
+  await node.install()
+  node.said()
+
+  assert.equal(await node.uninstall(), false)
+  assert.match(node.said().join('\n'), /kubelet: left, .*kubelet\.before-image-resolver/)
+  assert.match(node.read(EXTRA), /--v=2 .*containerd\.sock\n# of the operator\n$/)
+})
+
+test('a service that kubelet uses is not stopped where an installation without a list fails', async (t) => {
+  const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+  node.configure({ shim: NEW })
+  const manager = systemd()
+  await node.install({ manager })
+  rmSync(node.root.outside(`${STATE}/install.json`))
+  manager.calls.splice(0)
+  const readiness = async () => ({ isReady: false, reason: 'no', version: '1.0.0' })
+
+  await assert.rejects(node.install({ manager, readiness }), { code: 'UNAVAILABLE' })
+
+  assert.ok(!manager.calls.some((call) => call.startsWith('stop')), manager.calls.join('\n'))
+})
+
+test('a wrapper that hands on a flag which is there by hand is named, and the service installed', async (t) => {
+  const flag = `--image-service-endpoint=unix://${NEW}`
+  const node = packagedNode(temporaryFolder(t), {
+    [UNIT]: `[Service]\nExecStart=/opt/start kubelet ${flag}\n`,
+  })
+  node.configure({ shim: NEW })
+  const status = () =>
+    nodeStatus({
+      root: node.root,
+      socket: NEW,
+      http: undefined as never,
+      manager: undefined,
+      readiness: undefined,
+    })
+
+  await node.install()
+
+  assert.match(
+    node.said().join('\n'),
+    /note: \/etc\/systemd\/system\/kubelet\.service:2: the unit starts \/opt\/start, not kubelet/,
+  )
+  const led = await status()
+  node.write(UNIT, '[Service]\nExecStart=/opt/start kubelet\n')
+  const { problems } = await status()
+  assert.deepEqual([led.kubelet?.wrapper, led.problems], ['/opt/start', []])
+  assert.deepEqual(problems, [
+    `kubelet does not lead to ${NEW}, as far as can be seen: its unit starts /opt/start: run image-resolver install`,
+  ])
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { findKubelet, type KubeletMode, leadingTo } from '../../../src/install/kubelet.ts'
@@ -130,7 +130,7 @@ function lead(root: Root, mode: KubeletMode) {
   const files = leadKubelet(root, mode, SHIM)
   for (const { path, text } of files) {
     mkdirSync(dirname(root.outside(path)), { recursive: true })
-    writeFileSync(root.outside(path), text)
+    writeFileSync(root.outside(path), text ?? '')
   }
   assert.equal(leadingTo(find(root), SHIM), mode)
   assert.deepEqual(leadKubelet(root, mode, SHIM), [], 'a second time changes nothing')
@@ -154,7 +154,7 @@ test('a kubelet of kubeadm gets the flag where `kubeadm upgrade` leaves it', (t)
   assert.deepEqual(files, [
     {
       path: '/etc/default/kubelet',
-      text: `KUBELET_EXTRA_ARGS=--image-service-endpoint=${ENDPOINT}\n`,
+      text: `# Written by image-resolver install; image-resolver uninstall takes it away.\nKUBELET_EXTRA_ARGS=--image-service-endpoint=${ENDPOINT}\n`,
     },
   ])
 })
@@ -182,6 +182,55 @@ for (const [before, after] of [
     assert.deepEqual(files, [{ path: '/etc/default/kubelet', text: after }])
   })
 }
+
+const SITE = '/etc/systemd/system/kubelet.service.d/20-site.conf'
+const FLAG = `--image-service-endpoint=${ENDPOINT}`
+
+for (const [before, after] of [
+  [
+    '"KUBELET_EXTRA_ARGS=--node-ip=10.0.0.7 --v=2"',
+    `"KUBELET_EXTRA_ARGS=--node-ip=10.0.0.7 --v=2 ${FLAG}"`,
+  ],
+  ["A=1 'KUBELET_EXTRA_ARGS=--v=2' B=2", `A=1 'KUBELET_EXTRA_ARGS=--v=2 ${FLAG}' B=2`],
+  ['KUBELET_EXTRA_ARGS=--v=2 B=2', `KUBELET_EXTRA_ARGS="--v=2 ${FLAG}" B=2`],
+  ['KUBELET_EXTRA_ARGS="--v=2"', `KUBELET_EXTRA_ARGS="--v=2 ${FLAG}"`],
+] as const) {
+  test(`a flag is added to KUBELET_EXTRA_ARGS where the unit sets it: ${before}`, (t) => {
+    const text = `[Service]\nEnvironment=${before}\nMemoryMax=1G\n`
+    const root = plant(t, KUBEADM, { [SITE]: text })
+
+    const files = lead(root, 'images')
+
+    assert.deepEqual(files, [{ path: SITE, text: text.replace(before, after) }])
+  })
+}
+
+test('a flag is added to KUBELET_EXTRA_ARGS in the file of the environment that sets it, also before the one of kubeadm', (t) => {
+  const unit = Object.keys(KUBEADM).find((path) => path.endsWith('10-kubeadm.conf')) ?? ''
+  const text = Object.entries(KUBEADM).find(([path]) => path === unit)?.[1] ?? ''
+  const first = 'EnvironmentFile=-/etc/site.env\nEnvironmentFile=-/etc/default/kubelet'
+  const root = plant(t, KUBEADM, {
+    [unit]: text.replace('EnvironmentFile=-/etc/default/kubelet', first),
+    '/etc/site.env': 'KUBELET_EXTRA_ARGS=--node-ip=10.0.0.7\n',
+  })
+
+  const files = lead(root, 'images')
+
+  assert.deepEqual(files, [
+    { path: '/etc/site.env', text: `KUBELET_EXTRA_ARGS=--node-ip=10.0.0.7 ${FLAG}\n` },
+  ])
+})
+
+test('KUBELET_EXTRA_ARGS that the unit sets in a way that is not edited is named with its line, and not set anew', (t) => {
+  const root = plant(t, KUBEADM, {
+    [SITE]: '[Service]\nEnvironment=KUBELET_EXTRA_ARGS=--a\\\\b\n',
+  })
+
+  assert.throws(() => leadKubelet(root, 'images', SHIM), {
+    code: 'CONFIG_INVALID',
+    message: new RegExp(`^${SITE}:2: .*; add ${FLAG} there by hand$`),
+  })
+})
 
 test('every call of a kubelet of kubeadm is led by the flag that kubeadm has written', (t) => {
   const root = plant(t, KUBEADM)
@@ -280,6 +329,52 @@ test('k3s and rke2 get an argument of kubelet beside those that are there', (t) 
   }
 })
 
+test('of units that are there beside each other, the one that is enabled is that of kubelet', (t) => {
+  const folder = '/usr/local/lib/systemd/system'
+  const units = {
+    [`${folder}/rke2-server.service`]: '[Service]\nExecStart=/usr/local/bin/rke2 server\n',
+    [`${folder}/rke2-agent.service`]: '[Service]\nExecStart=/usr/local/bin/rke2 agent\n',
+  }
+  for (const [files, from, unit] of [
+    [units, folder, 'rke2-server.service'],
+    [units, folder, 'rke2-agent.service'],
+    [{ ...units, ...KUBEADM }, '/usr/lib/systemd/system', 'kubelet.service'],
+  ] as const) {
+    const root = plant(t, files)
+    const wants = `${root.base}/etc/systemd/system/multi-user.target.wants`
+    mkdirSync(wants, { recursive: true })
+    symlinkSync(`${from}/${unit}`, `${wants}/${unit}`)
+
+    assert.equal(find(root).unit, unit)
+  }
+})
+
+for (const [what, unit] of [
+  ['-c', 'ExecStart=/usr/local/bin/k3s agent -c /data/k3s.yaml'],
+  ['--config', "ExecStart=/usr/local/bin/k3s agent '--config=/data/k3s.yaml'"],
+  [
+    'a -c below its folder to work in',
+    'WorkingDirectory=/data\nExecStart=/usr/local/bin/k3s agent -c k3s.yaml',
+  ],
+  [
+    'K3S_CONFIG_FILE',
+    'Environment=K3S_CONFIG_FILE=/data/k3s.yaml\nExecStart=/usr/local/bin/k3s agent',
+  ],
+] as const) {
+  test(`k3s gets its argument beside the file of ${what}, the only one that it reads then`, (t) => {
+    const root = plant(t, {
+      ...K3S,
+      '/etc/systemd/system/k3s-agent.service': `[Service]\n${unit}\n`,
+      '/etc/rancher/k3s/config.yaml.d/50-other.yaml': `kubelet-arg: image-service-endpoint=${ENDPOINT}\n`,
+      '/data/k3s.yaml': 'kubelet-arg+: max-pods=80\n',
+    })
+
+    const [file] = lead(root, 'images')
+
+    assert.equal(file?.path, '/data/k3s.yaml.d/99-image-resolver.yaml')
+  })
+}
+
 test('an argument of k3s that is there is changed where it stands', (t) => {
   const path = '/etc/rancher/k3s/config.yaml.d/10-kubelet.yaml'
   const text = 'kubelet-arg+:\n  # lazy pulls\n  - "image-service-endpoint=unix:///stargz.sock"\n'
@@ -303,19 +398,51 @@ test('an argument of kubelet in two words of the command of k3s is changed where
   assert.deepEqual(files, [{ path, text: unit?.replace('unix:///stargz.sock', ENDPOINT) }])
 })
 
-test('a command of a shell is not edited, since a flag at its end would be no flag of kubelet', (t) => {
-  const path = '/etc/systemd/system/kubelet.service'
-  for (const shell of ['/bin/sh -c', '-/usr/bin/bash -ec', '/bin/bash -l -c']) {
-    const root = plant(t, {
-      [path]: `[Service]\nExecStart=${shell} "exec kubelet --v=2"\n`,
+for (const command of [
+  '/bin/sh -c "exec kubelet --v=2"',
+  '-/usr/bin/bash -ec "exec kubelet --v=2"',
+  '/usr/local/bin/wrapper /usr/bin/kubelet --v=2',
+  '/usr/bin/env A=b /usr/local/bin/start-kubelet.sh',
+  '/opt/bin/kubelet $KUBELET_EXTRA_ARGS',
+]) {
+  test(`a flag is not added to ${command}, which may keep it from kubelet, and counts once it is there by hand`, (t) => {
+    const [path, script] = ['/etc/systemd/system/kubelet.service', '/opt/bin/kubelet']
+    const unit = (more: string) => ({
+      [path]: `[Service]\nEnvironmentFile=-/etc/default/kubelet\nExecStart=${command}${more}\n`,
+      [script]: '#!/bin/sh\nexec /usr/bin/kubelet\n',
     })
+    const root = plant(t, unit(''))
 
+    const { wrapper } = find(root)
+
+    assert.deepEqual([wrapper?.file, wrapper?.line], [path, 3])
     assert.throws(() => leadKubelet(root, 'images', SHIM), {
       code: 'CONFIG_INVALID',
-      message: /kubelet\.service: --image-service-endpoint .*not edited here.*by hand/,
+      message:
+        /kubelet\.service:3: the unit starts \S+, not kubelet.*add --image-service-endpoint=\S+ there by hand \(systemctl edit --full kubelet\.service\)/,
     })
-  }
-})
+    const mended = plant(t, unit(` --image-service-endpoint=${ENDPOINT}`))
+    assert.deepEqual(leadKubelet(mended, 'images', SHIM), [])
+  })
+}
+
+for (const command of [
+  '/usr/bin/kubelet',
+  '/usr/bin/nice -n -5 /usr/bin/kubelet',
+  '/usr/bin/nice -n -5 -- /usr/bin/kubelet',
+  '-/usr/bin/env A=b /opt/kubelet-1.31.2/kubelet',
+  '/usr/local/bin/hyperkube kubelet',
+]) {
+  test(`${command} is no wrapper of kubelet, and gets the flag`, (t) => {
+    const root = plant(t, {
+      '/etc/systemd/system/kubelet.service': `[Service]\nExecStart=${command} --v=2\n`,
+    })
+
+    lead(root, 'images')
+
+    assert.equal(find(root).wrapper, undefined)
+  })
+}
 
 test('k3s with a containerd of its own is not led with every call, since it would not start it then', (t) => {
   const root = plant(t, K3S)
@@ -379,6 +506,19 @@ for (const [what, text] of [
     })
   })
 }
+
+test('a file that is larger than what is edited is named with that', (t) => {
+  const path = '/var/lib/kubelet/kubelet-config.yaml'
+  const comment = `# ${'c'.repeat(100)}\n`.repeat(700)
+  for (const text of ['kind: KubeletConfiguration\n', 'imageServiceEndpoint: unix:///old.sock\n']) {
+    const root = plant(t, PLAIN, { [path]: `${comment}${text}` })
+
+    assert.throws(() => leadKubelet(root, 'images', SHIM), {
+      code: 'CONFIG_INVALID',
+      message: new RegExp(`^${path}:.* is larger than 64 KiB, .*; set it to ${ENDPOINT} by hand$`),
+    })
+  }
+})
 
 test('what files below a folder of --config-dir say counts, in the order of names', (t) => {
   const folder = '/etc/kubernetes/kubelet.conf.d'

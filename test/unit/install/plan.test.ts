@@ -46,6 +46,21 @@ test('a kubelet that leads to the shim already is none of that, where the runtim
   assert.equal(runtime, CONTAINERD)
 })
 
+test('on a node of microk8s it is said what to write for its kubelet by hand', async (t) => {
+  const root = new Root(temporaryFolder(t))
+  const path = '/var/snap/microk8s/current/args/kubelet'
+  const notes = async () => (await readNode({ root, config: config(t, { shim: '/s.sock' }) })).notes
+  const [without] = await notes()
+  mkdirSync(dirname(root.outside(path)), { recursive: true })
+  writeFileSync(root.outside(path), '--v=2\n')
+
+  const [note = ''] = await notes()
+
+  assert.match(`${without}`, /^no kubelet that systemd starts was found: [^;]*$/)
+  const how = `add --image-service-endpoint=unix:///s.sock to ${path} by hand`
+  assert.ok(note.includes(`${how}, and restart snap.microk8s.daemon-kubelite;`), note)
+})
+
 test('a command that not all may read is copied to a file that not all may read', (t) => {
   for (const [mode, copied] of [
     [0o600, 0o600],

@@ -214,6 +214,27 @@ describe('a registry that says 429', () => {
     assert.deepEqual(states, ['present', 'present'])
   })
 
+  it('is not given up where it refuses many that were under way at once', async () => {
+    const clock = new FakeClock()
+    let asked = 0
+    const check = checkWith({
+      clock,
+      head: async () => {
+        asked += 1
+        if (asked <= 16) throw refusal(1_000)
+        return digestOf('one')
+      },
+    })
+    const all = Array.from({ length: 16 }, (_, n) =>
+      check.places(nginx({ tag: `${n}` }), [candidate('a')]),
+    )
+    await settle()
+    await clock.advance(1_000)
+    const states = (await Promise.all(all)).flat().map(({ state }) => state)
+    assert.deepEqual(new Set(states), new Set(['present']))
+    assert.equal(asked, 32)
+  })
+
   it('is asked no more where it goes on, or wants a longer pause than there is time for', async () => {
     for (const [retryAfterMs, expected] of [
       [1_000, 3],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Credentials } from '../../../src/registry/credentials.ts'
-import { UnresolvedError } from '../../../src/resolver/failure.ts'
+import { UnresolvedError } from '../../../src/resolver/unresolved-error.ts'
 import type { FakeClock } from '../../support/fake-clock.ts'
 import { entry, identity, nginx, type Reply, registriesOf } from '../../support/resolver.ts'
 import { down, has, missing, never, resolverScene } from '../../support/resolver-scene.ts'
@@ -368,6 +368,9 @@ test('latencies and rate limits reach the health of registries', async () => {
     {
       health: {
         admit: () => true,
+        onTrial: () => false,
+        isResting: () => false,
+        isSilent: () => false,
         parkedMs: () => 0,
         success: (registry, details) => told.push([registry, details]),
         failure: (registry, details) => told.push([registry, details]),

@@ -24,6 +24,7 @@ function nodeWith(folders: readonly string[] = [FOLDER]) {
     snapshots: new Set([`overlayfs ${TOP}`]),
     names: new Map([[NAME, IMAGE.digest]]),
     folders,
+    lacksPin: false,
     read,
     lose: () => lost(),
     whole: () => whole(NAME),
@@ -43,6 +44,7 @@ function nodeWith(folders: readonly string[] = [FOLDER]) {
   const whole = createWholeImages({
     content,
     table: {
+      lacksPin: async () => node.lacksPin,
       get: async (name) => {
         const digest = node.names.get(name)
         const target = { mediaType: '', size: '1', annotations: {} }
@@ -88,16 +90,32 @@ for (const isKnown of [false, true]) {
     })
   }
 
-  test(`an image ${when} is not whole without its snapshot or its name`, async () => {
-    const [first, second] = [nodeWith(), nodeWith()]
-    if (isKnown) await Promise.all([first.whole(), second.whole()])
+  test(`an image ${when} is not whole without its snapshot, its name or its pin`, async () => {
+    const nodes = [nodeWith(), nodeWith(), nodeWith()] as const
+    if (isKnown) await Promise.all(nodes.map((node) => node.whole()))
+    const [first, second, third] = nodes
 
     first.snapshots.clear()
     second.names.clear()
+    third.lacksPin = true
 
-    assert.deepEqual([await first.whole(), await second.whole()], [undefined, undefined])
+    const whole = await Promise.all(nodes.map((node) => node.whole()))
+    assert.deepEqual(whole, [undefined, undefined, undefined])
   })
 }
+
+test('what a name stood for when it was whole counts for nothing once it stands for another image', async () => {
+  const node = nodeWith()
+  await node.whole()
+  const other = `sha256:${'0'.repeat(64)}`
+
+  node.names.set(NAME, other)
+  const moved = await node.whole()
+  node.names.set(NAME, IMAGE.digest)
+  const back = await node.whole()
+
+  assert.deepEqual([moved, back?.target], [undefined, IMAGE.digest])
+})
 
 test('nothing is whole where it cannot be told how images are unpacked', async () => {
   for (const folders of [[], ['/elsewhere'], [FOLDER, FOLDER.replace('overlayfs', 'native')]]) {

@@ -53,6 +53,30 @@ test('an open server that no client can reach has its reason, for as long as tha
   await doors.close()
 })
 
+test('a server that waits to be opened is not opened any more once all are closed, and nothing is told', async () => {
+  const { doors, closed, opening, warnings } = scene()
+  let openCri = (): void => {}
+  const criTried = new Promise<void>((resolve) => {
+    openCri = resolve
+  })
+  doors.keep('http', async (signal) => {
+    await criTried
+    signal.throwIfAborted()
+    return opening('http')()
+  })
+  doors.keep('cri', async () => {
+    await criTried
+    return opening('cri')()
+  })
+
+  const ending = doors.close()
+  openCri()
+  await ending
+
+  assert.deepEqual(closed, ['cri'])
+  assert.deepEqual(warnings, [])
+})
+
 test('a server that is not kept is closed', () => {
   const { doors } = scene()
 

@@ -33,3 +33,31 @@ test('a store that comes and goes is told again of a mark for a minute after the
     ],
   )
 })
+
+test('as many marks as the store may be told of are told again beside new ones', async () => {
+  const deleted = new Set<string>()
+  let isThere = true
+  const marks = new ChangedMarks({
+    client: {
+      delete: async (mark) => {
+        if (isThere) deleted.add(mark)
+        return isThere
+      },
+    },
+    // Between two attempts nothing is waited for.
+    clock: { ...systemClock, after: (ms, run) => systemClock.after(ms < 1_000 ? 0 : ms, run) },
+    steady: () => 0,
+  })
+  const all = Array.from({ length: 10_000 }, (_, each) => `app:${each}`)
+  assert.equal(await marks.tell(all), true)
+  deleted.clear()
+
+  isThere = false
+  void marks.tell(['new:1'])
+  marks.repeat()
+  isThere = true
+  for (let turns = 0; turns < 10_000 && deleted.size <= all.length; turns += 1) await turn()
+
+  assert.deepEqual([...deleted].sort(), [...all, 'new:1'].sort())
+  marks.close()
+})

@@ -62,7 +62,11 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ['a line without an end', `+${'x'.repeat(270_000)}`, LONG],
   ['a list that says that it is long', '*30000000\r\n', MANY],
   ['lists in lists that are long together', '*9000\r\n'.repeat(2), MANY],
-  ['lists in lists without an end', '*1\r\n'.repeat(20_000), MANY],
+  [
+    'lists in lists without an end',
+    '*1\r\n'.repeat(17),
+    'a reply of the store has lists in more than 16 lists',
+  ],
   ['a length that is no number', '$1e9\r\n', 'what the store sends is no reply'],
   [
     'what is of another protocol',
@@ -71,6 +75,20 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ],
   ['a type that was not agreed on', '%1\r\n', 'what the store sends is no reply'],
 ]
+
+test('as many replies may come at once as commands can be under way, again and again', () => {
+  const limit = new ReplyLimit()
+  assert.equal(limit.take(Buffer.from(':1\r\n'.repeat(2_000))), undefined)
+  assert.equal(limit.take(Buffer.from(':1\r\n'.repeat(2_000))), undefined)
+  const many = limit.take(Buffer.from(':1\r\n'.repeat(2_001)))
+  assert.equal(many, 'the store sends more than 2000 replies at once')
+})
+
+test('the last list of a list ends that one, too', () => {
+  const limit = new ReplyLimit()
+  const lists = '*2\r\n*0\r\n*2\r\n*-1\r\n*1\r\n:1\r\n'
+  assert.equal(take(limit, `${lists.repeat(100)}+OK\r\n`), undefined)
+})
 
 for (const [what, text, problem] of REFUSED) {
   test(`${what} is refused before it is read`, () => {

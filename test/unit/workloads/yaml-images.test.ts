@@ -252,6 +252,92 @@ spec:
     )
   })
 
+  it('passes over a template without quotes, which YAML takes for a mapping', () => {
+    const text =
+      'kind: Pod\napiVersion: v1\nspec:\n  containers:\n  - name: a\n    image: {{ .Values.image }}\n  - image: b:1\n'
+    const { mentions, problems } = find(text)
+    assert.deepEqual(
+      mentions.map(({ reference }) => reference),
+      ['b:1'],
+    )
+    assert.deepEqual(
+      problems.map(({ isBroken, line, message }) => [isBroken, line, message]),
+      [[false, 6, 'spec.containers[0].image is a template']],
+    )
+    assert.deepEqual(references(text.replace('{{ .Values.image }}', '{a: {b: c}}')), ['b:1'])
+  })
+
+  it('takes a list that ends in the column of its field, as other readers of YAML do', () => {
+    const text = `kind: Pod
+apiVersion: v1
+spec:
+  args: [
+    "a ]",
+  ]
+  containers: [
+    {image: "one:1"},  # first ]
+    {
+      image: two:1
+    }
+  ] # last
+  script: |
+    [
+    ]
+---
+{"kind": "Pod", "apiVersion": "v1", "spec": {
+  "containers": [
+    {"image": "three:1"}
+]}}
+`
+    assert.equal(pinned(text), text.replace(/(one|two|three):1/g, `$1:1@${DIGEST}`))
+    const { mentions } = find(text)
+    assert.deepEqual(
+      mentions.map(({ line, column }) => [line, column]),
+      [
+        [8, 13],
+        [10, 14],
+        [19, 15],
+      ],
+    )
+  })
+
+  it('takes a tab between what stands in one line', () => {
+    const text = `kind: Pod
+apiVersion: v1
+spec:
+  containers:
+  - name: "a:\tb"
+    image: one:1
+    command:\t["a\t[\tb",\t"c"]
+  - {image:\ttwo:1,\tname:\t[ \t],
+      args: [\t
+    ]}
+`
+    assert.equal(pinned(text), text.replace(/(one|two):1/g, `$1:1@${DIGEST}`))
+  })
+
+  it('finds the same behind marks of documents, in texts, and with directives', () => {
+    const pod = 'kind: Pod\napiVersion: v1\nspec: {containers: [{image: one:1}]}\n'
+    const text = `%YAML 1.2\n---\na: |\n  ---\n  b\n---  # c\n${pod}...\n---\nx: "a\n ---"\n---\n${pod}`
+    for (const each of [text, text.slice(10)]) {
+      assert.equal(pinned(each), each.replaceAll('one:1', `one:1@${DIGEST}`))
+    }
+  })
+
+  it('takes no anchor from one document into the next, with directives and without', () => {
+    const text = '%YAML 1.2\n---\nx: &i one:1\n...\n%YAML 1.2\n---\nservices: {a: {image: *i}}\n'
+    for (const each of [text, text.replaceAll('%YAML 1.2\n', '')]) {
+      const { mentions, problems } = find(each)
+      assert.deepEqual(mentions, [])
+      assert.match(problems[0]?.message ?? '', /there is no anchor &i before this alias/)
+      assert.deepEqual(references(each.replace(/\.\.\.\n(%.*\n)?---\n/, '')), ['one:1'])
+    }
+  })
+
+  it('knows no image of a field whose name is an alias', () => {
+    assert.deepEqual(references('services: {a: {&i image : x:1}, b: {*i : y:1}}\n'), ['x:1'])
+  })
+
   it('reads JSON as well', () => {
     const text =
       '{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"image":"a:1"},{"image":"b:2"}]}}'
@@ -301,12 +387,73 @@ kind: Service
     assert.deepEqual(references(text), ['a:1'])
   })
 
+  it('ends also where many pods have the same many containers and volumes', () => {
+    const items = Array(20_000).fill('{image: "a:1", args: *args}').join(', ')
+    const pods = Array.from({ length: 20_000 }, (_, n) => `p${n}: {containers: *c, volumes: *c}\n`)
+    const text = `x: &args [${Array(20_000).fill('y').join(', ')}]\nc: &c [${items}]\n${pods.join('')}`
+    assert.equal(references(text, { args: ['image'] }).length, 20_000)
+  })
+
+  it('ends also where a line before a bracket has very many blanks', () => {
+    const text = `containers: [{image: "a:1"}${' '.repeat(1_000_000)}\n]\n`
+    assert.deepEqual(references(text), ['a:1'])
+  })
+
+  it('ends also where very many comments stand before a bracket that stays open', () => {
+    const { problems } = find(`${'#\n'.repeat(5_000_000)}{a: 1\n`)
+    assert.match(problems[0]?.message ?? '', /the bracket that is opened here is not closed/)
+    assert.equal(problems[0]?.line, 5_000_001)
+  })
+
   it('ends also where mappings take each other over many times', () => {
     const levels = Array.from(
       { length: 30 },
       (_, n) => `l${n + 1}: &l${n + 1} {<<: [${Array(10).fill(`*l${n}`).join(', ')}]}`,
     )
     assert.deepEqual(references(`l0: &l0 {image: "a:1"}\n${levels.join('\n')}\n`), ['a:1'])
+  })
+
+  const chain = (indent: string): string =>
+    Array.from(
+      { length: 20_000 },
+      (_, n) => `${indent}l${n + 1}: &l${n + 1} {<<: *l${n}, k${n}: 1}\n`,
+    ).join('')
+  for (const [what, text, line] of [
+    ['one after the other', `l0: &l0 {}\n${chain('')}`, 448],
+    ['from the end', `x:\n  l0: &l0 {}\n${chain('  ')}<<: *l20000\n`, 449],
+    ['in one list', `a: &a {b: c}\nd: {<<: [${Array(50_001).fill('*a').join(', ')}]}\n`, 2],
+  ] as const) {
+    it(`is one in which << adds up: ${what}`, () => {
+      const { problems } = find(text)
+      assert.deepEqual(
+        problems.map((each) => [each.line, each.message]),
+        [[line, 'no valid YAML: << adds more than 100000 fields']],
+      )
+    })
+  }
+
+  it('is one of more documents than are read', () => {
+    const empty = '---\n'.repeat(50_000)
+    assert.deepEqual(find(empty).problems, [])
+    for (const [text, line] of [
+      [`${empty}--- {services: {a: {image: x:1}}}\n`, 50_001],
+      [`%YAML 1.2\n${empty}---\n`, 1],
+    ] as const) {
+      const { problems } = find(text)
+      assert.equal(problems[0]?.message, 'no valid YAML: it has more than 50000 documents')
+      assert.equal(problems[0]?.line, line)
+    }
+  })
+
+  it('is told of at the bracket that is open to the end', () => {
+    for (const text of ['# why\n---\n{"a": [1],\n"b": 2\n', '\n\n[{a: 1}, [b\n']) {
+      const { problems } = find(text)
+      assert.equal(
+        problems[0]?.message,
+        'no valid YAML: the bracket that is opened here is not closed',
+      )
+      assert.deepEqual([problems[0]?.line, problems[0]?.column], [3, 1])
+    }
   })
 
   it('ends also where an anchor contains itself', () => {
@@ -419,6 +566,14 @@ spec:
   it('read a digest field without a value', () => {
     const text = 'image:\n  repository: a/b\n  tag: v1\n  digest:\n'
     assert.equal(pinned(text), text.replace('digest:', `digest: ${DIGEST}`))
+    for (const field of ['"digest" :', 'digest: !!str', 'digest: &d', '? digest # a: b\n  :']) {
+      const written = text.replace('digest:', field)
+      assert.equal(pinned(written), written.replace(field, `${field} ${DIGEST}`))
+    }
+    const flow = 'image: {repository: a/b, tag: v1, digest:, x: y}\n'
+    assert.equal(pinned(flow), flow.replace('digest:', `digest: ${DIGEST}`))
+    const bare = 'image: {repository: a/b, tag: v1, digest}\n'
+    assert.equal(pinned(bare), bare.replace('v1', `v1@${DIGEST}`))
   })
 })
 

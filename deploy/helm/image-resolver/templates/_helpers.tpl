@@ -228,3 +228,29 @@ helm.sh/hook: post-delete
 helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
+
+{{/* A quantity of memory in MiB; 0 for what is none. */}}
+{{- define "image-resolver.mebibytes" -}}
+{{- $text := toString . -}}
+{{- $number := regexFind "^[0-9.]+(?:[eE][+-]?[0-9]+)?" $text -}}
+{{- $bytes := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 -}}
+{{- divf (mulf (float64 $number) (get $bytes (trimPrefix $number $text) | default 0.0)) 1048576.0 -}}
+{{- end -}}
+
+{{/* Node's options of the resolver: those of extraEnv beside the heap. */}}
+{{- define "image-resolver.nodeOptions" -}}
+{{- $resolver := .Values.resolver -}}
+{{- $memory := dig "limits" "memory" "" $resolver.resources -}}
+{{- $limit := include "image-resolver.mebibytes" $memory | float64 -}}
+{{- if and (gt $limit 0.0) (ge (float64 $resolver.heapMiB) $limit) -}}
+{{- fail (printf "resolver.heapMiB %d is not below resolver.resources.limits.memory %v: the kernel would end the process before its heap is full; raise the limit to heapMiB and 128Mi more, or lower heapMiB" (int $resolver.heapMiB) $memory) -}}
+{{- end -}}
+--max-old-space-size={{ int $resolver.heapMiB }}
+{{- range $index, $variable := $resolver.extraEnv -}}
+{{- if eq (toString $variable.name) "NODE_OPTIONS" -}}
+{{- if or (not $variable.value) (regexMatch "max[-_]old[-_]space" (toString $variable.value)) -}}
+{{- fail (printf "resolver.extraEnv[%d] is NODE_OPTIONS, which the chart sets: write further options as its `value`, without valueFrom, and the heap as resolver.heapMiB" $index) -}}
+{{- end }} {{ $variable.value }}
+{{- end -}}
+{{- end -}}
+{{- end -}}

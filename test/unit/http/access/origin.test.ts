@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OwnName } from '../../../../src/http/access/origin.ts'
+import { OwnName } from '../../../../src/http/access/guard.ts'
 
 const LISTEN = 'resolver.corp:9430'
 const OURS = [

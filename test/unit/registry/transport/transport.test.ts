@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { Connections } from '../../../../src/registry/transport/transport.ts'
+import { Pools } from '../../../../src/registry/transport/transport.ts'
 
 const URL_OF_ANY = new URL('https://quay.io/')
 
 function start(t: TestContext) {
-  const connections = new Connections({})
+  const connections = new Pools({})
   t.after(() => connections.close())
   return (key: string, proxy?: URL) => {
     const identity = { key, context: undefined, verify: true }
@@ -37,7 +37,7 @@ test('of more than 64 pools the least recently used are retired', (t) => {
 })
 
 test('nothing is asked any more after closing', async () => {
-  const connections = new Connections({})
+  const connections = new Pools({})
   const identity = { key: '', context: undefined, verify: true }
   await connections.close()
 

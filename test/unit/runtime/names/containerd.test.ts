@@ -66,6 +66,64 @@ test('a name that vanishes between creating and moving it is created again', asy
   assert.equal(node.table.get(TAG)?.target.digest, DIGEST)
 })
 
+test('a name that the runtime was to pin, and stands for the image already, is written once more', async () => {
+  const node = scriptedNode({ toPin: TAG })
+  node.put(TAG, DIGEST)
+
+  for (let pull = 1; pull <= 2; pull += 1) {
+    await node.names.withLease(MIRROR, node.pull(), [TAG])
+  }
+
+  assert.equal(node.table.get(TAG)?.labels['pinned'], 'pinned')
+  assert.deepEqual(
+    node.changes.filter((change) => change.startsWith('update')),
+    [`update ${TAG}`],
+  )
+})
+
+test('no pull begins before the runtime said whether it has the name of the mirror', async () => {
+  const node = scriptedNode()
+  const order: string[] = []
+  node.before('get', async () => {
+    await new Promise((resolve) => setImmediate(resolve))
+    order.push('asked')
+  })
+  const pull = async () => {
+    order.push('pulled')
+    return node.pull()()
+  }
+
+  await node.names.withLease(MIRROR, pull, [TAG])
+
+  assert.deepEqual(order, ['asked', 'pulled'])
+  assert.deepEqual(node.changes, [`begin ${MIRROR}`, `create ${TAG}`, `delete ${MIRROR}`])
+})
+
+test('nothing is pulled where the runtime does not say which names it has', async () => {
+  const node = scriptedNode()
+  const away = new Error('away')
+  node.before('get', () => Promise.reject(away))
+
+  const pull = node.names.withLease(MIRROR, node.pull(), [TAG])
+
+  await assert.rejects(pull, (error) => error === away)
+  assert.deepEqual(node.changes, [])
+  assert.equal(node.table.has(MIRROR), false)
+})
+
+test('repair that cannot ask the runtime is done again, and forgets nothing', async () => {
+  const node = scriptedNode({ left: [[MIRROR, [TAG]]] })
+  node.put(MIRROR, DIGEST)
+  node.before('get', () => Promise.reject(new Error('away')))
+
+  await node.names.settle(false)
+  const afterTheFirst = [...node.entries.keys()]
+  await node.names.settle(false)
+
+  assert.deepEqual(afterTheFirst, [MIRROR])
+  assert.deepEqual([...node.table.keys()], [TAG])
+})
+
 test('a pull that fails throws its own error and leaves the names as they were', async () => {
   const node = scriptedNode()
   const refused = new Error('refused')
@@ -361,6 +419,8 @@ async function until(isTrue: () => boolean): Promise<void> {
 function scriptedNode(
   options: {
     readonly eventsTakeLooks?: number
+    /** The name that the runtime pins by its configuration. */
+    readonly toPin?: string
     readonly left?: readonly (readonly [string, readonly string[]])[]
   } = {},
 ) {
@@ -382,14 +442,18 @@ function scriptedNode(
   const hook = (call: string) => {
     const run = hooks.get(call)
     hooks.delete(call)
-    run?.()
+    return run?.()
   }
   const table: NameTable = {
     available: async () => {
       probes += 1
       return true
     },
-    get: async (name) => rows.get(name),
+    get: async (name) => {
+      const row = rows.get(name)
+      await hook('get')
+      return row
+    },
     create: async (name, target) => {
       const taken = rows.has(name)
       changes.push(`create ${name}${taken ? ': taken' : ''}`)
@@ -401,9 +465,11 @@ function scriptedNode(
       const row = rows.get(name)
       if (row === undefined) return false
       changes.push(`update ${name}`)
-      rows.set(name, { ...row, target })
+      const labels = name === options.toPin ? { ...row.labels, pinned: 'pinned' } : row.labels
+      rows.set(name, { name, target, labels })
       return true
     },
+    lacksPin: async ({ name, labels }) => name === options.toPin && !('pinned' in labels),
     delete: async (name) => {
       hook('delete')
       changes.push(`delete ${name}`)
@@ -435,6 +501,7 @@ function scriptedNode(
     has: async (name) => entries.has(name),
     left: async () => new Map(entries),
     done: (name) => entries.delete(name),
+    written: async () => void changes.push('written'),
   }
   const names = createContainerdNames({
     table,
@@ -467,7 +534,7 @@ function scriptedNode(
     pull,
     /** Digests of which not all content is there. */
     lacking,
-    before: (call: 'update' | 'delete', run: () => unknown) => hooks.set(call, run),
+    before: (call: 'get' | 'update' | 'delete', run: () => unknown) => hooks.set(call, run),
     loseConnection: () => lost(),
     probes: () => probes,
   }

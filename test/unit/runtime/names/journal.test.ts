@@ -17,8 +17,14 @@ import { temporaryFolder } from '../../../support/stack.ts'
 function startJournal(t: TestContext) {
   const folder = join(temporaryFolder(t), 'state')
   const warnings: unknown[] = []
-  const open = () => openLeaseJournal(folder, { warn: (...line: unknown[]) => warnings.push(line) })
-  return { folder, file: join(folder, 'claims.jsonl'), open, warnings }
+  const log = { warn: (...line: unknown[]) => warnings.push(line) }
+  const due: (() => void)[] = []
+  const open = () => openLeaseJournal(folder, log, (work) => due.push(work))
+  /** A second passes. */
+  const rest = () => {
+    for (const work of due.splice(0)) work()
+  }
+  return { folder, file: join(folder, 'claims.jsonl'), open, rest, warnings }
 }
 
 test('what was begun and not done is known to the next process', async (t) => {
@@ -60,19 +66,51 @@ test('a line that was cut short takes the next one not with it', async (t) => {
   assert.deepEqual([...(await open().left())], [['m/x', ['x:1']]])
 })
 
-test('the file is empty again when nothing is under way', async (t) => {
-  const { open, file } = startJournal(t)
+test('the file is empty again soon after nothing is under way', async (t) => {
+  const { open, file, rest } = startJournal(t)
   const journal = open()
   await journal.begin('m/x', [])
-
   journal.done('m/x')
+
+  rest()
 
   // The next one is written behind it.
   await journal.begin('m/y', [])
-  journal.done('m/y')
+  assert.deepEqual([...(await open().left()).keys()], ['m/y'])
+  assert.equal((await readFile(file, 'utf8')).trim().split('\n').length, 1)
+})
+
+test('what is done is written with the next one that begins, or soon, whichever is first', async (t) => {
+  const { open, rest } = startJournal(t)
+  const journal = open()
+  await Promise.all([journal.begin('m/x', []), journal.begin('m/y', [])])
+
+  journal.done('m/x')
+  const atOnce = [...(await open().left()).keys()]
   await journal.begin('m/z', [])
-  assert.deepEqual([...(await open().left()).keys()], ['m/z'])
-  assert.ok((await readFile(file, 'utf8')).split('\n').length <= 6)
+  const withTheNext = [...(await open().left()).keys()]
+  journal.done('m/y')
+  rest()
+  await journal.begin('m/z', [])
+  const soon = [...(await open().left()).keys()]
+
+  assert.deepEqual(atOnce, ['m/x', 'm/y'])
+  assert.deepEqual(withTheNext, ['m/y', 'm/z'])
+  assert.deepEqual(soon, ['m/z'])
+})
+
+test('what is done is written at once where somebody waits for that', async (t) => {
+  const { open, rest } = startJournal(t)
+  const journal = open()
+  await Promise.all([journal.begin('m/x', []), journal.begin('m/y', [])])
+  journal.done('m/x')
+
+  await journal.written()
+
+  assert.deepEqual([...(await open().left()).keys()], ['m/y'])
+  rest()
+  await journal.written()
+  assert.deepEqual([...(await open().left()).keys()], ['m/y'])
 })
 
 test('a line that was cut short, and what is no line of ours, is left out', async (t) => {

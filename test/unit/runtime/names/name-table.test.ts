@@ -6,21 +6,28 @@ import { createNameTable } from '../../../../src/runtime/names/name-table.ts'
 const TARGET = { mediaType: 'm', digest: `sha256:${'d'.repeat(64)}`, size: '1', annotations: {} }
 const MANAGED = { 'io.cri-containerd.image': 'managed' }
 
-/** The labels of each name that is created. */
+interface Written {
+  readonly image: { readonly name: string; readonly labels: object }
+  readonly updateMask?: { readonly paths: readonly string[] }
+}
+
+/** The labels of each name that is created, and what of a name is changed. */
 function recordingChannel() {
   const created: Record<string, unknown> = {}
+  const updates: unknown[] = []
   const lost: (() => void)[] = []
   const channel = {
     onLost: (listener: () => void) => lost.push(listener),
-    call: async (_method: unknown, { image }: { image: { name: string; labels: object } }) => {
-      created[image.name] = image.labels
+    call: async (_method: unknown, { image, updateMask }: Written) => {
+      if (updateMask === undefined) created[image.name] = image.labels
+      else updates.push([image.name, image.labels, updateMask.paths])
       return {}
     },
   } as unknown as RuntimeChannel
   const lose = (): void => {
     for (const listener of lost) listener()
   }
-  return { channel, created, lose }
+  return { channel, created, updates, lose }
 }
 
 test('a new name has the label that containerd would write, but not the one that it may pin', async () => {
@@ -35,6 +42,27 @@ test('a new name has the label that containerd would write, but not the one that
     'docker.io/library/x:1': MANAGED,
     'docker.io/library/pause:3.6': {},
   })
+})
+
+test('the sandbox image lacks a pin until it has the label, which an update gives to it alone', async () => {
+  const { channel, updates } = recordingChannel()
+  const table = createNameTable(channel, async () => 'pause:3.6')
+  const [pause, other] = ['docker.io/library/pause:3.6', 'docker.io/library/x:1'] as const
+  const pinned = { 'io.cri-containerd.pinned': 'pinned' }
+
+  const lacking = await Promise.all([
+    table.lacksPin({ name: pause, labels: MANAGED, target: TARGET }),
+    table.lacksPin({ name: pause, labels: pinned, target: TARGET }),
+    table.lacksPin({ name: other, labels: MANAGED, target: TARGET }),
+  ])
+  await table.update(pause, TARGET)
+  await table.update(other, TARGET)
+
+  assert.deepEqual(lacking, [true, false, false])
+  assert.deepEqual(updates, [
+    [pause, pinned, ['target', 'labels.io.cri-containerd.pinned']],
+    [other, {}, ['target']],
+  ])
 })
 
 const UNKNOWN: readonly (readonly [string, () => Promise<string | undefined>])[] = [
