@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import { openapiDocument } from '../src/http/document.ts'
+import { openapiDocument } from './openapi-document.ts'
 
 /** Writes openapi/openapi.yaml: `npm run openapi`. */
-await writeFile(new URL('../openapi/openapi.yaml', import.meta.url), await openapiDocument('yaml'))
+await writeFile(new URL('../openapi/openapi.yaml', import.meta.url), await openapiDocument())

@@ -1,3 +1,4 @@
+import type { XStatic } from 'typebox/schema'
 import { type ObjectSchema, object } from './schema.ts'
 
 /** Answer of `POST /admission/pin`: AdmissionReview of admission.k8s.io/v1, as far as it is used. */
@@ -34,3 +35,4 @@ export const AdmissionReview = {
     }),
   }),
 } as const satisfies ObjectSchema
+export type AdmissionReview = XStatic<typeof AdmissionReview>

@@ -36,9 +36,9 @@ export function writeFolder(product: Product, folder: string): void {
   evenModes(folder)
 }
 
-/** Puts the program, which runs from any folder, into one: launcher, Node, bundle, proto files. */
+/** Puts the program, which runs from any folder, into one: launcher, Node, bundle, proto files, OpenAPI document. */
 export function writeProgram({ root, version, node }: Product, folder: string): void {
-  for (const part of ['bin', 'dist/app', 'dist/page', 'protos']) {
+  for (const part of ['bin', 'dist/app', 'dist/page', 'openapi', 'protos']) {
     cpSync(join(root, part), join(folder, part), { recursive: true })
   }
   cpSync(join(node, 'bin/node'), join(folder, 'node'))

@@ -34,7 +34,7 @@ export interface Wanted {
 
 /** What is read of a review. The rest may take several times its 3 MiB, and is not held while registries are asked. */
 export interface Review {
-  readonly apiVersion: string
+  readonly apiVersion: 'admission.k8s.io/v1'
   readonly uid: string
   readonly wanted: Wanted
 }

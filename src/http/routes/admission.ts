@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { AdmissionReview } from '../../../api/v1/admission.ts'
 import { withTimeout } from '../../concurrency/abortable.ts'
 import { ResolveError, toResolveError } from '../../errors.ts'
 import { oneLine } from '../../reference/quote.ts'
@@ -77,7 +78,7 @@ export function admissionRoute(app: FastifyInstance, options: AdmissionOptions):
     scope.post<{ Body: string }>(
       '/admission/pin',
       { schema, config: { access: 'open' }, onRequest, bodyLimit: MAX_REVIEW_BODY_BYTES },
-      async ({ body }, reply) => {
+      async ({ body }, reply): Promise<AdmissionReview> => {
         // It no longer counts then, so it has to end.
         const caller = untilLeft(reply.raw)
         const { apiVersion, uid, wanted } = readReview(body)
@@ -111,12 +112,12 @@ function longText(texts: readonly string[], separator: string): string {
   return texts.join(separator).slice(0, MAX_LONG_TEXT)
 }
 
-/** @returns what the response says beside `uid` and `allowed` */
+/** @returns what the response says beside `uid`, and `allowed` where it is not */
 async function review(
   { places, skipped, problem }: Wanted,
   options: AdmissionOptions,
   { caller, log }: { readonly caller: AbortSignal; readonly log: Log },
-): Promise<object> {
+): Promise<Partial<AdmissionReview['response']>> {
   if (skipped !== undefined) return { auditAnnotations: { skipped } }
   const outcomes = await pinAll(
     [...new Set(places.map(({ reference }) => reference))],
@@ -137,30 +138,24 @@ async function review(
   problems.push(
     ...failures.map(({ problem, reference }) => oneLine(`${reference}: ${problem}`, MAX_TEXT)),
   )
-  const failure: Failure = problems.length === 0 ? {} : failed(options, problems)
-  if ('allowed' in failure || patch.length === 0) return failure
+  const failure = problems.length === 0 ? {} : failed(options, problems)
+  if (failure.allowed === false || patch.length === 0) return failure
   const pinned = [...new Set(patch.map(({ value }) => value))]
   const auditAnnotations = { ...failure.auditAnnotations, pinned: longText(pinned, ' ') }
   const encoded = Buffer.from(JSON.stringify(patch)).toString('base64')
   return { ...failure, patchType: 'JSONPatch', patch: encoded, auditAnnotations }
 }
 
-interface Failure {
-  readonly allowed?: false
-  readonly auditAnnotations?: { readonly failed: string }
-  readonly warnings?: readonly string[]
-}
-
 /** A pod that is not wholly pinned: it is admitted with a warning, or rejected. */
 function failed(
   { rejects }: AdmissionOptions,
   problems: readonly string[],
-): Failure & { readonly status?: object } {
+): Partial<AdmissionReview['response']> {
   const auditAnnotations = { failed: longText(problems, '; ') }
   const texts = problems.map((each) => `image-resolver: not pinned: ${each}`.slice(0, MAX_TEXT))
   if (!rejects) return { auditAnnotations, warnings: texts.slice(0, 10) }
   const status = { code: 503, reason: 'ServiceUnavailable', message: texts.join('\n') }
-  return { auditAnnotations, allowed: false, status } as const
+  return { auditAnnotations, allowed: false, status }
 }
 
 /** Each at the same time, all within the budget. */

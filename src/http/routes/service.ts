@@ -55,10 +55,7 @@ export function serviceRoutes(app: FastifyInstance, service: ServiceReports): vo
   })
 }
 
-/**
- * `GET /openapi.json`. What describes the API is loaded at the first request, which most services
- * never get.
- */
+/** `GET /openapi.json`. The document is loaded at the first request, which most services never get. */
 export function documentRoute(app: FastifyInstance, document: () => Promise<string>): void {
   let loading: Promise<string> | undefined
   app.get('/openapi.json', { schema: openapi }, async (_request, reply) => {

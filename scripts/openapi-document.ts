@@ -1,21 +1,21 @@
 import swagger from '@fastify/swagger'
 import { type FastifyInstance, type FastifySchema, fastify } from 'fastify'
-import * as admission from '../../api/v1/admission.ts'
-import * as cache from '../../api/v1/cache.ts'
-import * as candidate from '../../api/v1/candidate.ts'
-import * as check from '../../api/v1/check.ts'
-import * as error from '../../api/v1/error.ts'
-import * as events from '../../api/v1/events.ts'
-import * as health from '../../api/v1/health.ts'
-import * as images from '../../api/v1/images.ts'
-import * as registries from '../../api/v1/registries.ts'
-import * as resolve from '../../api/v1/resolve.ts'
-import * as resolveMany from '../../api/v1/resolve-many.ts'
-import * as stats from '../../api/v1/stats.ts'
-import { VERSION } from '../../api/version.ts'
-import { noCompilers } from './inputs.ts'
-import { HTTP_LIMITS } from './limits.ts'
-import { addRoutes, type RoutesOptions } from './routes.ts'
+import * as admission from '../api/v1/admission.ts'
+import * as cache from '../api/v1/cache.ts'
+import * as candidate from '../api/v1/candidate.ts'
+import * as check from '../api/v1/check.ts'
+import * as error from '../api/v1/error.ts'
+import * as events from '../api/v1/events.ts'
+import * as health from '../api/v1/health.ts'
+import * as images from '../api/v1/images.ts'
+import * as registries from '../api/v1/registries.ts'
+import * as resolve from '../api/v1/resolve.ts'
+import * as resolveMany from '../api/v1/resolve-many.ts'
+import * as stats from '../api/v1/stats.ts'
+import { VERSION } from '../api/version.ts'
+import { noCompilers } from '../src/http/inputs.ts'
+import { HTTP_LIMITS } from '../src/http/limits.ts'
+import { addRoutes, type RoutesOptions } from '../src/http/routes.ts'
 
 /** Every schema of api/v1 that has a name, by which others refer to it. */
 const components = [
@@ -40,16 +40,13 @@ interface Named {
   readonly $id: string
 }
 
-/**
- * The OpenAPI document of this API. It is read off the routes by an application of their own,
- * which serves no request, so that the one that does need not load what describes it.
- */
-export async function openapiDocument(format: 'json' | 'yaml'): Promise<string> {
+/** The OpenAPI document of this API, read off its routes by an application that serves no request: openapi/openapi.yaml. */
+export async function openapiDocument(): Promise<string> {
   const app = fastify({ logger: false, schemaController: noCompilers })
   try {
     await describe(app)
     await app.ready()
-    return format === 'yaml' ? app.swagger({ yaml: true }) : JSON.stringify(app.swagger())
+    return app.swagger({ yaml: true })
   } finally {
     await app.close()
   }
