@@ -1,4 +1,4 @@
-import { COMMANDS } from '../../src/cli/commands.ts'
+import { COMMANDS } from '../../src/cli/command-table.ts'
 import { helpFor } from '../../src/cli/help.ts'
 
 // What shells complete, and the manual page, read off the help of each command.

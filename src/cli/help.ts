@@ -1,5 +1,5 @@
 import { type Command, type HelpText, OF_REGISTRIES, WRONG_USE } from './command.ts'
-import { COMMANDS, commandOf } from './commands.ts'
+import { COMMANDS, commandOf } from './command-table.ts'
 import { EXIT } from './exit-codes.ts'
 import { OPTIONS, type Option, type OptionName } from './options.ts'
 

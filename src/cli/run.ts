@@ -1,6 +1,6 @@
 import { COMMIT, VERSION } from '../../api/version.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
-import { COMMANDS, commandOf } from './commands.ts'
+import { COMMANDS, commandOf } from './command-table.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { helpFor, usageOf } from './help.ts'

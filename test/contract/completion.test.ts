@@ -10,7 +10,7 @@ import {
   manualPage,
   zshCompletion,
 } from '../../scripts/release/completion.ts'
-import { COMMANDS } from '../../src/cli/commands.ts'
+import { COMMANDS } from '../../src/cli/command-table.ts'
 import { OPTIONS, type OptionName } from '../../src/cli/options.ts'
 import { temporaryFolder } from '../support/stack.ts'
 

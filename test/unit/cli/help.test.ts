@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { COMMANDS } from '../../../src/cli/commands.ts'
+import { COMMANDS } from '../../../src/cli/command-table.ts'
 import { helpFor } from '../../../src/cli/help.ts'
 import { readArguments } from '../../../src/cli/options.ts'
 import { runCli } from '../../support/cli.ts'
