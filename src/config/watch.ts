@@ -128,7 +128,7 @@ export class ConfigWatch {
     for (const warning of warnings) logger.warn({ file }, warning)
     const fields = fieldsForNextStart(started.config, config)
     if (fields.length > 0) logger.warn({ file, fields }, 'these fields wait for a restart')
-    this.#config = takenOver(this.#config, config)
+    this.#config = takenOver(started.config, config)
   }
 
   async #settled(): Promise<Seen> {
@@ -155,13 +155,17 @@ export class ConfigWatch {
   }
 }
 
-/** Sockets, the runtime and the state folder change at the next start only. */
-function takenOver(current: Config, next: Config): Config {
-  const { cache, hostsDir, keychain, mirrorsOnly, onResolveError, proxy, pull, realms } = next
-  const { hedgeDelayMs, probeBudgetMs, registries, reloadIntervalMs, verifyDigest } = next
-  const pace = { hedgeDelayMs, probeBudgetMs, reloadIntervalMs }
-  const asked = { hostsDir, mirrorsOnly, registries, verifyDigest, ...pace }
-  return { ...current, ...asked, cache, keychain, onResolveError, proxy, pull, realms }
+/** @returns what is in force: the next one, but for what is read once */
+function takenOver(started: Config, next: Config): Config {
+  const { cri, criExpected, file } = started
+  const inForce = { ...next, cri, criExpected, file }
+  for (const place of Object.values(READ_ONCE)) {
+    const [field, part] = place
+    const value = of(started, place)
+    const whole = part === undefined ? value : { ...(inForce[field] as object), [part]: value }
+    Object.assign(inForce, { [field]: whole })
+  }
+  return inForce
 }
 
 /**
@@ -209,28 +213,35 @@ function problemsOf(thrown: unknown): readonly string[] {
   return [messageOf(thrown)]
 }
 
-/** What is opened or handed out once; each field as it is written in the file. */
-const READ_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
-  shim: ({ shim }) => shim,
-  force: ({ force }) => force,
-  debug: ({ debug }) => debug,
-  image: ({ image }) => image,
-  version: ({ version }) => version,
-  timeout: ({ timeoutMs }) => timeoutMs,
-  'cache.statsLogInterval': ({ cache }) => cache.statsLogIntervalMs,
-  'cache.disableStats': ({ cache }) => cache.disableStats,
-  portoshim: ({ pauseImage }) => pauseImage,
-  'http.listen': ({ http }) => http.listen,
-  'http.token': ({ http }) => http.token,
-  'http.tokenFile': ({ http }) => http.tokenFile,
-  'http.tls': ({ http }) => http.tls,
-  'http.rateLimit': ({ http }) => http.rateLimit,
-  'http.events': ({ http }) => http.events,
-  'check.interval': ({ check }) => check.intervalMs,
-  admission: ({ admission }) => admission,
-  'mirror.enabled': ({ mirror }) => mirror.enabled,
-  'mirror.blobs': ({ mirror }) => mirror.blobs,
-  'mirror.blobsPerClient': ({ mirror }) => mirror.blobsPerClient,
+type Place = readonly [field: keyof Config, part?: string]
+
+/** What is opened or handed out once: each field as it is written in the file, and where it is in Config. */
+const READ_ONCE: Readonly<Record<string, Place>> = {
+  shim: ['shim'],
+  force: ['force'],
+  debug: ['debug'],
+  image: ['image'],
+  version: ['version'],
+  timeout: ['timeoutMs'],
+  'cache.statsLogInterval': ['cache', 'statsLogIntervalMs'],
+  'cache.disableStats': ['cache', 'disableStats'],
+  portoshim: ['pauseImage'],
+  'http.listen': ['http', 'listen'],
+  'http.token': ['http', 'token'],
+  'http.tokenFile': ['http', 'tokenFile'],
+  'http.tls': ['http', 'tls'],
+  'http.rateLimit': ['http', 'rateLimit'],
+  'http.events': ['http', 'events'],
+  'check.interval': ['check', 'intervalMs'],
+  admission: ['admission'],
+  'mirror.enabled': ['mirror', 'enabled'],
+  'mirror.blobs': ['mirror', 'blobs'],
+  'mirror.blobsPerClient': ['mirror', 'blobsPerClient'],
+}
+
+function of(config: Config, [field, part]: Place): unknown {
+  const value: unknown = config[field]
+  return part === undefined ? value : (value as Readonly<Record<string, unknown>>)[part]
 }
 
 /**
@@ -241,7 +252,7 @@ const READ_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
  */
 export function fieldsForNextStart(started: Config, next: Config): readonly string[] {
   const differing = Object.entries(READ_ONCE)
-    .filter(([, read]) => !isDeepStrictEqual(read(started), read(next)))
+    .filter(([, place]) => !isDeepStrictEqual(of(started, place), of(next, place)))
     .map(([field]) => field)
   return isCriMoved(started, next) ? ['cri', ...differing] : differing
 }

@@ -80,6 +80,21 @@ test('what was opened at the start stays in force, and is reported as waiting fo
   assert.deepEqual(lines.at(-2)?.fields, ['shim'])
 })
 
+test('the configuration that is shown is the one in force, field by field', async () => {
+  const { hangUp, reload, state } = scene('http: {listen: "127.0.0.1:1"}\ncheck: {interval: 1h}\n')
+
+  state.text =
+    'resolvers: [{url: "http://127.0.0.1:9431"}]\ncache: {statsLogInterval: 2m, tagTTL: 7s}\nhttp: {listen: "127.0.0.1:2"}\ncheck: {interval: 2h}\n'
+  await hangUp()
+
+  const { cache, check, http, resolvers } = reload.config
+  assert.equal(resolvers.length, 1)
+  assert.equal(cache.tagTTLMs, 7_000)
+  assert.equal(http.listen, '127.0.0.1:1')
+  assert.equal(check.intervalMs, 3_600_000)
+  assert.equal(cache.statsLogIntervalMs, parse('').config.cache.statsLogIntervalMs)
+})
+
 test('a bad file leaves everything as it is, and that is counted until it is good again', async () => {
   const { hangUp, metrics, put, reload, state } = scene('onResolveError: reject\n')
 
