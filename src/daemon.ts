@@ -151,8 +151,8 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
     const { startHttp } = await import('./service/http-server.ts')
     return startHttp({ config, core, readiness, checks, fd: handedDown.http, logger })
   })
-  listeners.keep('cri', () =>
-    startCri({ config, core, fd: handedDown.cri, logger }).finally(criTried),
+  listeners.keep('cri', (signal) =>
+    startCri({ config, core, fd: handedDown.cri, logger, signal }).finally(criTried),
   )
   void afterCri.then(async () => {
     cancelWait()

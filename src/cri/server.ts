@@ -1,3 +1,4 @@
+import { abortable } from '../concurrency/abortable.ts'
 import { type Clock, systemClock } from '../concurrency/clock.ts'
 import { listenOnSocket } from '../host/unix-socket.ts'
 import { statusName } from '../runtime/status.ts'
@@ -44,6 +45,8 @@ export interface CriServerOptions extends Omit<ImageServiceOptions, 'log' | 'clo
   readonly metrics?: Pick<Metrics, 'calls' | 'pulls'> | undefined
   /** Where the pulls that run can be seen. */
   readonly running?: RunningPulls | undefined
+  /** Ends the opening, which may wait for the runtime. */
+  readonly signal?: AbortSignal
 }
 
 export interface CriServer {
@@ -61,10 +64,10 @@ export interface CriServer {
 /**
  * The CRI socket: some calls are answered in this process, all others relayed to the runtime.
  *
- * @throws ResolveError as listenOnSocket
+ * @throws ResolveError as listenOnSocket; the signal's reason
  */
 export async function openCriServer(options: CriServerOptions): Promise<CriServer> {
-  const { aliases, logger, metrics, version } = options
+  const { aliases, logger, metrics, signal, version } = options
   const pulls = new PullProgress({ log: logger, counts: metrics?.pulls, running: options.running })
   const relay = createRelay({
     runtimeSocket: options.runtimeSocket,
@@ -77,7 +80,9 @@ export async function openCriServer(options: CriServerOptions): Promise<CriServe
   })
   // The first calls need the route; without `force` the runtime has answered already.
   const route = aliases?.route().catch(() => {})
-  if (options.force !== true) await route
+  if (options.force !== true && route !== undefined) {
+    await (signal === undefined ? route : abortable(route, signal))
+  }
   const socket = await listenOnSocket({
     path: options.path,
     fd: options.fd,

@@ -1,4 +1,5 @@
 import { access, constants } from 'node:fs/promises'
+import { abortable } from '../concurrency/abortable.ts'
 import type { Config } from '../config/config.ts'
 import { openCriServer } from '../cri/server.ts'
 import { ResolveError } from '../errors.ts'
@@ -23,13 +24,20 @@ export interface ServerOptions {
 /**
  * Our CRI socket, in front of the runtime's. With `force` it is opened before the runtime answers.
  *
+ * @param options `signal` ends when no server is to be opened any more
  * @throws ResolveError UNAVAILABLE while there is no runtime, DENIED without the right to its socket;
- * and as listenOnSocket
+ * the signal's reason; and as listenOnSocket
  */
-export async function startCri({ config, core, fd, logger }: ServerOptions): Promise<OpenServer> {
+export async function startCri({
+  config,
+  core,
+  fd,
+  logger,
+  signal,
+}: ServerOptions & { readonly signal: AbortSignal }): Promise<OpenServer> {
   const runtime = await core.runtime()
   const { force, shim: path, timeoutMs, version } = config()
-  const failure = force ? undefined : await runtime.cri.failure()
+  const failure = force ? undefined : await abortable(runtime.cri.failure(), signal)
   if (failure !== undefined) throw await absence(runtime.path, failure, version)
   const server = await openCriServer({
     path,
@@ -50,6 +58,7 @@ export async function startCri({ config, core, fd, logger }: ServerOptions): Pro
     logger,
     metrics: core.metrics,
     running: core.pulls,
+    signal,
   })
   logger.info({ shim: path, cri: runtime.path }, 'CRI is served')
   return { unavailableReason: () => server.unavailableReason(), close: () => server.close(GRACE) }

@@ -333,3 +333,20 @@ test('with force the socket opens while the runtime is silent', async (t) => {
 
   assert.equal((await client.call('/runtime.v1.RuntimeService/Version')).code, 0)
 })
+
+test('an end while the runtime is silent is not waited for, and leaves no socket', async (t) => {
+  const ending = new AbortController()
+  const aliases = {
+    route: () => {
+      setImmediate(() => ending.abort(new Error('the service ends')))
+      return new Promise<never>(() => {})
+    },
+    lastRoute: () => undefined,
+    isEmpty: () => true,
+  } as unknown as Aliases
+
+  await assert.rejects(
+    openServer(t, 60_000, { aliases, signal: ending.signal }),
+    /^Error: the service ends$/,
+  )
+})
