@@ -11,7 +11,7 @@ import {
   pullImage,
   version,
 } from '../cri/calls.ts'
-import { loadCri, startDecodingShim, startScriptedRuntime } from '../cri-load.ts'
+import { loadCri, startBytePipe, startDecodingShim, startScriptedRuntime } from '../cri-load.ts'
 import type { CriFigures, CriWay } from '../processes/cri-load.ts'
 import { type Registries, startRegistries } from '../registries.ts'
 import type { Findings, Measurement, Plot, Settings, Table } from '../report.ts'
@@ -32,7 +32,9 @@ const SHIM = 'through image-resolver'
 const OLD = 'the same, path as :authority'
 /** See processes/decoding-shim.ts. */
 const DECODING = 'through a shim that decodes, in Node'
-const WAYS = [DIRECT, SHIM, OLD, DECODING]
+/** See processes/byte-pipe.ts. */
+const PIPE = 'bytes piped, in Node'
+const WAYS = [DIRECT, SHIM, OLD, PIPE, DECODING]
 const JUST_STARTED = `ImageStatus, first ${FIRST_CALLS}`
 
 interface Scene {
@@ -64,6 +66,7 @@ export function measureCri(settings: Settings): Promise<Findings> {
     if (first === undefined) throw new Error('no runtime')
     const ratio = median(ratiosOf(first, 'ImageStatus', 1, SHIM))
     const old = median(ratiosOf(first, 'ImageStatus', 1, OLD))
+    const pipe = median(ratiosOf(first, 'ImageStatus', 1, PIPE))
     const started = median(ratiosOf(first, JUST_STARTED, 1, SHIM))
     return {
       tables: measured.map(tableOf),
@@ -81,7 +84,7 @@ export function measureCri(settings: Settings): Promise<Findings> {
       ],
       slower: [
         `The first ${FIRST_CALLS} calls after the shim has started take ${started.toFixed(1)} times as long as direct (${first.scene.runtime}, ImageStatus, p50): Node has yet to compile what it runs.`,
-        `ImageStatus through the shim takes ${ratio.toFixed(1)} times as long as direct (${first.scene.runtime}, p50, one caller), ${old.toFixed(1)} times for a client that sends the socket's path as \`:authority\`.`,
+        `ImageStatus through the shim takes ${ratio.toFixed(1)} times as long as direct (${first.scene.runtime}, p50, one caller), ${old.toFixed(1)} times for a client that sends the socket's path as \`:authority\`; a Node process that passes bytes on without looking at them takes ${pipe.toFixed(1)} times as long.`,
       ],
       missing: reason === undefined ? [] : [`real containerd: ${reason}`],
     }
@@ -101,10 +104,13 @@ async function measureScene(
       const { socketPath } = daemon
       const decoding = `${temporaryFolder(cleanup)}/shim.sock`
       await startDecodingShim(cleanup, decoding, socket)
+      const pipe = `${temporaryFolder(cleanup)}/pipe.sock`
+      await startBytePipe(cleanup, pipe, socket)
       const ways: readonly CriWay[] = [
         { name: DIRECT, socket },
         { name: SHIM, socket: socketPath },
         { name: OLD, socket: socketPath, authority: socketPath },
+        { name: PIPE, socket: pipe },
         { name: DECODING, socket: decoding, imagesOnly: true },
       ]
       return loadCri({
@@ -200,7 +206,7 @@ function tableOf(measured: Measured): Table {
     rows,
     ...(runtime === 'containerd'
       ? {
-          note: "PullImage through image-resolver asks the registry what the tag is now, has the runtime pull that, and sees to the names. The shim that decodes is the shape of sealos' image-cri-shim without its names and registries: each message read and written anew, each status asked for twice. In Node it says how much of the way ours leaves out; the Go program itself took 3.7 to 4.2 times as long as direct for ImageStatus, measured once beside it.",
+          note: "PullImage through image-resolver asks the registry what the tag is now, has the runtime pull that, and sees to the names. The shim that decodes is the shape of sealos' image-cri-shim without its names and registries: each message read and written anew, each status asked for twice. In Node it says how much of the way ours leaves out, and bytes that are piped what any Node process takes; the Go program itself took 3.7 to 4.2 times as long as direct for ImageStatus, measured once beside it.",
         }
       : {
           note: 'It answers from memory at once, so that what is left is the way: the ratios are as bad as they get.',
