@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { freePort } from '../../test/support/listen.ts'
+import { reservePort } from '../../test/support/port.ts'
 import { type Redis, startRedis } from '../../test/support/redis.ts'
 import { type Cleanup, findProgram, temporaryFolder } from '../../test/support/stack.ts'
 import { seededRandom, zipf } from '../cache/stream.ts'
@@ -174,7 +174,7 @@ async function storm(cleanup: Cleanup, all: readonly Child[], scene: Scene): Pro
   const { moves, nodes, seconds, way } = scene
   const registry = await startChild(cleanup, FLEET_REGISTRY)
   const { host } = registry.first as { readonly host: string }
-  const port = await freePort()
+  const port = await reservePort(cleanup)
   const store =
     way === 'with' ? await startRedis(cleanup, [...STORE, '--port', String(port)]) : undefined
   const shared = store && sharedFields(cleanup, port)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createCertificate } from '../support/certificate.ts'
 import { ALWAYS, type FleetMember, startMember, until } from '../support/fleet.ts'
-import { freePort } from '../support/listen.ts'
+import { reservePort } from '../support/port.ts'
 import { runProgram } from '../support/program.ts'
 import { type Redis, requireRedis, startRedis } from '../support/redis.ts'
 import { FakeSource, identity, nginx } from '../support/resolver.ts'
@@ -33,7 +33,7 @@ test('nodes share a store that speaks TLS and wants a client certificate', async
   const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
   writeFileSync(certFile, cert)
   writeFileSync(keyFile, key)
-  const port = await freePort()
+  const port = await reservePort(t)
   const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile]
   const own = ['--port', '0', '--tls-port', String(port), '--tls-ca-cert-file', certFile]
   await startRedis(t, ['--bind', '127.0.0.1', ...own, ...files])
@@ -53,7 +53,7 @@ test('a store of an unknown authority is never used', async (t) => {
   writeFileSync(certFile as string, cert)
   writeFileSync(keyFile as string, key)
   writeFileSync(other as string, createCertificate().cert)
-  const port = await freePort()
+  const port = await reservePort(t)
   const files = ['--tls-cert-file', `${certFile}`, '--tls-key-file', `${keyFile}`]
   const own = ['--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'no']
   await startRedis(t, ['--bind', '127.0.0.1', ...own, ...files])
@@ -97,8 +97,8 @@ test('a user as the page of fleets writes it may do what is needed, and no harm 
 
 test('nodes share a cluster', async (t) => {
   if (!requireRedis(t)) return
-  const port = await freePort()
-  const bus = await freePort()
+  const port = await reservePort(t)
+  const bus = await reservePort(t)
   const own = ['--port', String(port), '--cluster-enabled', 'yes', '--cluster-port', String(bus)]
   const announced = ['--cluster-announce-ip', '127.0.0.1']
   const redis = await startRedis(t, ['--bind', '127.0.0.1', ...own, ...announced])

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { reservePort } from './port.ts'
 import { type Program, startProgram } from './program.ts'
 import { type Cleanup, makeFolder, removeFolder } from './stack.ts'
 
@@ -53,7 +54,7 @@ export async function startDockerRegistry(
   mkdirSync(join(folder, 'data'))
   writeFileSync(join(folder, 'htpasswd'), HTPASSWD)
   let program: Program | undefined
-  let port = 0
+  const port = await reservePort(t)
 
   async function start(settings: DockerRegistrySettings = {}): Promise<void> {
     const { proxyOf } = options
@@ -66,9 +67,7 @@ export async function startDockerRegistry(
     Object.assign(written.http, tlsOf(folder, settings))
     writeFileSync(configFile, JSON.stringify(written))
     program = startProgram('docker-registry', ['serve', configFile])
-    // Port 0 the first time: it takes a free one itself and says which.
-    const [, listening] = await program.line(/listening on 127\.0\.0\.1:(\d+)/)
-    port = Number(listening)
+    await program.line(/listening on 127\.0\.0\.1:\d+/)
   }
   const stop = async () => program?.stop()
 

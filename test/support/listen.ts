@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
+import { reservePort } from './port.ts'
 import type { Cleanup } from './stack.ts'
 
 /** A server that a test has started. */
@@ -10,7 +11,7 @@ export interface TestServer {
   readonly url: string
   /** Connections that were ever accepted. */
   accepted(): number
-  /** From now on connections are refused; open ones are cut. */
+  /** From now on connections are refused; open ones are cut. The port stays the test's. */
   stop(): Promise<void>
   /** Listens again at the same address, if it does not. */
   start(): Promise<void>
@@ -23,16 +24,6 @@ export interface ListenOptions {
   readonly path?: string
 }
 
-/** A loopback port that no program listens on, for a program that cannot choose one by itself. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 /** Lets any kind of server listen for the length of a test. */
 export async function listen(
   t: Cleanup,
@@ -41,7 +32,7 @@ export async function listen(
 ): Promise<TestServer> {
   const sockets = new Set<Socket>()
   let accepted = 0
-  let port = 0
+  const port = path === undefined ? await reservePort(t) : 0
   server.on('connection', (socket: Socket) => {
     accepted += 1
     sockets.add(socket)
@@ -55,7 +46,6 @@ export async function listen(
     if (path === undefined) server.listen(port, '127.0.0.1')
     else server.listen(path)
     await listening
-    if (path === undefined) port = (server.address() as AddressInfo).port
   }
   async function stop(): Promise<void> {
     if (!server.listening) return

@@ -10,7 +10,8 @@ import { listenHttp } from '../../../src/http/listen.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
 import { createCertificate } from '../../support/certificate.ts'
 import { startMember, until } from '../../support/fleet.ts'
-import { freePort, listen } from '../../support/listen.ts'
+import { listen } from '../../support/listen.ts'
+import { reservePort } from '../../support/port.ts'
 import { requireRedis, startRedis } from '../../support/redis.ts'
 import { FakeSource } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
@@ -51,7 +52,7 @@ test('a store that is gone is found, with the line of its address, and not asked
   if (!requireRedis(t)) return
   const redis = await startRedis(t)
   await redis.kill()
-  const port = await freePort()
+  const port = await reservePort(t)
   const url = `redis://127.0.0.1:${port}`
 
   const [found, ...more] = await findingsOf(t, shared(url))
@@ -198,7 +199,7 @@ test('a resolver that is out of reach is found, and another program in its place
     t,
     createServer((_request, response) => response.end('{}')),
   )
-  const url = `http://127.0.0.1:${await freePort()}`
+  const url = `http://127.0.0.1:${await reservePort(t)}`
 
   const found = await findingsOf(t, { resolvers: [url, other.url] })
 

@@ -16,7 +16,7 @@ import { loadText } from '../../support/config.ts'
 import { FakeRegistry, refuseWith } from '../../support/fake-registry.ts'
 import { startServer } from '../../support/http-server.ts'
 import { buildImage, buildIndex, type TestImage } from '../../support/images.ts'
-import { freePort } from '../../support/listen.ts'
+import { reservePort } from '../../support/port.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
 const TOKEN = 'of-the-fleet'
@@ -149,7 +149,7 @@ test('a pull that takes no answer of others asks the registry itself', async (t)
 })
 
 const GONE: readonly (readonly [is: string, break_: (t: TestContext) => Promise<object>])[] = [
-  ['refuses connections', async () => ({ url: `https://127.0.0.1:${await freePort()}` })],
+  ['refuses connections', async (t) => ({ url: `https://127.0.0.1:${await reservePort(t)}` })],
   ['has a certificate of another authority', async () => ({ ca: undefined })],
   [
     'refuses the token',
@@ -186,7 +186,7 @@ for (const [is, break_] of GONE) {
 
 test('the second service answers where the first is gone', async (t) => {
   const { entry, reference, registry } = await startScene(t)
-  const gone = { url: `https://127.0.0.1:${await freePort()}` }
+  const gone = { url: `https://127.0.0.1:${await reservePort(t)}` }
   const { core } = openCore(t, {
     registries: [{ address: registry.url }],
     resolvers: [gone, entry],
@@ -217,7 +217,7 @@ test('a refusal and an absence stay what they are, and the registry is not asked
 })
 
 test('where the service reaches no registry the node tries by itself', async (t) => {
-  const gone = `http://127.0.0.1:${await freePort()}`
+  const gone = `http://127.0.0.1:${await reservePort(t)}`
   const scene = await startScene(t, { registries: [{ address: gone }], mirrorsOnly: ['127.0.0.1'] })
   const { image, node, reference } = scene
 

@@ -5,7 +5,8 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startMember, until } from '../../support/fleet.ts'
-import { freePort, startRawServer } from '../../support/listen.ts'
+import { startRawServer } from '../../support/listen.ts'
+import { reservePort } from '../../support/port.ts'
 import { requireRedis, startRedis } from '../../support/redis.ts'
 import { FakeSource, identity, nginx } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
@@ -140,7 +141,7 @@ for (const [what, scheme] of NAMED) {
 
 test('a store is connected to again when a sentinel tells of a failover in the middle of a connection', async (t) => {
   if (!requireRedis(t)) return
-  const port = await freePort()
+  const port = await reservePort(t)
   const primary = await startRedis(t, ['--bind', '127.0.0.1', '--port', `${port}`])
   const subscribed: Socket[] = []
   let asked = 0
