@@ -38,6 +38,9 @@ const RETRY_MS = 10_000
 /** What keeps an image from starting on another node. */
 const UNAVAILABLE: ReadonlySet<Availability> = new Set(['node-only', 'gone', 'denied'])
 
+/** A check that begins before the store is connected would ask what another node is asking. */
+const STORE_MS = 5_000
+
 /** Registries that want a longer pause are unknown until the next check. */
 const MAX_PAUSE_MS = 600_000
 
@@ -56,6 +59,7 @@ export function startImageChecks(
     intervalMs: check.intervalMs,
     named: async (signal) => {
       requireSocket(core.runtimeSocket())
+      await core.shared.ready(STORE_MS)
       const node = new NodeImages({ shim, version, whyClosed: () => whyClosed(readiness, 'cri') })
       try {
         return await node.named(false, signal)

@@ -25,6 +25,12 @@ export class ReloadableSharedCache {
     return this.#opened?.cache
   }
 
+  /** Resolves when the store that is configured is connected, or after so long; at once where none is. Never rejects. */
+  async ready(limitMs: number): Promise<void> {
+    await this.#work
+    await this.#opened?.ready(limitMs)
+  }
+
   /**
    * Tells the other nodes that tags changed.
    *

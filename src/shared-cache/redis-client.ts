@@ -42,6 +42,10 @@ export class RedisClient {
   #client: Client | undefined
   #inFlight = 0
   #isClosed = false
+  #close = (): void => {}
+  readonly #closed = new Promise<void>((resolve) => {
+    this.#close = resolve
+  })
   #isRefused = false
   #isOpening = false
   /** Why the store is not used; undefined: it is. */
@@ -91,11 +95,12 @@ export class RedisClient {
     }
   }
 
-  /** Resolves when it is connected, or after so long. */
+  /** Resolves when it is connected, is closed, or after so long. */
   async ready(limitMs: number): Promise<void> {
     const client = this.#client
     if (client === undefined || client.status === 'ready') return
-    await this.#within(limitMs, new Promise((resolve) => client.once('ready', resolve)))
+    const connected = new Promise((resolve) => client.once('ready', resolve))
+    await this.#within(limitMs, Promise.race([connected, this.#closed]))
   }
 
   /**
@@ -147,6 +152,7 @@ export class RedisClient {
   /** What was sent is still answered, within the limit. */
   async close(limitMs: number): Promise<void> {
     this.#isClosed = true
+    this.#close()
     const client = this.#client
     if (client === undefined) return
     const quit = async (): Promise<unknown> => client.quit()
