@@ -7,6 +7,7 @@ import type { Resolution, ResolveOptions } from '../src/resolver/types.ts'
 import { type Core, createCore } from '../src/service/core.ts'
 import { silentLogger } from '../src/telemetry/log.ts'
 import { loadText } from '../test/support/config.ts'
+import { BY_DEFAULT } from '../test/support/daemon.ts'
 import type { Cleanup } from '../test/support/stack.ts'
 
 export interface ResolvingOptions {
@@ -39,6 +40,7 @@ export function configuration(hosts: readonly string[], tagTtl = '1h'): object {
       priority: 900 - index * 100,
     })),
     mirrorsOnly: ['docker.io'],
+    ...BY_DEFAULT,
   }
 }
 

@@ -9,7 +9,7 @@ import { loadService } from '../src/runtime/protos.ts'
 import { Metrics } from '../src/telemetry/counters.ts'
 import { StatsHistory } from '../src/telemetry/history.ts'
 import { closeBrowser, visit } from './support/browser.ts'
-import { type Daemon, startDaemon } from './support/daemon.ts'
+import { BY_DEFAULT, type Daemon, startDaemon } from './support/daemon.ts'
 import { FakeRegistry } from './support/fake-registry.ts'
 import { respond } from './support/fake-runtime.ts'
 import { startServer } from './support/http-server.ts'
@@ -179,6 +179,7 @@ async function startScene(): Promise<Daemon> {
       ],
       mirrorsOnly: ['docker.io'],
       proxy: { http: proxy.url },
+      ...BY_DEFAULT,
     },
   })
 }

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { type ClientRequest, get, type IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { GrpcClient } from '../support/grpc-client.ts'
+import { queuedMs } from '../support/process-state.ts'
 import type { GoodClient } from './attack.ts'
 
 // `good-client.ts GOOD PID…`, the client as JSON: says of each call when it began and how long it took, and
@@ -40,15 +40,6 @@ if (process.argv[1] === GOOD_CLIENT) {
     }
     process.stdout.write(`${JSON.stringify(report)}\n`)
     await sleep(PAUSE_MS)
-  }
-}
-
-/** Of the main thread of a process, since its start; 0 when it has ended. */
-function queuedMs(pid: number): number {
-  try {
-    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6
-  } catch {
-    return 0
   }
 }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { status } from '@grpc/grpc-js'
 import type { ResolveResponse } from '../../api/v1/resolve.ts'
 import type { RuntimeError } from '../../src/runtime/call.ts'
+import { BY_DEFAULT } from '../support/daemon.ts'
 import { buildImage, buildIndex } from '../support/images.ts'
 import { startTestNode, type TestNode } from '../support/node.ts'
 import type { ProxyAction, RecordedRequest } from '../support/registry-proxy.ts'
@@ -61,7 +62,7 @@ async function failure(pull: Promise<string>): Promise<RuntimeError> {
 
 test('the next registry is used when the first', async (t) => {
   if (!requireStack(t, RUNTIME_PROGRAMS)) return
-  const node = await startTestNode(t)
+  const node = await startTestNode(t, BY_DEFAULT)
   let number = 0
 
   for (const [fault, behaviour] of Object.entries(FAULTS)) {
@@ -92,7 +93,8 @@ test('the next registry is used when the first', async (t) => {
 
 test('when everything is down', async (t) => {
   if (!requireStack(t, RUNTIME_PROGRAMS)) return
-  const node = await startTestNode(t)
+  const { probeBudget } = BY_DEFAULT
+  const node = await startTestNode(t, { probeBudget })
   const image = `${node.registry.host}/team/app:1`
   await node.registry.stop()
 

@@ -186,6 +186,7 @@ test('an install that is killed at any step is taken back by uninstall, and cont
     const killed = node.start(home, ...args)
     await killed.line(step)
     await killed.kill()
+    await node.settled()
     const { code, output } = await run(node, home, 'uninstall', '--restart-kubelet')
 
     assert.equal(code, 0, `${step}: ${output}`)
@@ -196,6 +197,7 @@ test('an install that is killed at any step is taken back by uninstall, and cont
   const killed = node.start(home, ...args)
   await killed.line(/leads kubelet/)
   await killed.kill()
+  await node.settled()
   const continued = await run(node, home, ...args)
   const status = await run(node, home, 'status')
   const { code } = await run(node, home, 'uninstall', '--restart-kubelet')

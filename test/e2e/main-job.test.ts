@@ -115,8 +115,7 @@ test('an image that is only on a configured registry has one identity, whatever 
 
 test('ResolveImage names the image before and after it is pulled', async (t) => {
   if (!requireStack(t, RUNTIME_PROGRAMS)) return
-  // On a busy machine a registry is silent for long enough to have the next one asked.
-  const node = await startTestNode(t, { hedgeDelay: 0 })
+  const node = await startTestNode(t)
   const image = buildImage()
   await node.push('library/nginx', 'latest', image)
 

@@ -6,12 +6,13 @@ import axe from 'axe-core'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import type { CheckResponse } from '../../api/v1/check.ts'
 import { VERSION } from '../../api/version.ts'
-import { BROWSER_PROGRAMS, closeBrowser, seen, visit } from '../support/browser.ts'
+import { BROWSER_PROGRAMS, closeBrowser, seen, stopClock, visit } from '../support/browser.ts'
 import { type Daemon, startDaemon } from '../support/daemon.ts'
 import { FakeRegistry, refuseWith, serve } from '../support/fake-registry.ts'
 import { CRI_DOCKERD, startImageRuntime } from '../support/image-runtime.ts'
 import { buildImage, type Content } from '../support/images.ts'
 import { startTestNode, type TestNode } from '../support/node.ts'
+import { reservePort } from '../support/port.ts'
 import { type Redis, startRedis } from '../support/redis.ts'
 import { type Cleanup, RUNTIME_PROGRAMS, requireStack, temporaryFolder } from '../support/stack.ts'
 
@@ -455,15 +456,15 @@ describe('the page', { concurrency: true }, () => {
 
     test('says that the service is gone, and comes back with it', async (t) => {
       if (!requireStack(t, BROWSER_PROGRAMS)) return
-      const { daemon } = await startScene(t)
+      const http = { listen: `127.0.0.1:${await reservePort(t)}` }
+      const { daemon } = await startScene(t, { http })
       const { page } = await visit(t, daemon.httpUrl())
       await page.getByText(/^ready/).waitFor()
-      const port = new URL(daemon.httpUrl()).port
 
       await daemon.stop()
       await page.clock.runFor(POLL_MS)
       await page.getByText('the service does not answer').waitFor()
-      daemon.configure({ http: { listen: `127.0.0.1:${port}` } })
+      daemon.configure({ http })
       await daemon.start()
       await page.clock.runFor(POLL_MS)
 
@@ -476,6 +477,7 @@ describe('the page', { concurrency: true }, () => {
       const { daemon } = await sharedScene()
       const { page } = await visit(t, daemon.httpUrl())
       await page.getByText(/^ready/).waitFor()
+      await stopClock(page)
       const bodies = ['{"uptimeSeconds":', '{}']
       await page.route('**/stats', (route) => {
         const body = bodies.shift()
@@ -499,6 +501,8 @@ describe('the page', { concurrency: true }, () => {
       const permissions = ['clipboard-read', 'clipboard-write']
       const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`, { permissions })
 
+      await page.getByText('Pull it from').waitFor()
+      await stopClock(page)
       await page.getByRole('button', { name: 'Copy the image ID' }).click()
       await page.getByText('copied', { exact: true }).waitFor()
 
@@ -511,6 +515,8 @@ describe('the page', { concurrency: true }, () => {
       const { page } = await visit(t, `${daemon.httpUrl()}/?ref=nginx:1.27`)
       await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
 
+      await page.getByText('Pull it from').waitFor()
+      await stopClock(page)
       await page.getByRole('button', { name: 'Copy the digest' }).click()
       await page.getByText('copied', { exact: true }).waitFor()
       await page.getByLabel('Platform').focus()
@@ -538,6 +544,7 @@ describe('the page', { concurrency: true }, () => {
         await page.evaluate('getComputedStyle(document.activeElement).outlineStyle'),
         'solid',
       )
+      await stopClock(page)
       await page.keyboard.press('Enter')
       await page.getByText('copied', { exact: true }).waitFor()
 

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createCertificate } from '../support/certificate.ts'
+import { BY_DEFAULT } from '../support/daemon.ts'
 import {
   type DockerRegistry,
   REGISTRY_USER,
@@ -75,6 +76,7 @@ test('the next registry answers when one with TLS, one with users and one that i
   const silent = await startRegistryProxy(t, last.url)
   silent.behave({ kind: 'hang' })
   const config = {
+    ...BY_DEFAULT,
     registries: [
       { address: distrusted, priority: 900 },
       { address: closed.url, priority: 800, auth: `${REGISTRY_USER.username}:no-password` },

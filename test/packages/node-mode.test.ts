@@ -141,7 +141,8 @@ test('the DaemonSet installs the service on its node, and puts the node back whe
       .replace('=/host', `=${root}`)
       .replace('=/config/image-resolver.yaml', `=${root}/state/config.yaml`)
       .replace('=/secrets', `=${root}/state/secrets`)
-      .replace(/^--watch=.*/, '--watch=1'),
+      // Longer than a busy machine keeps it from being ready.
+      .replace(/^--watch=.*/, '--watch=8'),
   )
 
   const pod = startProgram(process.execPath, [...FLAGS, ...MAIN, ...here])

@@ -1,3 +1,4 @@
+import { BY_DEFAULT } from '../support/daemon.ts'
 import { openHeap } from '../support/heap.ts'
 import { startTestNode, type TestNode } from '../support/node.ts'
 import { processState, within } from '../support/process-state.ts'
@@ -112,7 +113,7 @@ async function leftOnTheNode(
 
 /** So few answers are kept that the cache is full all the time, and does not count as growth. */
 function settings(): object {
-  return { cache: { tagTTL: '2s', imageCacheSize: 32 }, reloadInterval: '15s' }
+  return { ...BY_DEFAULT, cache: { tagTTL: '2s', imageCacheSize: 32 }, reloadInterval: '15s' }
 }
 
 /** All of them good; the first is in force at the beginning and at the end. */

@@ -8,8 +8,10 @@ import { startProgram } from './program.ts'
 import { type RecordingRuntime, startRecordingRuntime } from './recording-runtime.ts'
 import { type Cleanup, temporaryFolder } from './stack.ts'
 
-/** What nobody else may have to wait for an answer, whatever one client does. */
+/** What nobody else may have to wait for an answer, whatever one client does, where the processors are free. */
 const LONGEST_MS = 5_000
+/** By then there is one, also on a busy machine. */
+const SERVED_MS = 60_000
 /** What hostile clients may make the service hold at once, beyond what it is at rest. */
 const MOST_HELD_MIB = 256
 /** What stays of that: memory that was not given back to the system. */
@@ -38,15 +40,19 @@ export async function startBesiegedNode(
   const path = `${temporaryFolder(t)}/runtime.sock`
   const runtime = await startRecordingRuntime(t, path, { table })
   const daemon = await startDaemon(t, { cri: path })
-  const bystander = startProgram(process.execPath, [await bundled(BYSTANDER), daemon.socketPath])
+  const { pid } = daemon.program()
+  const bystander = startProgram(process.execPath, [
+    await bundled(BYSTANDER),
+    daemon.socketPath,
+    String(pid),
+  ])
   t.after(() => bystander.kill())
   await bystander.line(/"calls":20,/)
-  const { pid } = daemon.program()
   const before = processState(pid)
   let seen = lastReport(bystander.output()).calls
 
   async function unharmed(after = ''): Promise<void> {
-    await within(LONGEST_MS, () => lastReport(bystander.output()).calls > seen)
+    await within(SERVED_MS, () => lastReport(bystander.output()).calls > seen)
     assert.ok(daemon.program().running(), `${after}\n${daemon.program().output()}`)
     const { peakMiB } = processState(pid)
     const heldMiB = Math.round(peakMiB - before.residentMiB)

@@ -18,6 +18,11 @@ export interface Visit {
   readonly hosts: ReadonlySet<string>
 }
 
+/** Only what hangs gets there. */
+const LAUNCH_MS = 120_000
+/** Later than a busy machine stops the clock. */
+const STOPPED_MS = 60_000
+
 let browser: Promise<Browser> | undefined
 
 /** Who visits has to call it after the last test of the file. */
@@ -32,12 +37,14 @@ export async function visit(
   options: BrowserContextOptions = {},
 ): Promise<Visit> {
   browser ??= chromium.launch({
+    timeout: LAUNCH_MS,
     executablePath: findProgram('chromium') ?? 'chromium',
     // Chromium refuses to have a sandbox as root.
     args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
   })
-  const viewport = { width: 1200, height: 900 }
-  const context = await (await browser).newContext({ viewport, ...options })
+  // What is on its way from one look to another is neither.
+  const fixed = { viewport: { width: 1200, height: 900 }, reducedMotion: 'reduce' } as const
+  const context = await (await browser).newContext({ ...fixed, ...options })
   t.after(() => context.close())
   // Only what never comes true gets there: sooner than the tests' own limits, which do not say what was waited for.
   context.setDefaultTimeout(60_000)
@@ -54,6 +61,13 @@ export async function visit(
   await page.clock.install()
   await page.goto(url)
   return { page, messages, hosts }
+}
+
+/** From now on the clock of the page runs as far as it is told: what is shown for a while stays until then. */
+export async function stopClock(page: Page): Promise<void> {
+  const now = (await page.evaluate('Date.now()')) as number
+  // It cannot be set back, and runs until it is stopped.
+  await page.clock.pauseAt(now + STOPPED_MS)
 }
 
 /** The text of what is on the screen, as people read it. */

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import {
   cpSync,
   existsSync,
@@ -15,6 +16,7 @@ import type { TestContext } from 'node:test'
 import { load } from 'js-yaml'
 import type { Containerd } from './containerd.ts'
 import { criClient, type TestCriClient } from './cri-client.ts'
+import { within } from './process-state.ts'
 import { type Program, runProgram, startProgram } from './program.ts'
 import { findProgram, temporaryFolder } from './stack.ts'
 
@@ -22,6 +24,8 @@ const REPOSITORY = resolve(import.meta.dirname, '../..')
 const KUBELET_CONFIG = '/var/lib/kubelet/kubelet-config.yaml'
 const RUNTIME_SOCKET = '/run/containerd/containerd.sock'
 const SERVICE = 'image-resolver.service'
+/** Only what hangs gets there. */
+const SETTLED_MS = 120_000
 
 /** Asks the test, which stands for systemd, and prints what it says. */
 const SYSTEMCTL = `#!/bin/node
@@ -63,6 +67,11 @@ export interface ChrootNode {
   restarts(): number
   /** Of the running service. */
   service(): Program | undefined
+  /**
+   * Resolves when what systemd was told has been done. A command that is killed leaves its systemctl behind, which may start
+   * the service in the middle of the next command, or after it.
+   */
+  settled(): Promise<void>
   /** Every path that install may change, with mode, owner and content. */
   snapshot(): readonly string[]
 }
@@ -178,8 +187,25 @@ export async function chrootNode(
     kubelet: () => kubelet,
     restarts: () => restarts,
     service: () => service,
+    settled: async () => {
+      assert.ok(await within(SETTLED_MS, () => !callsSystemctl(root)), 'systemctl does not end')
+    },
     snapshot: () => ['etc', 'opt', 'var', 'usr'].flatMap((folder) => snapshot(root, folder)),
   }
+}
+
+/** Whether a systemctl runs in that root. */
+function callsSystemctl(root: string): boolean {
+  return readdirSync('/proc').some((pid) => {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      if (command.includes(`${root}\0systemctl\0`)) return true
+      return command.includes('/systemctl\0') && readlinkSync(`/proc/${pid}/root`) === root
+    } catch {
+      // No process, or one that has ended.
+      return false
+    }
+  })
 }
 
 /** The program as the tarball has it, but for its Node, which is that of the root. */

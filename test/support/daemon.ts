@@ -1,9 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dump } from 'js-yaml'
 import { type Program, startProgram } from './program.ts'
-import { type Cleanup, temporaryFolder } from './stack.ts'
+import { type Cleanup, makeFolder, removeFolder } from './stack.ts'
 
 /**
  * The program as `npm run build` leaves it; where coverage is measured, its sources, so that what
@@ -21,7 +21,13 @@ const ALLOCATOR = Object.fromEntries(
 )
 /** Of the inspector, which sleeps until a test wakes it. */
 const INSPECTOR = ['--inspect-port=127.0.0.1:0']
-/** Beyond the grace that the service gives its calls. */
+/**
+ * How registries are asked where a test is not about their silence: on a busy machine a good one is silent for longer
+ * than the defaults allow, and then another one is asked, or its answer taken.
+ */
+export const PATIENT = { hedgeDelay: 0, probeBudget: '20s' } as const
+/** Of the defaults, those: for tests of registries that never answer, and where the service itself is measured. */
+export const BY_DEFAULT = { hedgeDelay: '300ms', probeBudget: '2s' } as const
 
 export interface Daemon {
   readonly configFile: string
@@ -42,7 +48,7 @@ export interface Daemon {
 export interface DaemonOptions {
   /** The runtime's socket; without it no CRI socket is waited for. */
   readonly cri?: string
-  /** Any other fields of the configuration. */
+  /** Any other fields of the configuration; default of those in PATIENT: these. */
   readonly config?: object
   /** The program that runs it; absent: the Node of this process. */
   readonly node?: string
@@ -52,7 +58,7 @@ export interface DaemonOptions {
 
 /** The service as an operator starts it: a process of its own, told everything by its file. */
 export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<Daemon> {
-  const folder = temporaryFolder(t)
+  const folder = makeFolder()
   const configFile = join(folder, 'image-resolver.yaml')
   const socketPath = join(folder, 'run', 'shim.sock')
   mkdirSync(join(folder, 'state'))
@@ -61,12 +67,15 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
     ...(options.cri === undefined ? {} : { cri: options.cri }),
     image: join(folder, 'state'),
     http: { listen: '127.0.0.1:0' },
+    ...PATIENT,
   }
   let program: Program | undefined
   let httpUrl = ''
 
   function configure(config: object): void {
-    writeFileSync(configFile, dump({ ...base, ...config }))
+    // In one step, or the service may read half of it.
+    writeFileSync(`${configFile}.new`, dump({ ...base, ...config }))
+    renameSync(`${configFile}.new`, configFile)
   }
 
   async function start(): Promise<void> {
@@ -79,7 +88,11 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
   }
 
   configure(options.config ?? {})
-  t.after(async () => program?.stop())
+  t.after(async () => {
+    // It writes what it knows when it ends.
+    await program?.stop()
+    await removeFolder(folder)
+  })
   await start()
   const current = (): Program => {
     if (program === undefined) throw new Error('the daemon was not started')

@@ -75,7 +75,7 @@ export async function startMirror(
     cache: new ResolutionCache(cacheLimits, Date.now),
     clock: systemClock,
     platform: AMD64,
-    limits: () => ({ hedgeDelayMs: 300, probeBudgetMs: 30_000, totalMs: 60_000 }),
+    limits: () => ({ hedgeDelayMs: 0, probeBudgetMs: 30_000, totalMs: 60_000 }),
     fingerprint: credentialsFingerprint,
   })
   const logger = silentLogger()

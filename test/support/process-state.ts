@@ -22,6 +22,18 @@ export function processState(pid: number): ProcessState {
   }
 }
 
+/**
+ * For how long the main thread of a process was ready to run while others had the processors, since its start; 0 when it
+ * has ended.
+ */
+export function queuedMs(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6
+  } catch {
+    return 0
+  }
+}
+
 /** Whether it comes true in time; asked over and over. */
 export async function within(
   ms: number,

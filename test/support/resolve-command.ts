@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { dump } from 'js-yaml'
 import type { ResolveResponse } from '../../api/v1/resolve.ts'
-import { MAIN } from './daemon.ts'
+import { MAIN, PATIENT } from './daemon.ts'
 import { type Cleanup, temporaryFolder } from './stack.ts'
 
 export interface CommandResult {
@@ -20,7 +20,7 @@ export async function runResolve(
 ): Promise<CommandResult> {
   const folder = temporaryFolder(t)
   const file = join(folder, 'image-resolver.yaml')
-  writeFileSync(file, dump({ image: join(folder, 'state'), ...config }))
+  writeFileSync(file, dump({ image: join(folder, 'state'), ...PATIENT, ...config }))
   const coverage = process.env['NODE_V8_COVERAGE']
   const env = {
     PATH: process.env['PATH'],

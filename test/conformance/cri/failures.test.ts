@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { status } from '@grpc/grpc-js'
 import { requestedImage } from '../../../src/cri/image-messages.ts'
 import { readString, withString } from '../../../src/cri/wire.ts'
+import { BY_DEFAULT } from '../../support/daemon.ts'
 import { respond } from '../../support/fake-runtime.ts'
 import { openGrpcClient } from '../../support/grpc-client.ts'
 import {
@@ -169,7 +170,8 @@ async function configure(
     registries.push({ address: `${scheme}://${first.host}`, priority: 1000, upstreams })
     registries.push({ address: second.url, priority: 900, upstreams })
   }
-  return { address: undefined, registries }
+  // One of them never answers.
+  return { ...BY_DEFAULT, address: undefined, registries }
 }
 
 async function misbehave(proxy: RegistryProxy, fault: Fault): Promise<void> {
