@@ -23,7 +23,7 @@ test('the CRI socket passes h2spec, RFC 7540 and RFC 7541', async (t) => {
   const { port } = front.address() as AddressInfo
   const report = join(temporaryFolder(t), 'report.xml')
 
-  const args = ['--host', '127.0.0.1', '--port', String(port), '--timeout', '10', '-j', report]
+  const args = ['--host', '127.0.0.1', '--port', String(port), '--timeout', '60', '-j', report]
   const output = await runProgram('h2spec', args).catch(String)
 
   const [, failures = output] = output.split('Failures:')

@@ -137,7 +137,8 @@ test('a service that does not get ready is put back: on a bare node to nothing, 
   const bare = node.snapshot()
   const broken = { cri: '/run/nothing.sock' }
   const [first, second] = [node.program('1.0.0'), node.program('2.0.0')]
-  const wait = ['--wait', '2', '--restart-kubelet']
+  // Until a busy machine has the service say why it is not ready.
+  const wait = ['--wait', '8', '--restart-kubelet']
 
   const onBare = await run(node, first, 'install', '--config', configure(broken), ...wait)
   const afterBare = node.snapshot()

@@ -16,8 +16,8 @@ const SERVED_MS = 60_000
 const MOST_HELD_MIB = 256
 /** What stays of that: memory that was not given back to the system. */
 const MOST_KEPT_MIB = 100
-/** A session in which nobody says anything any more is given up after some 80 s. */
-const AFTERMATH_MS = 100_000
+/** A session in which nothing is said any more is given up after some 80 s; a busy machine comes to it later. */
+const AFTERMATH_MS = 240_000
 
 export interface BesiegedNode {
   readonly daemon: Daemon
@@ -28,7 +28,7 @@ export interface BesiegedNode {
    * else was served all the while.
    */
   unharmed(after?: string): Promise<void>
-  /** Fails unless all that its clients made it hold is let go within two minutes. */
+  /** Fails unless all that its clients made it hold is let go within four minutes. */
   atRest(): Promise<void>
 }
 
@@ -76,11 +76,17 @@ export async function startBesiegedNode(
   }
 
   async function atRest(): Promise<void> {
-    const isAtRest = () => processState(pid).descriptors <= before.descriptors
-    await within(AFTERMATH_MS, isAtRest)
-    assert.equal(processState(pid).descriptors, before.descriptors)
-    const { residentMiB } = processState(pid)
-    assert.ok(residentMiB - before.residentMiB < MOST_KEPT_MIB, `${residentMiB} MiB are resident`)
+    let now = before
+    await within(AFTERMATH_MS, () => {
+      now = processState(pid)
+      const keptMiB = now.residentMiB - before.residentMiB
+      return now.descriptors <= before.descriptors && keptMiB < MOST_KEPT_MIB
+    })
+    assert.ok(now.descriptors <= before.descriptors, `${now.descriptors} descriptors are open`)
+    assert.ok(
+      now.residentMiB - before.residentMiB < MOST_KEPT_MIB,
+      `${now.residentMiB} MiB are resident`,
+    )
   }
 
   return { daemon, runtime, before, unharmed, atRest }

@@ -244,9 +244,11 @@ function snapshot(root: string, folder: string): readonly string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => !/^lib|\.so\b/.test(name))
     .sort()
-    .map((name) => {
+    .flatMap((name) => {
       const path = join(root, folder, name)
-      const stats = lstatSync(path)
+      const stats = lstatSync(path, { throwIfNoEntry: false })
+      // A running service replaces what it knows.
+      if (stats === undefined) return []
       const { gid, mode, uid } = stats
       const content = stats.isFile()
         ? readFileSync(path, 'utf8')

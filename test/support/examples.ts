@@ -29,7 +29,8 @@ export async function checkExamples(document: URL, scene: ExampleScene): Promise
       /(^|; do |\| )image-resolver (.*?)(?=;| \|| \d?>|$)/g,
       `$1${program} $2 -f ${shellWord(configFile)}`,
     )
-    const printed = await runProgram('sh', ['-c', [...exports, real].join('\n')])
+    // Both streams as one, in the order in which they are written.
+    const printed = await runProgram('sh', ['-c', ['exec 2>&1', ...exports, real].join('\n')])
 
     const back = Object.entries(standsFor).map(([text, stands]) => [stands, text])
     const said = replaceAll(withoutWaiting(printed), Object.fromEntries(back)).trimEnd()
@@ -46,9 +47,9 @@ export function yamlOf(document: URL): string {
   return text
 }
 
-/** A busy machine keeps commands waiting for more than a second, of which they tell. */
+/** A busy machine keeps commands waiting for more than a second, of which they tell: for what, or how far they are. */
 export function withoutWaiting(text: string): string {
-  return text.replace(/^image-resolver: still waiting for .*\n/gm, '')
+  return text.replace(/^image-resolver: .+ \(\d+ s\)\n/gm, '')
 }
 
 export function replaceAll(text: string, changes: Readonly<Record<string, string>>): string {
