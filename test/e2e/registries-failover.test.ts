@@ -76,7 +76,9 @@ test('the next registry answers when one with TLS, one with users and one that i
   const silent = await startRegistryProxy(t, last.url)
   silent.behave({ kind: 'hang' })
   const config = {
+    // Of the silent one; the others answer by then.
     ...BY_DEFAULT,
+    probeBudget: '5s',
     registries: [
       { address: distrusted, priority: 900 },
       { address: closed.url, priority: 800, auth: `${REGISTRY_USER.username}:no-password` },

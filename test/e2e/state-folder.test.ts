@@ -14,10 +14,12 @@ interface Line {
   readonly folder?: string
 }
 
-/** All that the log says beyond information, up to here. */
+/** All that the log says beyond information, up to here, but that a busy machine has its runtime answer late. */
 function warningsOf({ daemon }: AliasNode): readonly Line[] {
   const lines = daemon.program().output().trim().split('\n')
-  return lines.map((line) => JSON.parse(line) as Line).filter(({ level }) => level !== 'info')
+  return lines
+    .map((line) => JSON.parse(line) as Line)
+    .filter(({ level, msg }) => level !== 'info' && msg !== 'listener not open, retrying')
 }
 
 async function restart({ daemon }: AliasNode): Promise<void> {
