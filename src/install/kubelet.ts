@@ -7,11 +7,11 @@ import {
   absolutePath,
   byHand,
   checkKnown,
-  isEnabled,
   type Line,
   lineAt,
   readServiceUnit,
   type ServiceUnit,
+  wantsFolders,
 } from './unit-file.ts'
 import type { Variable, Word } from './unit-syntax.ts'
 import { type FileOfFields, readFields } from './yaml-fields.ts'
@@ -95,17 +95,20 @@ export const RANCHER_SOCKET = '/run/k3s/containerd/containerd.sock'
  * @throws ResolveError CONFIG_INVALID for a file that cannot be read
  */
 export function findKubelet(root: Root): Kubelet | undefined {
-  // The tarball of rke2 brings the units of a server and of an agent to each node, which enables one of them.
-  const enabled = UNITS.filter(([, unit]) => isEnabled(root, unit))
-  for (const [distribution, unit] of [...enabled, ...UNITS]) {
-    const found = readServiceUnit(root, unit)
-    if (found === undefined) continue
-    checkRoot(root, found)
-    return distribution === 'kubelet'
-      ? plainKubelet(root, found)
-      : rancherKubelet(root, distribution, unit, found)
-  }
-  return undefined
+  return root.still(() => {
+    // The tarball of rke2 brings the units of a server and of an agent to each node, which enables one of them.
+    const wants = wantsFolders(root)
+    const enabled = UNITS.filter(([, unit]) => wants.some((each) => root.exists(`${each}/${unit}`)))
+    for (const [distribution, unit] of [...enabled, ...UNITS]) {
+      const found = readServiceUnit(root, unit)
+      if (found === undefined) continue
+      checkRoot(root, found)
+      return distribution === 'kubelet'
+        ? plainKubelet(root, found)
+        : rancherKubelet(root, distribution, unit, found)
+    }
+    return undefined
+  })
 }
 
 /** @throws ResolveError CONFIG_INVALID for a unit with a root of its own, with flags that leave the endpoints to files there */

@@ -3,8 +3,14 @@ import { posix } from 'node:path'
 import { ResolveError } from '../errors.ts'
 
 const MAX_LINKS = 40
+
 /** No file of a kubelet or of systemd is near that. */
 const MAX_BYTES = 1024 * 1024
+
+/** What is at a name: where it leads, if it is a link. */
+interface Found {
+  readonly target: string | undefined
+}
 
 export interface TextFile {
   readonly path: string
@@ -24,10 +30,23 @@ export class Root {
   readonly base: string
   /** Files that are read as if they had been written, by path without links. */
   readonly #planned: ReadonlyMap<string, PlannedFile>
+  /** What was found at each name; undefined: it is looked for each time. */
+  #found: Map<string, Found | undefined> | undefined
 
   constructor(folder: string, planned: ReadonlyMap<string, PlannedFile> = new Map()) {
     this.base = posix.resolve(folder).replace(/\/$/, '')
     this.#planned = planned
+  }
+
+  /** Does what only reads, in one go: each name is looked for once. */
+  still<T>(read: () => T): T {
+    if (this.#found !== undefined) return read()
+    this.#found = new Map()
+    try {
+      return read()
+    } finally {
+      this.#found = undefined
+    }
   }
 
   /** The same, as it will be when files are written, or gone. */
@@ -54,14 +73,19 @@ export class Root {
     let rest = parts(path)
     let at: string[] = []
     let links = 0
+    // How deep the first name is that is not there: most units and drop-ins are in none of their folders.
+    let missingAt = Number.POSITIVE_INFINITY
     while (rest.length > 0) {
       const [part = '', ...more] = rest
       rest = more
       if (part === '..') at.pop()
       else {
         const isLast = rest.length === 0
-        const here = `${this.base}/${[...at, part].join('/')}`
-        const target = isLast && !followLast ? undefined : linkTarget(here)
+        const isMissing = at.length > missingAt
+        const found =
+          isLast && !followLast ? undefined : this.#find([...at, part].join('/'), isMissing)
+        if (!isMissing) missingAt = found === undefined ? at.length : Number.POSITIVE_INFINITY
+        const target = found?.target
         if (target === undefined) at.push(part)
         else {
           links += 1
@@ -72,6 +96,20 @@ export class Root {
       }
     }
     return `/${at.join('/')}`
+  }
+
+  /** @param isMissing nothing is there, as is known of a folder above it */
+  #find(path: string, isMissing: boolean): Found | undefined {
+    if (this.#found?.has(path)) return this.#found.get(path)
+    const found = isMissing ? undefined : lookFor(`${this.base}/${path}`)
+    this.#found?.set(path, found)
+    return found
+  }
+
+  /** @param real a path without links. @returns whether it is known that nothing is there */
+  #isMissing(real: string): boolean {
+    const path = real.slice(1)
+    return this.#found?.has(path) === true && this.#found.get(path) === undefined
   }
 
   /** A path of that machine, as this process reaches it. */
@@ -98,6 +136,7 @@ export class Root {
     const real = this.real(path)
     const planned = this.#planned.get(real)
     if (planned !== undefined) return planned.text !== undefined
+    if (this.#isMissing(real)) return false
     return lstatSync(`${this.base}${real}`, { throwIfNoEntry: false }) !== undefined
   }
 
@@ -139,7 +178,7 @@ export class Root {
    */
   list(folder: string, ...ends: readonly string[]): readonly string[] {
     const real = this.real(folder)
-    const names = new Set(namesIn(`${this.base}${real}`))
+    const names = new Set(this.#isMissing(real) ? [] : namesIn(`${this.base}${real}`))
     for (const [path, { text }] of this.#planned) {
       if (posix.dirname(path) !== real) continue
       if (text === undefined) names.delete(posix.basename(path))
@@ -186,12 +225,16 @@ function realFolder(path: string): string | undefined {
   }
 }
 
-/** readlink alone throws for all that is no link, which is nearly everything: hundreds of errors an installation. */
-function linkTarget(path: string): string | undefined {
+/**
+ * readlink alone throws for all that is no link, which is nearly everything: hundreds of errors an installation.
+ *
+ * @returns undefined where nothing is there
+ */
+function lookFor(path: string): Found | undefined {
   try {
-    const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
-    return isLink ? readlinkSync(path) : undefined
+    const stats = lstatSync(path, { throwIfNoEntry: false })
+    return stats && { target: stats.isSymbolicLink() ? readlinkSync(path) : undefined }
   } catch {
-    return undefined
+    return { target: undefined }
   }
 }

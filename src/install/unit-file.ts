@@ -138,11 +138,9 @@ export function absolutePath(root: Root, { folder }: ServiceUnit, path: string):
   return posix.resolve(isOptional && !root.isFolder(known) ? '/' : known, path)
 }
 
-/** Whether systemd starts it with the machine. */
-export function isEnabled(root: Root, name: string): boolean {
-  return UNIT_FOLDERS.some((folder) =>
-    root.list(folder, '.wants', '.requires').some((wants) => root.exists(`${wants}/${name}`)),
-  )
+/** Folders with links to the units that systemd starts with the machine. */
+export function wantsFolders(root: Root): readonly string[] {
+  return UNIT_FOLDERS.flatMap((folder) => root.list(folder, '.wants', '.requires'))
 }
 
 type Settings = readonly (readonly [key: string, value: Word])[]
