@@ -199,12 +199,17 @@ export function aboutIn(installed: Installed | undefined, open: Changes | undefi
 export function kubeletIsChanged(about: About): About {
   const now = new Date().toISOString()
   const first = about.kubeletBackAt === null ? (about.kubeletAt ?? now) : now
-  return { ...about, kubeletAt: first, kubeletLastAt: now, kubeletBackAt: null }
+  return { ...about, kubeletAt: first, kubeletLastAt: notBeforeNow(), kubeletBackAt: null }
 }
 
 export function kubeletIsBack(about: About): About {
   if (about.kubeletAt === null || about.kubeletBackAt !== null) return about
-  return { ...about, kubeletBackAt: new Date().toISOString() }
+  return { ...about, kubeletBackAt: notBeforeNow() }
+}
+
+/** The clock tells the millisecond that has begun: a kubelet that was started earlier in it would read as one of after that. */
+function notBeforeNow(): string {
+  return new Date(Date.now() + 1).toISOString()
 }
 
 /** In which parts are put back: nothing is left that leads to what is gone. */

@@ -59,9 +59,11 @@ export async function startedAt(manager: ServiceManager, unit: string): Promise<
   const property = '--property=ExecMainStartTimestampMonotonic'
   const microseconds = Number(await manager.run('show', property, '--value', unit))
   if (!(microseconds > 0)) return undefined
+  // First: where the process is held up between the two clocks, it is told to be older than it is, and is restarted once more.
+  const now = Date.now()
   // Node's high-resolution time is the same clock.
   const ageMs = Number(process.hrtime.bigint()) / 1e6 - microseconds / 1e3
-  return new Date(Date.now() - ageMs)
+  return new Date(now - ageMs)
 }
 
 function systemctl(

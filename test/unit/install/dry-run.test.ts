@@ -37,7 +37,8 @@ test('a dry run of uninstall shows in its order what goes and what is put back, 
   const folder = temporaryFolder(t)
   writeFileSync(join(folder, 'token'), 's3cret')
   node.configure({ shim: '/run/s.sock' })
-  const started = `${process.hrtime.bigint() / 1000n + 10_000_000n}`
+  // Later than the installation, however long that takes.
+  const started = `${process.hrtime.bigint() / 1000n + 3_600_000_000n}`
   const run = async (...args: readonly string[]) =>
     args.includes('--property=ActiveState') ? 'active' : args[0] === 'show' ? started : ''
   const manager = { name: 'systemctl', run }

@@ -216,6 +216,12 @@ test('secrets of a node stay when the folder of new ones is not there, and go wi
   assert.deepEqual(node.said(), [`${token}: removed`, 'image-resolver 1.0.0: installed'])
 })
 
+/** Times of changes are known to the millisecond, and that of a start is told as one of some before it where the machine is busy. */
+async function untilClearlyLater(): Promise<void> {
+  const from = Date.now()
+  while (Date.now() < from + 100) await new Promise(setImmediate)
+}
+
 /** Stands for systemd: kubelet runs from its last start on, and the service. */
 function systemd() {
   const microseconds = () => `${process.hrtime.bigint() / 1000n}`
@@ -227,7 +233,10 @@ function systemd() {
       if (args[0] === 'show')
         return args.includes('--property=ActiveState') ? 'active\n' : started.kubelet
       calls.push(args.join(' '))
-      if (args.join(' ') === 'restart kubelet.service') started.kubelet = microseconds()
+      if (args.join(' ') === 'restart kubelet.service') {
+        await untilClearlyLater()
+        started.kubelet = microseconds()
+      }
       return ''
     },
   }
@@ -279,6 +288,25 @@ test('a kubelet that is restarted by hand is started as its unit is by then, aft
   await assert.rejects(node.uninstall({ manager: loading }), { code: 'UNAVAILABLE' })
 
   assert.deepEqual([first, isLoaded], [true, false])
+})
+
+test('a kubelet that was started in the millisecond in which its files were put back is taken for one that uses the service', async (t) => {
+  const node = packagedNode(temporaryFolder(t), KUBEADM_FILES)
+  const microseconds = process.hrtime.bigint() / 1000n
+  const manager = {
+    name: 'systemctl',
+    run: async (...args: readonly string[]) =>
+      args.includes('--property=ActiveState')
+        ? 'active'
+        : args[0] === 'show'
+          ? `${microseconds}`
+          : '',
+  }
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() })
+  t.mock.method(process.hrtime, 'bigint', () => microseconds * 1000n)
+  await node.install()
+
+  await assert.rejects(node.uninstall({ manager }), { code: 'UNAVAILABLE', message: /still uses/ })
 })
 
 test('after an upgrade that is put back the service of before is waited for, and what it says is told', async (t) => {
