@@ -10,11 +10,12 @@ import { silentLogger } from '../../src/telemetry/log.ts'
 import { loadText } from '../support/config.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { FakeRegistry } from '../support/fake-registry.ts'
-import { told, until } from '../support/fleet.ts'
+import { told } from '../support/fleet.ts'
 import { CRI_O, startImageRuntime } from '../support/image-runtime.ts'
 import { buildImage } from '../support/images.ts'
 import { requireRedis, startRedis } from '../support/redis.ts'
 import { temporaryFolder } from '../support/stack.ts'
+import { until } from '../support/until.ts'
 
 test('two services, as they are built, ask a registry once for both', async (t) => {
   if (!requireRedis(t)) return

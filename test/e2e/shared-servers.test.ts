@@ -3,12 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createCertificate } from '../support/certificate.ts'
-import { ALWAYS, type FleetMember, startMember, until } from '../support/fleet.ts'
+import { ALWAYS, type FleetMember, startMember } from '../support/fleet.ts'
 import { reservePort } from '../support/port.ts'
 import { runProgram } from '../support/program.ts'
 import { type Redis, requireRedis, startRedis } from '../support/redis.ts'
 import { FakeSource, identity, nginx } from '../support/resolver.ts'
 import { temporaryFolder } from '../support/stack.ts'
+import { until } from '../support/until.ts'
 
 /** Two nodes at that store, of which one asked. */
 async function twoNodes(t: TestContext, url: string, fields = '') {

@@ -9,12 +9,15 @@ import { loadText } from './config.ts'
 import { type Redis, requireRedis, startRedis } from './redis.ts'
 import { AMD64, entry, FakeSource, identity, type Reply, registriesOf } from './resolver.ts'
 import type { Cleanup, Skippable } from './stack.ts'
+import { until } from './until.ts'
 
 /** As PullImage resolves with `imagePullPolicy: Always`. */
 export const ALWAYS = { refresh: true, shared: true, urgent: true } as const
 
 /** Instead of a second, the longest that can be written, where a test does not say another budget. */
 const PATIENT_MS = 30_000
+/** How long answers count, where a test does not say: what it does meanwhile takes any time on a busy machine. */
+const HOUR_MS = 3_600_000
 
 const steady = (): number => performance.now()
 
@@ -48,12 +51,16 @@ export async function startMember(
   source: FakeSource,
   options: FleetMemberOptions = {},
 ): Promise<FleetMember> {
-  const { clock = systemClock, fields = '', readyMs = 10_000, scope = '' } = options
-  const { tagTtlMs = 60_000 } = options
+  const { clock = systemClock, fields = '', readyMs = 60_000, scope = '' } = options
+  const { tagTtlMs = HOUR_MS } = options
   const { shared: written } = loadText(`cache: {shared: {url: "${url}"${fields}}}\n`).config.cache
   if (written === undefined) throw new Error('there is no store')
   const isPatient = !/budget: (?!1s)/.test(fields)
-  const config = isPatient ? { ...written, budgetMs: PATIENT_MS } : written
+  const config = {
+    ...written,
+    ...(isPatient && { budgetMs: PATIENT_MS }),
+    ...(!fields.includes('freshness:') && { freshnessMs: HOUR_MS }),
+  }
   const metrics = new Metrics()
   const logged: string[] = []
   const log = (_what: object, message: string): void => void logged.push(message)
@@ -69,7 +76,7 @@ export async function startMember(
   })
   t.after(() => shared.close())
   await shared.ready(readyMs)
-  const limits = { size: 64, tagTtlMs, keepMs: 3_600_000, negativeTtlMs: 10_000 }
+  const limits = { size: 64, tagTtlMs, keepMs: HOUR_MS, negativeTtlMs: HOUR_MS }
   const cache = new ResolutionCache(limits, clock.now, steady)
   const health = new RegistryHealth({ now: clock.now, steady })
   const resolver = new Resolver({
@@ -118,15 +125,6 @@ export async function startPair(
     startMember(t, redis.url, source, options),
   ])
   return { redis, source, a, b }
-}
-
-/** Resolves when a condition holds; a minute at most. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const endAt = Date.now() + 60_000
-  while (!(await holds())) {
-    if (Date.now() > endAt) throw new Error('it never came to that')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }
 
 /** Where the answers of the store stand. */

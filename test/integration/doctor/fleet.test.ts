@@ -9,12 +9,13 @@ import { buildApp } from '../../../src/http/app.ts'
 import { listenHttp } from '../../../src/http/listen.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
 import { createCertificate } from '../../support/certificate.ts'
-import { startMember, until } from '../../support/fleet.ts'
+import { startMember } from '../../support/fleet.ts'
 import { listen } from '../../support/listen.ts'
 import { reservePort } from '../../support/port.ts'
 import { requireRedis, startRedis } from '../../support/redis.ts'
 import { FakeSource } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
+import { until } from '../../support/until.ts'
 
 /** What is found of a fleet by a node with this configuration. */
 async function findingsOf(t: TestContext, config: object, offline = false) {

@@ -86,7 +86,7 @@ test('an address of another machine is refused as a mistake in the configuration
   await assert.rejects(listening, refusal('CONFIG_INVALID', /192\.0\.2\.1:0: this machine has no/))
 })
 
-test('TLS is spoken on a unix socket, too', { timeout: 10_000 }, async (t) => {
+test('TLS is spoken on a unix socket, too', { timeout: 60_000 }, async (t) => {
   const folder = temporaryFolder(t)
   const tls = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') }
   const socketPath = join(folder, 'http.sock')
@@ -96,8 +96,7 @@ test('TLS is spoken on a unix socket, too', { timeout: 10_000 }, async (t) => {
   await listenHttp(await openApp(t, { tls }), `unix://${socketPath}`)
 
   const place = { socketPath, path: '/livez', ca: cert, checkServerIdentity: () => undefined }
-  const asked = requestTls({ ...place, timeout: 2_000, agent: false })
-  asked.once('timeout', () => asked.destroy(new Error('no answer')))
+  const asked = requestTls({ ...place, agent: false })
   asked.end()
   const [response] = await once(asked, 'response')
 

@@ -309,14 +309,16 @@ test('the next registry is asked when one has nothing, is broken, or does not an
 
   for (const behaviour of [refuseWith(404), refuseWith(503), refuseWith(429), hang]) {
     const first = await stocked(t, behaviour)
-    const limits = { hedgeDelayMs: 20, probeBudgetMs: 200 }
     const entries = [place(first, { priority: 900 }), place(second)]
+    const limits = behaviour === hang ? { probeBudgetMs: 200 } : {}
     const mirror = await startMirror(t, entries, { limits })
 
     const reply = await mirror.get(PATH)
 
     assert.ok(reply.body.equals(LARGE.bytes))
-    assert.equal(first.requests.length, 1)
+    const asked = first.requests.length
+    // A busy machine may give a silent one up before the request has got there.
+    assert.ok(asked === 1 || (asked === 0 && behaviour === hang), `asked ${asked} times`)
   }
 })
 

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { Pool } from '../../../src/registry/transport/pool.ts'
 import { startServer } from '../../support/http-server.ts'
+import { until } from '../../support/until.ts'
 
 interface Asked {
   readonly method?: string
@@ -80,18 +81,23 @@ test('silence before the answer and within it is out of time', async (t) => {
 
 test('a slow reader is not taken for a silent registry', async (t) => {
   const bytes = 5_000_000
-  const { ask } = await start(t, (_request, response) => response.write(Buffer.alloc(bytes)), 300)
+  const { ask } = await start(t, (_request, response) => response.write(Buffer.alloc(bytes)))
   const answer = await ask()
+  // As the system does where nothing has come for so long.
+  const silence = (): boolean => answer.socket.emit('timeout')
+  await until(() => answer.readableLength > 0)
 
-  for (let silences = 0; silences < 2; silences += 1) await once(answer.socket, 'timeout')
+  for (let silences = 0; silences < 2; silences += 1) silence()
 
   // And the registry is, when all has been taken.
   let taken = 0
   answer.on('data', (chunk: Buffer) => {
     taken += chunk.length
   })
-  await assert.rejects(once(answer, 'end'), { code: 'ETIMEDOUT' })
-  assert.equal(taken, bytes)
+  await until(() => taken === bytes)
+  const ended = assert.rejects(once(answer, 'end'), { code: 'ETIMEDOUT' })
+  silence()
+  await ended
 })
 
 test('the signal ends a body that is not read yet, and its connection', async (t) => {

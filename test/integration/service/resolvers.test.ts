@@ -35,8 +35,8 @@ function openCore(t: TestContext, config: object) {
   }
   const nothing = (): void => {}
   const logger = { debug: nothing, info: note, warn: note, error: nothing } as Logger
-  // So much that a busy machine is no silent service.
-  const patient = { probeBudget: '20s', pull: { freshness: '1m' }, ...config }
+  // So much that a busy machine is no silent service, and no silent registry.
+  const patient = { probeBudget: '20s', hedgeDelay: '0', pull: { freshness: '1m' }, ...config }
   const core = createCore(loadText(dump(patient)).config, logger, () => undefined)
   t.after(() => core.close())
   return { core, lines }

@@ -4,12 +4,13 @@ import { writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { startMember, until } from '../../support/fleet.ts'
+import { startMember } from '../../support/fleet.ts'
 import { startRawServer } from '../../support/listen.ts'
 import { reservePort } from '../../support/port.ts'
 import { requireRedis, startRedis } from '../../support/redis.ts'
 import { FakeSource, identity, nginx } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
+import { until } from '../../support/until.ts'
 
 const ALWAYS = { refresh: true, shared: true, urgent: true } as const
 

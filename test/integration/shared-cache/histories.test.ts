@@ -404,5 +404,6 @@ test('whatever happens to nodes and store, an answer was true within the freshne
     { numRuns: 200 },
   )
 
-  for (const [what, count] of Object.entries(given)) assert.ok(count > 20, `${what}: ${count}`)
+  // Of what is given least it is 70 or so, 20 more or less.
+  for (const [what, count] of Object.entries(given)) assert.ok(count > 5, `${what}: ${count}`)
 })

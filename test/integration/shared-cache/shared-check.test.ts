@@ -6,9 +6,10 @@ import { formatReference } from '../../../src/reference/reference.ts'
 import { AvailabilityCheck } from '../../../src/resolver/availability.ts'
 import { ImageChecks } from '../../../src/service/image-checks.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
-import { type FleetMember, startMember, until } from '../../support/fleet.ts'
+import { type FleetMember, startMember } from '../../support/fleet.ts'
 import { requireRedis, startRedis } from '../../support/redis.ts'
 import { candidate, digestOf, FakeSource } from '../../support/resolver.ts'
+import { until } from '../../support/until.ts'
 
 const HOUR = 3_600_000
 const NAMES = Array.from({ length: 20 }, (_, index) => `docker.io/library/app-${index}:1`)

@@ -11,10 +11,10 @@ import {
   startMember,
   startPair,
   told,
-  until,
 } from '../../support/fleet.ts'
 import { requireRedis, startRedis } from '../../support/redis.ts'
 import { FakeSource, nginx, type Reply } from '../../support/resolver.ts'
+import { until } from '../../support/until.ts'
 
 /** A registry that answers when the test says so. */
 function slowSource() {
