@@ -14,14 +14,17 @@ export interface ReceivedRequest {
   readonly headers: IncomingMessage['headers']
 }
 
+/** An idle connection is kept: to end it is a race with the next request on it, which a busy machine may lose. */
+const KEPT = { keepAliveTimeout: 0 }
+
 /** An HTTP server on a free loopback port, gone after the test. */
 export function startServer(
   t: Cleanup,
   listener: RequestListener,
   certificate?: Certificate,
 ): Promise<TestServer> {
-  if (certificate === undefined) return listen(t, createServer(listener))
-  return listen(t, createTlsServer(certificate, listener), { scheme: 'https' })
+  if (certificate === undefined) return listen(t, createServer(KEPT, listener))
+  return listen(t, createTlsServer({ ...KEPT, ...certificate }, listener), { scheme: 'https' })
 }
 
 export function received({ method = '', url = '', headers }: IncomingMessage): ReceivedRequest {

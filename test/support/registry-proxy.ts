@@ -108,7 +108,9 @@ function pass(
   send: ((body: Buffer, head: (length: number) => void) => Promise<void>) | undefined,
 ): void {
   const { method, headers } = incoming
-  const upstream = forward(new URL(incoming.url ?? '', target), { method, headers }, (answer) => {
+  // One that was kept may be just the one that the registry ends, as where that is started again.
+  const asked = { method, headers, agent: false }
+  const upstream = forward(new URL(incoming.url ?? '', target), asked, (answer) => {
     if (send === undefined) {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
       answer.pipe(outgoing)
