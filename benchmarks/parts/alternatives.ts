@@ -4,6 +4,7 @@ import { MAIN, startDaemon } from '../../test/support/daemon.ts'
 import { runProgram } from '../../test/support/program.ts'
 import { type Cleanup, temporaryFolder } from '../../test/support/stack.ts'
 import { cleanly } from '../cleanly.ts'
+import { nodeVersions, type Runtime } from '../node-versions.ts'
 import { type Registries, startRegistries } from '../registries.ts'
 import type { Findings, Measurement, Settings, Table } from '../report.ts'
 import { configuration, refusingHost, startResolving } from '../resolving.ts'
@@ -14,7 +15,6 @@ const ROUNDS = 3
 const CALLS = 4
 const ROUND_TRIP_MS = 5
 const SKOPEO = '`skopeo inspect`'
-const OUR_PROGRAM = '`image-resolver resolve`'
 /** As long as ours waits for one registry, so that what differs is the walk. */
 const TIME_OUT_MS = 2_000
 
@@ -51,24 +51,30 @@ async function measurePrograms(
   const file = `${temporaryFolder(cleanup)}/image-resolver.yaml`
   writeFileSync(file, dump(config))
   const daemon = await startDaemon(cleanup, { config })
+  const { runtimes, missing } = await nodeVersions()
   const skopeo = ['inspect', '--no-tags', '--tls-verify=false']
   const ways: readonly Way[] = [
     [SKOPEO, (image) => runProgram('skopeo', [...skopeo, `docker://${healthy}/${image}`])],
-    [
-      OUR_PROGRAM,
-      (image) => runProgram(process.execPath, [...MAIN, 'resolve', image, '--config', file]),
-    ],
+    ...runtimes.map(
+      (runtime): Way => [
+        ourProgram(runtime),
+        (image) => runProgram(runtime.path, [...MAIN, 'resolve', image, '--config', file]),
+      ],
+    ),
     [
       'GET /resolve of a running service',
       (image) => asked(`${daemon.httpUrl()}/resolve?ref=${image}`),
     ],
   ]
+  const nodes = runtimes.map(
+    (runtime): Way => [bareNode(runtime), () => runProgram(runtime.path, ['-e', '0'])],
+  )
   const hasSkopeo = await runProgram('skopeo', ['--version']).then(
     () => true,
     () => false,
   )
   const taken = await inTurns(
-    hasSkopeo ? ways : ways.slice(1),
+    [...(hasSkopeo ? ways : ways.slice(1)), ...nodes],
     settings.rounds(ROUNDS),
     ([name, run], round) =>
       sample({
@@ -78,6 +84,7 @@ async function measurePrograms(
         call: (index) => run(`multi/${name.replaceAll(/\W/g, '').toLowerCase()}:${round}-${index}`),
       }),
   )
+  const compared = hasSkopeo ? runtimes : []
   const msOf = (name: string): number =>
     typicalMs([...taken].find(([way]) => way[0] === name)?.[1] ?? [])
   return {
@@ -87,24 +94,29 @@ async function measurePrograms(
       rows: [...taken].map(([[name], samples]) => [name, ...sampleCells(samples, 1)]),
       note: 'A program has its start in it, and with skopeo the image config that it prints more of.',
     },
-    budgets: hasSkopeo
-      ? [
-          {
-            what: `one image, ${OUR_PROGRAM}`,
-            unit: `x ${SKOPEO}, p50`,
-            budget: 2,
-            bound: 'at most',
-            measured: msOf(OUR_PROGRAM) / msOf(SKOPEO),
-          },
-        ]
-      : [],
-    slower: hasSkopeo
-      ? [
-          `One image from the command line: ${msOf(OUR_PROGRAM).toFixed(0)} ms, against ${msOf(SKOPEO).toFixed(0)} ms of \`skopeo inspect\`; most of it is the start of Node.`,
-        ]
-      : [],
-    missing: hasSkopeo ? [] : ['skopeo: it is not installed'],
+    budgets: compared.map(
+      (runtime): Measurement => ({
+        what: `one image, ${ourProgram(runtime)}`,
+        unit: `x ${SKOPEO}, p50`,
+        budget: 2,
+        bound: 'at most',
+        measured: msOf(ourProgram(runtime)) / msOf(SKOPEO),
+      }),
+    ),
+    slower: compared.map(
+      (runtime) =>
+        `One image from the command line with Node ${runtime.major}: ${msOf(ourProgram(runtime)).toFixed(0)} ms, against ${msOf(SKOPEO).toFixed(0)} ms of \`skopeo inspect\`. Node itself, with nothing to run, takes ${msOf(bareNode(runtime)).toFixed(0)} ms.`,
+    ),
+    missing: [...missing, ...(hasSkopeo ? [] : ['skopeo: it is not installed'])],
   }
+}
+
+function ourProgram({ major }: Runtime): string {
+  return `\`image-resolver resolve\`, Node ${major}`
+}
+
+function bareNode({ major }: Runtime): string {
+  return `\`node -e 0\`, Node ${major}`
 }
 
 type Way = readonly [name: string, run: (image: string) => Promise<unknown>]

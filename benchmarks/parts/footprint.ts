@@ -1,6 +1,4 @@
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ARCHITECTURES, NODE, nodeFolder } from '../../scripts/release/node-binary.ts'
 import { type Daemon, startDaemon } from '../../test/support/daemon.ts'
 import { type Cleanup, temporaryFolder } from '../../test/support/stack.ts'
 import { cleanly } from '../cleanly.ts'
@@ -8,6 +6,7 @@ import { imageStatus } from '../cri/calls.ts'
 import { loadCri, startScriptedRuntime } from '../cri-load.ts'
 import { loadResolves } from '../http-load.ts'
 import { cpuSeconds, peakMemoryMiB, residentMiB } from '../machine.ts'
+import { nodeVersions, type Runtime } from '../node-versions.ts'
 import { startRegistries } from '../registries.ts'
 import type { Findings, Measurement, Settings, Table } from '../report.ts'
 import { configuration } from '../resolving.ts'
@@ -33,12 +32,6 @@ const MEMORY_BUDGETS = {
   upTo20: { idleMiB: 55, wornMiB: 85 },
   later: { idleMiB: 65, wornMiB: 95 },
 } as const
-
-/** A version of Node that runs the service. */
-interface Runtime {
-  readonly major: string
-  readonly path: string
-}
 
 interface Setup {
   readonly runtime: Runtime
@@ -123,35 +116,6 @@ export function measureFootprint(settings: Settings): Promise<Findings> {
       missing,
     }
   })
-}
-
-/** The Node that runs this, and the one that is shipped, where it is in the cache or npm has it. */
-async function nodeVersions(): Promise<{
-  readonly runtimes: readonly Runtime[]
-  readonly missing: readonly string[]
-}> {
-  const own = { major: majorOf(process.versions.node), path: process.execPath }
-  if (process.versions.node === NODE.version) return { runtimes: [own], missing: [] }
-  const architecture = ARCHITECTURES.find((each) => each === process.arch)
-  if (architecture === undefined)
-    return { runtimes: [own], missing: [notMeasured(`not for ${process.arch}`)] }
-  // Without network it is to be said at once.
-  process.env['npm_config_fetch_retries'] ??= '0'
-  try {
-    const path = join(await nodeFolder(architecture), 'bin', 'node')
-    return { runtimes: [own, { major: majorOf(NODE.version), path }], missing: [] }
-  } catch {
-    const reason = 'it is not in the cache, and `npm pack` does not bring it'
-    return { runtimes: [own], missing: [notMeasured(reason)] }
-  }
-}
-
-function notMeasured(reason: string): string {
-  return `Node ${NODE.version}, which is shipped: ${reason}`
-}
-
-function majorOf(version: string): string {
-  return version.split('.', 1)[0] ?? version
 }
 
 function memoryBudget({ major }: Runtime) {
