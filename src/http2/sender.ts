@@ -20,6 +20,9 @@ import type { Stream } from './stream.ts'
  */
 const NO_TABLE = Buffer.of(0x20)
 
+/** queueMicrotask makes an AsyncResource each time. */
+const SETTLED = Promise.resolve()
+
 export interface SenderOptions {
   readonly writer: FrameWriter
   /** Of a client, which earns them by reading answers. */
@@ -68,8 +71,10 @@ export class Sender {
   schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    queueMicrotask(() => process.nextTick(this.#runScheduled))
+    void SETTLED.then(this.#afterPromises)
   }
+
+  readonly #afterPromises = (): void => process.nextTick(this.#runScheduled)
 
   readonly #runScheduled = (): void => {
     this.#isScheduled = false
