@@ -20,6 +20,7 @@ const GROUPS = 8
 const FEWEST_IN_GROUP = 12
 
 const LONGEST = [
+  'e2e/install.test.ts',
   'e2e/page.test.ts',
   'attack/attack.test.ts',
   'e2e/soak.test.ts',
