@@ -626,7 +626,7 @@ describe('the page', { concurrency: true }, () => {
         await page.getByLabel('Reference').fill(ref)
         await page.getByLabel('Ask every registry').check()
         await page.keyboard.press('Enter')
-        await page.locator(ref === 'nginx:none' ? '.failure' : '.story').waitFor()
+        await page.locator(ref === 'nginx:none' ? '.failure' : '.timeline').waitFor()
         for (const colorScheme of ['light', 'dark'] as const) {
           await page.emulateMedia({ colorScheme })
           for (const width of [1280, 400]) {

@@ -1,6 +1,6 @@
 import { identifier, spelled } from './copy.js'
 import { dress, el } from './dom.js'
-import { story } from './story.js'
+import { timeline } from './timeline.js'
 import { clock, duration, shorten } from './words.js'
 
 /** @param {ResolveResponse} answer */
@@ -28,7 +28,7 @@ export function answerView(answer) {
     el('h3', 'Why this answer ', el('small', told(answer))),
     candidates.length === 0
       ? el('p.quiet', 'It is not known any more which registries were asked.')
-      : story(candidates),
+      : timeline(candidates),
   )
 }
 

@@ -173,7 +173,7 @@ for (const code of Object.keys(httpStatus) as ErrorCode[]) {
   })
 }
 
-test('explain=true tells the story of a failure too, and only then', async (t) => {
+test('explain=true shows the candidates of a failure too, and only then', async (t) => {
   const cause = new ResolveError('UNAVAILABLE', 'nobody answers')
   const error = new UnresolvedError(anAnswer().candidates ?? [], { cause })
   const app = await openApp(t, { answers: new ScriptedAnswers(error) })

@@ -7,11 +7,11 @@ import { duration, outcomes, several, shorten } from './words.js'
  *
  * @param {readonly Candidate[]} candidates
  */
-export function story(candidates) {
+export function timeline(candidates) {
   const ends = candidates.map(({ startedMs = 0, ms = 0 }) => startedMs + ms)
   const step = stepOf(Math.max(...ends, 0.01))
   const lengthMs = Math.max(1, Math.ceil(Math.max(...ends) / step)) * step
-  return el('div.story', scale(lengthMs, step), el('ol', ...candidates.map(row)))
+  return el('div.timeline', scale(lengthMs, step), el('ol', ...candidates.map(row)))
 
   /** @param {Candidate} candidate */
   function row(candidate) {
