@@ -478,18 +478,17 @@ describe('the page', { concurrency: true }, () => {
       const { page } = await visit(t, daemon.httpUrl())
       await page.getByText(/^ready/).waitFor()
       await stopClock(page)
-      const bodies = ['{"uptimeSeconds":', '{}']
-      await page.route('**/stats', (route) => {
-        const body = bodies.shift()
-        return body === undefined ? route.continue() : route.fulfill({ body })
-      })
+      // Until it is shown: looks go on while the test looks.
+      let body: string | undefined = '{"uptimeSeconds":'
+      await page.route('**/stats', (route) =>
+        body === undefined ? route.continue() : route.fulfill({ body }),
+      )
 
-      await page.clock.runFor(POLL_MS)
-      await page.getByText('the service broke off its answer').waitFor()
-      while (!(await page.locator('#broken').isVisible())) await page.clock.runFor(POLL_MS)
-      while (!/^ready/.test(await seen(page.locator('#service')))) await page.clock.runFor(POLL_MS)
-
-      assert.deepEqual(bodies, [])
+      await lookUntil(page, () => page.getByText('the service broke off its answer').isVisible())
+      body = '{}'
+      await lookUntil(page, () => page.locator('#broken').isVisible())
+      body = undefined
+      await lookUntil(page, async () => /^ready/.test(await seen(page.locator('#service'))))
     })
   })
 
