@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { findKubelet, leadingTo } from '../../../src/install/kubelet.ts'
 import { nodeStatus } from '../../../src/install/status.ts'
 import { CONTAINERD, KUBEADM_FILES, packagedNode } from '../../support/packaged-node.ts'
@@ -10,11 +10,14 @@ import { temporaryFolder } from '../../support/stack.ts'
 const EXTRA = '/etc/default/kubelet'
 const [OLD, NEW] = ['/run/old.sock', '/run/new.sock']
 
+/** kubeadm's, with an argument of the operator in the file for them. */
+function nodeWithExtraArgs(t: TestContext) {
+  const extra = { [EXTRA]: 'KUBELET_EXTRA_ARGS=--v=2\n' }
+  return packagedNode(temporaryFolder(t), { ...KUBEADM_FILES, ...extra })
+}
+
 test('kubelet is led back from the socket of each installation, and what others wrote meanwhile stays', async (t) => {
-  const node = packagedNode(temporaryFolder(t), {
-    ...KUBEADM_FILES,
-    [EXTRA]: 'KUBELET_EXTRA_ARGS=--v=2\n',
-  })
+  const node = nodeWithExtraArgs(t)
   node.configure({ shim: OLD })
   await node.install()
   node.write(EXTRA, `${node.read(EXTRA)}# of the operator\n`)
@@ -79,10 +82,7 @@ test('uninstall is an error where kubelet leads to the service, and the list of 
 
 test('every file is as it was after a second installation with another socket', async (t) => {
   for (const mode of ['images', 'all'] as const) {
-    const node = packagedNode(temporaryFolder(t), {
-      ...KUBEADM_FILES,
-      [EXTRA]: 'KUBELET_EXTRA_ARGS=--v=2\n',
-    })
+    const node = nodeWithExtraArgs(t)
     node.configure({ shim: OLD })
     const bare = node.snapshot()
     await node.install({ mode })
@@ -554,10 +554,7 @@ for (const text of ['null', '[]', '3', '"x"']) {
 }
 
 test('where the list and the copies of kubelet are lost, its endpoint is led back to the runtime', async (t) => {
-  const node = packagedNode(temporaryFolder(t), {
-    ...KUBEADM_FILES,
-    [EXTRA]: 'KUBELET_EXTRA_ARGS=--v=2\n',
-  })
+  const node = nodeWithExtraArgs(t)
   node.configure({ shim: NEW })
   const manager = systemd()
   await node.install()
@@ -581,10 +578,7 @@ test('where the list and the copies of kubelet are lost, its endpoint is led bac
 })
 
 test('what others have written since stays where the list is lost, too, and the copy of before is named', async (t) => {
-  const node = packagedNode(temporaryFolder(t), {
-    ...KUBEADM_FILES,
-    [EXTRA]: 'KUBELET_EXTRA_ARGS=--v=2\n',
-  })
+  const node = nodeWithExtraArgs(t)
   node.configure({ shim: NEW })
   await node.install()
   node.write(EXTRA, `${node.read(EXTRA)}# of the operator\n`)
