@@ -15,6 +15,9 @@ export interface AliasNamesOptions {
   /** ImageStatus of the runtime itself. */
   readonly imageStatus: (image: string, options: NamingOptions) => Promise<NodeImage | undefined>
   readonly log: Pick<Logger, 'info' | 'warn'>
+  /** Milliseconds of a clock that never jumps. */
+  readonly now?: () => number
+  readonly wait?: (ms: number) => Promise<unknown>
 }
 
 const ASKED: Located = { kind: 'asked' }
@@ -26,22 +29,25 @@ const ABSENT: Located = { kind: 'absent' }
  * and the record leaves a name of the mirror behind, and a note of it: the record is made as soon as
  * the runtime answers again.
  */
-export function createAliasNames({ store, imageStatus, log }: AliasNamesOptions): AliasNames {
+export function createAliasNames(options: AliasNamesOptions): AliasNames {
+  const { imageStatus, log, now, store, wait } = options
   /** Pulls under way, by the mirror's name. */
   const active = new Map<string, number>()
-  const repairs = createNameRepair(repairAll, (err) => {
-    log.warn({ err }, 'what an interrupted pull had left stays for now')
+  const repairs = createNameRepair({
+    left: async () =>
+      [...store.pending()].filter(([mirror, wanted]) => !active.has(mirror) && wanted.length > 0),
+    repair,
+    forget: (mirror) => {
+      if (!active.has(mirror)) store.abandon(mirror)
+    },
+    failed: (err) => log.warn({ err }, 'what an interrupted pull had left stays for now'),
+    now,
+    wait,
   })
 
-  async function repairAll(): Promise<void> {
-    for (const [mirror, wanted] of store.pending()) {
-      if (!active.has(mirror) && wanted.length > 0) await repair(mirror, wanted)
-    }
-  }
-
-  async function repair(mirror: string, wanted: readonly string[]): Promise<void> {
+  async function repair(mirror: string, wanted: readonly string[]): Promise<boolean> {
     const image = await imageStatus(mirror, {})
-    if (image === undefined || !hasName(image, mirror)) return store.abandon(mirror)
+    if (image === undefined || !hasName(image, mirror)) return false
     // A name that stands for another image was given since, so it is the newer one.
     const names = wanted.filter((name) => {
       const [, digest] = name.split('@')
@@ -52,6 +58,7 @@ export function createAliasNames({ store, imageStatus, log }: AliasNamesOptions)
     })
     await record(image, names, names.includes(mirror) ? undefined : mirror, undefined)
     log.info({ name: mirror, names }, 'ended what an interrupted pull had left')
+    return true
   }
 
   function entered(mirror: string): () => void {

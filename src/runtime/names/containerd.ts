@@ -59,28 +59,28 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       }
     },
   )
-  const repair = createNameRepair(repairAll, (err) => {
-    log.warn({ err }, 'what an interrupted pull had left stays for now')
+  const repair = createNameRepair({
+    // A pull that is under way ends it by itself.
+    left: async () => [...(await journal.left())].filter(([name]) => !leases.isHeld(name)),
+    repair: repairName,
+    forget: (name) => {
+      if (!leases.isHeld(name)) journal.done(name)
+    },
+    failed: (err) => log.warn({ err }, 'what an interrupted pull had left stays for now'),
+    now,
+    wait: options.wait,
   })
   let offered: boolean | undefined
   options.onLost(() => {
     offered = undefined
   })
 
-  async function repairAll(): Promise<void> {
-    for (const [name, wanted] of await journal.left()) {
-      // A pull that is under way ends it by itself.
-      if (!leases.isHeld(name)) await repairName(name, wanted)
-    }
-  }
-
-  async function repairName(name: string, wanted: readonly string[]): Promise<void> {
+  async function repairName(name: string, wanted: readonly string[]): Promise<boolean> {
     const lease = await leases.acquire(name)
-    let isThere = true
+    let end: LeaseOutcome = 'held'
     try {
       const image = await table.get(name)
-      isThere = image !== undefined
-      if (image === undefined) return
+      if (image === undefined) return false
       if (isPinned(image) || (await table.holdsOthers(name))) lease.keep()
       const { target } = image
       for (const each of wanted) {
@@ -90,12 +90,14 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       lease.named()
       log.info({ name, names: wanted }, 'ended what an interrupted pull had left')
     } finally {
-      const end = await lease.release()
-      if (end === 'gone') {
-        await shownWhen((image) => !image || !hasAll(image, [name]), [name], undefined)
-      }
-      if (end === 'gone' || end === 'kept' || (end === 'left' && !isThere)) journal.done(name)
+      end = await lease.release()
+      // At once: what is begun from now on is another pull's.
+      if (end === 'gone' || end === 'kept') journal.done(name)
     }
+    if (end === 'gone') {
+      await shownWhen((image) => !image || !hasAll(image, [name]), [name], undefined)
+    }
+    return true
   }
 
   async function give(names: readonly string[], target: NameTarget): Promise<void> {

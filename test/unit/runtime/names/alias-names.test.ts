@@ -19,6 +19,18 @@ function scene(t: TestContext) {
   const state = { isAway: false }
   const warnings: object[] = []
   const log = { warn: assert.fail, error: assert.fail }
+  let nowMs = 0
+  const late: (() => void)[] = []
+  const wait = (ms: number) => {
+    if (ms < 1_000) return Promise.resolve()
+    return new Promise<void>((resolve) => ms === 10_000 && late.push(resolve))
+  }
+  /** Ten seconds go by; what is due then has been done. */
+  const later = async (): Promise<void> => {
+    nowMs += 10_000
+    for (const ring of late.splice(0)) ring()
+    await new Promise(setImmediate)
+  }
   const put = (id: string, ...names: string[]): string => {
     const repoTags = names.filter((name) => !name.includes('@'))
     const repoDigests = names.filter((name) => name.includes('@'))
@@ -29,6 +41,8 @@ function scene(t: TestContext) {
     const store = openAliasStore(folder, log)
     const names = createAliasNames({
       store,
+      now: () => nowMs,
+      wait,
       log: { info: () => {}, warn: (data: object) => void warnings.push(data) },
       imageStatus: async (image) => {
         if (state.isAway) throw new Error('the runtime is away')
@@ -42,7 +56,7 @@ function scene(t: TestContext) {
     })
     return { store, names }
   }
-  return { images, put, open, state, warnings, ...open() }
+  return { images, put, open, state, warnings, later, ...open() }
 }
 
 test('a pulled image is found by what was asked, in any spelling', async (t) => {
@@ -108,7 +122,7 @@ test('killed between the pull and the record, the next pull knows whose name it 
 })
 
 test('a pull that fails throws its own error and leaves nothing', async (t) => {
-  const { names, store } = scene(t)
+  const { later, names, store } = scene(t)
   const refused = new Error('refused')
 
   await assert.rejects(
@@ -116,6 +130,7 @@ test('a pull that fails throws its own error and leaves nothing', async (t) => {
     (error) => error === refused,
   )
   await names.settle(true)
+  await later()
 
   assert.equal(store.isPending(MIRROR), false)
   assert.equal(store.isEmpty(), true)
@@ -273,4 +288,17 @@ test('a pull under way is left to itself', async (t) => {
 
   assert.equal(during, true)
   assert.deepEqual(store.namesOf('id1'), [TAG])
+})
+
+test('a name that the runtime gives after its pull was cancelled, and looked for, is recorded', async (t) => {
+  const { later, names, put, store } = scene(t)
+  const left = () => Promise.reject(new Error('the caller left'))
+  await assert.rejects(names.withLease(MIRROR, left, [TAG, BY_DIGEST]))
+  await names.settle(true)
+  put('id1', MIRROR)
+
+  await later()
+
+  assert.deepEqual(store.namesOf('id1'), [TAG, BY_DIGEST])
+  assert.deepEqual(store.mirrorsOf('id1'), [MIRROR])
 })

@@ -409,6 +409,41 @@ test('repair waits until the runtime does not show the name of the mirror any mo
   assert.deepEqual(node.warnings, [])
 })
 
+test('a name that the runtime gives after its pull was cancelled, and looked for, is taken away', async () => {
+  const node = scriptedNode()
+  const late = node.holdBack()
+  const pull = async () => {
+    throw new Error('the caller left')
+  }
+  await node.names.settle(true)
+  await assert.rejects(node.names.withLease(MIRROR, pull, [TAG]))
+  await node.names.settle(true)
+  node.put(MIRROR, DIGEST)
+  late()
+
+  await until(() => node.entries.size === 0)
+
+  assert.deepEqual([...node.table.keys()], [TAG])
+})
+
+test('a pull that begins while a repaired name vanishes from the view is in the journal', async () => {
+  const node = scriptedNode({ left: [[MIRROR, [TAG]]] })
+  node.put(MIRROR, DIGEST)
+  const fail = async () => {
+    throw new Error('the connection broke')
+  }
+  let pulling: Promise<unknown> = Promise.resolve()
+  node.whenLooked(async () => {
+    pulling = assert.rejects(node.names.withLease(MIRROR, fail, [TAG]))
+    await pulling
+  })
+
+  await node.names.settle(true)
+  await pulling
+
+  assert.deepEqual([...node.entries.keys()], [MIRROR])
+})
+
 /** Repairs are waited for by nobody; they end within some turns of the event loop. */
 async function until(isTrue: () => boolean): Promise<void> {
   for (let turn = 0; turn < 100 && !isTrue(); turn += 1) await new Promise(setImmediate)
@@ -431,6 +466,8 @@ function scriptedNode(
   const hooks = new Map<string, () => unknown>()
   const lacking = new Set<string>()
   let lost = () => {}
+  let looked = async (): Promise<void> => {}
+  let late: Promise<void> | undefined
   let nowMs = 0
   let looks = 0
   let probes = 0
@@ -480,6 +517,9 @@ function scriptedNode(
   }
   const imageStatus = async (name: string): Promise<NodeImage | undefined> => {
     looks += 1
+    const run = looked
+    looked = async () => {}
+    await run()
     const row = rows.get(name)
     if (row === undefined || looks <= (options.eventsTakeLooks ?? 0)) return undefined
     const all = [...rows.values()].filter((one) => one.target.digest === row.target.digest)
@@ -515,7 +555,10 @@ function scriptedNode(
     limitMs: 100,
     now: () => nowMs,
     wait: async (ms) => {
-      waitsMs.push(ms)
+      // What is only a limit never comes.
+      if (ms === 5_000) await new Promise(() => {})
+      if (ms === 10_000) await late
+      else waitsMs.push(ms)
       nowMs += ms
     },
   })
@@ -536,6 +579,18 @@ function scriptedNode(
     lacking,
     before: (call: 'get' | 'update' | 'delete', run: () => unknown) => hooks.set(call, run),
     loseConnection: () => lost(),
+    /** Before the runtime is next asked for the status of an image. */
+    whenLooked: (run: () => Promise<void>) => {
+      looked = run
+    },
+    /** Names are not looked for a second time before this is called. */
+    holdBack: () => {
+      let ring = () => {}
+      late = new Promise<void>((resolve) => {
+        ring = resolve
+      })
+      return () => ring()
+    },
     probes: () => probes,
   }
 }
