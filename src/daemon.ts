@@ -57,17 +57,15 @@ export async function serve({
   const { unused } = handedDown
   if (unused.length > 0) logger.warn({ unused }, 'some sockets from systemd are not used')
   const notifier = createNotifier({ env, pid, log: logger })
-  const memory = new IdleCollection({ clock: systemClock })
   const closeTracing = await openTracing({ version, env, logger })
   const service = openService({ started, load, handedDown, notifier, logger })
+  const memory = new IdleCollection({ clock: systemClock, hasServed: service.hasServed })
   try {
-    void service.opened.then(async (status) => {
-      const { setFlagsFromString } = await import('node:v8')
-      // Maglev, a compiler of V8 that Node 20 does not use, holds 40 MiB after load. Not before: Node has the code of
-      // its own modules compiled for the flags that it was built with, and all others cost the start a tenth.
-      setFlagsFromString('--no-maglev')
-      memory.start()
-      return notifier.ready(status)
+    void service.opened.then((status) => notifier.ready(status))
+    void service.started.then(async () => {
+      const { leaveMaglevOut, pauseOptimizer } = await import('./host/optimizer.ts')
+      leaveMaglevOut()
+      memory.start(pauseOptimizer())
     })
     const signal = await ending
     logger.info({ signal }, 'ending')
@@ -96,6 +94,10 @@ interface Service {
    * up.
    */
   readonly opened: Promise<string>
+  /** What is loaded before the first call is loaded. */
+  readonly started: Promise<void>
+  /** There was a call. */
+  hasServed(): boolean
   close(): Promise<void>
 }
 
@@ -165,6 +167,9 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   void pauseImageRefresh?.start()
   return {
     opened: listeners.settled(readiness.wanted(), READY_LIMIT_MS).then(() => listeners.status()),
+    // It is opened after the CRI socket.
+    started: listeners.settled(['http'], READY_LIMIT_MS),
+    hasServed: () => metrics.hasServed,
     /** In the reverse order of opening. */
     async close() {
       pauseImageRefresh?.close()

@@ -31,6 +31,8 @@ interface Usage {
 
 interface IdleCollectionOptions {
   readonly clock: Clock
+  /** There was a call. */
+  readonly hasServed: () => boolean
   /** Default: of this process. */
   readonly usage?: () => Usage
   /** @param isFirst what has run until now does not run again */
@@ -45,6 +47,7 @@ export class IdleCollection {
   readonly #options: IdleCollectionOptions
   readonly #usage: () => Usage
   #cancel = (): void => {}
+  #optimize = (): void => {}
   #seen: Usage
   /** At the end of the last collection; undefined: there was none. */
   #collected: Usage | undefined
@@ -58,8 +61,10 @@ export class IdleCollection {
     this.#seen = this.#usage()
   }
 
-  start(): void {
+  /** @param optimize is called once there is work: what runs from now on is worth being optimised */
+  start(optimize: () => void): void {
     if (this.#isClosed) return
+    this.#optimize = optimize
     this.#cancel = repeat(LOOK_EVERY_MS, this.#options.clock, () => this.look())
   }
 
@@ -75,9 +80,10 @@ export class IdleCollection {
     this.#seen = now
     const activeMs = now.activeMs - before.activeMs
     const isIdle = activeMs <= IDLE_PART * (activeMs + now.idleMs - before.idleMs)
+    if (!isIdle || this.#options.hasServed()) this.#optimize()
     if (!isIdle || !this.#isDue(now)) return
     const isFirst = this.#collected === undefined
-    // A Node without the inspector cannot: it is not asked each second.
+    // Where it cannot be had it is not tried each second.
     await collect(isFirst).catch(() => this.close())
     this.#seen = this.#usage()
     this.#collected = this.#seen
@@ -109,23 +115,31 @@ function ownMemory(): Pick<Usage, 'bytes' | 'heapBytes'> {
   }
 }
 
+/** V8's last resort. That of Node 20 takes no options: what one collection frees there the next one may follow. */
+const [COLLECTION, PASSES] =
+  Number.parseInt(process.versions.node, 10) > 20
+    ? [[{ type: 'major', execution: 'sync', flavor: 'last-resort' }], 1]
+    : [[], 3]
+
 /**
- * The one collection of V8 that empties pages, too, and shrinks the space of new objects. It takes several passes, after
+ * The collection of V8 that empties pages, too, and shrinks the space of new objects. It takes several passes, after
  * which compiled code counts as old: that of the start may go, all later code stays.
  */
 async function collectGarbage(isFirst: boolean): Promise<void> {
-  const { setFlagsFromString } = await import('node:v8')
-  const { Session } = await import('node:inspector')
-  const session = new Session()
-  session.connect()
+  const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([
+    import('node:v8'),
+    import('node:vm'),
+  ])
   // As everywhere, what the operator has chosen stays.
-  const isChosen = /flush|bytecode-old-age/.test(
-    [...process.execArgv, process.env['NODE_OPTIONS']].join(' '),
-  )
+  const chosen = [...process.execArgv, process.env['NODE_OPTIONS']].join(' ')
+  const isExposed = /expose.gc/.test(chosen)
+  const isChosen = /flush|bytecode-old-age/.test(chosen)
+  if (!isExposed) setFlagsFromString('--expose-gc')
+  const gc: (...options: object[]) => void = runInNewContext('gc')
+  if (!isExposed) setFlagsFromString('--no-expose-gc')
   if (!isChosen) setFlagsFromString(isFirst ? '--bytecode-old-age=1' : '--no-flush-bytecode')
-  await new Promise((resolve) => session.post('HeapProfiler.collectGarbage', resolve))
+  for (let pass = 0; pass < PASSES; pass += 1) gc(...COLLECTION)
   if (!isChosen) {
     setFlagsFromString(isFirst ? `--bytecode-old-age=${CODE_AGE}` : '--flush-bytecode')
   }
-  session.disconnect()
 }

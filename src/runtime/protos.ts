@@ -1,16 +1,11 @@
 import { fileURLToPath } from 'node:url'
-import { setFlagsFromString } from 'node:v8'
 import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader'
+import { pauseOptimizer } from '../host/optimizer.ts'
 import type { Method } from './call.ts'
 
 // From src/runtime and from the bundle, dist/app, alike.
 const folder = fileURLToPath(new URL('../../protos', import.meta.url))
 const loaded = new Map<string, PackageDefinition>()
-/** The operator has not chosen how V8 compiles. */
-const IS_OPTIMISED_BY_DEFAULT = !/jitless|turbofan|-opt\b/.test(
-  [...process.execArgv, process.env['NODE_OPTIONS']].join(' '),
-)
-
 /**
  * A service of one of our proto files: its methods with their paths and what reads and writes their messages.
  * Parsed once per file and process.
@@ -51,13 +46,12 @@ export function containerdMethod<Response>(
 function load(file: string): PackageDefinition {
   const known = loaded.get(file)
   if (known !== undefined) return known
-  if (!IS_OPTIMISED_BY_DEFAULT) return read(file)
-  // What reads a file runs once: to optimise it takes more time than that saves, and 4 MiB of V8's compiler on Node 20.
-  setFlagsFromString('--no-turbofan')
+  // What reads a file runs once: to optimise it takes more time than that saves.
+  const resume = pauseOptimizer()
   try {
     return read(file)
   } finally {
-    setFlagsFromString('--turbofan')
+    resume()
   }
 }
 

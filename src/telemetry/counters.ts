@@ -31,6 +31,11 @@ export class Metrics {
   readonly pulls = { inFlight: 0, pulled: 0, failed: 0, passedOn: 0 }
   readonly shared = new SharedMetrics()
   readonly configuration = { generation: 1, hash: '', loadedAt: 0, lastReloadFailed: false }
+
+  /** A call on the CRI socket or a resolution has ended. */
+  get hasServed(): boolean {
+    return this.calls.total > 0 || Object.values(this.resolutions).some(({ count }) => count > 0)
+  }
 }
 
 /** What is counted of the store that a fleet shares. */
