@@ -24,6 +24,7 @@ import {
 /** For questions the runtime answers from memory. */
 const QUESTION_LIMIT_MS = 10_000
 /** What the kubelet allows for everything but pulling. */
+const REMOVE_TRIES = 4
 const REMOVE_LIMIT_MS = 120_000
 const READY_LIMIT_MS = 1_000
 const NOTHING = new Uint8Array()
@@ -246,7 +247,16 @@ export function createCriClient(
     removeImage: async (image, options) => {
       if (image === '') throw new TypeError('an empty name would remove whichever image there is')
       const limited = { deadline: deadlineIn(REMOVE_LIMIT_MS), ...options }
-      await ask('RemoveImage', { image: { image } }, limited)
+      for (let tries = REMOVE_TRIES; ; tries -= 1) {
+        try {
+          await ask('RemoveImage', { image: { image } }, limited)
+          return
+        } catch (error) {
+          // Of containerd, where another removal took one of the names: the others may still be there.
+          const isGone = isRuntimeError(error) && error.code === status.NOT_FOUND
+          if (!isGone || tries === 1) throw error
+        }
+      }
     },
   }
 }

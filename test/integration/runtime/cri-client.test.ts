@@ -59,6 +59,32 @@ test('the version is found out anew when another runtime answers on the socket',
   assert.deepEqual([before, after], ['v1alpha2', 'v1'])
 })
 
+test('an image of which another call removes a name meanwhile is removed with all its names', async (t) => {
+  let calls = 0
+  const gone = { code: status.NOT_FOUND, details: 'failed to update image reference: not found' }
+  const runtime = await startRuntime(t, 'v1', {
+    Version: (_, answer) => answer(null, {}),
+    RemoveImage: (_, answer) => {
+      calls += 1
+      answer(calls < 3 ? gone : null, {})
+    },
+  })
+
+  await runtime.cri.removeImage('x:1')
+
+  assert.equal(calls, 3)
+})
+
+test('a runtime that goes on to find an image and then not to find it has the last word', async (t) => {
+  const gone = { code: status.NOT_FOUND, details: 'failed to update image reference: not found' }
+  const runtime = await startRuntime(t, 'v1', {
+    Version: (_, answer) => answer(null, {}),
+    RemoveImage: (_, answer) => answer(gone),
+  })
+
+  await assert.rejects(runtime.cri.removeImage('x:1'), gone)
+})
+
 test('another failure than UNIMPLEMENTED is no reason to try v1alpha2', async (t) => {
   const starting: Unary = (_, answer) => answer({ code: status.UNAVAILABLE, details: 'starting' })
   const runtime = await startRuntime(t, 'v1', { Version: starting, ListImages: starting })
