@@ -2,8 +2,8 @@ import { ConfigFile } from '../../api/v1/config.ts'
 import type { RegistryFields } from '../../api/v1/config-registry.ts'
 import type { ListSchema, ObjectSchema, Schema } from '../../api/v1/schema.ts'
 import { quote } from '../reference/quote.ts'
+import { isEmpty, type YamlField, type YamlNode } from '../yaml/node.ts'
 import { type Diagnostics, joinPath, nearestName } from './diagnostics.ts'
-import { isEmpty, type YamlNode } from './yaml.ts'
 
 /** What a file says, without what it says wrongly: every field may be missing. */
 export type DecodedConfig = Omit<ConfigFile, 'registries'> & {
@@ -69,19 +69,15 @@ function readMap(
   path: string,
   diagnostics: Diagnostics,
 ): object | undefined {
-  const { shorthand } = schema
-  if (node.kind === 'text' && shorthand !== undefined) {
-    const entries = [{ key: shorthand, line: node.line, value: node }]
-    return readMap(schema, { kind: 'map', line: node.line, entries }, path, diagnostics)
-  }
-  if (node.kind !== 'map') {
+  const fields = fieldsOf(schema, node)
+  if (fields === undefined) {
     const how = node.kind === 'text' ? '; write `name: value`, with a space after the colon' : ''
     diagnostics.problem(path, `expected fields with values, got ${kindOf(node)}${how}`)
     return undefined
   }
   const present = new Set<string>()
   const values = new Map<string, unknown>()
-  for (const { key, line, value } of node.entries) {
+  for (const [key, { line, value }] of fields) {
     const field = joinPath(path, key)
     diagnostics.place(field, line)
     const fieldSchema = Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined
@@ -99,6 +95,18 @@ function readMap(
       diagnostics.problem(joinPath(path, name), 'required, and not there', path)
   }
   return Object.fromEntries(values)
+}
+
+/** @returns undefined: it has none */
+function fieldsOf(
+  { shorthand }: ObjectSchema,
+  node: YamlNode,
+): Iterable<readonly [string, Pick<YamlField, 'line' | 'value'>]> | undefined {
+  if (node.kind === 'map') return node.fields
+  const { line } = node
+  return node.kind === 'text' && shorthand !== undefined
+    ? [[shorthand, { line, value: node }]]
+    : undefined
 }
 
 function readList(

@@ -1,35 +1,12 @@
-import { EVENT_ID, type Event, getScalarValue, parseEvents, SCALAR_STYLE } from 'js-yaml'
+import { ConfigFile } from '../../api/v1/config.ts'
+import type { Schema } from '../../api/v1/schema.ts'
+import { isEmpty, type YamlNode } from '../yaml/node.ts'
+import { YamlError } from '../yaml/parts.ts'
+import { readYaml } from '../yaml/read.ts'
+import { SourceText } from '../yaml/source-text.ts'
 import { type ConfigProblem, joinPath, MAX_PROBLEMS } from './diagnostics.ts'
-import { SourceLines, yamlSyntaxProblem } from './yaml-mistakes.ts'
 
-const NO_ANCHOR =
-  'an alias of an anchor that is not there; a value that begins with * has to be in quotes'
-const NO_NAME =
-  'the name of a field must be plain text; a value that begins with { or [ has to be in quotes'
-
-const NO_MERGE = 'a merge key takes fields, or a list of such: mostly an alias, `<<: *name`'
-const MERGE_KEY = '<<'
-/** A few lines of aliases could otherwise mean billions of fields. */
-const MAX_MERGED = 10_000
-/** Values that aliases stand for, each time anew. */
-const MAX_ALIASED = 100_000
-
-/** A YAML value that knows where it stands. Scalars stay text: which type is meant, the schema says. */
-export type YamlNode =
-  | {
-      readonly kind: 'text'
-      readonly text: string
-      readonly quoted: boolean
-      readonly line: number
-    }
-  | { readonly kind: 'list'; readonly items: readonly YamlNode[]; readonly line: number }
-  | { readonly kind: 'map'; readonly entries: readonly YamlEntry[]; readonly line: number }
-
-export interface YamlEntry {
-  readonly key: string
-  readonly line: number
-  readonly value: YamlNode
-}
+const LIMITS = { maxDepth: 100, maxMerged: 10_000, maxAliased: 100_000 } as const
 
 interface YamlDocument {
   /** Absent: the text holds nothing but comments. */
@@ -38,229 +15,208 @@ interface YamlDocument {
 }
 
 /**
- * Reads one YAML document with the line (from 1) of every value in it. Never throws: what is not
- * YAML, a field written twice, a second document and tags come back as problems.
+ * Reads one YAML document. Never throws: what is not YAML, a field written twice, a second document and tags come back
+ * as problems.
  */
 export function parseYaml(text: string): YamlDocument {
-  // Offsets count from after the byte order mark that Windows editors write.
-  const source = text.replace(/^\uFEFF/, '')
+  const source = new SourceText(text)
+  const problems: ConfigProblem[] = []
+  const note = (at: number, message: string, path = ''): void => {
+    // A megabyte may hold very many.
+    const place = problems.length < MAX_PROBLEMS ? shown(source, at) : source.at(at)
+    problems.push({ ...place, path, message })
+  }
   try {
-    return new TreeBuilder(source, parseEvents(source, {})).document()
-  } catch (thrown) {
-    return { problems: [yamlSyntaxProblem(source, thrown)] }
-  }
-}
-
-class TreeBuilder {
-  readonly #source: string
-  readonly #events: readonly Event[]
-  readonly #lines: SourceLines
-  readonly #problems: ConfigProblem[] = []
-  readonly #anchors = new Map<string, { readonly node: YamlNode; readonly size: number }>()
-  #next = 0
-  /** Values read so far, those that aliases stand for counted each time. */
-  #count = 0
-  #aliasedCount = 0
-  #mergedCount = 0
-
-  constructor(source: string, events: readonly Event[]) {
-    this.#source = source
-    this.#events = events
-    this.#lines = new SourceLines(source)
-  }
-
-  document(): YamlDocument {
-    const roots: YamlNode[] = []
-    while (this.#peek() !== undefined) {
-      this.#next++
-      this.#anchors.clear()
-      const root = this.#value('', 1)
-      this.#next++
-      if (root !== undefined && !isEmpty(root)) roots.push(root)
-    }
-    const [root, second] = roots
+    const documents = readYaml(source, {
+      ...LIMITS,
+      note: ({ at, message, path }) => note(at, message, path.reduce<string>(joinPath, '')),
+    })
+    const [root, second] = [...documents].filter((each) => !isEmpty(each))
     if (second !== undefined) {
-      this.#problem(second.line, '', 'a second YAML document; one file holds one configuration')
+      note(second.start, 'a second YAML document; one file holds one configuration')
     }
-    return { ...(root === undefined ? {} : { root }), problems: this.#problems }
-  }
-
-  /** Undefined: nothing usable, and the problem is noted. */
-  #value(path: string, fallbackLine: number): YamlNode | undefined {
-    const event = this.#peek()
-    if (event === undefined || event.type === EVENT_ID.POP) return undefined
-    this.#next++
-    const before = this.#count++
-    switch (event.type) {
-      case EVENT_ID.SCALAR: {
-        const line = event.valueStart < 0 ? fallbackLine : this.#lines.lineAt(event.valueStart)
-        const text = event.valueStart < 0 ? '' : getScalarValue(this.#source, event)
-        const asText = this.#tag(event, path, line) === 'str'
-        const quoted = asText || event.style !== SCALAR_STYLE.PLAIN
-        return this.#anchored(event, { kind: 'text', text, quoted, line }, before)
-      }
-      case EVENT_ID.SEQUENCE: {
-        const line = this.#lines.lineAt(event.start)
-        this.#tag(event, path, line)
-        const items = this.#items(path, line)
-        return this.#anchored(event, { kind: 'list', items, line }, before)
-      }
-      case EVENT_ID.MAPPING: {
-        const line = this.#lines.lineAt(event.start)
-        this.#tag(event, path, line)
-        const entries = this.#entries(path, line)
-        return this.#anchored(event, { kind: 'map', entries, line }, before)
-      }
-      case EVENT_ID.ALIAS: {
-        const found = this.#anchors.get(this.#source.slice(event.anchorStart, event.anchorEnd))
-        if (found !== undefined) return this.#aliased(found, event.anchorStart - 1, path)
-        this.#problemAt(event.anchorStart - 1, path, NO_ANCHOR)
-        return undefined
-      }
-      default:
-        return undefined
+    return { ...(root === undefined ? {} : { root }), problems }
+  } catch (thrown) {
+    if (!(thrown instanceof YamlError)) throw thrown
+    return {
+      problems: [{ ...shown(source, thrown.at), path: '', message: whyNot(source, thrown) }],
     }
-  }
-
-  #items(path: string, line: number): readonly YamlNode[] {
-    const items: YamlNode[] = []
-    for (let index = 0; !this.#ended(); index++) {
-      const item = this.#value(joinPath(path, index), line)
-      if (item !== undefined) items.push(item)
-    }
-    this.#next++
-    return items
-  }
-
-  #entries(path: string, mapLine: number): readonly YamlEntry[] {
-    const entries = new Map<string, YamlEntry>()
-    const merged: YamlEntry[] = []
-    while (!this.#ended()) {
-      const start = startOf(this.#peek())
-      const key = this.#value(path, mapLine)
-      const line = key?.line ?? mapLine
-      const name = key?.kind === 'text' ? key.text : undefined
-      if (name === undefined) this.#problemAt(start, path, NO_NAME)
-      const value = this.#value(name === undefined ? path : joinPath(path, name), line)
-      if (name === undefined || value === undefined) continue
-      if (name === MERGE_KEY && key?.kind === 'text' && !key.quoted) {
-        merged.push(...this.#merged(value, start, joinPath(path, name)))
-        continue
-      }
-      const first = entries.get(name)
-      if (first === undefined) entries.set(name, { key: name, line, value })
-      else this.#problemAt(start, joinPath(path, name), writtenTwice(first))
-    }
-    this.#next++
-    // What is written beside `<<` wins, and of several maps the first one.
-    for (const entry of merged) if (!entries.has(entry.key)) entries.set(entry.key, entry)
-    return [...entries.values()]
-  }
-
-  /** The entries of a map, or of a list of maps, below a merge key (yaml.org/type/merge.html). */
-  #merged(value: YamlNode, start: number, path: string): readonly YamlEntry[] {
-    const maps = value.kind === 'list' ? value.items : [value]
-    const lists = maps.map((map) => (map.kind === 'map' ? map.entries : []))
-    if (maps.some(({ kind }) => kind !== 'map')) this.#problemAt(start, path, NO_MERGE)
-    // Counted before they are put together: one list may hold billions.
-    this.#mergedCount += lists.reduce((sum, { length }) => sum + length, 0)
-    if (this.#mergedCount <= MAX_MERGED) return lists.flat()
-    this.#problemAt(start, path, `merge keys add more than ${MAX_MERGED} fields to this file`)
-    return []
-  }
-
-  #tag(
-    event: { readonly tagStart: number; readonly tagEnd: number },
-    path: string,
-    line: number,
-  ): 'str' | undefined {
-    if (event.tagStart < 0) return undefined
-    const tag = this.#source.slice(event.tagStart, event.tagEnd)
-    if (tag === '!!str' || tag === '!') return 'str'
-    this.#problem(line, path, 'YAML tags are not used here; write the plain value')
-    return undefined
-  }
-
-  #anchored(
-    event: { readonly anchorStart: number; readonly anchorEnd: number },
-    node: YamlNode,
-    countBefore: number,
-  ): YamlNode {
-    if (event.anchorStart >= 0) {
-      const name = this.#source.slice(event.anchorStart, event.anchorEnd)
-      this.#anchors.set(name, { node, size: this.#count - countBefore })
-    }
-    return node
-  }
-
-  #aliased(
-    { node, size }: { readonly node: YamlNode; readonly size: number },
-    start: number,
-    path: string,
-  ): YamlNode | undefined {
-    const isFirst = this.#aliasedCount <= MAX_ALIASED
-    this.#aliasedCount += size
-    this.#count += size
-    if (this.#aliasedCount <= MAX_ALIASED) return node
-    if (isFirst) {
-      this.#problemAt(start, path, `aliases add more than ${MAX_ALIASED} values to this file`)
-    }
-    return undefined
-  }
-
-  #peek(): Event | undefined {
-    return this.#events[this.#next]
-  }
-
-  #ended(): boolean {
-    const event = this.#peek()
-    return event === undefined || event.type === EVENT_ID.POP
-  }
-
-  #problem(line: number, path: string, message: string): void {
-    this.#problems.push({ line, path, message })
-  }
-
-  /** With the line itself; of the first ones alone, since a megabyte may hold very many. */
-  #problemAt(offset: number, path: string, message: string): void {
-    const line = this.#lines.lineAt(offset)
-    if (this.#problems.length >= MAX_PROBLEMS) {
-      this.#problem(line, path, message)
-      return
-    }
-    this.#problems.push({ path, message, ...this.#lines.shown(offset) })
   }
 }
 
-function writtenTwice({ line }: YamlEntry): string {
-  return `written twice, first on line ${line}; keep one of them`
+/** What keeps a text from being YAML, with the likely cause; nothing else of the file. */
+function whyNot(source: SourceText, { at, message }: YamlError): string {
+  // Some reasons end in a piece of the file, which may be a piece of a password.
+  const reason = message.replace(/(?:: | ").*$/s, '')
+  const hint = yamlHint(source, source.lineAt(at), reason)
+  return `not valid YAML: ${reason}${hint === undefined ? '' : `; ${hint}`}`
 }
 
-function startOf(event: Event | undefined): number {
-  if (event === undefined) return 0
-  if (event.type === EVENT_ID.SCALAR) return Math.max(0, event.valueStart)
-  if (event.type === EVENT_ID.SEQUENCE || event.type === EVENT_ID.MAPPING) return event.start
-  return event.type === EVENT_ID.ALIAS ? event.anchorStart - 1 : 0
+/** A line may be a megabyte. */
+const MAX_READ_CHARACTERS = 1_000
+/** Above a line: a file may be a million of them. */
+const MAX_LINES_ABOVE = 200
+
+/** What the value of a line begins with, after its name and the dash of a list. */
+const VALUE = /^\s*(?:-\s+)*(?:["']?[\w.-]+["']?\s*:\s+)?(\S.*)?$/
+const NAMED = /^(\s*)(?:-\s+)*[\w.-]+\s*:\s+\S/
+
+/** Why a parser stumbles there, by what the line itself looks like. First match counts. */
+const CAUSES: readonly (readonly [(line: Line) => boolean, string])[] = [
+  [({ text }) => /^ *\t/.test(text), 'indent with spaces: YAML takes no tabs there'],
+  [
+    ({ reason }) => /end of the stream within|deficient indentation/.test(reason),
+    'a quote or a bracket that was opened above is not closed',
+  ],
+  [
+    ({ value }) => /^[@`%]/.test(value),
+    'a value that begins with @, ` or % has to be in quotes: "@value"',
+  ],
+  [
+    ({ value }) => /^[{[].*[}\]]./.test(value),
+    'a value that begins with { or [ has to be in quotes: "{domain}/{path}"',
+  ],
+  [
+    ({ value }) => /^(["']).*\1./.test(value),
+    'nothing may follow the quote that ends a value; a value with one kind of quote in it goes between two of the other kind',
+  ],
+  [
+    ({ value }) => /^[^"'{[#][^#]*:(?:\s|$)/.test(value),
+    'a value with a colon and a space in it has to be in quotes: "a: b"',
+  ],
+  [
+    ({ text, above }) => indentOf(text) > indentOf(above) && NAMED.test(above),
+    'fields that belong together begin in the same column as the one above',
+  ],
+  [
+    ({ above }) => /^[\w.-]+$/.test(above.trim()),
+    'the name of a field is followed by a colon, which is missing in the line above',
+  ],
+  [
+    ({ reason }) => /indentation/.test(reason),
+    'fields and items that belong together begin in the same column',
+  ],
+]
+
+interface Line {
+  readonly text: string
+  readonly value: string
+  /** The last line before it that says something. */
+  readonly above: string
+  readonly reason: string
 }
 
-/** @returns undefined: there is no such field, or nothing in it */
-export function fieldOf(node: YamlNode | undefined, name: string): YamlNode | undefined {
-  const value =
-    node?.kind === 'map' ? node.entries.find(({ key }) => key === name)?.value : undefined
-  return value === undefined || isEmpty(value) ? undefined : value
+/**
+ * What is most likely wrong in a line that is not YAML. Never repeats what stands there.
+ *
+ * @param line from 1
+ * @param reason the parser's own
+ * @returns undefined when it could be anything
+ */
+function yamlHint(source: SourceText, line: number, reason: string): string | undefined {
+  const text = textAt(source, line)
+  const above = lineAbove(source, line, /^\s*[^\s#]/)
+  const value = VALUE.exec(text)?.[1] ?? ''
+  return CAUSES.find(([applies]) => applies({ text, value, above, reason }))?.[1]
 }
 
-/** @returns none, too, for what is no list */
-export function itemsOf(node: YamlNode | undefined): readonly YamlNode[] {
-  return node?.kind === 'list' ? node.items : []
+function indentOf(text: string): number {
+  return text.search(/\S|$/)
 }
 
-/** @returns empty, too, for what is no text */
-export function scalarOf(node: YamlNode | undefined): string {
-  return node?.kind === 'text' ? node.text : ''
+const SECRETS: ReadonlySet<string> = new Set(
+  namesIn(ConfigFile, (field) => 'writeOnly' in field && field.format !== 'proxy'),
+)
+/** What may be shown with its value. What is misspelt may be a password, so only these are. */
+const SHOWN: ReadonlySet<string> = new Set(
+  namesIn(ConfigFile, () => true).filter((each) => !SECRETS.has(each)),
+)
+
+/** `name:` with whatever may stand before it at the beginning of a line. */
+const FIRST_NAME = /^[\s\-?{["']*([A-Za-z][\w.-]*)["']?\s*:/
+const FURTHER_NAME = /([A-Za-z][\w.-]*)["']?\s*:(?=\s|$)/g
+const SECRET_NAME = new RegExp(`\\b(?:${[...SECRETS].join('|')})["']?\\s*:`)
+/** `user:password@` of an address, and of a proxy; a query. */
+const USER = /[^\s"'/]+@|\?\S/
+const COMMENT = /(?:^|\s)#/
+const MAX_SHOWN = 100
+/** Where something stands, both from 1, and the line itself with a caret below it. */
+function shown(
+  source: SourceText,
+  offset: number,
+): Required<Pick<ConfigProblem, 'line' | 'column' | 'excerpt'>> {
+  const { line, column } = source.at(offset)
+  return { line, column, excerpt: excerpt(source, line, column) }
 }
 
-/** What YAML writes for nothing: an empty value, `~` and `null`. */
-export function isEmpty(node: YamlNode): boolean {
-  return node.kind === 'text' && !node.quoted && /^(?:|~|null|Null|NULL)$/.test(node.text)
+/**
+ * A line of a file, and below it a caret under one of its columns. Values that are secret, or that
+ * might be, are cut off with all that follows: a file that is not YAML may be a file of passwords.
+ * Of an empty line nothing.
+ *
+ * @param line from 1
+ * @param column from 1; beyond what is shown the caret stands at its end
+ */
+function excerpt(source: SourceText, line: number, column: number): readonly string[] {
+  const text = textAt(source, line)
+  if (text === '') return []
+  const cut = Math.min(shownLength(source, line), MAX_SHOWN)
+  const visibleText = cut < text.length ? `${text.slice(0, cut)}…` : text
+  const caret = Math.min(Math.max(column - 1, 0), cut)
+  // One sign for each, so that the caret stays where it belongs; an arrow is how editors show a tab.
+  const visible = visibleText.replaceAll('\t', '→').replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '·')
+  return [visible, `${' '.repeat(caret)}^`]
+}
+
+function shownLength(source: SourceText, line: number): number {
+  const text = textAt(source, line)
+  const ends = [text.length, secretAt(source, line), COMMENT.exec(text)?.index]
+  return Math.min(...ends.filter((end) => end !== undefined))
+}
+
+/** Where what is not shown begins; undefined: nowhere. */
+function secretAt(source: SourceText, line: number): number | undefined {
+  const text = textAt(source, line)
+  const first = FIRST_NAME.exec(text)
+  if (first === null && !isPartOfShown(source, line)) return text.search(/\S|$/)
+  const secret = SECRET_NAME.exec(text)
+  const unknown = [first, ...text.matchAll(FURTHER_NAME)].find(
+    (match) => match !== null && !SHOWN.has(match[1] ?? '') && !SECRETS.has(match[1] ?? ''),
+  )
+  const ends = [
+    secret && secret.index + secret[0].length,
+    unknown && text.indexOf(unknown[1] ?? '', unknown.index),
+    USER.exec(text)?.index,
+  ]
+  const found = ends.filter((end) => typeof end === 'number')
+  return found.length === 0 ? undefined : Math.min(...found)
+}
+
+/** A line without a name: an item, or more of a value, of the name that stands above it. */
+function isPartOfShown(source: SourceText, line: number): boolean {
+  if (SHOWN.has(textAt(source, line).trim())) return true
+  const above = lineAbove(source, line, FIRST_NAME)
+  return SHOWN.has(FIRST_NAME.exec(above)?.[1] ?? '') && !SECRET_NAME.test(above)
+}
+
+function textAt(source: SourceText, line: number): string {
+  return source.line(line).slice(0, MAX_READ_CHARACTERS)
+}
+
+/** The nearest line above that has the pattern; empty where there is none near. */
+function lineAbove(source: SourceText, line: number, pattern: RegExp): string {
+  for (let above = line - 1; above > Math.max(0, line - 1 - MAX_LINES_ABOVE); above -= 1) {
+    const text = source.line(above)
+    if (pattern.test(text)) return text
+  }
+  return ''
+}
+
+function namesIn(schema: Schema, isMeant: (field: Schema) => boolean): readonly string[] {
+  if (schema.type === 'array') return namesIn(schema.items, isMeant)
+  if (schema.type !== 'object') return []
+  return Object.entries(schema.properties).flatMap(([name, field]) => [
+    ...(isMeant(field) ? [name] : []),
+    ...namesIn(field, isMeant),
+  ])
 }

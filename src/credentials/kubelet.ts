@@ -3,12 +3,13 @@ import type { LRUCache } from 'lru-cache'
 import { SingleFlight } from '../concurrency/single-flight.ts'
 import type { KeychainConfig } from '../config/config.ts'
 import { parseDuration } from '../config/values.ts'
-import { fieldOf, itemsOf, parseYaml, scalarOf, type YamlNode } from '../config/yaml.ts'
+import { parseYaml } from '../config/yaml.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import { isFields } from '../json.ts'
 import { quote } from '../reference/quote.ts'
 import { type Credentials, markIssued, userPassword } from '../registry/credentials.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
+import { fieldOf, itemsOf, scalarOf, type YamlNode } from '../yaml/node.ts'
 import { parseJsonObject, textOf } from './docker.ts'
 import { answerCache, type CredentialHelperTools, endOf } from './helpers.ts'
 import {
@@ -201,24 +202,24 @@ export function parseProviderConfig(
   const { root, problems } = parseYaml(text)
   const [problem] = problems
   if (problem !== undefined) throw invalid(`line ${problem.line}: ${problem.message}`)
-  if (scalarOf(fieldOf(root, 'kind')) !== 'CredentialProviderConfig') {
+  if (wordOf(fieldOf(root, 'kind')) !== 'CredentialProviderConfig') {
     throw invalid('its `kind` is not CredentialProviderConfig')
   }
-  if (!CONFIG_VERSION.test(scalarOf(fieldOf(root, 'apiVersion')))) {
+  if (!CONFIG_VERSION.test(wordOf(fieldOf(root, 'apiVersion')))) {
     throw invalid('its `apiVersion` is not kubelet.config.k8s.io/v1, v1beta1 or v1alpha1')
   }
   return itemsOf(fieldOf(root, 'providers')).flatMap((node) => {
     try {
       return [parseProvider(node)]
     } catch (thrown) {
-      note(`provider ${quote(scalarOf(fieldOf(node, 'name')))}: ${toResolveError(thrown).message}`)
+      note(`provider ${quote(wordOf(fieldOf(node, 'name')))}: ${toResolveError(thrown).message}`)
       return []
     }
   })
 }
 
 function parseProvider(node: YamlNode): ProviderConfig {
-  const name = scalarOf(fieldOf(node, 'name'))
+  const name = wordOf(fieldOf(node, 'name'))
   if (!/^[A-Za-z0-9._-]+$/.test(name) || name === '.' || name === '..') {
     throw invalid('its name has to be that of a file, of letters, digits, ., _ and -')
   }
@@ -227,18 +228,18 @@ function parseProvider(node: YamlNode): ProviderConfig {
       'it needs tokens of service accounts (`tokenAttributes`), which only the kubelet has',
     )
   }
-  const apiVersion = scalarOf(fieldOf(node, 'apiVersion'))
+  const apiVersion = wordOf(fieldOf(node, 'apiVersion'))
   if (!WIRE_VERSION.test(apiVersion)) {
     throw invalid(
       'its `apiVersion` is not credentialprovider.kubelet.k8s.io/v1, v1beta1 or v1alpha1',
     )
   }
   const matchImages = itemsOf(fieldOf(node, 'matchImages')).map((each) => {
-    const pattern = parseImagePattern(scalarOf(each))
-    if (pattern === undefined) throw invalid(`\`matchImages\` holds ${quote(scalarOf(each))}`)
+    const pattern = parseImagePattern(wordOf(each))
+    if (pattern === undefined) throw invalid(`\`matchImages\` holds ${quote(wordOf(each))}`)
     return pattern
   })
-  const cacheDuration = scalarOf(fieldOf(node, 'defaultCacheDuration'))
+  const cacheDuration = wordOf(fieldOf(node, 'defaultCacheDuration'))
   if (cacheDuration === '') throw invalid('it has no `defaultCacheDuration`')
   if (matchImages.length === 0) throw invalid('`matchImages` is empty')
   return {
@@ -246,11 +247,11 @@ function parseProvider(node: YamlNode): ProviderConfig {
     apiVersion,
     matchImages,
     defaultCacheMs: parseDuration(cacheDuration),
-    args: itemsOf(fieldOf(node, 'args')).map(scalarOf),
+    args: itemsOf(fieldOf(node, 'args')).map(wordOf),
     env: Object.fromEntries(
       itemsOf(fieldOf(node, 'env')).map((each) => [
-        scalarOf(fieldOf(each, 'name')),
-        scalarOf(fieldOf(each, 'value')),
+        wordOf(fieldOf(each, 'name')),
+        wordOf(fieldOf(each, 'value')),
       ]),
     ),
   }
@@ -258,4 +259,8 @@ function parseProvider(node: YamlNode): ProviderConfig {
 
 function invalid(message: string): ResolveError {
   return new ResolveError('CONFIG_INVALID', message)
+}
+
+function wordOf(node: YamlNode | undefined): string {
+  return scalarOf(node) ?? ''
 }

@@ -1,6 +1,7 @@
 import { isSameSocket } from '../config/values.ts'
-import { fieldOf, parseYaml, scalarOf } from '../config/yaml.ts'
+import { parseYaml } from '../config/yaml.ts'
 import { type Kubelet, pathOf, RANCHER_SOCKET } from '../install/kubelet.ts'
+import { fieldOf, scalarOf } from '../yaml/node.ts'
 import { CONTAINERD_SOCKET, type Found, SEALOS_SOCKET, type Subject } from './subject.ts'
 
 /** kubelet's endpoints against the sockets of the service and of the runtime. */
@@ -66,17 +67,16 @@ export async function hiddenField(subject: Subject): Promise<readonly Found[]> {
   if (kubelet === undefined) return []
   const file = '/var/lib/kubelet/config.yaml'
   const root = parseYaml((await machine.files.read(file).catch(() => '')) ?? '').root
-  const entries = root?.kind === 'map' ? root.entries : []
   const names = [
     ['images', 'imageServiceEndpoint'],
     ['runtime', 'containerRuntimeEndpoint'],
   ] as const
   return names.flatMap(([name, field]): readonly Found[] => {
     const setting = kubelet[name]
-    const entry = entries.find(({ key }) => key === field)
-    if (setting?.kind !== 'flag' || entry?.value.kind !== 'text' || entry.value.text === '')
-      return []
-    const [flag, written] = [pathOf(setting.value), pathOf(entry.value.text)]
+    const entry = root?.kind === 'map' ? root.fields.get(field) : undefined
+    const value = scalarOf(entry?.value)
+    if (setting?.kind !== 'flag' || entry === undefined || !value) return []
+    const [flag, written] = [pathOf(setting.value), pathOf(value)]
     if (isSameSocket(flag, written)) return []
     return [
       {
@@ -185,7 +185,7 @@ export async function shimLoop(subject: Subject): Promise<readonly Found[]> {
   const root = parseYaml(text).root
   const field = (name: string): string | undefined => {
     const path = scalarOf(fieldOf(root, name))
-    return path === '' ? undefined : pathOf(path)
+    return path ? pathOf(path) : undefined
   }
   if (!isSameSocket(cri, field('shim') ?? SEALOS_SOCKET)) return []
   const isLoop = isSameSocket(field('cri') ?? CONTAINERD_SOCKET, loaded.config.shim)

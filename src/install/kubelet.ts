@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import { isSameSocket } from '../config/values.ts'
-import { isEmpty } from '../config/yaml.ts'
+import { scalarOf } from '../yaml/node.ts'
 import type { Root } from './root.ts'
 import { endOfFlags, rancherConfig, wrapperIn } from './service-command.ts'
 import {
@@ -14,7 +14,7 @@ import {
   wantsFolders,
 } from './unit-file.ts'
 import type { Variable, Word } from './unit-syntax.ts'
-import { type FileOfFields, readFields } from './yaml-fields.ts'
+import { type FileOfFields, readFields } from './yaml-value.ts'
 
 /** Which of kubelet's endpoints lead to the service: that of images, or that of the whole runtime. */
 export type KubeletMode = 'images' | 'all'
@@ -259,10 +259,11 @@ function argumentIn(files: readonly FileOfFields[], flag: string): Setting | und
 
 function fieldIn(files: readonly FileOfFields[], field: string): Setting | undefined {
   for (const { file, fields } of files.toReversed()) {
-    const { line = 0, value } = fields.get(field) ?? {}
-    if (value?.kind !== 'text' || isEmpty(value) || value.text === '') continue
+    const { line = 0, value: node } = fields.get(field) ?? {}
+    const value = scalarOf(node)
+    if (!value) continue
     const at = { path: [field], before: '' }
-    return { value: value.text, file, line, kind: 'field', field, at }
+    return { value, file, line, kind: 'field', field, at }
   }
   return undefined
 }

@@ -1,17 +1,45 @@
 import { isDeepStrictEqual } from 'node:util'
+import { loadAll } from 'js-yaml'
+import { parseYaml } from '../config/yaml.ts'
+import { ResolveError } from '../errors.ts'
 import {
-  CHOMPING_MODE,
-  COLLECTION_STYLE,
-  EVENT_ID,
-  type Event,
-  loadAll,
-  type MappingEvent,
-  parseEvents,
-  SCALAR_STYLE,
-  type ScalarEvent,
-} from 'js-yaml'
-import { YamlText } from '../workloads/yaml-node.ts'
-import { firstDocument } from './yaml-fields.ts'
+  placeOf,
+  scalarOf,
+  type YamlField,
+  type YamlMap,
+  type YamlNode,
+  type YamlText,
+} from '../yaml/node.ts'
+import type { Root } from './root.ts'
+
+export interface FileOfFields {
+  readonly file: string
+  readonly fields: ReadonlyMap<string, YamlField>
+}
+
+/** @throws ResolveError CONFIG_INVALID for what is no mapping, and for what is not used in such a file */
+export function readFields(root: Root, file: string): FileOfFields {
+  const { root: node, problems } = parseYaml(firstDocument(root.text(file) ?? ''))
+  const [problem] = problems
+  if (problem !== undefined) {
+    throw new ResolveError('CONFIG_INVALID', `${file}:${problem.line}: ${problem.message}`)
+  }
+  if (node !== undefined && node.kind !== 'map') {
+    throw new ResolveError('CONFIG_INVALID', `${file}:${node.line}: it is no mapping`)
+  }
+  return { file, fields: node?.fields ?? new Map() }
+}
+
+/** YAML without what is below its first document, which kubelet and k3s do not read. */
+function firstDocument(text: string): string {
+  let hasContent = false
+  for (const { 0: line, index } of text.matchAll(/^.*$/gm)) {
+    const isMarker = /^(?:---|\.\.\.)(?:\s|$)/.test(line)
+    if (isMarker && hasContent) return text.slice(0, index)
+    hasContent ||= isMarker ? /^---\s+[^\s#]/.test(line) : /^\s*[^\s#%]/.test(line)
+  }
+  return text
+}
 
 type Path = readonly (string | number)[]
 /** Several times that is read for one value; no file of a kubelet is near this. */
@@ -34,16 +62,18 @@ export function withValue(text: string, path: Path, value: string): string | und
   }
   const first = firstDocument(text)
   if (isLarge(first)) return undefined
+  const { problems, root } = parseYaml(first)
+  const edits = problems.length > 0 ? undefined : editsFor(first, root, path, value)
+  if (edits === undefined) return undefined
+  let edited = first
+  for (const [from, to, written] of edits.toReversed()) {
+    edited = edited.slice(0, from) + written + edited.slice(to)
+  }
   try {
-    const edits = editsFor(first, path, value)
-    let edited = first
-    for (const [from, to, written] of edits?.toReversed() ?? []) {
-      edited = edited.slice(0, from) + written + edited.slice(to)
-    }
-    const isWhole = edits && isDeepStrictEqual(plain(edited), wanted(first, path, value))
+    const isWhole = isDeepStrictEqual(plain(edited), wanted(first, path, value))
     return isWhole ? edited + text.slice(first.length) : undefined
   } catch {
-    // It is no YAML, or what is above the value is not there.
+    // What it would be is no YAML.
     return undefined
   }
 }
@@ -66,108 +96,78 @@ function wanted(text: string, path: Path, value: string): unknown {
   return whole
 }
 
-function editsFor(text: string, path: Path, value: string): readonly Edit[] | undefined {
-  const events = parseEvents(text, {})
-  // The first one begins the document.
-  let at = 1
-  let place: Place | undefined
+function editsFor(
+  text: string,
+  root: YamlNode | undefined,
+  path: Path,
+  value: string,
+): readonly Edit[] | undefined {
+  let node = root
+  let field: YamlField | undefined
+  let isFlow = false
   for (const name of path) {
-    const parent = events[at]
-    if (parent?.type !== EVENT_ID.MAPPING && parent?.type !== EVENT_ID.SEQUENCE) {
-      if (textOf(text, parent) !== undefined) return undefined
+    if (node === undefined || node.kind === 'text') {
+      if (scalarOf(node) !== undefined) return undefined
       const gap = text === '' || text.endsWith('\n') ? '' : '\n'
       return [[text.length, text.length, `${gap}${name}: ${value}\n`]]
     }
-    const members = membersOf(events, at)
-    const isFlow = parent.style === COLLECTION_STYLE.FLOW
-    if (parent.type === EVENT_ID.SEQUENCE) {
-      at = members[Number(name)] ?? events.length
-      place = { isFlow, key: undefined }
+    isFlow = node.isFlow
+    if (node.kind === 'list') {
+      field = undefined
+      node = node.items[Number(name)]
       continue
     }
-    const index = members.findIndex((each, i) => i % 2 === 0 && textOf(text, events[each]) === name)
-    const key = events[members[index] ?? events.length]
-    if (key?.type !== EVENT_ID.SCALAR)
-      return added(text, parent, members.length > 0, `${name}`, value)
-    at = members[index + 1] ?? events.length
-    place = { isFlow, key }
+    field = node.fields.get(`${name}`)
+    if (field === undefined || field.isMerged) return [added(text, node, `${name}`, value)]
+    node = field.value
   }
-  const event = events[at]
-  return event && place && replaced(text, event, place, value)
+  return node?.kind === 'text' ? replaced(text, node, isFlow, field?.key, value) : undefined
 }
 
-interface Place {
-  /** It is in `[…]` or `{…}`. */
-  readonly isFlow: boolean
-  /** undefined: it is an item of a list. */
-  readonly key: ScalarEvent | undefined
-}
-
-/** Where the items of a list begin, or the keys and values of a mapping by turns. */
-function membersOf(events: readonly Event[], collection: number): readonly number[] {
-  const members: number[] = []
-  let depth = 0
-  for (let at = collection + 1; depth >= 0 && at < events.length; at += 1) {
-    const { type } = events[at] as Event
-    if (depth === 0 && type !== EVENT_ID.POP) members.push(at)
-    if (type === EVENT_ID.MAPPING || type === EVENT_ID.SEQUENCE) depth += 1
-    if (type === EVENT_ID.POP) depth -= 1
-  }
-  return members
-}
-
-function textOf(text: string, event: Event | undefined): string | undefined {
-  return event?.type === EVENT_ID.SCALAR ? new YamlText(text, event, 0).value : undefined
-}
-
+/** @param key undefined: it is an item of a list */
 function replaced(
   text: string,
-  event: Event,
-  { isFlow, key }: Place,
+  node: YamlText,
+  isFlow: boolean,
+  key: YamlText | undefined,
   value: string,
 ): readonly Edit[] | undefined {
-  const quoted = isFlow ? `"${value}"` : value
-  if (event.type === EVENT_ID.ALIAS) return [[event.anchorStart - 1, event.anchorEnd, quoted]]
-  if (event.type !== EVENT_ID.SCALAR) return undefined
-  const { anchorEnd, chomping, style, tagEnd, valueEnd, valueStart } = event
-  if (valueStart < 0) {
+  const written = isFlow ? `"${value}"` : value
+  const { start, end } = placeOf(node)
+  if (start < 0) {
     if (key === undefined) return undefined
-    const colon = /(?:\s|#.*[\r\n])*:/y
-    colon.lastIndex = new YamlText(text, key, 0).end
-    const { lastIndex: end } = colon
-    if (!colon.test(text)) return [[end, end, `: ${quoted}`]]
-    const place = Math.max(colon.lastIndex, anchorEnd, tagEnd)
-    return [[place, place, ` ${quoted}`]]
+    const { end: place } = placeOf(key)
+    return [[place, place, `: ${written}`]]
   }
-  const node = new YamlText(text, event, 0)
-  if (style !== SCALAR_STYLE.LITERAL_BLOCK && style !== SCALAR_STYLE.FOLDED_BLOCK) {
-    const { quote } = node
-    return [[node.start, node.end, quote === '' ? quoted : `${quote}${value}${quote}`]]
+  if (start === end) return [[start, start, ` ${written}`]]
+  const [sign] = /^[|>][-+\d]*/.exec(text.slice(start)) ?? []
+  if (sign === undefined) {
+    const quote = node.alias === undefined ? node.quote : ''
+    return [[start, end, quote === '' ? written : `${quote}${value}${quote}`]]
   }
   // A comment behind its sign stays, and so do empty lines that are none of its own.
-  const [sign = ''] = /^[|>][-+\d]*/.exec(text.slice(node.start)) ?? []
-  const body = text.slice(valueStart, valueEnd)
-  const own = chomping === CHOMPING_MODE.KEEP ? body : body.replace(/(?<=\n)(?:[ \t]*\r?\n)+$/, '')
+  const content = Math.min(end, text.indexOf('\n', start) + 1 || end)
+  const body = text.slice(content, end)
+  const own = sign.includes('+') ? body : body.replace(/(?<=\n)(?:[ \t]*\r?\n)+$/, '')
   return [
-    [node.start, node.start + sign.length, value],
-    [valueStart, valueStart + own.length, ''],
+    [start, start + sign.length, value],
+    [content, content + own.length, ''],
   ]
 }
 
 function added(
   text: string,
-  { start, style }: MappingEvent,
-  hasFields: boolean,
+  { fields, isFlow, start }: YamlMap,
   name: string,
   value: string,
-): readonly Edit[] {
-  if (style === COLLECTION_STYLE.FLOW) {
-    return [[start + 1, start + 1, `"${name}":"${value}"${hasFields ? ',' : ''}`]]
+): Edit {
+  if (isFlow) {
+    return [start + 1, start + 1, `"${name}":"${value}"${fields.size > 0 ? ',' : ''}`]
   }
   const first = text.lastIndexOf('\n', start - 1) + 1
   const [indent = ''] = /^ */.exec(text.slice(first)) ?? []
   const line = `${indent}${name}: ${value}${text.includes('\r\n') ? '\r\n' : '\n'}`
   // A last value without an end of line would get one.
   const at = text.endsWith('\n') ? text.length : first
-  return [[at, at, line]]
+  return [at, at, line]
 }

@@ -1,9 +1,9 @@
+import { SourceText } from '../yaml/source-text.ts'
 import {
   type FileImages,
   type FileProblem,
   type ImageMention,
   pinnedReference,
-  TextPositions,
 } from './image-mention.ts'
 
 /** As it is written, quotes included. */
@@ -40,7 +40,7 @@ const WORD = /(?:<<\s*|\\.?|'[^']*'?|"(?:\\.|[^"\\])*"?|[^\s'"\\])+/gs
  * (Words, quotes, continuation lines, comments and heredocs as BuildKit reads them.)
  */
 export function dockerfileImages(text: string): FileImages {
-  const positions = new TextPositions(text)
+  const positions = new SourceText(text)
   const mentions: ImageMention[] = []
   const problems: FileProblem[] = []
   const heredocs: Heredoc[] = []

@@ -48,27 +48,6 @@ export interface FileImages {
   readonly problems: readonly FileProblem[]
 }
 
-/** Lines and columns of a text, from 1. */
-export class TextPositions {
-  readonly #starts: number[] = [0]
-
-  constructor(text: string) {
-    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) {
-      this.#starts.push(at + 1)
-    }
-  }
-
-  at(offset: number): { readonly line: number; readonly column: number } {
-    let [low, high] = [0, this.#starts.length - 1]
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2)
-      if ((this.#starts[middle] ?? 0) <= offset) low = middle
-      else high = middle - 1
-    }
-    return { line: low + 1, column: offset - (this.#starts[low] ?? 0) + 1 }
-  }
-}
-
 /** `name:tag@digest` as the field was written: nothing but tag and digest changes. */
 export function pinnedReference(written: string, { tag, digest }: Pin): string {
   const [name = ''] = written.split('@')

@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
+import { SourceText } from '../yaml/source-text.ts'
 import { dockerfileImages } from './dockerfile.ts'
-import { type FileImages, type Pin, pinnedReference, TextPositions } from './image-mention.ts'
+import { type FileImages, type Pin, pinnedReference } from './image-mention.ts'
 import type { PathPattern } from './path-pattern.ts'
 import { yamlImages } from './yaml-images.ts'
 
@@ -51,7 +52,7 @@ function formatOf(text: string, file: string): Format {
 
 /** A plain list: one image a line; what follows a `#` at the start or behind white space is a comment. */
 function listImages(text: string): FileImages {
-  const positions = new TextPositions(text)
+  const positions = new SourceText(text)
   const mentions = [...text.matchAll(/^[ \t]*([^\s#]\S*)/gm)].map((match) => {
     const reference = match[1] ?? ''
     const start = match.index + match[0].length - reference.length

@@ -1,9 +1,19 @@
 import { parseReference } from '../reference/reference.ts'
+import {
+  fieldOf,
+  itemsOf,
+  placeOf,
+  scalarOf,
+  type YamlList,
+  type YamlMap,
+  type YamlNode,
+} from '../yaml/node.ts'
+import { YamlError } from '../yaml/parts.ts'
+import { readYaml } from '../yaml/read.ts'
+import { SourceText } from '../yaml/source-text.ts'
 import { FoundImages, type Part } from './found-images.ts'
-import { type Edit, type FileImages, type Pin, TextPositions } from './image-mention.ts'
+import type { Edit, FileImages, Pin } from './image-mention.ts'
 import { type PathPattern, pathMatches } from './path-pattern.ts'
-import { parseDocuments } from './yaml-document.ts'
-import { type YamlList, YamlMap, YamlMistake, type YamlNode, YamlText } from './yaml-node.ts'
 
 export interface YamlOptions {
   /** Places beside the usual ones that hold an image. */
@@ -13,6 +23,8 @@ export interface YamlOptions {
   /** By its name it is a kustomization, also without a kind. */
   readonly isKustomization: boolean
 }
+
+const LIMITS = { maxDepth: 256, maxMerged: 100_000 } as const
 
 /** Lists of containers in every kind of workload (core/v1 PodSpec), and in custom resources that hold one. */
 const CONTAINER_LISTS: ReadonlySet<string> = new Set([
@@ -29,17 +41,17 @@ const HELM_VALUES: ReadonlySet<string> = new Set(['values', 'valuesObject'])
  * says so and no images.
  */
 export function yamlImages(text: string, options: YamlOptions): FileImages {
-  const positions = new TextPositions(text)
-  const found = new FoundImages(text, positions)
+  const source = new SourceText(text)
+  const found = new FoundImages(source)
   try {
-    for (const root of parseDocuments(text)) new DocumentWalk(found, options).run(root)
+    for (const root of readYaml(source, LIMITS)) new DocumentWalk(found, options).run(root)
   } catch (thrown) {
-    if (!(thrown instanceof YamlMistake)) throw thrown
-    const { at, message } = thrown
-    const line = text.slice(text.lastIndexOf('\n', at - 1) + 1).split('\n', 1)[0] ?? ''
-    const why = line.includes('{{') ? '; it is a template: give what is rendered from it' : ''
-    const told = { message: `no valid YAML: ${message}${why}`, isBroken: true }
-    return { mentions: [], problems: [{ ...positions.at(at), ...told }] }
+    if (!(thrown instanceof YamlError)) throw thrown
+    const place = source.at(thrown.at)
+    const isTemplate = source.line(place.line).includes('{{')
+    const why = isTemplate ? '; it is a template: give what is rendered from it' : ''
+    const message = `no valid YAML: ${thrown.message}${why}`
+    return { mentions: [], problems: [{ ...place, message, isBroken: true }] }
   }
   return found.inOrder()
 }
@@ -92,29 +104,32 @@ class DocumentWalk {
     this.#options = options
   }
 
-  run(root: YamlNode | undefined): void {
-    if (!(root instanceof YamlMap)) {
-      this.#descend(root, [], Array.isArray(root))
+  run(root: YamlNode): void {
+    if (root.kind !== 'map') {
+      this.#descend(root, [], root.kind === 'list')
       return
     }
-    const kind = root.text('kind')
-    const isObject = kind !== undefined && root.text('apiVersion') !== undefined
+    const kind = scalarOf(valueIn(root, 'kind'))
+    const isObject = kind !== undefined && scalarOf(valueIn(root, 'apiVersion')) !== undefined
     if (kind === 'Kustomization' || (this.#options.isKustomization && kind === undefined)) {
       this.#kustomize(root)
-    } else if (!isObject && root.get('services') instanceof YamlMap) this.#compose(root)
+    } else if (!isObject && valueIn(root, 'services')?.kind === 'map') this.#compose(root)
     else this.#descend(root, [], !isObject)
   }
 
   /** @param isValues whether these are values of a Helm chart */
-  #descend(node: YamlNode | undefined, path: readonly Step[], isValues: boolean): void {
-    if (node === undefined) return
-    if (node instanceof YamlText) {
+  #descend(node: YamlNode, path: readonly Step[], isValues: boolean): void {
+    if (node.kind === 'text') {
       if (this.#options.paths.some((each) => pathMatches(each, path))) this.#add(node, path)
       return
     }
     if (!this.#isNew(node, isValues ? 'values' : 'objects')) return
-    if (node instanceof YamlMap) this.#descendMap(node, path, isValues)
-    else for (const [index, item] of node.entries()) this.#descend(item, [...path, index], isValues)
+    if (node.kind === 'map') this.#descendMap(node, path, isValues)
+    else {
+      for (const [index, item] of node.items.entries()) {
+        this.#descend(item, [...path, index], isValues)
+      }
+    }
   }
 
   #descendMap(map: YamlMap, path: readonly Step[], isValues: boolean): void {
@@ -123,7 +138,7 @@ class DocumentWalk {
     if (isValues) this.#values(map, path)
     for (const [key, { value }] of map.fields) {
       const below = [...path, key]
-      if (Array.isArray(value)) {
+      if (value.kind === 'list') {
         if (CONTAINER_LISTS.has(key) && this.#isNew(value, 'containers')) {
           this.#containers(value, below)
         } else if (key === 'volumes' && this.#isNew(value, key)) this.#volumes(value, below)
@@ -141,20 +156,20 @@ class DocumentWalk {
   }
 
   #containers(list: YamlList, path: readonly Step[]): void {
-    for (const [index, container] of list.entries()) {
-      if (!(container instanceof YamlMap)) continue
+    for (const [index, container] of list.items.entries()) {
+      if (container.kind !== 'map') continue
       const below = [...path, index, 'image']
       const { key, value } = container.fields.get('image') ?? {}
       this.#add(value, below)
       // `{{ … }}` is a mapping in a mapping, with the inner one as the name of a field.
-      if (value instanceof YamlMap && value.isFlow && key !== undefined) {
+      if (value?.kind === 'map' && value.isFlow && key !== undefined) {
         const inner = value.fields.get('')
         const isTemplate = inner !== undefined && inner.key === undefined
         if (isTemplate) this.#found.problem(key, `${this.#say(below)} is a template`)
       }
       for (const field of ['command', 'args']) {
-        const words = container.get(field)
-        if (Array.isArray(words) && this.#isNew(words, 'arguments')) {
+        const words = valueIn(container, field)
+        if (words?.kind === 'list' && this.#isNew(words, 'arguments')) {
           this.#arguments(words, [...path, index, field])
         }
       }
@@ -166,8 +181,8 @@ class DocumentWalk {
     const { args } = this.#options
     if (args.length === 0) return
     let isNext = false
-    for (const [index, word] of words.entries()) {
-      const text = word instanceof YamlText ? word.value : undefined
+    for (const [index, word] of words.items.entries()) {
+      const text = scalarOf(word)
       if (text === undefined) continue
       const [, name = '', equals] = /^-{0,2}([^=]+)(=)?/.exec(text) ?? []
       if (isNext) this.#add(word, [...path, index])
@@ -181,19 +196,18 @@ class DocumentWalk {
 
   /** Volumes of the kind `image` (core/v1 ImageVolumeSource). */
   #volumes(list: YamlList, path: readonly Step[]): void {
-    for (const [index, volume] of list.entries()) {
-      const image = volume instanceof YamlMap ? volume.get('image') : undefined
-      if (!(image instanceof YamlMap)) continue
-      this.#add(image.get('reference'), [...path, index, 'image', 'reference'])
+    for (const [index, volume] of list.items.entries()) {
+      const image = fieldOf(volume, 'image')
+      if (image === undefined) continue
+      this.#add(fieldOf(image, 'reference'), [...path, index, 'image', 'reference'])
     }
   }
 
   #compose(root: YamlMap): void {
-    const services = root.get('services')
-    if (!(services instanceof YamlMap)) return
+    const services = valueIn(root, 'services')
+    if (services?.kind !== 'map') return
     for (const [name, { value: service }] of services.fields) {
-      if (!(service instanceof YamlMap)) continue
-      this.#add(service.get('image'), ['services', name, 'image'])
+      this.#add(fieldOf(service, 'image'), ['services', name, 'image'])
     }
     this.#descend(root, [], false)
   }
@@ -204,19 +218,19 @@ class DocumentWalk {
    * digest behind it reaches the pod.
    */
   #values(map: YamlMap, path: readonly Step[]): void {
-    const [name, image] = [map.get('repository'), map.get('image')]
+    const [name, image] = [valueIn(map, 'repository'), valueIn(map, 'image')]
     const isComposed = name !== undefined || (image !== undefined && map.fields.has('tag'))
     if (!isComposed) {
-      if (image instanceof YamlText && /:[^/]+$|@/.test(image.value ?? '')) {
+      if (/:[^/]+$|@/.test(scalarOf(image) ?? '')) {
         this.#add(image, [...path, 'image'])
       }
       return
     }
     const where = this.#say(path)
-    const tag = this.#found.part(map.get('tag'), where)
+    const tag = this.#found.part(valueIn(map, 'tag'), where)
     this.#composed(map, where, {
       name: this.#found.part(name ?? image, where),
-      registry: this.#found.part(map.get('registry'), where),
+      registry: this.#found.part(valueIn(map, 'registry'), where),
       tag,
       isGuessed: true,
       pinTag: tag && ((pin) => this.#found.replace(tag.at, `${pin.tag ?? 'latest'}@${pin.digest}`)),
@@ -225,18 +239,17 @@ class DocumentWalk {
 
   /** `images:` of a kustomization: a new name, a new tag, a digest (kustomize, image transformer). */
   #kustomize(root: YamlMap): void {
-    const images = root.get('images')
-    for (const [index, image] of (Array.isArray(images) ? images : []).entries()) {
-      if (!(image instanceof YamlMap)) continue
+    for (const [index, image] of itemsOf(valueIn(root, 'images')).entries()) {
+      if (image.kind !== 'map') continue
       const where = this.#say(['images', index])
       const field = image.fields.get('newTag')
       this.#composed(image, where, {
         name:
-          this.#found.part(image.get('newName'), where) ??
-          this.#found.part(image.get('name'), where),
+          this.#found.part(valueIn(image, 'newName'), where) ??
+          this.#found.part(valueIn(image, 'name'), where),
         tag: this.#found.part(field?.value, where),
         isGuessed: false,
-        place: field?.end,
+        place: field?.value.kind === 'text' ? placeOf(field.value).end : undefined,
         pinTag: field && ((pin) => this.#found.insertAfter(field, image, ['digest', pin.digest])),
       })
     }
@@ -245,10 +258,10 @@ class DocumentWalk {
 
   #composed(map: YamlMap, where: string, composed: Composed): void {
     const { isGuessed, name, pinTag, place, registry, tag } = composed
-    const field = map.get('digest')
-    const digest = field instanceof YamlText ? field : undefined
+    const field = valueIn(map, 'digest')
+    const digest = field?.kind === 'text' && field.start >= 0 ? field : undefined
     // It may be a placeholder, or empty.
-    const written = digest?.value ?? ''
+    const written = scalarOf(digest) ?? ''
     if (name === undefined || (tag === undefined && written === '')) return
     const domain = registry === undefined ? '' : `${registry.text.replace(/\/$/, '')}/`
     const tagged = `${domain}${name.text}${tag === undefined ? '' : `:${tag.text}`}`
@@ -272,7 +285,7 @@ class DocumentWalk {
 
   /** @param prefix of the text, before the image */
   #add(node: YamlNode | undefined, path: readonly Step[], prefix = ''): void {
-    if (node instanceof YamlText) this.#found.add(node, this.#say(path), prefix)
+    if (node?.kind === 'text') this.#found.add(node, this.#say(path), prefix)
   }
 
   #say(path: readonly Step[]): string {
@@ -283,9 +296,13 @@ class DocumentWalk {
 
 /** `Deployment shop/web`, of a Kubernetes object. */
 function ownerOf(map: YamlMap): string | undefined {
-  const [kind, metadata] = [map.text('kind'), map.get('metadata')]
-  if (kind === undefined || !(metadata instanceof YamlMap)) return undefined
-  const names = [metadata.text('namespace'), metadata.text('name')]
+  const [kind, metadata] = [scalarOf(valueIn(map, 'kind')), valueIn(map, 'metadata')]
+  if (kind === undefined || metadata?.kind !== 'map') return undefined
+  const names = [scalarOf(valueIn(metadata, 'namespace')), scalarOf(valueIn(metadata, 'name'))]
   const name = names.filter((each) => each !== undefined).join('/')
   return `${kind}${name === '' ? '' : ` ${name}`}: `
+}
+
+function valueIn(map: YamlMap, name: string): YamlNode | undefined {
+  return map.fields.get(name)?.value
 }

@@ -6,10 +6,17 @@ import { type Fields, fieldsOf, isFields } from '../../json.ts'
 import { quote } from '../../reference/quote.ts'
 import { type Endpoint, endpointKey, isLoopbackHost } from '../../registry/endpoint.ts'
 import type { RegistryEntry } from '../../registry/entry.ts'
+import {
+  fieldOf,
+  isEmpty,
+  scalarOf,
+  type YamlField,
+  type YamlMap,
+  type YamlNode,
+} from '../../yaml/node.ts'
 import type { ConfigMapConfig } from '../config.ts'
 import { ConfigError, type Diagnostics, formatProblem, joinPath } from '../diagnostics.ts'
 import { type DecodedConfig, decodeConfig } from '../schema.ts'
-import { fieldOf, isEmpty, scalarOf, type YamlEntry, type YamlNode } from '../yaml.ts'
 import type { getFromKubeApi } from './kube-api.ts'
 
 /** What a ConfigMap says now, or said when it could last be read. */
@@ -144,8 +151,6 @@ async function savedText(folder: string): Promise<string | undefined> {
   }
 }
 
-type YamlMap = Extract<YamlNode, { readonly kind: 'map' }>
-
 /** What the fields of an image-cri-shim ConfigMap may say; none of them names a file of the node. */
 const SHARED: ReadonlySet<string> = new Set([
   'address',
@@ -182,42 +187,44 @@ const SHARED_OF_REGISTRY: ReadonlySet<string> = new Set([
  * the ConfigMap is not the right to be root on every node.
  */
 export function readShared(root: YamlNode | undefined, diagnostics: Diagnostics): DecodedConfig {
-  if (root === undefined || root.kind !== 'map') return decodeConfig(root, diagnostics)
-  const entries = root.entries.flatMap((entry): readonly YamlEntry[] => {
-    const { key, line, value } = entry
-    diagnostics.place(key, line)
+  if (root?.kind !== 'map') return decodeConfig(root, diagnostics)
+  const fields = [...root.fields].flatMap(([name, field]): readonly NamedField[] => {
+    const { line, value } = field
+    diagnostics.place(name, line)
     // It is the version of the form, not of CRI.
-    if (key === 'version' || isEmpty(value)) return []
-    if (key === 'sealos')
-      return value.kind === 'map' ? withAuth(value, SEALOS, key, diagnostics).entries : [entry]
-    if (!SHARED.has(key)) {
-      diagnostics.problem(key, 'not read from a ConfigMap; write it in the file of the node')
+    if (name === 'version' || isEmpty(value)) return []
+    if (name === 'sealos') {
+      return value.kind === 'map'
+        ? [...withAuth(value, SEALOS, name, diagnostics).fields]
+        : [[name, field]]
+    }
+    if (!SHARED.has(name)) {
+      diagnostics.problem(name, NOT_READ)
       return []
     }
-    if (key === 'cache' && value.kind === 'map') {
+    if (name === 'cache' && value.kind === 'map') {
+      const cache = new Map(value.fields)
       // It names files of the node, and an address that every node would dial.
-      const entries = value.entries.filter((each) => each.key !== 'shared')
-      if (entries.length < value.entries.length) {
-        diagnostics.problem(
-          'cache.shared',
-          'not read from a ConfigMap; write it in the file of the node',
-        )
-      }
-      return [{ ...entry, value: { ...value, entries } }]
+      if (cache.delete('shared')) diagnostics.problem('cache.shared', NOT_READ)
+      return [[name, { ...field, value: { ...value, fields: cache } }]]
     }
-    if (key === 'registries' && value.kind === 'list') {
+    if (name === 'registries' && value.kind === 'list') {
       const items = value.items.map((item, index) =>
         item.kind === 'map'
-          ? withAuth(item, SHARED_OF_REGISTRY, joinPath(key, index), diagnostics)
+          ? withAuth(item, SHARED_OF_REGISTRY, joinPath(name, index), diagnostics)
           : item,
       )
       // As image-cri-shim has it, an empty list says nothing.
-      return items.length === 0 ? [] : [{ ...entry, value: { ...value, items } }]
+      return items.length === 0 ? [] : [[name, { ...field, value: { ...value, items } }]]
     }
-    return [entry]
+    return [[name, field]]
   })
-  return decodeConfig({ ...root, entries }, diagnostics)
+  return decodeConfig({ ...root, fields: new Map(fields) }, diagnostics)
 }
+
+type NamedField = readonly [name: string, field: YamlField]
+
+const NOT_READ = 'not read from a ConfigMap; write it in the file of the node'
 
 /**
  * The file, with what the ConfigMap says in its place: `registries` as a whole, `cache` field by field.
@@ -263,17 +270,22 @@ function withAuth(
   path: string,
   diagnostics: Diagnostics,
 ): YamlMap {
-  const entries = map.entries.flatMap((entry): readonly YamlEntry[] => {
-    const { key, line, value } = entry
-    diagnostics.place(joinPath(path, key), line)
-    if (key === 'auth' && value.kind === 'map') {
-      const parts = ['username', 'password'].map((name) => scalarOf(fieldOf(value, name)).trim())
+  const fields = [...map.fields].flatMap(([name, field]): readonly NamedField[] => {
+    const { line, value } = field
+    diagnostics.place(joinPath(path, name), line)
+    if (name === 'auth' && value.kind === 'map') {
+      const parts = ['username', 'password'].map((part) =>
+        (scalarOf(fieldOf(value, part)) ?? '').trim(),
+      )
       const text = parts.join(':')
-      return text === ':' ? [] : [{ ...entry, value: { kind: 'text', text, quoted: true, line } }]
+      if (text === ':') return []
+      const { start } = value
+      const auth = { kind: 'text', text, quoted: true, quote: '', start, end: start, line } as const
+      return [[name, { ...field, value: auth }]]
     }
-    if (key === 'auth' || known.has(key)) return [entry]
-    diagnostics.problem(joinPath(path, key), 'not read from a ConfigMap')
+    if (name === 'auth' || known.has(name)) return [[name, field]]
+    diagnostics.problem(joinPath(path, name), 'not read from a ConfigMap')
     return []
   })
-  return { ...map, entries }
+  return { ...map, fields: new Map(fields) }
 }

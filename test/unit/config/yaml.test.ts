@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseYaml, type YamlNode } from '../../../src/config/yaml.ts'
+import { parseYaml } from '../../../src/config/yaml.ts'
+import type { YamlNode } from '../../../src/yaml/node.ts'
 
 function lines(node: YamlNode | undefined): unknown {
   if (node === undefined) return undefined
   if (node.kind === 'text') return `${node.text}@${node.line}`
   if (node.kind === 'list') return node.items.map(lines)
   return Object.fromEntries(
-    node.entries.map(({ key, line, value }) => [`${key}@${line}`, lines(value)]),
+    [...node.fields].map(([name, { line, value }]) => [`${name}@${line}`, lines(value)]),
   )
 }
 
@@ -54,13 +55,17 @@ chain: &chain {<<: *one, e: 5}
 last: {<<: *chain}
 `)
   const fields = (name: string): unknown => {
-    const value = root?.kind === 'map' ? root.entries.find(({ key }) => key === name)?.value : root
+    const value = root?.kind === 'map' ? root.fields.get(name)?.value : root
     return value?.kind === 'map'
       ? Object.fromEntries(
-          value.entries.map(({ key, value: { ...node } }) => [
-            key,
-            'text' in node ? node.text : '',
-          ]),
+          [...value.fields].map(
+            ([
+              key,
+              {
+                value: { ...node },
+              },
+            ]) => [key, 'text' in node ? node.text : ''],
+          ),
         )
       : undefined
   }
@@ -113,6 +118,13 @@ test('files of ordinary size may use aliases as they like', () => {
   assert.deepEqual(problems, [])
 })
 
+test('a list that ends in the column of its field, and a tab between values, are taken with their lines', () => {
+  const { root, problems } = parseYaml('a: [\n  x,\n]\nb:\t{c:\t1\n}\nd: 2\n')
+
+  assert.deepEqual(problems, [])
+  assert.deepEqual(lines(root), { 'a@1': ['x@2'], 'b@4': { 'c@4': '1@4' }, 'd@6': '2@6' })
+})
+
 test('an alias stands for the value that its anchor marks', () => {
   const { root, problems } = parseYaml('a: &secret u:p\nb: *secret\n')
 
@@ -134,7 +146,7 @@ const MISTAKES: readonly (readonly [string, number, string, RegExp])[] = [
   ['a:\n\tb: 1\n', 2, '', /not valid YAML: tab characters/],
   ['a: "x\n', 2, '', /not valid YAML/],
   ['a: \u0000\n', 1, '', /not valid YAML: null byte/],
-  [`a: ${'['.repeat(200)}`, 1, '', /not valid YAML: nesting exceeded/],
+  [`a: ${'['.repeat(200)}`, 1, '', /not valid YAML: it is nested more than 100 levels deep/],
 ]
 
 for (const [text, line, path, message] of MISTAKES) {

@@ -329,13 +329,28 @@ spec:
     for (const each of [text, text.replaceAll('%YAML 1.2\n', '')]) {
       const { mentions, problems } = find(each)
       assert.deepEqual(mentions, [])
-      assert.match(problems[0]?.message ?? '', /there is no anchor &i before this alias/)
+      assert.match(problems[0]?.message ?? '', /an alias of an anchor that is not there/)
       assert.deepEqual(references(each.replace(/\.\.\.\n(%.*\n)?---\n/, '')), ['one:1'])
     }
   })
 
   it('knows no image of a field whose name is an alias', () => {
     assert.deepEqual(references('services: {a: {&i image : x:1}, b: {*i : y:1}}\n'), ['x:1'])
+  })
+
+  it('takes over the fields of a merge key, and not those of a name in quotes', () => {
+    const text = "x: &x {image: one:1}\nservices: {a: {<<: *x}, b: {'<<': *x}}\n"
+    assert.deepEqual(
+      find(text).mentions.map(({ path, reference }) => [path, reference]),
+      [['services.a.image', 'one:1']],
+    )
+  })
+
+  it('counts the lines that CR alone ends', () => {
+    const [mention] = find(
+      'kind: Pod\rapiVersion: v1\rspec:\r  containers:\r  - image: a:1\r',
+    ).mentions
+    assert.deepEqual([mention?.line, mention?.column], [5, 12])
   })
 
   it('reads JSON as well', () => {
