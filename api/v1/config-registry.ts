@@ -60,15 +60,16 @@ export const RegistryFields = {
     },
     password: { ...SECRET, description: 'The password of username.' },
     passwordFile: {
-      type: 'string',
+      ...SECRET_FILE,
       description: 'A file that holds the password of username; read again when it changes.',
     },
     identityToken: {
       ...SECRET,
+      format: 'token',
       description: "A token that the registry's token service exchanges, as docker login keeps it.",
     },
     tokenFile: {
-      type: 'string',
+      ...SECRET_FILE,
       description: 'A file that holds the identity token; read again when it changes.',
     },
     priority: {
@@ -80,11 +81,12 @@ export const RegistryFields = {
       type: 'array',
       minItems: 1,
       maxItems: MAX_ITEMS,
-      items: { type: 'string' },
+      items: { type: 'string', format: 'upstream' },
       description: `The images that this registry serves: ${UPSTREAM_FORMS}. Absent: a private registry serves every domain, a well-known public one only its own, a well-known public mirror what it is a mirror of.`,
     },
     path: {
       type: 'string',
+      format: 'pathTemplate',
       description:
         'Repository below the prefix, of {domain} and {path} of what is asked for. Absent: {path}.',
     },
@@ -103,11 +105,11 @@ export const RegistryFields = {
         'false: it serves a pod that brings a secret only after the origin accepted that secret.',
     },
     ca: {
-      type: 'string',
+      ...FILE,
       description: 'A PEM file of authorities that are believed here beside the well-known ones.',
     },
-    cert: { type: 'string', description: "A PEM file with the client's own certificate." },
-    key: { type: 'string', description: 'A PEM file with the key of cert.' },
+    cert: { ...FILE, description: "A PEM file with the client's own certificate." },
+    key: { ...SECRET_FILE, description: 'A PEM file with the key of cert.' },
     insecureSkipVerify: {
       type: 'boolean',
       default: false,
@@ -175,7 +177,7 @@ export const SharedStoreFields = {
     addresses: {
       type: 'array',
       maxItems: MAX_ITEMS,
-      items: { type: 'string' },
+      items: { type: 'string', format: 'network' },
       description: 'Hosts and networks that sentinels or a cluster may name beside those of url.',
     },
     sentinelPasswordFile: { ...SECRET_FILE, description: 'The password of the sentinels.' },

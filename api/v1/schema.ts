@@ -18,7 +18,7 @@ export interface TextSchema extends Described {
   readonly type: 'string' | readonly ['string', 'null']
   readonly enum?: readonly string[]
   readonly const?: string
-  /** In the configuration: what reads the text, by src/config/fields.ts. */
+  /** In the configuration: what reads the text, by src/config/formats.ts. */
   readonly format?: TextFormat
   /** Of a duration; 0 is always inside. */
   readonly range?: DurationRange
@@ -42,6 +42,8 @@ export type TextFormat =
   | 'secretFile'
   | 'fileUrl'
   | 'upstream'
+  | 'pathTemplate'
+  | 'network'
   | 'realm'
   | 'proxy'
   | 'listen'
@@ -158,5 +160,22 @@ export type Filled<S> = S extends { readonly properties: infer Fields }
         Fields[K],
         K extends Given<S> ? unknown : { readonly default: unknown }
       >
+    }
+  : never
+
+type DecodedValue<Field> = Field extends Duration
+  ? number
+  : Field extends { readonly type: 'object' }
+    ? Decoded<Field>
+    : Field extends { readonly type: 'array'; readonly items: infer Item }
+      ? readonly (Item extends { readonly type: 'object' }
+          ? Decoded<Item> | undefined
+          : XStatic<Item>)[]
+      : XStatic<Field>
+
+/** The fields of a schema that a file has, named and read as in Filled; of what is written wrongly the name alone. */
+export type Decoded<S> = S extends { readonly properties: infer Fields }
+  ? {
+      readonly [K in keyof Fields as NameOf<K, Fields[K]>]?: DecodedValue<Fields[K]> | undefined
     }
   : never

@@ -79,14 +79,9 @@ export class Section<T extends object> {
     return this.#diagnostics.parse(joinPath(this.#path, name), text, parse)
   }
 
-  /** What `parse` makes of each item, every value once; items that it refuses are noted. */
-  parseList<R>(name: FieldOf<T, readonly unknown[]>, parse: (text: string) => R): readonly R[] {
-    const items = (this.fields[name] ?? []) as readonly (string | undefined)[]
-    const path = joinPath(this.#path, name)
-    const parsed = items.flatMap(
-      (item, index) => this.#diagnostics.parse(joinPath(path, index), item, parse) ?? [],
-    )
-    return [...new Set(parsed)]
+  /** Whether a field is written, be it wrongly. */
+  has(name: keyof T): boolean {
+    return Object.hasOwn(this.fields, name)
   }
 
   /** @param place the field to point to, when `name` itself is missing */

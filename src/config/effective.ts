@@ -1,9 +1,8 @@
-import { isIP, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
 import { ConfigFile } from '../../api/v1/config.ts'
-import { ResolverFields, type SharedStoreFields } from '../../api/v1/config-registry.ts'
+import type { SharedStoreFields } from '../../api/v1/config-registry.ts'
 import type { Filled } from '../../api/v1/schema.ts'
 import { messageOf } from '../errors.ts'
-import { quote } from '../reference/quote.ts'
 import { type Endpoint, isLoopbackHost, parseAddress } from '../registry/endpoint.ts'
 import type {
   Config,
@@ -16,10 +15,9 @@ import type {
   StoreHost,
 } from './config.ts'
 import { type Diagnostics, joinPath, refusal, Section } from './diagnostics.ts'
-import { fill } from './fields.ts'
 import { socketExists } from './files.ts'
 import { registryEntries, requirePair } from './registries.ts'
-import type { DecodedConfig } from './schema.ts'
+import { type DecodedConfig, filled } from './schema.ts'
 import {
   detectRuntime,
   isLocalListen,
@@ -59,7 +57,7 @@ export function effectiveConfig(
     plainHttp,
     offlinePriority,
     ...fields
-  } = fill(ConfigFile, decoded, diagnostics)
+  } = filled(ConfigFile, decoded)
   const { admission, cache, cri, http, proxy, shim } = fields
   const { imageCacheSize } = cache
   if (cri !== undefined && isSameSocket(shim, cri)) {
@@ -92,12 +90,11 @@ export function effectiveConfig(
 
 /** An address that other machines can reach is refused without a token. */
 function checkHttp(
-  at: Section<Partial<NonNullable<DecodedConfig['http']>>>,
+  at: Section<NonNullable<DecodedConfig['http']>>,
   { events, listen, tls }: HttpConfig,
 ): void {
-  const { token, tokenFile } = at.fields
-  const hasToken = token !== undefined || tokenFile !== undefined
-  if (token !== undefined && tokenFile !== undefined) {
+  const hasToken = at.has('token') || at.has('tokenFile')
+  if (at.has('token') && at.has('tokenFile')) {
     at.problem('tokenFile', 'the token is given twice, as token too: keep one')
   }
   if (events && !hasToken) {
@@ -147,8 +144,8 @@ function resolverEntries(
   }
   return resolvers.flatMap((entry, index) => {
     const path = joinPath('resolvers', index)
-    const { url, ca, tokenFile } = fill(ResolverFields, entry ?? {}, diagnostics, path)
-    const endpoint = entry && diagnostics.parse(joinPath(path, 'url'), url, parseResolverUrl)
+    const { url, ca, tokenFile } = entry ?? {}
+    const endpoint = diagnostics.parse(joinPath(path, 'url'), url, parseResolverUrl)
     if (endpoint === undefined) return []
     return [{ endpoint: { ...endpoint, ...(ca && { tls: { caFiles: [ca] } }) }, tokenFile }]
   })
@@ -171,40 +168,37 @@ const MAX_HOSTS = 16
 
 /** What holds of `cache.shared:`; a store that other machines can reach needs a key to sign with. */
 function sharedStore(
-  at: Section<Partial<DecodedShared>>,
+  at: Section<DecodedShared>,
   fields: Filled<typeof SharedStoreFields>,
 ): SharedStoreConfig | undefined {
-  const { key, passwordFile: password, sentinelPasswordFile, tls, username } = at.fields
   const address = at.parse('url', parseStoreUrl)
   if (address === undefined) return undefined
-  if (username !== undefined && password === undefined) {
-    at.problem('username', 'needs passwordFile beside it')
-  }
+  const hasPassword = at.has('passwordFile')
+  if (at.has('username') && !hasPassword) at.problem('username', 'needs passwordFile beside it')
   requirePair(at.section('tls'))
   const { isTls, kind } = address
-  if (tls !== undefined && !isTls) at.warning('tls', 'not used: url is not rediss://')
-  if (sentinelPasswordFile !== undefined && kind !== 'sentinel') {
+  if (at.has('tls') && !isTls) at.warning('tls', 'not used: url is not rediss://')
+  if (at.has('sentinelPasswordFile') && kind !== 'sentinel') {
     at.warning('sentinelPasswordFile', 'not used: url names no sentinels')
   }
-  const addresses = at.parseList('addresses', parseNetwork)
+  const { addresses } = fields
   if (addresses.length > 0 && (isTls || kind === 'single')) {
     const why = isTls ? 'certificates tell' : 'url names no sentinels and no cluster'
     at.warning('addresses', `not used: ${why}`)
   }
   const isLocal = isOnThisMachine(address) && addresses.every(isLoopback)
-  if (!isLocal && key === undefined) {
+  if (!isLocal && !at.has('key')) {
     const why = 'other machines can reach this store and could say what an image is'
     const how = 'set cache.shared.key to file:/path of a secret that all nodes have'
     at.problem('key', `${why}: ${how}`, 'url')
   } else if (!isLocal && !isTls) {
-    const what = password === undefined ? 'what is asked for' : 'the password'
+    const what = hasPassword ? 'the password' : 'what is asked for'
     at.warning('url', `${what} crosses the network in the clear: write rediss://`)
   }
   return {
     ...fields,
     address,
     sentinelPasswordFile: kind === 'sentinel' ? fields.sentinelPasswordFile : undefined,
-    addresses,
     isPlainOnNetwork: !isLocal && !isTls,
     tls: isTls ? fields.tls : undefined,
   }
@@ -216,14 +210,6 @@ function isOnThisMachine({ hosts }: StoreAddress): boolean {
 
 function isLoopback(host: string): boolean {
   return isLoopbackHost(isIPv6(host) ? `[${host}]` : host)
-}
-
-function parseNetwork(text: string): string {
-  const [, host = '', prefix] = /^([^/]{1,253})(?:\/(\d{1,3}))?$/.exec(text) ?? []
-  const bits = { 4: 32, 6: 128 }[isIP(host)]
-  const isNetwork = bits !== undefined && Number(prefix ?? 0) <= bits
-  if (isNetwork || (prefix === undefined && /^[\w.-]+$/.test(host))) return text
-  throw refusal(`${quote(text)} is no host, no IP address and no network as 10.0.0.0/8`)
 }
 
 /**

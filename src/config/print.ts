@@ -6,7 +6,7 @@ import { fieldsOf } from '../json.ts'
 import { endpointUrl } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import type { Config, ResolverEntry } from './config.ts'
-import { filledName } from './fields.ts'
+import { filledName } from './schema.ts'
 import { formatDuration } from './values.ts'
 
 /** Stands for users too: some registries take a token as the user. */

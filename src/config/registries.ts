@@ -12,13 +12,6 @@ import { canonicalDomain, isPublicRegistry, publicMirrorOf } from '../registry/p
 import { type Config, OFFLINE_FIELDS } from './config.ts'
 import { type Diagnostics, joinPath, Section } from './diagnostics.ts'
 import type { DecodedConfig, DecodedRegistry } from './schema.ts'
-import {
-  parseAbsolutePath,
-  parsePathTemplate,
-  parseSecretPath,
-  parseToken,
-  parseUpstream,
-} from './values.ts'
 
 const MAX_PRIORITY = 10_000
 
@@ -61,7 +54,7 @@ function offlineEntry(at: Section<DecodedConfig>): RegistryEntry | undefined {
       ? ConfigFile.properties.offlinePriority.default
       : clamped(offlinePriority, 1, 'offlinePriority', at)
   if (address === undefined) {
-    for (const field of OFFLINE_FIELDS.filter((name) => at.fields[name] !== undefined)) {
+    for (const field of OFFLINE_FIELDS.filter((name) => at.has(name))) {
       at.warning(field, 'not used: it belongs to the top-level address, and there is none')
     }
   }
@@ -80,6 +73,7 @@ function offlineEntry(at: Section<DecodedConfig>): RegistryEntry | undefined {
 function listedEntry(at: Section<DecodedRegistry>): RegistryEntry | undefined {
   const {
     capabilities,
+    path,
     priority = RegistryFields.properties.priority.default,
     trusted,
     upstreams,
@@ -87,8 +81,6 @@ function listedEntry(at: Section<DecodedRegistry>): RegistryEntry | undefined {
   const endpoint = entryEndpoint(at)
   const credentials = entryCredentials(at)
   const clampedPriority = clamped(priority, 0, 'priority', at)
-  const served = at.parseList('upstreams', parseUpstream)
-  const path = at.parse('path', parsePathTemplate)
   if (endpoint === undefined) return undefined
   noteScheme(at, endpoint)
   return {
@@ -97,9 +89,9 @@ function listedEntry(at: Section<DecodedRegistry>): RegistryEntry | undefined {
     priority: clampedPriority,
     offline: false,
     ...credentials,
-    ...(upstreams === undefined ? impliedUpstreams(endpoint) : { upstreams: served }),
+    ...(upstreams === undefined ? impliedUpstreams(endpoint) : { upstreams }),
     ...(path === undefined ? {} : { path }),
-    ...(capabilities === undefined ? {} : { capabilities: [...new Set(capabilities)] }),
+    ...(capabilities === undefined ? {} : { capabilities }),
     ...(trusted === undefined ? {} : { trusted }),
   }
 }
@@ -163,24 +155,23 @@ function entryEndpoint(at: AddressFields): Endpoint | undefined {
 }
 
 function entryTls(at: AddressFields): EndpointTls | undefined {
-  const caFile = at.parse('ca', parseAbsolutePath)
-  const certFile = at.parse('cert', parseAbsolutePath)
-  const keyFile = at.parse('key', parseSecretPath)
+  const { ca, cert, insecureSkipVerify, key } = at.fields
   requirePair(at)
   const tls: EndpointTls = {
-    ...(caFile === undefined ? {} : { caFiles: [caFile] }),
-    ...(certFile === undefined ? {} : { certFile }),
-    ...(keyFile === undefined ? {} : { keyFile }),
-    ...(at.fields.insecureSkipVerify ? { insecureSkipVerify: true } : {}),
+    ...(ca === undefined ? {} : { caFiles: [ca] }),
+    ...(cert === undefined ? {} : { certFile: cert }),
+    ...(key === undefined ? {} : { keyFile: key }),
+    ...(insecureSkipVerify ? { insecureSkipVerify } : {}),
   }
   return Object.keys(tls).length === 0 ? undefined : tls
 }
 
 /** A certificate without its key is of no use, nor the other way round. */
-export function requirePair(at: Section<{ readonly cert?: string; readonly key?: string }>): void {
-  const { cert, key } = at.fields
-  if ((cert === undefined) === (key === undefined)) return
-  const [given, missing] = cert === undefined ? ['key', 'cert'] : ['cert', 'key']
+export function requirePair(
+  at: Pick<Section<{ cert?: unknown; key?: unknown }>, 'has' | 'problem'>,
+): void {
+  if (at.has('cert') === at.has('key')) return
+  const [given, missing] = at.has('key') ? ['key', 'cert'] : ['cert', 'key']
   at.problem(given ?? '', `needs ${missing} beside it`)
 }
 
@@ -191,14 +182,14 @@ type Secrets = Pick<RegistryEntry, 'credentials' | 'credentialFiles'>
 
 /** What an entry of `registries:` says about credentials; no message repeats any of it. */
 function entryCredentials(at: Section<DecodedRegistry>): Secrets {
-  const { password = '', username } = at.fields
-  const [way, second] = WAYS.filter((name) => isGiven(at.fields, name))
+  const { identityToken, password = '', passwordFile, tokenFile, username } = at.fields
+  const [way, second] = WAYS.filter((name) => isGiven(at, name))
   const needsUser = way === 'password' || way === 'passwordFile'
   if (second !== undefined) {
     at.problem(second, `credentials are given twice, as ${way} too: keep one of them`)
     return {}
   }
-  if (way !== undefined && needsUser && username === undefined) {
+  if (needsUser && username === undefined) {
     at.problem(way, 'needs username beside it')
     return {}
   }
@@ -206,40 +197,31 @@ function entryCredentials(at: Section<DecodedRegistry>): Secrets {
     if (!needsUser) at.problem('username', 'needs password or passwordFile beside it')
     if (username.includes(':')) at.problem('username', 'holds a colon, which no user name can')
   }
-  switch (way) {
-    case 'auth':
-      return authCredentials(at)
-    case 'password':
-      return { credentials: { kind: 'basic', username: username ?? '', password } }
-    case 'passwordFile': {
-      const passwordFile = at.parse(way, parseSecretPath)
-      return passwordFile === undefined || username === undefined
-        ? {}
-        : { credentialFiles: { username, passwordFile } }
-    }
-    case 'identityToken': {
-      const token = at.parse(way, parseToken)
-      return token === undefined ? {} : { credentials: { kind: 'identityToken', token } }
-    }
-    case 'tokenFile': {
-      const tokenFile = at.parse(way, parseSecretPath)
-      return tokenFile === undefined ? {} : { credentialFiles: { tokenFile } }
-    }
-    default:
-      return {}
+  if (way === 'auth') return authCredentials(at)
+  if (way === 'password')
+    return { credentials: { kind: 'basic', username: username ?? '', password } }
+  if (identityToken !== undefined) {
+    return { credentials: { kind: 'identityToken', token: identityToken } }
   }
+  if (tokenFile !== undefined) return { credentialFiles: { tokenFile } }
+  return passwordFile === undefined || username === undefined
+    ? {}
+    : { credentialFiles: { username, passwordFile } }
 }
 
 /** What `auth:` says, of an entry or of the top-level address. */
 function authCredentials(at: AddressFields): Pick<Secrets, 'credentials'> {
-  if (!isGiven(at.fields, 'auth')) return {}
+  if (!isGiven(at, 'auth')) return {}
   const credentials = at.parse('auth', parseUserPassword)
   return credentials === undefined ? {} : { credentials }
 }
 
 /** `auth` is a lone colon where `{{ .user }}:{{ .password }}` was rendered and neither is set. */
-function isGiven(fields: DecodedRegistry, way: (typeof WAYS)[number]): boolean {
-  return fields[way] !== undefined && !(way === 'auth' && fields.auth === ':')
+function isGiven(
+  at: Pick<Section<DecodedRegistry>, 'fields' | 'has'>,
+  way: (typeof WAYS)[number],
+): boolean {
+  return at.has(way) && !(way === 'auth' && at.fields.auth === ':')
 }
 
 /** No address has this sign, so that a numbered name is never an address. */

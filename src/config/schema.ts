@@ -1,16 +1,14 @@
 import { ConfigFile } from '../../api/v1/config.ts'
 import type { RegistryFields } from '../../api/v1/config-registry.ts'
-import type { ListSchema, ObjectSchema, Schema } from '../../api/v1/schema.ts'
+import type { Decoded, Filled, ListSchema, ObjectSchema, Schema } from '../../api/v1/schema.ts'
+import { fieldsOf } from '../json.ts'
 import { quote } from '../reference/quote.ts'
 import { isEmpty, type YamlField, type YamlNode } from '../yaml/node.ts'
 import { type Diagnostics, joinPath, nearestName } from './diagnostics.ts'
+import { readText } from './formats.ts'
 
-/** What a file says, without what it says wrongly: every field may be missing. */
-export type DecodedConfig = Omit<ConfigFile, 'registries'> & {
-  readonly registries?: readonly (DecodedRegistry | undefined)[]
-}
-
-export type DecodedRegistry = Partial<RegistryFields>
+export type DecodedConfig = Decoded<typeof ConfigFile>
+export type DecodedRegistry = Decoded<typeof RegistryFields>
 
 const ANY_TEXT = 'text'
 
@@ -38,18 +36,40 @@ export function decodeConfig(root: YamlNode | undefined, diagnostics: Diagnostic
   return decode(ConfigFile, root, diagnostics)
 }
 
-/**
- * Reads a file's tree by a schema; what does not fit is left out and noted in `diagnostics`.
- *
- * @typeParam T what the schema describes, every field of which may be missing
- */
-export function decode<T extends object>(
-  schema: ObjectSchema,
+/** Reads a file's tree by a schema, each text as its format is read; what does not fit is noted in `diagnostics`. */
+export function decode<S>(
+  schema: S & ObjectSchema,
   root: YamlNode | undefined,
   diagnostics: Diagnostics,
-): T {
+): Decoded<S> {
   // The walk leaves out whatever the schema refuses, and nothing else.
-  return ((root && read(schema, root, '', diagnostics)) ?? {}) as T
+  return ((root && read(schema, root, '', diagnostics)) ?? {}) as Decoded<S>
+}
+
+/** What is written, in full: with the defaults of what is not. */
+export function filled<S>(schema: S & ObjectSchema, decoded: object): Filled<S> {
+  const given = fieldsOf(decoded)
+  const fields = Object.entries<Schema>(schema.properties).map(([name, field]) => {
+    const key = filledName(name, field)
+    return [key, filledValue(field, given[key])]
+  })
+  return Object.fromEntries(fields) as Filled<S>
+}
+
+function filledValue(schema: Schema, value: unknown): unknown {
+  if (schema.type === 'object') {
+    return value === undefined && schema.optional ? undefined : filled(schema, fieldsOf(value))
+  }
+  if (schema.type === 'array') return value ?? []
+  const isGiven = value !== undefined && !(value === 0 && 'zeroIsDefault' in schema)
+  if (isGiven || !('default' in schema)) return value
+  const { default: fallback } = schema
+  return typeof fallback === 'string' ? readText(schema, fallback) : fallback
+}
+
+/** What a field is called where its text has been read. */
+export function filledName(name: string, schema: Schema): string {
+  return 'format' in schema && schema.format === 'duration' ? `${name}Ms` : name
 }
 
 function read(schema: Schema, node: YamlNode, path: string, diagnostics: Diagnostics): unknown {
@@ -60,7 +80,8 @@ function read(schema: Schema, node: YamlNode, path: string, diagnostics: Diagnos
   if (value === undefined) {
     diagnostics.problem(path, `expected ${expectation(schema)}, got ${shown(node, schema)}`)
   }
-  return value
+  if (typeof value !== 'string') return value
+  return diagnostics.parse(path, value, (text) => readText(schema, text))
 }
 
 function readMap(
@@ -69,7 +90,7 @@ function readMap(
   path: string,
   diagnostics: Diagnostics,
 ): object | undefined {
-  const fields = fieldsOf(schema, node)
+  const fields = entriesOf(schema, node)
   if (fields === undefined) {
     const how = node.kind === 'text' ? '; write `name: value`, with a space after the colon' : ''
     diagnostics.problem(path, `expected fields with values, got ${kindOf(node)}${how}`)
@@ -86,8 +107,7 @@ function readMap(
       if (schema.additionalProperties === false) noteUnknown(schema, path, key, diagnostics)
     } else if (!isAbsent(value)) {
       present.add(key)
-      const result = read(fieldSchema, value, field, diagnostics)
-      if (result !== undefined) values.set(key, result)
+      values.set(filledName(key, fieldSchema), read(fieldSchema, value, field, diagnostics))
     }
   }
   for (const name of schema.required ?? []) {
@@ -98,7 +118,7 @@ function readMap(
 }
 
 /** @returns undefined: it has none */
-function fieldsOf(
+function entriesOf(
   { shorthand }: ObjectSchema,
   node: YamlNode,
 ): Iterable<readonly [string, Pick<YamlField, 'line' | 'value'>]> | undefined {
@@ -131,9 +151,11 @@ function readList(
     )
     return undefined
   }
-  return node.items.map((item, index) =>
+  const items = node.items.map((item, index) =>
     read(schema.items, item, joinPath(path, index), diagnostics),
   )
+  if (schema.items.type === 'object') return items
+  return [...new Set(items.filter((item) => item !== undefined))]
 }
 
 /** Templates of existing files render a value that is not set as nothing, or as `""`. */

@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import type { ObjectSchema } from '../../../api/v1/schema.ts'
+import type { Decoded, ObjectSchema } from '../../../api/v1/schema.ts'
 import { parseReference } from '../../reference/reference.ts'
 import { type Credentials, parseUserPassword } from '../../registry/credentials.ts'
 import { endpointName, parseAddress } from '../../registry/endpoint.ts'
@@ -46,14 +46,9 @@ const SCHEMA = {
   },
 } as const satisfies ObjectSchema
 
-interface Decoded {
-  readonly Images?: {
-    readonly PauseImage?: string
-    readonly Registries?: readonly (Registry | undefined)[]
-  }
-}
-
-type Registry = { readonly [K in 'Host' | 'AuthToken' | 'AuthPath' | 'AuthService']?: string }
+type Registry = Decoded<
+  (typeof SCHEMA)['properties']['Images']['properties']['Registries']['items']
+>
 
 /**
  * Reads `Images.Registries` and `Images.PauseImage` of a portoshim.yaml.
@@ -64,9 +59,7 @@ type Registry = { readonly [K in 'Host' | 'AuthToken' | 'AuthPath' | 'AuthServic
 export function parsePortoshim(text: string, file = 'portoshim.yaml'): Portoshim {
   const { root, problems } = parseYaml(text)
   const diagnostics = new Diagnostics()
-  const images = new Section(decode<Decoded>(SCHEMA, root, diagnostics), '', diagnostics).section(
-    'Images',
-  )
+  const images = new Section(decode(SCHEMA, root, diagnostics), '', diagnostics).section('Images')
   images.parse('PauseImage', parseReference)
   const entries = registriesOf(images.fields.Registries ?? [], diagnostics)
   const ours = problems.filter(({ path }) => path === '' || /^Images\b/.test(path))
