@@ -28,6 +28,7 @@ import { fields } from './schema.ts'
 /** The configuration file: every field of an image-cri-shim.yaml, and ours. */
 export const ConfigFile = fields({
   shim: {
+    effect: 'restart',
     type: 'string',
     format: 'socket',
     default: '/var/run/image-cri-shim.sock',
@@ -55,26 +56,31 @@ export const ConfigFile = fields({
     description: 'Priority of `address`; 0 means the default.',
   },
   force: {
+    effect: 'restart',
     type: 'boolean',
     default: false,
     description: 'Open our socket at once, not only when the runtime answers.',
   },
   debug: {
+    effect: 'restart',
     type: 'boolean',
     default: false,
     description: 'Log every request to a registry.',
   },
   image: {
+    effect: 'restart',
     ...PATH,
     default: '/var/lib/image-resolver',
     description: 'Folder for what must outlive a restart.',
   },
   version: {
+    effect: 'restart',
     type: 'string',
     enum: ['v1', 'v1alpha2'],
     description: 'CRI version spoken to the runtime. Absent: found out.',
   },
   timeout: {
+    effect: 'restart',
     ...duration(TIMER, '15m'),
     zeroIsDefault: true,
     description: 'Limit of one image operation that brings no deadline; 0 means the default.',
@@ -96,6 +102,7 @@ export const ConfigFile = fields({
   },
   cache: CacheFields,
   registries: {
+    effect: 'anew',
     type: 'array',
     maxItems: MAX_ITEMS,
     items: RegistryFields,
@@ -109,12 +116,14 @@ export const ConfigFile = fields({
       'Other services like this one, asked in this order before any registry; the registries when they are gone.',
   },
   mirrorsOnly: {
+    effect: 'anew',
     type: 'array',
     maxItems: MAX_ITEMS,
     items: { type: 'string', format: 'upstream' },
     description: `Images that come from configured registries alone, never from their origin: ${UPSTREAM_FORMS}.`,
   },
   realms: {
+    effect: 'anew',
     type: 'array',
     maxItems: MAX_ITEMS,
     items: { type: 'string', format: 'realm' },
@@ -131,6 +140,7 @@ export const ConfigFile = fields({
   },
   configMap: ConfigMapFields,
   verifyDigest: {
+    effect: 'anew',
     type: 'boolean',
     default: false,
     description: 'Ask by digest once more before a registry counts as one that has an image.',

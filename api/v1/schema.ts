@@ -11,7 +11,14 @@ export type Schema = TextSchema | BooleanSchema | NumberSchema | ListSchema | Ob
 
 interface Described {
   readonly description?: string
+  readonly effect?: Effect
 }
+
+/**
+ * In the configuration: when a change takes effect, of a section that of each of its fields. Absent: at once;
+ * `anew`: at once, and no answer that was found before is given any more; `restart`: when the service starts again.
+ */
+export type Effect = 'anew' | 'restart'
 
 export interface TextSchema extends Described {
   /** `null` where there may be nothing to say. */

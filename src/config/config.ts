@@ -1,8 +1,10 @@
-import type { ConfigFile } from '../../api/v1/config.ts'
+import { ConfigFile } from '../../api/v1/config.ts'
 import type { SharedStoreFields } from '../../api/v1/config-registry.ts'
-import type { Filled } from '../../api/v1/schema.ts'
+import type { Effect, Filled, ObjectSchema } from '../../api/v1/schema.ts'
+import { fieldsOf } from '../json.ts'
 import type { Endpoint } from '../registry/endpoint.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
+import { filledName } from './schema.ts'
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -82,4 +84,31 @@ export interface ResolverEntry {
   /** Its host, authorities and the path before `/resolve`. */
   readonly endpoint: Endpoint
   readonly tokenFile: string | undefined
+}
+
+/** A field as the file calls it, and the steps to it in Config. */
+export interface Place {
+  readonly name: string
+  readonly steps: readonly string[]
+}
+
+/** The fields of which a change takes effect so. @param isAll whether each of `schema` does */
+export function fieldsThat(
+  effect: Effect,
+  schema: ObjectSchema = ConfigFile,
+  isAll = false,
+): readonly Place[] {
+  return Object.entries(schema.properties).flatMap(([name, field]): readonly Place[] => {
+    const steps = [filledName(name, field)]
+    const isMeant = field.effect === effect
+    if (isAll || field.type !== 'object') return isAll || isMeant ? [{ name, steps }] : []
+    return fieldsThat(effect, field, isMeant).map((below) => ({
+      name: `${name}.${below.name}`,
+      steps: [...steps, ...below.steps],
+    }))
+  })
+}
+
+export function valueAt(config: Config, { steps }: Place): unknown {
+  return steps.reduce<unknown>((value, step) => fieldsOf(value)[step], config)
 }

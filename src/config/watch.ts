@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../concurrency/clock.ts'
 import { messageOf } from '../errors.ts'
+import { type Fields, fieldsOf } from '../json.ts'
 import type { Metrics } from '../telemetry/counters.ts'
 import type { Logger } from '../telemetry/log.ts'
-import type { Config } from './config.ts'
+import { type Config, fieldsThat, type Place, valueAt } from './config.ts'
 import { ConfigError, formatProblem } from './diagnostics.ts'
 import type { LoadedConfig } from './load.ts'
 
@@ -158,14 +159,17 @@ export class ConfigWatch {
 /** @returns what is in force: the next one, but for what is read once */
 function takenOver(started: Config, next: Config): Config {
   const { cri, criExpected, file } = started
-  const inForce = { ...next, cri, criExpected, file }
-  for (const place of Object.values(READ_ONCE)) {
-    const [field, part] = place
-    const value = of(started, place)
-    const whole = part === undefined ? value : { ...(inForce[field] as object), [part]: value }
-    Object.assign(inForce, { [field]: whole })
-  }
-  return inForce
+  const inForce: Fields = { ...next, cri, criExpected, file }
+  const whole = READ_ONCE.reduce(
+    (fields, place) => withValue(fields, place.steps, valueAt(started, place)),
+    inForce,
+  )
+  return whole as unknown as Config
+}
+
+function withValue(fields: Fields, [step = '', ...below]: Place['steps'], value: unknown): Fields {
+  const inner = below.length === 0 ? value : withValue(fieldsOf(fields[step]), below, value)
+  return { ...fields, [step]: inner }
 }
 
 /**
@@ -213,36 +217,11 @@ function problemsOf(thrown: unknown): readonly string[] {
   return [messageOf(thrown)]
 }
 
-type Place = readonly [field: keyof Config, part?: string]
-
-/** What is opened or handed out once: each field as it is written in the file, and where it is in Config. */
-const READ_ONCE: Readonly<Record<string, Place>> = {
-  shim: ['shim'],
-  force: ['force'],
-  debug: ['debug'],
-  image: ['image'],
-  version: ['version'],
-  timeout: ['timeoutMs'],
-  'cache.statsLogInterval': ['cache', 'statsLogIntervalMs'],
-  'cache.disableStats': ['cache', 'disableStats'],
-  portoshim: ['pauseImage'],
-  'http.listen': ['http', 'listen'],
-  'http.token': ['http', 'token'],
-  'http.tokenFile': ['http', 'tokenFile'],
-  'http.tls': ['http', 'tls'],
-  'http.rateLimit': ['http', 'rateLimit'],
-  'http.events': ['http', 'events'],
-  'check.interval': ['check', 'intervalMs'],
-  admission: ['admission'],
-  'mirror.enabled': ['mirror', 'enabled'],
-  'mirror.blobs': ['mirror', 'blobs'],
-  'mirror.blobsPerClient': ['mirror', 'blobsPerClient'],
-}
-
-function of(config: Config, [field, part]: Place): unknown {
-  const value: unknown = config[field]
-  return part === undefined ? value : (value as Readonly<Record<string, unknown>>)[part]
-}
+/** What is opened or handed out once. The registries of a portoshim.yaml are not. */
+const READ_ONCE: readonly Place[] = [
+  ...fieldsThat('restart'),
+  { name: 'portoshim', steps: ['pauseImage'] },
+]
 
 /**
  * Fields that a running service does not take over from a changed file.
@@ -251,9 +230,9 @@ function of(config: Config, [field, part]: Place): unknown {
  * @returns their names, in which the two differ; names alone, since some are secrets
  */
 export function fieldsForNextStart(started: Config, next: Config): readonly string[] {
-  const differing = Object.entries(READ_ONCE)
-    .filter(([, place]) => !isDeepStrictEqual(of(started, place), of(next, place)))
-    .map(([field]) => field)
+  const differing = READ_ONCE.filter(
+    (place) => !isDeepStrictEqual(valueAt(started, place), valueAt(next, place)),
+  ).map(({ name }) => name)
   return isCriMoved(started, next) ? ['cri', ...differing] : differing
 }
 

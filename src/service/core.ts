@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { VERSION } from '../../api/version.ts'
 import { systemClock } from '../concurrency/clock.ts'
 import { Lazy, Reloadable } from '../concurrency/lazy.ts'
-import type { Config } from '../config/config.ts'
+import { type Config, fieldsThat, valueAt } from '../config/config.ts'
 import { socketExists } from '../config/files.ts'
 import { detectRuntime } from '../config/values.ts'
 import { ResolveError } from '../errors.ts'
@@ -208,8 +208,8 @@ function registriesOf(config: Config, generation: number): ConfiguredRegistries 
  * What an answer hangs on. A comment that is added must not make ten thousand nodes ask anew, nor
  * forget what is known of registries that are down.
  */
-function decisive({ keychain, mirrorsOnly, proxy, realms, registries, verifyDigest }: Config) {
-  return [keychain, mirrorsOnly, proxy, realms, registries, verifyDigest]
+function decisive(config: Config): readonly unknown[] {
+  return fieldsThat('anew').map((place) => valueAt(config, place))
 }
 
 function cacheLimits({ cache }: Config): CacheLimits {

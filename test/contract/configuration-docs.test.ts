@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { ConfigFile } from '../../api/v1/config.ts'
 import type { Schema } from '../../api/v1/schema.ts'
+import { fieldsThat } from '../../src/config/config.ts'
 import { describeProblem, formatProblem } from '../../src/config/diagnostics.ts'
 import { loadText, problemsIn } from '../support/config.ts'
 
@@ -45,6 +46,21 @@ test('the reference has every field of the schema with its default, and no other
   }))
 
   assert.deepEqual(documented, fieldsOf(ConfigFile, ''))
+})
+
+test('the reference names every field of which a change waits for a restart', async () => {
+  const [, section = ''] = (await page('docs/configuration.md')).split(
+    '## Changes while the service runs',
+  )
+  const [, restart = ''] = section.split('These need a restart')
+
+  for (const { name } of fieldsThat('restart')) {
+    const [whole = ''] = name.split('.', 1)
+    assert.ok(
+      [name, whole].some((each) => restart.includes(`\`${each}\``)),
+      name,
+    )
+  }
 })
 
 test('every row of the reference says what the field means', async () => {
