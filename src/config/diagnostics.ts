@@ -2,11 +2,21 @@ import { messageOf, ResolveError } from '../errors.ts'
 
 /** Gathers what is wrong or odd in one file, and knows on which line each field stands. */
 export class Diagnostics {
-  readonly problems: ConfigProblem[] = []
+  readonly problems: ConfigProblem[]
   readonly warnings: string[] = []
   /** What is as it should be, and may not be what was meant. */
   readonly notes: string[] = []
   readonly #lines = new Map<string, number>()
+
+  /** @param problems what is wrong with the YAML or TOML of it */
+  constructor(problems: readonly ConfigProblem[] = []) {
+    this.problems = [...problems]
+  }
+
+  /** @throws ConfigError with every problem, if there is one. @param file how messages call it */
+  check(file: string): void {
+    if (this.problems.length > 0) throw new ConfigError(file, this.problems)
+  }
 
   /** The first word counts: a field stands where its name is, and its value may start below. */
   place(path: string, line: number): void {

@@ -3,11 +3,11 @@ import { resolve } from 'node:path'
 import type { RegistryEntry } from '../registry/entry.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
 import type { Config } from './config.ts'
-import { ConfigError, type ConfigProblem, Diagnostics } from './diagnostics.ts'
+import { Diagnostics } from './diagnostics.ts'
 import { effectiveConfig, type Surroundings } from './effective.ts'
 import { findConfigFile, namedFileProblems, readConfigFile } from './files.ts'
 import { inAskingOrder, scopeNotes, servesKey } from './registries.ts'
-import { type DecodedConfig, decodeConfig } from './schema.ts'
+import { decodeConfig } from './schema.ts'
 import type { HostsFiles } from './sources/hosts-dir.ts'
 import type { ConfigMapReader } from './sources/image-cri-shim.ts'
 import { parseYaml } from './yaml.ts'
@@ -62,34 +62,17 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
 export function parseConfig(text: string, options: Surroundings): LoadedConfig {
   const { file } = options
   const { root, problems } = parseYaml(text)
-  const diagnostics = new Diagnostics()
-  const decoded = decodeConfig(root, diagnostics)
-  const source = { name: file ?? 'configuration', problems, diagnostics }
+  const diagnostics = new Diagnostics(problems)
+  const config = effectiveConfig(decodeConfig(root, diagnostics), options, diagnostics)
+  diagnostics.check(file ?? 'configuration')
   return {
-    config: evaluate(decoded, source, options),
+    config,
     warnings: diagnostics.warnings,
     notes: diagnostics.notes,
     broken: [],
     blank: root === undefined,
     fingerprint: file === undefined ? '' : fingerprintOf(text),
   }
-}
-
-interface Source {
-  /** How messages call it. */
-  readonly name: string
-  /** What is wrong with its YAML. */
-  readonly problems: readonly ConfigProblem[]
-  readonly diagnostics: Diagnostics
-}
-
-/** @throws ConfigError with every mistake in it */
-function evaluate(decoded: DecodedConfig, source: Source, surroundings: Surroundings): Config {
-  const { diagnostics, name, problems } = source
-  const config = effectiveConfig(decoded, surroundings, diagnostics)
-  const all = [...problems, ...diagnostics.problems]
-  if (all.length > 0) throw new ConfigError(name, all)
-  return config
 }
 
 /** The file together with the ConfigMap that it names; what is wrong with that one is a warning. */
@@ -110,11 +93,11 @@ async function withConfigMap(
   const read = await configMaps.read(configMap, folder)
   const parsedWith = (shared: string): LoadedConfig => {
     const { root, problems } = parseYaml(shared)
-    const diagnostics = new Diagnostics()
+    const diagnostics = new Diagnostics(problems)
     const file = decodeConfig(parseYaml(text).root, new Diagnostics())
     const decoded = merged(file, readShared(root, diagnostics))
-    const source = { name: 'registries.yaml', problems, diagnostics }
-    const config = evaluate(decoded, source, options)
+    const config = effectiveConfig(decoded, options, diagnostics)
+    diagnostics.check('registries.yaml')
     return {
       ...own,
       config: { ...config, registries: guarded(config.registries, own.config.registries) },

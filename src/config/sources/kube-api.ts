@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { posix } from 'node:path'
-import { load, YAMLException } from 'js-yaml'
 import { codeOf, messageOf, ResolveError } from '../../errors.ts'
-import { type Fields, fieldsOf } from '../../json.ts'
 import { bracketed } from '../../registry/endpoint.ts'
+import { fieldOf, itemsOf, scalarOf, type YamlNode } from '../../yaml/node.ts'
 import { refusal } from '../diagnostics.ts'
 import { formatDuration } from '../values.ts'
+import { parseYaml } from '../yaml.ts'
 
 /** How the API server of Kubernetes is reached, with which credentials. */
 interface Access {
@@ -84,48 +84,53 @@ async function fromPod({
 
 /** kubernetes.io, "Organizing Cluster Access Using kubeconfig Files": the context that is current. */
 async function fromKubeconfig(file: string): Promise<Access> {
-  const root = fieldsOf(parsed(await bytesOf(file), file))
-  const context = named(root, 'contexts', root['current-context'], 'context')
-  const cluster = named(root, 'clusters', context['cluster'], 'cluster')
-  const user = named(root, 'users', context['user'], 'user')
+  const { problems, root } = parseYaml((await bytesOf(file)).toString())
+  if (problems.length > 0) throw refusal(`${file} is not YAML`)
+  const context = named(root, 'contexts', textIn(root, 'current-context'), 'context')
+  const cluster = named(root, 'clusters', textIn(context, 'cluster'), 'cluster')
+  const user = named(root, 'users', textIn(context, 'user'), 'user')
   for (const way of ['exec', 'auth-provider', 'username']) {
-    if (user[way] !== undefined) {
+    if (fieldOf(user, way) !== undefined) {
       throw refusal(`${file}: ${way} is not used; name a user with a certificate or a token`)
     }
   }
-  if (cluster['proxy-url'] !== undefined) throw refusal(`${file}: proxy-url is not used`)
-  const server = cluster['server']
-  if (typeof server !== 'string') throw refusal(`${file}: the current context has no server`)
+  if (fieldOf(cluster, 'proxy-url') !== undefined) throw refusal(`${file}: proxy-url is not used`)
+  const server = textIn(cluster, 'server')
+  if (server === undefined) throw refusal(`${file}: the current context has no server`)
   const folder = posix.dirname(file)
   const [ca, cert, key] = await Promise.all([
     material(cluster, 'certificate-authority', folder),
     material(user, 'client-certificate', folder),
     material(user, 'client-key', folder),
   ])
-  const { token, tokenFile } = user
-  const secret =
-    typeof tokenFile === 'string' ? await bytesOf(posix.resolve(folder, tokenFile)) : token
-  const name = cluster['tls-server-name']
+  const tokenFile = textIn(user, 'tokenFile')
+  const token = tokenFile ? await bytesOf(posix.resolve(folder, tokenFile)) : textIn(user, 'token')
+  const name = textIn(cluster, 'tls-server-name')
   return {
     server: serverUrl(server),
     tls: {
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
-      ...(cluster['insecure-skip-tls-verify'] === true ? { rejectUnauthorized: false } : {}),
-      ...(typeof name === 'string' ? { servername: name } : {}),
+      ...(textIn(cluster, 'insecure-skip-tls-verify') === 'true'
+        ? { rejectUnauthorized: false }
+        : {}),
+      ...(name === undefined ? {} : { servername: name }),
     },
-    ...(secret === undefined || secret === null ? {} : { token: tokenOf(secret) }),
+    ...(token === undefined ? {} : { token: tokenOf(token) }),
   }
 }
 
 /** The bytes of `NAME-data`, else of the file that `NAME` is. */
-async function material(table: Fields, name: string, folder: string): Promise<Buffer | undefined> {
-  const data = table[`${name}-data`]
-  if (typeof data === 'string' && data !== '') return Buffer.from(data, 'base64')
-  const file = table[name]
-  if (typeof file !== 'string' || file === '') return undefined
-  return bytesOf(posix.resolve(folder, file))
+async function material(
+  node: YamlNode | undefined,
+  name: string,
+  folder: string,
+): Promise<Buffer | undefined> {
+  const data = textIn(node, `${name}-data`)
+  if (data) return Buffer.from(data, 'base64')
+  const file = textIn(node, name)
+  return file ? bytesOf(posix.resolve(folder, file)) : undefined
 }
 
 async function get(
@@ -168,8 +173,8 @@ function serverUrl(text: string): URL {
   throw refusal('the API server is to be asked over https')
 }
 
-function tokenOf(value: unknown): string {
-  const token = String(value).trim()
+function tokenOf(value: Buffer | string): string {
+  const token = value.toString().trim()
   if (/^[!-~]+$/.test(token) && token.length <= MAX_TOKEN_LENGTH) return token
   throw refusal('the token for the API server is not one')
 }
@@ -182,26 +187,22 @@ async function bytesOf(file: string): Promise<Buffer> {
   }
 }
 
-function parsed(bytes: Buffer, file: string): unknown {
-  const root = yamlIn(bytes.toString())
-  if (root instanceof YAMLException) throw refusal(`${file} is not YAML`)
-  return root
-}
-
-/** The exception is not handed on as a cause: it repeats pieces of the file. */
-function yamlIn(text: string): unknown {
-  try {
-    return load(text)
-  } catch (thrown) {
-    if (thrown instanceof YAMLException) return thrown
-    throw thrown
-  }
-}
-
 /** `contexts: [{name: NAME, context: {…}}]` */
-function named(root: Fields, list: string, name: unknown, field: string): Fields {
-  const items: readonly unknown[] = Array.isArray(root[list]) ? root[list] : []
-  return fieldsOf(fieldsOf(items.find((item) => fieldsOf(item)['name'] === name))[field])
+function named(
+  root: YamlNode | undefined,
+  list: string,
+  name: string | undefined,
+  field: string,
+): YamlNode | undefined {
+  const items = itemsOf(fieldOf(root, list))
+  return fieldOf(
+    items.find((item) => textIn(item, 'name') === name),
+    field,
+  )
+}
+
+function textIn(node: YamlNode | undefined, name: string): string | undefined {
+  return scalarOf(fieldOf(node, name))
 }
 
 function unavailable(name: string, problem: string, cause?: unknown): ResolveError {

@@ -5,7 +5,7 @@ import { type Credentials, parseUserPassword } from '../../registry/credentials.
 import { endpointName, parseAddress } from '../../registry/endpoint.ts'
 import type { RegistryEntry } from '../../registry/entry.ts'
 import { canonicalDomain } from '../../registry/public-registries.ts'
-import { ConfigError, Diagnostics, joinPath, refusal, Section } from '../diagnostics.ts'
+import { Diagnostics, joinPath, refusal, Section } from '../diagnostics.ts'
 import { decode } from '../schema.ts'
 import { parseSecretPath } from '../values.ts'
 import { parseYaml } from '../yaml.ts'
@@ -58,13 +58,13 @@ type Registry = Decoded<
  */
 export function parsePortoshim(text: string, file = 'portoshim.yaml'): Portoshim {
   const { root, problems } = parseYaml(text)
-  const diagnostics = new Diagnostics()
-  const images = new Section(decode(SCHEMA, root, diagnostics), '', diagnostics).section('Images')
+  const ours = problems.filter(({ path }) => path === '' || /^Images\b/.test(path))
+  const diagnostics = new Diagnostics(ours)
+  const whole = new Section(decode(SCHEMA, root, diagnostics), '', diagnostics)
+  const images = whole.section('Images')
   images.parse('PauseImage', parseReference)
   const entries = registriesOf(images.fields.Registries ?? [], diagnostics)
-  const ours = problems.filter(({ path }) => path === '' || /^Images\b/.test(path))
-  const all = [...ours, ...diagnostics.problems]
-  if (all.length > 0) throw new ConfigError(file, all)
+  diagnostics.check(file)
   return { entries, pauseImage: images.fields.PauseImage, warnings: diagnostics.warnings }
 }
 
