@@ -6,7 +6,7 @@ import {
   type ScalarEvent,
   type SequenceEvent,
 } from 'js-yaml'
-import type { YamlField, YamlList, YamlMap, YamlNode, YamlText } from './node.ts'
+import { placeOf, type YamlField, type YamlNode, type YamlText } from './node.ts'
 import { type Part, parsePart, partsOf, YamlError } from './parts.ts'
 import { readScalar } from './scalar.ts'
 import type { SourceText } from './source-text.ts'
@@ -71,32 +71,13 @@ interface Anchor {
   size: number
 }
 
-/** The name of a field whose value is yet to come. */
-interface Name extends Pick<YamlField, 'key' | 'line'> {
-  /** undefined: what stands there is no name, which was noted. */
-  readonly text: string | undefined
-  readonly start: number
-  /** Offset behind it; -1: not known. */
+/** From a document to a value in it; undefined: to its root. */
+type Path = { readonly above: Path; readonly step: string | number } | undefined
+
+/** What stands in front of a value: the name that ends there, or -1, and the line of a value that is not written. */
+interface Before {
   readonly end: number
-}
-
-/** Of each list. */
-const NO_FIELDS = new Map<string, YamlField>()
-
-/** A list or map that is being read. */
-interface Open {
-  readonly node: YamlList | YamlMap
-  readonly items: YamlNode[]
-  readonly fields: Map<string, YamlField>
-  /** What `<<` names. */
-  readonly merged: { readonly node: YamlNode; readonly at: number }[]
-  readonly anchor: Anchor | undefined
-  /** Values that were read before it. */
-  readonly before: number
-  /** Of the item that is read. */
-  index: number
-  /** Of the field that is read; undefined: its name is yet to come. */
-  name: Name | undefined
+  readonly line: number
 }
 
 /** Puts together what the parser tells of documents, one after the other. */
@@ -105,8 +86,8 @@ class TreeBuilder {
   readonly #options: YamlOptions
   /** The last node so far that has an anchor of that name (YAML 1.2.2, 7.1). */
   readonly #anchors = new Map<string, Anchor>()
-  readonly #open: Open[] = []
-  #root: YamlNode | undefined
+  #part: Part = { source: '', events: [], placeOf: (offset) => offset }
+  #next = 0
   /** Values so far, those that aliases stand for counted each time. */
   #count = 0
   #aliased = 0
@@ -118,153 +99,145 @@ class TreeBuilder {
   }
 
   *roots(part: Part): Generator<YamlNode> {
-    for (const event of part.events) {
-      if (event.type === EVENT_ID.DOCUMENT) {
-        this.#anchors.clear()
-        this.#root = undefined
-      } else if (event.type !== EVENT_ID.POP) this.#read(event, part)
-      else if (this.#open.length > 0) this.#close()
-      else if (this.#root !== undefined) yield this.#root
+    this.#part = part
+    this.#next = 0
+    while (this.#next < part.events.length) {
+      this.#next += 1
+      this.#anchors.clear()
+      const root = this.#value(undefined, { end: -1, line: 1 })
+      this.#next += 1
+      if (root !== undefined) yield root
     }
   }
 
-  #read(
-    event: AliasEvent | MappingEvent | ScalarEvent | SequenceEvent,
-    { placeOf, source }: Part,
-  ): void {
+  /** @returns undefined: nothing usable, which was noted */
+  #value(path: Path, before: Before): YamlNode | undefined {
+    const { events, placeOf, source } = this.#part
+    const event = events[this.#next] as AliasEvent | MappingEvent | ScalarEvent | SequenceEvent
+    this.#next += 1
     const { anchorEnd, anchorStart } = event
     const name = anchorStart < 0 ? undefined : source.slice(anchorStart, anchorEnd)
     if (event.type === EVENT_ID.ALIAS) {
-      this.#alias(name ?? '', { start: placeOf(anchorStart) - 1, end: placeOf(anchorEnd) })
-      return
+      return this.#alias(
+        name ?? '',
+        { start: placeOf(anchorStart) - 1, end: placeOf(anchorEnd) },
+        path,
+      )
     }
-    const before = this.#count
+    const count = this.#count
     this.#count += 1
     const tag = event.tagStart < 0 ? '' : source.slice(event.tagStart, event.tagEnd)
     const isTextByTag = tag === '!!str' || tag === '!'
-    if (tag !== '' && !isTextByTag) this.#note(placeOf(event.tagStart), TAG)
+    if (tag !== '' && !isTextByTag) this.#note(placeOf(event.tagStart), path, TAG)
     if (event.type === EVENT_ID.SCALAR) {
       // With its offsets in the whole text.
       for (const offset of ['anchorEnd', 'tagEnd', 'valueStart', 'valueEnd'] as const) {
         if (event[offset] >= 0) event[offset] = placeOf(event[offset])
       }
-      const { name: field, node: parent } = this.#open.at(-1) ?? {}
-      const node = readScalar(
-        this.#source,
-        event,
-        isTextByTag,
-        field ?? { end: -1, line: parent?.line ?? 1 },
-      )
+      const node = readScalar(this.#source, event, isTextByTag, before)
       if (name !== undefined) this.#anchors.set(name, { node, size: 1 })
-      this.#put(node, node.end)
-      return
+      return node
     }
-    const isFlow = event.style === COLLECTION_STYLE.FLOW
     const start = placeOf(event.start)
+    const isFlow = event.style === COLLECTION_STYLE.FLOW
     const at = { start, line: this.#source.lineAt(start), isFlow }
-    const isMap = event.type === EVENT_ID.MAPPING
+    const fields = new Map<string, YamlField>()
     const items: YamlNode[] = []
-    const fields = isMap ? new Map<string, YamlField>() : NO_FIELDS
-    const node = isMap
-      ? ({ kind: 'map', ...at, fields } as const)
-      : ({ kind: 'list', ...at, items } as const)
-    const anchor = name === undefined ? undefined : { node, size: 0 }
-    if (name !== undefined && anchor !== undefined) this.#anchors.set(name, anchor)
-    this.#open.push({ node, items, fields, merged: [], anchor, before, index: 0, name: undefined })
+    const isMap = event.type === EVENT_ID.MAPPING
+    const node: YamlNode = isMap ? { kind: 'map', ...at, fields } : { kind: 'list', ...at, items }
+    const anchor = { node, size: 0 }
+    if (name !== undefined) this.#anchors.set(name, anchor)
+    if (isMap) this.#readFields(fields, path, at)
+    else this.#readItems(items, path, at)
+    anchor.size = this.#count - count
+    return node
   }
 
-  #alias(name: string, place: NonNullable<YamlText['alias']>): void {
+  /** Whether the list or map ends here; it is passed then. */
+  #takeEnd(): boolean {
+    const { type } = this.#part.events[this.#next] ?? { type: EVENT_ID.POP }
+    if (type === EVENT_ID.POP) this.#next += 1
+    return type === EVENT_ID.POP
+  }
+
+  #readItems(items: YamlNode[], path: Path, { line }: Pick<YamlNode, 'line'>): void {
+    for (let index = 0; !this.#takeEnd(); index += 1) {
+      const item = this.#value({ above: path, step: index }, { end: -1, line })
+      if (item !== undefined) items.push(item)
+    }
+  }
+
+  #readFields(
+    fields: Map<string, YamlField>,
+    path: Path,
+    map: Pick<YamlNode, 'line' | 'start'>,
+  ): void {
+    const merged: { readonly node: YamlNode; readonly at: number }[] = []
+    while (!this.#takeEnd()) {
+      const read = this.#value(path, { end: -1, line: map.line })
+      const { line, start } = read ?? map
+      const key = this.#nameIn(read, path)
+      const name = key?.text ?? (this.#options.note === undefined ? '' : undefined)
+      const below = name === undefined ? path : { above: path, step: name }
+      const end = read?.kind === 'text' ? placeOf(read).end : -1
+      const value = this.#value(below, { end, line })
+      if (name === undefined || value === undefined) continue
+      const first = fields.get(name)
+      if (name === MERGE_KEY && key?.quoted === false) merged.push({ node: value, at: start })
+      else if (first === undefined || this.#options.note === undefined) {
+        fields.set(name, { key, line, value, isMerged: false })
+      } else
+        this.#note(start, below, `written twice, first on line ${first.line}; keep one of them`)
+    }
+    for (const { at, node } of merged) this.#merge(fields, node, at, path)
+  }
+
+  #nameIn(node: YamlNode | undefined, path: Path): YamlText | undefined {
+    // Where an alias gives the name, that is not in its place.
+    const isStrict = this.#options.note !== undefined
+    if (node?.kind === 'text' && (isStrict || node.alias === undefined)) return node
+    if (node !== undefined) this.#note(node.start, path, NO_NAME)
+    return undefined
+  }
+
+  /** What is written beside `<<` wins, and of several maps the first one (yaml.org/type/merge.html). */
+  #merge(fields: Map<string, YamlField>, node: YamlNode, at: number, path: Path): void {
+    const { maxMerged } = this.#options
+    for (const map of node.kind === 'list' ? node.items : [node]) {
+      if (map.kind !== 'map') this.#note(at, { above: path, step: MERGE_KEY }, NO_MERGE)
+      const others = map.kind === 'map' ? [...map.fields] : []
+      this.#merged += 1 + others.length
+      if (this.#merged > maxMerged) {
+        throw new YamlError(`${MERGE_KEY} adds more than ${maxMerged} fields`, { at })
+      }
+      for (const [name, field] of others) {
+        if (!fields.has(name)) fields.set(name, { ...field, isMerged: true })
+      }
+    }
+  }
+
+  #alias(name: string, place: NonNullable<YamlText['alias']>, path: Path): YamlNode | undefined {
     const { maxAliased = Number.POSITIVE_INFINITY, note } = this.#options
+    const { start: at } = place
     const anchor = this.#anchors.get(name)
     // Of size 0: the list or map is not whole yet, and would contain itself.
     if (anchor === undefined || (anchor.size === 0 && note !== undefined)) {
-      if (note === undefined) throw new YamlError(NO_ANCHOR, { at: place.start })
-      this.#note(place.start, NO_ANCHOR)
-      this.#put(undefined, place.end)
-      return
+      if (note === undefined) throw new YamlError(NO_ANCHOR, { at })
+      this.#note(at, path, NO_ANCHOR)
+      return undefined
     }
     const { node, size } = anchor
     this.#count += size
     this.#aliased += size
     if (this.#aliased > maxAliased) {
-      const message = `aliases add more than ${maxAliased} values to this file`
-      throw new YamlError(message, { at: place.start })
+      throw new YamlError(`aliases add more than ${maxAliased} values to this file`, { at })
     }
-    this.#put(node.kind === 'text' ? { ...node, alias: place } : node, place.end)
+    return node.kind === 'text' ? { ...node, alias: place } : node
   }
 
-  /** Takes what is whole. */
-  #put(node: YamlNode | undefined, end: number): void {
-    const open = this.#open.at(-1)
-    if (open === undefined) this.#root = node
-    else if (open.node.kind === 'list') {
-      open.index += 1
-      if (node !== undefined) open.items.push(node)
-    } else if (open.name === undefined) open.name = this.#nameOf(node, end, open)
-    else {
-      this.#add(open, open.name, node)
-      open.name = undefined
-    }
-  }
-
-  #nameOf(node: YamlNode | undefined, end: number, open: Open): Name {
-    const { note } = this.#options
-    // Where an alias gives the name, that is not in its place.
-    const isText = node?.kind === 'text' && (node.alias === undefined || note !== undefined)
-    const { line, start } = node ?? open.node
-    if (isText) return { key: node, text: node.text, start, end, line }
-    if (node !== undefined) this.#note(start, NO_NAME)
-    return { key: undefined, text: note === undefined ? '' : undefined, start, end, line }
-  }
-
-  #add(
-    { fields, merged }: Open,
-    { key, line, start, text }: Name,
-    value: YamlNode | undefined,
-  ): void {
-    if (text === undefined || value === undefined) return
-    if (text === MERGE_KEY && key?.quoted === false) {
-      merged.push({ node: value, at: start })
-      return
-    }
-    const first = fields.get(text)
-    if (first !== undefined && this.#options.note !== undefined) {
-      this.#note(start, `written twice, first on line ${first.line}; keep one of them`)
-      return
-    }
-    fields.set(text, { key, line, value, isMerged: false })
-  }
-
-  #close(): void {
-    const open = this.#open.pop()
-    if (open === undefined) return
-    this.#merge(open)
-    if (open.anchor !== undefined) open.anchor.size = this.#count - open.before
-    this.#put(open.node, -1)
-  }
-
-  /** What is written beside `<<` wins, and of several maps the first one (yaml.org/type/merge.html). */
-  #merge({ fields, merged }: Open): void {
-    const { maxMerged } = this.#options
-    for (const { at, node } of merged) {
-      for (const map of node.kind === 'list' ? node.items : [node]) {
-        if (map.kind !== 'map') this.#note(at, NO_MERGE, MERGE_KEY)
-        const others = map.kind === 'map' ? map.fields : NO_FIELDS
-        this.#merged += 1 + others.size
-        if (this.#merged > maxMerged) {
-          throw new YamlError(`${MERGE_KEY} adds more than ${maxMerged} fields`, { at })
-        }
-        for (const [name, field] of others) {
-          if (!fields.has(name)) fields.set(name, { ...field, isMerged: true })
-        }
-      }
-    }
-  }
-
-  #note(at: number, message: string, ...below: readonly string[]): void {
-    const path = this.#open.flatMap(({ index, name, node }) =>
-      node.kind === 'list' ? index : (name?.text ?? []),
-    )
-    this.#options.note?.({ at, path: [...path, ...below], message })
+  #note(at: number, path: Path, message: string): void {
+    const steps: (string | number)[] = []
+    for (let each = path; each !== undefined; each = each.above) steps.unshift(each.step)
+    this.#options.note?.({ at, path: steps, message })
   }
 }
