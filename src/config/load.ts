@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
+import { ConfigFile } from '../../api/v1/config.ts'
 import type { RegistryEntry } from '../registry/entry.ts'
 import { canonicalDomain } from '../registry/public-registries.ts'
 import type { Config } from './config.ts'
@@ -7,7 +8,7 @@ import { Diagnostics } from './diagnostics.ts'
 import { effectiveConfig, type Surroundings } from './effective.ts'
 import { findConfigFile, namedFileProblems, readConfigFile } from './files.ts'
 import { inAskingOrder, scopeNotes, servesKey } from './registries.ts'
-import { decodeConfig } from './schema.ts'
+import { decode } from './schema.ts'
 import type { HostsFiles } from './sources/hosts-dir.ts'
 import type { ConfigMapReader } from './sources/image-cri-shim.ts'
 import { parseYaml } from './yaml.ts'
@@ -63,7 +64,7 @@ export function parseConfig(text: string, options: Surroundings): LoadedConfig {
   const { file } = options
   const { root, problems } = parseYaml(text)
   const diagnostics = new Diagnostics(problems)
-  const config = effectiveConfig(decodeConfig(root, diagnostics), options, diagnostics)
+  const config = effectiveConfig(decode(ConfigFile, root, diagnostics), options, diagnostics)
   diagnostics.check(file ?? 'configuration')
   return {
     config,
@@ -94,7 +95,7 @@ async function withConfigMap(
   const parsedWith = (shared: string): LoadedConfig => {
     const { root, problems } = parseYaml(shared)
     const diagnostics = new Diagnostics(problems)
-    const file = decodeConfig(parseYaml(text).root, new Diagnostics())
+    const file = decode(ConfigFile, parseYaml(text).root, new Diagnostics())
     const decoded = merged(file, readShared(root, diagnostics))
     const config = effectiveConfig(decoded, options, diagnostics)
     diagnostics.check('registries.yaml')

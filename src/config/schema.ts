@@ -31,11 +31,6 @@ const NUMBER =
   /^(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|0o[0-7]+|0x[\da-f]+|[-+]?\.inf|\.nan)$/i
 const YES_OR_NO = /^(?:true|false)$/i
 
-/** Reads the tree of a configuration file; what does not fit is left out and noted in `diagnostics`. */
-export function decodeConfig(root: YamlNode | undefined, diagnostics: Diagnostics): DecodedConfig {
-  return decode(ConfigFile, root, diagnostics)
-}
-
 /** Reads a file's tree by a schema, each text as its format is read; what does not fit is noted in `diagnostics`. */
 export function decode<S>(
   schema: S & ObjectSchema,

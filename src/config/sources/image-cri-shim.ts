@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { ConfigFile } from '../../../api/v1/config.ts'
 import { messageOf } from '../../errors.ts'
 import { openTrustedFile } from '../../host/trusted-file.ts'
 import { writeWhole } from '../../host/whole-file.ts'
@@ -16,7 +17,7 @@ import {
 } from '../../yaml/node.ts'
 import type { ConfigMapConfig } from '../config.ts'
 import { ConfigError, type Diagnostics, formatProblem, joinPath } from '../diagnostics.ts'
-import { type DecodedConfig, decodeConfig } from '../schema.ts'
+import { type DecodedConfig, decode } from '../schema.ts'
 import type { getFromKubeApi } from './kube-api.ts'
 
 /** What a ConfigMap says now, or said when it could last be read. */
@@ -187,7 +188,7 @@ const SHARED_OF_REGISTRY: ReadonlySet<string> = new Set([
  * the ConfigMap is not the right to be root on every node.
  */
 export function readShared(root: YamlNode | undefined, diagnostics: Diagnostics): DecodedConfig {
-  if (root?.kind !== 'map') return decodeConfig(root, diagnostics)
+  if (root?.kind !== 'map') return decode(ConfigFile, root, diagnostics)
   const fields = [...root.fields].flatMap(([name, field]): readonly NamedField[] => {
     const { line, value } = field
     diagnostics.place(name, line)
@@ -219,7 +220,7 @@ export function readShared(root: YamlNode | undefined, diagnostics: Diagnostics)
     }
     return [[name, field]]
   })
-  return decodeConfig({ ...root, fields: new Map(fields) }, diagnostics)
+  return decode(ConfigFile, { ...root, fields: new Map(fields) }, diagnostics)
 }
 
 type NamedField = readonly [name: string, field: YamlField]
