@@ -108,7 +108,20 @@ async function leftOnTheNode(
       .flatMap(({ repoTags, repoDigests }) => [...repoTags, ...repoDigests])
       .filter((name) => name.startsWith(`${first}/`) || name.startsWith(`${second}/`))
   await within(REST_MS, async () => (await mirrored()).length === 0)
-  return [...problems, ...(await mirrored()).map((name) => `${name} was left on the node`)]
+  const left = (await mirrored()).map(
+    (name) => `${name} was left on the node\n${toldOf(name, node)}`,
+  )
+  return [...problems, ...left]
+}
+
+/** What the service has logged last of the image that a name stands for. */
+function toldOf(name: string, { daemon }: TestNode): string {
+  const digest = name.slice(name.indexOf('@') + 1)
+  const lines = daemon.program().output().split('\n')
+  return lines
+    .filter((line) => line.includes(digest))
+    .slice(-20)
+    .join('\n')
 }
 
 /** So few answers are kept that the cache is full all the time, and does not count as growth. */
