@@ -5,7 +5,7 @@ import { isRuntimeError } from '../call.ts'
 import { status } from '../status.ts'
 import type { ImageNames, NamingOptions, NodeImage, WholeImage } from '../types.ts'
 import { type LeaseJournal, NO_JOURNAL } from './journal.ts'
-import { createNameLeases, type LeaseOutcome, type NameLease } from './lease.ts'
+import { createNameLeases, type LeaseOutcome } from './lease.ts'
 import { createNameRepair } from './name-repair.ts'
 import type { NameTable, NameTarget } from './name-table.ts'
 import { isPinned } from './name-table.ts'
@@ -46,6 +46,8 @@ export interface ContainerdNamesOptions {
 export function createContainerdNames(options: ContainerdNamesOptions): ImageNames {
   const { table, imageStatus, isComplete, journal = NO_JOURNAL, log } = options
   const { limitMs = 5_000, now = () => performance.now(), wait = sleep } = options
+  /** Of pulls that were interrupted: the runtime may be ending one, and give the name yet. */
+  const late = new Set<string>()
   const leases = createNameLeases(
     async (name) => (await table.get(name)) !== undefined && !(await journal.has(name)),
     async (name) => {
@@ -64,7 +66,9 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
     left: async () => [...(await journal.left())].filter(([name]) => !leases.isHeld(name)),
     repair: repairName,
     forget: (name) => {
-      if (!leases.isHeld(name)) journal.done(name)
+      if (leases.isHeld(name)) return
+      late.delete(name)
+      journal.done(name)
     },
     failed: (err) => log.warn({ err }, 'what an interrupted pull had left stays for now'),
     now,
@@ -76,6 +80,7 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
   })
 
   async function repairName(name: string, wanted: readonly string[]): Promise<boolean> {
+    late.add(name)
     const lease = await leases.acquire(name)
     let end: LeaseOutcome = 'held'
     try {
@@ -91,8 +96,10 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
       log.info({ name, names: wanted }, 'ended what an interrupted pull had left')
     } finally {
       end = await lease.release()
-      // At once: what is begun from now on is another pull's.
-      if (end === 'gone' || end === 'kept') journal.done(name)
+      if (end === 'kept') {
+        late.delete(name)
+        journal.done(name)
+      }
     }
     if (end === 'gone') {
       await shownWhen((image) => !image || !hasAll(image, [name]), [name], undefined)
@@ -145,7 +152,11 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
     const noted = isNoted ? journal.begin(mirrorName, wanted) : journal.written()
     try {
       // containerd may have named an image that it then could not unpack, which gets no names.
-      imageId = await pull().catch(failed(lease, isVerdict))
+      imageId = await pull().catch((thrown: unknown) => {
+        if (isVerdict(thrown)) lease.named()
+        else if (isNoted) late.add(mirrorName)
+        throw thrown
+      })
       const [image, holdsOthers] = await Promise.all([
         table.get(mirrorName),
         isNoted && table.holdsOthers(mirrorName),
@@ -157,15 +168,21 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
           `${mirrorName} was pulled, but the runtime does not have it: it was removed meanwhile`,
         )
       }
-      await give(wanted, image.target).catch(failed(lease, isOtherImage))
+      await give(wanted, image.target).catch((thrown: unknown) => {
+        // An image that was not asked for gets no names, now or later.
+        if (isOtherImage(thrown)) lease.named()
+        throw thrown
+      })
       if (wanted.length > 0) lease.named()
       const mustStay = wanted.includes(mirrorName) || isPinned(image)
       if (mustStay || holdsOthers) lease.keep()
     } finally {
       await noted
       end = await lease.release()
-      if (end === 'gone' || end === 'kept') journal.done(mirrorName)
-      else if (end === 'left') repair.needed()
+      if (end === 'kept') late.delete(mirrorName)
+      const isLate = late.has(mirrorName)
+      if (end === 'left' || isLate) repair.needed()
+      else if (end !== 'held') journal.done(mirrorName)
     }
     const shown = (image: NodeImage | undefined) =>
       image !== undefined &&
@@ -224,17 +241,6 @@ function isVerdict(thrown: unknown): boolean {
 /** It is not the image that was asked for. */
 function isOtherImage(thrown: unknown): boolean {
   return thrown instanceof ResolveError && thrown.code === 'DIGEST_INVALID'
-}
-
-/** After a final failure the image of the pull gets no names, now or later. */
-function failed(
-  lease: NameLease,
-  isFinal: (thrown: unknown) => boolean,
-): (thrown: unknown) => never {
-  return (thrown) => {
-    if (isFinal(thrown)) lease.named()
-    throw thrown
-  }
 }
 
 function hasAll(image: NodeImage, names: readonly string[]): boolean {

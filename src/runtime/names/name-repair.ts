@@ -19,11 +19,11 @@ interface NameRepairOptions {
   /** The mirrors' names of interrupted pulls, without those of pulls under way, and the names that were wanted. */
   readonly left: () => Promise<Iterable<readonly [string, readonly string[]]>>
   /**
-   * @returns false: the runtime does not have the mirror's name
+   * @returns whether the runtime had the mirror's name
    * @throws while the runtime does not answer; it is then tried again
    */
   readonly repair: (name: string, wanted: readonly string[]) => Promise<boolean>
-  /** The pull has not brought the name, and will not. A pull by that name may be under way by now. */
+  /** The pull will not bring the name any more. A pull by that name may be under way by now. */
   readonly forget: (name: string) => void
   /** Called with the last error. */
   readonly failed: (error: unknown) => void
@@ -34,14 +34,14 @@ interface NameRepairOptions {
 
 /**
  * Repairs names when that is needed, once for all callers. It is needed at the start: the last process may have
- * ended in the middle of a pull. A name that is not there is looked for once more ten seconds later.
+ * ended in the middle of a pull. A name that is not there, or not any more, is looked for once more ten seconds later.
  */
 export function createNameRepair(options: NameRepairOptions): NameRepair {
   const { failed, forget, left, now = () => performance.now(), repair } = options
   const { wait = (ms: number) => sleep(ms, undefined, { ref: false }) } = options
   let isNeeded = true
   let running: Promise<void> | undefined
-  /** Since when names are known not to be there, none of them by a pull that was interrupted after that. */
+  /** Since when names are known not to be there; forgotten when a pull is interrupted after that. */
   let absent: ReadonlyMap<string, number> = new Map()
   let isLookingAgain = false
 
@@ -49,8 +49,8 @@ export function createNameRepair(options: NameRepairOptions): NameRepair {
     const before = absent
     const still = new Map<string, number>()
     for (const [name, wanted] of await left()) {
-      if (await repair(name, wanted)) continue
-      const since = before.get(name) ?? now()
+      const wasThere = await repair(name, wanted)
+      const since = (wasThere ? undefined : before.get(name)) ?? now()
       if (now() - since >= LATE_MS && absent === before) forget(name)
       else still.set(name, since)
     }

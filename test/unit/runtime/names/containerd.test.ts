@@ -390,7 +390,7 @@ test('what a runtime that ended in the middle has left is put right before repai
   await node.names.settle(true)
 
   assert.deepEqual([...node.table.keys()], [TAG])
-  assert.equal(node.entries.size, 0)
+  await until(() => node.entries.size === 0)
   assert.equal(node.names.settle(true), undefined)
 })
 
@@ -424,6 +424,32 @@ test('a name that the runtime gives after its pull was cancelled, and looked for
   await until(() => node.entries.size === 0)
 
   assert.deepEqual([...node.table.keys()], [TAG])
+})
+
+test('a name that a cancelled pull brings after another pull by it has ended is taken away', async () => {
+  const node = scriptedNode()
+  const second = node.holdBack()
+  let leave = () => {}
+  const left = new Promise<never>((_, reject) => {
+    leave = () => reject(new Error('the caller left'))
+  })
+  await node.names.settle(true)
+  const cancelled = assert.rejects(node.names.withLease(MIRROR, () => left, [TAG]))
+  const pulled = node.names.withLease(MIRROR, async () => {
+    leave()
+    await cancelled
+    node.put(MIRROR, DIGEST)
+    return 'id-of-d'
+  }, [TAG])
+  await pulled
+  await node.names.settle(true)
+  const before = [...node.table.keys()]
+  node.put(MIRROR, DIGEST)
+  second()
+
+  await until(() => node.entries.size === 0)
+
+  assert.deepEqual([before, [...node.table.keys()]], [[TAG], [TAG]])
 })
 
 test('a pull that begins while a repaired name vanishes from the view is in the journal', async () => {
