@@ -1,9 +1,9 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { CheckResponse } from '../../../api/v1/check.ts'
 import type { ImageRecord, ImagesResponse, PullsResponse } from '../../../api/v1/images.ts'
 import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
-import { withDeadline } from '../deadline.ts'
+import { untilLeft } from '../deadline.ts'
 import { RequestError } from '../error-response.ts'
 import { MAX_NAME_CHARACTERS } from '../limits.ts'
 import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, TOKEN_NEEDED } from '../responses.ts'
@@ -22,16 +22,11 @@ export interface ImagesRouteOptions {
 /** `GET /images`, and one of them: shown or, with the token, removed; and the pulls that run. */
 export function imagesRoutes(app: FastifyInstance, options: ImagesRouteOptions): void {
   const { images, timeoutMs } = options
-  const within = <T>(
-    request: FastifyRequest,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> => withDeadline(request.raw, timeoutMs, work)
-
   app.get(
     '/images',
     { schema: list, config: { access: 'node' } },
-    async (request, reply): Promise<ImagesResponse> => {
-      const found = await within(request, (signal) => images.list(signal))
+    async (_request, reply): Promise<ImagesResponse> => {
+      const found = await images.list(untilLeft(reply.raw, timeoutMs))
       reply.header('cache-control', 'no-cache')
       return { images: [...found] }
     },
@@ -49,7 +44,7 @@ export function imagesRoutes(app: FastifyInstance, options: ImagesRouteOptions):
     { schema: one, config: { access: 'node' } },
     async (request, reply): Promise<ImageRecord> => {
       const name = nameOf(request)
-      const found = await within(request, (signal) => images.status(name, signal))
+      const found = await images.status(name, untilLeft(reply.raw, timeoutMs))
       if (found === undefined) {
         throw new ResolveError('MANIFEST_UNKNOWN', `the runtime has no image ${quote(name)}`)
       }
@@ -62,7 +57,7 @@ export function imagesRoutes(app: FastifyInstance, options: ImagesRouteOptions):
     { schema: removal, config: { access: 'write' } },
     async (request, reply) => {
       const name = nameOf(request)
-      await within(request, (signal) => images.remove(name, signal))
+      await images.remove(name, untilLeft(reply.raw, timeoutMs))
       return reply.code(204).header('cache-control', 'no-store').send()
     },
   )

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { PageQuery, type RegistriesResponse, TagsQuery } from '../../../api/v1/registries.ts'
 import { quote } from '../../reference/quote.ts'
-import { withDeadline } from '../deadline.ts'
+import { untilLeft } from '../deadline.ts'
 import { RequestError } from '../error-response.ts'
 import type { RegistryLists } from '../registry-admin.ts'
 import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, withRetryAfter } from '../responses.ts'
@@ -43,16 +43,15 @@ export function registriesRoutes(app: FastifyInstance, options: RegistriesRouteO
   )
 
   async function ask<T>(
-    request: { readonly raw: Parameters<typeof withDeadline>[0]; readonly query: PageQuery },
+    request: { readonly query: PageQuery },
     reply: FastifyReply,
     name: string,
     listing: (page: PageOptions) => Promise<T>,
   ): Promise<T> {
     if (!registries.statuses().some((each) => each.name === name)) throw unknownRegistry(name)
     const { n = PageQuery.properties.n.default, last } = request.query
-    const page = await withDeadline(request.raw, timeoutMs, (signal) =>
-      listing(last === undefined ? { n, signal } : { n, signal, last }),
-    )
+    const signal = untilLeft(reply.raw, timeoutMs)
+    const page = await listing(last === undefined ? { n, signal } : { n, signal, last })
     reply.header('cache-control', 'no-cache')
     return page
   }

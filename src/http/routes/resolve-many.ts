@@ -6,7 +6,7 @@ import { Semaphore } from '../../concurrency/semaphore.ts'
 import { toResolveResponse } from '../../resolver/answers.ts'
 import { clientKey } from '../client-key.ts'
 import { ClientShares } from '../client-shares.ts'
-import { startDeadline } from '../deadline.ts'
+import { untilLeft } from '../deadline.ts'
 import { type Failure, toFailure } from '../error-response.ts'
 import { type Limits, MAX_BATCH_BODY_BYTES } from '../limits.ts'
 import { COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
@@ -52,8 +52,7 @@ export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptio
   app.post<{ Body: ResolveManyRequest }>('/resolve', route, async (request, reply) => {
     const { references, platform, verify } = request.body
     const isAll = verify === 'all'
-    const deadline = startDeadline(request.raw, timeoutMs)
-    const { signal } = deadline
+    const signal = untilLeft(reply.raw, timeoutMs)
     const unauthenticated = isUnauthenticated(request)
     const asked = {
       signal,
@@ -76,7 +75,6 @@ export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptio
     })
     const wanted = wantsLines(request.headers.accept)
     const body = Readable.from(wanted ? linesOf(results) : listOf(results))
-    body.once('close', () => deadline.clear())
     reply.header('cache-control', 'no-store')
     return reply.type(wanted ? NDJSON : 'application/json; charset=utf-8').send(body)
   })

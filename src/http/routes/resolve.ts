@@ -3,7 +3,7 @@ import { ResolveQuery } from '../../../api/v1/resolve.ts'
 import { toResolveResponse } from '../../resolver/answers.ts'
 import type { AnyAnswer } from '../../resolver/types.ts'
 import type { Access } from '../access/guard.ts'
-import { withDeadline } from '../deadline.ts'
+import { untilLeft } from '../deadline.ts'
 import { RequestError } from '../error-response.ts'
 import { entityTag } from '../etag-and-gzip.ts'
 import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
@@ -47,7 +47,8 @@ export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions)
   ): Promise<string> {
     const { maxAge: maxAgeMs, ref, platform } = request.query
     const { all = false, explain = false, node = false, refresh = false } = request.query
-    const asked = {
+    const answer = await answers.answer(ref, {
+      signal: untilLeft(reply.raw, timeoutMs),
       refresh,
       node,
       unauthenticated,
@@ -55,10 +56,7 @@ export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions)
       ...(maxAgeMs !== undefined && { maxAgeMs }),
       ...(isOfResolver(request.headers.via, via) && { direct: true }),
       ...(platform !== undefined && { platform }),
-    }
-    const answer = await withDeadline(request.raw, timeoutMs, (signal) =>
-      answers.answer(ref, { ...asked, signal }),
-    )
+    })
     const isAged = maxAgeMs !== undefined
     reply.headers(headersOf(answer, all || refresh, node || isAged, now()))
     const { ageMs = Math.max(0, now() - answer.resolvedAt) } = answer

@@ -196,7 +196,7 @@ test('a client that leaves aborts its question', { timeout: 60_000 }, async (t) 
   socket.destroy()
   if (!signal.aborted) await once(signal, 'abort')
 
-  assert.equal(signal.reason.name, 'AbortError')
+  assert.equal(signal.reason.code, 'CANCELED')
 })
 
 test('a question that takes too long is a 504', { timeout: 60_000 }, async (t) => {
@@ -398,5 +398,5 @@ test('closing gives a question in flight its grace, then cuts it off', {
 
   await closed
   if (!signal.aborted) await once(signal, 'abort')
-  assert.equal(signal.reason.name, 'AbortError')
+  assert.equal(signal.reason.code, 'CANCELED')
 })
