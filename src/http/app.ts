@@ -9,7 +9,7 @@ import type { Logger } from '../telemetry/log.ts'
 import { markFailed, tracing } from '../telemetry/tracing.ts'
 import { type Access, ambiguity, Guard } from './access/guard.ts'
 import { Connections } from './connections.ts'
-import { answerClientError, type Failure, requestFailure, toFailure } from './error-response.ts'
+import { answerClientError, type Failure, RequestError, toFailure } from './error-response.ts'
 import { addEtagAndCompression } from './etag-and-gzip.ts'
 import { noCompilers, readInputs } from './inputs.ts'
 import { HTTP_LIMITS, type Limits, MAX_LOGGED_CHARACTERS } from './limits.ts'
@@ -54,19 +54,19 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.setErrorHandler((error, request, reply) =>
     fail(logger, request, reply, toFailure(sourceOf(error, request), wantsTrace(request.query))),
   )
-  const known = new KnownRoutes(app)
+  const methodsOf = knownMethods(app)
   const keepAlive = `timeout=${Math.floor(limits.keepAliveTimeoutMs / 1_000)}`
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     if (reply.raw.shouldKeepAlive) reply.header('keep-alive', keepAlive)
     const access = accessOf(request)
-    const failure =
+    const refusal =
       ambiguity(request.raw) ??
       (access === 'health' ? undefined : crowdedOut(request.raw, connections)) ??
       guard.refusal(request.raw, access) ??
-      (request.is404 ? unknownRoute(request, reply, known) : undefined)
-    if (failure === undefined) done()
-    else fail(logger, request, reply, failure)
+      (request.is404 ? unknownRoute(request, reply, methodsOf) : undefined)
+    if (refusal === undefined) done()
+    else fail(logger, request, reply, toFailure(refusal))
   })
   if (options.tls !== undefined) renewCertificate(app, options.tls, logger)
   if (tracing !== undefined) traceRequests(app)
@@ -204,20 +204,24 @@ function fail(
 }
 
 /** Before any body is read, whatever it is. */
-function unknownRoute(request: FastifyRequest, reply: FastifyReply, known: KnownRoutes): Failure {
+function unknownRoute(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  methodsOf: (path: string) => readonly string[],
+): RequestError {
   const { method, url } = request
   const path = url.split('?', 1)[0] ?? ''
   const shown = path.slice(0, MAX_LOGGED_CHARACTERS)
   // The body is not parsed, and before it is read the connection is of no use.
   if (isLongBody(request.headers)) reply.header('connection', 'close')
-  const methods = known.methods(path)
+  const methods = methodsOf(path)
   if (methods.length === 0) {
     const message = `there is no ${shown}; GET /openapi.json lists what there is`
-    return requestFailure('ROUTE_UNKNOWN', message)
+    return new RequestError('ROUTE_UNKNOWN', message)
   }
   reply.header('allow', methods.join(', '))
   const message = `${shown} answers ${methods.join(', ')}, not ${method}`
-  return requestFailure('METHOD_UNSUPPORTED', message)
+  return new RequestError('METHOD_UNSUPPORTED', message)
 }
 
 function isLongBody(headers: IncomingHttpHeaders): boolean {
@@ -230,38 +234,33 @@ function accessOf({ query, routeOptions }: FastifyRequest): Access {
   return typeof access === 'function' ? access(query as Record<string, unknown>) : access
 }
 
-function crowdedOut({ socket }: IncomingMessage, connections: Connections): Failure | undefined {
+function crowdedOut(
+  { socket }: IncomingMessage,
+  connections: Connections,
+): ResolveError | undefined {
   if (!connections.isReserve(socket)) return undefined
   const message = 'this client has as many connections as it may have: close some'
-  return toFailure(new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs: 1_000 }))
+  return new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs: 1_000 })
 }
 
-/** Which methods a path answers, for a request with another one (RFC 9110, 15.5.6). */
-class KnownRoutes {
-  readonly #routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
-
-  /** Has to come before the routes. */
-  constructor(app: FastifyInstance) {
-    app.addHook('onRoute', ({ url, method }) => {
-      const methods = [method].flat()
-      this.#routes.push({ pattern: patternOf(url), methods })
-    })
-  }
-
-  /** @param path without the query, as it was sent; none: there is no such path */
-  methods(path: string): readonly string[] {
-    const fitting = this.#routes.filter(({ pattern }) => pattern.test(path))
+/**
+ * Which methods a path answers, for a request with another one (RFC 9110, 15.5.6). Has to come before the routes.
+ *
+ * @returns takes a path without the query, as it was sent; none: there is no such path
+ */
+function knownMethods(app: FastifyInstance): (path: string) => readonly string[] {
+  const routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
+  app.addHook('onRoute', ({ url, method }) => {
+    const path = url
+      .replaceAll('.', '\\.')
+      .replace(/:[^/]+/g, '[^/]+')
+      .replace('*', '.*')
+    routes.push({ pattern: new RegExp(`^${path}$`), methods: [method].flat() })
+  })
+  return (path) => {
+    const fitting = routes.filter(({ pattern }) => pattern.test(path))
     return [...new Set(fitting.flatMap(({ methods }) => methods))].sort()
   }
-}
-
-function patternOf(url: string): RegExp {
-  const literal = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&')
-  const parts = url.split('/').map((part) => {
-    if (part === '*') return '.*'
-    return part.startsWith(':') ? '[^/]+' : literal(part)
-  })
-  return new RegExp(`^${parts.join('/')}$`)
 }
 
 /**

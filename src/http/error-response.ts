@@ -37,6 +37,9 @@ export const requestStatus: Readonly<Record<RequestErrorCode, number>> = {
   METHOD_UNSUPPORTED: 405,
 }
 
+const STATUSES = { ...httpStatus, ...requestStatus }
+const NO_STORE = { 'cache-control': 'no-store' }
+
 /** An error as it goes over the wire. */
 export interface Failure {
   readonly status: number
@@ -46,13 +49,27 @@ export interface Failure {
   readonly unexpected?: unknown
 }
 
-/** A mistake in the request that is found on the way. */
-export class RequestError extends Error {
-  readonly code: RequestErrorCode
+interface RequestErrorDetails {
+  /** Where HTTP has a more telling one than the code's. */
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
 
-  constructor(code: RequestErrorCode, message: string) {
+/** A mistake in the request itself, or why it is refused before its route is asked. */
+export class RequestError extends Error {
+  readonly code: ErrorCode | RequestErrorCode
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    code: ErrorCode | RequestErrorCode,
+    message: string,
+    { status = STATUSES[code], headers = {} }: RequestErrorDetails = {},
+  ) {
     super(message)
     this.code = code
+    this.status = status
+    this.headers = headers
   }
 }
 
@@ -62,10 +79,11 @@ export class RequestError extends Error {
  * @param explain tell the requests to every candidate of the resolution that failed
  */
 export function toFailure(thrown: unknown, explain = false): Failure {
-  if (thrown instanceof RequestError) return requestFailure(thrown.code, thrown.message)
-  const rejected = rejectedRequest(thrown)
-  if (rejected !== undefined) return rejected
-
+  const rejected = thrown instanceof RequestError ? thrown : rejectedRequest(thrown)
+  if (rejected !== undefined) {
+    const { code, headers, message, status } = rejected
+    return { status, headers: { ...NO_STORE, ...headers }, body: envelope(code, message, {}) }
+  }
   const error = toResolveError(thrown)
   const candidates = explain ? candidatesOf(error) : []
   const { found } = error
@@ -74,23 +92,13 @@ export function toFailure(thrown: unknown, explain = false): Failure {
     ...(error.attempts.length > 0 && { attempts: error.attempts }),
     ...(candidates.length > 0 && { candidates }),
   }
-  const headers = { 'cache-control': 'no-store', ...retryAfter(error) }
+  const headers = { ...NO_STORE, ...retryAfter(error) }
   if (error.code === 'UNKNOWN') {
     const body = envelope('UNKNOWN', 'unexpected error; the log of the service has it', detail)
     return { status: httpStatus.UNKNOWN, headers, body, unexpected: thrown }
   }
   const body = envelope(error.code, error.message, detail)
   return { status: httpStatus[error.code], headers, body }
-}
-
-/** A mistake in the request itself. `status` where HTTP has a more telling one than the code's. */
-export function requestFailure(
-  code: RequestErrorCode,
-  message: string,
-  status = requestStatus[code],
-): Failure {
-  const headers = { 'cache-control': 'no-store' }
-  return { status, headers, body: envelope(code, message, {}) }
 }
 
 function envelope(
@@ -108,19 +116,25 @@ const MESSAGES: Readonly<Record<string, string>> = {
 }
 
 /** Fastify throws errors of its own for what never reaches a handler: validation, bad URLs. */
-function rejectedRequest(thrown: unknown): Failure | undefined {
+function rejectedRequest(thrown: unknown): RequestError | undefined {
   if (!(thrown instanceof Error) || thrown instanceof ResolveError) return undefined
   if (!('code' in thrown) || !('statusCode' in thrown)) return undefined
   const { code, statusCode, message } = thrown
   if (typeof code !== 'string' || !code.startsWith('FST_')) return undefined
   if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined
-  return requestFailure('REQUEST_INVALID', MESSAGES[code] ?? message, statusCode)
+  return new RequestError('REQUEST_INVALID', MESSAGES[code] ?? message, { status: statusCode })
 }
 
 function retryAfter(error: ResolveError): Record<string, string> {
   const fallback = error.code === 'TOOMANYREQUESTS' ? DEFAULT_WAIT_MS : undefined
   const ms = error.retryAfterMs ?? fallback
   return ms === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(ms / 1_000))) }
+}
+
+/** Status and message by the code of Node's parser. */
+const CLIENT_ERRORS: Readonly<Record<string, readonly [status: number, message: string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'the URL and the headers are too long'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request took too long to arrive'],
 }
 
 /**
@@ -132,7 +146,12 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     socket.destroy()
     return
   }
-  const { status, headers, body } = toClientFailure(error.code)
+  const [given, message] = CLIENT_ERRORS[error.code ?? ''] ?? [
+    400,
+    'this is not an HTTP/1.1 request',
+  ]
+  const refused = new RequestError('REQUEST_INVALID', message, { status: given })
+  const { status, headers, body } = toFailure(refused)
   const text = JSON.stringify(body)
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
@@ -142,15 +161,4 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy())
-}
-
-function toClientFailure(code: string | undefined): Failure {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return requestFailure('REQUEST_INVALID', 'the URL and the headers are too long', 431)
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return requestFailure('REQUEST_INVALID', 'the request took too long to arrive', 408)
-    default:
-      return requestFailure('REQUEST_INVALID', 'this is not an HTTP/1.1 request')
-  }
 }

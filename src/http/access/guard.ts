@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { parseListen } from '../../config/values.ts'
 import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
-import { type Failure, requestFailure, toFailure } from '../error-response.ts'
+import { RequestError } from '../error-response.ts'
 import type { AccessOptions } from '../types.ts'
 import { RateLimit } from './rate-limit.ts'
 import { BearerToken } from './token.ts'
@@ -46,18 +46,21 @@ export class Guard {
     this.#address = address
   }
 
-  /** @returns what to answer instead; undefined: let it in */
-  refusal(request: IncomingMessage, access: Access): Failure | undefined {
+  /** @returns why it is not served; undefined: let it in */
+  refusal(request: IncomingMessage, access: Access): RequestError | ResolveError | undefined {
     if (access === 'open' || access === 'health') return undefined
-    const waitMs = this.#limit.isOn ? this.#limit.take(request.socket.remoteAddress) : 0
-    if (waitMs > 0) return tooMany(waitMs)
+    const retryAfterMs = this.#limit.isOn ? this.#limit.take(request.socket.remoteAddress) : 0
+    if (retryAfterMs > 0) {
+      const message = 'more requests a minute than http.rateLimit'
+      return new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs })
+    }
     const isFree = this.#isFree(access)
     const mistake = isFree ? this.#mistake(request) : undefined
     if (isFree && mistake === undefined) return undefined
     if (!isFree && !this.#token.isConfigured) return closed(access)
     if (access === 'event' && this.#isEvent(request)) return undefined
     if (this.#token.accepts(request.headers.authorization)) return undefined
-    return mistake?.(request) ?? unauthorized(request.headers.authorization !== undefined)
+    return mistake ?? unauthorized(request.headers.authorization !== undefined)
   }
 
   /**
@@ -95,25 +98,19 @@ export class Guard {
   }
 
   /** What may come from a web page; of a unix socket no browser knows. */
-  #mistake({ headers }: IncomingMessage): ((request: IncomingMessage) => Failure) | undefined {
+  #mistake({ headers }: IncomingMessage): RequestError | undefined {
     if (this.#exposedTo() !== 'loopback') return undefined
-    if (!this.#name.isMeant(headers.host)) return misdirected
-    return isOfForeignPage(headers) ? foreign : undefined
+    if (!this.#name.isMeant(headers.host)) {
+      const how =
+        'ask by its address, by localhost or by the host of http.listen, or send the token'
+      const message = `this service is not called ${quote(headers.host ?? '')}: ${how}`
+      return new RequestError('REQUEST_INVALID', message)
+    }
+    if (!isOfForeignPage(headers)) return undefined
+    const how = 'ask from its own page or without a browser, or send the token'
+    const message = `pages of other origins are not answered by this service: ${how}`
+    return new RequestError('REQUEST_INVALID', message)
   }
-}
-
-function misdirected({ headers }: IncomingMessage): Failure {
-  const how = 'ask by its address, by localhost or by the host of http.listen, or send the token'
-  const message = `this service is not called ${quote(headers.host ?? '')}: ${how}`
-  return requestFailure('REQUEST_INVALID', message)
-}
-
-function foreign(): Failure {
-  const how = 'ask from its own page or without a browser, or send the token'
-  return requestFailure(
-    'REQUEST_INVALID',
-    `pages of other origins are not answered by this service: ${how}`,
-  )
 }
 
 const BEHIND_TOKEN: Readonly<Partial<Record<Access, string>>> = {
@@ -121,26 +118,17 @@ const BEHIND_TOKEN: Readonly<Partial<Record<Access, string>>> = {
   event: 'what registries notify of is taken',
 }
 
-function closed(access: Access): Failure {
+function closed(access: Access): RequestError {
   const what = BEHIND_TOKEN[access] ?? 'what changes something is done'
   const how = 'set http.token or http.tokenFile in the configuration to turn this on'
-  const text = `${what} for the token alone, and there is none: ${how}`
-  return toFailure(new ResolveError('DENIED', text))
+  return new RequestError('DENIED', `${what} for the token alone, and there is none: ${how}`)
 }
 
-function unauthorized(given: boolean): Failure {
+function unauthorized(given: boolean): RequestError {
   const why = given ? 'this is not the token of this service' : 'a token is needed'
   const how = 'send `Authorization: Bearer …` with what http.token says'
-  const failure = toFailure(new ResolveError('UNAUTHORIZED', `${why}: ${how}`))
-  const challenge = { 'www-authenticate': 'Bearer realm="image-resolver"' }
-  return { ...failure, headers: { ...failure.headers, ...challenge } }
-}
-
-function tooMany(waitMs: number): Failure {
-  const error = new ResolveError('TOOMANYREQUESTS', 'more requests a minute than http.rateLimit', {
-    retryAfterMs: waitMs,
-  })
-  return toFailure(error)
+  const headers = { 'www-authenticate': 'Bearer realm="image-resolver"' }
+  return new RequestError('UNAUTHORIZED', `${why}: ${how}`, { headers })
 }
 
 /**
@@ -149,22 +137,22 @@ function tooMany(waitMs: number): Failure {
  * which Node's parser finds only once the answer may have been given (RFC 9112, 6.3: refuse with 400), or a body
  * in a coding, which nothing here decodes (RFC 9110, 15.5.16).
  */
-export function ambiguity(request: IncomingMessage): Failure | undefined {
+export function ambiguity(request: IncomingMessage): RequestError | undefined {
   const { headers, rawHeaders } = request
   const count = hosts(rawHeaders)
-  if (count > 1) return requestFailure('REQUEST_INVALID', 'there are two Host headers')
+  if (count > 1) return new RequestError('REQUEST_INVALID', 'there are two Host headers')
   if (count === 0 && request.httpVersion === '1.1') {
-    return requestFailure('REQUEST_INVALID', 'the Host header is missing')
+    return new RequestError('REQUEST_INVALID', 'the Host header is missing')
   }
   const transfer = headers['transfer-encoding']
   if (transfer !== undefined && !/(?:^|,)\s*chunked\s*$/i.test(transfer)) {
-    return requestFailure('REQUEST_INVALID', 'the last Transfer-Encoding has to be chunked')
+    return new RequestError('REQUEST_INVALID', 'the last Transfer-Encoding has to be chunked')
   }
   const coding = headers['content-encoding']
   if (coding === undefined || coding === 'identity') return undefined
   const message = 'bodies are read as they are: send it without Content-Encoding'
-  const failure = requestFailure('REQUEST_INVALID', message, 415)
-  return { ...failure, headers: { ...failure.headers, 'accept-encoding': 'identity' } }
+  const accepted = { 'accept-encoding': 'identity' }
+  return new RequestError('REQUEST_INVALID', message, { status: 415, headers: accepted })
 }
 
 /** Names and values in turns. */

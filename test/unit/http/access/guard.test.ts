@@ -31,7 +31,7 @@ test('a door that does not listen yet is looked at again once it does', () => {
   const after = guard.refusal(request(), 'read')
 
   assert.equal(before, undefined)
-  assert.equal(after?.status, 403)
+  assert.equal(after?.code, 'DENIED')
 })
 
 function request(): IncomingMessage {
