@@ -15,7 +15,8 @@ import * as stats from '../api/v1/stats.ts'
 import { VERSION } from '../api/version.ts'
 import { noCompilers } from '../src/http/inputs.ts'
 import { HTTP_LIMITS } from '../src/http/limits.ts'
-import { addRoutes, type RoutesOptions } from '../src/http/routes.ts'
+import { addRoutes } from '../src/http/routes.ts'
+import type { RoutesOptions } from '../src/http/types.ts'
 
 /** Every schema of api/v1 that has a name, by which others refer to it. */
 const components = [
@@ -104,7 +105,6 @@ async function describe(app: FastifyInstance): Promise<void> {
     now: Date.now,
     limits: HTTP_LIMITS,
     logger: unused,
-    document: unused,
     isAuthentic: unused,
     isUnauthenticated: unused,
     onUnexpected: unused,

@@ -1,9 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Server } from 'node:tls'
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import {
+  type FastifyContextConfig,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+} from 'fastify'
 import { ResolveError } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { markFailed, tracing } from '../telemetry/tracing.ts'
@@ -13,10 +18,10 @@ import { answerClientError, type Failure, RequestError, toFailure } from './erro
 import { addEtagAndCompression } from './etag-and-gzip.ts'
 import { noCompilers, readInputs } from './inputs.ts'
 import { HTTP_LIMITS, type Limits, MAX_LOGGED_CHARACTERS } from './limits.ts'
-import { addRoutes, type RoutesOptions } from './routes.ts'
+import { addRoutes } from './routes.ts'
 import { createHttpServer } from './server.ts'
 import { Renewal } from './tls.ts'
-import type { AccessOptions, TlsFiles } from './types.ts'
+import type { AccessOptions, RoutesOptions, TlsFiles } from './types.ts'
 
 /** Shorter bodies are read and dropped: a client that is cut off while it sends may miss the answer. */
 const MAX_PASSED_BY_BYTES = 64 * 1024
@@ -59,14 +64,19 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     if (reply.raw.shouldKeepAlive) reply.header('keep-alive', keepAlive)
-    const access = accessOf(request)
+    const { config } = request.routeOptions
+    const access = accessOf(config, request)
     const refusal =
       ambiguity(request.raw) ??
       (access === 'health' ? undefined : crowdedOut(request.raw, connections)) ??
       guard.refusal(request.raw, access) ??
       (request.is404 ? unknownRoute(request, reply, methodsOf) : undefined)
-    if (refusal === undefined) done()
-    else fail(logger, request, reply, toFailure(refusal))
+    if (refusal !== undefined) {
+      fail(logger, request, reply, toFailure(refusal))
+      return
+    }
+    if (config?.cache !== undefined) reply.header('cache-control', config.cache)
+    done()
   })
   if (options.tls !== undefined) renewCertificate(app, options.tls, logger)
   if (tracing !== undefined) traceRequests(app)
@@ -87,7 +97,6 @@ export function buildApp(options: AppOptions): FastifyInstance {
     now,
     limits,
     logger,
-    document: loadDocument,
     onUnexpected,
     isAuthentic: ({ raw }, body) => guard.isAuthentic(raw, body),
     isUnauthenticated: ({ raw }) => guard.isUnauthenticated(raw),
@@ -135,9 +144,9 @@ function createApp(
 /** As spans, which go on until the answer is sent or its client leaves. Not those for health, metrics and the page. */
 function traceRequests(app: FastifyInstance): void {
   app.addHook('preHandler', (request, reply, done) => {
-    const route = request.routeOptions.url ?? ''
+    const { config, url: route = '' } = request.routeOptions
     const { headers, method, protocol } = request
-    const access = accessOf(request)
+    const access = accessOf(config, request)
     const isOfPage = access === 'open' && method === 'GET'
     const isRoutine = access === 'health' || route === '/metrics' || isOfPage
     if (tracing === undefined || isRoutine) return done()
@@ -178,14 +187,6 @@ function sourceOf(error: unknown, { raw }: FastifyRequest): unknown {
 function wantsTrace(query: unknown): boolean {
   const { all, explain } = query as Record<string, unknown>
   return all === true || explain === true
-}
-
-async function loadDocument(): Promise<string> {
-  const [{ load }, text] = await Promise.all([
-    import('js-yaml'),
-    readFile(new URL('../../openapi/openapi.yaml', import.meta.url), 'utf8'),
-  ])
-  return JSON.stringify(load(text))
 }
 
 function fail(
@@ -229,8 +230,10 @@ function isLongBody(headers: IncomingHttpHeaders): boolean {
   return Number(headers['content-length'] ?? 0) > MAX_PASSED_BY_BYTES
 }
 
-function accessOf({ query, routeOptions }: FastifyRequest): Access {
-  const { access = 'read' } = routeOptions.config ?? {}
+function accessOf(
+  { access = 'read' }: FastifyContextConfig = {},
+  { query }: Pick<FastifyRequest, 'query'>,
+): Access {
   return typeof access === 'function' ? access(query as Record<string, unknown>) : access
 }
 

@@ -9,7 +9,6 @@ import type { RegistryEntry } from '../registry/entry.ts'
 import type { HealthReport } from '../registry/health.ts'
 import { canonicalDomain, isPublicRegistry, publicMirrorOf } from '../registry/public-registries.ts'
 import type { Keychain } from '../resolver/types.ts'
-import type { PageOptions } from './types.ts'
 
 interface RegistryAdminOptions {
   /** Those of now, in the order of asking. */
@@ -22,6 +21,14 @@ interface RegistryAdminOptions {
 }
 
 const PING_LIMIT_MS = 5_000
+
+export interface PageOptions {
+  /** At most so many names, 1 to 1000. */
+  readonly n: number
+  /** Those behind this one. */
+  readonly last?: string
+  readonly signal: AbortSignal
+}
 
 /** What routes use of it. */
 export type RegistryLists = Pick<RegistryAdmin, 'statuses' | 'repositories' | 'tags'>

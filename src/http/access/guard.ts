@@ -20,6 +20,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Default: `read`. A function where the query decides, as the client sent it. */
     access?: Access | ((query: Readonly<Record<string, unknown>>) => Access)
+    /** How long an answer may be kept, for `Cache-Control`; `no-cache`: as long as its entity tag is the same. */
+    cache?: 'no-cache' | 'no-store'
   }
 }
 

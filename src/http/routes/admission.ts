@@ -1,17 +1,16 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import type { AdmissionReview } from '../../../api/v1/admission.ts'
 import { withTimeout } from '../../concurrency/abortable.ts'
 import { ResolveError, toResolveError } from '../../errors.ts'
 import { oneLine } from '../../reference/quote.ts'
 import { parseReference } from '../../reference/reference.ts'
-import type { Logger } from '../../telemetry/log.ts'
 import { pinnedReference } from '../../workloads/image-mention.ts'
 import { clientKey } from '../client-key.ts'
 import { ClientShares } from '../client-shares.ts'
 import { untilLeft } from '../deadline.ts'
-import { type Limits, MAX_REVIEW_BODY_BYTES } from '../limits.ts'
+import { MAX_REVIEW_BODY_BYTES } from '../limits.ts'
 import { answer, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
-import type { Answers } from '../types.ts'
+import type { AdmissionOptions, Answers, RouteContext } from '../types.ts'
 import { readReview, type Wanted } from './admission-review.ts'
 
 /** Milliseconds after which a refused review may come again; most take less. */
@@ -22,17 +21,6 @@ const MAX_TEXT = 256
 const MAX_LONG_TEXT = 2_000
 /** Everything that reaches the port can have lines logged. */
 const LOG_EVERY_MS = 1_000
-
-export interface AdmissionOptions {
-  readonly answers: Answers
-  /** For all images of a pod together. */
-  readonly budgetMs: number
-  /** Whether a pod is rejected with an image that is not known in time. */
-  readonly rejects: boolean
-  readonly limits: Pick<Limits, 'maxReviews' | 'maxReviewsPerClient'>
-  readonly logger: Pick<Logger, 'warn'>
-  readonly now: () => number
-}
 
 interface Operation {
   readonly op: 'replace'
@@ -54,11 +42,13 @@ type Outcome = { readonly pinned: string } | Problem | 'kept'
  * `POST /admission/pin`: a mutating webhook (admission.k8s.io/v1), by which pods get the digests of the tags that they
  * name. Nothing is kept, so that a dry run is as any other.
  */
-export function admissionRoute(app: FastifyInstance, options: AdmissionOptions): void {
-  const { maxReviews: max, maxReviewsPerClient: maxPerClient } = options.limits
+export function admissionRoute(app: FastifyInstance, context: RouteContext): void {
+  const { admission, answers, limits } = context
+  if (admission === undefined) return
+  const { maxReviews: max, maxReviewsPerClient: maxPerClient } = limits
   const what = 'pods are being reviewed'
   const reviews = new ClientShares({ max, maxPerClient, what, retryAfterMs: RETRY_AFTER_MS })
-  const log = logOf(options)
+  const log = logOf(context)
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, taken) =>
@@ -66,7 +56,7 @@ export function admissionRoute(app: FastifyInstance, options: AdmissionOptions):
     )
     scope.setValidatorCompiler(() => () => true)
     // Before the body is read: any client may send one.
-    const onRequest = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const onRequest: onRequestHookHandler = ({ raw }, reply, next) => {
       try {
         reply.raw.once('close', reviews.enter(clientKey(raw.socket.remoteAddress)))
       } catch (thrown) {
@@ -74,16 +64,17 @@ export function admissionRoute(app: FastifyInstance, options: AdmissionOptions):
         reply.header('connection', 'close').removeHeader('keep-alive')
         throw thrown
       }
+      next()
     }
+    const config = { access: 'open', cache: 'no-store' } as const
     scope.post<{ Body: string }>(
       '/admission/pin',
-      { schema, config: { access: 'open' }, onRequest, bodyLimit: MAX_REVIEW_BODY_BYTES },
+      { schema, config, onRequest, bodyLimit: MAX_REVIEW_BODY_BYTES },
       async ({ body }, reply): Promise<AdmissionReview> => {
         // It no longer counts then, so it has to end.
         const caller = untilLeft(reply.raw)
         const { apiVersion, uid, wanted } = readReview(body)
-        reply.header('cache-control', 'no-store')
-        const response = await review(wanted, options, { caller, log })
+        const response = await review(wanted, { ...admission, answers, caller, log })
         return {
           apiVersion,
           kind: 'AdmissionReview',
@@ -98,7 +89,7 @@ export function admissionRoute(app: FastifyInstance, options: AdmissionOptions):
 /** Takes what the caller is not told. */
 type Log = (reasons: readonly string[]) => void
 
-function logOf({ logger, now }: AdmissionOptions): Log {
+function logOf({ logger, now }: RouteContext): Log {
   let loggedAt = Number.NEGATIVE_INFINITY
   return (reasons) => {
     const time = now()
@@ -112,18 +103,19 @@ function longText(texts: readonly string[], separator: string): string {
   return texts.join(separator).slice(0, MAX_LONG_TEXT)
 }
 
+interface ReviewOptions extends AdmissionOptions {
+  readonly answers: Answers
+  readonly caller: AbortSignal
+  readonly log: Log
+}
+
 /** @returns what the response says beside `uid`, and `allowed` where it is not */
 async function review(
   { places, skipped, problem }: Wanted,
-  options: AdmissionOptions,
-  { caller, log }: { readonly caller: AbortSignal; readonly log: Log },
+  options: ReviewOptions,
 ): Promise<Partial<AdmissionReview['response']>> {
   if (skipped !== undefined) return { auditAnnotations: { skipped } }
-  const outcomes = await pinAll(
-    [...new Set(places.map(({ reference }) => reference))],
-    options,
-    caller,
-  )
+  const outcomes = await pinAll([...new Set(places.map(({ reference }) => reference))], options)
   const patch = places.flatMap(({ path, reference }): Operation[] => {
     const outcome = outcomes.get(reference)
     if (outcome === undefined || outcome === 'kept' || !('pinned' in outcome)) return []
@@ -132,7 +124,7 @@ async function review(
   const failures = [...outcomes].flatMap(([reference, outcome]) =>
     outcome !== 'kept' && 'problem' in outcome ? [{ reference, ...outcome }] : [],
   )
-  log(failures.map(({ reference, reason }) => `${reference}: ${reason}`))
+  options.log(failures.map(({ reference, reason }) => `${reference}: ${reason}`))
   // First: of the warnings, ten are shown.
   const problems = problem === undefined ? [] : [problem]
   problems.push(
@@ -161,8 +153,7 @@ function failed(
 /** Each at the same time, all within the budget. */
 async function pinAll(
   references: readonly string[],
-  { answers, budgetMs }: AdmissionOptions,
-  caller: AbortSignal,
+  { answers, budgetMs, caller }: ReviewOptions,
 ): Promise<ReadonlyMap<string, Outcome>> {
   const outcomes = new Map<string, Outcome>()
   await withTimeout(caller, budgetMs, async (signal) => {

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import type { RegistryEventResponse } from '../../../api/v1/events.ts'
 import { ResolveError } from '../../errors.ts'
 import { type Fields, fieldsOf, parseJson } from '../../json.ts'
@@ -8,26 +8,22 @@ import { RateLimit } from '../access/rate-limit.ts'
 import { RequestError } from '../error-response.ts'
 import { readJson } from '../inputs.ts'
 import { answer, COMMON_PROBLEMS, problem, TOKEN_NEEDED, withRetryAfter } from '../responses.ts'
+import type { RegistryEvent, RouteContext } from '../types.ts'
 
 /** GitHub's of an image with many layers and labels; distribution's and Harbor's are about 1 KiB. */
 const MAX_BODY_BYTES = 256 * 1024
 /** Of one client, a registry mostly: each may cost one HEAD of a tag that is asked for. */
 const MAX_A_MINUTE = 3_000
 
-export interface EventsRouteOptions {
-  /** @returns how many answers were fresh until then */
-  readonly onEvent: (event: RegistryEvent) => Promise<number>
-  /** As Guard.isAuthentic. */
-  readonly isAuthentic: (request: FastifyRequest, body: string) => boolean
-  readonly now: () => number
-}
-
 /**
  * `POST /events/registry`: notifications of registries, in their own formats. A scope of its own, since bodies are read
  * as text: GitHub signs them.
  */
-export function eventsRoute(app: FastifyInstance, options: EventsRouteOptions): void {
-  const { isAuthentic, now, onEvent } = options
+export function eventsRoute(
+  app: FastifyInstance,
+  { isAuthentic, now, onEvent }: RouteContext,
+): void {
+  if (onEvent === undefined) return
   const limit = new RateLimit(MAX_A_MINUTE, now)
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers()
@@ -36,23 +32,22 @@ export function eventsRoute(app: FastifyInstance, options: EventsRouteOptions): 
       taken(null, body),
     )
     scope.setValidatorCompiler(() => () => true)
-    const config = { access: 'event' } as const
-    const onRequest = async ({ raw }: FastifyRequest): Promise<void> => {
+    const config = { access: 'event', cache: 'no-store' } as const
+    const onRequest: onRequestHookHandler = ({ raw }, _reply, next) => {
       const retryAfterMs = limit.take(raw.socket.remoteAddress)
-      if (retryAfterMs === 0) return
+      if (retryAfterMs === 0) return next()
       const message = `more than ${MAX_A_MINUTE} notifications a minute: send those of pushes and deletions alone`
       throw new ResolveError('TOOMANYREQUESTS', message, { retryAfterMs })
     }
     scope.post<{ Body: string }>(
       '/events/registry',
       { schema, config, onRequest, bodyLimit: MAX_BODY_BYTES },
-      async (request, reply): Promise<RegistryEventResponse> => {
+      async (request): Promise<RegistryEventResponse> => {
         if (!isAuthentic(request, request.body)) {
           const why = 'the signature in x-hub-signature-256 was not made with http.token'
           throw new ResolveError('UNAUTHORIZED', why)
         }
         const event = readRegistryEvent(readJson(request.body), request.headers)
-        reply.header('cache-control', 'no-store')
         return { tags: event.changes.length, expired: await onEvent(event) }
       },
     )
@@ -76,15 +71,6 @@ const schema = {
     429: withRetryAfter(problem('Too many requests, or over 3,000 notifications a minute.')),
     502: withRetryAfter(problem('The store of the fleet could not be told yet: send it again.')),
   },
-}
-
-/** The format of a notification. */
-type EventFormat = 'cloudevents' | 'distribution' | 'github' | 'harbor' | 'quay'
-
-export interface RegistryEvent {
-  readonly format: EventFormat
-  /** Empty for an event after which no tag leads elsewhere: a pull, a scan, a layer. */
-  readonly changes: readonly ChangedTag[]
 }
 
 /** Of one notification. distribution puts several events into one, and Quay several tags. */

@@ -1,34 +1,22 @@
 import type { FastifyInstance } from 'fastify'
 import type { LiveResponse, ReadyResponse } from '../../../api/v1/health.ts'
 import { answer, COMMON_PROBLEMS, NO_TOKEN } from '../responses.ts'
-import type { Readiness } from '../types.ts'
+import type { RouteContext } from '../types.ts'
 
 /** `GET /livez`: the process answers. `GET /readyz`: every configured server listens. */
-export function healthRoutes(app: FastifyInstance, readiness: Readiness): void {
+export function healthRoutes(app: FastifyInstance, { readiness }: RouteContext): void {
+  const config = { access: 'health', cache: 'no-store' } as const
   app.get(
     '/livez',
-    { schema: live, config: { access: 'health' } },
-    async (_request, reply): Promise<LiveResponse> => {
-      reply.header('cache-control', 'no-store')
-      return { status: 'live' }
-    },
+    { schema: live, config },
+    async (): Promise<LiveResponse> => ({ status: 'live' }),
   )
-  app.get(
-    '/readyz',
-    { schema: ready, config: { access: 'health' } },
-    async (_request, reply): Promise<ReadyResponse> => {
-      const states = await readiness.check()
-      const servers = states.map(({ door, open, reason }) => ({
-        door,
-        open,
-        ...(reason !== undefined && { reason }),
-      }))
-      const open = servers.every((state) => state.open)
-      reply.header('cache-control', 'no-store')
-      reply.code(open ? 200 : 503)
-      return { status: open ? 'ready' : 'not_ready', doors: servers }
-    },
-  )
+  app.get('/readyz', { schema: ready, config }, async (_request, reply): Promise<ReadyResponse> => {
+    const doors = await readiness.check()
+    const open = doors.every((state) => state.open)
+    reply.code(open ? 200 : 503)
+    return { status: open ? 'ready' : 'not_ready', doors: [...doors] }
+  })
 }
 
 /** Health routes need no token. */

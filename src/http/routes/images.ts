@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify'
-import type { CheckResponse } from '../../../api/v1/check.ts'
 import type { ImageRecord, ImagesResponse, PullsResponse } from '../../../api/v1/images.ts'
 import { ResolveError } from '../../errors.ts'
 import { quote } from '../../reference/quote.ts'
@@ -7,58 +6,48 @@ import { untilLeft } from '../deadline.ts'
 import { RequestError } from '../error-response.ts'
 import { MAX_NAME_CHARACTERS } from '../limits.ts'
 import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, TOKEN_NEEDED } from '../responses.ts'
-import type { NodeImages } from '../types.ts'
+import type { RouteContext } from '../types.ts'
 
 /** Names contain slashes, so that an image is all the rest of a path. */
 interface ImageRoute {
   Params: { '*': string }
 }
 
-export interface ImagesRouteOptions {
-  readonly images: NodeImages
-  readonly timeoutMs: number
-}
-
 /** `GET /images`, and one of them: shown or, with the token, removed; and the pulls that run. */
-export function imagesRoutes(app: FastifyInstance, options: ImagesRouteOptions): void {
-  const { images, timeoutMs } = options
+export function imagesRoutes(app: FastifyInstance, { images, timeoutMs }: RouteContext): void {
+  if (images === undefined) return
+  const config = { access: 'node', cache: 'no-cache' } as const
   app.get(
     '/images',
-    { schema: list, config: { access: 'node' } },
-    async (_request, reply): Promise<ImagesResponse> => {
-      const found = await images.list(untilLeft(reply.raw, timeoutMs))
-      reply.header('cache-control', 'no-cache')
-      return { images: [...found] }
-    },
+    { schema: list, config },
+    async (_request, reply): Promise<ImagesResponse> => ({
+      images: [...(await images.list(untilLeft(reply.raw, timeoutMs)))],
+    }),
   )
   app.get(
     '/pulls',
-    { schema: pulls, config: { access: 'node' } },
-    async (_request, reply): Promise<PullsResponse> => {
-      reply.header('cache-control', 'no-store')
-      return images.pulls()
-    },
+    { schema: pulls, config: { access: 'node', cache: 'no-store' } },
+    (): Promise<PullsResponse> => images.pulls(),
   )
   app.get<ImageRoute>(
     '/images/*',
-    { schema: one, config: { access: 'node' } },
+    { schema: one, config },
     async (request, reply): Promise<ImageRecord> => {
       const name = nameOf(request)
       const found = await images.status(name, untilLeft(reply.raw, timeoutMs))
       if (found === undefined) {
         throw new ResolveError('MANIFEST_UNKNOWN', `the runtime has no image ${quote(name)}`)
       }
-      reply.header('cache-control', 'no-cache')
       return found
     },
   )
   app.delete<ImageRoute>(
     '/images/*',
-    { schema: removal, config: { access: 'write' } },
+    { schema: removal, config: { access: 'write', cache: 'no-store' } },
     async (request, reply) => {
       const name = nameOf(request)
       await images.remove(name, untilLeft(reply.raw, timeoutMs))
-      return reply.code(204).header('cache-control', 'no-store').send()
+      return reply.code(204).send()
     },
   )
 }
@@ -150,11 +139,10 @@ const removal = {
 }
 
 /** `GET /check`: what the service knows of the images in use. No registry is asked for it. */
-export function checkRoute(app: FastifyInstance, report: () => CheckResponse): void {
-  app.get('/check', { schema, config: { access: 'node' } }, async (_request, reply) => {
-    reply.header('cache-control', 'no-cache')
-    return report()
-  })
+export function checkRoute(app: FastifyInstance, { check }: RouteContext): void {
+  if (check === undefined) return
+  const config = { access: 'node', cache: 'no-cache' } as const
+  app.get('/check', { schema, config }, async () => check())
 }
 
 const schema = {

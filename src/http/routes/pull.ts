@@ -5,35 +5,29 @@ import type { ErrorResponse } from '../../../api/v1/error.ts'
 import { type PullEvent, PullRequest } from '../../../api/v1/images.ts'
 import { parseReference } from '../../reference/reference.ts'
 import { untilLeft } from '../deadline.ts'
-import { type Failure, toFailure } from '../error-response.ts'
+import { toFailure } from '../error-response.ts'
 import { COMMON_PROBLEMS, content, problem, TOKEN_NEEDED } from '../responses.ts'
-import type { NodeImages } from '../types.ts'
+import type { RouteContext } from '../types.ts'
 
 /** Proxies cut off what is silent, and people wonder how far it is. */
 const TELL_EVERY_MS = 1_000
 
 const UNSAID: ErrorResponse['errors'][number] = { code: 'UNKNOWN', message: '', detail: {} }
 
-export interface PullRouteOptions {
-  readonly images: NodeImages
-  readonly now: () => number
-  /** Gets a fault of the service itself. */
-  readonly onUnexpected: (failure: Failure) => void
-}
-
 /** `POST /images/pull`, answered with server-sent events. A client that leaves cancels the pull. */
-export function pullRoute(app: FastifyInstance, options: PullRouteOptions): void {
-  const { images } = options
+export function pullRoute(app: FastifyInstance, { images, now, onUnexpected }: RouteContext): void {
+  if (images === undefined) return
+  const options = { images, now, onUnexpected }
   app.post<{ Body: PullRequest }>(
     '/images/pull',
-    { schema, config: { access: 'write' } },
+    { schema, config: { access: 'write', cache: 'no-store' } },
     async (request, reply) => {
       const { reference } = request.body
       // What can be known before is told by the status.
       parseReference(reference)
       await images.check()
       const events = Readable.from(pull(reference, untilLeft(reply.raw), options))
-      return reply.type('text/event-stream').header('cache-control', 'no-store').send(events)
+      return reply.type('text/event-stream').send(events)
     },
   )
 }
@@ -41,9 +35,12 @@ export function pullRoute(app: FastifyInstance, options: PullRouteOptions): void
 async function* pull(
   reference: string,
   signal: AbortSignal,
-  options: PullRouteOptions,
+  {
+    images,
+    now,
+    onUnexpected,
+  }: Pick<RouteContext, 'now' | 'onUnexpected'> & Pick<Required<RouteContext>, 'images'>,
 ): AsyncGenerator<string> {
-  const { images, now, onUnexpected } = options
   const began = now()
   const told = (state: PullEvent['state'], more: Partial<PullEvent> = {}): string =>
     eventText({ state, reference, seconds: Math.max(0, now() - began) / 1000, ...more })

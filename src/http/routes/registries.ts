@@ -3,30 +3,29 @@ import { PageQuery, type RegistriesResponse, TagsQuery } from '../../../api/v1/r
 import { quote } from '../../reference/quote.ts'
 import { untilLeft } from '../deadline.ts'
 import { RequestError } from '../error-response.ts'
-import type { RegistryLists } from '../registry-admin.ts'
+import type { PageOptions } from '../registry-admin.ts'
 import { answer, COMMON_PROBLEMS, NOT_MODIFIED, problem, withRetryAfter } from '../responses.ts'
-import type { PageOptions } from '../types.ts'
+import type { RouteContext } from '../types.ts'
 
 interface Named {
   readonly name: string
 }
 
-export interface RegistriesRouteOptions {
-  readonly registries: RegistryLists
-  readonly timeoutMs: number
-}
-
 /** `GET /registries`, and what one of them says it has. */
-export function registriesRoutes(app: FastifyInstance, options: RegistriesRouteOptions): void {
-  const { registries, timeoutMs } = options
-
-  app.get('/registries', { schema: list }, async (_request, reply): Promise<RegistriesResponse> => {
-    reply.header('cache-control', 'no-cache')
-    return { registries: [...registries.statuses()] }
-  })
+export function registriesRoutes(
+  app: FastifyInstance,
+  { registries, timeoutMs }: RouteContext,
+): void {
+  if (registries === undefined) return
+  const config = { cache: 'no-cache' } as const
+  app.get(
+    '/registries',
+    { schema: list, config },
+    async (): Promise<RegistriesResponse> => ({ registries: [...registries.statuses()] }),
+  )
   app.get<{ Params: Named; Querystring: PageQuery }>(
     '/registries/:name/images',
-    { schema: repositories },
+    { schema: repositories, config },
     (request, reply) => {
       const { name } = request.params
       return ask(request, reply, name, (page) => registries.repositories(name, page))
@@ -34,7 +33,7 @@ export function registriesRoutes(app: FastifyInstance, options: RegistriesRouteO
   )
   app.get<{ Params: Named; Querystring: TagsQuery }>(
     '/registries/:name/tags',
-    { schema: tags },
+    { schema: tags, config },
     (request, reply) => {
       const { name } = request.params
       const { repository } = request.query
@@ -48,12 +47,10 @@ export function registriesRoutes(app: FastifyInstance, options: RegistriesRouteO
     name: string,
     listing: (page: PageOptions) => Promise<T>,
   ): Promise<T> {
-    if (!registries.statuses().some((each) => each.name === name)) throw unknownRegistry(name)
+    if (!registries?.statuses().some((each) => each.name === name)) throw unknownRegistry(name)
     const { n = PageQuery.properties.n.default, last } = request.query
     const signal = untilLeft(reply.raw, timeoutMs)
-    const page = await listing(last === undefined ? { n, signal } : { n, signal, last })
-    reply.header('cache-control', 'no-cache')
-    return page
+    return listing(last === undefined ? { n, signal } : { n, signal, last })
   }
 }
 

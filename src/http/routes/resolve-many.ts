@@ -1,37 +1,29 @@
 import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import { ResolveManyRequest, type ResolveResult } from '../../../api/v1/resolve-many.ts'
 import { Semaphore } from '../../concurrency/semaphore.ts'
 import { toResolveResponse } from '../../resolver/answers.ts'
 import { clientKey } from '../client-key.ts'
 import { ClientShares } from '../client-shares.ts'
 import { untilLeft } from '../deadline.ts'
-import { type Failure, toFailure } from '../error-response.ts'
-import { type Limits, MAX_BATCH_BODY_BYTES } from '../limits.ts'
+import { toFailure } from '../error-response.ts'
+import { MAX_BATCH_BODY_BYTES } from '../limits.ts'
 import { COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
-import type { Answers } from '../types.ts'
+import type { RouteContext } from '../types.ts'
 
 const NDJSON = 'application/x-ndjson'
 /** Milliseconds after which a refused batch may come again. */
 const RETRY_AFTER_MS = 2_000
 
-export interface ResolveManyOptions {
-  readonly answers: Answers
-  readonly limits: Limits
-  /** For all of them together. */
-  readonly timeoutMs: number
-  readonly isUnauthenticated: (request: FastifyRequest) => boolean
-  /** Gets a fault of the service itself. */
-  readonly onUnexpected: (failure: Failure) => void
-}
-
 /**
  * `POST /resolve`: many references at once. What becomes of one is no matter of the others. The results
  * are sent as they come, so that no more of them are held than the reader is behind.
  */
-export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptions): void {
-  const { answers, isUnauthenticated, limits, timeoutMs, onUnexpected } = options
+export function resolveManyRoute(
+  app: FastifyInstance,
+  { answers, isUnauthenticated, limits, manyTimeoutMs, onUnexpected }: RouteContext,
+): void {
   const { maxBatchedReferences, maxBatches, maxBatchesPerClient, maxResultsAhead } = limits
   const shares = new ClientShares({
     max: maxBatches,
@@ -41,18 +33,17 @@ export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptio
   })
   // Of the whole process: single questions and pulls must not wait for batches.
   const all = new Semaphore(maxBatchedReferences)
-  const route: RouteShorthandOptions = {
-    schema,
-    bodyLimit: MAX_BATCH_BODY_BYTES,
-    // Before the body, which would be held as well.
-    onRequest: async ({ raw }, reply) => {
-      reply.raw.once('close', shares.enter(clientKey(raw.socket.remoteAddress)))
-    },
+  // Before the body, which would be held as well.
+  const onRequest: onRequestHookHandler = ({ raw }, reply, done) => {
+    reply.raw.once('close', shares.enter(clientKey(raw.socket.remoteAddress)))
+    done()
   }
+  const config = { cache: 'no-store' } as const
+  const route = { schema, config, onRequest, bodyLimit: MAX_BATCH_BODY_BYTES }
   app.post<{ Body: ResolveManyRequest }>('/resolve', route, async (request, reply) => {
     const { references, platform, verify } = request.body
     const isAll = verify === 'all'
-    const signal = untilLeft(reply.raw, timeoutMs)
+    const signal = untilLeft(reply.raw, manyTimeoutMs)
     const unauthenticated = isUnauthenticated(request)
     const asked = {
       signal,
@@ -75,7 +66,6 @@ export function resolveManyRoute(app: FastifyInstance, options: ResolveManyOptio
     })
     const wanted = wantsLines(request.headers.accept)
     const body = Readable.from(wanted ? linesOf(results) : listOf(results))
-    reply.header('cache-control', 'no-store')
     return reply.type(wanted ? NDJSON : 'application/json; charset=utf-8').send(body)
   })
 }

@@ -7,28 +7,21 @@ import { untilLeft } from '../deadline.ts'
 import { RequestError } from '../error-response.ts'
 import { entityTag } from '../etag-and-gzip.ts'
 import { answer as answered, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
-import type { Answers } from '../types.ts'
+import type { Answers, RouteContext } from '../types.ts'
 
 /** Questions that are remembered as they were read, of either kind of caller, and how long their URL may be. */
 const MAX_QUERIES = 2_048
 const MAX_URL_CHARACTERS = 1_024
-
-export interface ResolveRouteOptions {
-  readonly answers: Answers
-  readonly timeoutMs: number
-  readonly now: () => number
-  readonly isUnauthenticated: (request: FastifyRequest) => boolean
-  /** This service in `Via`. */
-  readonly via: string
-}
 
 interface ResolveRoute {
   Querystring: ResolveQuery
 }
 
 /** `GET /resolve`. */
-export function resolveRoute(app: FastifyInstance, options: ResolveRouteOptions): void {
-  const { answers, isUnauthenticated, timeoutMs, now, via } = options
+export function resolveRoute(
+  app: FastifyInstance,
+  { answers, isUnauthenticated, now, timeoutMs, via }: RouteContext,
+): void {
   const questions = new PreparedQueries(answers)
   const config = { access: accessFor }
   app.get<ResolveRoute>('/resolve', { schema, config }, (request, reply) => {

@@ -4,6 +4,10 @@ import type { VersionResponse } from '../../../api/v1/stats.ts'
 import { COMMIT, VERSION } from '../../../api/version.ts'
 import { answer, COMMON_PROBLEMS, content, NOT_MODIFIED, problem } from '../responses.ts'
 import type { ServiceReports } from '../service-info.ts'
+import type { RouteContext } from '../types.ts'
+
+const KEPT = { cache: 'no-cache' } as const
+const LIVE = { cache: 'no-store' } as const
 
 const running: VersionResponse = {
   version: VERSION,
@@ -12,30 +16,19 @@ const running: VersionResponse = {
 }
 
 /** What the service says of itself: `GET /version`, `GET /config`, `GET /stats`, its history, `GET /cache`, `GET /metrics`. */
-export function serviceRoutes(app: FastifyInstance, service: ServiceReports): void {
-  app.get('/version', { schema: version }, async (_request, reply) => {
-    reply.header('cache-control', 'no-cache')
-    return running
-  })
-  app.get('/config', { schema: config }, async (_request, reply) => {
-    reply.header('cache-control', 'no-cache').type('application/yaml; charset=utf-8')
+export function serviceRoutes(app: FastifyInstance, { service }: RouteContext): void {
+  if (service === undefined) return
+  app.get('/version', { schema: version, config: KEPT }, async () => running)
+  app.get('/config', { schema: config, config: KEPT }, async (_request, reply) => {
+    reply.type('application/yaml; charset=utf-8')
     return service.config()
   })
-  app.get('/stats', { schema: stats }, async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
-    return service.stats()
-  })
-  app.get('/stats/history', { schema: history }, async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
-    return service.history()
-  })
+  app.get('/stats', { schema: stats, config: LIVE }, async () => service.stats())
+  app.get('/stats/history', { schema: history, config: LIVE }, async () => service.history())
   app.get<{ Querystring: CacheQuery }>(
     '/cache',
-    { schema: cache, config: { access: 'node' } },
-    async ({ query: { n = CacheQuery.properties.n.default } }, reply) => {
-      reply.header('cache-control', 'no-store')
-      return service.cached(n)
-    },
+    { schema: cache, config: { access: 'node', cache: 'no-store' } },
+    async ({ query: { n = CacheQuery.properties.n.default } }) => service.cached(n),
   )
   let page: ReturnType<ServiceReports['metrics']> | undefined
   // Writing it takes some 4 ms, and hundreds may ask in one turn of the event loop.
@@ -48,19 +41,19 @@ export function serviceRoutes(app: FastifyInstance, service: ServiceReports): vo
     }
     return page
   }
-  app.get('/metrics', { schema: metrics }, async (_request, reply) => {
+  app.get('/metrics', { schema: metrics, config: LIVE }, async (_request, reply) => {
     const { contentType, text } = await document()
-    reply.header('cache-control', 'no-store').type(contentType)
+    reply.type(contentType)
     return text
   })
 }
 
-/** `GET /openapi.json`. The document is loaded at the first request, which most services never get. */
+/** `GET /openapi.json`. */
 export function documentRoute(app: FastifyInstance, document: () => Promise<string>): void {
   let loading: Promise<string> | undefined
-  app.get('/openapi.json', { schema: openapi }, async (_request, reply) => {
+  app.get('/openapi.json', { schema: openapi, config: KEPT }, async (_request, reply) => {
     loading ??= document()
-    reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8')
+    reply.type('application/json; charset=utf-8')
     return await loading
   })
 }

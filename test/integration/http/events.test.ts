@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
-import type { RegistryEvent } from '../../../src/http/routes/events.ts'
+import type { RegistryEvent } from '../../../src/http/types.ts'
 import { NOW, openApp, TOKEN, WITH_TOKEN } from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import type { PageOptions } from '../../../src/http/types.ts'
+import type { PageOptions } from '../../../src/http/registry-admin.ts'
 import { openApp, someRegistries } from '../../support/http-app.ts'
 import { ask } from '../../support/openapi.ts'
 
