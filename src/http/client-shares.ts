@@ -1,4 +1,6 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ResolveError } from '../errors.ts'
+import { clientKey } from './limits.ts'
 
 export interface ShareLimits {
   readonly max: number
@@ -23,24 +25,25 @@ export class ClientShares {
   }
 
   /**
-   * @param client as clientKey tells them apart
-   * @returns call it once, when the work is over
+   * Counts it until it is answered, or its client has gone.
+   *
    * @throws ResolveError TOOMANYREQUESTS with `retryAfterMs` beyond the bounds
    */
-  enter(client: string): () => void {
+  enter({ socket }: IncomingMessage, response: ServerResponse): void {
     const { max, maxPerClient } = this.#limits
+    const client = clientKey(socket.remoteAddress)
     const own = this.#open.get(client) ?? 0
     const free = max - this.#count
     if (free <= 0) throw this.#tooMany(String(this.#count))
     if (own >= Math.min(maxPerClient, free)) throw this.#tooMany(`${own} of this client's`)
     this.#open.set(client, own + 1)
     this.#count += 1
-    return () => {
+    response.once('close', () => {
       const left = (this.#open.get(client) ?? 1) - 1
       if (left === 0) this.#open.delete(client)
       else this.#open.set(client, left)
       this.#count -= 1
-    }
+    })
   }
 
   #tooMany(open: string): ResolveError {

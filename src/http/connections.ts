@@ -1,7 +1,6 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Logger } from '../telemetry/log.ts'
-import { clientKey } from './client-key.ts'
 import {
   attach,
   type Client,
@@ -10,7 +9,7 @@ import {
   endAfterAnswer,
   isBusy,
 } from './connection.ts'
-import type { Limits } from './limits.ts'
+import { clientKey, type Limits } from './limits.ts'
 import { RequestQueue } from './request-queue.ts'
 
 /** Node keeps the socket that TLS is spoken on, and has no other name for it; a unix socket has no address to find it by. */

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { constants, gzip } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { LRUCache } from 'lru-cache'
 
 /** Below this a body fits in one packet with its headers, and compressing it saves nothing. */
 const WORTH_CHARACTERS = 1_024
-/** Of compressed bodies that are kept, by their entity tag; the oldest goes for the newest. */
+/** Of compressed bodies that are kept, by their entity tag. */
 const MAX_KEPT_BYTES = 2 * 1024 * 1024
 
 /**
@@ -12,7 +13,10 @@ const MAX_KEPT_BYTES = 2 * 1024 * 1024
  * `If-None-Match`; gzip where it pays.
  */
 export function addEtagAndCompression(app: FastifyInstance): void {
-  const compressed = new CompressedBodies()
+  const kept = new LRUCache<string, Buffer>({
+    maxSize: MAX_KEPT_BYTES,
+    sizeCalculation: ({ length }) => length,
+  })
   app.addHook('onSend', (request, reply, payload, done) => {
     // What is streamed comes from elsewhere, or is not at hand yet.
     if (typeof payload !== 'string' || payload === '') {
@@ -33,14 +37,26 @@ export function addEtagAndCompression(app: FastifyInstance): void {
       done(null, payload)
       return
     }
-    compressed.get(tag, payload, (error, body) => {
+    const send = (body: Buffer): void => {
+      reply.header('content-encoding', 'gzip').removeHeader('content-length')
+      if (tag !== undefined) reply.header('etag', gzippedTag(tag))
+      done(null, body)
+    }
+    const known = tag === undefined ? undefined : kept.get(tag)
+    if (known !== undefined) {
+      send(known)
+      return
+    }
+    gzip(payload, { level: constants.Z_BEST_SPEED }, (error, body) => {
       if (error !== null) {
         done(error)
         return
       }
-      reply.header('content-encoding', 'gzip').removeHeader('content-length')
-      if (tag !== undefined) reply.header('etag', gzippedTag(tag))
-      done(null, body)
+      // `body` may be the beginning of a chunk of 16 KiB, all of which would be kept with it.
+      const own = Buffer.allocUnsafeSlow(body.length)
+      own.set(body)
+      if (tag !== undefined) kept.set(tag, own)
+      send(own)
     })
   })
 }
@@ -56,43 +72,6 @@ function tagOf(reply: FastifyReply, payload: string): string {
   const tag = entityTag(payload)
   reply.header('etag', tag)
   return tag
-}
-
-/** Compressed once while it is asked for again. */
-class CompressedBodies {
-  readonly #byTag = new Map<string, Buffer>()
-  #bytes = 0
-
-  /** @param tag undefined: of what is not kept */
-  get(
-    tag: string | undefined,
-    text: string,
-    done: (error: Error | null, body: Buffer) => void,
-  ): void {
-    const known = tag === undefined ? undefined : this.#byTag.get(tag)
-    if (known !== undefined) {
-      done(null, known)
-      return
-    }
-    gzip(text, { level: constants.Z_BEST_SPEED }, (error, body) => {
-      if (error === null && tag !== undefined) this.#keep(tag, body)
-      done(error, body)
-    })
-  }
-
-  #keep(tag: string, found: Buffer): void {
-    if (this.#byTag.has(tag)) return
-    // It may be the beginning of a chunk of 16 KiB, all of which would be kept with it.
-    const body = Buffer.allocUnsafeSlow(found.length)
-    body.set(found)
-    this.#byTag.set(tag, body)
-    this.#bytes += body.length
-    for (const [oldest, { length }] of this.#byTag) {
-      if (this.#bytes <= MAX_KEPT_BYTES) return
-      this.#byTag.delete(oldest)
-      this.#bytes -= length
-    }
-  }
 }
 
 /** @param acceptEncoding the header (RFC 9110, 12.5.3) */

@@ -50,6 +50,23 @@ export function readInputs(app: FastifyInstance): void {
   })
 }
 
+/** Adds routes that get their bodies as text, and read them by themselves. */
+export function withTextBodies(
+  app: FastifyInstance,
+  types: string | RegExp,
+  addRoutes: (scope: FastifyInstance) => void,
+): void {
+  app.register((scope, _options, done) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser(types, { parseAs: 'string' }, (_request, body, taken) =>
+      taken(null, body),
+    )
+    scope.setValidatorCompiler(() => () => true)
+    addRoutes(scope)
+    done()
+  })
+}
+
 /**
  * A body as JSON.
  *

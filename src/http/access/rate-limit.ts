@@ -1,4 +1,4 @@
-import { clientKey } from '../client-key.ts'
+import { clientKey } from '../limits.ts'
 
 interface Bucket {
   tokens: number

@@ -5,9 +5,9 @@ import { ResolveError, toResolveError } from '../../errors.ts'
 import { oneLine } from '../../reference/quote.ts'
 import { parseReference } from '../../reference/reference.ts'
 import { pinnedReference } from '../../workloads/image-mention.ts'
-import { clientKey } from '../client-key.ts'
 import { ClientShares } from '../client-shares.ts'
 import { untilLeft } from '../deadline.ts'
+import { withTextBodies } from '../inputs.ts'
 import { MAX_REVIEW_BODY_BYTES } from '../limits.ts'
 import { answer, COMMON_PROBLEMS, problem, withRetryAfter } from '../responses.ts'
 import type { AdmissionOptions, Answers, RouteContext } from '../types.ts'
@@ -49,16 +49,11 @@ export function admissionRoute(app: FastifyInstance, context: RouteContext): voi
   const what = 'pods are being reviewed'
   const reviews = new ClientShares({ max, maxPerClient, what, retryAfterMs: RETRY_AFTER_MS })
   const log = logOf(context)
-  app.register((scope, _options, done) => {
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, taken) =>
-      taken(null, body),
-    )
-    scope.setValidatorCompiler(() => () => true)
+  withTextBodies(app, 'application/json', (scope) => {
     // Before the body is read: any client may send one.
     const onRequest: onRequestHookHandler = ({ raw }, reply, next) => {
       try {
-        reply.raw.once('close', reviews.enter(clientKey(raw.socket.remoteAddress)))
+        reviews.enter(raw, reply.raw)
       } catch (thrown) {
         // The body stays unread, and before it is read the connection is of no use.
         reply.header('connection', 'close').removeHeader('keep-alive')
@@ -82,7 +77,6 @@ export function admissionRoute(app: FastifyInstance, context: RouteContext): voi
         }
       },
     )
-    done()
   })
 }
 

@@ -6,7 +6,7 @@ import { COMPONENT, DOMAIN, PATH_MAX_LENGTH, TAG } from '../../reference/grammar
 import type { ChangedTag } from '../../resolver/changed-tags.ts'
 import { RateLimit } from '../access/rate-limit.ts'
 import { RequestError } from '../error-response.ts'
-import { readJson } from '../inputs.ts'
+import { readJson, withTextBodies } from '../inputs.ts'
 import { answer, COMMON_PROBLEMS, problem, TOKEN_NEEDED, withRetryAfter } from '../responses.ts'
 import type { RegistryEvent, RouteContext } from '../types.ts'
 
@@ -16,8 +16,8 @@ const MAX_BODY_BYTES = 256 * 1024
 const MAX_A_MINUTE = 3_000
 
 /**
- * `POST /events/registry`: notifications of registries, in their own formats. A scope of its own, since bodies are read
- * as text: GitHub signs them.
+ * `POST /events/registry`: notifications of registries, in their own formats. Bodies are read as text: GitHub signs
+ * them.
  */
 export function eventsRoute(
   app: FastifyInstance,
@@ -25,13 +25,7 @@ export function eventsRoute(
 ): void {
   if (onEvent === undefined) return
   const limit = new RateLimit(MAX_A_MINUTE, now)
-  app.register((scope, _options, done) => {
-    scope.removeAllContentTypeParsers()
-    const types = /^application\/(?:[\w.+-]+\+)?json(?:;|$)/
-    scope.addContentTypeParser(types, { parseAs: 'string' }, (_request, body, taken) =>
-      taken(null, body),
-    )
-    scope.setValidatorCompiler(() => () => true)
+  withTextBodies(app, /^application\/(?:[\w.+-]+\+)?json(?:;|$)/, (scope) => {
     const config = { access: 'event', cache: 'no-store' } as const
     const onRequest: onRequestHookHandler = ({ raw }, _reply, next) => {
       const retryAfterMs = limit.take(raw.socket.remoteAddress)
@@ -51,7 +45,6 @@ export function eventsRoute(
         return { tags: event.changes.length, expired: await onEvent(event) }
       },
     )
-    done()
   })
 }
 

@@ -4,7 +4,6 @@ import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import { ResolveManyRequest, type ResolveResult } from '../../../api/v1/resolve-many.ts'
 import { Semaphore } from '../../concurrency/semaphore.ts'
 import { toResolveResponse } from '../../resolver/answers.ts'
-import { clientKey } from '../client-key.ts'
 import { ClientShares } from '../client-shares.ts'
 import { untilLeft } from '../deadline.ts'
 import { toFailure } from '../error-response.ts'
@@ -35,7 +34,7 @@ export function resolveManyRoute(
   const all = new Semaphore(maxBatchedReferences)
   // Before the body, which would be held as well.
   const onRequest: onRequestHookHandler = ({ raw }, reply, done) => {
-    reply.raw.once('close', shares.enter(clientKey(raw.socket.remoteAddress)))
+    shares.enter(raw, reply.raw)
     done()
   }
   const config = { cache: 'no-store' } as const
