@@ -9,13 +9,28 @@ interface ListenersOptions {
   readonly logger: Pick<Logger, 'warn'>
 }
 
+export interface OpenServer {
+  /** Why clients cannot connect at this moment; absent or undefined: they can. */
+  unavailableReason?(): string | undefined
+  close(): Promise<unknown>
+}
+
+type Open = (signal: AbortSignal) => Promise<OpenServer>
+
+const RETRY_MS = 500
+
 /**
  * The servers of this process, by name. None of them waits for another: a taken HTTP address must not
- * keep a kubelet from its images.
+ * keep a kubelet from its images. While the runtime is not up yet, another instance is still ending, or something is in
+ * the way, a server is tried again. Each reason is logged once.
  */
 export class Listeners {
   readonly #options: ListenersOptions
-  readonly #listeners = new Map<string, RetryingListener>()
+  readonly #states = new Map<string, ListenerState>()
+  readonly #servers = new Map<string, OpenServer>()
+  /** Each resolves when the server is open, or closed for good. */
+  readonly #opened = new Map<string, Promise<void>>()
+  readonly #stopped = new AbortController()
 
   constructor(options: ListenersOptions) {
     this.#options = options
@@ -26,107 +41,59 @@ export class Listeners {
    *
    * @param open its signal ends when all are closed: what it throws then is not told
    */
-  keep(name: string, open: (signal: AbortSignal) => Promise<OpenServer>): void {
-    const listener = new RetryingListener(name, open, this.#options.logger)
-    this.#listeners.set(name, listener)
-    void listener.keep()
+  keep(name: string, open: Open): void {
+    this.#states.set(name, { door: name, open: false, reason: 'starting' })
+    this.#opened.set(name, this.#retry(name, open))
   }
 
   state(name: string): ListenerState {
-    return this.#listeners.get(name)?.state ?? { door: name, open: false }
+    const state = this.#states.get(name) ?? { door: name, open: false }
+    const reason = this.#servers.get(name)?.unavailableReason?.()
+    return reason === undefined ? state : { ...state, open: false, reason }
   }
 
   /** Resolves when these are open, or closed for good, or when the time is up. */
   async settled(names: readonly string[], limitMs: number): Promise<void> {
-    const opened = Promise.all(names.map((name) => this.#listeners.get(name)?.keep()))
+    const opened = Promise.all(names.map((name) => this.#opened.get(name)))
     await atMost(limitMs, this.#options.clock, opened)
   }
 
   /** One line: which are open, and why the others are not. */
   status(): string {
-    return [...this.#listeners.values()]
-      .map(({ state: { door, open, reason } }) => (open ? `${door} is open` : `${door}: ${reason}`))
+    return [...this.#states.keys()]
+      .map((name) => this.state(name))
+      .map(({ door, open, reason }) => (open ? `${door} is open` : `${door}: ${reason}`))
       .join('; ')
   }
 
   /** In the reverse order of opening. None is opened from now on. */
   async close(): Promise<void> {
-    for (const listener of this.#listeners.values()) listener.stop()
-    for (const listener of [...this.#listeners.values()].reverse()) await listener.close()
-  }
-}
-
-const RETRY_MS = 500
-
-export interface OpenServer {
-  /** Why clients cannot connect at this moment; absent or undefined: they can. */
-  unavailableReason?(): string | undefined
-  close(): Promise<unknown>
-}
-
-/**
- * A server that is opened as soon as that is possible. While the runtime is not up yet, another instance
- * is still ending, or something is in the way, it is tried again. Each reason is logged once.
- */
-class RetryingListener {
-  readonly #name: string
-  readonly #open: (signal: AbortSignal) => Promise<OpenServer>
-  readonly #logger: Pick<Logger, 'warn'>
-  readonly #stopped = new AbortController()
-  #state: ListenerState
-  #server: OpenServer | undefined
-  #opening: Promise<OpenServer | undefined> | undefined
-
-  constructor(
-    name: string,
-    open: (signal: AbortSignal) => Promise<OpenServer>,
-    logger: Pick<Logger, 'warn'>,
-  ) {
-    this.#name = name
-    this.#open = open
-    this.#logger = logger
-    this.#state = { door: name, open: false, reason: 'starting' }
-  }
-
-  get state(): ListenerState {
-    const reason = this.#server?.unavailableReason?.()
-    return reason === undefined ? this.#state : { ...this.#state, open: false, reason }
-  }
-
-  /** Resolves when it is open, or closed for good. */
-  async keep(): Promise<void> {
-    this.#opening ??= this.#retry()
-    await this.#opening
-  }
-
-  stop(): void {
     this.#stopped.abort()
+    for (const [name, opened] of [...this.#opened].reverse()) {
+      await opened
+      await this.#servers.get(name)?.close()
+    }
   }
 
-  async close(): Promise<void> {
-    this.stop()
-    const server = await this.#opening
-    await server?.close()
-  }
-
-  async #retry(): Promise<OpenServer | undefined> {
-    const door = this.#name
+  async #retry(door: string, open: Open): Promise<void> {
+    const { signal } = this.#stopped
     let logged = ''
-    while (!this.#stopped.signal.aborted) {
+    while (!signal.aborted) {
       try {
-        this.#server = await this.#open(this.#stopped.signal)
-        this.#state = { door, open: true }
-        return this.#server
+        this.#servers.set(door, await open(signal))
+        this.#states.set(door, { door, open: true })
+        return
       } catch (thrown) {
-        if (this.#stopped.signal.aborted) break
+        if (signal.aborted) return
         const reason = toResolveError(thrown).message
-        this.#state = { door, open: false, reason }
-        if (reason !== logged) this.#logger.warn({ door, reason }, 'listener not open, retrying')
+        this.#states.set(door, { door, open: false, reason })
+        if (reason !== logged) {
+          this.#options.logger.warn({ door, reason }, 'listener not open, retrying')
+        }
         logged = reason
       }
-      await delay(RETRY_MS, undefined, this.#stopped).catch(() => {})
+      await delay(RETRY_MS, undefined, { signal }).catch(() => {})
     }
-    return undefined
   }
 }
 
