@@ -94,7 +94,8 @@ async function describe(app: FastifyInstance): Promise<void> {
   const ports: RoutesOptions = {
     answers: unused,
     readiness: unused,
-    images: unused,
+    node: unused,
+    pulls: unused,
     registries: unused,
     service: unused,
     onEvent: unused,

@@ -1,10 +1,14 @@
 import type { FastifyRequest } from 'fastify'
 import type { CheckResponse } from '../../api/v1/check.ts'
-import type { ImageRecord, PullLayers, PullsResponse } from '../../api/v1/images.ts'
+import type { ReadyResponse } from '../../api/v1/health.ts'
+import type { Written } from '../../api/v1/schema.ts'
+import type { HttpConfig } from '../config/config.ts'
 import type { Answers as AllAnswers, AnswerOptions } from '../resolver/answers.ts'
 import type { ChangedTag } from '../resolver/changed-tags.ts'
 import type { Answer } from '../resolver/types.ts'
+import type { NodeImages } from '../runtime/node-images.ts'
 import type { Logger } from '../telemetry/log.ts'
+import type { RunningPulls } from '../telemetry/running-pulls.ts'
 import type { Failure } from './error-response.ts'
 import type { Limits } from './limits.ts'
 import type { RegistryLists } from './registry-admin.ts'
@@ -14,8 +18,9 @@ import type { ServiceReports } from './service-info.ts'
 export interface RoutesOptions {
   readonly answers: Answers
   readonly readiness: Readiness
-  /** Each absent: a server without its routes. */
-  readonly images?: NodeImages
+  /** Each absent: a server without its routes. `node` rejects with ResolveError UNAVAILABLE without a runtime. */
+  readonly node?: () => Promise<ImagesOfNode>
+  readonly pulls?: Pick<RunningPulls, 'layersOf' | 'list'>
   readonly registries?: RegistryLists
   readonly service?: ServiceReports
   /** @returns how many answers were fresh until then */
@@ -62,57 +67,25 @@ export interface RegistryEvent {
   readonly changes: readonly ChangedTag[]
 }
 
+/** As the CRI socket shows, pulls and removes them. */
+export type ImagesOfNode = Pick<NodeImages, 'list' | 'status' | 'remove' | 'pull'>
+
 /** The resolver as the HTTP API uses it. Without `prepare` nothing is known at once. */
 export interface Answers extends Partial<Pick<AllAnswers, 'prepare'>> {
   /** Rejects with ResolveError, soon after `signal` aborts. */
   answer(input: string, options: AnswerOptions & { readonly signal: AbortSignal }): Promise<Answer>
 }
 
-/**
- * The images of this node, as the CRI socket shows, pulls and removes them. All reject with ResolveError:
- * UNAVAILABLE without a runtime, and soon after `signal` aborts.
- */
-export interface NodeImages {
-  /** Rejects where there is no runtime; nothing is asked of it. */
-  check(): Promise<void>
-  list(signal: AbortSignal): Promise<readonly ImageRecord[]>
-  /** @param image any of its names, or its ID; undefined: the runtime has no such image */
-  status(image: string, signal: AbortSignal): Promise<ImageRecord | undefined>
-  /** With all its names; also succeeds when there is no such image. */
-  remove(image: string, signal: AbortSignal): Promise<void>
-  /** As a kubelet without credentials does. @returns the runtime's own ID of the image */
-  pull(reference: string, signal: AbortSignal): Promise<string>
-  /** Those that run, of every client. Never rejects. */
-  pulls(): Promise<PullsResponse>
-  /** How far the newest pull of a reference is, as it was asked for. Never rejects. */
-  layersOf(reference: string): Promise<PullLayers | undefined>
-}
-
-/** What a request needs to be served. */
-export interface AccessOptions {
-  /** `host:port` as it was configured: that host is a name of this service. */
-  readonly listen?: string
-  /** The bearer token itself, */
-  readonly token?: string | undefined
-  /** or the file that holds it, read again when it changes. */
-  readonly tokenFile?: string | undefined
-  /** Requests a minute and client; 0: no limit. */
-  readonly rateLimit?: number
-}
+/** What a request needs to be served. `listen`: that host is a name of this service. */
+export type AccessOptions = Partial<
+  Pick<HttpConfig, 'listen' | 'token' | 'tokenFile' | 'rateLimit'>
+>
 
 /** The certificate of this server and its key, as PEM files. */
-export interface TlsFiles {
-  readonly cert: string
-  readonly key: string
-}
+export type TlsFiles = NonNullable<HttpConfig['tls']>
 
 /** A server that the configuration asks for. */
-export interface ListenerState {
-  readonly door: string
-  readonly open: boolean
-  /** Why it is closed. */
-  readonly reason?: string
-}
+export type ListenerState = Written<ReadyResponse>['doors'][number]
 
 export interface Readiness {
   check(): Promise<readonly ListenerState[]>

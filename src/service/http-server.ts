@@ -48,11 +48,6 @@ export async function startHttp(
       whyClosed: () => whyClosed(readiness, 'cri'),
     })
   })
-  const check = async (): Promise<void> => void requireSocket(core.runtimeSocket())
-  const checked = async () => {
-    await check()
-    return node.get()
-  }
   const mirrorRoutes = mirror.enabled ? await openMirror(core, logger, mirror) : undefined
   const descriptors = await descriptorLimit()
   const history = new StatsHistory({
@@ -66,15 +61,11 @@ export async function startHttp(
     limits: connectionLimits(descriptors),
     answers: core.answers,
     readiness,
-    images: {
-      check,
-      list: async (signal) => (await checked()).list(signal),
-      status: async (image, signal) => (await checked()).status(image, signal),
-      remove: async (image, signal) => (await checked()).remove(image, signal),
-      pull: async (reference, signal) => (await checked()).pull(reference, signal),
-      pulls: () => core.pulls.list(),
-      layersOf: (reference) => core.pulls.layersOf(reference),
+    node: async () => {
+      requireSocket(core.runtimeSocket())
+      return node.get()
     },
+    pulls: core.pulls,
     registries: new RegistryAdmin({
       entries: () => config().registries,
       health: core.health,

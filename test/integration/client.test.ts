@@ -77,7 +77,7 @@ test('many references are resolved one after the other, whatever becomes of each
 test('images are listed, shown, removed and pulled', async (t) => {
   const removed: string[] = []
   const client = await connect(t, {
-    images: someImages({
+    ...someImages({
       remove: async (image) => {
         removed.push(image)
       },
@@ -143,11 +143,11 @@ test('without the token nothing can be removed', async (t) => {
 test('who stops listening cancels the pull', { timeout: 60_000 }, async (t) => {
   let seen: AbortSignal | undefined
   const client = await connect(t, {
-    images: someImages({
+    ...someImages({
       pull: (_reference, signal) => {
         seen = signal
         return new Promise((_resolve, reject) => {
-          signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+          signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
         })
       },
     }),

@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import type { CheckResponse } from '../../api/v1/check.ts'
+import type { PullLayers, PullsResponse } from '../../api/v1/images.ts'
 import { abortable } from '../../src/concurrency/abortable.ts'
 import { type AppOptions, buildApp } from '../../src/http/app.ts'
 import type { RegistryLists } from '../../src/http/registry-admin.ts'
 import type { ServiceReports } from '../../src/http/service-info.ts'
-import type { Answers, NodeImages } from '../../src/http/types.ts'
+import type { Answers, ImagesOfNode } from '../../src/http/types.ts'
 import type { AnswerOptions } from '../../src/resolver/answers.ts'
 import type { Answer, CandidateReport } from '../../src/resolver/types.ts'
 import { silentLogger } from '../../src/telemetry/log.ts'
@@ -113,9 +114,16 @@ export const AN_IMAGE = {
   pinned: false,
 }
 
+interface FakeNode extends ImagesOfNode {
+  /** Rejects where there is no runtime. */
+  check(): Promise<void>
+  pulls(): Promise<PullsResponse>
+  layersOf(reference: string): Promise<PullLayers | undefined>
+}
+
 /** A node with one image, that says yes to everything. */
-export function someImages(changes: Partial<NodeImages> = {}): NodeImages {
-  return {
+export function someImages(changes: Partial<FakeNode> = {}): Pick<AppOptions, 'node' | 'pulls'> {
+  const fake: FakeNode = {
     check: async () => {},
     list: async () => [AN_IMAGE],
     status: async (image) => (image === 'nope' ? undefined : AN_IMAGE),
@@ -124,6 +132,13 @@ export function someImages(changes: Partial<NodeImages> = {}): NodeImages {
     pulls: async () => ({ running: 0, pulls: [] }),
     layersOf: async () => undefined,
     ...changes,
+  }
+  return {
+    node: async () => {
+      await fake.check()
+      return fake
+    },
+    pulls: { list: fake.pulls, layersOf: fake.layersOf },
   }
 }
 
@@ -259,7 +274,7 @@ export async function openApp(
   const app = buildApp({
     answers: new ScriptedAnswers(anAnswer()),
     readiness: { check: async () => [] },
-    images: someImages(),
+    ...someImages(),
     registries: someRegistries(),
     service: someService(),
     check: () => SOME_CHECK,

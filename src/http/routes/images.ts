@@ -14,27 +14,24 @@ interface ImageRoute {
 }
 
 /** `GET /images`, and one of them: shown or, with the token, removed; and the pulls that run. */
-export function imagesRoutes(app: FastifyInstance, { images, timeoutMs }: RouteContext): void {
-  if (images === undefined) return
+export function imagesRoutes(app: FastifyInstance, { node, pulls, timeoutMs }: RouteContext): void {
+  if (node === undefined || pulls === undefined) return
   const config = { access: 'node', cache: 'no-cache' } as const
-  app.get(
-    '/images',
-    { schema: list, config },
-    async (_request, reply): Promise<ImagesResponse> => ({
-      images: [...(await images.list(untilLeft(reply.raw, timeoutMs)))],
-    }),
-  )
+  app.get('/images', { schema: list, config }, async (_request, reply): Promise<ImagesResponse> => {
+    const found = await (await node()).list(untilLeft(reply.raw, timeoutMs))
+    return { images: [...found] }
+  })
   app.get(
     '/pulls',
-    { schema: pulls, config: { access: 'node', cache: 'no-store' } },
-    (): Promise<PullsResponse> => images.pulls(),
+    { schema: running, config: { access: 'node', cache: 'no-store' } },
+    (): Promise<PullsResponse> => pulls.list(),
   )
   app.get<ImageRoute>(
     '/images/*',
     { schema: one, config },
     async (request, reply): Promise<ImageRecord> => {
       const name = nameOf(request)
-      const found = await images.status(name, untilLeft(reply.raw, timeoutMs))
+      const found = await (await node()).status(name, untilLeft(reply.raw, timeoutMs))
       if (found === undefined) {
         throw new ResolveError('MANIFEST_UNKNOWN', `the runtime has no image ${quote(name)}`)
       }
@@ -46,7 +43,7 @@ export function imagesRoutes(app: FastifyInstance, { images, timeoutMs }: RouteC
     { schema: removal, config: { access: 'write', cache: 'no-store' } },
     async (request, reply) => {
       const name = nameOf(request)
-      await images.remove(name, untilLeft(reply.raw, timeoutMs))
+      await (await node()).remove(name, untilLeft(reply.raw, timeoutMs))
       return reply.code(204).send()
     },
   )
@@ -83,7 +80,7 @@ const list = {
   },
 }
 
-const pulls = {
+const running = {
   operationId: 'pulls',
   summary: 'The pulls on the CRI socket that run.',
   description:

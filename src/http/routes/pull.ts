@@ -7,7 +7,7 @@ import { parseReference } from '../../reference/reference.ts'
 import { untilLeft } from '../deadline.ts'
 import { toFailure } from '../error-response.ts'
 import { COMMON_PROBLEMS, content, problem, TOKEN_NEEDED } from '../responses.ts'
-import type { RouteContext } from '../types.ts'
+import type { ImagesOfNode, RouteContext } from '../types.ts'
 
 /** Proxies cut off what is silent, and people wonder how far it is. */
 const TELL_EVERY_MS = 1_000
@@ -15,9 +15,9 @@ const TELL_EVERY_MS = 1_000
 const UNSAID: ErrorResponse['errors'][number] = { code: 'UNKNOWN', message: '', detail: {} }
 
 /** `POST /images/pull`, answered with server-sent events. A client that leaves cancels the pull. */
-export function pullRoute(app: FastifyInstance, { images, now, onUnexpected }: RouteContext): void {
-  if (images === undefined) return
-  const options = { images, now, onUnexpected }
+export function pullRoute(app: FastifyInstance, context: RouteContext): void {
+  const { node } = context
+  if (node === undefined) return
   app.post<{ Body: PullRequest }>(
     '/images/pull',
     { schema, config: { access: 'write', cache: 'no-store' } },
@@ -25,8 +25,8 @@ export function pullRoute(app: FastifyInstance, { images, now, onUnexpected }: R
       const { reference } = request.body
       // What can be known before is told by the status.
       parseReference(reference)
-      await images.check()
-      const events = Readable.from(pull(reference, untilLeft(reply.raw), options))
+      const images = await node()
+      const events = Readable.from(pull(reference, images, untilLeft(reply.raw), context))
       return reply.type('text/event-stream').send(events)
     },
   )
@@ -34,12 +34,9 @@ export function pullRoute(app: FastifyInstance, { images, now, onUnexpected }: R
 
 async function* pull(
   reference: string,
+  images: ImagesOfNode,
   signal: AbortSignal,
-  {
-    images,
-    now,
-    onUnexpected,
-  }: Pick<RouteContext, 'now' | 'onUnexpected'> & Pick<Required<RouteContext>, 'images'>,
+  { now, onUnexpected, pulls }: RouteContext,
 ): AsyncGenerator<string> {
   const began = now()
   const told = (state: PullEvent['state'], more: Partial<PullEvent> = {}): string =>
@@ -57,7 +54,7 @@ async function* pull(
     },
   )
   for (;;) {
-    const layers = await images.layersOf(reference)
+    const layers = await pulls?.layersOf(reference)
     yield told('pulling', layers === undefined ? {} : { layers })
     const timer = new AbortController()
     const pause = delay(TELL_EVERY_MS, undefined, { signal: timer.signal }).catch(() => undefined)

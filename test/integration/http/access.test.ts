@@ -31,7 +31,7 @@ const wrong = [{}, { authorization: 'Bearer nope' }, { authorization: 'Basic b3B
 for (const write of writes) {
   test(`${write.method} ${write.url} needs the token`, async (t) => {
     const app = await openApp(t, {
-      images: someImages({ check: assert.fail, remove: assert.fail, pull: assert.fail }),
+      ...someImages({ check: assert.fail, remove: assert.fail, pull: assert.fail }),
     })
 
     for (const headers of wrong) {
@@ -44,7 +44,7 @@ for (const write of writes) {
   })
 
   test(`${write.method} ${write.url} is off without a token, and says how to turn it on`, async (t) => {
-    const app = await openApp(t, { access: {}, images: someImages({ remove: assert.fail }) })
+    const app = await openApp(t, { access: {}, ...someImages({ remove: assert.fail }) })
 
     const response = await ask(app, { ...write, headers: WITH_TOKEN })
 

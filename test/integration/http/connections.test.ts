@@ -233,7 +233,7 @@ for (const [what, text] of unread) {
         prepare: () => () => anAnswer({ ...long, source: 'cache' }),
         answer: async () => anAnswer(long),
       },
-      images: someImages({
+      ...someImages({
         list: async () => [{ ...AN_IMAGE, references: Array(500).fill('x'.repeat(100_000)) }],
       }),
     })
@@ -327,7 +327,7 @@ test('closing ends a connection whose answer was begun when that is whole', {
     return AN_IMAGE.imageId
   }
   const app = await openApp(t, {
-    images: someImages({ pull }),
+    ...someImages({ pull }),
     limits: { closeGraceMs: 120_000 },
   })
   const body = JSON.stringify({ reference: 'nginx' })

@@ -16,7 +16,7 @@ test('the commands of docs/http-api.md print what it says', async (t) => {
         throw new ResolveError('MANIFEST_UNKNOWN', 'docker.io/library/nope is nowhere')
       },
     },
-    images: someImages(),
+    ...someImages(),
     onEvent: async () => 1,
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })

@@ -40,7 +40,7 @@ async function openMoody(t: TestContext): Promise<FastifyInstance> {
         return anAnswer({ requested })
       },
     },
-    images: someImages({
+    ...someImages({
       status: async (image) => {
         moody(image, RUNTIME_CODES)
         return undefined

@@ -27,7 +27,7 @@ for (const [url, name] of spellings) {
   test(`GET ${url.slice(0, 60)} asks for the image of that name`, async (t) => {
     const asked: string[] = []
     const app = await openApp(t, {
-      images: someImages({
+      ...someImages({
         status: async (image) => {
           asked.push(image)
           return AN_IMAGE
@@ -58,7 +58,7 @@ test('an image that the runtime has not is a 404', async (t) => {
 test('DELETE removes by name or ID and has nothing to say', async (t) => {
   const removed: string[] = []
   const app = await openApp(t, {
-    images: someImages({
+    ...someImages({
       remove: async (image) => {
         removed.push(image)
       },
@@ -78,8 +78,8 @@ test('DELETE removes by name or ID and has nothing to say', async (t) => {
 
 for (const method of ['GET', 'DELETE'] as const) {
   test(`${method} of the empty name is refused: to a runtime it begins every ID`, async (t) => {
-    const images = someImages({ status: assert.fail, remove: assert.fail })
-    const app = await openApp(t, { images })
+    const node = someImages({ status: assert.fail, remove: assert.fail })
+    const app = await openApp(t, node)
 
     const response = await app.inject({ method, url: '/images/', headers: WITH_TOKEN })
 
@@ -90,8 +90,8 @@ for (const method of ['GET', 'DELETE'] as const) {
 
 test('without a runtime every route of images is a 502 that says so', async (t) => {
   const fail = () => Promise.reject(noRuntime)
-  const images = someImages({ check: fail, list: fail, status: fail, remove: fail, pull: fail })
-  const app = await openApp(t, { images })
+  const node = someImages({ check: fail, list: fail, status: fail, remove: fail, pull: fail })
+  const app = await openApp(t, node)
   const headers = WITH_TOKEN
 
   const responses = [
@@ -115,7 +115,7 @@ test('without a runtime every route of images is a 502 that says so', async (t) 
 
 test('a name that no image can have is refused before the runtime is asked', async (t) => {
   const app = await openApp(t, {
-    images: someImages({ status: async () => assert.fail('it was asked') }),
+    ...someImages({ status: async () => assert.fail('it was asked') }),
   })
 
   const response = await ask(app, { url: `/images/${'x'.repeat(1_025)}`, headers: WITH_TOKEN })

@@ -53,7 +53,7 @@ test('a pull is told from its beginning to its end', async (t) => {
 test('a pull that fails says why in its last event', async (t) => {
   const error = new ResolveError('UNAUTHORIZED', 'docker.io: pull access denied')
   const app = await openApp(t, {
-    images: someImages({ pull: () => Promise.reject(error) }),
+    ...someImages({ pull: () => Promise.reject(error) }),
   })
 
   const response = await ask(app, pull)
@@ -68,7 +68,7 @@ test('a pull that fails says why in its last event', async (t) => {
 
 test('an unexpected failure keeps its message to itself', async (t) => {
   const app = await openApp(t, {
-    images: someImages({ pull: () => Promise.reject(new TypeError('internals')) }),
+    ...someImages({ pull: () => Promise.reject(new TypeError('internals')) }),
   })
 
   const response = await ask(app, pull)
@@ -78,7 +78,7 @@ test('an unexpected failure keeps its message to itself', async (t) => {
 })
 
 test('what is no reference is a 400, and nothing is pulled', async (t) => {
-  const app = await openApp(t, { images: someImages({ pull: assert.fail }) })
+  const app = await openApp(t, { ...someImages({ pull: assert.fail }) })
 
   const response = await ask(app, { ...pull, payload: { reference: 'Nginx' } })
 
@@ -123,15 +123,15 @@ test('the first event comes at once, and a client that leaves cancels the pull',
   timeout: 60_000,
 }, async (t) => {
   let seen: AbortSignal | undefined
-  const images = someImages({
+  const node = someImages({
     pull: (_reference, signal) => {
       seen = signal
       return new Promise((_resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+        signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
       })
     },
   })
-  const app = await openApp(t, { images })
+  const app = await openApp(t, node)
   const { leaving, response } = post(t, await urlOf(app))
   const reader = (await response).body?.getReader()
 
@@ -149,7 +149,7 @@ test('while it runs, a pull tells how far its layers are, every second', async (
   const looks: string[] = []
   const layers = { done: 1, total: 3, bytes: 10, totalBytes: 40 }
   const app = await openApp(t, {
-    images: someImages({
+    ...someImages({
       pull: () =>
         new Promise((resolve) => {
           end = resolve
@@ -191,7 +191,7 @@ test('the pulls that run are told to whom the images are told', async (t) => {
       },
     ],
   }
-  const app = await openApp(t, { images: someImages({ pulls: async () => running }) })
+  const app = await openApp(t, { ...someImages({ pulls: async () => running }) })
 
   const told = await ask(app, { method: 'GET', url: '/pulls', headers: WITH_TOKEN })
   const refused = await ask(app, { method: 'GET', url: '/pulls' })

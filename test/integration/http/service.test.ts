@@ -147,7 +147,13 @@ test('GET /check shows the last check of the images in use, as the document says
 })
 
 test('a door that is given less has fewer routes', async (t) => {
-  const bare = { check: undefined, images: undefined, registries: undefined, service: undefined }
+  const bare = {
+    check: undefined,
+    node: undefined,
+    pulls: undefined,
+    registries: undefined,
+    service: undefined,
+  }
   const app = await openApp(t, bare as unknown as object)
 
   for (const url of ['/images', '/registries', '/config']) {
