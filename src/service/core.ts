@@ -74,7 +74,18 @@ export function createCore(
       request.observe?.(exchange, rateLimit)
     },
   })
-  let services = openServices(config, via, keychain, metrics, logger)
+  const services = new Reloadable(
+    () => openServices(config, via, keychain, metrics, logger),
+    replaceable,
+  )
+  const askedServices: SharedCache = {
+    get freshnessMs() {
+      return config.pull.freshnessMs
+    },
+    asksServices: true,
+    lookup: async (question) => (await services.get()).lookup(question),
+    park: () => {},
+  }
   const resolver = new Resolver({
     source: {
       image: async (request, wanted, isAsked) =>
@@ -96,7 +107,7 @@ export function createCore(
     verifyDigest: () => config.verifyDigest,
     ready: () => Promise.all([images.get(), secrets.get()]),
     observer: meterResolutions(metrics, logger),
-    shared: () => services ?? shared.cache,
+    shared: () => (config.resolvers.length > 0 ? askedServices : shared.cache),
   })
   const shared = new ReloadableSharedCache({
     scope: () => JSON.stringify([config.keychain, config.verifyDigest]),
@@ -175,10 +186,8 @@ export function createCore(
       if (isSharing) void shared.use(next.cache.shared)
       if (differs([previous.proxy, previous.realms], [next.proxy, next.realms])) images.replace()
       if (differs(previous.keychain, next.keychain)) secrets.replace()
-      if (differs(servicesOf(previous), servicesOf(next))) {
-        void services?.close()
-        services = openServices(next, via, keychain, metrics, logger)
-      }
+      const asked = ({ pull, resolvers }: Config) => [resolvers, pull.freshnessMs]
+      if (differs(asked(previous), asked(next))) services.replace()
       metrics.configuration.generation += 1
       tellConfiguration()
     },
@@ -188,7 +197,7 @@ export function createCore(
       await runtime.close()
       await images.close()
       await secrets.close()
-      await services?.close()
+      await services.close()
     },
   }
 }
@@ -237,32 +246,16 @@ async function openImages(
   return new RegistryClient({ ...options, ...(attemptTimeoutMs && { attemptTimeoutMs }) })
 }
 
-function servicesOf({ pull, resolvers }: Config) {
-  return [resolvers, resolvers.length > 0 && pull.freshnessMs]
-}
-
-/** The services that are asked before any registry, loaded at the first question. */
-function openServices(
-  { pull, resolvers: entries }: Config,
+/** The services that are asked before any registry. */
+async function openServices(
+  { pull: { freshnessMs }, resolvers: entries }: Config,
   via: string,
   keychain: Keychain,
-  metrics: Metrics,
+  { shared: metrics }: Metrics,
   logger: Logger,
-): (SharedCache & { close(): Promise<void> }) | undefined {
-  if (entries.length === 0) return undefined
-  const { freshnessMs } = pull
-  const opened = new Lazy(async () => {
-    const { Resolvers } = await import('../shared-cache/resolvers.ts')
-    const options = { entries, freshnessMs, via, keychain, metrics: metrics.shared, steady, logger }
-    return new Resolvers(options)
-  })
-  return {
-    freshnessMs,
-    asksServices: true,
-    lookup: async (question) => (await opened.get()).lookup(question),
-    park: () => {},
-    close: () => opened.close(),
-  }
+) {
+  const { Resolvers } = await import('../shared-cache/resolvers.ts')
+  return new Resolvers({ entries, freshnessMs, via, keychain, metrics, steady, logger })
 }
 
 async function openSecrets({ keychain: config }: Config, logger: Logger) {
