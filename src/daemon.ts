@@ -12,7 +12,7 @@ import { createCore } from './service/core.ts'
 import { startCri } from './service/cri-server.ts'
 import { ListenerReadiness, Listeners } from './service/listeners.ts'
 import { createLogger, type LogFormat, type Logger } from './telemetry/log.ts'
-import { StatsLog } from './telemetry/metering.ts'
+import { logStats } from './telemetry/metering.ts'
 import { openTracing } from './telemetry/open-tracing.ts'
 
 /** How long the service manager waits for a runtime to appear before it starts what comes after, a kubelet. */
@@ -119,7 +119,6 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
   })
   const statsIntervalMs = cache.disableStats ? 0 : cache.statsLogIntervalMs
   const descriptors = new DescriptorWatch({ clock, logger })
-  const statsLog = new StatsLog({ metrics, clock, intervalMs: statsIntervalMs, logger })
   const pauseImageRefresh =
     pauseImage === undefined
       ? undefined
@@ -162,7 +161,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
     for (const warning of await fileWarnings(started.config)) logger.warn({ file }, warning)
   })
   reload.start()
-  statsLog.start()
+  const endStatsLog = logStats({ metrics, clock, intervalMs: statsIntervalMs, logger })
   descriptors.start()
   void pauseImageRefresh?.start()
   return {
@@ -174,7 +173,7 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
     async close() {
       pauseImageRefresh?.close()
       descriptors.close()
-      statsLog.close()
+      endStatsLog()
       reload.close()
       const closed = listeners.close()
       // Not again for a runtime that is slow to say something.

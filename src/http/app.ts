@@ -20,7 +20,7 @@ import { noCompilers, readInputs } from './inputs.ts'
 import { HTTP_LIMITS, type Limits, MAX_LOGGED_CHARACTERS } from './limits.ts'
 import { addRoutes } from './routes.ts'
 import { createHttpServer } from './server.ts'
-import { Renewal } from './tls.ts'
+import { renewal } from './tls.ts'
 import type { AccessOptions, RoutesOptions, TlsFiles } from './types.ts'
 
 /** Shorter bodies are read and dropped: a client that is cut off while it sends may miss the answer. */
@@ -171,8 +171,8 @@ function traceRequests(app: FastifyInstance): void {
 }
 
 function renewCertificate(app: FastifyInstance, files: TlsFiles, logger: Logger): void {
-  const renewal = new Renewal(files, app.server as unknown as Server, logger)
-  const timer = setInterval(() => renewal.look(), RENEWAL_LOOK_MS).unref()
+  const look = renewal(files, app.server as unknown as Server, logger)
+  const timer = setInterval(look, RENEWAL_LOOK_MS).unref()
   app.addHook('onClose', async () => clearInterval(timer))
 }
 

@@ -38,36 +38,26 @@ function refusal(field: string, problem: string, cause: unknown): ResolveError {
 /**
  * Takes up a new certificate while the server listens: certificates are renewed every few weeks or days,
  * and this service then needs no restart. Open connections keep the old one.
+ *
+ * @returns looks at the files. One may be written before the other: what does not fit together yet is looked at again
  */
-export class Renewal {
-  readonly #files: TlsFiles
-  readonly #server: Pick<Server, 'setSecureContext'>
-  readonly #logger: Pick<Logger, 'info' | 'warn'>
-  #version: string
-
-  /** What the files hold now is what the server has. */
-  constructor(
-    files: TlsFiles,
-    server: Pick<Server, 'setSecureContext'>,
-    logger: Pick<Logger, 'info' | 'warn'>,
-  ) {
-    this.#files = files
-    this.#server = server
-    this.#logger = logger
-    this.#version = versionOf(files)
-  }
-
-  /** One file may be written before the other: what does not fit together yet is looked at again. */
-  look(): void {
-    const version = versionOf(this.#files)
-    if (version === this.#version) return
-    this.#version = version
+export function renewal(
+  files: TlsFiles,
+  server: Pick<Server, 'setSecureContext'>,
+  logger: Pick<Logger, 'info' | 'warn'>,
+): () => void {
+  // What the files hold now is what the server has.
+  let version = versionOf(files)
+  return () => {
+    const seen = versionOf(files)
+    if (seen === version) return
+    version = seen
     try {
-      this.#server.setSecureContext(readTls(this.#files))
-      this.#logger.info({ certFile: this.#files.cert }, 'HTTP has a new certificate')
+      server.setSecureContext(readTls(files))
+      logger.info({ certFile: files.cert }, 'HTTP has a new certificate')
     } catch (thrown) {
       const reason = toResolveError(thrown).message
-      this.#logger.warn({ reason }, 'the new certificate of HTTP is of no use; the old one stays')
+      logger.warn({ reason }, 'the new certificate of HTTP is of no use; the old one stays')
     }
   }
 }

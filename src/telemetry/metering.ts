@@ -63,39 +63,23 @@ interface StatsLogOptions {
   readonly logger: Pick<Logger, 'info'>
 }
 
-/** Logs what was resolved since the start, when something was since the last line. */
-export class StatsLog {
-  readonly #options: StatsLogOptions
-  #cancel = (): void => {}
-  #last: string
-
-  constructor(options: StatsLogOptions) {
-    this.#options = options
-    this.#last = JSON.stringify(this.#counts())
-  }
-
-  start(): void {
-    const { clock, intervalMs } = this.#options
-    if (intervalMs === 0) return
-    this.#cancel = repeat(intervalMs, clock, () => this.#write())
-  }
-
-  close(): void {
-    this.#cancel()
-  }
-
-  #write(): void {
-    const counts = this.#counts()
-    const now = JSON.stringify(counts)
-    if (now === this.#last) return
-    this.#last = now
-    this.#options.logger.info(counts, 'resolutions since the start, by source')
-  }
-
-  #counts(): Readonly<Record<string, number>> {
-    const { resolutions } = this.#options.metrics
-    return Object.fromEntries(
-      Object.entries(resolutions).map(([source, { count }]) => [source, count]),
+/**
+ * Logs what was resolved since the start, when something was since the last line.
+ *
+ * @returns what ends that
+ */
+export function logStats({ metrics, clock, intervalMs, logger }: StatsLogOptions): () => void {
+  const count = () =>
+    Object.fromEntries(
+      Object.entries(metrics.resolutions).map(([source, { count }]) => [source, count]),
     )
-  }
+  let last = JSON.stringify(count())
+  if (intervalMs === 0) return () => {}
+  return repeat(intervalMs, clock, () => {
+    const counts = count()
+    const now = JSON.stringify(counts)
+    if (now === last) return
+    last = now
+    logger.info(counts, 'resolutions since the start, by source')
+  })
 }

@@ -47,18 +47,10 @@ export const adoptCommand: Run = async (_words, values, context) => {
 }
 
 function checkDomain(domain: string): void {
-  const [parsed, example] = [parsedDomain(`${domain}/a/b`), 'docker.io or quay.io']
-  if (parsed === domain) return
+  const example = 'docker.io or quay.io'
+  if (parsed(`${domain}/a/b`)?.domain === domain) return
   const problem = `--domain ${quote(domain)} is no domain as references have it; write ${example}`
   throw new ResolveError('CONFIG_INVALID', problem)
-}
-
-function parsedDomain(name: string): string | undefined {
-  try {
-    return parseNormalized(name).domain
-  } catch {
-    return undefined
-  }
 }
 
 async function carriedOut(step: AdoptionStep, dryRun: boolean, node: NodeNames): Promise<Result> {

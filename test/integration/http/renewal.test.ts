@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connect, createServer } from 'node:tls'
-import { Renewal, readTls } from '../../../src/http/tls.ts'
+import { readTls, renewal } from '../../../src/http/tls.ts'
 import { createCertificate } from '../../support/certificate.ts'
 import { openApp } from '../../support/http-app.ts'
 import { temporaryFolder } from '../../support/stack.ts'
@@ -25,9 +25,9 @@ async function startServer(t: TestContext) {
   t.after(() => server.close())
   const told: string[] = []
   const log = (_fields: unknown, text: string): void => void told.push(text)
-  const renewal = new Renewal(files, server, { info: log, warn: log } as never)
+  const look = renewal(files, server, { info: log, warn: log } as never)
   const { port } = server.address() as AddressInfo
-  return { files, first, renewal, told, has: ({ cert }: Pem) => verifies(port, cert) }
+  return { files, first, look, told, has: ({ cert }: Pem) => verifies(port, cert) }
 }
 
 /** As everybody does it who replaces what others read. */
@@ -50,29 +50,29 @@ async function verifies(port: number, ca: string): Promise<boolean> {
 }
 
 test('a renewed certificate is taken up while the server runs', async (t) => {
-  const { files, first, renewal, told, has } = await startServer(t)
+  const { files, first, look, told, has } = await startServer(t)
   const second = createCertificate()
   write(files.cert, second.cert)
   write(files.key, second.key)
 
-  renewal.look()
-  renewal.look()
+  look()
+  look()
 
   assert.deepEqual([await has(first), await has(second)], [false, true])
   assert.deepEqual(told, ['HTTP has a new certificate'])
 })
 
 test('a certificate whose key has not come yet is warned of once, and taken up when it has', async (t) => {
-  const { files, first, renewal, told, has } = await startServer(t)
+  const { files, first, look, told, has } = await startServer(t)
   const second = createCertificate()
   const warning = 'the new certificate of HTTP is of no use; the old one stays'
 
   write(files.cert, second.cert)
-  renewal.look()
-  renewal.look()
+  look()
+  look()
   const meanwhile = await has(first)
   write(files.key, second.key)
-  renewal.look()
+  look()
 
   assert.ok(meanwhile)
   assert.ok(await has(second))
@@ -84,10 +84,10 @@ for (const [what, spoil] of [
   ['gone', (path: string) => rmSync(path)],
 ] as const) {
   test(`a certificate that is ${what} leaves the old one in use`, async (t) => {
-    const { files, first, renewal, told, has } = await startServer(t)
+    const { files, first, look, told, has } = await startServer(t)
 
     spoil(files.cert)
-    renewal.look()
+    look()
 
     assert.ok(await has(first))
     assert.equal(told.length, 1)
@@ -95,9 +95,9 @@ for (const [what, spoil] of [
 }
 
 test('while nothing changes the files are not read again', async (t) => {
-  const { renewal, told } = await startServer(t)
+  const { look, told } = await startServer(t)
 
-  renewal.look()
+  look()
 
   assert.deepEqual(told, [])
 })

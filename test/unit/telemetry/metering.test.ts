@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Metrics } from '../../../src/telemetry/counters.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
-import { meterExchanges, meterResolutions, StatsLog } from '../../../src/telemetry/metering.ts'
+import { logStats, meterExchanges, meterResolutions } from '../../../src/telemetry/metering.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const EXCHANGE = { method: 'GET', url: 'https://hub.corp/v2/', status: 200, ms: 3 } as const
@@ -85,9 +85,8 @@ function scene(intervalMs: number) {
   const metrics = new Metrics()
   const lines: unknown[] = []
   const logger = { info: (fields: unknown) => lines.push(fields) }
-  const log = new StatsLog({ metrics, clock, intervalMs, logger })
-  log.start()
-  return { clock, lines, log, metrics }
+  const end = logStats({ metrics, clock, intervalMs, logger })
+  return { clock, end, lines, metrics }
 }
 
 test('what was resolved is logged at each interval in which something was', async () => {
@@ -118,10 +117,10 @@ test('with an interval of 0 nothing is logged', async () => {
 })
 
 test('nothing is logged after the end', async () => {
-  const { clock, lines, log, metrics } = scene(60_000)
+  const { clock, end, lines, metrics } = scene(60_000)
   metrics.resolutions.cache.record(1)
 
-  log.close()
+  end()
   await clock.advance(60_000)
 
   assert.deepEqual(lines, [])
