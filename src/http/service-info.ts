@@ -4,7 +4,7 @@ import { COMMIT, VERSION } from '../../api/version.ts'
 import type { Config } from '../config/config.ts'
 import type { HealthReport } from '../registry/health.ts'
 import type { CacheContent, CacheCounts } from '../resolver/cache/cache.ts'
-import type { Metrics, ResolutionSource } from '../telemetry/counters.ts'
+import { countsOf, type Metrics, type ResolutionSource } from '../telemetry/counters.ts'
 import type { StatsHistory } from '../telemetry/history.ts'
 
 interface ServiceInfoOptions {
@@ -52,13 +52,7 @@ export class ServiceInfo {
     const { resolutions } = metrics
     return {
       uptimeSeconds: Math.round(uptimeMs() / 1_000),
-      resolutions: {
-        cache: resolutions.cache.count,
-        shared: resolutions.shared.count,
-        registry: resolutions.registry.count,
-        stale: resolutions.stale.count,
-        failed: resolutions.failed.count,
-      },
+      resolutions: countsOf(resolutions),
       cache: toCache(cache.counts(), resolutions.shared.count),
       ...(config().cache.shared !== undefined && { shared: toShared(metrics.shared) }),
       latencies: SOURCES.map((source) => ({

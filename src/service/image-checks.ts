@@ -1,5 +1,10 @@
-import type { CheckedImage, CheckResponse } from '../../api/v1/check.ts'
-import { AVAILABILITIES, type Availability } from '../../api/v1/check.ts'
+import {
+  AVAILABILITIES,
+  type Availability,
+  CheckedImage,
+  type CheckResponse,
+} from '../../api/v1/check.ts'
+import { onlyNamed } from '../../api/v1/schema.ts'
 import { type Clock, systemClock } from '../concurrency/clock.ts'
 import { Semaphore } from '../concurrency/semaphore.ts'
 import type { Config } from '../config/config.ts'
@@ -213,20 +218,14 @@ async function checkOne(
   }
   const places = await ask(parsed)
   const moved = movedTo(parsed, places, digests)
-  return {
+  return onlyNamed<CheckedImage>(CheckedImage, {
     reference: formatReference(parsed),
     // Without any place the configuration allows none to be asked.
     state: places.length === 0 ? 'denied' : availabilityOf(places, true),
     ...(moved !== undefined && { movedTo: moved }),
-    places: places.map(({ ageMs, configured, digest, error, origin, ...place }) => ({
-      registry: place.registry,
-      reference: place.reference,
-      origin,
-      configured,
-      state: place.state,
-      ...(digest !== undefined && { digest }),
+    places: places.map(({ ageMs, ...place }) => ({
+      ...place,
       ...(ageMs !== undefined && { askedAt: new Date(clock.now() - ageMs).toISOString() }),
-      ...(error !== undefined && { error }),
     })),
-  }
+  })
 }

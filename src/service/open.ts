@@ -12,6 +12,7 @@ import { socketExists } from '../config/files.ts'
 import { type ConfigPlace, readConfig } from '../config/load.ts'
 import { detectRuntime } from '../config/values.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
+import type { PageOptions } from '../http/registry-admin.ts'
 import { parseNormalized } from '../reference/reference.ts'
 import type { FleetNode, FleetSurvey } from '../shared-cache/nodes.ts'
 import { SharedMetrics } from '../telemetry/counters.ts'
@@ -183,12 +184,7 @@ export async function readReadiness(http: HttpConfig, root: string) {
 /** As long as the service gives itself for one request. */
 const LIMIT_MS = 30_000
 
-export interface Page {
-  /** At most so many names, 1 to 1000. */
-  readonly n: number
-  /** Those behind this one. */
-  readonly last?: string
-}
+export type Page = Omit<PageOptions, 'signal'>
 
 /** The configured registries, as the HTTP API shows them. Every call rejects with ResolveError. */
 export interface RegistryAccess {

@@ -38,6 +38,12 @@ export class Metrics {
   }
 }
 
+/** How many resolutions ended in which way. */
+export function countsOf(resolutions: Metrics['resolutions']): Record<ResolutionSource, number> {
+  const counts = Object.entries(resolutions).map(([source, { count }]) => [source, count])
+  return Object.fromEntries(counts)
+}
+
 /** What is counted of the store that a fleet shares. */
 export class SharedMetrics {
   /** Questions to the store: `answer` and `absence` of another node, `none`, or it was `left_alone`. */

@@ -1,6 +1,6 @@
 import type { Exchange } from '../../api/v1/candidate.ts'
 import { type Clock, repeat } from '../concurrency/clock.ts'
-import type { Metrics, ResolutionSource } from './counters.ts'
+import { countsOf, type Metrics, type ResolutionSource } from './counters.ts'
 import type { Logger } from './log.ts'
 
 interface Divergence {
@@ -69,14 +69,10 @@ interface StatsLogOptions {
  * @returns what ends that
  */
 export function logStats({ metrics, clock, intervalMs, logger }: StatsLogOptions): () => void {
-  const count = () =>
-    Object.fromEntries(
-      Object.entries(metrics.resolutions).map(([source, { count }]) => [source, count]),
-    )
-  let last = JSON.stringify(count())
+  let last = JSON.stringify(countsOf(metrics.resolutions))
   if (intervalMs === 0) return () => {}
   return repeat(intervalMs, clock, () => {
-    const counts = count()
+    const counts = countsOf(metrics.resolutions)
     const now = JSON.stringify(counts)
     if (now === last) return
     last = now
