@@ -49,6 +49,7 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
     'config/sources/image-cri-shim',
     'host/unix-socket',
     'workloads/image-mention',
+    'concurrency/in-turn',
   ],
   answers: ['cli/answer-text', 'cli/lines'],
   files: ['config/runtime-files', 'config/sources/hosts-dir'],

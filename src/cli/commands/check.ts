@@ -1,3 +1,4 @@
+import { inTurn } from '../../concurrency/in-turn.ts'
 import { ResolveError, toResolveError } from '../../errors.ts'
 import { formatPlatform, type Platform, parsePlatform } from '../../reference/platform.ts'
 import { formatReference, parseReference, type Reference } from '../../reference/reference.ts'
@@ -18,7 +19,6 @@ import { print, visible, withProgress } from '../output.ts'
 import { CheckAnswers } from './check-answers.ts'
 import { type Checked, exitCode, failOnOf, findOptions, NO_IMAGES, report } from './check-report.ts'
 import { copyPlan, copyToolOf } from './copy-plan.ts'
-import { inTurn } from './resolve.ts'
 
 /** Each asks several registries; one registry is asked by 16 at a time. */
 const AT_ONCE = 32

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { inTurn } from '../../concurrency/in-turn.ts'
 import { ResolveError } from '../../errors.ts'
 import { formatPlatform, parsePlatform } from '../../reference/platform.ts'
 import { parseReference } from '../../reference/reference.ts'
@@ -22,7 +23,6 @@ import { onlyOne, placeOf, UsageError, type Values } from '../options.ts'
 import { type OutputStream, visible, withProgress } from '../output.ts'
 import { findOptions, NO_IMAGES } from './check-report.ts'
 import { type DatedOutcome, detail, isFinding, type PinMode, type Row, tell } from './pin-report.ts'
-import { inTurn } from './resolve.ts'
 
 /** As `resolve` asks for several. */
 const AT_ONCE = 8

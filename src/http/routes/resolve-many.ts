@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import { ResolveManyRequest, type ResolveResult } from '../../../api/v1/resolve-many.ts'
+import { inTurn } from '../../concurrency/in-turn.ts'
 import { Semaphore } from '../../concurrency/semaphore.ts'
 import { toResolveResponse } from '../../resolver/answers.ts'
 import { ClientShares } from '../client-shares.ts'
@@ -52,7 +53,8 @@ export function resolveManyRoute(
     }
     // No batch has more in the queue of all than others have, so that they go by turns.
     const own = new Semaphore(maxBatchedReferences)
-    const results = inOrder(references, maxResultsAhead, async (requested): Promise<string> => {
+    const asking = oneATurn(references)
+    const results = inTurn(asking, maxResultsAhead, async (requested): Promise<string> => {
       try {
         const answer = () => answers.answer(requested, asked)
         const found = await own.run('', signal, () => all.run('', signal, answer))
@@ -91,27 +93,12 @@ function wantsLines(accept: string | undefined): boolean {
   return accept?.split(',').some((each) => each.split(';', 1)[0]?.trim() === NDJSON) ?? false
 }
 
-/**
- * Begins work on many things and gives the results in the order of the things, each as soon as it and
- * all before it are there. Each begins in a turn of its own: a thousand answers out of a cache at once
- * would keep all other clients waiting for a third of a second.
- *
- * @param ahead results at most that wait for one before them, or for the reader
- * @param work must not reject, and limits by itself how much of it is done at once
- */
-export async function* inOrder<T, R>(
-  things: readonly T[],
-  ahead: number,
-  work: (thing: T) => Promise<R>,
-): AsyncGenerator<R> {
-  const begun: Promise<R>[] = []
+/** A thousand answers out of a cache in one turn of the event loop would keep all other clients waiting for a third of a second. */
+export async function* oneATurn<T>(things: readonly T[]): AsyncGenerator<T> {
   for (const thing of things) {
     await turn()
-    begun.push(work(thing))
-    const first = begun.length < ahead ? undefined : begun.shift()
-    if (first !== undefined) yield await first
+    yield thing
   }
-  for (const each of begun) yield await each
 }
 
 const schema = {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inTurn } from '../../../src/cli/commands/resolve.ts'
+import { setImmediate as turn } from 'node:timers/promises'
+import { inTurn } from '../../../src/concurrency/in-turn.ts'
 
 async function* from<T>(things: readonly T[]): AsyncGenerator<T> {
   yield* things
@@ -79,4 +80,44 @@ test('an input that fails ends it, and one that is left is closed', async () => 
   for await (const _ of inTurn(endless(), 2, async (thing) => thing)) break
 
   assert.ok(closed)
+})
+
+test('a slow one does not keep the others from being worked on', { timeout: 60_000 }, async () => {
+  const begun: string[] = []
+  let release = (): void => {}
+  const slow = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const results = inTurn(['slow', 'a', 'b', 'c'], 8, async (thing) => {
+    begun.push(thing)
+    if (thing === 'slow') await slow
+    return thing
+  })
+
+  const first = results.next()
+  while (begun.length < 4) await turn()
+  assert.deepEqual(begun, ['slow', 'a', 'b', 'c'])
+  release()
+
+  assert.equal((await first).value, 'slow')
+})
+
+test('who stops taking them stops the work', async () => {
+  const begun: number[] = []
+  const things = Array.from({ length: 100 }, (_, index) => index)
+
+  for await (const _ of inTurn(things, 2, async (thing) => {
+    begun.push(thing)
+    await turn()
+  })) {
+    break
+  }
+  await turn()
+  await turn()
+
+  assert.ok(begun.length < 10, `${begun.length} were begun`)
+})
+
+test('of nothing there is nothing', async () => {
+  for await (const _ of inTurn([], 2, async () => assert.fail())) assert.fail()
 })
