@@ -1,5 +1,4 @@
 import type { RegistryStatus } from '../../../api/v1/registries.ts'
-import type { RegistryAccess } from '../../service/open.ts'
 import type { Run } from '../command.ts'
 import type { CliContext } from '../context.ts'
 import { filesOf, type Values } from '../options.ts'
@@ -38,28 +37,22 @@ export const registryStatusCommand: Run = async (_words, values, context) => {
 
 /** What they say now, and what the service that runs with this configuration has seen of them. */
 async function lookAtAll(values: Values, context: CliContext) {
-  const [files, check] = [filesOf(values), values.check ?? false]
-  const first = await context.registries({ ...files, alone: check })
+  const ask = async (alone: boolean) => {
+    const opened = await context.registries({ ...filesOf(values), alone })
+    try {
+      return { alone: opened.alone, ...(await opened.statuses()) }
+    } finally {
+      await opened.close()
+    }
+  }
+  const { check = false } = values
+  const first = await ask(check)
   // Without a service it is the registries themselves that answer.
   if (check || first.alone !== undefined) {
-    const { registries: measured } = await closing(first, () => first.statuses())
-    return { alone: first.alone, registries: joined(measured, undefined) }
+    return { alone: first.alone, registries: joined(first.registries, undefined) }
   }
-  const [seen, measured] = await Promise.all([
-    closing(first, () => first.statuses()),
-    context
-      .registries({ ...files, alone: true })
-      .then((registries) => closing(registries, () => registries.statuses())),
-  ])
-  return { alone: undefined, registries: joined(measured.registries, seen.registries) }
-}
-
-async function closing<T>(registries: RegistryAccess, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } finally {
-    await registries.close()
-  }
+  const measured = await ask(true)
+  return { alone: undefined, registries: joined(measured.registries, first.registries) }
 }
 
 function toRow(status: CheckedRegistry): Row {
