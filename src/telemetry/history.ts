@@ -18,20 +18,19 @@ interface StatsHistoryOptions {
   readonly clock: Clock
 }
 
-interface Sample {
-  readonly asked: number
-  readonly hitRate: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-}
+/** What is written down each minute; one array of each. */
+const FIELDS = ['asked', 'hitRate', 'p50Ms', 'p99Ms'] as const
+type Sample = Readonly<Record<(typeof FIELDS)[number], number>>
 
 /** How the last day went, minute by minute, in rings of bounded size. NaN: there was nothing to measure. */
 export class StatsHistory {
   readonly #options: StatsHistoryOptions
-  readonly #asked = new Float32Array(SAMPLES)
-  readonly #hitRate = new Float32Array(SAMPLES)
-  readonly #p50Ms = new Float32Array(SAMPLES)
-  readonly #p99Ms = new Float32Array(SAMPLES)
+  readonly #rings = {
+    asked: new Float32Array(SAMPLES),
+    hitRate: new Float32Array(SAMPLES),
+    p50Ms: new Float32Array(SAMPLES),
+    p99Ms: new Float32Array(SAMPLES),
+  }
   /** By name of the registry. */
   #latencies = new Map<string, Float32Array>()
   /** How many minutes were written; the place of the next one in each ring follows from it. */
@@ -57,14 +56,15 @@ export class StatsHistory {
   /** With the minute that runs as the last one. */
   report(): StatsHistoryResponse {
     const { clock, registries } = this.#options
-    const { asked, hitRate, p50Ms, p99Ms } = this.#sample()
+    const sample = this.#sample()
+    const values = (field: keyof Sample) => this.#values(this.#rings[field], sample[field])
     return {
       at: new Date(clock.now()).toISOString(),
       everySeconds: EVERY_MS / 1_000,
-      resolutions: this.#values(this.#asked, asked).map((count) => count ?? 0),
-      hitRate: this.#values(this.#hitRate, hitRate),
-      p50Ms: this.#values(this.#p50Ms, p50Ms),
-      p99Ms: this.#values(this.#p99Ms, p99Ms),
+      resolutions: values('asked').map((count) => count ?? 0),
+      hitRate: values('hitRate'),
+      p50Ms: values('p50Ms'),
+      p99Ms: values('p99Ms'),
       registries: registries().map(({ name, latencyMs = Number.NaN }) => ({
         name,
         latencyMs: this.#values(this.#latencies.get(name) ?? emptyRing(), latencyMs),
@@ -90,10 +90,7 @@ export class StatsHistory {
   /** @param sample undefined: nothing is known of that minute */
   #write(sample: Sample | undefined): void {
     const at = this.#taken % SAMPLES
-    this.#asked[at] = sample?.asked ?? 0
-    this.#hitRate[at] = sample?.hitRate ?? Number.NaN
-    this.#p50Ms[at] = sample?.p50Ms ?? Number.NaN
-    this.#p99Ms[at] = sample?.p99Ms ?? Number.NaN
+    for (const field of FIELDS) this.#rings[field][at] = sample?.[field] ?? Number.NaN
     for (const { name, latencyMs } of this.#options.registries()) {
       const ring = this.#latencies.get(name)
       if (ring === undefined) continue
