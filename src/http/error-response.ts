@@ -49,22 +49,18 @@ export interface Failure {
   readonly unexpected?: unknown
 }
 
-interface RequestErrorDetails {
-  /** Where HTTP has a more telling one than the code's. */
-  readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
-}
-
 /** A mistake in the request itself, or why it is refused before its route is asked. */
 export class RequestError extends Error {
   readonly code: ErrorCode | RequestErrorCode
   readonly status: number
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: Failure['headers']
 
+  /** @param status where HTTP has a more telling one than the code's */
   constructor(
     code: ErrorCode | RequestErrorCode,
     message: string,
-    { status = STATUSES[code], headers = {} }: RequestErrorDetails = {},
+    status = STATUSES[code],
+    headers: Failure['headers'] = {},
   ) {
     super(message)
     this.code = code
@@ -122,7 +118,7 @@ function rejectedRequest(thrown: unknown): RequestError | undefined {
   const { code, statusCode, message } = thrown
   if (typeof code !== 'string' || !code.startsWith('FST_')) return undefined
   if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined
-  return new RequestError('REQUEST_INVALID', MESSAGES[code] ?? message, { status: statusCode })
+  return new RequestError('REQUEST_INVALID', MESSAGES[code] ?? message, statusCode)
 }
 
 function retryAfter(error: ResolveError): Record<string, string> {
@@ -150,7 +146,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     400,
     'this is not an HTTP/1.1 request',
   ]
-  const refused = new RequestError('REQUEST_INVALID', message, { status: given })
+  const refused = new RequestError('REQUEST_INVALID', message, given)
   const { status, headers, body } = toFailure(refused)
   const text = JSON.stringify(body)
   const head = [

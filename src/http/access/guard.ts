@@ -129,8 +129,8 @@ function closed(access: Access): RequestError {
 function unauthorized(given: boolean): RequestError {
   const why = given ? 'this is not the token of this service' : 'a token is needed'
   const how = 'send `Authorization: Bearer …` with what http.token says'
-  const headers = { 'www-authenticate': 'Bearer realm="image-resolver"' }
-  return new RequestError('UNAUTHORIZED', `${why}: ${how}`, { headers })
+  const challenge = { 'www-authenticate': 'Bearer realm="image-resolver"' }
+  return new RequestError('UNAUTHORIZED', `${why}: ${how}`, 401, challenge)
 }
 
 /**
@@ -153,8 +153,7 @@ export function ambiguity(request: IncomingMessage): RequestError | undefined {
   const coding = headers['content-encoding']
   if (coding === undefined || coding === 'identity') return undefined
   const message = 'bodies are read as they are: send it without Content-Encoding'
-  const accepted = { 'accept-encoding': 'identity' }
-  return new RequestError('REQUEST_INVALID', message, { status: 415, headers: accepted })
+  return new RequestError('REQUEST_INVALID', message, 415, { 'accept-encoding': 'identity' })
 }
 
 /** Names and values in turns. */

@@ -22,21 +22,15 @@ const MAX_LONG_TEXT = 2_000
 /** Everything that reaches the port can have lines logged. */
 const LOG_EVERY_MS = 1_000
 
-interface Operation {
-  readonly op: 'replace'
-  /** RFC 6901. */
-  readonly path: string
-  readonly value: string
+/** What became of one reference; one that has a digest already stays as it is. */
+interface Outcome {
+  readonly reference: string
+  readonly pinned?: string
+  /** For the caller, */
+  readonly problem?: string
+  /** and for the log. */
+  readonly reason?: string
 }
-
-interface Problem {
-  /** For the caller. */
-  readonly problem: string
-  /** For the log. */
-  readonly reason: string
-}
-
-type Outcome = { readonly pinned: string } | Problem | 'kept'
 
 /**
  * `POST /admission/pin`: a mutating webhook (admission.k8s.io/v1), by which pods get the digests of the tags that they
@@ -109,16 +103,20 @@ async function review(
   options: ReviewOptions,
 ): Promise<Partial<AdmissionReview['response']>> {
   if (skipped !== undefined) return { auditAnnotations: { skipped } }
-  const outcomes = await pinAll([...new Set(places.map(({ reference }) => reference))], options)
-  const patch = places.flatMap(({ path, reference }): Operation[] => {
-    const outcome = outcomes.get(reference)
-    if (outcome === undefined || outcome === 'kept' || !('pinned' in outcome)) return []
-    return [{ op: 'replace', path, value: outcome.pinned }]
-  })
-  const failures = [...outcomes].flatMap(([reference, outcome]) =>
-    outcome !== 'kept' && 'problem' in outcome ? [{ reference, ...outcome }] : [],
+  const references = [...new Set(places.map(({ reference }) => reference))]
+  const { answers, budgetMs, caller, log } = options
+  // Each at the same time, all within the budget.
+  const outcomes = await withTimeout(caller, budgetMs, (signal) =>
+    Promise.all(references.map((reference) => pinOne(reference, answers, signal))),
   )
-  options.log(failures.map(({ reference, reason }) => `${reference}: ${reason}`))
+  const values = new Map(outcomes.map(({ pinned, reference }) => [reference, pinned]))
+  // RFC 6902.
+  const patch = places.flatMap(({ path, reference }) => {
+    const value = values.get(reference)
+    return value === undefined ? [] : [{ op: 'replace', path, value }]
+  })
+  const failures = outcomes.filter(({ problem }) => problem !== undefined)
+  log(failures.map(({ reference, reason }) => `${reference}: ${reason}`))
   // First: of the warnings, ten are shown.
   const problems = problem === undefined ? [] : [problem]
   problems.push(
@@ -144,34 +142,20 @@ function failed(
   return { auditAnnotations, allowed: false, status }
 }
 
-/** Each at the same time, all within the budget. */
-async function pinAll(
-  references: readonly string[],
-  { answers, budgetMs, caller }: ReviewOptions,
-): Promise<ReadonlyMap<string, Outcome>> {
-  const outcomes = new Map<string, Outcome>()
-  await withTimeout(caller, budgetMs, async (signal) => {
-    await Promise.all(
-      references.map(async (reference) => {
-        outcomes.set(reference, await pinOne(reference, answers, signal))
-      }),
-    )
-  })
-  return outcomes
-}
-
 async function pinOne(reference: string, answers: Answers, signal: AbortSignal): Promise<Outcome> {
   try {
     const { digest, tag } = parseReference(reference)
-    if (digest !== undefined) return 'kept'
+    if (digest !== undefined) return { reference }
     // A webhook shows no token: the operator's credentials are for configured registries alone.
     const found = await answers.answer(reference, { signal, unauthenticated: true })
     if (found.digest === undefined || found.source === 'node') {
       throw new ResolveError('UNAVAILABLE', 'no registry answers')
     }
-    return { pinned: pinnedReference(reference, { tag, digest: found.digest }) }
+    return { reference, pinned: pinnedReference(reference, { tag, digest: found.digest }) }
   } catch (thrown) {
-    return problemOf(toResolveError(thrown))
+    const error = toResolveError(thrown)
+    const reason = `${error.code}: ${error.message}`
+    return { reference, problem: problemOf(error), reason }
   }
 }
 
@@ -180,13 +164,12 @@ async function pinOne(reference: string, answers: Answers, signal: AbortSignal):
  * there are, and how an address answers. So there is one text for every failure but two: what is no reference,
  * and what every registry that was asked says it does not have.
  */
-function problemOf({ attempts, code, message }: ResolveError): Problem {
-  const reason = `${code}: ${message}`
-  if (code === 'NAME_INVALID') return { problem: reason, reason }
+function problemOf({ attempts, code, message }: ResolveError): string {
+  if (code === 'NAME_INVALID') return `${code}: ${message}`
   const isAbsent = code === 'MANIFEST_UNKNOWN' || code === 'PLATFORM_UNKNOWN'
   return isAbsent && attempts.every(({ outcome }) => outcome === 'not_found')
-    ? { problem: 'no registry has it', reason }
-    : { problem: 'its digest could not be found out: the log of the service may say why', reason }
+    ? 'no registry has it'
+    : 'its digest could not be found out: the log of the service may say why'
 }
 
 const schema = {
