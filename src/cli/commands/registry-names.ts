@@ -1,6 +1,6 @@
 import type { RepositoriesResponse, TagsResponse } from '../../../api/v1/registries.ts'
 import { toResolveError } from '../../errors.ts'
-import type { Page, RegistryAccess } from '../../service/open.ts'
+import type { Page } from '../../service/open.ts'
 import { failureBody } from '../answer-text.ts'
 import type { Run } from '../command.ts'
 import type { CliContext } from '../context.ts'
@@ -44,9 +44,12 @@ export const registryImagesCommand: Run = async ([name], values, context) => {
     const failures: ExitCode[] = []
     for (const registry of names) {
       try {
-        found.push(
-          await withProgress(registry, allRepositories(registries, registry, limit), context),
-        )
+        const asked = pages(limit, async (page) => {
+          const { repositories: of, next: more } = await registries.repositories(registry, page)
+          return { names: of, next: more }
+        })
+        const { names: repositories, next } = await withProgress(registry, asked, context)
+        found.push({ registry, repositories, next })
       } catch (thrown) {
         const error = toResolveError(thrown)
         failures.push(exitCodeOf(error.code))
@@ -96,32 +99,16 @@ export const registryTagsCommand: Run = async ([name = '', repository = ''], val
   }
 }
 
-async function allRepositories(
-  registries: RegistryAccess,
-  registry: string,
-  limit: number,
-): Promise<RepositoriesResponse> {
-  const { names: repositories, next } = await pages(limit, async (page) => {
-    const { repositories: names, next: more } = await registries.repositories(registry, page)
-    return { names, next: more }
-  })
-  return { registry, repositories, next }
-}
-
-interface NamePage {
-  readonly names: readonly string[]
-  readonly next: string | null
-}
-
+/** Page by page, at most `limit` of them. `next` is not null where there are more. */
 async function pages(
   limit: number,
-  ask: (page: Page) => Promise<NamePage>,
-): Promise<{ readonly names: string[]; readonly next: string | null }> {
+  ask: (page: Page) => Promise<{ readonly names: readonly string[]; readonly next: string | null }>,
+) {
   const names: string[] = []
   let next: string | null = null
   for (let page = 0; page < MAX_PAGES && names.length < limit; page += 1) {
     const n = Math.min(PAGE, limit - names.length)
-    const answer: NamePage = await ask({ n, ...(next !== null && { last: next }) })
+    const answer = await ask({ n, ...(next !== null && { last: next }) })
     names.push(...answer.names)
     next = answer.next
     if (next === null) break
