@@ -20,7 +20,7 @@ process.exitCode = await run(process.argv.slice(2), {
   stderr: process.stderr,
   environment: process.env,
   serve: async (options) => (await import('./daemon.ts')).serve({ ...options, version: VERSION }),
-  availability: async (options) => (await opening()).openResolver(options),
+  resolver: async (options) => (await opening()).openResolver(options),
   node: async (options) => (await opening()).openNodeImages(options),
   names: async (options) => (await opening()).openNames(options),
   registries: async (options) => (await opening()).openRegistries(options),
@@ -28,5 +28,4 @@ process.exitCode = await run(process.argv.slice(2), {
   readiness: async (http, root) => (await opening()).readReadiness(http, root),
   stats: async (options) => (await opening()).readStats(options),
   fleet: async (options) => (await opening()).readFleet(options),
-  answers: async (options) => (await opening()).openResolver(options),
 })

@@ -25,9 +25,7 @@ export interface CliContext {
   /** Runs the service until a signal ends it. @returns the exit code */
   serve(options: ConfigPlace & { readonly logFormat?: LogFormat }): Promise<number>
   /** A resolver of its own, from the same configuration as the service's. */
-  answers(place: ResolverPlace): Promise<AnswerSource>
-  /** Where images are, asked of the registries from here. */
-  availability(place: ResolverPlace): Promise<AvailabilitySource>
+  resolver(place: ResolverPlace): Promise<OpenedResolver>
   /** The images of the node, through the running service. */
   node(place: ConfigPlace): Promise<ImagesOnNode>
   readonly names: typeof openNames
@@ -37,11 +35,6 @@ export interface CliContext {
   readonly stats: typeof readStats
   readonly fleet: typeof readFleet
 }
-
-export type AnswerSource = Pick<OpenedResolver, 'atOnce' | 'askedFor' | 'answer' | 'close'> &
-  Partial<Pick<OpenedResolver, 'created'>>
-
-export type AvailabilitySource = Omit<OpenedResolver, 'askedFor' | 'answer'>
 
 export type ImagesOnNode = Pick<
   NodeImages,

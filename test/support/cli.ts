@@ -2,11 +2,26 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import type { CliContext } from '../../src/cli/context.ts'
 import { run } from '../../src/cli/run.ts'
+import type { OpenedResolver } from '../../src/service/availability.ts'
 
 export interface CliResult {
   readonly code: number
   readonly out: string
   readonly err: string
+}
+
+/** Opens a resolver that does this, and nothing else. */
+export function openedResolver(does: Partial<OpenedResolver>): () => Promise<OpenedResolver> {
+  const unasked = (what: string) => () => assert.fail(`${what} was not to be asked for`)
+  return async () => ({
+    askedFor: () => [],
+    answer: unasked('an answer'),
+    places: unasked('where an image is'),
+    created: async () => undefined,
+    requests: () => ({ HEAD: 0, GET: 0, POST: 0 }),
+    close: async () => {},
+    ...does,
+  })
 }
 
 /**
@@ -27,8 +42,7 @@ export async function runCli(
     environment: {},
     every: () => () => {},
     serve: unasked('the service'),
-    answers: unasked('an answer'),
-    availability: unasked('where images are'),
+    resolver: unasked('an answer'),
     node: unasked('the node'),
     names: unasked('the names'),
     registries: unasked('a registry'),

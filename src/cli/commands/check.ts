@@ -10,10 +10,11 @@ import {
   missingCopies,
   movedTo,
 } from '../../resolver/availability.ts'
+import type { OpenedResolver } from '../../service/availability.ts'
 import { readFiles, type WorkloadFile } from '../../workloads/read-files.ts'
 import { type FindOptions, findImages } from '../../workloads/workload-file.ts'
 import type { Run } from '../command.ts'
-import type { AvailabilitySource, CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { fileOf, onlyOne, placeOf, UsageError, type Values } from '../options.ts'
 import { print, visible, withProgress } from '../output.ts'
 import { CheckAnswers } from './check-answers.ts'
@@ -50,19 +51,19 @@ export const checkCommand: Run = async (names, values, context) => {
   const answers = resume === undefined ? undefined : await CheckAnswers.open(resume)
   const { broken, wanted } =
     names.length === 0 ? await onNode(values, context) : await inFiles(names, find, context)
-  const availability = await context.availability(placeOf(values))
+  const resolver = await context.resolver(placeOf(values))
   const checked: Checked[] = []
   const far = () => `${checked.length} of ${wanted.length} images are checked`
   try {
-    const sources = { availability, answers, platforms }
-    const { atOnce = AT_ONCE } = availability
+    const sources = { resolver, answers, platforms }
+    const { atOnce = AT_ONCE } = resolver
     const ask = async (): Promise<void> => {
       const each = inTurn(wanted, atOnce, (image) => checkOne(image, sources))
       for await (const one of each) checked.push(one)
     }
     await withProgress(far, ask(), context)
   } finally {
-    await availability.close()
+    await resolver.close()
   }
   if (answers !== undefined) {
     if (checked.every(({ state }) => state !== 'unknown')) await answers.remove()
@@ -79,7 +80,7 @@ export const checkCommand: Run = async (names, values, context) => {
       ),
     )
   } else {
-    const whole = { images: checked, requests: availability.requests() }
+    const whole = { images: checked, requests: resolver.requests() }
     print(context, values.json, whole, (colors) => report(checked, colors))
   }
   return exitCode(checked, failOn, broken)
@@ -143,18 +144,18 @@ function isOfRepository(repoDigest: string, reference: string): boolean {
 
 /** What a check asks. */
 interface Sources {
-  readonly availability: AvailabilitySource
+  readonly resolver: OpenedResolver
   /** Of an earlier check; undefined: none are kept. */
   readonly answers: CheckAnswers | undefined
   readonly platforms: readonly Platform[]
 }
 
 async function checkOne({ from, node, reference }: Wanted, sources: Sources): Promise<Checked> {
-  const { answers, availability, platforms } = sources
+  const { answers, platforms, resolver } = sources
   try {
     const parsed = parseReference(reference)
     const known = (place: AskedPlace) => answers?.known(place, platforms.length > 0)
-    const places = await availability.places(parsed, { platforms, known })
+    const places = await resolver.places(parsed, { platforms, known })
     if (places.length === 0) {
       throw new ResolveError('DENIED', 'the configuration allows no registry to be asked for it')
     }
@@ -167,7 +168,7 @@ async function checkOne({ from, node, reference }: Wanted, sources: Sources): Pr
       reference: formatReference(parsed),
       state: availabilityOf(places, node !== undefined),
       from,
-      ...(await moved(parsed, places, node?.digests ?? [], availability)),
+      ...(await moved(parsed, places, node?.digests ?? [], resolver)),
       ...(isThere && missing.length > 0 && { missingPlatforms: missing.map(formatPlatform) }),
       places,
     }
@@ -182,14 +183,14 @@ async function moved(
   reference: Reference,
   places: readonly ImagePlace[],
   digests: readonly string[],
-  availability: AvailabilitySource,
+  resolver: OpenedResolver,
 ) {
   const to = movedTo(reference, places, digests)
   const [from] = digests
   if (to === undefined || from === undefined) return {}
   const [createdTo, createdFrom] = await Promise.all([
-    availability.created(reference, to),
-    availability.created(reference, from),
+    resolver.created(reference, to),
+    resolver.created(reference, from),
   ])
   return {
     movedTo: to,

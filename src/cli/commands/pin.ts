@@ -3,6 +3,7 @@ import { inTurn } from '../../concurrency/in-turn.ts'
 import { ResolveError } from '../../errors.ts'
 import { formatPlatform, parsePlatform } from '../../reference/platform.ts'
 import { parseReference } from '../../reference/reference.ts'
+import type { OpenedResolver } from '../../service/availability.ts'
 import { unifiedDiff } from '../../workloads/diff.ts'
 import { applyEdits, type FileProblem, type ImageMention } from '../../workloads/image-mention.ts'
 import { ImageLock, parseLock } from '../../workloads/lock-file.ts'
@@ -17,7 +18,7 @@ import { readFiles, type WorkloadFile, writeNew } from '../../workloads/read-fil
 import { findImages } from '../../workloads/workload-file.ts'
 import { platformText } from '../answer-text.ts'
 import type { Run } from '../command.ts'
-import type { AnswerSource, CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode } from '../exit-codes.ts'
 import { onlyOne, placeOf, UsageError, type Values } from '../options.ts'
 import { type OutputStream, visible, withProgress } from '../output.ts'
@@ -169,12 +170,12 @@ async function withAnswers(
 ): Promise<Outcomes> {
   const { offline = false, platform, update = false } = values
   const decide = isFinding(mode) ? checkReference : pinReference
-  const answers = offline ? undefined : await context.answers(placeOf(values))
+  const resolver = offline ? undefined : await context.resolver(placeOf(values))
   const asked = new Map<string, Promise<LocatedImage>>()
   const lookup = (reference: string): Promise<LocatedImage> => {
     const running = asked.get(reference)
     if (running !== undefined) return running
-    const located = locate(answers, reference, platform)
+    const located = locate(resolver, reference, platform)
     asked.set(reference, located)
     return located
   }
@@ -190,10 +191,10 @@ async function withAnswers(
     const decided = async (reference: string) => {
       const outcome = await decide(reference, pinOptions)
       const isDated = mode === 'drift' && outcome.state === 'changed'
-      const times = isDated ? await timesOf(answers, reference, outcome) : {}
+      const times = isDated ? await timesOf(resolver, reference, outcome) : {}
       return [reference, { ...outcome, ...times }] as const
     }
-    const { atOnce = AT_ONCE } = answers ?? {}
+    const { atOnce = AT_ONCE } = resolver ?? {}
     for await (const [reference, outcome] of inTurn(references, atOnce, decided)) {
       outcomes.set(reference, outcome)
     }
@@ -202,22 +203,22 @@ async function withAnswers(
     const far = () => `${outcomes.size} of ${references.size} images are looked up`
     await withProgress(far, ask(), context)
   } finally {
-    await answers?.close()
+    await resolver?.close()
   }
   return outcomes
 }
 
 /** When the images were built that a tag pointed at, and points at now. */
 async function timesOf(
-  answers: AnswerSource | undefined,
+  resolver: OpenedResolver | undefined,
   reference: string,
   { from, pin }: Extract<PinOutcome, { state: 'changed' }>,
 ): Promise<Pick<Row, 'created' | 'createdFrom'>> {
-  if (answers?.created === undefined || from === undefined) return {}
+  if (resolver === undefined || from === undefined) return {}
   const parsed = parseReference(reference)
   const [created, createdFrom] = await Promise.all([
-    answers.created(parsed, pin.digest),
-    answers.created(parsed, from),
+    resolver.created(parsed, pin.digest),
+    resolver.created(parsed, from),
   ])
   return {
     ...(created !== undefined && { created }),
@@ -226,12 +227,12 @@ async function timesOf(
 }
 
 async function locate(
-  answers: AnswerSource | undefined,
+  resolver: OpenedResolver | undefined,
   reference: string,
   platform: string | undefined,
 ): Promise<LocatedImage> {
-  if (answers === undefined) throw new Error('no registry is asked offline')
-  const answer = await answers.answer(reference, platform === undefined ? {} : { platform })
+  if (resolver === undefined) throw new Error('no registry is asked offline')
+  const answer = await resolver.answer(reference, platform === undefined ? {} : { platform })
   const digest = platform === undefined ? answer.digest : answer.manifestDigest
   if (digest === undefined) throw new Error(`a registry answered without a digest: ${reference}`)
   const { imageId, registry } = answer

@@ -3,9 +3,10 @@ import { toResolveError } from '../../errors.ts'
 import { parseReference } from '../../reference/reference.ts'
 import { toResolveResponse } from '../../resolver/answers.ts'
 import type { Answer } from '../../resolver/types.ts'
+import type { OpenedResolver } from '../../service/availability.ts'
 import { answerText, failureBody, failureText, platformText } from '../answer-text.ts'
 import type { Run } from '../command.ts'
-import type { AnswerSource, CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { commonExitCode, EXIT, type ExitCode, exitCodeOf } from '../exit-codes.ts'
 import { linesOf } from '../lines.ts'
 import { filesOf, onlyOne, UsageError, type Values } from '../options.ts'
@@ -36,10 +37,10 @@ export const resolveCommand: Run = async (words, values, context) => {
   const format = values.quiet ? digestLine : template
   const { stdout, stderr } = context
   const isOne = words.length === 1 && words[0] !== '-'
-  const answers = await context.answers(filesOf(values))
+  const resolver = await context.resolver(filesOf(values))
   const codes = new Set<ExitCode>()
   try {
-    const ask = asking(answers, { isOne, format, values, context })
+    const ask = asking(resolver, { isOne, format, values, context })
     let printed = false
     for await (const { out, err, code } of inTurn(references(words, context), AT_ONCE, ask)) {
       const apart = printed && out !== '' && !values.json && format === undefined
@@ -54,7 +55,7 @@ export const resolveCommand: Run = async (words, values, context) => {
     }
     return commonExitCode(codes)
   } finally {
-    await answers.close()
+    await resolver.close()
   }
 }
 
@@ -84,7 +85,7 @@ interface AskingOptions {
 
 /** What is written of one reference. It never rejects. */
 function asking(
-  answers: AnswerSource,
+  resolver: OpenedResolver,
   { isOne, format, values, context }: AskingOptions,
 ): (reference: string) => Promise<Told> {
   const { all = false, explain = false, json = false, node = false, platform } = values
@@ -94,8 +95,8 @@ function asking(
     isOne ? `${JSON.stringify(body, null, 2)}\n` : `${JSON.stringify(body)}\n`
   const announced = new Set<string>()
   const answer = (reference: string): Promise<Answer> => {
-    const awaited = registriesFor(answers, reference)
-    const answered = answers.answer(reference, asked)
+    const awaited = registriesFor(resolver, reference)
+    const answered = resolver.answer(reference, asked)
     // Of a thousand references to a silent registry one says so.
     if (announced.has(awaited)) return answered
     announced.add(awaited)
@@ -119,8 +120,8 @@ function asking(
   }
 }
 
-function registriesFor(answers: AnswerSource, reference: string): string {
-  const registries = answers.askedFor(reference)
+function registriesFor(resolver: OpenedResolver, reference: string): string {
+  const registries = resolver.askedFor(reference)
   return registries.length === 0 ? 'an answer' : registries.join(', ')
 }
 

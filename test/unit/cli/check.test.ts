@@ -8,7 +8,7 @@ import type { CliContext } from '../../../src/cli/context.ts'
 import { formatReference } from '../../../src/reference/reference.ts'
 import type { ImagePlace } from '../../../src/resolver/availability.ts'
 import type { NamedImage } from '../../../src/runtime/node-images.ts'
-import { runCli } from '../../support/cli.ts'
+import { openedResolver, runCli } from '../../support/cli.ts'
 import { digestOf } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -18,7 +18,7 @@ type States = readonly [hub: ImagePlace['state'], origin: ImagePlace['state']]
 function places(said: Readonly<Record<string, States>>, input = ''): Partial<CliContext> {
   return {
     stdin: Readable.from([Buffer.from(input)]),
-    availability: async () => ({
+    resolver: openedResolver({
       created: async (_reference, digest) =>
         digest === digestOf('old') ? '2026-01-02T03:04:05.000Z' : undefined,
       requests: () => ({ HEAD: 2, GET: 0, POST: 0 }),

@@ -18,8 +18,7 @@ function failing(error: Error): Partial<CliContext> {
   }
   return {
     serve: fail,
-    answers: fail,
-    availability: fail,
+    resolver: fail,
     node: fail,
     names: fail,
     registries: fail,

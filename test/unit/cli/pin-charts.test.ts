@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import { loadAll } from 'js-yaml'
 import type { CliContext } from '../../../src/cli/context.ts'
 import { formatReference, parseReference } from '../../../src/reference/reference.ts'
-import { runCli } from '../../support/cli.ts'
+import { openedResolver, runCli } from '../../support/cli.ts'
 import { identity } from '../../support/resolver.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 
@@ -392,7 +392,7 @@ const digestOf = (text: string): string =>
 
 function registry(): Partial<CliContext> {
   return {
-    answers: async () => ({
+    resolver: openedResolver({
       askedFor: () => [],
       answer: async (input) => {
         const reference = parseReference(input)

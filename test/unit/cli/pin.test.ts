@@ -21,7 +21,7 @@ import {
   parseReference,
   type Reference,
 } from '../../../src/reference/reference.ts'
-import { runCli } from '../../support/cli.ts'
+import { openedResolver, runCli } from '../../support/cli.ts'
 import { identity } from '../../support/resolver.ts'
 
 let folder: string
@@ -42,7 +42,7 @@ const read = (path: string): string => readFileSync(path, 'utf8')
 function registry(tags: Readonly<Record<string, string>> = {}) {
   const asked: string[] = []
   const context: Partial<CliContext> = {
-    answers: async () => ({
+    resolver: openedResolver({
       askedFor: () => ['hub:5000'],
       created: async () => '2026-01-02T03:04:05.000Z',
       answer: async (input) => {
@@ -214,9 +214,7 @@ describe('pin', () => {
       return Promise.resolve([])
     }
     const created = () => assert.fail()
-    const requests = () => ({ HEAD: 0, GET: 0, POST: 0 })
-    const source = { places, created, requests, close: async () => {} }
-    await runCli(['check', path], { availability: async () => source })
+    await runCli(['check', path], { resolver: openedResolver({ places, created }) })
     assert.deepEqual(asked, ['docker.io/library/nginx:latest', 'docker.io/library/busybox:latest'])
   })
 

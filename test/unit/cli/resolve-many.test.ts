@@ -7,7 +7,7 @@ import { type Attempt, type ErrorCode, ResolveError } from '../../../src/errors.
 import { parseReference } from '../../../src/reference/reference.ts'
 import type { Answer } from '../../../src/resolver/types.ts'
 import { unresolvedError } from '../../../src/resolver/unresolved-error.ts'
-import { runCli } from '../../support/cli.ts'
+import { openedResolver, runCli } from '../../support/cli.ts'
 import { digestOf, identity } from '../../support/resolver.ts'
 
 function answerFor(requested: string): Answer {
@@ -30,7 +30,7 @@ function contextWith(failures: Readonly<Record<string, ErrorCode>>, input = '') 
   const asked: string[] = []
   const context: Partial<CliContext> = {
     stdin: Readable.from([Buffer.from(input)]),
-    answers: async () => ({
+    resolver: openedResolver({
       askedFor: () => ['hub:5000'],
       answer: async (reference) => {
         asked.push(reference)
@@ -144,13 +144,13 @@ test('--format prints fields of the answer, in any case, and a dash for what is 
 
 test('--quiet prints the ID of an image of which only the node knows', async () => {
   const { context } = contextWith({})
-  const answers: CliContext['answers'] = async () => ({
+  const resolver = openedResolver({
     askedFor: () => [],
     answer: async (reference) => ({ ...answerFor(reference), digest: undefined }),
     close: async () => {},
   })
 
-  const { out } = await runCli(['resolve', '-q', 'nginx'], { ...context, answers })
+  const { out } = await runCli(['resolve', '-q', 'nginx'], { ...context, resolver })
 
   assert.equal(out, `${identity('nginx').imageId}\n`)
 })
@@ -174,7 +174,7 @@ test('the message of each registry is printed once', async () => {
     },
   ]
   const error = unresolvedError('quay.io/a/b:1', [new ResolveError('UNAVAILABLE', '')], attempts)
-  const answers: CliContext['answers'] = async () => ({
+  const resolver = openedResolver({
     askedFor: () => [],
     answer: async () => {
       throw error
@@ -193,7 +193,7 @@ test('the message of each registry is printed once', async () => {
   })
 
   for (const command of ['resolve', 'pull']) {
-    const { err } = await runCli([command, 'quay.io/a/b:1'], { answers, node })
+    const { err } = await runCli([command, 'quay.io/a/b:1'], { resolver, node })
 
     assert.equal(
       err,

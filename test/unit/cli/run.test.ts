@@ -9,7 +9,7 @@ import { run } from '../../../src/cli/run.ts'
 import { ResolveError } from '../../../src/errors.ts'
 import type { Answer, CandidateReport } from '../../../src/resolver/types.ts'
 import { UnresolvedError } from '../../../src/resolver/unresolved-error.ts'
-import { runCli } from '../../support/cli.ts'
+import { openedResolver, runCli } from '../../support/cli.ts'
 import { digestOf, identity } from '../../support/resolver.ts'
 
 const ANSWER: Answer = {
@@ -64,7 +64,6 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
     stderr,
     environment: {},
     registries: async () => assert.fail('no registries were to be asked for'),
-    availability: async () => assert.fail('nothing is to be looked for'),
     examine: async () => assert.fail('this node was not to be looked at'),
     stats: async () => assert.fail('no numbers were to be asked for'),
     fleet: async () => assert.fail('no store was to be asked'),
@@ -74,9 +73,9 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
       return 0
     },
     names: async () => assert.fail('no names were to be asked for'),
-    answers: async (options) => {
-      calls.push({ answers: options })
-      return {
+    resolver: async (options) => {
+      calls.push({ resolver: options })
+      const open = openedResolver({
         askedFor: () => ['hub:5000'],
         answer: async (reference, asked) => {
           calls.push({ reference, asked })
@@ -86,7 +85,8 @@ async function cli(args: readonly string[], outcome: Answer | Error = ANSWER, in
         close: async () => {
           closed += 1
         },
-      }
+      })
+      return open()
     },
     node: async (options) => {
       calls.push({ node: options })
@@ -134,7 +134,7 @@ test('a portoshim.yaml is handed on to what reads the configuration, and to noth
   const pulled = await cli(['pull', 'nginx', '--portoshim', 'p.yaml'])
 
   assert.deepEqual(served.calls, [{ serve: { file: undefined, portoshim: 'p.yaml' } }])
-  assert.deepEqual(resolved.calls[0], { answers: { file: 'x', portoshim: 'p.yaml' } })
+  assert.deepEqual(resolved.calls[0], { resolver: { file: 'x', portoshim: 'p.yaml' } })
   assert.equal(pulled.code, 2)
   assert.match(pulled.err, /pull has no option --portoshim/)
 })
@@ -270,7 +270,7 @@ test('with --json a failure of any command is the body that the HTTP API has for
   assert.equal(detail.attempts.length, 1)
   for (const command of commands) {
     const failed = await runCli([...command, '--json'], {
-      answers: unreachable,
+      resolver: unreachable,
       names: unreachable,
       node: unreachable,
       registries: unreachable,
