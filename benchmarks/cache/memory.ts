@@ -1,7 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { ImageIdentity } from '../../src/registry/image.ts'
-import { ResolutionCache, resolutionKey } from '../../src/resolver/cache/cache.ts'
+import { ResolutionCache } from '../../src/resolver/cache/cache.ts'
+import { resolutionKey } from '../../src/resolver/question.ts'
 import { digestOf } from '../../test/support/images.ts'
 
 const TTL_MS = 60_000

@@ -1,6 +1,7 @@
 import type { Platform } from '../../src/reference/platform.ts'
 import type { ImageIdentity } from '../../src/registry/image.ts'
-import { type CacheLimits, ResolutionCache, resolutionKey } from '../../src/resolver/cache/cache.ts'
+import { type CacheLimits, ResolutionCache } from '../../src/resolver/cache/cache.ts'
+import { resolutionKey } from '../../src/resolver/question.ts'
 import type { Resolution } from '../../src/resolver/types.ts'
 import type { Strategy } from './strategy.ts'
 

@@ -3,7 +3,7 @@ import type { StatsHistoryResponse, StatsResponse } from '../../api/v1/stats.ts'
 import { COMMIT, VERSION } from '../../api/version.ts'
 import type { Config } from '../config/config.ts'
 import type { HealthReport } from '../registry/health.ts'
-import type { CacheContent, CacheCounts } from '../resolver/cache/cache.ts'
+import type { CacheContent, CacheCounts } from '../resolver/types.ts'
 import { countsOf, type Metrics, type ResolutionSource } from '../telemetry/counters.ts'
 import type { StatsHistory } from '../telemetry/history.ts'
 

@@ -1,7 +1,6 @@
 import { formatPlatform, type Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import { resolutionKey } from './cache/cache.ts'
 import type { Registries, ResolveOptions } from './types.ts'
 
 /** What one caller asks, and on what terms. */
@@ -70,4 +69,27 @@ export function questionOf(
     maxAgeMs,
     direct,
   }
+}
+
+/**
+ * The key of a question.
+ *
+ * @param generation of the configuration
+ * @param reference normalised
+ * @param platform `os/architecture[/variant]`
+ * @param caller fingerprint of its credentials
+ */
+export function resolutionKey(
+  generation: number,
+  reference: string,
+  platform: string,
+  caller: string,
+): string {
+  // join() gives one string, where a template keeps all its parts in memory, and is found faster in a map.
+  return [generation, reference, platform, caller].join(' ')
+}
+
+/** The reference in such a key. */
+export function referenceOf(key: string): string {
+  return key.split(' ', 2)[1] ?? ''
 }

@@ -163,3 +163,29 @@ export interface ResolutionObserver {
   /** Once for each registry that differs from the answer, where one resolution asked both. */
   diverged?(divergence: Divergence): void
 }
+
+/**
+ * `hit`: fresh from memory. `miss`: a registry was asked, and nothing was known. `revalidated`: a registry confirmed
+ * an old answer. `stale`: an old answer was given, since no registry answered. `negative`: a cached absence.
+ * `coalesced`: the resolution of another caller was shared.
+ */
+export type CacheEvent = 'hit' | 'miss' | 'coalesced' | 'stale' | 'negative' | 'revalidated'
+
+/** Since the start; `entries` are those of now. */
+export interface CacheCounts extends Readonly<Record<CacheEvent, number>> {
+  /** Removed to make room. */
+  readonly evicted: number
+  readonly entries: { readonly where: number; readonly what: number; readonly negative: number }
+}
+
+/** Which image a digest is for a platform, `os/architecture[/variant]`. */
+export interface KnownIdentity {
+  readonly asked: string
+  readonly identity: ImageIdentity
+}
+
+/** What a snapshot keeps of a cache, the most recently used first. */
+export interface CacheContent {
+  readonly where: Iterable<readonly [key: string, resolution: Resolution]>
+  readonly what: Iterable<KnownIdentity>
+}

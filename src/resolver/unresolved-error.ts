@@ -96,6 +96,12 @@ export function isRefusal(code: ErrorCode | undefined): boolean {
   return code !== undefined && REFUSALS.has(code)
 }
 
+/** Whether every registry was asked, and none has it. */
+export function isAbsence({ code, attempts }: ResolveError): boolean {
+  if (code !== 'MANIFEST_UNKNOWN' && code !== 'PLATFORM_UNKNOWN') return false
+  return attempts.length > 0 && attempts.every(({ outcome }) => outcome === 'not_found')
+}
+
 /**
  * Reports an error to the health of its registry. A refusal shows that the registry works; one that cannot be
  * reached is at fault itself; for any other failure the repository alone may be.

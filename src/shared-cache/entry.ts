@@ -2,8 +2,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Attempt, ResolveError } from '../errors.ts'
 import { fieldsOf, parseJson } from '../json.ts'
 import { type Credentials, isIssued } from '../registry/credentials.ts'
-import { isAbsence } from '../resolver/cache/negatives.ts'
 import type { Candidate } from '../resolver/types.ts'
+import { isAbsence } from '../resolver/unresolved-error.ts'
 
 /** Of the form of entries and of names: entries of another version are never found. */
 const VERSION = 2

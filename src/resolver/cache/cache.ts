@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache'
-import type { ResolveError } from '../../errors.ts'
+import { ClockSkew } from '../../concurrency/clock.ts'
+import { type Attempt, type ErrorCode, ResolveError } from '../../errors.ts'
 import { formatPlatform, type Platform } from '../../reference/platform.ts'
 import type { ImageIdentity } from '../../registry/image.ts'
-import type { Resolution } from '../types.ts'
-import { isAbsence, NegativeCache } from './negatives.ts'
-import { TagCache } from './tags.ts'
+import { referenceOf } from '../question.ts'
+import type { CacheContent, CacheCounts, CacheEvent, KnownIdentity, Resolution } from '../types.ts'
+import { isAbsence } from '../unresolved-error.ts'
 
 export interface CacheLimits {
   /** Entries of each kind; 0 turns the cache off, with all it remembers. */
@@ -19,65 +20,36 @@ export interface CacheLimits {
   readonly staleIfErrorMs?: number
 }
 
-/**
- * `hit`: fresh from memory. `miss`: a registry was asked, and nothing was known. `revalidated`: a registry confirmed
- * an old answer. `stale`: an old answer was given, since no registry answered. `negative`: a cached absence.
- * `coalesced`: the resolution of another caller was shared.
- */
-export type CacheEvent = 'hit' | 'miss' | 'coalesced' | 'stale' | 'negative' | 'revalidated'
-
-/** Since the start; `entries` are those of now. */
-export interface CacheCounts extends Readonly<Record<CacheEvent, number>> {
-  /** Removed to make room. */
-  readonly evicted: number
-  readonly entries: { readonly where: number; readonly what: number; readonly negative: number }
+interface Entry {
+  resolution: Resolution
+  /** How often it was requested since it was resolved. */
+  asked: number
+  refreshing: boolean
 }
 
-/** Which image a digest is for a platform, `os/architecture[/variant]`. */
-export interface KnownIdentity {
-  readonly asked: string
-  readonly identity: ImageIdentity
-}
-
-/** What a snapshot keeps of a cache, the most recently used first. */
-export interface CacheContent {
-  readonly where: Iterable<readonly [key: string, resolution: Resolution]>
-  readonly what: Iterable<KnownIdentity>
+/** An error without its stack and cause. */
+interface Absence {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly attempts: readonly Attempt[]
+  since: number
 }
 
 const NEGATIVE_TTL_MS = 10_000
 const STALE_IF_ERROR_MS = 86_400_000
-
-/**
- * The key of a question.
- *
- * @param generation of the configuration
- * @param reference normalised
- * @param platform `os/architecture[/variant]`
- * @param caller fingerprint of its credentials
- */
-export function resolutionKey(
-  generation: number,
-  reference: string,
-  platform: string,
-  caller: string,
-): string {
-  // join() gives one string, where a template keeps all its parts in memory, and is found faster in a map.
-  return [generation, reference, platform, caller].join(' ')
-}
-
-function referenceOf(key: string): string {
-  return key.split(' ', 2)[1] ?? ''
-}
+/** A tag that is requested this often in one TTL is refreshed before it expires. */
+const HOT = 3
+/** The last part of a TTL, in which it is refreshed. */
+const REFRESH_PART = 0.2
 
 /**
  * Caches where a reference leads (by the caller's credentials; for a tag only for a while), which image a digest is
  * (for ever, as long as there is room), and for seconds what no registry has.
  */
 export class ResolutionCache {
-  #tags: TagCache | undefined
-  #digests: LRUCache<string, KnownIdentity> | undefined
-  #negatives: NegativeCache | undefined
+  #where: LRUCache<string, Entry>
+  #what: LRUCache<string, KnownIdentity>
+  #absent: LRUCache<string, Absence>
   #limits: Required<CacheLimits>
   readonly #now: () => number
   readonly #skew: ClockSkew
@@ -93,7 +65,9 @@ export class ResolutionCache {
     this.#limits = withDefaults(limits)
     this.#now = now
     this.#skew = new ClockSkew(now, steady)
-    this.#open()
+    this.#where = this.#open()
+    this.#what = this.#open()
+    this.#absent = this.#open()
   }
 
   /** Takes over other limits, also for what is cached already; only absences are dropped. */
@@ -104,7 +78,9 @@ export class ResolutionCache {
     const { where, what } = this.content()
     const known = { where: [...where], what: [...what] }
     this.#limits = next
-    this.#open()
+    this.#where = this.#open()
+    this.#what = this.#open()
+    this.#absent = this.#open()
     this.restore(known)
   }
 
@@ -113,9 +89,16 @@ export class ResolutionCache {
     return this.#changes
   }
 
-  /** The last answer, however old; see `isFresh`. */
+  /** The last answer, however old, as long as it is kept; see `isFresh`. */
   resolution(key: string): Resolution | undefined {
-    return this.#tags?.get(key)
+    const entry = this.#where.get(key)
+    if (entry === undefined) return undefined
+    if (entry.resolution.expiresAt === undefined) return entry.resolution
+    const now = this.#look()
+    entry.asked += 1
+    if (this.#isKept(entry.resolution, now)) return entry.resolution
+    this.#where.delete(key)
+    return undefined
   }
 
   /**
@@ -142,8 +125,12 @@ export class ResolutionCache {
    * near. True once for each answer.
    */
   wantsRefresh(key: string, { expiresAt }: Resolution): boolean {
-    if (expiresAt === undefined) return false
-    return this.#tags?.wantsRefresh(key, expiresAt, this.#now()) ?? false
+    const { tagTtlMs } = this.#limits
+    if (expiresAt === undefined || this.#now() < expiresAt - tagTtlMs * REFRESH_PART) return false
+    const entry = this.#where.peek(key)
+    if (entry === undefined || entry.refreshing || entry.asked < HOT) return false
+    entry.refreshing = true
+    return true
   }
 
   /** When an answer of that age expires; undefined: never. */
@@ -156,16 +143,15 @@ export class ResolutionCache {
   }
 
   identity(digest: string, platform: Platform): ImageIdentity | undefined {
-    return this.#digests?.get(identityKey(digest, formatPlatform(platform)))?.identity
+    return this.#what.get(identityKey(digest, formatPlatform(platform)))?.identity
   }
 
   remember(key: string, resolution: Resolution, identity: ImageIdentity, platform: Platform): void {
     this.#look()
-    this.#changes += 1
-    this.#negatives?.delete(key)
-    this.#negatives?.delete(exactly(key))
-    this.#tags?.set(key, resolution)
-    this.#know({ asked: formatPlatform(platform), identity })
+    this.#absent.delete(key)
+    this.#absent.delete(exactly(key))
+    this.#keep(key, resolution)
+    this.rememberIdentity(identity, platform)
   }
 
   rememberIdentity(identity: ImageIdentity, platform: Platform): void {
@@ -177,14 +163,21 @@ export class ResolutionCache {
    * The cached absence.
    *
    * @param isExact the platform was named
-   * @param maxAgeMs default: as long as absences are believed
+   * @param maxAgeMs an older one is not given; default: as long as absences are believed
    */
-  failure(key: string, isExact = false, maxAgeMs?: number): ResolveError | undefined {
+  failure(key: string, isExact = false, maxAgeMs: number = Number.POSITIVE_INFINITY) {
     const now = this.#look()
-    return (
-      this.#negatives?.get(key, now, maxAgeMs) ??
-      (isExact ? this.#negatives?.get(exactly(key), now, maxAgeMs) : undefined)
-    )
+    for (const each of isExact ? [key, exactly(key)] : [key]) {
+      const absence = this.#absent.get(each)
+      if (absence === undefined) continue
+      const ageMs = now - absence.since
+      if (ageMs >= this.#limits.negativeTtlMs) this.#absent.delete(each)
+      else if (ageMs <= maxAgeMs) {
+        const { attempts, code, message } = absence
+        return new ResolveError(code, message, { attempts })
+      }
+    }
+    return undefined
   }
 
   /**
@@ -197,22 +190,34 @@ export class ResolutionCache {
   rememberFailure(key: string, error: ResolveError, isExact = false, ageMs = 0): void {
     if (!isAbsence(error)) return
     const since = this.#look() - ageMs
-    const isApart = isExact && this.#tags?.get(key)?.platform.assumed === true
-    if (!isApart && this.#tags?.forgetTag(key)) this.#changes += 1
-    this.#negatives?.set(isExact ? exactly(key) : key, error, since)
+    const isApart = isExact && this.resolution(key)?.platform.assumed === true
+    const isTag = this.#where.peek(key)?.resolution.expiresAt !== undefined
+    if (!isApart && isTag && this.#where.delete(key)) this.#changes += 1
+    if (this.#limits.size === 0 || this.#limits.negativeTtlMs === 0) return
+    const { attempts, code, message } = error
+    this.#absent.set(isExact ? exactly(key) : key, { code, message, attempts, since })
   }
 
   /**
-   * Ends the freshness of answers for tags, and drops the absences of these.
+   * Ends the freshness of answers for tags, which stay to be confirmed, and for when no registry answers; and drops the
+   * absences of these.
    *
    * @param isMeant by the normalised reference
    * @returns how many answers and absences were believed until now
    */
   expire(isMeant: (reference: string) => boolean): number {
-    this.#look()
-    const expired = this.#tags?.expire(isMeant) ?? 0
-    if (expired > 0) this.#changes += 1
-    return expired + (this.#negatives?.drop((key) => isMeant(referenceOf(key))) ?? 0)
+    const now = this.#look()
+    let count = 0
+    for (const entry of this.#where.values()) {
+      const { expiresAt, reference } = entry.resolution
+      if (expiresAt === undefined || expiresAt <= now || !isMeant(reference)) continue
+      entry.resolution = { ...entry.resolution, expiresAt: now }
+      count += 1
+    }
+    if (count > 0) this.#changes += 1
+    const absent = [...this.#absent.keys()].filter((key) => isMeant(referenceOf(key)))
+    for (const key of absent) this.#absent.delete(key)
+    return count + absent.length
   }
 
   counted(event: CacheEvent): void {
@@ -220,69 +225,92 @@ export class ResolutionCache {
   }
 
   counts(): CacheCounts {
-    return {
-      ...this.#counts,
-      evicted: this.#evicted,
-      entries: {
-        where: this.#tags?.size ?? 0,
-        what: this.#digests?.size ?? 0,
-        negative: this.#negatives?.size ?? 0,
-      },
+    const entries = {
+      where: this.#where.size,
+      what: this.#what.size,
+      negative: this.#absent.size,
     }
+    return { ...this.#counts, evicted: this.#evicted, entries }
   }
 
   /** Everything that a snapshot keeps, looked up while it is read. */
   content(): CacheContent {
-    return { where: this.#tags?.entries() ?? [], what: this.#knownIdentities() }
+    return { where: this.#keptAnswers(), what: this.#knownIdentities() }
   }
 
   /** Takes over the content of another run. Newer entries stay, and TTLs are those of this run. */
   restore({ where, what }: CacheContent): void {
     for (const known of [...what].reverse()) this.#know(known)
-    for (const [key, resolution] of [...where].reverse()) this.#tags?.restore(key, resolution)
+    for (const [key, restored] of [...where].reverse()) {
+      const { resolvedAt, expiresAt } = restored
+      const latest = resolvedAt + this.#limits.tagTtlMs
+      const isWithin = expiresAt === undefined || expiresAt <= latest
+      const resolution = isWithin ? restored : { ...restored, expiresAt: latest }
+      if (this.#where.has(key) || !this.#isKept(resolution, this.#look())) continue
+      this.#keep(key, resolution)
+    }
+  }
+
+  #keep(key: string, resolution: Resolution): void {
+    if (this.#limits.size === 0) return
+    this.#where.set(key, { resolution, asked: 0, refreshing: false })
   }
 
   #know(known: KnownIdentity): void {
-    this.#digests?.set(identityKey(known.identity.digest, known.asked), known)
+    if (this.#limits.size === 0) return
+    this.#what.set(identityKey(known.identity.digest, known.asked), known)
+  }
+
+  /** Answers for tags are kept for a while, those for digests for ever, as long as there is room. */
+  #isKept({ resolvedAt, expiresAt }: Resolution, now: number): boolean {
+    const { keepMs, staleIfErrorMs } = this.#limits
+    return expiresAt === undefined || now - resolvedAt <= Math.max(keepMs, staleIfErrorMs)
   }
 
   /** Keys first: the cache may change while its content is read. */
+  *#keptAnswers(): Generator<readonly [string, Resolution]> {
+    for (const key of [...this.#where.keys()]) {
+      const resolution = this.#where.peek(key)?.resolution
+      if (resolution && this.#isKept(resolution, this.#look())) yield [key, resolution]
+    }
+  }
+
   *#knownIdentities(): Generator<KnownIdentity> {
-    for (const key of [...(this.#digests?.keys() ?? [])]) {
-      const known = this.#digests?.peek(key)
+    for (const key of [...this.#what.keys()]) {
+      const known = this.#what.peek(key)
       if (known !== undefined) yield known
     }
   }
 
-  #open(): void {
-    const { keepMs, negativeTtlMs: ttlMs, size, staleIfErrorMs, tagTtlMs } = this.#limits
-    const isOn = size > 0
-    const keptMs = Math.max(keepMs, staleIfErrorMs)
-    const now = (): number => this.#look()
-    const onEvict = (): void => {
-      this.#evicted += 1
-    }
-    this.#tags = isOn ? new TagCache({ size, tagTtlMs, keptMs, now, onEvict }) : undefined
-    this.#digests = isOn
-      ? new LRUCache({
-          max: size,
-          dispose: (_known, _key, reason) => {
-            if (reason === 'evict') onEvict()
-          },
-        })
-      : undefined
-    this.#negatives = isOn && ttlMs > 0 ? new NegativeCache({ size, ttlMs, onEvict }) : undefined
+  /** A cache that is turned off stays empty. */
+  #open<V extends object>(): LRUCache<string, V> {
+    return new LRUCache<string, V>({
+      max: Math.max(this.#limits.size, 1),
+      dispose: (_value, _key, reason) => {
+        if (reason === 'evict') this.#evicted += 1
+      },
+    })
   }
 
   /** The time. Where the clock was set back, the times of all entries are. */
   #look(): number {
     const now = this.#now()
     const byMs = this.#skew.byMs(now)
-    if (byMs > 0) {
-      this.#tags?.moveBack(byMs)
-      this.#negatives?.moveBack(byMs)
-    }
+    if (byMs > 0) this.#moveBack(byMs)
     return now
+  }
+
+  #moveBack(ms: number): void {
+    for (const entry of this.#where.values()) {
+      const { resolvedAt, expiresAt } = entry.resolution
+      if (expiresAt === undefined) continue
+      entry.resolution = {
+        ...entry.resolution,
+        resolvedAt: resolvedAt - ms,
+        expiresAt: expiresAt - ms,
+      }
+    }
+    for (const absence of this.#absent.values()) absence.since -= ms
   }
 }
 
@@ -296,43 +324,4 @@ function exactly(key: string): string {
 
 function withDefaults(limits: CacheLimits): Required<CacheLimits> {
   return { negativeTtlMs: NEGATIVE_TTL_MS, staleIfErrorMs: STALE_IF_ERROR_MS, ...limits }
-}
-
-/** Two clocks that are read one after the other may differ by this. */
-const TOLERANCE_MS = 100
-
-/** Notices that the wall clock was set back, which would make every entry look younger. */
-export class ClockSkew {
-  readonly #now: () => number
-  readonly #steady: () => number
-  /** The most by which the wall clock was ahead of the monotonic one. */
-  #ahead: number
-
-  /** @param steady a monotonic clock; a constant notices steps between two calls of byMs */
-  constructor(now: () => number, steady: () => number) {
-    this.#now = now
-    this.#steady = steady
-    this.#ahead = now() - steady()
-  }
-
-  /**
-   * Milliseconds by which it was set back since the last call, rounded up; nearly always 0.
-   *
-   * @param now of the wall clock
-   */
-  byMs(now: number): number {
-    if (this.#behindMs(now) <= TOLERANCE_MS) return 0
-    // A process that is suspended between the two clocks looks the same, but hardly ever twice.
-    const byMs = this.#behindMs(this.#now())
-    if (byMs <= TOLERANCE_MS) return 0
-    this.#ahead -= byMs
-    return Math.ceil(byMs)
-  }
-
-  #behindMs(now: number): number {
-    const ahead = now - this.#steady()
-    // Set forward, entries only expire early; after a suspended node they are that old.
-    this.#ahead = Math.max(this.#ahead, ahead)
-    return this.#ahead - ahead
-  }
 }

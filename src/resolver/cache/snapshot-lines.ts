@@ -2,8 +2,7 @@ import { fieldsOf, parseJson } from '../../json.ts'
 import { isDigest } from '../../reference/digest.ts'
 import { formatReference, parseNormalized } from '../../reference/reference.ts'
 import type { ImageIdentity, ImagePlatform } from '../../registry/image.ts'
-import type { RankedReference, Resolution } from '../types.ts'
-import type { CacheContent, KnownIdentity } from './cache.ts'
+import type { CacheContent, KnownIdentity, RankedReference, Resolution } from '../types.ts'
 
 /** What decides whether an answer of one run may be given in another. */
 export interface SnapshotScope {

@@ -7,7 +7,8 @@ import { messageOf } from '../../errors.ts'
 import { openTrustedFile } from '../../host/trusted-file.ts'
 import { writeWhole } from '../../host/whole-file.ts'
 import type { Logger } from '../../telemetry/log.ts'
-import type { CacheContent, ResolutionCache } from './cache.ts'
+import type { CacheContent } from '../types.ts'
+import type { ResolutionCache } from './cache.ts'
 import {
   ContentReader,
   contentLines,

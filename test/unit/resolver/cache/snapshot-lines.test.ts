@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CacheContent } from '../../../../src/resolver/cache/cache.ts'
 import {
   ContentReader,
   contentLines,
   headLine,
   parseHead,
 } from '../../../../src/resolver/cache/snapshot-lines.ts'
-import type { Resolution } from '../../../../src/resolver/types.ts'
+import type { CacheContent, Resolution } from '../../../../src/resolver/types.ts'
 import { keyOf, resolutionOf, scopeOf } from '../../../support/cache.ts'
 import { digestOf, identity, nginx } from '../../../support/resolver.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type AttemptOutcome, type ErrorCode, ResolveError } from '../../../../src/errors.ts'
-import { isAbsence } from '../../../../src/resolver/cache/negatives.ts'
+import { type AttemptOutcome, type ErrorCode, ResolveError } from '../../../src/errors.ts'
+import { isAbsence } from '../../../src/resolver/unresolved-error.ts'
 
 function failed(code: ErrorCode, outcomes: readonly AttemptOutcome[]): ResolveError {
   return new ResolveError(code, 'failed', {
