@@ -1,4 +1,3 @@
-import { abortable } from '../concurrency/abortable.ts'
 import type { Clock } from '../concurrency/clock.ts'
 import type { Ticket, Wait } from '../concurrency/semaphore.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
@@ -50,10 +49,8 @@ export interface AskOptions<T> {
  */
 export type Patience = 'ordinary' | 'lastResort' | 'trial' | 'every'
 
-export interface RequestPlace {
-  /** In the order of candidates; 0 is the best. */
-  readonly index: number
-  readonly candidate: Candidate
+/** On what terms a candidate is asked. */
+export interface RequestTerms {
   readonly patience: Patience
   /** It is asked beside a better one that is silent, and for no more than a HEAD until it is promoted. */
   readonly isHedge: boolean
@@ -78,8 +75,8 @@ const AWAITED: ReadonlySet<State> = new Set(['running', 'held', 'ready'])
 
 /** One candidate that is asked: waits for its authorization, keeps its budget, records its trace. */
 export class CandidateRequest<T> {
-  readonly place: RequestPlace
   readonly trace: CandidateTrace<T>
+  readonly #terms: RequestTerms
   readonly #options: AskOptions<T>
   readonly #listener: CandidateListener<T>
   readonly #controller = new AbortController()
@@ -90,12 +87,17 @@ export class CandidateRequest<T> {
   /** The resolution ended without it. */
   #isAbandoned = false
 
-  constructor(place: RequestPlace, options: AskOptions<T>, listener: CandidateListener<T>) {
-    this.place = place
-    this.trace = options.trace.of(place.candidate)
+  constructor(
+    trace: CandidateTrace<T>,
+    terms: RequestTerms,
+    options: AskOptions<T>,
+    listener: CandidateListener<T>,
+  ) {
+    this.trace = trace
+    this.#terms = terms
     this.#options = options
     this.#listener = listener
-    this.#isPromoted = !place.isHedge
+    this.#isPromoted = !terms.isHedge
   }
 
   get isDone(): boolean {
@@ -112,7 +114,7 @@ export class CandidateRequest<T> {
   }
 
   get isTrial(): boolean {
-    return this.place.patience === 'trial'
+    return this.#terms.patience === 'trial'
   }
 
   /** Whether worse answers wait for its own. */
@@ -121,7 +123,7 @@ export class CandidateRequest<T> {
   }
 
   begin(ask: Ask<T>): void {
-    const authorized = this.#options.authorize?.(this.place.candidate)
+    const authorized = this.#options.authorize?.(this.trace.candidate)
     this.trace.begin()
     if (authorized === undefined) {
       this.#ask(ask)
@@ -162,14 +164,14 @@ export class CandidateRequest<T> {
   }
 
   #ask(ask: Ask<T>): void {
-    const { candidate, isHedge } = this.place
     this.#run()
     const ticket: Ticket = {
       waiting: (what) => this.#waiting(what),
       entered: () => this.#entered(),
     }
-    const promoted = isHedge ? () => this.#promotion() : undefined
-    const asked = this.trace.send(() => ask(candidate, this.#controller.signal, ticket, promoted))
+    const promoted = this.#terms.isHedge ? () => this.#promotion() : undefined
+    const { signal } = this.#controller
+    const asked = this.trace.send(() => ask(this.trace.candidate, signal, ticket, promoted))
     asked.then(
       (value) => this.#succeeded(value),
       (thrown: unknown) => this.#failed(toResolveError(thrown)),
@@ -209,7 +211,7 @@ export class CandidateRequest<T> {
   }
 
   #spent(): void {
-    if (this.place.patience === 'ordinary') {
+    if (this.#terms.patience === 'ordinary') {
       if (this.#state === 'running') this.#state = 'late'
       this.#listener.changed(this)
     } else if (this.#state === 'queued') {
@@ -230,7 +232,7 @@ export class CandidateRequest<T> {
       return
     }
     this.#state = 'queued'
-    const { patience } = this.place
+    const { patience } = this.#terms
     if (patience === 'trial' || patience === 'every') this.#cancelBudget()
     else this.#watch(this.#options.limits.probeBudgetMs)
   }
@@ -238,7 +240,7 @@ export class CandidateRequest<T> {
   #entered(): void {
     this.trace.admitted()
     if (this.#state !== 'queued') return
-    if (this.place.patience === 'ordinary' && this.trace.isResting) {
+    if (this.#terms.patience === 'ordinary' && this.trace.isResting) {
       this.#end()
       this.#listener.turnedAway?.(this)
       return
@@ -259,7 +261,7 @@ export class CandidateRequest<T> {
 
   #failed(error: ResolveError): void {
     if (this.isDone) return
-    const { patience } = this.place
+    const { patience } = this.#terms
     this.#finish()
     if (this.#isAbandoned) this.trace.probed(error)
     else {
@@ -284,45 +286,4 @@ export class CandidateRequest<T> {
     this.#state = 'done'
     this.#cancelBudget()
   }
-}
-
-/**
- * Asks one candidate. Never rejects: what became of it stands in its trace. Ends early when the signal does.
- *
- * @param patience `every` or `lastResort`
- */
-export async function askOne<T>(
-  candidate: Candidate,
-  patience: Patience,
-  ask: Ask<T>,
-  options: AskOptions<T>,
-): Promise<void> {
-  const place = { index: 0, candidate, patience, isHedge: false }
-  let end = (): void => {}
-  const ended = new Promise<void>((resolve) => {
-    end = resolve
-  })
-  const request = new CandidateRequest(place, options, { changed: end })
-  request.begin(ask)
-  await abortable(ended, options.signal).catch(() => {
-    request.abandon('the resolution ended first', false)
-  })
-}
-
-/**
- * Asks all candidates at once, each within its probe budget, and waits for every one, as askOne.
- *
- * @param options `resting`: also ask those with an open breaker, unless they answered 429
- */
-export async function askAll<T>(
-  candidates: readonly Candidate[],
-  ask: Ask<T>,
-  options: AskOptions<T> & { readonly resting: boolean },
-): Promise<void> {
-  const admitted = candidates.filter((candidate) => {
-    if (options.signal.aborted) return false
-    const trace = options.trace.of(candidate)
-    return trace.admit() || (trace.passOver() && options.resting)
-  })
-  await Promise.all(admitted.map((candidate) => askOne(candidate, 'every', ask, options)))
 }

@@ -1,3 +1,4 @@
+import { abortable } from '../concurrency/abortable.ts'
 import type { ResolveError } from '../errors.ts'
 import {
   type Ask,
@@ -6,7 +7,7 @@ import {
   CandidateRequest,
   type Patience,
 } from './candidate-request.ts'
-import type { ResolveTrace } from './trace.ts'
+import type { CandidateTrace } from './trace.ts'
 import type { Candidate } from './types.ts'
 
 export interface FailoverOptions<T> extends AskOptions<T> {
@@ -50,11 +51,57 @@ export function askInOrder<T>(
   })
 }
 
+/**
+ * Asks one candidate. Never rejects: what became of it stands in its trace. Ends early when the signal does.
+ *
+ * @param patience `every` or `lastResort`
+ */
+export async function askOne<T>(
+  candidate: Candidate,
+  patience: Patience,
+  ask: Ask<T>,
+  options: AskOptions<T>,
+): Promise<void> {
+  const terms = { patience, isHedge: false }
+  let end = (): void => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const request = new CandidateRequest(options.trace.of(candidate), terms, options, {
+    changed: end,
+  })
+  request.begin(ask)
+  await abortable(ended, options.signal).catch(() => {
+    request.abandon('the resolution ended first', false)
+  })
+}
+
+/**
+ * Asks all candidates at once, each within its probe budget, and waits for every one, as askOne.
+ *
+ * @param options `resting`: also ask those with an open breaker, unless they answered 429
+ */
+export async function askAll<T>(
+  candidates: readonly Candidate[],
+  ask: Ask<T>,
+  options: AskOptions<T> & { readonly resting: boolean },
+): Promise<void> {
+  const admitted = candidates.filter((candidate) => {
+    if (options.signal.aborted) return false
+    const trace = options.trace.of(candidate)
+    return trace.admit() || (trace.passOver() && options.resting)
+  })
+  await Promise.all(admitted.map((candidate) => askOne(candidate, 'every', ask, options)))
+}
+
 /** A registry that has recovered mostly answers within this. */
 const TRIAL_GRACE_MS = 300
 
 class Failover<T> implements CandidateListener<T> {
-  readonly #queue: CandidateQueue
+  /** Still to be asked, in order. */
+  readonly #waiting: CandidateTrace<T>[]
+  /** Passed over, and kept as a last resort. */
+  readonly #resting: CandidateTrace<T>[] = []
   readonly #ask: Ask<T>
   readonly #options: FailoverOptions<T>
   readonly #resolve: (found: Found<T>) => void
@@ -72,7 +119,7 @@ class Failover<T> implements CandidateListener<T> {
     resolve: (found: Found<T>) => void,
     reject: (error: ResolveError) => void,
   ) {
-    this.#queue = new CandidateQueue(candidates, options.trace)
+    this.#waiting = candidates.map((candidate) => options.trace.of(candidate))
     this.#ask = ask
     this.#options = options
     this.#resolve = resolve
@@ -91,8 +138,8 @@ class Failover<T> implements CandidateListener<T> {
 
   /** Promotes the best request that is still awaited; without one, asks the next candidate. */
   changed(): void {
-    const best = this.#best?.place.index ?? Number.POSITIVE_INFINITY
-    const first = this.#requests.find(({ isAwaited, place }) => isAwaited && place.index < best)
+    const best = this.#best?.trace.index ?? Number.POSITIVE_INFINITY
+    const first = this.#requests.find(({ isAwaited, trace }) => isAwaited && trace.index < best)
     first?.promote()
     if (first === undefined && this.#best === undefined) this.#startNext()
     else this.#conclude()
@@ -103,44 +150,58 @@ class Failover<T> implements CandidateListener<T> {
   }
 
   turnedAway(request: CandidateRequest<T>): void {
-    this.#queue.passOver(request.place.index)
+    this.#passOver(request.trace)
     this.changed()
   }
 
   /** The best one that has answered. */
   get #best(): CandidateRequest<T> | undefined {
     const answered = this.#requests.filter(({ trace }) => trace.answer !== undefined)
-    return answered.sort((one, other) => one.place.index - other.place.index)[0]
+    return answered.sort((one, other) => one.trace.index - other.trace.index)[0]
   }
 
   /** @param beside the one before it is silent: only a candidate that may hedge */
   #startNext(beside = false): void {
     this.#hedged = undefined
     this.#cancelHedge()
-    const admitted = this.#queue.next(beside ? ({ isPrivate }) => isPrivate === true : undefined)
+    const admitted = this.#nextAdmitted(beside)
     if (admitted === undefined && beside) return
-    const { trace } = this.#options
     // As long as another one is pending a dead registry would only cost its budget.
-    const index =
-      admitted ?? (this.#isPending() ? undefined : this.#queue.lastResort(trace.isDenied))
-    if (index === undefined) {
+    const trace = admitted ?? (this.#isPending() ? undefined : this.#lastResort())
+    if (trace === undefined) {
       this.#conclude()
       return
     }
-    const candidate = this.#queue.candidate(index)
-    const patience = admitted === undefined ? 'lastResort' : this.#patienceWith(candidate)
+    const isTrial = admitted?.isOnTrial === true && this.#waiting.length > 0
+    const patience = admitted === undefined ? 'lastResort' : isTrial ? 'trial' : 'ordinary'
     const isHedge = beside && this.#requests.some(({ isAwaited }) => isAwaited)
-    const place = { index, candidate, patience, isHedge }
-    const request = new CandidateRequest<T>(place, this.#options, this)
+    const request = new CandidateRequest(trace, { patience, isHedge }, this.#options, this)
     this.#requests.push(request)
     request.begin(this.#ask)
-    if (patience === 'trial') this.#startNext(beside)
+    if (isTrial) this.#startNext(beside)
     else this.#hedge(request)
   }
 
-  #patienceWith(candidate: Candidate): Patience {
-    const { isOnTrial } = this.#options.trace.of(candidate)
-    return isOnTrial && this.#queue.hasMore ? 'trial' : 'ordinary'
+  /** The next one that its breakers admit; others are passed over. */
+  #nextAdmitted(isHedge: boolean): CandidateTrace<T> | undefined {
+    for (let [trace] = this.#waiting; trace !== undefined; [trace] = this.#waiting) {
+      if (isHedge && trace.candidate.isPrivate !== true) return undefined
+      this.#waiting.shift()
+      if (trace.admit()) return trace
+      this.#passOver(trace)
+    }
+    return undefined
+  }
+
+  #passOver(trace: CandidateTrace<T>): void {
+    if (trace.passOver()) this.#resting.push(trace)
+  }
+
+  /** Where another registry denied the image, those that failed by a time-out are left out. */
+  #lastResort(): CandidateTrace<T> | undefined {
+    const { isDenied } = this.#options.trace
+    const position = this.#resting.findIndex(({ isSilent }) => !isDenied || !isSilent)
+    return position < 0 ? undefined : this.#resting.splice(position, 1)[0]
   }
 
   /** Asks the next one beside it after the hedge delay. */
@@ -165,12 +226,12 @@ class Failover<T> implements CandidateListener<T> {
   #conclude(): void {
     const best = this.#best
     if (best !== undefined) {
-      const { candidate, index } = best.place
-      const isBetter = (other: CandidateRequest<T>): boolean => other.place.index < index
+      const { answer, candidate, index } = best.trace
+      const isBetter = (other: CandidateRequest<T>): boolean => other.trace.index < index
       if (this.#requests.some((other) => isBetter(other) && other.isAwaited)) return
       this.#end('a better answer was there', isBetter)
-      this.#resolve({ candidate, value: best.trace.answer as T })
-    } else if (!this.#isPending() && !this.#queue.hasMore) {
+      this.#resolve({ candidate, value: answer as T })
+    } else if (!this.#isPending() && this.#waiting.length === 0) {
       const graceMs = this.#graceMs()
       if (graceMs > 0) {
         this.#cancelHedge()
@@ -216,60 +277,5 @@ class Failover<T> implements CandidateListener<T> {
     this.#cancelHedge()
     this.#options.signal.removeEventListener('abort', this.#abort)
     for (const request of this.#requests) request.abandon(message, counts(request))
-  }
-}
-
-/** The candidates that are still to be asked. */
-class CandidateQueue {
-  readonly #candidates: readonly Candidate[]
-  readonly #trace: ResolveTrace<unknown>
-  readonly #waiting: number[]
-  readonly #resting: number[] = []
-
-  constructor(candidates: readonly Candidate[], trace: ResolveTrace<unknown>) {
-    this.#candidates = candidates
-    this.#trace = trace
-    this.#waiting = candidates.map((_, index) => index)
-  }
-
-  get hasMore(): boolean {
-    return this.#waiting.length > 0
-  }
-
-  /**
-   * The next one that its breaker admits; others are passed over.
-   *
-   * @param isWanted the queue ends at one that is not wanted
-   */
-  next(isWanted: (candidate: Candidate) => boolean = () => true): number | undefined {
-    for (let index = this.#waiting[0]; index !== undefined; index = this.#waiting[0]) {
-      const candidate = this.candidate(index)
-      if (!isWanted(candidate)) return undefined
-      this.#waiting.shift()
-      if (this.#trace.of(candidate).admit()) return index
-      this.passOver(index)
-    }
-    return undefined
-  }
-
-  /** Keeps it as a last resort. */
-  passOver(index: number): void {
-    if (this.#trace.of(this.candidate(index)).passOver()) this.#resting.push(index)
-  }
-
-  /**
-   * The next of those that were passed over.
-   *
-   * @param isDenied another registry denied the image: those that failed by a time-out are left out
-   */
-  lastResort(isDenied: boolean): number | undefined {
-    const isWanted = (index: number): boolean =>
-      !isDenied || !this.#trace.of(this.candidate(index)).isSilent
-    const position = this.#resting.findIndex(isWanted)
-    return position < 0 ? undefined : this.#resting.splice(position, 1)[0]
-  }
-
-  candidate(index: number): Candidate {
-    return this.#candidates[index] as Candidate
   }
 }

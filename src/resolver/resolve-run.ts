@@ -5,13 +5,7 @@ import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { Descriptor, ImageIdentity, ImageRequest, ObserveExchange } from '../registry/image.ts'
 import type { ResolutionCache } from './cache/cache.ts'
-import {
-  type Ask,
-  type AskOptions,
-  type Authorize,
-  askAll,
-  type FailoverLimits,
-} from './candidate-request.ts'
+import type { Ask, AskOptions, Authorize, FailoverLimits } from './candidate-request.ts'
 import {
   needsConsent,
   rankReferences,
@@ -20,7 +14,7 @@ import {
   type Standing,
 } from './candidates.ts'
 import { type Ending, explain } from './explain.ts'
-import { askInOrder } from './failover.ts'
+import { askAll, askInOrder } from './failover.ts'
 import { barred, OriginAuthorization } from './origin-authorization.ts'
 import type { Question } from './question.ts'
 import { ResolveTrace } from './trace.ts'

@@ -1,12 +1,6 @@
 import type { Clock } from '../concurrency/clock.ts'
 import type { Wait } from '../concurrency/semaphore.ts'
-import {
-  type Attempt,
-  type AttemptOutcome,
-  type FoundManifest,
-  ResolveError,
-  toResolveError,
-} from '../errors.ts'
+import { type Attempt, type FoundManifest, ResolveError, toResolveError } from '../errors.ts'
 import type { Exchange, ObserveExchange } from '../registry/image.ts'
 import { type Span, tracing, within } from '../telemetry/tracing.ts'
 import { attemptSpan, endAttempt } from './spans.ts'
@@ -15,14 +9,11 @@ import {
   endedError,
   failedAttempt,
   hasNoAnswer,
-  isNotDialled,
+  isDenial,
   reportHealth,
   unresolvedError,
   waited,
 } from './unresolved-error.ts'
-
-/** Outcomes of a registry that works and does not give the image. */
-const NO: ReadonlySet<AttemptOutcome> = new Set(['not_found', 'unauthorized', 'denied'])
 
 /** Further exchanges with one candidate are not recorded. */
 const MAX_EXCHANGES = 20
@@ -33,6 +24,8 @@ const MAX_EXCHANGES = 20
  */
 export class CandidateTrace<T> {
   readonly candidate: Candidate
+  /** In the order of candidates; 0 is the best. */
+  readonly index: number
   readonly exchanges: Exchange[] = []
   /** undefined: it was neither asked nor passed over. */
   attempt: Attempt | undefined
@@ -57,8 +50,9 @@ export class CandidateTrace<T> {
   readonly #parent = tracing?.active()
   #span: Span | undefined
 
-  constructor(candidate: Candidate, health: Health, clock: Clock, begunAt: number) {
+  constructor(candidate: Candidate, index: number, health: Health, clock: Clock, begunAt: number) {
     this.candidate = candidate
+    this.index = index
     this.#health = health
     this.#clock = clock
     this.#begunAt = begunAt
@@ -237,7 +231,10 @@ export class ResolveTrace<T> {
     const begunAt = clock.now()
     this.#isByDigest = isByDigest
     this.#traces = new Map(
-      candidates.map((each) => [each, new CandidateTrace<T>(each, health, clock, begunAt)]),
+      candidates.map((each, index) => [
+        each,
+        new CandidateTrace<T>(each, index, health, clock, begunAt),
+      ]),
     )
   }
 
@@ -258,9 +255,7 @@ export class ResolveTrace<T> {
 
   /** Whether a registry answered and does not give the image. */
   get isDenied(): boolean {
-    return this.traces.some(
-      ({ attempt }) => attempt !== undefined && NO.has(attempt.outcome) && !isNotDialled(attempt),
-    )
+    return this.traces.some(({ attempt }) => attempt !== undefined && isDenial(attempt))
   }
 
   /**

@@ -38,14 +38,10 @@ const UNHEALTHY: ReadonlySet<AttemptOutcome> = new Set([
 ])
 
 /** After these nothing is known of the image at the registry. */
-const NO_ANSWER: ReadonlySet<AttemptOutcome> = new Set([
-  'unreachable',
-  'server_error',
-  'timeout',
-  'rate_limited',
-  'canceled',
-  'skipped',
-])
+const NO_ANSWER: ReadonlySet<AttemptOutcome> = new Set([...UNHEALTHY, 'canceled', 'skipped'])
+
+/** With these a registry works, and does not give the image. */
+const DENIALS: ReadonlySet<AttemptOutcome> = new Set(['not_found', 'unauthorized', 'denied'])
 
 /** With these a registry refuses the image, or does not have it. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'DENIED', 'MANIFEST_UNKNOWN'])
@@ -87,8 +83,12 @@ export function hasNoAnswer(attempt: Attempt, error?: ResolveError): boolean {
   return NO_ANSWER.has(attempt.outcome) || isNotDialled(attempt)
 }
 
+export function isDenial(attempt: Attempt): boolean {
+  return DENIALS.has(attempt.outcome) && !isNotDialled(attempt)
+}
+
 /** Whether the address policy forbade the connection, so that the registry was not asked. */
-export function isNotDialled({ outcome, status, step }: Attempt): boolean {
+function isNotDialled({ outcome, status, step }: Attempt): boolean {
   return outcome === 'denied' && step === 'connect' && status === undefined
 }
 
@@ -229,22 +229,16 @@ export function isOutOfReach(
   )
 }
 
-/** With these a registry may well have the image; an older answer is then worth giving. */
-const PASSING: ReadonlySet<ErrorCode> = new Set([
-  'TOOMANYREQUESTS',
-  'DEADLINE_EXCEEDED',
-  'UNAVAILABLE',
-  'UNKNOWN',
-])
-
 /**
- * Whether a former answer may be given in place of this error: as `isOutOfReach`, but a registry that did not
- * have the image then either says nothing new by a 404, and none need have been asked before time was up.
+ * Whether a former answer may be given in place of this error, with which a registry may well have the image: as
+ * `isOutOfReach`, but a registry that did not have the image then either says nothing new by a 404, and none need have
+ * been asked before time was up.
  */
 export function allowsStale(error: ResolveError, former: Resolution): boolean {
   const isOld = (attempt: Attempt): boolean =>
     hasNoAnswer(attempt) || (attempt.outcome === 'not_found' && !hadImage(former, attempt.registry))
-  return PASSING.has(error.code) && error.attempts.every(isOld) && !isBarred(candidatesOf(error))
+  const mayHaveIt = UNHEALTHY.has(OUTCOMES[error.code])
+  return mayHaveIt && error.attempts.every(isOld) && !isBarred(candidatesOf(error))
 }
 
 /**

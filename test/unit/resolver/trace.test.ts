@@ -9,7 +9,7 @@ const EXCHANGE = { method: 'HEAD', url: 'https://m1/', ms: 1 } as const
 /** A trace that began 100 ms after the resolution. */
 async function begun() {
   const clock = new FakeClock()
-  const trace = new CandidateTrace(candidate('m1'), new FakeHealth(), clock, clock.now())
+  const trace = new CandidateTrace(candidate('m1'), 0, new FakeHealth(), clock, clock.now())
   await clock.advance(100)
   trace.begin()
   return { clock, trace }

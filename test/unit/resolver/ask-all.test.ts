@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
-import { askAll } from '../../../src/resolver/candidate-request.ts'
+import { askAll } from '../../../src/resolver/failover.ts'
 import { ResolveTrace } from '../../../src/resolver/trace.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 import { candidate, FakeHealth } from '../../support/resolver.ts'
