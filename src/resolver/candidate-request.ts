@@ -1,6 +1,9 @@
 import type { Clock } from '../concurrency/clock.ts'
-import type { Ticket, Wait } from '../concurrency/semaphore.ts'
+import { type Ticket, type Wait, waitBefore } from '../concurrency/semaphore.ts'
 import { type ResolveError, toResolveError } from '../errors.ts'
+import type { Credentials } from '../registry/credentials.ts'
+import type { ImageRequest } from '../registry/image.ts'
+import { requestAt } from './candidates.ts'
 import type { CandidateTrace, ResolveTrace } from './trace.ts'
 import type { Candidate } from './types.ts'
 import { lateError } from './unresolved-error.ts'
@@ -15,15 +18,16 @@ export interface FailoverLimits {
   readonly probeBudgetMs: number
 }
 
+/** A request to one candidate, but for what it is asked for. */
+export type CandidateCall = Omit<ImageRequest, 'reference'>
+
 /**
- * @param ticket told when the request has to wait: in the queue of a busy registry, or for credentials
  * @param promoted present for a hedge, which asks for more than a HEAD only after it: the candidates
  * before it have failed or are late
  */
 export type Ask<T> = (
   candidate: Candidate,
-  signal: AbortSignal,
-  ticket: Ticket,
+  call: CandidateCall,
   promoted?: () => Promise<void>,
 ) => Promise<T>
 
@@ -38,6 +42,10 @@ export interface AskOptions<T> {
   /** Of these candidates, and maybe others. */
   readonly trace: ResolveTrace<T>
   readonly authorize?: Authorize
+  /** Absent: requests have none. */
+  readonly credentials?: (candidate: Candidate) => Promise<Credentials | undefined>
+  /** As in ResolveOptions. */
+  readonly urgent?: boolean
   readonly clock: Clock
   readonly signal: AbortSignal
 }
@@ -165,17 +173,33 @@ export class CandidateRequest<T> {
 
   #ask(ask: Ask<T>): void {
     this.#run()
+    this.trace
+      .send(() => this.#call(ask))
+      .then(
+        (value) => this.#succeeded(value),
+        (thrown: unknown) => this.#failed(toResolveError(thrown)),
+      )
+  }
+
+  #call(ask: Ask<T>): Promise<T> {
+    const { candidate } = this.trace
+    const { credentials, urgent = false } = this.#options
     const ticket: Ticket = {
+      urgent,
       waiting: (what) => this.#waiting(what),
       entered: () => this.#entered(),
     }
-    const promoted = this.#terms.isHedge ? () => this.#promotion() : undefined
     const { signal } = this.#controller
-    const asked = this.trace.send(() => ask(this.trace.candidate, signal, ticket, promoted))
-    asked.then(
-      (value) => this.#succeeded(value),
-      (thrown: unknown) => this.#failed(toResolveError(thrown)),
-    )
+    const observe = this.trace.observer()
+    // For a pull the origin is asked with a new token: a kept one may outlive a secret that was revoked, or an image's being public.
+    const proof = candidate.origin && urgent ? ticket : undefined
+    const promoted = this.#terms.isHedge ? () => this.#promotion() : undefined
+    const send = (own?: Credentials) =>
+      ask(candidate, { ...requestAt(candidate, own), signal, ticket, proof, observe }, promoted)
+    const found = credentials?.(candidate)
+    return found === undefined
+      ? send()
+      : waitBefore(ticket, 'for credentials', found).then((own) => send(own))
   }
 
   /** Resolves when it is promoted; never where the resolution ends before that. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../concurrency/clock.ts'
-import type { Ticket } from '../concurrency/semaphore.ts'
 import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import type { ObserveExchange } from '../registry/image.ts'
+import type { CandidateCall } from './candidate-request.ts'
 import { needsConsent } from './candidates.ts'
 import { askOne } from './failover.ts'
 import { ResolveTrace } from './trace.ts'
@@ -11,19 +11,13 @@ import { isRefusal } from './unresolved-error.ts'
 export interface OriginAuthorizationOptions {
   /** undefined: `mirrorsOnly` rules it out. */
   readonly origin: Candidate | undefined
-  /**
-   * One HEAD at the origin with the caller's credentials, or none; never with the operator's.
-   */
-  readonly ask: (
-    origin: Candidate,
-    signal: AbortSignal,
-    ticket: Ticket,
-    observe: ObserveExchange,
-  ) => Promise<Descriptor>
+  /** One HEAD at the origin. */
+  readonly ask: (call: CandidateCall) => Promise<Descriptor>
   readonly observer: (candidate: Candidate, registry: string) => ObserveExchange
   readonly health: Health
   readonly clock: Clock
   readonly budgetMs: number
+  readonly urgent: boolean
   readonly signal: AbortSignal
 }
 
@@ -61,7 +55,7 @@ export class OriginAuthorization {
   }
 
   async #ask(candidate: Candidate): Promise<string> {
-    const { ask, budgetMs, clock, health, observer, origin, signal } = this.#options
+    const { ask, budgetMs, clock, health, observer, origin, signal, urgent } = this.#options
     if (origin === undefined) {
       throw barred('UNAVAILABLE', '`mirrorsOnly` forbids asking its origin, which has to agree')
     }
@@ -75,12 +69,13 @@ export class OriginAuthorization {
       if (exchange.status !== undefined) own.progress()
       observed(exchange, rateLimit)
     }
-    const limits = { probeBudgetMs: budgetMs }
+    // With the caller's credentials, or none; never with the operator's.
+    const { credentials } = origin
     await askOne(
       origin,
       'lastResort',
-      (_, ends, ticket) => ask(origin, ends, ticket, observe).catch(digestOfAny),
-      { trace, limits, clock, signal },
+      (_origin, call) => ask({ ...call, credentials, observe }).catch(digestOfAny),
+      { trace, limits: { probeBudgetMs: budgetMs }, urgent, clock, signal },
     )
     if (own.answer !== undefined) {
       this.#digest = own.answer.digest

@@ -1,18 +1,17 @@
 import type { Clock } from '../concurrency/clock.ts'
-import { type Ticket, waitBefore } from '../concurrency/semaphore.ts'
 import { type AttemptOutcome, ResolveError, toResolveError } from '../errors.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import type { Descriptor, ImageIdentity, ImageRequest, ObserveExchange } from '../registry/image.ts'
+import type { Descriptor, ImageIdentity } from '../registry/image.ts'
 import type { ResolutionCache } from './cache/cache.ts'
-import type { Ask, AskOptions, Authorize, FailoverLimits } from './candidate-request.ts'
-import {
-  needsConsent,
-  rankReferences,
-  requestAt,
-  resolvesTags,
-  type Standing,
-} from './candidates.ts'
+import type {
+  Ask,
+  AskOptions,
+  Authorize,
+  CandidateCall,
+  FailoverLimits,
+} from './candidate-request.ts'
+import { needsConsent, rankReferences, resolvesTags, type Standing } from './candidates.ts'
 import { type Ending, explain } from './explain.ts'
 import { askAll, askInOrder } from './failover.ts'
 import { barred, OriginAuthorization } from './origin-authorization.ts'
@@ -70,15 +69,12 @@ export class ResolveRun {
     this.#trace = new ResolveTrace(candidates, health, clock, isByDigest)
     this.#authorization = new OriginAuthorization({
       origin: candidates.find(({ origin }) => origin),
-      ask: (candidate, ends, line, observe) => {
-        const { credentials } = candidate
-        const call = { candidate, credentials, signal: ends, ticket: this.#urgent(line), observe }
-        return source.digest(requestFor(call, wanted(reference)))
-      },
+      ask: (call) => source.digest({ ...call, reference: wanted(reference) }),
       observer: (candidate, registry) => this.#trace.of(candidate).observer(registry),
       health,
       clock,
       budgetMs: limits.probeBudgetMs,
+      urgent: question.urgent,
       signal,
     })
   }
@@ -112,11 +108,11 @@ export class ResolveRun {
   }
 
   #askInOrder() {
-    return askInOrder(this.#askable, this.#ask, { ...this.#shared(), what: this.#name })
+    return askInOrder(this.#askable, this.#identify, { ...this.#shared(), what: this.#name })
   }
 
   async #askAll() {
-    await askAll(this.#askable, this.#ask, { ...this.#shared(), resting: true })
+    await askAll(this.#askable, this.#identify, { ...this.#shared(), resting: true })
     for (const candidate of this.#askable) {
       const { answer } = this.#trace.of(candidate)
       if (answer !== undefined) return { candidate, value: answer }
@@ -130,22 +126,12 @@ export class ResolveRun {
   /** Asks those that are asked by digest alone, now that the digest is known. */
   async #confirmByDigest(image: ImageIdentity): Promise<void> {
     const others = this.#candidates.filter((candidate) => !this.#askable.includes(candidate))
-    const confirm: Ask<ImageIdentity> = async (candidate, signal, ticket) => {
-      const call = await this.#callOf(candidate, signal, ticket)
-      await this.#options.source.digest(requestFor(call, image.digest))
+    const confirm: Ask<ImageIdentity> = async (_candidate, call) => {
+      await this.#options.source.digest({ ...call, reference: image.digest })
       return image
     }
     const authorize = this.#authorizeFor(image.digest)
     await askAll(others, confirm, { ...this.#shared(), authorize, resting: false })
-  }
-
-  readonly #ask: Ask<ImageIdentity> = async (candidate, signal, ticket, promoted) => {
-    const call = await this.#callOf(candidate, signal, ticket)
-    if (promoted === undefined) return this.#identify(call)
-    return this.#identify(call, (digest) => {
-      this.#trace.of(candidate).named = digest
-      return promoted()
-    })
   }
 
   /**
@@ -153,33 +139,32 @@ export class ResolveRun {
    * registry names is already known; one more with `verifyDigest`, since there are registries that still
    * know a tag after its manifest is gone (harbor#16429).
    *
-   * @param promoted as in Ask, with what the HEAD said
    * @throws ResolveError as ImageSource; MANIFEST_UNKNOWN for such a tag
    */
-  async #identify(
-    call: CandidateCall,
-    promoted?: (digest: string) => Promise<void>,
-  ): Promise<ImageIdentity> {
+  readonly #identify: Ask<ImageIdentity> = async (candidate, call, promoted) => {
     const { source } = this.#options
     const { isPlatformAsked, platform, reference } = this.#question
     // A registry that is not trusted is asked for the very digest that the origin names.
-    const authorized = needsConsent(call.candidate) ? this.#authorization.digest : undefined
+    const authorized = needsConsent(candidate) ? this.#authorization.digest : undefined
     const name = authorized ?? wanted(reference)
-    const request = requestFor(call, name)
+    const request = { ...call, reference: name }
     const isExpected = this.#options.expected && authorized === undefined
     const known = name.includes(':') ? await this.#identity(name) : undefined
     if (promoted === undefined && !isExpected && known === undefined) {
       const image = await source.image(request, platform, isPlatformAsked)
-      await this.#verify(call, name, image)
+      await this.#verify(candidate, call, name, image)
       return image
     }
     const now = await source.digest(request)
     const image = await this.#identity(now.digest)
     if (image === undefined) {
-      await promoted?.(now.digest)
-      return source.image({ ...request, reference: now.digest }, platform, isPlatformAsked)
+      if (promoted !== undefined) {
+        this.#trace.of(candidate).named = now.digest
+        await promoted()
+      }
+      return source.image({ ...call, reference: now.digest }, platform, isPlatformAsked)
     }
-    await this.#verify(call, name, now)
+    await this.#verify(candidate, call, name, now)
     return image
   }
 
@@ -194,13 +179,18 @@ export class ResolveRun {
   }
 
   /** @param name what was asked for: a digest is confirmed thereby */
-  async #verify(call: CandidateCall, name: string, { digest }: Descriptor): Promise<void> {
+  async #verify(
+    candidate: Candidate,
+    call: CandidateCall,
+    name: string,
+    { digest }: Descriptor,
+  ): Promise<void> {
     if (!this.#options.verifyDigest || name.includes(':')) return
     try {
-      await this.#options.source.digest(requestFor(call, digest))
+      await this.#options.source.digest({ ...call, reference: digest })
     } catch (thrown) {
       const error = toResolveError(thrown)
-      throw error.code === 'MANIFEST_UNKNOWN' ? gone(call.candidate, digest, error) : error
+      throw error.code === 'MANIFEST_UNKNOWN' ? gone(candidate, digest, error) : error
     }
   }
 
@@ -213,24 +203,11 @@ export class ResolveRun {
       })
   }
 
-  async #callOf(candidate: Candidate, signal: AbortSignal, line: Ticket): Promise<CandidateCall> {
-    const credentials = this.#options.credentials(candidate)
-    return {
-      candidate,
-      credentials: await waitBefore(line, 'for credentials', credentials),
-      signal,
-      ticket: this.#urgent(line),
-      observe: this.#trace.of(candidate).observer(),
-    }
-  }
-
-  #urgent(ticket: Ticket): Ticket {
-    return { ...ticket, urgent: this.#question.urgent }
-  }
-
   #shared(): AskOptions<ImageIdentity> {
-    const { clock, limits, signal } = this.#options
-    return { clock, limits, signal, trace: this.#trace, authorize: this.#authorization.authorize }
+    const { clock, credentials, limits, signal } = this.#options
+    const { authorize } = this.#authorization
+    const { urgent } = this.#question
+    return { clock, credentials, limits, signal, urgent, trace: this.#trace, authorize }
   }
 
   /**
@@ -246,28 +223,9 @@ export class ResolveRun {
   }
 }
 
-/** How one candidate is asked. */
-interface CandidateCall {
-  readonly candidate: Candidate
-  readonly credentials: Credentials | undefined
-  readonly signal: AbortSignal
-  readonly ticket: Ticket
-  readonly observe: ObserveExchange
-}
-
 /** What a registry is asked for: a digest, else a tag. */
 function wanted({ digest, tag }: Reference): string {
   return digest ?? tag ?? 'latest'
-}
-
-function requestFor(
-  { candidate, credentials, ...call }: CandidateCall,
-  reference: string,
-): ImageRequest {
-  // For a pull the origin is asked with a new token: a kept one may outlive a secret that was revoked, or an image's being public.
-  const isProof = candidate.origin && call.ticket.urgent === true
-  const proof = isProof ? call.ticket : undefined
-  return { ...requestAt(candidate, credentials), ...call, reference, proof }
 }
 
 function gone({ pullName }: Candidate, digest: string, cause: ResolveError): ResolveError {

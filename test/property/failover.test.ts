@@ -63,7 +63,7 @@ async function run(cast: readonly Play[]): Promise<Course> {
   const trace = new ResolveTrace<number>(candidates, health, clock)
   const walking = askInOrder(
     candidates,
-    async ({ registry }, signal, _turn, promoted) => {
+    async ({ registry }, { signal }, promoted) => {
       const index = Number(registry)
       const { outcome, delayMs } = cast[index] as Play
       if (promoted !== undefined) {

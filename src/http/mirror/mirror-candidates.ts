@@ -1,12 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../concurrency/clock.ts'
-import { waitBefore } from '../../concurrency/semaphore.ts'
 import { ResolveError } from '../../errors.ts'
 import { type Reference, repositoryName } from '../../reference/reference.ts'
 import type { Credentials } from '../../registry/credentials.ts'
-import type { ImageRequest } from '../../registry/image.ts'
-import type { Ask } from '../../resolver/candidate-request.ts'
-import { isPullable, needsConsent, requestAt } from '../../resolver/candidates.ts'
+import type { CandidateCall } from '../../resolver/candidate-request.ts'
+import { isPullable, needsConsent } from '../../resolver/candidates.ts'
 import { askInOrder, type Found } from '../../resolver/failover.ts'
 import { ResolveTrace } from '../../resolver/trace.ts'
 import type { Candidate, Health, Resolution } from '../../resolver/types.ts'
@@ -39,7 +37,7 @@ interface Wanted<T> {
   /** The client's; what it asks for is given up with it. */
   readonly signal: AbortSignal
   /** Asks one candidate; the reference is still to be filled in. */
-  readonly ask: (request: Omit<ImageRequest, 'reference'>) => Promise<T>
+  readonly ask: (request: CandidateCall) => Promise<T>
 }
 
 const MAX_REPOSITORIES = 1_000
@@ -111,23 +109,13 @@ export class MirrorCandidates {
     const cancelDeadline = clock.after(totalMs, () =>
       deadline.abort(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`)),
     )
-    const trace = new ResolveTrace<T>(candidates, health, clock)
-    const askOne: Ask<T> = async (candidate, signalOfFailover, ticket) => {
-      const found = resolver.credentials(candidate)
-      const credentials = await waitBefore(ticket, 'for credentials', found)
-      return ask({
-        ...requestAt(candidate, credentials),
-        observe: trace.of(candidate).observer(),
-        signal: signalOfFailover,
-        ticket,
-      })
-    }
     try {
-      return await askInOrder(candidates, askOne, {
+      return await askInOrder(candidates, (_candidate, call) => ask(call), {
         what,
         // Never hedged: what is asked for is the body itself.
         limits: { probeBudgetMs },
-        trace,
+        trace: new ResolveTrace<T>(candidates, health, clock),
+        credentials: (candidate) => resolver.credentials(candidate),
         clock,
         signal: AbortSignal.any([signal, deadline.signal]),
       })

@@ -46,7 +46,7 @@ class Scene {
   }
 
   begin(...registries: string[]): this {
-    const ask: Ask<string> = ({ registry }, signal, ticket, promoted) =>
+    const ask: Ask<string> = ({ registry }, { signal, ticket = {} }, promoted) =>
       new Promise((resolve, reject) => {
         const question = { registry, signal, ticket, answer: resolve, fail: reject }
         this.questions.push({ ...question, promoted, isHedge: promoted !== undefined })
