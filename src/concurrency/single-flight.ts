@@ -6,6 +6,8 @@ interface Flight<T> {
   callers: number
 }
 
+type Work<T> = (signal: AbortSignal, isCurrent: () => boolean) => Promise<T>
+
 /**
  * Callers that want the same thing at the same time share one run of it. A caller that leaves does
  * not end it for the others; the last one that leaves does.
@@ -18,17 +20,21 @@ export class SingleFlight<T> {
     return this.#flights.has(key)
   }
 
+  /** Of the runs that callers who come now would share. */
+  keys(): readonly string[] {
+    return [...this.#flights.keys()]
+  }
+
   /** Callers that come from now on share another run. Those that share this one still get its result. */
   forget(key: string): void {
     this.#flights.delete(key)
   }
 
-  /** @throws the signal's reason when that caller leaves, else what the run throws */
-  run(
-    key: string,
-    signal: AbortSignal | undefined,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
+  /**
+   * @param work also gets whether callers that come now would share it
+   * @throws the signal's reason when that caller leaves, else what the run throws
+   */
+  run(key: string, signal: AbortSignal | undefined, work: Work<T>): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     const flight = this.#flights.get(key) ?? this.#start(key, work)
     flight.callers += 1
@@ -47,9 +53,11 @@ export class SingleFlight<T> {
     })
   }
 
-  #start(key: string, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
+  #start(key: string, work: Work<T>): Flight<T> {
     const controller = new AbortController()
-    const flight: Flight<T> = { result: work(controller.signal), controller, callers: 0 }
+    const isCurrent = (): boolean => this.#flights.get(key)?.controller === controller
+    const result = work(controller.signal, isCurrent)
+    const flight: Flight<T> = { result, controller, callers: 0 }
     this.#flights.set(key, flight)
     flight.result.then(
       () => this.#end(key, flight),

@@ -4,7 +4,14 @@ import { formatReference, type Reference, repositoryName } from '../reference/re
 import type { Credentials } from '../registry/credentials.ts'
 import type { Capability, RegistryEntry, RepositoryRewrite } from '../registry/entry.ts'
 import type { ImageRequest } from '../registry/image.ts'
-import type { Candidate, Origin, RankedReference, Registries, Repository } from './types.ts'
+import type {
+  Candidate,
+  Keychain,
+  Origin,
+  RankedReference,
+  Registries,
+  Repository,
+} from './types.ts'
 
 /** Below every configured registry, whatever its priority. */
 const UNCONFIGURED_PRIORITY = 0
@@ -56,6 +63,23 @@ function may({ entry, origin, registry }: Candidate, what: Capability): boolean 
   if (capabilities === undefined) return true
   const isItself = origin && upstreams !== undefined && !upstreams.includes(registry)
   return isItself || capabilities.includes(what)
+}
+
+/**
+ * The credentials for a candidate: the caller's own at the origin, else the operator's.
+ *
+ * @param keychain default: the credentials of the entry itself
+ * @param unauthenticated as in ResolveOptions
+ */
+export async function credentialsFor(
+  { configured, credentials, endpoint, entry, repository }: Candidate,
+  keychain: Keychain | undefined,
+  unauthenticated: boolean,
+): Promise<Credentials | undefined> {
+  if (credentials !== undefined) return credentials
+  if (unauthenticated && !configured) return undefined
+  if (keychain === undefined) return entry?.credentials
+  return keychain.credentials(endpoint.host, repository, entry)
 }
 
 /** The fields of a request that are about the candidate and its credentials. */

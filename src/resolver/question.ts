@@ -1,6 +1,7 @@
 import { formatPlatform, type Platform } from '../reference/platform.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
+import type { SharedCache } from './shared-cache.ts'
 import type { Registries, ResolveOptions } from './types.ts'
 
 /** What one caller asks, and on what terms. */
@@ -69,6 +70,20 @@ export function questionOf(
     maxAgeMs,
     direct,
   }
+}
+
+/**
+ * What of a question tells apart callers that do not share a resolution: those that take answers of others of
+ * different ages, and those with a question that may not go further.
+ */
+export function termsOf(
+  { direct, maxAgeMs, sharing = 'kept' }: Question,
+  shared: SharedCache | undefined,
+): string {
+  if (shared === undefined) return ''
+  const age = maxAgeMs === undefined ? '' : ` ${maxAgeMs}`
+  const way = direct && shared.asksServices ? ' direct' : ''
+  return `${sharing === 'kept' ? '' : ` ${sharing}`}${age}${way}`
 }
 
 /**

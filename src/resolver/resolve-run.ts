@@ -1,237 +1,228 @@
+import { ownSignal } from '../concurrency/abortable.ts'
 import type { Clock } from '../concurrency/clock.ts'
-import { type AttemptOutcome, ResolveError, toResolveError } from '../errors.ts'
-import { formatReference, type Reference } from '../reference/reference.ts'
+import { ResolveError, toResolveError } from '../errors.ts'
+import { formatPlatform } from '../reference/platform.ts'
+import { formatReference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
-import type { Descriptor, ImageIdentity } from '../registry/image.ts'
+import type { ImageIdentity } from '../registry/image.ts'
 import type { ResolutionCache } from './cache/cache.ts'
-import type {
-  Ask,
-  AskOptions,
-  Authorize,
-  CandidateCall,
-  FailoverLimits,
-} from './candidate-request.ts'
-import { needsConsent, rankReferences, resolvesTags, type Standing } from './candidates.ts'
-import { type Ending, explain } from './explain.ts'
-import { askAll, askInOrder } from './failover.ts'
-import { barred, OriginAuthorization } from './origin-authorization.ts'
+import type { FailoverLimits } from './candidate-request.ts'
+import { candidatesFor, credentialsFor, needsConsent, requireCandidates } from './candidates.ts'
+import { divergencesIn } from './explain.ts'
+import { ImageSearch } from './image-search.ts'
 import type { Question } from './question.ts'
-import { ResolveTrace } from './trace.ts'
-import type { Candidate, CandidateReport, Health, ImageSource } from './types.ts'
-import { UnresolvedError } from './unresolved-error.ts'
+import type { SharedAnswer, SharedCache, SharedReply } from './shared-cache.ts'
+import type {
+  Candidate,
+  Health,
+  ImageSource,
+  Keychain,
+  Registries,
+  Resolution,
+  ResolutionObserver,
+} from './types.ts'
+import { allowsStale, candidatesOf } from './unresolved-error.ts'
 
-interface ResolveRunOptions {
+/** What all resolutions have in common. */
+export interface RunOptions {
   readonly source: ImageSource
-  readonly cache: Pick<ResolutionCache, 'identity'>
+  /** Called for each resolution, so that a new configuration takes effect at once, as is `limits`. */
+  readonly registries: () => Registries
   readonly health: Health
+  readonly cache: ResolutionCache
   readonly clock: Clock
-  readonly limits: FailoverLimits
-  readonly credentials: (candidate: Candidate) => Promise<Credentials | undefined>
-  /** An older answer is known, so that a HEAD is probably enough. */
-  readonly expected: boolean
-  readonly verifyDigest: boolean
-  /** What other nodes know of a digest; absent: nothing is shared. */
-  readonly sharedIdentity?: (digest: string) => Promise<ImageIdentity | undefined>
-  readonly signal: AbortSignal
+  readonly limits: () => FailoverLimits & {
+    /** Of one whole resolution. */
+    readonly totalMs: number
+  }
+  /** Default: the credentials of the entry itself. */
+  readonly keychain?: Keychain
+  /** Confirm by digest that a registry has what its tag points at. Default: no. */
+  readonly verifyDigest?: () => boolean
+  /** Awaited before registries are asked, so that loading modules costs none its budget. */
+  readonly ready?: () => Promise<unknown>
+  readonly observer?: ResolutionObserver
+  /** What the nodes of a fleet share. Called for each resolution; undefined: nothing. */
+  readonly shared?: () => SharedCache | undefined
 }
 
-/** After these nothing is known of a registry; it may be able to serve the digest later. */
-const UNDECIDED: ReadonlySet<AttemptOutcome | undefined> = new Set([
-  undefined,
-  'canceled',
-  'skipped',
-  'timeout',
-  'unreachable',
-])
-
-/** Asks the candidates for an image, once. */
+/** One resolution: asks other nodes, then registries, and caches what they say, for all callers that wait for it. */
 export class ResolveRun {
   readonly #question: Question
+  readonly #options: RunOptions
   readonly #candidates: readonly Candidate[]
-  /** Candidates that may say what the reference points at; the others are asked by digest alone. */
-  readonly #askable: readonly Candidate[]
-  readonly #options: ResolveRunOptions
-  readonly #trace: ResolveTrace<ImageIdentity>
-  readonly #authorization: OriginAuthorization
-  /** For error texts. */
-  readonly #name: string
+  readonly #signal: AbortSignal
+  readonly #isCurrent: () => boolean
 
-  /** @param candidates in the order of asking */
-  constructor(question: Question, candidates: readonly Candidate[], options: ResolveRunOptions) {
-    const { clock, health, limits, signal, source } = options
-    const { reference } = question
-    const isByDigest = reference.digest !== undefined
+  /**
+   * @param isCurrent false once the tag has changed: what the run brings may be the image before that, and is not cached
+   */
+  constructor(
+    question: Question,
+    options: RunOptions,
+    signal: AbortSignal,
+    isCurrent: () => boolean,
+  ) {
     this.#question = question
-    this.#candidates = candidates
-    this.#askable = candidates.filter((candidate) => isByDigest || resolvesTags(candidate))
     this.#options = options
-    this.#name = formatReference(reference)
-    this.#trace = new ResolveTrace(candidates, health, clock, isByDigest)
-    this.#authorization = new OriginAuthorization({
-      origin: candidates.find(({ origin }) => origin),
-      ask: (call) => source.digest({ ...call, reference: wanted(reference) }),
-      observer: (candidate, registry) => this.#trace.of(candidate).observer(registry),
-      health,
-      clock,
-      budgetMs: limits.probeBudgetMs,
-      urgent: question.urgent,
-      signal,
+    this.#candidates = candidatesFor(question.reference, options.registries(), question.credentials)
+    this.#signal = signal
+    this.#isCurrent = isCurrent
+  }
+
+  /**
+   * @param cached an older answer, to be confirmed
+   * @returns what another node or the registries say; else what was known, marked `stale`
+   * @throws ResolveError
+   */
+  async run(cached: Resolution | undefined): Promise<Resolution> {
+    const { reference } = this.#question
+    const { cache, registries } = this.#options
+    requireCandidates(reference, this.#candidates, registries().mirrorsOnly(reference))
+    const shared = await this.#askNodes()
+    if (shared?.answer !== undefined) {
+      const { ageMs, identity } = shared.answer
+      const resolution = this.#asOwn(shared.answer)
+      this.#remember(resolution, identity)
+      return { ...resolution, source: 'shared', ageMs }
+    }
+    const known = cached ?? (shared?.known && this.#asOwn(shared.known))
+    if (known === undefined) cache.counted('miss')
+    return this.#askRegistries(known, shared)
+  }
+
+  /** @returns undefined: this is not shared with other nodes */
+  async #askNodes(): Promise<SharedReply | undefined> {
+    const { direct, isPlatformAsked, key, maxAgeMs, platform, reference, sharing } = this.#question
+    const { cache, health, limits } = this.#options
+    const shared = sharing && this.#options.shared?.()
+    if (!sharing || !shared || (direct && shared.asksServices)) return undefined
+    const { keepMs, negativeTtlMs, tagTtlMs } = cache.limits
+    const age = { kept: tagTtlMs, fresh: shared.freshnessMs, none: 0 }[sharing]
+    const accepted = Math.min(age, maxAgeMs ?? Number.POSITIVE_INFINITY)
+    const credentials = await Promise.all(this.#candidates.map(this.#credentials))
+    const reply = await shared.lookup({
+      reference: formatReference(reference),
+      platform: formatPlatform(platform),
+      isPlatformAsked,
+      candidates: this.#candidates,
+      credentials,
+      // Where none is young enough, none that is under way is waited for.
+      maxAgeMs: accepted > 0 ? accepted : undefined,
+      negativeTtlMs,
+      keptMs: keepMs,
+      waitMs: limits().probeBudgetMs,
+      signal: this.#signal,
     })
+    if (reply.absence !== undefined) {
+      const { ageMs, error } = reply.absence
+      cache.rememberFailure(key, error, isPlatformAsked, ageMs)
+      throw error
+    }
+    for (const [registry, retryAfterMs] of reply.parked) {
+      if (health.parkedMs(registry) > 0) continue
+      const message = 'another node was told to wait (429)'
+      health.failure(registry, { code: 'TOOMANYREQUESTS', message, retryAfterMs })
+    }
+    // One HEAD is enough to confirm it.
+    if (reply.known !== undefined) cache.rememberIdentity(reply.known.identity, platform)
+    const tell = (outcome: Resolution | ResolveError): void => {
+      reply.tell(outcome)
+      for (const { outcome: what, registry } of outcome.attempts) {
+        const index = this.#candidates.findIndex((each) => each.registry === registry)
+        const candidate = this.#candidates[index]
+        if (what !== 'rate_limited' || candidate === undefined) continue
+        shared.park(candidate, credentials[index], health.parkedMs(registry))
+      }
+    }
+    return { ...reply, tell }
   }
 
   /**
-   * With `all` of the question every candidate is asked at once and awaited, else as askInOrder() does.
-   *
-   * @throws UnresolvedError
+   * @param known an older answer
+   * @param shared told what registries said
    */
-  async run() {
-    const { all, reference } = this.#question
+  async #askRegistries(
+    known: Resolution | undefined,
+    shared: SharedReply | undefined,
+  ): Promise<Resolution> {
+    const { all, isPlatformAsked, key, reference } = this.#question
+    const { cache, clock, limits, observer, ready, verifyDigest } = this.#options
+    const what = formatReference(reference)
+    const ends = ownSignal(this.#signal)
+    const cancelDeadline = clock.after(limits().totalMs, () => {
+      ends.end(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`))
+    })
     try {
-      const { candidate, value } = await (all ? this.#askAll() : this.#askInOrder())
-      const ending: Ending = { candidate, digest: value.digest }
-      await this.#confirmByDigest(value)
-      const standing = (each: Candidate) => this.#standing(each, value.digest)
-      return {
-        identity: value,
-        registry: candidate.registry,
-        references: rankReferences(reference, value.digest, this.#candidates, standing),
-        attempts: this.#trace.attempts,
-        candidates: this.#explain(ending),
+      await ready?.()
+      const search = new ImageSearch(this.#question, this.#candidates, {
+        ...this.#options,
+        limits: limits(),
+        expected: known !== undefined && !all,
+        verifyDigest: verifyDigest?.() ?? false,
+        credentials: this.#credentials,
+        sharedIdentity: shared?.identity,
+        signal: ends.signal,
+      })
+      const { identity, ...found } = await search.run()
+      const resolution: Resolution = {
+        ...identity,
+        ...found,
+        reference: what,
+        source: 'registry',
+        resolvedAt: clock.now(),
+        expiresAt: this.#expiry(),
       }
-    } catch (thrown) {
-      throw new UnresolvedError(this.#explain(), { cause: thrown })
-    }
-  }
-
-  #explain(ending?: Ending): readonly CandidateReport[] {
-    return explain(this.#question.reference, this.#trace, ending, this.#authorization.digest)
-  }
-
-  #askInOrder() {
-    return askInOrder(this.#askable, this.#identify, { ...this.#shared(), what: this.#name })
-  }
-
-  async #askAll() {
-    await askAll(this.#askable, this.#identify, { ...this.#shared(), resting: true })
-    for (const candidate of this.#askable) {
-      const { answer } = this.#trace.of(candidate)
-      if (answer !== undefined) return { candidate, value: answer }
-    }
-    const { signal } = this.#options
-    throw signal.aborted
-      ? this.#trace.ended(this.#name, signal.reason)
-      : this.#trace.error(this.#name)
-  }
-
-  /** Asks those that are asked by digest alone, now that the digest is known. */
-  async #confirmByDigest(image: ImageIdentity): Promise<void> {
-    const others = this.#candidates.filter((candidate) => !this.#askable.includes(candidate))
-    const confirm: Ask<ImageIdentity> = async (_candidate, call) => {
-      await this.#options.source.digest({ ...call, reference: image.digest })
-      return image
-    }
-    const authorize = this.#authorizeFor(image.digest)
-    await askAll(others, confirm, { ...this.#shared(), authorize, resting: false })
-  }
-
-  /**
-   * Which image the reference is at one candidate. One GET when nothing is known; one HEAD when what the
-   * registry names is already known; one more with `verifyDigest`, since there are registries that still
-   * know a tag after its manifest is gone (harbor#16429).
-   *
-   * @throws ResolveError as ImageSource; MANIFEST_UNKNOWN for such a tag
-   */
-  readonly #identify: Ask<ImageIdentity> = async (candidate, call, promoted) => {
-    const { source } = this.#options
-    const { isPlatformAsked, platform, reference } = this.#question
-    // A registry that is not trusted is asked for the very digest that the origin names.
-    const authorized = needsConsent(candidate) ? this.#authorization.digest : undefined
-    const name = authorized ?? wanted(reference)
-    const request = { ...call, reference: name }
-    const isExpected = this.#options.expected && authorized === undefined
-    const known = name.includes(':') ? await this.#identity(name) : undefined
-    if (promoted === undefined && !isExpected && known === undefined) {
-      const image = await source.image(request, platform, isPlatformAsked)
-      await this.#verify(candidate, call, name, image)
-      return image
-    }
-    const now = await source.digest(request)
-    const image = await this.#identity(now.digest)
-    if (image === undefined) {
-      if (promoted !== undefined) {
-        this.#trace.of(candidate).named = now.digest
-        await promoted()
+      shared?.tell(resolution)
+      for (const divergence of divergencesIn(resolution)) observer?.diverged?.(divergence)
+      if (known !== undefined) {
+        cache.counted(known.digest === resolution.digest ? 'revalidated' : 'miss')
       }
-      return source.image({ ...call, reference: now.digest }, platform, isPlatformAsked)
-    }
-    await this.#verify(candidate, call, name, now)
-    return image
-  }
-
-  async #identity(digest: string): Promise<ImageIdentity | undefined> {
-    return this.#known(digest) ?? (await this.#options.sharedIdentity?.(digest))
-  }
-
-  #known(digest: string): ImageIdentity | undefined {
-    const { all, isPlatformAsked, platform } = this.#question
-    const identity = all ? undefined : this.#options.cache.identity(digest, platform)
-    return isPlatformAsked && identity?.platform.assumed ? undefined : identity
-  }
-
-  /** @param name what was asked for: a digest is confirmed thereby */
-  async #verify(
-    candidate: Candidate,
-    call: CandidateCall,
-    name: string,
-    { digest }: Descriptor,
-  ): Promise<void> {
-    if (!this.#options.verifyDigest || name.includes(':')) return
-    try {
-      await this.#options.source.digest({ ...call, reference: digest })
+      this.#remember(resolution, identity)
+      return resolution
     } catch (thrown) {
       const error = toResolveError(thrown)
-      throw error.code === 'MANIFEST_UNKNOWN' ? gone(candidate, digest, error) : error
+      shared?.tell(error)
+      if (this.#isCurrent()) cache.rememberFailure(key, error, isPlatformAsked)
+      if (known === undefined || all) throw error
+      if (!cache.staleAllowed(known) || !allowsStale(error, known)) throw error
+      cache.counted('stale')
+      const { attempts } = error
+      return { ...known, source: 'stale', attempts, candidates: candidatesOf(error) }
+    } finally {
+      cancelDeadline()
+      ends.release()
     }
   }
 
-  /** The origin authorizes one digest, and no other. */
-  #authorizeFor(digest: string): Authorize {
-    return (candidate) =>
-      this.#authorization.authorize(candidate)?.then((authorized) => {
-        if (authorized === digest) return
-        throw barred('DENIED', `its origin names another digest by this tag, ${authorized}`)
-      })
+  /** What is cached is the answer that later callers get, as it is. */
+  #remember(resolution: Resolution, identity: ImageIdentity): void {
+    const { key, platform } = this.#question
+    if (!this.#isCurrent()) return
+    const answer: Resolution = { ...resolution, source: 'cache', attempts: [] }
+    this.#options.cache.remember(key, answer, identity, platform)
   }
 
-  #shared(): AskOptions<ImageIdentity> {
-    const { clock, credentials, limits, signal } = this.#options
-    const { authorize } = this.#authorization
-    const { urgent } = this.#question
-    return { clock, credentials, limits, signal, urgent, trace: this.#trace, authorize }
+  readonly #credentials = (candidate: Candidate): Promise<Credentials | undefined> =>
+    credentialsFor(candidate, this.#options.keychain, this.#question.unauthenticated)
+
+  /** The answer of another node, as this one would have had it then. */
+  #asOwn({ ageMs, identity, references, registry }: SharedAnswer): Resolution {
+    return {
+      ...identity,
+      references,
+      registry,
+      reference: formatReference(this.#question.reference),
+      source: 'registry',
+      resolvedAt: this.#options.clock.now() - ageMs,
+      expiresAt: this.#expiry(ageMs),
+      attempts: [],
+    }
   }
 
-  /**
-   * A registry with another digest under the tag counts as one without the image: never merged. So does one
-   * that needs the consent of the origin and may not have it.
-   */
-  #standing(candidate: Candidate, digest: string): Standing {
-    const { answer, attempt, named: told } = this.#trace.of(candidate)
-    const named = answer?.digest ?? told
-    if (named !== undefined) return named === digest ? 'verified' : 'refuted'
-    if (needsConsent(candidate)) return 'refuted'
-    return UNDECIDED.has(attempt?.outcome) ? 'assumed' : 'refuted'
+  /** @returns undefined: never, as of a digest, unless the consent of an origin is to be asked for anew */
+  #expiry(ageMs = 0): number | undefined {
+    const isDigest = this.#question.reference.digest !== undefined
+    return this.#options.cache.expiry(isDigest && !this.#candidates.some(needsConsent), ageMs)
   }
-}
-
-/** What a registry is asked for: a digest, else a tag. */
-function wanted({ digest, tag }: Reference): string {
-  return digest ?? tag ?? 'latest'
-}
-
-function gone({ pullName }: Candidate, digest: string, cause: ResolveError): ResolveError {
-  return new ResolveError(
-    'MANIFEST_UNKNOWN',
-    `${pullName} still names ${digest} by that tag, but no longer has it`,
-    { cause, step: 'manifest', status: cause.status },
-  )
 }

@@ -1,53 +1,26 @@
 // Looking up the global `performance` runs a getter each time, which takes longer than the clock.
 import { performance } from 'node:perf_hooks'
-import { ownSignal } from '../concurrency/abortable.ts'
-import type { Clock } from '../concurrency/clock.ts'
+import { SingleFlight } from '../concurrency/single-flight.ts'
 import { ResolveError, toResolveError } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
-import { formatReference, type Reference } from '../reference/reference.ts'
+import type { Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import { type Span, traced, tracing } from '../telemetry/tracing.ts'
-import type { ResolutionCache } from './cache/cache.ts'
-import type { FailoverLimits } from './candidate-request.ts'
-import { candidatesFor, requireCandidates } from './candidates.ts'
+import { candidatesFor, credentialsFor } from './candidates.ts'
 import { type ChangedTag, changedBy } from './changed-tags.ts'
-import { divergencesIn, isFailover } from './explain.ts'
-import { type Question, type QuestionOptions, questionOf } from './question.ts'
-import { ResolveRun } from './resolve-run.ts'
-import { RunningResolutions } from './running-resolutions.ts'
-import { expiryOf, type SharedCache, SharedLookup, termsOf } from './shared-cache.ts'
-import { answerAttributes, questionAttributes } from './spans.ts'
-import type {
-  Candidate,
-  Health,
-  ImageSource,
-  Keychain,
-  Resolution,
-  ResolutionObserver,
-  ResolveOptions,
-} from './types.ts'
-import { allowsStale, candidatesOf } from './unresolved-error.ts'
+import { isFailover } from './explain.ts'
+import {
+  type Question,
+  type QuestionOptions,
+  questionOf,
+  referenceOf,
+  termsOf,
+} from './question.ts'
+import { ResolveRun, type RunOptions } from './resolve-run.ts'
+import { answerAttributes, markCoalesced, questionAttributes } from './spans.ts'
+import type { Candidate, Resolution, ResolveOptions } from './types.ts'
 
-export interface ResolverOptions extends QuestionOptions {
-  readonly source: ImageSource
-  readonly health: Health
-  readonly cache: ResolutionCache
-  readonly clock: Clock
-  /** Called for each resolution, as `registries` is. */
-  readonly limits: () => FailoverLimits & {
-    /** Of one whole resolution. */
-    readonly totalMs: number
-  }
-  /** Default: the credentials of the entry itself. */
-  readonly keychain?: Keychain
-  /** Confirm by digest that a registry has what its tag points at. Default: no. */
-  readonly verifyDigest?: () => boolean
-  /** Awaited before registries are asked, so that loading modules costs none its budget. */
-  readonly ready?: () => Promise<unknown>
-  readonly observer?: ResolutionObserver
-  /** What the nodes of a fleet share. Called for each resolution; undefined: nothing. */
-  readonly shared?: () => SharedCache | undefined
-}
+export interface ResolverOptions extends QuestionOptions, RunOptions {}
 
 /** Refreshes in the background at a time; further ones are not started. */
 const MAX_REFRESHES = 16
@@ -55,7 +28,10 @@ const MAX_REFRESHES = 16
 /** Turns a reference into the image that it names now, and the places where that can be pulled from. */
 export class Resolver {
   readonly #options: ResolverOptions
-  readonly #running = new RunningResolutions()
+  /** Resolutions under way. Callers that ask the same share one. */
+  readonly #running = new SingleFlight<Resolution>()
+  /** Of the first caller of each of them, where they are traced. */
+  readonly #spans = new Map<string, Span>()
   readonly #closing = new AbortController()
   #refreshes = 0
 
@@ -71,21 +47,9 @@ export class Resolver {
     return candidatesFor(reference, this.#options.registries(), credentials)
   }
 
-  /**
-   * The credentials for a candidate: the caller's own at the origin, else the operator's.
-   *
-   * @param unauthenticated as in ResolveOptions
-   */
-  async credentials(
-    candidate: Candidate,
-    unauthenticated = false,
-  ): Promise<Credentials | undefined> {
-    const { configured, credentials, endpoint, entry, repository } = candidate
-    if (credentials !== undefined) return credentials
-    if (unauthenticated && !configured) return undefined
-    const { keychain } = this.#options
-    if (keychain === undefined) return entry?.credentials
-    return keychain.credentials(endpoint.host, repository, entry)
+  /** As credentialsFor. */
+  credentials(candidate: Candidate, unauthenticated = false): Promise<Credentials | undefined> {
+    return credentialsFor(candidate, this.#options.keychain, unauthenticated)
   }
 
   /**
@@ -105,7 +69,7 @@ export class Resolver {
     const mayBeCached = !question.all && options.refresh !== true
     if (known !== undefined && mayBeCached && cache.isFresh(known, options.maxAgeMs)) {
       this.#hit(question, known, startedMs)
-      return { ...known, source: 'cache', attempts: [] }
+      return known
     }
     return traced('resolve', { attributes: questionAttributes(question) }, (span) =>
       this.#answer(question, known, mayBeCached, options.signal, span, startedMs),
@@ -130,12 +94,12 @@ export class Resolver {
       }
       const how = `${isPlatformAsked ? ' exactly' : ''}${all ? ' all' : ''}`
       const terms = termsOf(question, this.#options.shared?.())
-      const shared = this.#running.keyFor(`${key}${how}${terms}`, urgent)
+      const ordinary = `${key}${how}${terms}`
+      // Urgent callers start their own; later callers join it.
+      const first = `${ordinary} urgent`
+      const shared = urgent || this.#running.has(first) ? first : ordinary
       if (this.#running.has(shared)) cache.counted('coalesced')
-      const caller = { reference: question.reference, signal, span }
-      const resolution = await this.#running.share(shared, caller, (ends, run) =>
-        this.#ask(question, known, ends, run),
-      )
+      const resolution = await this.#share(shared, question, known, signal, span)
       span?.setAttributes(answerAttributes(resolution))
       const failover = isFailover(resolution)
       observer?.resolved(resolution.source, performance.now() - startedMs, failover)
@@ -162,8 +126,6 @@ export class Resolver {
     const { cache, registries } = this.#options
     let generation: number | undefined
     let question = questionOf(reference, { platform, unauthenticated }, this.#options)
-    let last: Resolution | undefined
-    let answer: Resolution | undefined
     return () => {
       const startedMs = performance.now()
       const current = registries().generation
@@ -173,12 +135,8 @@ export class Resolver {
       }
       const known = this.#known(question)
       if (known === undefined || !cache.isFresh(known)) return undefined
-      if (answer === undefined || known !== last) {
-        last = known
-        answer = { ...known, source: 'cache', attempts: [] }
-      }
       this.#hit(question, known, startedMs)
-      return answer
+      return known
     }
   }
 
@@ -190,7 +148,9 @@ export class Resolver {
    */
   expire(changes: readonly ChangedTag[]): number {
     const isChanged = changedBy(changes, this.#options.registries())
-    this.#running.expire(isChanged)
+    for (const key of this.#running.keys()) {
+      if (isChanged(referenceOf(key))) this.#running.forget(key)
+    }
     return this.#options.cache.expire(isChanged)
   }
 
@@ -215,8 +175,8 @@ export class Resolver {
     if (cache.wantsRefresh(question.key, known)) this.#refresh(question, known)
     observer?.resolved('cache', performance.now() - startedMs, false)
     if (tracing === undefined) return
-    const result = answerAttributes({ ...known, source: 'cache' })
-    tracing.start('resolve', { attributes: { ...questionAttributes(question), ...result } }).end()
+    const attributes = { ...questionAttributes(question), ...answerAttributes(known) }
+    tracing.start('resolve', { attributes }).end()
   }
 
   /** In the background: its error has no effect. */
@@ -231,93 +191,31 @@ export class Resolver {
     const key = `${question.key}${termsOf(refresh, this.#options.shared?.())}`
     // The caller has its answer: this is a trace of its own.
     const start = { attributes: questionAttributes(question), parent: tracing?.incoming({}) }
-    traced('refresh', start, (span) => {
-      const caller = { reference: question.reference, signal, span }
-      return this.#running.share(key, caller, (ends, run) => this.#ask(refresh, known, ends, run))
-    }).then(done, done)
+    traced('refresh', start, (span) => this.#share(key, refresh, known, signal, span)).then(
+      done,
+      done,
+    )
   }
 
-  /** @returns what another node or the registries say, which is cached; else what was known, marked `stale` */
-  async #ask(
+  /**
+   * @param key of the resolutions that are one
+   * @param signal ends the waiting of this caller; the last one ends the work
+   */
+  #share(
+    key: string,
     question: Question,
-    cached: Resolution | undefined,
-    signal: AbortSignal,
-    run: { readonly isOutdated: boolean },
+    known: Resolution | undefined,
+    signal: AbortSignal | undefined,
+    span: Span | undefined,
   ): Promise<Resolution> {
-    const { all, credentials, isPlatformAsked, key, platform, reference } = question
-    const { cache, clock, limits, observer, ready, verifyDigest } = this.#options
-    const candidates = this.candidates(reference, credentials)
-    requireCandidates(reference, candidates, this.#options.registries().mirrorsOnly(reference))
-    const shared = await this.#lookup(question, candidates, signal)
-    if (shared?.taken !== undefined) {
-      if (!run.isOutdated) cache.remember(key, shared.taken, shared.taken, platform)
-      return { ...shared.taken, source: 'shared', ageMs: shared.ageMs }
-    }
-    const known = cached ?? shared?.older
-    if (known === undefined) cache.counted('miss')
-    const ends = ownSignal(signal)
-    const cancelDeadline = clock.after(limits().totalMs, () => {
-      const what = formatReference(reference)
-      ends.end(new ResolveError('DEADLINE_EXCEEDED', `${what}: out of time`))
+    if (span !== undefined && this.#running.has(key)) markCoalesced(span, this.#spans.get(key))
+    return this.#running.run(key, signal, async (ends, isCurrent) => {
+      if (span !== undefined) this.#spans.set(key, span)
+      try {
+        return await new ResolveRun(question, this.#options, ends, isCurrent).run(known)
+      } finally {
+        if (this.#spans.get(key) === span) this.#spans.delete(key)
+      }
     })
-    try {
-      await ready?.()
-      const registries = new ResolveRun(question, candidates, {
-        ...this.#options,
-        limits: limits(),
-        expected: known !== undefined && !all,
-        verifyDigest: verifyDigest?.() ?? false,
-        credentials: (candidate) => this.credentials(candidate, question.unauthenticated),
-        ...(shared !== undefined && { sharedIdentity: shared.identity }),
-        signal: ends.signal,
-      })
-      const { identity, ...found } = await registries.run()
-      const resolution: Resolution = {
-        ...identity,
-        ...found,
-        reference: formatReference(reference),
-        source: 'registry',
-        resolvedAt: clock.now(),
-        expiresAt: expiryOf(question, candidates, cache),
-      }
-      shared?.tell(resolution)
-      for (const divergence of divergencesIn(resolution)) observer?.diverged?.(divergence)
-      if (known !== undefined) {
-        cache.counted(known.digest === resolution.digest ? 'revalidated' : 'miss')
-      }
-      if (!run.isOutdated) cache.remember(key, resolution, identity, platform)
-      return resolution
-    } catch (thrown) {
-      const error = toResolveError(thrown)
-      shared?.tell(error)
-      if (!run.isOutdated) cache.rememberFailure(key, error, isPlatformAsked)
-      if (known === undefined || all) throw error
-      if (!cache.staleAllowed(known) || !allowsStale(error, known)) throw error
-      cache.counted('stale')
-      return {
-        ...known,
-        source: 'stale',
-        attempts: error.attempts,
-        candidates: candidatesOf(error),
-      }
-    } finally {
-      cancelDeadline()
-      ends.release()
-    }
-  }
-
-  /** @returns undefined: this is not shared with other nodes */
-  async #lookup(
-    question: Question,
-    candidates: readonly Candidate[],
-    signal: AbortSignal,
-  ): Promise<SharedLookup | undefined> {
-    const { cache, clock, health, limits } = this.#options
-    const shared = question.sharing && this.#options.shared?.()
-    if (shared === undefined || (question.direct && shared.asksServices)) return undefined
-    const own = (candidate: Candidate) => this.credentials(candidate, question.unauthenticated)
-    const credentials = await Promise.all(candidates.map(own))
-    const terms = { credentials, cache, clock, health, shared, waitMs: limits().probeBudgetMs }
-    return SharedLookup.begin(question, candidates, { ...terms, signal })
   }
 }

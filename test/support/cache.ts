@@ -29,7 +29,7 @@ export function resolutionOf(
       },
     ],
     registry: 'hub.corp',
-    source: 'registry',
+    source: 'cache',
     resolvedAt: 1_000_000,
     expiresAt: 1_060_000,
     attempts: [],

@@ -161,7 +161,7 @@ export class ContentReader {
         ...identity,
         ...rest,
         expiresAt,
-        source: 'registry',
+        source: 'cache',
         attempts: [],
       } as const
       this.#where.push([this.#scope.keyFor(where.reference, asked), resolution])
