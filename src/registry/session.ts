@@ -111,20 +111,25 @@ export class RegistrySession {
       return this.#transport.send({ url, ...how, signal, observe })
     }
     if (request.authorize === false) return send()
-    if (!isOwn(url, endpoint)) {
-      // Credentials are for the registry alone. Of another host only what is public is fetched.
-      const foreign = foreignEndpoint(url, endpoint)
-      const { credentials: _, ...anonymous } = context
-      const scope = scopeAt(url, foreign)
-      return this.#anonymously({ ...anonymous, endpoint: foreign, scope, foreign: reach }, send)
-    }
-    const access: Access = { ...context, scope: scopeAt(url, endpoint) ?? request.scope }
-    let header = await this.#authorizer.header(access)
+    // Credentials are for the registry alone. Of another host only what is public is fetched, with an anonymous token where one is wanted.
+    const isForeign = !isOwn(url, endpoint)
+    const foreign = isForeign ? foreignEndpoint(url, endpoint) : endpoint
+    const access: Access = isForeign
+      ? {
+          ...context,
+          credentials: undefined,
+          endpoint: foreign,
+          scope: scopeAt(url, foreign),
+          foreign: reach,
+        }
+      : { ...context, scope: scopeAt(url, endpoint) ?? request.scope }
+    let header = isForeign ? undefined : await this.#authorizer.header(access)
     let response = await send(header)
     let answered: Challenge | undefined
-    for (let challenges = 0; challenges < MAX_CHALLENGES; challenges += 1) {
+    for (let challenges = isForeign ? 1 : MAX_CHALLENGES; challenges > 0; challenges -= 1) {
       const challenge = challengeOf(response)
       if (challenge === undefined || !isNews(challenge, answered, access)) return response
+      if (isForeign && challenge.scheme !== 'bearer') return response
       // Reported now, the exchange stands before those that the challenge leads to.
       response.ended()
       const answer = await this.#answer(access, challenge, header, response)
@@ -134,19 +139,6 @@ export class RegistrySession {
       response = await send(header)
     }
     return response
-  }
-
-  /** With an anonymous token, where one is wanted. */
-  async #anonymously(
-    access: Access,
-    send: (authorization?: string) => Promise<RegistryResponse>,
-  ): Promise<RegistryResponse> {
-    const response = await send()
-    const challenge = challengeOf(response)
-    if (challenge?.scheme !== 'bearer') return response
-    response.ended()
-    const answer = await this.#answer(access, challenge, undefined, response)
-    return answer === undefined ? response : send(answer)
   }
 
   /** Discards the response, unless the challenge cannot be met: then its body may hold the reason. */
