@@ -1,8 +1,8 @@
 import { departure, onAbort } from '../concurrency/abortable.ts'
 import { ResolveError } from '../errors.ts'
-import { pullScope } from './auth/challenge.ts'
 import type { ImageRequest } from './image.ts'
 import { MANIFEST_TYPES, OCI_INDEX } from './manifest.ts'
+import { requestIn } from './manifest-fetcher.ts'
 import { type FailureContext, networkFailure, statusFailure } from './registry-failure.ts'
 import { type Content, readBody } from './response.ts'
 import type { RegistrySession } from './session.ts'
@@ -39,20 +39,13 @@ export async function openContent(
   content: ContentRequest,
   headTimeoutMs: number,
 ): Promise<Content> {
-  const { repository, reference } = request
+  const { accept = ACCEPT[content.kind], kind, method, query, range } = content
   const limit = limitHead(request.signal, headTimeoutMs)
+  const asked = requestIn(method, kind, { ...request, signal: limit.signal }, accept, query)
+  const headers = { ...asked.headers, ...(range !== undefined && { range }) }
   try {
     return await session.request(
-      {
-        context: { ...request, signal: limit.signal },
-        method: content.method,
-        path: `${repository}/${content.kind}/${reference}${queryOf(content, request)}`,
-        subject: `${repository}@${reference}`,
-        headers: headersOf(content),
-        scope: pullScope(repository),
-        accepts: () => true,
-        large: content.kind === 'blobs',
-      },
+      { ...asked, headers, accepts: () => true, large: kind === 'blobs' },
       async (response) => {
         limit.reached()
         response.body.once('close', () => {
@@ -66,16 +59,6 @@ export async function openContent(
     limit.end()
     throw error
   }
-}
-
-function queryOf({ query = '' }: ContentRequest, { namespace }: ImageRequest): string {
-  const ns = namespace === undefined ? '' : `ns=${encodeURIComponent(namespace)}`
-  const parts = [query, ns].filter((part) => part !== '')
-  return parts.length === 0 ? '' : `?${parts.join('&')}`
-}
-
-function headersOf({ kind, accept = ACCEPT[kind], range }: ContentRequest) {
-  return { accept, ...(range !== undefined && { range }) }
 }
 
 /** As `withTimeout` until the head is there; the caller's signal holds for the body as well. */

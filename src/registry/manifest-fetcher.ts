@@ -88,7 +88,7 @@ export class ManifestFetcher {
     if (!this.#supportsHead(request)) return this.#raw(request)
     const accepts = (status: number): boolean => status === 200 || isDoubtful(status)
     return this.#session.request(
-      { ...this.#toRequest('HEAD', 'manifests', request), accepts },
+      { ...requestIn('HEAD', 'manifests', request, acceptOf(request)), accepts },
       async (response) => {
         await discard(response)
         if (response.status === 200) return headOf(response)
@@ -133,7 +133,7 @@ export class ManifestFetcher {
     const known = this.#configs.get(configDigest)
     if (known !== undefined) return known
     const asked = { ...request, reference: configDigest }
-    const bytes = await this.#session.request(this.#toRequest('GET', 'blobs', asked), (response) =>
+    const bytes = await this.#session.request(requestIn('GET', 'blobs', asked, '*/*'), (response) =>
       bounded(response, asked),
     )
     if (!verifyDigest(configDigest, bytes)) throw mismatch(asked)
@@ -144,7 +144,7 @@ export class ManifestFetcher {
 
   #raw(request: ManifestRequest): Promise<RawManifest> {
     return this.#session.request(
-      this.#toRequest('GET', 'manifests', request),
+      requestIn('GET', 'manifests', request, acceptOf(request)),
       async (response) => ({
         bytes: await bounded(response, request),
         contentType: response.headers['content-type'] ?? '',
@@ -159,20 +159,6 @@ export class ManifestFetcher {
     // The age is negative after the clock was set back.
     return ageMs < 0 || ageMs >= GET_ONLY_MS
   }
-
-  #toRequest(method: 'GET' | 'HEAD', kind: 'manifests' | 'blobs', request: ManifestRequest) {
-    const { namespace, repository, reference } = request
-    const accept = request.accept === undefined ? ACCEPT : `${ACCEPT}, ${request.accept}`
-    const query = namespace === undefined ? '' : `?ns=${encodeURIComponent(namespace)}`
-    return {
-      context: request,
-      method,
-      path: `${repository}/${kind}/${reference}${query}`,
-      subject: subjectOf(request),
-      headers: { accept: kind === 'manifests' ? accept : '*/*' },
-      scope: pullScope(repository),
-    }
-  }
 }
 
 /**
@@ -184,6 +170,36 @@ export class ManifestFetcher {
  */
 export function isDoubtful(status: number): boolean {
   return DOUBTFUL.has(status)
+}
+
+/**
+ * A request for something of a repository.
+ *
+ * @param query of the specification, without its question mark
+ */
+export function requestIn(
+  method: 'GET' | 'HEAD',
+  kind: 'manifests' | 'blobs' | 'referrers',
+  request: ImageRequest,
+  accept: string,
+  query = '',
+) {
+  const { namespace, repository, reference } = request
+  const ns = namespace === undefined ? '' : `ns=${encodeURIComponent(namespace)}`
+  const all = [query, ns].filter((part) => part !== '').join('&')
+  return {
+    context: request,
+    method,
+    path: `${repository}/${kind}/${reference}${all === '' ? '' : `?${all}`}`,
+    subject: subjectOf(request),
+    headers: { accept },
+    scope: pullScope(repository),
+  }
+}
+
+/** The header for a manifest. */
+function acceptOf({ accept }: ManifestRequest): string {
+  return accept === undefined ? ACCEPT : `${ACCEPT}, ${accept}`
 }
 
 /** `registry/repository:tag` or `registry/repository@digest`, for error texts. */
