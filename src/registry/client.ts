@@ -5,7 +5,7 @@ import type { Platform } from '../reference/platform.ts'
 import { type ContentRequest, openContent } from './content.ts'
 import { type Endpoint, endpointUrl } from './endpoint.ts'
 import type { Descriptor, ImageIdentity, ImageRequest, RequestContext } from './image.ts'
-import { lookUpImage } from './image-lookup.ts'
+import { ImageLookup } from './image-lookup.ts'
 import {
   type CatalogRequest,
   listRepositories,
@@ -84,21 +84,21 @@ export class RegistryClient {
   }
 
   /**
-   * Which image a reference is for a platform; requests and `isAsked` as in lookUpImage.
+   * Which image a reference is for a platform; requests and `isAsked` as in ImageLookup.
    *
    * @throws ResolveError with step and status: MANIFEST_UNKNOWN, PLATFORM_UNKNOWN, UNAUTHORIZED,
    * DENIED, TOOMANYREQUESTS (with retryAfterMs), UNSUPPORTED, NOT_AN_IMAGE, DIGEST_INVALID,
    * MANIFEST_INVALID, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELED
    */
   image(request: ImageRequest, platform: Platform, isAsked = false): Promise<ImageIdentity> {
-    return this.#queue.run(request, (signal) =>
-      lookUpImage(this.#manifests, { ...request, signal }, platform, isAsked),
+    return this.#queue.run(request, (asked) =>
+      new ImageLookup(this.#manifests, asked, platform, isAsked).run(),
     )
   }
 
   /** One HEAD: what a tag points at now. A GET where the registry's HEAD leaves that out or is refused. */
   digest(request: ImageRequest): Promise<Descriptor> {
-    return this.#queue.run(request, (signal) => this.#manifests.descriptor({ ...request, signal }))
+    return this.#queue.run(request, (asked) => this.#manifests.descriptor(asked))
   }
 
   /**
@@ -108,7 +108,7 @@ export class RegistryClient {
    * @throws ResolveError as image()
    */
   anyDigest(request: ImageRequest): Promise<string> {
-    return this.#queue.run(request, (signal) => this.#manifests.digest({ ...request, signal }))
+    return this.#queue.run(request, (asked) => this.#manifests.digest(asked))
   }
 
   /**
@@ -117,7 +117,7 @@ export class RegistryClient {
    * @throws ResolveError as image()
    */
   head(request: ManifestRequest): Promise<ManifestHead | RawManifest> {
-    return this.#queue.run(request, (signal) => this.#manifests.head({ ...request, signal }))
+    return this.#queue.run(request, (asked) => this.#manifests.head(asked))
   }
 
   /**
@@ -126,8 +126,7 @@ export class RegistryClient {
    * @throws ResolveError as image()
    */
   platforms(request: ImageRequest): Promise<readonly Platform[]> {
-    return this.#queue.run(request, async (signal) => {
-      const asked = { ...request, signal }
+    return this.#queue.run(request, async (asked) => {
       const { manifest } = await this.#manifests.get(asked)
       const named =
         manifest.kind === 'index'
@@ -144,23 +143,20 @@ export class RegistryClient {
    * @throws ResolveError as image()
    */
   created(request: ImageRequest, platform: Platform): Promise<string | undefined> {
-    return this.#queue.run(request, async (signal) => {
-      const asked = { ...request, signal }
-      const { imageId } = await lookUpImage(this.#manifests, asked, platform, false)
+    return this.#queue.run(request, async (asked) => {
+      const { imageId } = await new ImageLookup(this.#manifests, asked, platform, false).run()
       return (await this.#manifests.config(asked, imageId)).created
     })
   }
 
   /** A repository's tags, as many pages as fit into the limit of one request. */
   tags(request: TagsRequest): Promise<Names> {
-    return this.#queue.run(request, (signal) => listTags(this.#session, { ...request, signal }))
+    return this.#queue.run(request, (asked) => listTags(this.#session, asked))
   }
 
   /** A registry's repositories. Public registries refuse. */
   repositories(request: CatalogRequest): Promise<Names> {
-    return this.#queue.run(request, (signal) =>
-      listRepositories(this.#session, { ...request, signal }),
-    )
+    return this.#queue.run(request, (asked) => listRepositories(this.#session, asked))
   }
 
   /**
@@ -170,10 +166,10 @@ export class RegistryClient {
    * @throws ResolveError for any other status, for no response, and for a token that cannot be had
    */
   ping(request: RequestContext): Promise<Ping> {
-    return this.#queue.run(request, async (signal) => {
+    return this.#queue.run(request, async (context) => {
       const startedAt = this.#now()
       const asked = {
-        context: { ...request, signal },
+        context,
         method: 'GET',
         path: '',
         subject: 'its API',
@@ -234,10 +230,12 @@ export class RegistryQueue {
     this.#semaphore = new Semaphore(options.maxConcurrent)
   }
 
-  /** Runs work that has to end within the limit, and with the caller's signal. */
-  run<T>(request: QueuedRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /** Runs work that has to end within the limit, and with the caller's signal: the signal of the request that it gets. */
+  run<R extends QueuedRequest, T>(request: R, work: (request: R) => Promise<T>): Promise<T> {
     const { timeoutMs } = this.#options
-    return this.enter(request, () => withTimeout(request.signal, timeoutMs, work))
+    return this.enter(request, () =>
+      withTimeout(request.signal, timeoutMs, (signal) => work({ ...request, signal })),
+    )
   }
 
   /**

@@ -20,20 +20,8 @@ const MAX_CHILDREN = 8
 /**
  * Which image a reference is for a platform: one GET, two where there is an index. One more where the caller
  * named the platform and no index says which one the image is for: then its config does.
- *
- * @param isAsked the caller named the platform: the answer is for it, or `assumed` if nothing says so
- * @throws ResolveError PLATFORM_UNKNOWN, NOT_AN_IMAGE, and all that ManifestFetcher throws
  */
-export function lookUpImage(
-  manifests: ManifestFetcher,
-  request: ImageRequest,
-  platform: Platform,
-  isAsked: boolean,
-): Promise<ImageIdentity> {
-  return new ImageLookup(manifests, request, platform, isAsked).run()
-}
-
-class ImageLookup {
+export class ImageLookup {
   readonly #manifests: ManifestFetcher
   readonly #request: ImageRequest
   readonly #wanted: Platform
@@ -42,6 +30,7 @@ class ImageLookup {
   /** The last child that turned out to be no image. */
   #noImage: ResolveError | undefined
 
+  /** @param isAsked the caller named the platform: the answer is for it, or `assumed` if nothing says so */
   constructor(
     manifests: ManifestFetcher,
     request: ImageRequest,
@@ -54,6 +43,7 @@ class ImageLookup {
     this.#isAsked = isAsked
   }
 
+  /** @throws ResolveError PLATFORM_UNKNOWN, NOT_AN_IMAGE, and all that ManifestFetcher throws */
   async run(): Promise<ImageIdentity> {
     const { descriptor, manifest } = await this.#manifests.get(this.#request)
     const found =

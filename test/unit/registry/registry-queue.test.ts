@@ -32,7 +32,7 @@ test('a request that takes longer than its limit is ended', async () => {
   const queue = new RegistryQueue({ maxConcurrent: 1, timeoutMs: 1 })
   const asked = queue.run(
     { endpoint, signal: NEVER },
-    (signal) =>
+    ({ signal }) =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
   )
 
