@@ -10,19 +10,9 @@ import {
 } from '../reference/reference.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { NodeImage } from '../runtime/types.ts'
-import type { Answer, AnyAnswer, RankedReference, Resolution, ResolveOptions } from './types.ts'
+import type { Resolver } from './resolver.ts'
+import type { Answer, AnyAnswer, RankedReference, ResolveOptions } from './types.ts'
 import { candidatesOf, isOutOfReach } from './unresolved-error.ts'
-
-/** What is needed of the resolver. */
-export interface Resolves {
-  resolve(reference: Reference, options: ResolveOptions): Promise<Resolution>
-  /** As Resolver.prepare; absent: there is no fast path. */
-  prepare?(
-    reference: Reference,
-    platform: Platform | undefined,
-    unauthenticated: boolean,
-  ): () => Resolution | undefined
-}
 
 /** What is needed of the container runtime. */
 export interface Node {
@@ -34,7 +24,8 @@ export interface Node {
 }
 
 export interface AnswersOptions {
-  readonly resolver: Resolves
+  /** Without `prepare` there is no fast path. */
+  readonly resolver: Pick<Resolver, 'resolve'> & Partial<Pick<Resolver, 'prepare'>>
   /** Absent where no runtime is configured. */
   readonly node?: Node
   readonly platform: Platform

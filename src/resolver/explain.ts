@@ -1,14 +1,11 @@
 import type { AttemptOutcome } from '../errors.ts'
 import type { Reference } from '../reference/reference.ts'
 import { needsConsent, resolvesTags } from './candidates.ts'
+import type { Found } from './failover.ts'
 import type { CandidateTrace, ResolveTrace } from './trace.ts'
 import type { Candidate, CandidateReport, Divergence, Resolution } from './types.ts'
 
-/** The answer of a resolution. */
-export interface Ending {
-  readonly candidate: Candidate
-  readonly digest: string
-}
+type Digest = { readonly digest: string }
 
 const WHY: Readonly<Record<AttemptOutcome, string>> = {
   ok: 'it comes later',
@@ -28,13 +25,13 @@ const WHY: Readonly<Record<AttemptOutcome, string>> = {
 /**
  * What became of every candidate, in order, and why.
  *
- * @param ending absent: none had it
+ * @param found the answer of the resolution; absent: none had it
  * @param consented the digest that the origin consented to; absent: it was not asked
  */
 export function explain(
   reference: Reference,
-  trace: ResolveTrace<{ readonly digest: string }>,
-  ending?: Ending,
+  trace: ResolveTrace<Digest>,
+  found?: Found<Digest>,
   consented?: string,
 ): readonly CandidateReport[] {
   return trace.traces.map((one, index) => {
@@ -42,17 +39,17 @@ export function explain(
     const { startedMs } = one
     const answered = one.answer?.digest ?? one.named
     const digest = answered ?? (candidate.origin ? consented : undefined)
-    const divergent = digest !== undefined && ending !== undefined && digest !== ending.digest
+    const divergent = digest !== undefined && found !== undefined && digest !== found.value.digest
     return {
       registry: candidate.registry,
-      reference: askedFor(reference, candidate, ending, consented),
+      reference: askedFor(reference, candidate, found, consented),
       priority: candidate.priority,
       origin: candidate.origin,
-      chosen: ending?.candidate === candidate,
+      chosen: found?.candidate === candidate,
       outcome: attempt?.outcome ?? 'skipped',
       why: divergent
         ? 'passed over: its tag points at another digest'
-        : why(one, index, answered, ending),
+        : why(one, index, answered, found?.candidate),
       ...(digest !== undefined && { digest }),
       ...(divergent && { divergent }),
       ...(startedMs !== undefined && { startedMs }),
@@ -66,7 +63,7 @@ export function explain(
 function askedFor(
   reference: Reference,
   candidate: Candidate,
-  ending: Ending | undefined,
+  found: Found<Digest> | undefined,
   consented: string | undefined,
 ): string {
   const { pullName } = candidate
@@ -74,16 +71,15 @@ function askedFor(
   const digest = reference.digest ?? bound
   if (digest !== undefined) return `${pullName}@${digest}`
   if (resolvesTags(candidate)) return [pullName, reference.tag].join(':')
-  return ending === undefined ? pullName : `${pullName}@${ending.digest}`
+  return found === undefined ? pullName : `${pullName}@${found.value.digest}`
 }
 
 function why(
   { attempt, candidate }: CandidateTrace<unknown>,
   index: number,
   digest: string | undefined,
-  ending: Ending | undefined,
+  winner: Candidate | undefined,
 ): string {
-  const winner = ending?.candidate
   if (attempt === undefined) return notAsked(candidate, winner)
   if (candidate === winner) {
     return index === 0 ? 'chosen: the first in order' : 'chosen: the best one that answered'

@@ -12,8 +12,8 @@ import type {
   FailoverLimits,
 } from './candidate-request.ts'
 import { needsConsent, rankReferences, resolvesTags, type Standing } from './candidates.ts'
-import { type Ending, explain } from './explain.ts'
-import { askAll, askInOrder } from './failover.ts'
+import { explain } from './explain.ts'
+import { askAll, askInOrder, type Found } from './failover.ts'
 import { barred, OriginAuthorization } from './origin-authorization.ts'
 import type { Question } from './question.ts'
 import { ResolveTrace } from './trace.ts'
@@ -87,8 +87,8 @@ export class ImageSearch {
   async run() {
     const { all, reference } = this.#question
     try {
-      const { candidate, value } = await (all ? this.#askAll() : this.#askInOrder())
-      const ending: Ending = { candidate, digest: value.digest }
+      const found = await (all ? this.#askAll() : this.#askInOrder())
+      const { candidate, value } = found
       await this.#confirmByDigest(value)
       const standing = (each: Candidate) => this.#standing(each, value.digest)
       return {
@@ -96,15 +96,15 @@ export class ImageSearch {
         registry: candidate.registry,
         references: rankReferences(reference, value.digest, this.#candidates, standing),
         attempts: this.#trace.attempts,
-        candidates: this.#explain(ending),
+        candidates: this.#explain(found),
       }
     } catch (thrown) {
       throw new UnresolvedError(this.#explain(), { cause: thrown })
     }
   }
 
-  #explain(ending?: Ending): readonly CandidateReport[] {
-    return explain(this.#question.reference, this.#trace, ending, this.#authorization.digest)
+  #explain(found?: Found<ImageIdentity>): readonly CandidateReport[] {
+    return explain(this.#question.reference, this.#trace, found, this.#authorization.digest)
   }
 
   #askInOrder() {

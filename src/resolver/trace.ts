@@ -223,28 +223,21 @@ export class CandidateTrace<T> {
 
 /** What became of each candidate of one resolution. */
 export class ResolveTrace<T> {
-  readonly #traces: ReadonlyMap<Candidate, CandidateTrace<T>>
+  /** In the order of the candidates. */
+  readonly traces: readonly CandidateTrace<T>[]
   readonly #isByDigest: boolean
 
   /** @param isByDigest every candidate is asked for the same digest */
   constructor(candidates: readonly Candidate[], health: Health, clock: Clock, isByDigest = false) {
     const begunAt = clock.now()
     this.#isByDigest = isByDigest
-    this.#traces = new Map(
-      candidates.map((each, index) => [
-        each,
-        new CandidateTrace<T>(each, index, health, clock, begunAt),
-      ]),
+    this.traces = candidates.map(
+      (each, index) => new CandidateTrace<T>(each, index, health, clock, begunAt),
     )
   }
 
   of(candidate: Candidate): CandidateTrace<T> {
-    return this.#traces.get(candidate) as CandidateTrace<T>
-  }
-
-  /** In the order of the candidates. */
-  get traces(): readonly CandidateTrace<T>[] {
-    return [...this.#traces.values()]
+    return this.traces.find((trace) => trace.candidate === candidate) as CandidateTrace<T>
   }
 
   /** In the order of the candidates, without those that were not needed. */

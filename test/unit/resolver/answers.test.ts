@@ -56,7 +56,7 @@ function scene(outcome: Resolution | ResolveError, image?: NodeImage | 'broken' 
   }
   const answers = new Answers({
     resolver: {
-      async resolve(reference, options) {
+      async resolve(reference, options = {}) {
         asked.push({ reference, options })
         if (outcome instanceof ResolveError) throw outcome
         return outcome

@@ -23,7 +23,11 @@ function scene(...names: string[]) {
     return found
   }
   const tell = (winner?: string) =>
-    explain(nginx(), trace, winner === undefined ? undefined : { candidate: of(winner), digest: D })
+    explain(
+      nginx(),
+      trace,
+      winner === undefined ? undefined : { candidate: of(winner), value: { digest: D } },
+    )
   return { clock, health, trace, of, tell }
 }
 
