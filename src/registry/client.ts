@@ -1,5 +1,5 @@
 import { departure, withTimeout } from '../concurrency/abortable.ts'
-import { Semaphore, type Ticket } from '../concurrency/semaphore.ts'
+import { Semaphore } from '../concurrency/semaphore.ts'
 import { ResolveError } from '../errors.ts'
 import type { Platform } from '../reference/platform.ts'
 import { type ContentRequest, openContent } from './content.ts'
@@ -207,11 +207,7 @@ export class RegistryClient {
   }
 }
 
-interface QueuedRequest {
-  readonly endpoint: Endpoint
-  readonly signal: AbortSignal
-  readonly ticket?: Ticket | undefined
-}
+type QueuedRequest = Pick<RequestContext, 'endpoint' | 'signal' | 'ticket'>
 
 interface RegistryQueueOptions {
   /** Requests to one registry at a time; further ones wait, until their signal ends. */

@@ -184,7 +184,7 @@ class Failover<T> implements CandidateListener<T> {
 
   /** The next one that its breakers admit; others are passed over. */
   #nextAdmitted(isHedge: boolean): CandidateTrace<T> | undefined {
-    for (let [trace] = this.#waiting; trace !== undefined; [trace] = this.#waiting) {
+    for (let trace = this.#waiting[0]; trace !== undefined; trace = this.#waiting[0]) {
       if (isHedge && trace.candidate.isPrivate !== true) return undefined
       this.#waiting.shift()
       if (trace.admit()) return trace

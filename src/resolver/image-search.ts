@@ -1,16 +1,8 @@
-import type { Clock } from '../concurrency/clock.ts'
 import { type AttemptOutcome, ResolveError, toResolveError } from '../errors.ts'
 import { formatReference, type Reference } from '../reference/reference.ts'
-import type { Credentials } from '../registry/credentials.ts'
 import type { Descriptor, ImageIdentity } from '../registry/image.ts'
 import type { ResolutionCache } from './cache/cache.ts'
-import type {
-  Ask,
-  AskOptions,
-  Authorize,
-  CandidateCall,
-  FailoverLimits,
-} from './candidate-request.ts'
+import type { Ask, AskOptions, Authorize, CandidateCall } from './candidate-request.ts'
 import { needsConsent, rankReferences, resolvesTags, type Standing } from './candidates.ts'
 import { explain } from './explain.ts'
 import { askAll, askInOrder, type Found } from './failover.ts'
@@ -20,19 +12,16 @@ import { ResolveTrace } from './trace.ts'
 import type { Candidate, CandidateReport, Health, ImageSource } from './types.ts'
 import { UnresolvedError } from './unresolved-error.ts'
 
-interface SearchOptions {
+interface SearchOptions
+  extends Required<Pick<AskOptions<unknown>, 'clock' | 'credentials' | 'limits' | 'signal'>> {
   readonly source: ImageSource
   readonly cache: Pick<ResolutionCache, 'identity'>
   readonly health: Health
-  readonly clock: Clock
-  readonly limits: FailoverLimits
-  readonly credentials: (candidate: Candidate) => Promise<Credentials | undefined>
   /** An older answer is known, so that a HEAD is probably enough. */
   readonly expected: boolean
   readonly verifyDigest: boolean
   /** What other nodes know of a digest; undefined: nothing is shared. */
   readonly sharedIdentity: ((digest: string) => Promise<ImageIdentity | undefined>) | undefined
-  readonly signal: AbortSignal
 }
 
 /** After these nothing is known of a registry; it may be able to serve the digest later. */
@@ -73,7 +62,7 @@ export class ImageSearch {
       observer: (candidate, registry) => this.#trace.of(candidate).observer(registry),
       health,
       clock,
-      budgetMs: limits.probeBudgetMs,
+      limits,
       urgent: question.urgent,
       signal,
     })

@@ -1,24 +1,20 @@
-import type { Clock } from '../concurrency/clock.ts'
 import { type ErrorCode, ResolveError, toResolveError } from '../errors.ts'
 import type { ObserveExchange } from '../registry/image.ts'
-import type { CandidateCall } from './candidate-request.ts'
+import type { AskOptions, CandidateCall } from './candidate-request.ts'
 import { needsConsent } from './candidates.ts'
 import { askOne } from './failover.ts'
 import { ResolveTrace } from './trace.ts'
 import type { Candidate, Health } from './types.ts'
 import { isRefusal } from './unresolved-error.ts'
 
-export interface OriginAuthorizationOptions {
+export interface OriginAuthorizationOptions
+  extends Pick<AskOptions<unknown>, 'clock' | 'limits' | 'signal' | 'urgent'> {
   /** undefined: `mirrorsOnly` rules it out. */
   readonly origin: Candidate | undefined
   /** One HEAD at the origin. */
   readonly ask: (call: CandidateCall) => Promise<Descriptor>
   readonly observer: (candidate: Candidate, registry: string) => ObserveExchange
   readonly health: Health
-  readonly clock: Clock
-  readonly budgetMs: number
-  readonly urgent: boolean
-  readonly signal: AbortSignal
 }
 
 type Descriptor = { readonly digest: string }
@@ -55,7 +51,7 @@ export class OriginAuthorization {
   }
 
   async #ask(candidate: Candidate): Promise<string> {
-    const { ask, budgetMs, clock, health, observer, origin, signal, urgent } = this.#options
+    const { ask, clock, health, observer, origin, signal } = this.#options
     if (origin === undefined) {
       throw barred('UNAVAILABLE', '`mirrorsOnly` forbids asking its origin, which has to agree')
     }
@@ -75,7 +71,7 @@ export class OriginAuthorization {
       origin,
       'lastResort',
       (_origin, call) => ask({ ...call, credentials, observe }).catch(digestOfAny),
-      { trace, limits: { probeBudgetMs: budgetMs }, urgent, clock, signal },
+      { ...this.#options, trace },
     )
     if (own.answer !== undefined) {
       this.#digest = own.answer.digest
