@@ -1,12 +1,11 @@
 import type { Clock } from '../concurrency/clock.ts'
 import { type Ticket, type Wait, waitBefore } from '../concurrency/semaphore.ts'
-import { type ResolveError, toResolveError } from '../errors.ts'
+import { ResolveError, toResolveError } from '../errors.ts'
 import type { Credentials } from '../registry/credentials.ts'
 import type { ImageRequest } from '../registry/image.ts'
 import { requestAt } from './candidates.ts'
 import type { CandidateTrace, ResolveTrace } from './trace.ts'
 import type { Candidate } from './types.ts'
-import { lateError } from './unresolved-error.ts'
 
 export interface FailoverLimits {
   /**
@@ -243,7 +242,8 @@ export class CandidateRequest<T> {
       this.#end()
       this.#listener.changed(this)
     } else {
-      this.#failed(lateError(this.#options.limits.probeBudgetMs))
+      const { probeBudgetMs } = this.#options.limits
+      this.#failed(new ResolveError('DEADLINE_EXCEEDED', `no answer within ${probeBudgetMs} ms`))
       this.#controller.abort()
     }
   }

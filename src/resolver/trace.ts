@@ -5,16 +5,9 @@ import type { Exchange, ObserveExchange } from '../registry/image.ts'
 import { type Span, tracing, within } from '../telemetry/tracing.ts'
 import { attemptSpan, endAttempt } from './spans.ts'
 import type { Candidate, Health } from './types.ts'
-import {
-  endedError,
-  failedAttempt,
-  hasNoAnswer,
-  isDenial,
-  reportHealth,
-  unresolvedError,
-  waited,
-} from './unresolved-error.ts'
+import { hasNoAnswer, isDenial, reportFailure, unresolvedError } from './unresolved-error.ts'
 
+const BUSY = '; so many questions were put at once; ask again, or fewer at a time'
 /** Further exchanges with one candidate are not recorded. */
 const MAX_EXCHANGES = 20
 
@@ -77,7 +70,8 @@ export class CandidateTrace<T> {
   /** What it waits for before its first request, and how long it has; undefined: it does not. */
   get unasked(): string | undefined {
     if (this.#queuedAt === undefined || this.exchanges.length > 0) return undefined
-    return waited(this.#clock.now() - this.#queuedAt, this.#waitsFor)
+    const waitedMs = this.#clock.now() - this.#queuedAt
+    return `waited ${(waitedMs / 1_000).toFixed(1)} s ${this.#waitsFor}`
   }
 
   /** Whether its breakers let a request pass now. */
@@ -171,28 +165,28 @@ export class CandidateTrace<T> {
   }
 
   answered(value: T): void {
-    const { registry, repository } = this.candidate
-    const ms = this.spentMs
-    this.#health.success(registry, { ms, repository })
     this.answer = value
-    this.#ended({ registry, step: 'manifest', outcome: 'ok', ms })
+    this.#ended(this.#report())
   }
 
   /** @param isDoubted it was asked although it had failed before */
   failed(error: ResolveError, isDoubted = false): void {
     this.isDoubted = isDoubted
-    const attempt = failedAttempt(this.candidate.registry, error, this.spentMs)
-    this.#ended(attempt)
     this.error = error
-    reportHealth(this.#health, this.candidate, attempt, error)
+    this.#ended(this.#report(error))
   }
 
   /** The outcome of a probe after the resolution ended: only the health of the registry learns of it. */
   probed(error?: ResolveError): void {
+    this.#report(error)
+  }
+
+  #report(error?: ResolveError): Attempt {
     const { registry, repository } = this.candidate
     const ms = this.spentMs
-    if (error === undefined) this.#health.success(registry, { ms, repository })
-    else reportHealth(this.#health, this.candidate, failedAttempt(registry, error, ms), error)
+    if (error !== undefined) return reportFailure(this.#health, this.candidate, error, ms)
+    this.#health.success(registry, { ms, repository })
+    return { registry, step: 'manifest', outcome: 'ok', ms }
   }
 
   /** @param isLate it used up its budget, which counts as a failure */
@@ -272,10 +266,18 @@ export class ResolveTrace<T> {
     if (artifact !== undefined && toResolveError(reason).code === 'DEADLINE_EXCEEDED') {
       return unresolvedError(what, [artifact], this.attempts, this.#found())
     }
+    const ending = toResolveError(reason)
+    const isLate = ending.code === 'DEADLINE_EXCEEDED'
     const waits = this.traces.flatMap(({ candidate, unasked }) =>
-      unasked === undefined ? [] : `${candidate.registry}: ${unasked}`,
+      unasked === undefined ? [] : `; ${candidate.registry}: ${unasked}`,
     )
-    return endedError(what, reason, this.attempts, waits, this.#found())
+    const busy = waits.some((wait) => wait.endsWith(' in line')) ? BUSY : ''
+    const why = isLate ? `out of time${waits.join('')}${busy}` : 'the caller went away'
+    return new ResolveError(isLate ? ending.code : 'CANCELED', `${what}: ${why}`, {
+      cause: ending,
+      attempts: this.attempts,
+      found: this.#found(),
+    })
   }
 
   /** What the first registry has that has something, though no image. */

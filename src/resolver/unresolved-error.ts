@@ -1,4 +1,3 @@
-import type { Wait } from '../concurrency/semaphore.ts'
 import {
   type Attempt,
   type AttemptOutcome,
@@ -46,31 +45,9 @@ const DENIALS: ReadonlySet<AttemptOutcome> = new Set(['not_found', 'unauthorized
 /** With these a registry refuses the image, or does not have it. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'DENIED', 'MANIFEST_UNKNOWN'])
 
-export function failedAttempt(registry: string, error: ResolveError, ms: number): Attempt {
-  const outcome = OUTCOMES[error.code]
-  return {
-    registry,
-    step: error.step ?? 'manifest',
-    outcome: outcome === 'unreachable' && error.status !== undefined ? 'server_error' : outcome,
-    ...(error.status === undefined ? {} : { status: error.status }),
-    ms,
-    message: error.message,
-  }
-}
-
 /** What each registry said; the end of the message of a failed resolution. */
 export function attemptsText(attempts: readonly Attempt[]): string {
   return attempts.map(tell).join('; ')
-}
-
-/** How long a candidate has waited without being asked. */
-export function waited(ms: number, what: Wait = 'in line'): string {
-  return `waited ${(ms / 1_000).toFixed(1)} s ${what}`
-}
-
-/** The error of a registry that used up its budget. */
-export function lateError(budgetMs: number): ResolveError {
-  return new ResolveError('DEADLINE_EXCEEDED', `no answer within ${budgetMs} ms`)
 }
 
 /**
@@ -103,25 +80,30 @@ export function isAbsence({ code, attempts }: ResolveError): boolean {
 }
 
 /**
- * Reports an error to the health of its registry. A refusal shows that the registry works; one that cannot be
+ * Reports a failure to the health of its registry. A refusal shows that the registry works; one that cannot be
  * reached is at fault itself; for any other failure the repository alone may be.
+ *
+ * @param ms how long it was asked
  */
-export function reportHealth(
+export function reportFailure(
   health: Health,
-  { repository }: Candidate,
-  { ms, outcome, registry }: Attempt,
-  { code, message, retryAfterMs = DEFAULT_WAIT_MS, step }: ResolveError,
-): void {
-  if (!UNHEALTHY.has(outcome)) {
-    health.success(registry, { ms, repository })
-    return
-  }
-  health.failure(registry, {
-    code,
-    message,
-    ...(outcome === 'rate_limited' && { retryAfterMs }),
-    ...(step !== 'connect' && { repository }),
-  })
+  { registry, repository }: Candidate,
+  error: ResolveError,
+  ms: number,
+): Attempt {
+  const { code, message, retryAfterMs = DEFAULT_WAIT_MS, status, step } = error
+  const isAnswered = code === 'UNAVAILABLE' && status !== undefined
+  const outcome = isAnswered ? 'server_error' : OUTCOMES[code]
+  if (UNHEALTHY.has(outcome)) {
+    health.failure(registry, {
+      code,
+      message,
+      ...(outcome === 'rate_limited' && { retryAfterMs }),
+      ...(step !== 'connect' && { repository }),
+    })
+  } else health.success(registry, { ms, repository })
+  const at = { registry, step: step ?? 'manifest', outcome }
+  return { ...at, ...(status !== undefined && { status }), ms, message }
 }
 
 /** Most messages of the registry client begin with the host, which mostly is the name. */
@@ -149,8 +131,6 @@ const TELLING: readonly ErrorCode[] = [
   'PLATFORM_UNKNOWN',
   'MANIFEST_UNKNOWN',
 ]
-
-const BUSY = 'so many questions were put at once; ask again, or fewer at a time'
 
 /** The error of a resolution, with what became of every candidate. */
 export class UnresolvedError extends ResolveError {
@@ -190,26 +170,6 @@ export function unresolvedError(
     found,
     retryAfterMs: waits.length > 0 ? Math.min(...waits) : undefined,
   })
-}
-
-/**
- * The error of a resolution that its signal ended.
- *
- * @param waits registries that it still waited for, each in the words of `waited`
- */
-export function endedError(
-  what: string,
-  reason: unknown,
-  attempts: readonly Attempt[],
-  waits: readonly string[],
-  found?: FoundManifest,
-): ResolveError {
-  const ending = toResolveError(reason)
-  const code = ending.code === 'DEADLINE_EXCEEDED' ? ending.code : 'CANCELED'
-  const why = code === 'CANCELED' ? 'the caller went away' : 'out of time'
-  const busy = waits.some((wait) => wait.endsWith(' in line')) ? [BUSY] : []
-  const line = code === 'CANCELED' ? '' : [...waits, ...busy].map((each) => `; ${each}`).join('')
-  return new ResolveError(code, `${what}: ${why}${line}`, { cause: ending, attempts, found })
 }
 
 /**
