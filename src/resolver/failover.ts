@@ -10,11 +10,6 @@ import {
 import type { CandidateTrace } from './trace.ts'
 import type { Candidate } from './types.ts'
 
-export interface FailoverOptions<T> extends AskOptions<T> {
-  /** The reference, for error texts. */
-  readonly what: string
-}
-
 export interface Found<T> {
   readonly candidate: Candidate
   readonly value: T
@@ -44,7 +39,7 @@ export interface Found<T> {
 export function askInOrder<T>(
   candidates: readonly Candidate[],
   ask: Ask<T>,
-  options: FailoverOptions<T>,
+  options: AskOptions<T>,
 ): Promise<Found<T>> {
   return new Promise((resolve, reject) => {
     new Failover(candidates, ask, options, resolve, reject).begin()
@@ -103,7 +98,7 @@ class Failover<T> implements CandidateListener<T> {
   /** Passed over, and kept as a last resort. */
   readonly #resting: CandidateTrace<T>[] = []
   readonly #ask: Ask<T>
-  readonly #options: FailoverOptions<T>
+  readonly #options: AskOptions<T>
   readonly #resolve: (found: Found<T>) => void
   readonly #reject: (error: ResolveError) => void
   readonly #requests: CandidateRequest<T>[] = []
@@ -115,7 +110,7 @@ class Failover<T> implements CandidateListener<T> {
   constructor(
     candidates: readonly Candidate[],
     ask: Ask<T>,
-    options: FailoverOptions<T>,
+    options: AskOptions<T>,
     resolve: (found: Found<T>) => void,
     reject: (error: ResolveError) => void,
   ) {
@@ -239,7 +234,7 @@ class Failover<T> implements CandidateListener<T> {
         return
       }
       this.#end('the resolution ended first', () => false)
-      this.#reject(this.#options.trace.error(this.#options.what))
+      this.#reject(this.#options.trace.error(this.#options.signal))
     }
   }
 
@@ -267,8 +262,7 @@ class Failover<T> implements CandidateListener<T> {
   readonly #abort = (): void => {
     if (this.#isOver) return
     this.#end('the resolution ended first', () => true)
-    const { signal, trace, what } = this.#options
-    this.#reject(trace.ended(what, signal.reason))
+    this.#reject(this.#options.trace.error(this.#options.signal))
   }
 
   /** @param counts whether being late counts against the registry of a request */

@@ -42,8 +42,6 @@ export class ImageSearch {
   readonly #options: SearchOptions
   readonly #trace: ResolveTrace<ImageIdentity>
   readonly #authorization: OriginAuthorization
-  /** For error texts. */
-  readonly #name: string
 
   /** @param candidates in the order of asking */
   constructor(question: Question, candidates: readonly Candidate[], options: SearchOptions) {
@@ -54,8 +52,8 @@ export class ImageSearch {
     this.#candidates = candidates
     this.#askable = candidates.filter((candidate) => isByDigest || resolvesTags(candidate))
     this.#options = options
-    this.#name = formatReference(reference)
-    this.#trace = new ResolveTrace(candidates, health, clock, isByDigest)
+    const what = formatReference(reference)
+    this.#trace = new ResolveTrace(what, candidates, health, clock, isByDigest)
     this.#authorization = new OriginAuthorization({
       origin: candidates.find(({ origin }) => origin),
       ask: (call) => source.digest({ ...call, reference: wanted(reference) }),
@@ -97,19 +95,15 @@ export class ImageSearch {
   }
 
   #askInOrder() {
-    return askInOrder(this.#askable, this.#identify, { ...this.#shared(), what: this.#name })
+    return askInOrder(this.#askable, this.#identify, this.#shared())
   }
 
   async #askAll() {
     await askAll(this.#askable, this.#identify, { ...this.#shared(), resting: true })
-    for (const candidate of this.#askable) {
-      const { answer } = this.#trace.of(candidate)
+    for (const { answer, candidate } of this.#trace.traces) {
       if (answer !== undefined) return { candidate, value: answer }
     }
-    const { signal } = this.#options
-    throw signal.aborted
-      ? this.#trace.ended(this.#name, signal.reason)
-      : this.#trace.error(this.#name)
+    throw this.#trace.error(this.#options.signal)
   }
 
   /** Asks those that are asked by digest alone, now that the digest is known. */

@@ -55,7 +55,7 @@ export class OriginAuthorization {
     if (origin === undefined) {
       throw barred('UNAVAILABLE', '`mirrorsOnly` forbids asking its origin, which has to agree')
     }
-    const trace = new ResolveTrace<Descriptor>([origin], health, clock)
+    const trace = new ResolveTrace<Descriptor>(origin.pullName, [origin], health, clock)
     const own = trace.of(origin)
     if (!own.admit()) {
       throw barred('UNAVAILABLE', 'its origin, which has to agree, failed a moment ago')

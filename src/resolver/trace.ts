@@ -219,11 +219,22 @@ export class CandidateTrace<T> {
 export class ResolveTrace<T> {
   /** In the order of the candidates. */
   readonly traces: readonly CandidateTrace<T>[]
+  readonly #what: string
   readonly #isByDigest: boolean
 
-  /** @param isByDigest every candidate is asked for the same digest */
-  constructor(candidates: readonly Candidate[], health: Health, clock: Clock, isByDigest = false) {
+  /**
+   * @param what is asked for: the reference, for error texts
+   * @param isByDigest every candidate is asked for the same digest
+   */
+  constructor(
+    what: string,
+    candidates: readonly Candidate[],
+    health: Health,
+    clock: Clock,
+    isByDigest = false,
+  ) {
     const begunAt = clock.now()
+    this.#what = what
     this.#isByDigest = isByDigest
     this.traces = candidates.map(
       (each, index) => new CandidateTrace<T>(each, index, health, clock, begunAt),
@@ -246,34 +257,30 @@ export class ResolveTrace<T> {
   }
 
   /**
-   * The error of a resolution in which no registry had the image. Where one denied it, a registry that is
-   * known to fail does not make the error one that may pass.
-   *
-   * @param what the reference, for the text
+   * The error of a resolution in which no registry had the image, or that its signal ended. Where a registry denied it,
+   * one that is known to fail does not make the error one that may pass. An artifact found before a deadline is an answer.
    */
-  error(what: string): ResolveError {
+  error(signal: AbortSignal): ResolveError {
+    const ending = signal.aborted ? toResolveError(signal.reason) : undefined
+    const artifact = this.#artifact()
+    const isAnswered = artifact !== undefined && ending?.code === 'DEADLINE_EXCEEDED'
+    if (ending !== undefined && !isAnswered) return this.#unfinished(ending)
     const { isDenied } = this
     const errors = this.traces.flatMap(({ error, isDoubted }) =>
       isDenied && isDoubted ? [] : (error ?? []),
     )
-    const artifact = this.#artifact()
-    return unresolvedError(what, artifact ? [artifact] : errors, this.attempts, this.#found())
+    const telling = artifact ? [artifact] : errors
+    return unresolvedError(this.#what, telling, this.attempts, this.#found())
   }
 
-  /** The error of a resolution that its signal ended. An artifact found before a deadline is an answer. */
-  ended(what: string, reason: unknown): ResolveError {
-    const artifact = this.#artifact()
-    if (artifact !== undefined && toResolveError(reason).code === 'DEADLINE_EXCEEDED') {
-      return unresolvedError(what, [artifact], this.attempts, this.#found())
-    }
-    const ending = toResolveError(reason)
+  #unfinished(ending: ResolveError): ResolveError {
     const isLate = ending.code === 'DEADLINE_EXCEEDED'
     const waits = this.traces.flatMap(({ candidate, unasked }) =>
       unasked === undefined ? [] : `; ${candidate.registry}: ${unasked}`,
     )
     const busy = waits.some((wait) => wait.endsWith(' in line')) ? BUSY : ''
     const why = isLate ? `out of time${waits.join('')}${busy}` : 'the caller went away'
-    return new ResolveError(isLate ? ending.code : 'CANCELED', `${what}: ${why}`, {
+    return new ResolveError(isLate ? ending.code : 'CANCELED', `${this.#what}: ${why}`, {
       cause: ending,
       attempts: this.attempts,
       found: this.#found(),

@@ -60,7 +60,7 @@ async function run(cast: readonly Play[]): Promise<Course> {
   )
   let ended = Number.NaN
   const candidates = cast.map(({ isPrivate }, index) => candidate(String(index), { isPrivate }))
-  const trace = new ResolveTrace<number>(candidates, health, clock)
+  const trace = new ResolveTrace<number>('nginx', candidates, health, clock)
   const walking = askInOrder(
     candidates,
     async ({ registry }, { signal }, promoted) => {
@@ -112,7 +112,7 @@ async function run(cast: readonly Play[]): Promise<Course> {
         )
       })
     },
-    { what: 'x', limits: LIMITS, trace, clock, signal: total.signal },
+    { limits: LIMITS, trace, clock, signal: total.signal },
   ).then(
     (found) => found,
     (error: unknown) => error as ResolveError,

@@ -111,10 +111,9 @@ export class MirrorCandidates {
     )
     try {
       return await askInOrder(candidates, (_candidate, call) => ask(call), {
-        what,
         // Never hedged: what is asked for is the body itself.
         limits: { probeBudgetMs },
-        trace: new ResolveTrace<T>(candidates, health, clock),
+        trace: new ResolveTrace<T>(what, candidates, health, clock),
         credentials: (candidate) => resolver.credentials(candidate),
         clock,
         signal: AbortSignal.any([signal, deadline.signal]),

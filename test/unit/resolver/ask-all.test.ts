@@ -11,7 +11,7 @@ function scene() {
   const health = new FakeHealth()
   const controller = new AbortController()
   const candidates = [candidate('m1'), candidate('m2'), candidate('m3')]
-  const trace = new ResolveTrace<string>(candidates, health, clock)
+  const trace = new ResolveTrace<string>('nginx', candidates, health, clock)
   const asked: string[] = []
   const options = {
     clock,

@@ -16,7 +16,7 @@ function scene(...names: string[]) {
       entry: entry(name, name.startsWith('pull') ? { capabilities: ['pull'] } : {}),
     }),
   )
-  const trace = new ResolveTrace<{ readonly digest: string }>(candidates, health, clock)
+  const trace = new ResolveTrace<{ readonly digest: string }>('nginx', candidates, health, clock)
   const of = (name: string) => {
     const found = candidates.find(({ registry }) => registry === name)
     assert.ok(found)

@@ -32,7 +32,7 @@ class Scene {
   readonly publicOnes = new Set<string>()
   hedgeDelayMs = LIMITS.hedgeDelayMs
   readonly questions: Question[] = []
-  trace = new ResolveTrace<string>([], this.health, this.clock)
+  trace = new ResolveTrace<string>('nginx', [], this.health, this.clock)
   result: Promise<Found<string>> = Promise.reject(new Error('not begun'))
 
   constructor(...busy: string[]) {
@@ -55,9 +55,8 @@ class Scene {
     const candidates = registries.map((name) =>
       candidate(name, { isPrivate: !this.publicOnes.has(name) }),
     )
-    this.trace = new ResolveTrace<string>(candidates, this.health, this.clock)
+    this.trace = new ResolveTrace<string>('nginx', candidates, this.health, this.clock)
     this.result = askInOrder(candidates, ask, {
-      what: 'nginx',
       limits: { ...LIMITS, hedgeDelayMs: this.hedgeDelayMs },
       trace: this.trace,
       clock: this.clock,
