@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { Clock } from '../../concurrency/clock.ts'
 import { ResolveError } from '../../errors.ts'
 import { parseDigest } from '../../reference/digest.ts'
+import { giveBack } from '../../registry/transport/read-buffers.ts'
 
 export interface BlobBodyOptions {
   /** The digest of the whole blob, or how many bytes a part has, which clients verify with the whole. */
@@ -49,6 +50,19 @@ export class BlobBody extends Readable {
 
   override _read(): void {
     this.#source.resume()
+  }
+
+  /** As Node's own, which does not tell when a piece is sent: only then may its memory be read into again. */
+  override pipe<T extends NodeJS.WritableStream>(destination: T): T {
+    this.on('data', (chunk: Buffer) => {
+      const sent = (error?: Error | null): void => {
+        if (error == null) giveBack(chunk)
+      }
+      if (!destination.write(chunk, sent)) this.pause()
+    })
+    destination.on('drain', () => this.resume())
+    this.once('end', () => destination.end())
+    return destination
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

@@ -5,6 +5,7 @@ import { Agent, type Dispatcher } from 'undici'
 import { connectFailure, timedOut } from '../registry-failure.ts'
 import type { Content } from '../response.ts'
 import { bareHost } from './proxy.ts'
+import { ReadBuffers } from './read-buffers.ts'
 
 export interface StreamingOptions {
   /** Opens the connections, each under the guards of its route. */
@@ -60,12 +61,14 @@ function isMalformed(error: Error, hasBody: boolean): boolean {
 export class StreamingClient {
   readonly #options: StreamingOptions
   readonly #agent: Agent
+  readonly #buffers: ReadBuffers
   readonly #connecting = new Set<Socket>()
   #retired: Promise<void> | undefined
 
   constructor(options: StreamingOptions) {
     const { maxHeaderBytes, silenceTimeoutMs } = options
     this.#options = options
+    this.#buffers = new ReadBuffers(options)
     this.#agent = new Agent({
       allowH2: false,
       pipelining: 1,
@@ -150,8 +153,12 @@ export class StreamingClient {
     const settle = (error: Error | null, socket?: Socket): void => {
       clearTimeout(timer)
       if (current !== undefined) this.#connecting.delete(current)
-      if (socket === undefined) done(connectFailure(error ?? new Error('closed'), proxy), null)
-      else done(null, socket)
+      if (socket === undefined) {
+        done(connectFailure(error ?? new Error('closed'), proxy), null)
+        return
+      }
+      this.#buffers.serve(socket)
+      done(null, socket)
     }
     const timer = setTimeout(() => {
       const late = timedOut(`no connection within ${connectTimeoutMs} ms`)
@@ -159,7 +166,8 @@ export class StreamingClient {
       else current.destroy(late)
     }, connectTimeoutMs)
     const guards = (agent as unknown as { readonly options: object }).options
-    const options = { ...guards, timeout: 0, ...this.#placeOf(target) }
+    const own = { timeout: 0, onread: this.#buffers.onread(), ...this.#placeOf(target) }
+    const options = { ...guards, ...own }
     // A tunnel is handed over when it stands, and has limits of its own; Node's other agents tell here that theirs is connected.
     const opened = agent.createConnection(options, (error, socket) => {
       if (current === undefined) settle(error, socket as Socket)

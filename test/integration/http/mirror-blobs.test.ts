@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
   type ClientRequest,
@@ -390,6 +391,36 @@ test('a client that leaves ends the request to the registry, which is not blamed
 
   await gone
   assert.equal(mirror.health.report(registry.host).state, 'closed')
+})
+
+test('a blob is the same to a client that reads it late, when others came and left meanwhile', async (t) => {
+  // More than the sockets on the way hold.
+  const [late, other] = [1, 2].map(() =>
+    content('application/octet-stream', randomBytes(16 * 1024 * 1024)),
+  ) as [typeof LARGE, typeof LARGE]
+  const registry = await FakeRegistry.start(t)
+  registry.put('library/app', '1', { ...buildImage(), blobs: [late, other] })
+  const mirror = await startMirror(t, [place(registry)])
+  const pathOf = ({ digest }: typeof LARGE) => `/v2/library/app/blobs/${digest}`
+  const ask = async (blob: typeof LARGE): Promise<IncomingMessage> => {
+    const client = getPlain(`${mirror.url}${pathOf(blob)}`, { agent: false })
+    const [response] = await once(client, 'response')
+    return response
+  }
+
+  const waiting = await ask(late)
+  const leaving = await ask(late)
+  await once(
+    leaving.on('error', () => {}),
+    'readable',
+  )
+  leaving.destroy()
+  const whole = await mirror.get(pathOf(other))
+  const pieces: Buffer[] = []
+  for await (const piece of waiting) pieces.push(piece)
+
+  assert.ok(whole.body.equals(other.bytes))
+  assert.ok(Buffer.concat(pieces).equals(late.bytes))
 })
 
 test('a client that does not read holds the registry back, and is cut off in the end', async (t) => {

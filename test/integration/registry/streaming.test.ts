@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { RegistryClient, RegistryClientOptions } from '../../../src/registry/client.ts'
 import type { ImageRequest } from '../../../src/registry/image.ts'
+import { giveBack } from '../../../src/registry/transport/read-buffers.ts'
 import { createCertificate } from '../../support/certificate.ts'
 import { type Behaviour, FakeRegistry, hang, serve } from '../../support/fake-registry.ts'
 import { startForwardProxy } from '../../support/forward-proxy.ts'
@@ -82,6 +84,62 @@ for (const [parser, eol] of [
     assert.ok(pieces.length < 1_000, `${pieces.length} pieces`)
   })
 }
+
+for (const scheme of ['http', 'https'] as const) {
+  test(`memory that is given back is read into again, and no other: ${scheme}`, async (t) => {
+    const bytes = randomBytes(8 * 1024 * 1024)
+    const blob = content('application/octet-stream', bytes)
+    const registry = await FakeRegistry.start(
+      t,
+      scheme === 'https' ? { certificate: createCertificate() } : {},
+    )
+    registry.put('library/app', '1', { ...buildImage(), blobs: [blob] })
+    const request = ask(registry, 'library/app', blob.digest)
+    const endpoint = { ...request.endpoint, tls: { insecureSkipVerify: true } }
+    const { body } = await startImages(t).open({ ...request, endpoint }, BLOB)
+    const [copies, kept]: [Buffer[], Buffer[]] = [[], []]
+    const memories = new Set<ArrayBufferLike>()
+
+    body.on('data', (piece: Buffer) => {
+      copies.push(Buffer.from(piece))
+      // Shorter pieces are copies.
+      if (piece.buffer.byteLength === piece.length) memories.add(piece.buffer)
+      if (copies.length % 50 === 0) kept.push(piece)
+      else giveBack(piece)
+    })
+    await once(body, 'end')
+
+    assert.ok(Buffer.concat(copies).equals(bytes))
+    for (const [index, piece] of kept.entries()) {
+      assert.ok(copies[index * 50 + 49]?.equals(piece), 'a piece that was not given back')
+    }
+    assert.ok(memories.size <= kept.length + 12, `${memories.size} of ${copies.length}`)
+  })
+}
+
+test('memory that a piece shares with the next one is not read into again', async (t) => {
+  const registry = await stocked(t)
+  const bytes = randomBytes(2 * 1024 * 1024)
+  registry.behaviour = ({ response }) => {
+    for (let from = 0; from < bytes.length; from += 20_000) {
+      response.write(bytes.subarray(from, from + 20_000))
+    }
+    response.end()
+  }
+  const { body } = await startImages(t).open(askBlob(registry), BLOB)
+  const copies: Buffer[] = []
+
+  body.on('data', (piece: Buffer) => {
+    copies.push(Buffer.from(piece))
+    giveBack(piece)
+    // Meanwhile more is read.
+    body.pause()
+    setImmediate(() => body.resume())
+  })
+  await once(body, 'end')
+
+  assert.ok(Buffer.concat(copies).equals(bytes))
+})
 
 test('silence before the answer and within it is out of time', async (t) => {
   const within: Behaviour = ({ response }) => {
