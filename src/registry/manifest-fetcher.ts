@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { ResolveError } from '../errors.ts'
+import { upTo } from '../lru.ts'
 import { hashOf, isDigest, verifyDigest } from '../reference/digest.ts'
 import { pullScope } from './auth/challenge.ts'
 import { endpointKey } from './endpoint.ts'
@@ -65,7 +66,7 @@ export class ManifestFetcher {
   /** Registries that refused HEAD for what they gave by GET, and when. */
   readonly #getOnly = new LRUCache<string, number>({ max: MAX_REGISTRIES })
   /** By digest of the config. */
-  readonly #configs = new LRUCache<string, ImageConfig>({ max: MAX_CONFIGS })
+  readonly #configs = new LRUCache<string, ImageConfig>(upTo(MAX_CONFIGS))
   readonly #now: () => number
 
   constructor(session: RegistrySession, now: () => number) {

@@ -9,7 +9,7 @@ interface FolderRules {
   readonly usesTypesOf?: readonly string[]
 }
 
-const BASE = ['errors', 'json', 'concurrency', 'telemetry', 'api']
+const BASE = ['errors', 'json', 'lru', 'concurrency', 'telemetry', 'api']
 const PURE = [...BASE, 'reference']
 const OUTSIDE = [...PURE, 'registry', 'runtime']
 // Servers see everything below them and never each other.
@@ -21,6 +21,7 @@ export const FOLDERS: Readonly<Record<string, FolderRules>> = {
   api: { path: 'api/', uses: [] },
   errors: { path: 'src/errors.ts', uses: ['api'] },
   json: { path: 'src/json.ts', uses: [] },
+  lru: { path: 'src/lru.ts', uses: [] },
   concurrency: { path: 'src/concurrency/', uses: ['errors'] },
   telemetry: { path: 'src/telemetry/', uses: ['concurrency', 'api'] },
   host: { path: 'src/host/', uses: BASE },

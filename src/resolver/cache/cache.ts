@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { ClockSkew } from '../../concurrency/clock.ts'
 import { type Attempt, type ErrorCode, ResolveError } from '../../errors.ts'
+import { upTo } from '../../lru.ts'
 import { formatPlatform, type Platform } from '../../reference/platform.ts'
 import type { ImageIdentity } from '../../registry/image.ts'
 import { referenceOf } from '../question.ts'
@@ -285,7 +286,7 @@ export class ResolutionCache {
   /** A cache that is turned off stays empty. */
   #open<V extends object>(): LRUCache<string, V> {
     return new LRUCache<string, V>({
-      max: Math.max(this.#limits.size, 1),
+      ...upTo(Math.max(this.#limits.size, 1)),
       dispose: (_value, _key, reason) => {
         if (reason === 'evict') this.#evicted += 1
       },
