@@ -57,6 +57,10 @@ test('resolve loads what reads YAML and what caches, and no other package', asyn
     assert.ok(!rooms.has(room), room)
   }
   assert.ok(!modules.own().includes('host/systemd'))
+  // The registry speaks plain HTTP.
+  assert.ok(modules.builtin().includes('node:http'))
+  assert.ok(!modules.builtin().includes('node:tls'))
+  assert.ok(modules.files() <= 6, `${modules.files()} files`)
 })
 
 test('the service serves HTTP before it loads what speaks to registries', async (t) => {

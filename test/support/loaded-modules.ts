@@ -16,6 +16,8 @@ export interface ModuleRecord {
   packages(): readonly string[]
   /** Our own modules, as `cli/run`. */
   own(): readonly string[]
+  /** Node's own modules, as `node:tls`, once the program has ended by itself. */
+  builtin(): readonly string[]
   /** How many files of the program were loaded so far. */
   files(): number
 }
@@ -33,7 +35,11 @@ export function recordModules(t: Cleanup): ModuleRecord {
       return next(url, context)
     }`)
   const register = inline(`
+    import { writeFileSync } from 'node:fs'
     import { register } from 'node:module'
+    process.once('exit', () => {
+      writeFileSync(${JSON.stringify(`${file}-builtin`)}, JSON.stringify(process.moduleLoadList))
+    })
     register(${JSON.stringify(hooks)})`)
   const files = (): readonly string[] => {
     const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
@@ -56,6 +62,10 @@ export function recordModules(t: Cleanup): ModuleRecord {
     packages: () =>
       named(/\/node_modules\/((?:@[^/]+\/)?[^/]+)\//).filter((name) => DEPENDENCIES.has(name)),
     own: () => named(new RegExp(`^${new URL('src/', ROOT).href}(.+)\\.ts$`)),
+    builtin: () =>
+      (JSON.parse(readFileSync(`${file}-builtin`, 'utf8')) as readonly string[])
+        .filter((name) => name.startsWith('NativeModule '))
+        .map((name) => name.replace('NativeModule ', 'node:')),
     files: () => files().length,
   }
 }

@@ -5,7 +5,6 @@ import {
   type RequestOptions,
   request as requestPlain,
 } from 'node:http'
-import { request as requestTls } from 'node:https'
 import type { Socket } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import { ConnectFailure, connectFailure, timedOut } from '../registry-failure.ts'
@@ -13,6 +12,7 @@ import type { Content } from '../response.ts'
 import { type AddressPolicy, literalRefusal } from './address-policy.ts'
 import { bareHost, proxyAuthorization } from './proxy.ts'
 import type { StreamingClient } from './streaming-client.ts'
+import { https } from './tls.ts'
 
 export interface PoolOptions {
   readonly agent: Agent
@@ -157,7 +157,7 @@ export class Pool {
   }
 
   #exchange({ body, signal, ...asked }: PoolRequest, lenient: boolean): Promise<IncomingMessage> {
-    const send = this.#options.isTls ? requestTls : requestPlain
+    const send = this.#options.isTls ? https().request : requestPlain
     return new Promise((resolve, reject) => {
       const request = send(this.#toOptions(asked, lenient))
       // Headers beyond a number are left out without an error; their bytes are bounded.

@@ -1,11 +1,12 @@
-import { Agent as PlainAgent, request as requestPlain } from 'node:http'
-import { Agent, type AgentOptions, type RequestOptions, request as requestTls } from 'node:https'
+import { Agent, request as requestPlain } from 'node:http'
+import type { AgentOptions, RequestOptions } from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { connect, type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { ResolveError } from '../../errors.ts'
 import { bracketed } from '../endpoint.ts'
 import { timedOut } from '../registry-failure.ts'
+import { https } from './tls.ts'
 
 /** As in HTTP_PROXY, HTTPS_PROXY and NO_PROXY; absent or '': not used. */
 export interface ProxyOptions {
@@ -126,8 +127,11 @@ interface Destroyable {
 
 /** Connections for https through CONNECT of an HTTP proxy (RFC 9110, 9.3.6). */
 export class TunnelAgent extends Agent {
+  /** As of https.Agent. */
+  readonly protocol = 'https:'
+  readonly defaultPort = 443
   readonly #options: TunnelOptions
-  readonly #way: PlainAgent
+  readonly #way: Agent
   readonly #opening = new Set<Destroyable>()
 
   constructor(options: TunnelOptions) {
@@ -135,7 +139,7 @@ export class TunnelAgent extends Agent {
     this.#options = options
     const { autoSelectFamilyAttemptTimeout } = options
     const way = { ...(autoSelectFamilyAttemptTimeout && { autoSelectFamilyAttemptTimeout }) }
-    this.#way = options.proxy.protocol === 'https:' ? new Agent(way) : new PlainAgent(way)
+    this.#way = options.proxy.protocol === 'https:' ? new (https().Agent)(way) : new Agent(way)
   }
 
   override createConnection(
@@ -158,7 +162,7 @@ export class TunnelAgent extends Agent {
     const { connectTimeoutMs, proxy, rejectUnauthorized, secureContext } = this.#options
     const authority = `${bracketed(host ?? '')}:${port ?? 443}`
     return new Promise((resolve, reject) => {
-      const send = proxy.protocol === 'https:' ? requestTls : requestPlain
+      const send = proxy.protocol === 'https:' ? https().request : requestPlain
       const request = send({
         agent: this.#way,
         protocol: proxy.protocol,
@@ -190,7 +194,7 @@ export class TunnelAgent extends Agent {
           return
         }
         this.#opening.delete(request)
-        const tls = connect({
+        const tls = process.getBuiltinModule('node:tls').connect({
           socket,
           ...(host && { host }),
           ...(servername && { servername }),

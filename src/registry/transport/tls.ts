@@ -1,11 +1,14 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import { LRUCache } from 'lru-cache'
 import { messageOf, ResolveError } from '../../errors.ts'
 import { hashOf } from '../../reference/digest.ts'
 import { oneLine } from '../../reference/quote.ts'
 import type { EndpointTls } from '../endpoint.ts'
+
+/** Loaded with the first connection that needs it: 6 ms, for which Node 24 reads the authorities of the machine. */
+export const https = () => process.getBuiltinModule('node:https')
 
 /** What connections are opened with; those with the same key may be shared. */
 export interface TlsIdentity {
@@ -78,6 +81,7 @@ export class TlsIdentities {
     for (const [index, { text }] of authorities.entries()) {
       checkAuthority(host, tls?.caFiles?.[index] ?? '', text)
     }
+    const { createSecureContext, rootCertificates } = process.getBuiltinModule('node:tls')
     const own = this.#ca === undefined ? [] : [this.#ca]
     try {
       return createSecureContext({

@@ -1,5 +1,4 @@
 import { Agent as PlainAgent } from 'node:http'
-import { Agent as TlsAgent } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { markFailed, markThrown, type Span, tracing } from '../../telemetry/tracing.ts'
 import { type Endpoint, endpointUrl } from '../endpoint.ts'
@@ -9,7 +8,7 @@ import { type RegistryResponse, rateLimitOf, warningOf } from '../response.ts'
 import { type AddressPolicy, guardedLookup } from './address-policy.ts'
 import { Pool, toAnswer } from './pool.ts'
 import { Proxies, type ProxyOptions, TunnelAgent } from './proxy.ts'
-import { TlsIdentities, type TlsIdentity } from './tls.ts'
+import { https, TlsIdentities, type TlsIdentity } from './tls.ts'
 
 export interface TransportOptions extends ConnectionOptions {
   /** Milliseconds. */
@@ -249,7 +248,7 @@ function createPool(protocol: string, { reach, identity, proxy }: Route, options
   const kept = keeping(proxy === undefined ? guardedLookup(reach) : undefined)
   const agentOf = (keepAlive: boolean) =>
     isTls
-      ? new TlsAgent({ ...kept, keepAlive, ...(proxy === undefined ? tls : {}) })
+      ? new (https().Agent)({ ...kept, keepAlive, ...(proxy === undefined ? tls : {}) })
       : new PlainAgent({ ...kept, keepAlive })
   return new Pool({
     ...options,
