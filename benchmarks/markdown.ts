@@ -1,4 +1,5 @@
 import { type Cell, isKept, type Measurement, type PartResult, type Table } from './report.ts'
+import { spread } from './statistics.ts'
 
 export function tableText({ columns, rows }: Pick<Table, 'columns' | 'rows'>): string {
   const line = (cells: readonly string[]): string =>
@@ -10,8 +11,9 @@ export function tableText({ columns, rows }: Pick<Table, 'columns' | 'rows'>): s
 /** Budget against measured. */
 export function budgetText(measurements: readonly Measurement[]): string {
   const rows = measurements.map((each) => {
-    const { what, unit, budget, bound, measured } = each
-    return [what, `${bound} ${budget} ${unit}`, measured, isKept(each) ? 'kept' : 'MISSED']
+    const { what, unit, budget, bound, measured, runs = [] } = each
+    const value = runs.length > 1 ? spread(runs) : measured
+    return [what, `${bound} ${budget} ${unit}`, value, isKept(each) ? 'kept' : 'MISSED']
   })
   return tableText({ columns: ['what', 'budget', 'measured', ''], rows })
 }

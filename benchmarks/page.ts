@@ -18,7 +18,7 @@ const COPY = '<!-- measured: written by `npm run bench`, from benchmarks/results
 
 /** Writes the part of the page that holds figures, and the plots, from the results that there are. */
 export function writePage(): void {
-  const results = PARTS.flatMap(({ name }) => readResult(name))
+  const results = PARTS.flatMap(({ name }) => readResult(name) ?? [])
   mkdirSync(PLOTS, { recursive: true })
   for (const plot of results.flatMap((result) => result.plots ?? [])) {
     writeFileSync(`${PLOTS}${plot.name}.svg`, plotSvg(plot))
@@ -46,6 +46,7 @@ export function resultsText(results: readonly PartResult[]): string {
   return [
     '## Budgets\n',
     budgetText(budgets),
+    'With brackets: the median of runs of the whole suite, one after the other on one commit, the lowest and the highest. The tables below are of the last one.\n',
     '## Where it is slower\n',
     ...slower.map((sentence) => `- ${sentence}`),
     '',
@@ -53,9 +54,10 @@ export function resultsText(results: readonly PartResult[]): string {
   ].join('\n')
 }
 
-function readResult(part: string): PartResult[] {
+/** @returns undefined: this part was never measured */
+export function readResult(part: string): PartResult | undefined {
   const file = fileURLToPath(new URL(`./results/${part}.json`, import.meta.url))
-  return existsSync(file) ? [JSON.parse(readFileSync(file, 'utf8')) as PartResult] : []
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as PartResult) : undefined
 }
 
 if (process.argv[1] === SELF) writePage()

@@ -1,4 +1,4 @@
-import type { Spread } from './statistics.ts'
+import { median, type Spread } from './statistics.ts'
 
 /** A number with the digits it deserves, or the rounds that it comes from. */
 export type Cell = string | number | Spread
@@ -37,6 +37,8 @@ export interface Measurement {
   /** Whether the budget is the most or the least that is allowed. */
   readonly bound: 'at most' | 'at least'
   readonly measured: number
+  /** What this run and those before it have measured of the same commit, the last one at the end. */
+  readonly runs?: readonly number[]
 }
 
 /** All that one part of the suite found out. */
@@ -75,6 +77,22 @@ export interface Machine {
   readonly commit: string
 }
 
-export function isKept({ bound, budget, measured }: Measurement): boolean {
-  return bound === 'at most' ? measured <= budget : measured >= budget
+export function isKept({ bound, budget, measured, runs = [measured] }: Measurement): boolean {
+  const value = median(runs)
+  return bound === 'at most' ? value <= budget : value >= budget
+}
+
+/** That many runs are told of; it takes so many to see what is chance. */
+const MAX_RUNS = 3
+
+/** The result of a run, with what earlier runs of the same commit have measured. */
+export function withEarlierRuns(result: PartResult, earlier: PartResult | undefined): PartResult {
+  const isSame = earlier?.machine.commit === result.machine.commit
+  const before = isSame ? (earlier.budgets ?? []) : []
+  const budgets = result.budgets?.map((each) => {
+    const { runs, measured } = before.find(({ what }) => what === each.what) ?? {}
+    const known = runs ?? (measured === undefined ? [] : [measured])
+    return { ...each, runs: [...known, each.measured].slice(-MAX_RUNS) }
+  })
+  return budgets === undefined ? result : { ...result, budgets }
 }

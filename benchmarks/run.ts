@@ -4,10 +4,10 @@ import { temporaryFolder } from '../test/support/stack.ts'
 import { cleanly, endEverything } from './cleanly.ts'
 import { thisMachine } from './machine.ts'
 import { budgetText, tableText } from './markdown.ts'
-import { writePage } from './page.ts'
+import { readResult, writePage } from './page.ts'
 import { runPart } from './part-process.ts'
 import { PARTS, type Part } from './parts.ts'
-import { type Findings, isKept, type PartResult } from './report.ts'
+import { type Findings, isKept, type PartResult, withEarlierRuns } from './report.ts'
 
 // `npm run bench`, `npm run bench -- NAME...`, and with --quick a look that leaves no results behind.
 
@@ -87,7 +87,8 @@ function keep(result: PartResult): void {
   mkdirSync(RESULTS, { recursive: true })
   const rounded = (_key: string, value: unknown): unknown =>
     typeof value === 'number' ? Number(value.toPrecision(6)) : value
-  const text = JSON.stringify(JSON.parse(JSON.stringify(result), rounded), null, 2)
+  const whole = withEarlierRuns(result, readResult(result.part))
+  const text = JSON.stringify(JSON.parse(JSON.stringify(whole), rounded), null, 2)
   writeFileSync(`${RESULTS}${result.part}.json`, `${text}\n`)
 }
 

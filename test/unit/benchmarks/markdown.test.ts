@@ -46,3 +46,14 @@ test('a budget is kept at its very bound, and missed beyond it, in either direct
     ['a kept', 'b MISSED', 'c kept', 'd MISSED', 'e MISSED'],
   )
 })
+
+test('of several runs the median is judged and shown, with the lowest and the highest', () => {
+  const base = { unit: 'ms', budget: 5, bound: 'at most' } as const
+  const text = budgetText([
+    { ...base, what: 'a', measured: 6, runs: [4, 5, 6] },
+    { ...base, what: 'b', measured: 4, runs: [4, 5.5, 6] },
+  ])
+
+  assert.match(text, /^\| a \| at most 5 ms \| 5 \(4 to 6\) \| kept \|$/m)
+  assert.match(text, /^\| b \| at most 5 ms \| 5\.5 \(4 to 6\) \| MISSED \|$/m)
+})
