@@ -104,6 +104,18 @@ test('bodies are bounded and have to be notifications', async (t) => {
   }
 })
 
+test('a notification without a body is refused', async (t) => {
+  const app = await openApp(t, { onEvent: notTaken })
+  const { method, url } = post
+  const types = [{}, JSON_BODY, { ...JSON_BODY, 'content-length': '0' }]
+
+  for (const type of types) {
+    const response = await ask(app, { method, url, headers: { ...WITH_TOKEN, ...type } })
+
+    assert.equal(response.statusCode, 400, response.body)
+  }
+})
+
 test('a client that sends very many is told when to come again', async (t) => {
   let now = NOW
   const app = await openApp(t, { onEvent: async () => 0, now: () => now })
