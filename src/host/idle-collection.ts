@@ -83,8 +83,11 @@ export class IdleCollection {
     if (!isIdle || this.#options.hasServed()) this.#optimize()
     if (!isIdle || !this.#isDue(now)) return
     const isFirst = this.#collected === undefined
-    // Where it cannot be had it is not tried each second.
-    await collect(isFirst).catch(() => this.close())
+    await collect(isFirst).catch(() => {
+      // Where it cannot be had it is not tried each second, and nothing looks for the first call any more.
+      this.close()
+      this.#optimize()
+    })
     this.#seen = this.#usage()
     this.#collected = this.#seen
     this.#collectionMs = this.#seen.cpuMs - now.cpuMs

@@ -109,6 +109,15 @@ test('where V8 cannot be asked to collect, it is asked no more', async () => {
   assert.equal(clock.pendingTimers, 0)
 })
 
+test('where V8 cannot be asked to collect, what runs from then on is optimised', async () => {
+  const { memory, optimize, seconds, state } = service(() => Promise.reject(new Error('none')))
+  memory.start(optimize)
+
+  await seconds(0)
+
+  assert.equal(state.optimized, 1)
+})
+
 test('nothing is looked at after the end', async () => {
   const { clock, collections, memory, optimize, seconds } = service()
   memory.start(optimize)
