@@ -24,8 +24,8 @@ import {
 /** For questions the runtime answers from memory. */
 const QUESTION_LIMIT_MS = 10_000
 /** What the kubelet allows for everything but pulling. */
-const REMOVE_TRIES = 4
 const REMOVE_LIMIT_MS = 120_000
+const REMOVE_TRIES = 4
 const READY_LIMIT_MS = 1_000
 const NOTHING = new Uint8Array()
 /** For the question for its version, before the call itself, which has a limit of its own. */
