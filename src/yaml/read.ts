@@ -175,9 +175,11 @@ class TreeBuilder {
   ): void {
     const merged: { readonly node: YamlNode; readonly at: number }[] = []
     while (!this.#takeEnd()) {
+      const alias = this.#startOfAlias()
       const read = this.#value(path, { end: -1, line: map.line })
-      const { line, start } = read ?? map
-      const key = this.#nameIn(read, path)
+      const start = alias ?? Math.max(read?.start ?? -1, map.start)
+      const line = this.#source.lineAt(start)
+      const key = this.#nameIn(read, path, start)
       const name = key?.text ?? (this.#options.note === undefined ? '' : undefined)
       const below = name === undefined ? path : { above: path, step: name }
       const end = read?.kind === 'text' ? placeOf(read).end : -1
@@ -193,11 +195,19 @@ class TreeBuilder {
     for (const { at, node } of merged) this.#merge(fields, node, at, path)
   }
 
-  #nameIn(node: YamlNode | undefined, path: Path): YamlText | undefined {
+  /** Offset of what is read next, if it is an alias: its node stands elsewhere. */
+  #startOfAlias(): number | undefined {
+    const { events, placeOf } = this.#part
+    const event = events[this.#next]
+    return event?.type === EVENT_ID.ALIAS ? placeOf(event.anchorStart) - 1 : undefined
+  }
+
+  /** @param at where it is written */
+  #nameIn(node: YamlNode | undefined, path: Path, at: number): YamlText | undefined {
     // Where an alias gives the name, that is not in its place.
     const isStrict = this.#options.note !== undefined
     if (node?.kind === 'text' && (isStrict || node.alias === undefined)) return node
-    if (node !== undefined) this.#note(node.start, path, NO_NAME)
+    if (node !== undefined) this.#note(at, path, NO_NAME)
     return undefined
   }
 

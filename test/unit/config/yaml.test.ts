@@ -132,6 +132,15 @@ test('an alias stands for the value that its anchor marks', () => {
   assert.deepEqual(lines(root), { 'a@1': 'u:p@1', 'b@2': 'u:p@1' })
 })
 
+test('a mistake in a field without a name stands where its fields begin', () => {
+  const { problems } = parseYaml('a:\n  ? \n  ? \n')
+
+  assert.deepEqual(
+    problems.map(({ line, column }) => [line, column]),
+    [[2, 3]],
+  )
+})
+
 const MISTAKES: readonly (readonly [string, number, string, RegExp])[] = [
   ['a: 1\nb: 2\na: 3\n', 3, 'a', /written twice, first on line 1/],
   ['r:\n- x: 1\n  x: 2\n', 3, 'r[0].x', /written twice, first on line 2/],
@@ -141,6 +150,8 @@ const MISTAKES: readonly (readonly [string, number, string, RegExp])[] = [
   ['a: &self\n  b: *self\n', 2, 'a.b', /an alias of an anchor that is not there/],
   ['a: !!binary aGk=\n', 1, 'a', /tags are not used here/],
   ['a: 1\n? [x]\n: 2\n', 2, '', /the name of a field must be plain text/],
+  ['a: &a {b: 1}\nc: {*a : 1}\n', 2, 'c', /the name of a field must be plain text/],
+  ['a: &a b\nb: 1\n*a : 2\n', 3, 'b', /written twice, first on line 2/],
   ['a: 1\nb: c: d\n', 2, '', /not valid YAML: bad indentation of a mapping entry/],
   ['a: 1\nb: [c', 2, '', /not valid YAML: unexpected end of the stream/],
   ['a:\n\tb: 1\n', 2, '', /not valid YAML: tab characters/],
