@@ -1,4 +1,4 @@
-import { type Event, parseEvents, YAMLException } from 'js-yaml'
+import { EVENT_ID, type Event, parseEvents, SCALAR_STYLE, YAMLException } from 'js-yaml'
 
 /** What keeps a text from being read as YAML. */
 export class YamlError extends Error {
@@ -86,8 +86,17 @@ function repaired(part: string, start: number, maxDepth: number): Part | undefin
     return start + offset - before
   }
   try {
-    return { source, events: parseEvents(source, { maxDepth }), placeOf }
+    const events = parseEvents(source, { maxDepth })
+    return events.some((event) => hasClosing(event, source))
+      ? undefined
+      : { source, events, placeOf }
   } catch {
     return undefined
   }
+}
+
+/** A `]` or `}` that closes nothing, which a space more has made a part of the text in front of it. */
+function hasClosing(event: Event, source: string): boolean {
+  if (event.type !== EVENT_ID.SCALAR || event.style !== SCALAR_STYLE.PLAIN) return false
+  return /[\r\n][ \t]*[\]}]/.test(source.slice(event.valueStart, event.valueEnd))
 }

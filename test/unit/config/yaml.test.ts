@@ -153,6 +153,8 @@ const MISTAKES: readonly (readonly [string, number, string, RegExp])[] = [
   ['a: &a {b: 1}\nc: {*a : 1}\n', 2, 'c', /the name of a field must be plain text/],
   ['a: &a b\nb: 1\n*a : 2\n', 3, 'b', /written twice, first on line 2/],
   ['a: 1\nb: c: d\n', 2, '', /not valid YAML: bad indentation of a mapping entry/],
+  ['a: b\n]\n', 2, '', /not valid YAML/],
+  ['a: [\n]\nb: c\n}\nd: e\n', 2, '', /not valid YAML/],
   ['a: 1\nb: [c', 2, '', /not valid YAML: unexpected end of the stream/],
   ['a:\n\tb: 1\n', 2, '', /not valid YAML: tab characters/],
   ['a: "x\n', 2, '', /not valid YAML/],
