@@ -112,9 +112,7 @@ async function fromKubeconfig(file: string): Promise<Access> {
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
-      ...(textIn(cluster, 'insecure-skip-tls-verify') === 'true'
-        ? { rejectUnauthorized: false }
-        : {}),
+      ...(isTrue(fieldOf(cluster, 'insecure-skip-tls-verify')) && { rejectUnauthorized: false }),
       ...(name === undefined ? {} : { servername: name }),
     },
     ...(token === undefined ? {} : { token: tokenOf(token) }),
@@ -199,6 +197,11 @@ function named(
     items.find((item) => textIn(item, 'name') === name),
     field,
   )
+}
+
+/** Text in quotes is no boolean, for kubectl either. */
+function isTrue(node: YamlNode | undefined): boolean {
+  return node?.kind === 'text' && !node.quoted && /^(?:true|True|TRUE)$/.test(node.text)
 }
 
 function textIn(node: YamlNode | undefined, name: string): string | undefined {

@@ -279,16 +279,29 @@ test('a kubeconfig may have its certificates and tokens in files beside it', asy
   assert.equal(scene.received[0]?.headers.authorization, 'Bearer from-a-file')
 })
 
-test('a kubeconfig may have its API server believed as it is', async (t) => {
+for (const yes of ['true', 'True']) {
+  test(`a kubeconfig may have its API server believed as it is: ${yes}`, async (t) => {
+    const scene = await cluster(t)
+    const text = await readFile(scene.kubeconfig, 'utf8')
+    const ca = /"certificate-authority-data":"[^"]*"/
+    await writeFile(scene.kubeconfig, text.replace(ca, `"insecure-skip-tls-verify":${yes}`))
+
+    const { warnings } = await scene.load()
+
+    assert.deepEqual(warnings, [])
+    assert.equal(scene.received.length, 1)
+  })
+}
+
+test('text in a kubeconfig does not have the API server believed as it is', async (t) => {
   const scene = await cluster(t)
   const text = await readFile(scene.kubeconfig, 'utf8')
   const ca = /"certificate-authority-data":"[^"]*"/
-  await writeFile(scene.kubeconfig, text.replace(ca, '"insecure-skip-tls-verify":true'))
+  await writeFile(scene.kubeconfig, text.replace(ca, '"insecure-skip-tls-verify":"true"'))
 
-  const { warnings } = await scene.load()
+  await scene.load()
 
-  assert.deepEqual(warnings, [])
-  assert.equal(scene.received.length, 1)
+  assert.equal(scene.received.length, 0)
 })
 
 test('an API server that does not answer is given up', async (t) => {
