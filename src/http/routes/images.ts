@@ -18,7 +18,8 @@ export function imagesRoutes(app: FastifyInstance, { node, pulls, timeoutMs }: R
   if (node === undefined || pulls === undefined) return
   const config = { access: 'node', cache: 'no-cache' } as const
   app.get('/images', { schema: list, config }, async (_request, reply): Promise<ImagesResponse> => {
-    const found = await (await node()).list(untilLeft(reply.raw, timeoutMs))
+    const signal = untilLeft(reply.raw, timeoutMs)
+    const found = await (await node()).list(signal)
     return { images: [...found] }
   })
   app.get(
@@ -31,7 +32,8 @@ export function imagesRoutes(app: FastifyInstance, { node, pulls, timeoutMs }: R
     { schema: one, config },
     async (request, reply): Promise<ImageRecord> => {
       const name = nameOf(request)
-      const found = await (await node()).status(name, untilLeft(reply.raw, timeoutMs))
+      const signal = untilLeft(reply.raw, timeoutMs)
+      const found = await (await node()).status(name, signal)
       if (found === undefined) {
         throw new ResolveError('MANIFEST_UNKNOWN', `the runtime has no image ${quote(name)}`)
       }
@@ -43,7 +45,8 @@ export function imagesRoutes(app: FastifyInstance, { node, pulls, timeoutMs }: R
     { schema: removal, config: { access: 'write', cache: 'no-store' } },
     async (request, reply) => {
       const name = nameOf(request)
-      await (await node()).remove(name, untilLeft(reply.raw, timeoutMs))
+      const signal = untilLeft(reply.raw, timeoutMs)
+      await (await node()).remove(name, signal)
       return reply.code(204).send()
     },
   )

@@ -25,8 +25,8 @@ export function pullRoute(app: FastifyInstance, context: RouteContext): void {
       const { reference } = request.body
       // What can be known before is told by the status.
       parseReference(reference)
-      const images = await node()
-      const events = Readable.from(pull(reference, images, untilLeft(reply.raw), context))
+      const signal = untilLeft(reply.raw)
+      const events = Readable.from(pull(reference, await node(), signal, context))
       return reply.type('text/event-stream').send(events)
     },
   )

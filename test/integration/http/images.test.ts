@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
+import { request } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import { test } from 'node:test'
 import { ResolveError } from '../../../src/errors.ts'
 import { AN_IMAGE, IMAGE_ID, openApp, someImages, WITH_TOKEN } from '../../support/http-app.ts'
@@ -122,4 +125,35 @@ test('a name that no image can have is refused before the runtime is asked', asy
 
   assert.equal(response.statusCode, 400)
   assert.match(response.json().errors[0].message, /1025 characters, at most 1024/)
+})
+
+test('a client that leaves while what asks the runtime is loaded ends its question', async (t) => {
+  const loading = new EventEmitter()
+  const asked = once(loading, 'asked')
+  const listed = once(loading, 'listed')
+  const images = someImages({
+    check: async () => {
+      const loaded = once(loading, 'loaded')
+      loading.emit('asked')
+      await loaded
+    },
+    list: async (signal) => {
+      loading.emit('listed', signal?.aborted)
+      return []
+    },
+  })
+  const app = await openApp(t, images)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const connected = once(app.server, 'connection')
+  const client = request({ port, host: '127.0.0.1', path: '/images', headers: WITH_TOKEN })
+  client.on('error', () => {}).end()
+  const [socket] = (await connected) as [Socket]
+  await asked
+  const closed = once(socket, 'close')
+  client.destroy()
+  await closed
+  loading.emit('loaded')
+
+  assert.deepEqual(await listed, [true])
 })
