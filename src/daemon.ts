@@ -6,6 +6,7 @@ import { ConfigWatch } from './config/watch.ts'
 import { toResolveError } from './errors.ts'
 import { DescriptorWatch } from './host/descriptors.ts'
 import { IdleCollection } from './host/idle-collection.ts'
+import { leaveMaglevOut, pauseUntilClient } from './host/optimizer.ts'
 import { checkStateFolder } from './host/state-folder.ts'
 import { createNotifier, type HandedDown, type Notifier, takeListenFds } from './host/systemd.ts'
 import { createCore } from './service/core.ts'
@@ -59,13 +60,13 @@ export async function serve({
   const notifier = createNotifier({ env, pid, log: logger })
   const closeTracing = await openTracing({ version, env, logger })
   const service = openService({ started, load, handedDown, notifier, logger })
-  const memory = new IdleCollection({ clock: systemClock, hasServed: service.hasServed })
+  const memory = new IdleCollection({ clock: systemClock })
   try {
     void service.opened.then((status) => notifier.ready(status))
-    void service.started.then(async () => {
-      const { leaveMaglevOut, pauseOptimizer } = await import('./host/optimizer.ts')
+    void service.started.then(() => {
       leaveMaglevOut()
-      memory.start(pauseOptimizer())
+      pauseUntilClient()
+      memory.start()
     })
     const signal = await ending
     logger.info({ signal }, 'ending')
@@ -96,8 +97,6 @@ interface Service {
   readonly opened: Promise<string>
   /** What is loaded before the first call is loaded. */
   readonly started: Promise<void>
-  /** There was a call. */
-  hasServed(): boolean
   close(): Promise<void>
 }
 
@@ -168,7 +167,6 @@ function openService({ started, load, handedDown, notifier, logger }: ServiceOpt
     opened: listeners.settled(readiness.wanted(), READY_LIMIT_MS).then(() => listeners.status()),
     // It is opened after the CRI socket.
     started: listeners.settled(['http'], READY_LIMIT_MS),
-    hasServed: () => metrics.hasServed,
     /** In the reverse order of opening. */
     async close() {
       pauseImageRefresh?.close()

@@ -1,5 +1,6 @@
 import { abortable } from '../concurrency/abortable.ts'
 import { type Clock, systemClock } from '../concurrency/clock.ts'
+import { clientCame } from '../host/optimizer.ts'
 import { listenOnSocket } from '../host/unix-socket.ts'
 import { statusName } from '../runtime/status.ts'
 import type { Aliases, CriVersion } from '../runtime/types.ts'
@@ -87,7 +88,10 @@ export async function openCriServer(options: CriServerOptions): Promise<CriServe
     path: options.path,
     fd: options.fd,
     like: options.runtimeSocket,
-    onConnection: (connection) => relay.accept(connection),
+    onConnection: (connection) => {
+      clientCame()
+      relay.accept(connection)
+    },
     logger,
   })
   return {

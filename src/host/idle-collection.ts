@@ -10,11 +10,12 @@ const GROWN_BYTES = 8 * 1024 * 1024
 const COLLECTING_PART = 0.05
 /** Nothing is served meanwhile: with more on the heap that would be felt. */
 const MAX_HEAP_BYTES = 64 * 1024 * 1024
+const IS_NODE_20 = Number.parseInt(process.versions.node, 10) <= 20
 /**
  * Collections that compiled code outlives without being called. V8's own number, and no other: the code that Node brings
  * of its modules is for flags that are the same.
  */
-const CODE_AGE = Number.parseInt(process.versions.node, 10) > 20 ? 6 : 5
+const CODE_AGE = IS_NODE_20 ? 5 : 6
 
 /** Of this process, since it started. */
 interface Usage {
@@ -31,8 +32,6 @@ interface Usage {
 
 interface IdleCollectionOptions {
   readonly clock: Clock
-  /** There was a call. */
-  readonly hasServed: () => boolean
   /** Default: of this process. */
   readonly usage?: () => Usage
   /** @param isFirst what has run until now does not run again */
@@ -47,7 +46,6 @@ export class IdleCollection {
   readonly #options: IdleCollectionOptions
   readonly #usage: () => Usage
   #cancel = (): void => {}
-  #optimize = (): void => {}
   #seen: Usage
   /** At the end of the last collection; undefined: there was none. */
   #collected: Usage | undefined
@@ -61,10 +59,8 @@ export class IdleCollection {
     this.#seen = this.#usage()
   }
 
-  /** @param optimize is called once there is work: what runs from now on is worth being optimised */
-  start(optimize: () => void): void {
+  start(): void {
     if (this.#isClosed) return
-    this.#optimize = optimize
     this.#cancel = repeat(LOOK_EVERY_MS, this.#options.clock, () => this.look())
   }
 
@@ -80,14 +76,10 @@ export class IdleCollection {
     this.#seen = now
     const activeMs = now.activeMs - before.activeMs
     const isIdle = activeMs <= IDLE_PART * (activeMs + now.idleMs - before.idleMs)
-    if (!isIdle || this.#options.hasServed()) this.#optimize()
     if (!isIdle || !this.#isDue(now)) return
     const isFirst = this.#collected === undefined
-    await collect(isFirst).catch(() => {
-      // Where it cannot be had it is not tried each second, and nothing looks for the first call any more.
-      this.close()
-      this.#optimize()
-    })
+    // Where it cannot be had it is not tried each second.
+    await collect(isFirst).catch(() => this.close())
     this.#seen = this.#usage()
     this.#collected = this.#seen
     this.#collectionMs = this.#seen.cpuMs - now.cpuMs
@@ -118,31 +110,40 @@ function ownMemory(): Pick<Usage, 'bytes' | 'heapBytes'> {
   }
 }
 
-/** V8's last resort. That of Node 20 takes no options: what one collection frees there the next one may follow. */
-const [COLLECTION, PASSES] =
-  Number.parseInt(process.versions.node, 10) > 20
-    ? [[{ type: 'major', execution: 'sync', flavor: 'last-resort' }], 1]
-    : [[], 3]
-
 /**
  * The collection of V8 that empties pages, too, and shrinks the space of new objects. It takes several passes, after
  * which compiled code counts as old: that of the start may go, all later code stays.
  */
 async function collectGarbage(isFirst: boolean): Promise<void> {
-  const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([
-    import('node:v8'),
-    import('node:vm'),
-  ])
+  const { setFlagsFromString } = await import('node:v8')
+  const collect = IS_NODE_20 ? byInspector : await lastResort(setFlagsFromString)
   // As everywhere, what the operator has chosen stays.
-  const chosen = [...process.execArgv, process.env['NODE_OPTIONS']].join(' ')
-  const isExposed = /expose.gc/.test(chosen)
-  const isChosen = /flush|bytecode-old-age/.test(chosen)
-  if (!isExposed) setFlagsFromString('--expose-gc')
-  const gc: (...options: object[]) => void = runInNewContext('gc')
-  if (!isExposed) setFlagsFromString('--no-expose-gc')
+  const isChosen = /flush|bytecode-old-age/.test(chosenFlags())
   if (!isChosen) setFlagsFromString(isFirst ? '--bytecode-old-age=1' : '--no-flush-bytecode')
-  for (let pass = 0; pass < PASSES; pass += 1) gc(...COLLECTION)
+  await collect()
   if (!isChosen) {
     setFlagsFromString(isFirst ? `--bytecode-old-age=${CODE_AGE}` : '--flush-bytecode')
   }
+}
+
+async function lastResort(setFlag: (flag: string) => void): Promise<() => void> {
+  const { runInNewContext } = await import('node:vm')
+  const isChosen = /expose.gc/.test(chosenFlags())
+  if (!isChosen) setFlag('--expose-gc')
+  const gc: (options: object) => void = runInNewContext('gc')
+  if (!isChosen) setFlag('--no-expose-gc')
+  return () => gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+}
+
+/** `gc` of Node 20 knows no last resort; the inspector asks for it, and takes 1.5 MiB for itself. */
+async function byInspector(): Promise<void> {
+  const { Session } = await import('node:inspector')
+  const session = new Session()
+  session.connect()
+  await new Promise((resolve) => session.post('HeapProfiler.collectGarbage', resolve))
+  session.disconnect()
+}
+
+function chosenFlags(): string {
+  return [...process.execArgv, process.env['NODE_OPTIONS']].join(' ')
 }

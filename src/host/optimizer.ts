@@ -33,3 +33,17 @@ export function pauseOptimizer(): () => void {
     if (pauses === 0) setFlagsFromString('--turbofan')
   }
 }
+
+let hasClient = false
+let resume = (): void => {}
+
+/** Pauses it until there is a client, unless there was one already. */
+export function pauseUntilClient(): void {
+  if (!hasClient) resume = pauseOptimizer()
+}
+
+/** A client has connected: what runs from now on is worth being optimised. */
+export function clientCame(): void {
+  hasClient = true
+  resume()
+}

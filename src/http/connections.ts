@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { clientCame } from '../host/optimizer.ts'
 import type { Logger } from '../telemetry/log.ts'
 import {
   attach,
@@ -9,6 +10,7 @@ import {
   endAfterAnswer,
   isBusy,
 } from './connection.ts'
+
 import { clientKey, type Limits } from './limits.ts'
 import { RequestQueue } from './request-queue.ts'
 
@@ -55,7 +57,10 @@ export class Connections {
     })
     // Above what is kept here: those that were ended have yet to close.
     server.maxConnections = maxConnections + 4 * reservedConnections
-    server.on('connection', (socket) => this.#open(socket))
+    server.on('connection', (socket) => {
+      clientCame()
+      this.#open(socket)
+    })
     server.on('secureConnection', (socket: TlsSocket) => this.#secured(socket))
     // RFC 9110, 10.1.1, lets what else is expected be passed over; Node would answer without a body.
     for (const event of ['request', 'checkExpectation'] as const) {

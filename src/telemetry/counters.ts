@@ -31,11 +31,6 @@ export class Metrics {
   readonly pulls = { inFlight: 0, pulled: 0, failed: 0, passedOn: 0 }
   readonly shared = new SharedMetrics()
   readonly configuration = { generation: 1, hash: '', loadedAt: 0, lastReloadFailed: false }
-
-  /** A call on the CRI socket or a resolution has ended. */
-  get hasServed(): boolean {
-    return this.calls.total > 0 || Object.values(this.resolutions).some(({ count }) => count > 0)
-  }
 }
 
 /** How many resolutions ended in which way. */

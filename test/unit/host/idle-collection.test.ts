@@ -16,13 +16,8 @@ function service(collect?: () => Promise<void>) {
     collectionMs: 20,
   }
   const collections: boolean[] = []
-  const state = { hasServed: false, optimized: 0 }
-  const optimize = (): void => {
-    state.optimized += 1
-  }
   const memory = new IdleCollection({
     clock,
-    hasServed: () => state.hasServed,
     usage: () => ({ ...usage }),
     collect: async (isFirst) => {
       collections.push(isFirst)
@@ -44,12 +39,12 @@ function service(collect?: () => Promise<void>) {
   const grow = (mebibytes: number): void => {
     usage.bytes += mebibytes * MEBIBYTE
   }
-  return { clock, collections, grow, memory, optimize, seconds, state, usage }
+  return { clock, collections, grow, memory, seconds, usage }
 }
 
 test('what the start left is collected once the service is idle', async () => {
-  const { collections, memory, optimize, seconds } = service()
-  memory.start(optimize)
+  const { collections, memory, seconds } = service()
+  memory.start()
 
   await seconds(200, 110)
   assert.deepEqual(collections, [])
@@ -59,8 +54,8 @@ test('what the start left is collected once the service is idle', async () => {
 })
 
 test('what a load left is collected once it is over, and little work or little memory is not', async () => {
-  const { collections, grow, memory, optimize, seconds } = service()
-  memory.start(optimize)
+  const { collections, grow, memory, seconds } = service()
+  memory.start()
   await seconds(0, 0)
 
   grow(7)
@@ -78,9 +73,9 @@ test('what a load left is collected once it is over, and little work or little m
 })
 
 test('collecting takes a twentieth of the processor time at the most, and waits while the heap is full', async () => {
-  const { collections, grow, memory, optimize, seconds, usage } = service()
+  const { collections, grow, memory, seconds, usage } = service()
   usage.collectionMs = 100
-  memory.start(optimize)
+  memory.start()
   await seconds(0, 0)
 
   grow(30)
@@ -96,10 +91,10 @@ test('collecting takes a twentieth of the processor time at the most, and waits 
 })
 
 test('where V8 cannot be asked to collect, it is asked no more', async () => {
-  const { clock, collections, grow, memory, optimize, seconds } = service(() =>
+  const { clock, collections, grow, memory, seconds } = service(() =>
     Promise.reject(new Error('none')),
   )
-  memory.start(optimize)
+  memory.start()
 
   await seconds(0)
   grow(30)
@@ -109,18 +104,9 @@ test('where V8 cannot be asked to collect, it is asked no more', async () => {
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('where V8 cannot be asked to collect, what runs from then on is optimised', async () => {
-  const { memory, optimize, seconds, state } = service(() => Promise.reject(new Error('none')))
-  memory.start(optimize)
-
-  await seconds(0)
-
-  assert.equal(state.optimized, 1)
-})
-
 test('nothing is looked at after the end', async () => {
-  const { clock, collections, memory, optimize, seconds } = service()
-  memory.start(optimize)
+  const { clock, collections, memory, seconds } = service()
+  memory.start()
   memory.close()
 
   await seconds(0, 0)
@@ -131,7 +117,6 @@ test('nothing is looked at after the end', async () => {
 test('V8 gives the memory of an idle process back', async () => {
   const memory = new IdleCollection({
     clock: new FakeClock(),
-    hasServed: () => false,
     usage: () => ({ activeMs: 0, idleMs: 0, cpuMs: 0, bytes: 0, heapBytes: 0 }),
   })
   let garbage: unknown = Array.from({ length: 50_000 }, (_, index) => ({ index }))
@@ -143,20 +128,4 @@ test('V8 gives the memory of an idle process back', async () => {
   assert.equal(garbage, undefined)
   const after = process.memoryUsage().heapUsed
   assert.ok(after < before - 1_000_000, `${before} bytes, then ${after}`)
-})
-
-test('what runs is worth being optimised once there was a call, or a second of work', async () => {
-  const called = service()
-  called.memory.start(called.optimize)
-  await called.seconds(10, 10)
-  const idle = called.state.optimized
-  called.state.hasServed = true
-  await called.seconds(10)
-  const busy = service()
-  busy.memory.start(busy.optimize)
-  await busy.seconds(900)
-
-  assert.equal(idle, 0)
-  assert.ok(called.state.optimized > 0)
-  assert.ok(busy.state.optimized > 0)
 })
