@@ -279,7 +279,7 @@ export function requestId(headers: IncomingHttpHeaders): string {
   const given = headers['x-request-id']
   if (typeof given === 'string' && /^[\w.:/+=@-]{1,128}$/.test(given)) return given
   count += 1
-  return `${RUN}-${count.toString(36)}`
+  return `${RUN}-${count}`
 }
 
 /** The trace that a request belongs to (W3C Trace Context, `traceparent`), for the log. */
