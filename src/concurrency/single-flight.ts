@@ -20,7 +20,7 @@ export class SingleFlight<T> {
     return this.#flights.has(key)
   }
 
-  /** Of the runs that callers who come now would share. */
+  /** Of the runs that callers that come now would share. */
   keys(): readonly string[] {
     return [...this.#flights.keys()]
   }
