@@ -1,4 +1,5 @@
 import { type Clock, repeat } from '../concurrency/clock.ts'
+import { isChosen } from './optimizer.ts'
 
 const LOOK_EVERY_MS = 1_000
 /** Of the time between two looks: up to this the process is idle. A busy machine makes it look busy, too. */
@@ -117,21 +118,20 @@ function ownMemory(): Pick<Usage, 'bytes' | 'heapBytes'> {
 async function collectGarbage(isFirst: boolean): Promise<void> {
   const { setFlagsFromString } = await import('node:v8')
   const collect = IS_NODE_20 ? byInspector : await lastResort(setFlagsFromString)
-  // As everywhere, what the operator has chosen stays.
-  const isChosen = /flush|bytecode-old-age/.test(chosenFlags())
-  if (!isChosen) setFlagsFromString(isFirst ? '--bytecode-old-age=1' : '--no-flush-bytecode')
+  const keepsCode = isChosen(/flush|bytecode-old-age/)
+  if (!keepsCode) setFlagsFromString(isFirst ? '--bytecode-old-age=1' : '--no-flush-bytecode')
   await collect()
-  if (!isChosen) {
+  if (!keepsCode) {
     setFlagsFromString(isFirst ? `--bytecode-old-age=${CODE_AGE}` : '--flush-bytecode')
   }
 }
 
 async function lastResort(setFlag: (flag: string) => void): Promise<() => void> {
   const { runInNewContext } = await import('node:vm')
-  const isChosen = /expose.gc/.test(chosenFlags())
-  if (!isChosen) setFlag('--expose-gc')
+  const isExposed = isChosen(/expose.gc/)
+  if (!isExposed) setFlag('--expose-gc')
   const gc: (options: object) => void = runInNewContext('gc')
-  if (!isChosen) setFlag('--no-expose-gc')
+  if (!isExposed) setFlag('--no-expose-gc')
   return () => gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 }
 
@@ -142,8 +142,4 @@ async function byInspector(): Promise<void> {
   session.connect()
   await new Promise((resolve) => session.post('HeapProfiler.collectGarbage', resolve))
   session.disconnect()
-}
-
-function chosenFlags(): string {
-  return [...process.execArgv, process.env['NODE_OPTIONS']].join(' ')
 }

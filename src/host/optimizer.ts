@@ -1,9 +1,11 @@
 import { setFlagsFromString } from 'node:v8'
 
-/** Otherwise the operator has chosen how V8 compiles. */
-const isOurs = !/jitless|maglev|turbofan|-opt\b/.test(
-  [...process.execArgv, process.env['NODE_OPTIONS']].join(' '),
-)
+/** Whether the operator has chosen any of these flags of Node or V8, which then stay as they are. */
+export function isChosen(flags: RegExp): boolean {
+  return flags.test([...process.execArgv, process.env['NODE_OPTIONS']].join(' '))
+}
+
+const isOurs = !isChosen(/jitless|maglev|turbofan|-opt\b/)
 let pauses = 0
 
 /**

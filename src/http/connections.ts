@@ -10,7 +10,6 @@ import {
   endAfterAnswer,
   isBusy,
 } from './connection.ts'
-
 import { clientKey, type Limits } from './limits.ts'
 import { RequestQueue } from './request-queue.ts'
 
