@@ -71,7 +71,8 @@ export class RelayedCall implements StreamHandler {
   }
 
   onData(bytes: Buffer, isEnd: boolean): void {
-    this.#request.data(bytes, isEnd)
+    // They wait for the rest of their message, or for the runtime.
+    this.#request.data(Buffer.from(bytes), isEnd)
   }
 
   onDrain(): void {

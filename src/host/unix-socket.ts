@@ -12,6 +12,7 @@ import {
   SelfHealingSocket,
   type SelfHealingSocketOptions,
 } from './self-healing-socket.ts'
+import { withSharedReads } from './shared-reads.ts'
 
 /** What fits into sockaddr_un on Linux without its closing zero; libuv cuts longer ones silently. */
 const MAX_PATH_BYTES = 107
@@ -24,6 +25,7 @@ interface SocketOptions {
   readonly fd?: number | undefined
   /** The socket from which owner and mode are copied, when it is there: the runtime's. Else mode 0660. */
   readonly like?: string
+  /** Its reads are those of withSharedReads. */
   readonly onConnection: (connection: Socket) => void
   readonly logger: Logger
   /** As in SelfHealingSocketOptions. */
@@ -59,9 +61,9 @@ async function makeSocket(options: SocketOptions, closing: AbortSignal): Promise
   const bound = join(dirname(path), temporaryName(path))
   for (const each of [path, bound]) refuseTooLong(each)
 
-  const server = createServer((connection) => {
+  const server = createServer({ pauseOnConnect: true }, (connection) => {
     if (closing.aborted) connection.destroy()
-    else onConnection(connection)
+    else onConnection(withSharedReads(connection))
   })
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 })
@@ -98,7 +100,9 @@ async function adopt(
   path: string,
   onConnection: (connection: Socket) => void,
 ): Promise<ListeningSocket> {
-  const server = createServer(onConnection)
+  const server = createServer({ pauseOnConnect: true }, (connection) => {
+    onConnection(withSharedReads(connection))
+  })
   try {
     await listen(server, { fd })
   } catch (error) {

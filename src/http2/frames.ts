@@ -104,9 +104,14 @@ const NOTHING = Buffer.alloc(0)
 /** Splits the bytes of a connection into frames. Holds at most one incomplete frame. */
 export class FrameReader {
   readonly #onFrame: OnFrame
+  /** Of an incomplete frame, with room for all of it once its header is there. */
   #held: Buffer = NOTHING
+  #heldBytes = 0
 
-  /** @param onFrame its payload is part of the chunk: keep a copy, or the whole chunk stays in memory */
+  /**
+   * @param onFrame its payload is part of the chunk: keep a copy, or the whole chunk stays in memory, or is overwritten
+   *   by its owner
+   */
   constructor(onFrame: OnFrame) {
     this.#onFrame = onFrame
   }
@@ -114,28 +119,35 @@ export class FrameReader {
   /** @throws ConnectionError FRAME_SIZE_ERROR; any error of `onFrame` */
   push(chunk: Buffer): void {
     let offset = 0
-    while (this.#held.length > 0 && offset < chunk.length) offset = this.#complete(chunk, offset)
+    while (this.#heldBytes > 0 && offset < chunk.length) offset = this.#complete(chunk, offset)
     while (chunk.length - offset >= FRAME_HEADER_BYTES) {
       const end = offset + frameBytes(chunk, offset)
       if (end > chunk.length) break
       this.#emit(chunk, offset, end)
       offset = end
     }
-    // A copy, because a slice would keep the whole chunk in memory.
-    if (offset < chunk.length) this.#held = Buffer.from(chunk.subarray(offset))
+    if (offset < chunk.length) this.#hold(chunk.subarray(offset))
   }
 
-  /** Copies only the bytes that the held frame needs. */
+  /** A copy with room for the rest of the frame, or of its header. */
+  #hold(bytes: Buffer): void {
+    const hasHeader = bytes.length >= FRAME_HEADER_BYTES
+    this.#held = Buffer.allocUnsafe(hasHeader ? frameBytes(bytes, 0) : FRAME_HEADER_BYTES)
+    this.#heldBytes = bytes.copy(this.#held)
+  }
+
+  /** @returns the offset behind what the held frame needed */
   #complete(chunk: Buffer, offset: number): number {
+    const end = offset + chunk.copy(this.#held, this.#heldBytes, offset)
+    this.#heldBytes += end - offset
+    if (this.#heldBytes < this.#held.length) return end
     const held = this.#held
-    const needed = held.length < FRAME_HEADER_BYTES ? FRAME_HEADER_BYTES : frameBytes(held, 0)
-    const end = Math.min(offset + needed - held.length, chunk.length)
-    const whole = Buffer.concat([held, chunk.subarray(offset, end)])
-    if (whole.length >= FRAME_HEADER_BYTES && whole.length === frameBytes(whole, 0)) {
-      this.#held = NOTHING
-      this.#emit(whole, 0, whole.length)
+    if (frameBytes(held, 0) > held.length) {
+      this.#hold(held)
     } else {
-      this.#held = whole
+      this.#held = NOTHING
+      this.#heldBytes = 0
+      this.#emit(held, 0, held.length)
     }
     return end
   }

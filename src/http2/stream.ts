@@ -13,7 +13,10 @@ export type StreamEnd =
 export interface StreamHandler {
   /** The headers of an answer, or trailers. */
   onHeaders(list: HeaderList, isEnd: boolean): void
-  /** The bytes take window until Stream.consumed gives them back. */
+  /**
+   * The bytes take window until Stream.consumed gives them back. From a client they are there only until this returns:
+   * its transport may read into the same memory again.
+   */
   onData(bytes: Buffer, isEnd: boolean): void
   /** Everything that waited has been handed to the transport. */
   onDrain(): void

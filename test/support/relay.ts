@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import type { TestContext } from 'node:test'
 import { pino } from 'pino'
 import { createRelay, type Relay, type RelayOptions } from '../../src/cri/relay.ts'
+import { withSharedReads } from '../../src/host/shared-reads.ts'
 import { type FakeRuntime, startFakeRuntime } from './fake-runtime.ts'
 import { temporaryFolder } from './stack.ts'
 
@@ -27,7 +28,9 @@ export async function startRelay(
     ...options,
   })
   const path = `${folder}/shim.sock`
-  const server = createServer((socket) => relay.accept(socket))
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    relay.accept(withSharedReads(socket))
+  })
   server.listen(path)
   await once(server, 'listening')
   t.after(async () => {

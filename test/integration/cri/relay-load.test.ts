@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
+import { pino } from 'pino'
+import { type BodyEdit, bodyEdit } from '../../../src/cri/rewrite/body-edit.ts'
 import {
   FRAME_FLAG,
   FRAME_HEADER_BYTES,
@@ -24,8 +26,10 @@ import { openRawHttp2Client } from '../../support/raw-http2-client.ts'
 import { type FrameHeader, readFrameHeader } from '../../support/raw-http2-end.ts'
 import { startRelay } from '../../support/relay.ts'
 import { temporaryFolder } from '../../support/stack.ts'
+import { until } from '../../support/until.ts'
 
 const LIST = '/runtime.v1.ImageService/ListImages'
+const CREATE = '/runtime.v1.RuntimeService/CreateContainer'
 const STATUS = '/runtime.v1.RuntimeService/ContainerStatus'
 const SIXTEEN_MIB = 16 * 1024 * 1024
 const CHUNK = Buffer.alloc(64 * 1024, 7)
@@ -140,6 +144,39 @@ test('stops reading from the client when the runtime does not read', async (t) =
   assert.ok(held > 0 && held < MOST_HELD, `${held} bytes were taken`)
   assert.equal(received?.[0]?.length, message.length - 5)
   assert.equal((await answer).code, 0)
+})
+
+test('what waits for the runtime stays what its client has said, whatever others say meanwhile', async (t) => {
+  // A message that is edited is put together first, and these come in many frames.
+  const request = (): BodyEdit => bodyEdit((message) => message, pino({ level: 'silent' }))
+  const rewrite = (rpc: string) => (rpc === STATUS ? undefined : { request: request() })
+  const { runtime, path } = await startRelay(t, { rewrite })
+  const calls: RuntimeCall[] = []
+  runtime.handle(CREATE, (each) => {
+    each.stream.pause()
+    calls.push(each)
+  })
+  runtime.handle(STATUS, ({ stream }) => respond(stream, []))
+  const messages = [1, 2, 3, 4].map((byte) => Buffer.alloc(SIXTEEN_MIB / 16, byte))
+  const answers: Promise<unknown>[] = []
+  const clients = messages.map((message) => {
+    const client = openGrpcClient(t, path)
+    const stream = client.open(CREATE)
+    answers.push(answerOf(stream))
+    stream.end(framed(message))
+    return client
+  })
+  await until(() => calls.length === clients.length)
+  for (const client of clients) await settled(client, () => 0)
+
+  for (const { stream } of calls) stream.resume()
+  const received = await Promise.all(calls.map(({ request }) => request))
+  for (const { stream } of calls) respond(stream, [])
+  await Promise.all(answers)
+
+  const byByte = received.map(([message]) => message).sort((a, b) => (a?.[0] ?? 0) - (b?.[0] ?? 0))
+  assert.equal(byByte.length, messages.length)
+  for (const [i, message] of messages.entries()) assert.equal(byByte[i]?.equals(message), true)
 })
 
 /** Goes on making calls on the same connection until the measured number moves no more. */
