@@ -1,5 +1,6 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { connectWithSharedReads } from '../host/shared-reads.ts'
 import { Connection } from '../http2/connection.ts'
 import { ConnectionError, ERROR_CODE } from '../http2/frames.ts'
 import { type HeaderList, headerValue } from '../http2/headers.ts'
@@ -126,7 +127,7 @@ export function createRelay(options: RelayOptions): Relay {
     const queue = new QueuedBytes(total)
     const upstream = new Upstream({
       name: options.runtimeSocket,
-      connect: () => connect(options.runtimeSocket),
+      connect: () => connectWithSharedReads(options.runtimeSocket),
       versions: options.versions,
       settle,
       queue,

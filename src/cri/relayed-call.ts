@@ -71,8 +71,7 @@ export class RelayedCall implements StreamHandler {
   }
 
   onData(bytes: Buffer, isEnd: boolean): void {
-    // They wait for the rest of their message, or for the runtime.
-    this.#request.data(Buffer.from(bytes), isEnd)
+    this.#request.data(bytes, isEnd)
   }
 
   onDrain(): void {
@@ -208,7 +207,9 @@ class BodyCopy {
 
   data(received: Buffer, isEnd: boolean): void {
     this.#owedBytes += received.length
-    const bytes = this.edit === undefined ? received : this.edit.chunk(received)
+    // They wait for the rest of their message, or for their reader.
+    const own = Buffer.from(received)
+    const bytes = this.edit === undefined ? own : this.edit.chunk(own)
     this.#count(this.edit?.heldBytes() ?? 0)
     const needed = this.edit?.neededBytes() ?? 0
     if (needed > LARGE_BYTES && !isEnd) {

@@ -14,8 +14,8 @@ export interface StreamHandler {
   /** The headers of an answer, or trailers. */
   onHeaders(list: HeaderList, isEnd: boolean): void
   /**
-   * The bytes take window until Stream.consumed gives them back. From a client they are there only until this returns:
-   * its transport may read into the same memory again.
+   * The bytes take window until Stream.consumed gives them back. They are there only until this returns: the transport
+   * may read into the same memory again.
    */
   onData(bytes: Buffer, isEnd: boolean): void
   /** Everything that waited has been handed to the transport. */

@@ -1,4 +1,4 @@
-import { connect } from 'node:net'
+import { connectWithSharedReads } from '../host/shared-reads.ts'
 import { Connection } from '../http2/connection.ts'
 import { ERROR_CODE } from '../http2/frames.ts'
 import { type HeaderList, headerValue } from '../http2/headers.ts'
@@ -58,7 +58,7 @@ export function openRuntimeChannel(
   function current(): Link {
     if (connection?.isOpen === true) return { connection, socketPath, cause: () => undefined }
     let cause: Error | undefined
-    const socket = connect(socketPath)
+    const socket = connectWithSharedReads(socketPath)
     const opened = new Connection(socket, {
       role: 'client',
       settingsMs,
@@ -135,7 +135,7 @@ function exchange(
         stream.consumed(chunk.length)
         bytes += chunk.length
         if (bytes > ANSWER_BYTES) end(runtimeError(status.RESOURCE_EXHAUSTED, TOO_LARGE))
-        else parts.push(chunk)
+        else parts.push(Buffer.from(chunk))
       },
       onDrain: () => {},
       onEnd: (how) => {

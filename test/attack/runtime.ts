@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { respond } from '../support/fake-runtime.ts'
+import { respondFramed } from '../support/fake-runtime.ts'
+import { framed } from '../support/grpc-frames.ts'
 import { startRawServer } from '../support/listen.ts'
 import { startRecordingRuntime } from '../support/recording-runtime.ts'
 
@@ -10,7 +11,8 @@ import { startRecordingRuntime } from '../support/recording-runtime.ts'
 
 export const LIST = '/runtime.v1.ImageService/ListImages'
 export const RUNTIME = fileURLToPath(import.meta.url)
-const LIST_BYTES = 1024 * 1024
+/** One for all calls: thousands that nobody reads would take gigabytes, and the runtime seconds to write them. */
+const LIST_ANSWER = framed(Buffer.alloc(1024 * 1024))
 
 if (process.argv[1] === RUNTIME) {
   const folder = process.argv[2] ?? ''
@@ -19,7 +21,7 @@ if (process.argv[1] === RUNTIME) {
   const { fake } = await startRecordingRuntime(t, behind, { table: true })
   fake.handle(LIST, ({ stream }) => {
     fake.calls.length = 0
-    respond(stream, [Buffer.alloc(LIST_BYTES)])
+    respondFramed(stream, LIST_ANSWER)
   })
   const forward = (socket: Socket): void => {
     if (existsSync(silentFile(folder))) return void socket.pause()

@@ -125,11 +125,20 @@ export async function startFakeRuntime(t: Cleanup, path: string): Promise<FakeRu
 export function respond(
   stream: ServerHttp2Stream,
   messages: readonly Buffer[],
+  answer: Answer = {},
+): void {
+  respondFramed(stream, framed(...messages), answer)
+}
+
+/** The same, with messages that were framed before. */
+export function respondFramed(
+  stream: ServerHttp2Stream,
+  bytes: Buffer,
   { headers = {}, trailers = {} }: Answer = {},
 ): void {
   stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...headers }, WITH_TRAILERS)
   stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', ...trailers }))
-  stream.end(framed(...messages))
+  stream.end(bytes)
 }
 
 interface Answer {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { withSharedReads } from '../../../src/host/shared-reads.ts'
+import { connectWithSharedReads, withSharedReads } from '../../../src/host/shared-reads.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 import { until } from '../../support/until.ts'
 
@@ -90,4 +90,34 @@ test('the server knows when the last connection has closed, whoever closes it', 
     await closed
     assert.equal(pair.accepted.destroyed, true)
   }
+})
+
+test('a connection of our own is read into the same memory, and ends with its server', async (t) => {
+  const path = `${temporaryFolder(t)}/socket`
+  const server = createServer((socket) => socket.end('answer'))
+  server.listen(path)
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const heard: string[] = []
+  const memories = new Set<ArrayBufferLike>()
+  const sockets = [connectWithSharedReads(path), connectWithSharedReads(path)]
+  for (const socket of sockets) {
+    socket.on('data', (chunk: Buffer) => {
+      memories.add(chunk.buffer)
+      heard.push(String(chunk))
+    })
+  }
+
+  await Promise.all(sockets.map((socket) => once(socket, 'close')))
+
+  assert.deepEqual(heard, ['answer', 'answer'])
+  assert.equal(memories.size, 1)
+})
+
+test('a connection to nobody fails as any other', async (t) => {
+  const socket = connectWithSharedReads(`${temporaryFolder(t)}/absent`)
+
+  const [error] = await once(socket, 'error')
+
+  assert.equal(error.code, 'ENOENT')
 })
