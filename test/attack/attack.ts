@@ -75,7 +75,7 @@ export interface AttackOutcome {
 /** Of the whole process, under attack. */
 export const MOST_PEAK_MIB = 200
 /** What may stay when the garbage is collected: the allocator's pools, and code of a process that has worked. */
-export const MOST_KEPT_MIB = 50
+export const MOST_KEPT_MIB = 40
 /** Of it what is in use: caches and compiled code. */
 export const MOST_LIVE_MIB = 8
 /** Where every process has a processor whenever it can use one. */
