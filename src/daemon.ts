@@ -6,7 +6,7 @@ import { ConfigWatch } from './config/watch.ts'
 import { toResolveError } from './errors.ts'
 import { DescriptorWatch } from './host/descriptors.ts'
 import { IdleCollection } from './host/idle-collection.ts'
-import { leaveMaglevOut, pauseUntilClient } from './host/optimizer.ts'
+import { keepTickShape, leaveMaglevOut, pauseUntilClient } from './host/optimizer.ts'
 import { checkStateFolder } from './host/state-folder.ts'
 import { createNotifier, type HandedDown, type Notifier, takeListenFds } from './host/systemd.ts'
 import { createCore } from './service/core.ts'
@@ -39,6 +39,7 @@ export async function serve({
   portoshim,
   logFormat,
 }: ServeOptions): Promise<number> {
+  keepTickShape()
   const file = await findConfigFile(explicit)
   const configMaps = new ConfigMapReader({ save: true })
   const started = await loadConfig({ file, portoshim, configMaps })
