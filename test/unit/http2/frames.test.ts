@@ -17,7 +17,12 @@ function read(chunks: readonly Buffer[]): Seen[] {
   const reader = new FrameReader((type, flags, streamId, payload) => {
     seen.push([type, flags, streamId, payload.toString('latin1')])
   })
-  for (const chunk of chunks) reader.push(chunk)
+  for (const chunk of chunks) {
+    const memory = Buffer.from(chunk)
+    reader.push(memory)
+    // As the owner of the memory may, once it is read.
+    memory.fill(0xee)
+  }
   return seen
 }
 
