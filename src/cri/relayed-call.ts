@@ -187,8 +187,9 @@ class BodyCopy {
   edit: BodyEdit | undefined
   #owedBytes = 0
   #countedBytes = 0
-  /** Until the end of the call. */
+  /** Until the end of the body has been sent. */
   #ticket: Ticket | undefined
+  #hasEnded = false
 
   /** @param heldBytes may wait to be sent, beyond the window, before the source has to wait */
   constructor(
@@ -225,13 +226,13 @@ class BodyCopy {
   /** The call has ended: nothing is held for it any more. */
   close(): void {
     this.#count(0)
-    if (this.#ticket !== undefined) this.#bounds.large.leave(this.#ticket)
-    this.#ticket = undefined
+    this.#leave()
   }
 
   /** @param last sent before the bytes that the edit holds */
   end(last: Buffer = NOTHING): void {
     const rest = this.rest()
+    this.#hasEnded = true
     this.#to.sendData(rest.length === 0 ? last : Buffer.concat([last, rest]), true)
   }
 
@@ -245,6 +246,13 @@ class BodyCopy {
     const bytes = this.#owedBytes
     this.#owedBytes = 0
     if (bytes > 0) this.#from.consumed(bytes, this.#ticket?.isWaiting !== true)
+    // A large request that was sent would else keep out the answers, its own among them.
+    if (this.#hasEnded && this.#to.waitingBytes === 0) this.#leave()
+  }
+
+  #leave(): void {
+    if (this.#ticket !== undefined) this.#bounds.large.leave(this.#ticket)
+    this.#ticket = undefined
   }
 
   #count(bytes: number): void {

@@ -288,3 +288,20 @@ test('a list that waits for another one of its client goes on when that is cance
   const { code, messages } = await second
   assert.deepEqual([code, messages[0]?.length], [0, list.length])
 })
+
+test('calls with a large request and a large answer, both edited, do not wait for each other', async (t) => {
+  const edit = () => bodyEdit((message) => Buffer.from(message), silentLogger())
+  const { runtime, path } = await startRelay(t, {
+    rewrite: () => ({ request: edit(), response: edit() }),
+  })
+  const large = Buffer.alloc(3 * MIB, 'image')
+  runtime.handle(LIST, async ({ stream, request }) => respond(stream, await request))
+  const client = openGrpcClient(t, path)
+
+  const answers = await Promise.all(Array.from({ length: 6 }, () => client.call(LIST, [large])))
+
+  for (const { code, messages } of answers) {
+    assert.equal(code, 0)
+    assert.ok(messages[0]?.equals(large))
+  }
+})
