@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { connectWithSharedReads, withSharedReads } from '../../../src/host/shared-reads.ts'
+import { LIMITS } from '../../../src/http2/limits.ts'
 import { temporaryFolder } from '../../support/stack.ts'
 import { until } from '../../support/until.ts'
 
@@ -77,6 +78,8 @@ test('every byte of a long body comes, in order, also when its reader pauses aft
   await once(accepted, 'end')
 
   assert.deepEqual(Buffer.concat(pieces), body)
+  // A client that fills the memory has had its turn.
+  assert.equal(Math.max(...pieces.map(({ length }) => length)), LIMITS.chunkBytes)
 })
 
 test('the server knows when the last connection has closed, whoever closes it', async (t) => {
