@@ -87,10 +87,13 @@ const MAX_RUNS = 3
 
 /** The result of a run, with what earlier runs of the same commit have measured. */
 export function withEarlierRuns(result: PartResult, earlier: PartResult | undefined): PartResult {
-  const isSame = earlier?.machine.commit === result.machine.commit
-  const before = isSame ? (earlier.budgets ?? []) : []
+  const isOfCommit = earlier?.machine.commit === result.machine.commit
+  const before = isOfCommit ? (earlier.budgets ?? []) : []
   const budgets = result.budgets?.map((each) => {
-    const { runs, measured } = before.find(({ what }) => what === each.what) ?? {}
+    // One call may have several budgets: of time, of requests, of processor time.
+    const isSame = ({ unit, what }: Measurement): boolean =>
+      unit === each.unit && what === each.what
+    const { runs, measured } = before.find(isSame) ?? {}
     const known = runs ?? (measured === undefined ? [] : [measured])
     return { ...each, runs: [...known, each.measured].slice(-MAX_RUNS) }
   })

@@ -26,3 +26,23 @@ test('runs of another commit are not counted', () => {
 
   assert.deepEqual(runsOf(withEarlierRuns(result('d', 2), before)), [[2]])
 })
+
+test('what has budgets of two units has runs of its own for each', () => {
+  const both = (ms: number, requests: number): PartResult => {
+    const [time] = result('c', ms).budgets ?? []
+    assert.ok(time)
+    return {
+      ...result('c', ms),
+      budgets: [time, { ...time, unit: 'requests', measured: requests }],
+    }
+  }
+  const first = withEarlierRuns(both(1, 10), undefined)
+
+  const second = withEarlierRuns(both(2, 20), first)
+
+  const runs = [
+    [1, 2],
+    [10, 20],
+  ]
+  assert.deepEqual(runsOf(second), runs)
+})

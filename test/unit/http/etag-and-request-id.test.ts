@@ -37,6 +37,13 @@ for (const odd of ['', 'a b', 'a\tb', '"a"', 'ä', '<script>', 'x'.repeat(129)])
   })
 }
 
+test('requests without an ID have IDs of their own, of twelve characters at the most', () => {
+  const ids = Array.from({ length: 10_000 }, () => requestId({}))
+
+  assert.equal(new Set(ids).size, ids.length)
+  assert.ok(ids.every(({ length }) => length <= 12))
+})
+
 const encodings: readonly (readonly [string | undefined, boolean])[] = [
   [undefined, false],
   ['', false],
