@@ -46,7 +46,7 @@ export function resultsText(results: readonly PartResult[]): string {
   return [
     '## Budgets\n',
     budgetText(budgets),
-    'With brackets: the median of runs of the whole suite, one after the other on one commit, the lowest and the highest. The tables below are of the last one.\n',
+    'With brackets: the median of the last three runs, one after the other on one commit, the lowest and the highest. The tables below are of the last one.\n',
     '## Where it is slower\n',
     ...slower.map((sentence) => `- ${sentence}`),
     '',
