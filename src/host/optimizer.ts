@@ -59,5 +59,6 @@ const kept: object[] = []
  * seventh on 24. To be called before the first collection, which an idle process has no such object at.
  */
 export function keepTickShape(): void {
+  // A hook would show it, too, and slow down every promise from then on.
   process.nextTick(() => kept.push(executionAsyncResource()))
 }
