@@ -14,11 +14,13 @@ interface FromHandle extends SocketConstructorOpts {
   readonly onread: OnReadOpts
 }
 
-// Connections that are all read into one piece of memory. Otherwise each read takes 64 KiB until V8 collects, and a
-// flood leaves 50 MiB of holes between what stays. Their 'data' shows bytes that are there only until the listener
-// returns, and none wait in the socket: a pause takes effect at once.
-
-/** A new connection to a unix socket. */
+/**
+ * A new connection to a unix socket. All such connections are read into one piece of memory: otherwise each read takes
+ * 64 KiB until V8 collects, and a flood leaves 50 MiB of holes between what stays.
+ *
+ * @returns its 'data' shows bytes that are there only until the listener returns, and none wait in it: a pause takes
+ *   effect at once
+ */
 export function connectWithSharedReads(path: string): Socket {
   const socket: Socket = connect({ path, onread: intoSharedMemory(() => socket) })
   return socket

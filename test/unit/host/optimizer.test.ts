@@ -52,29 +52,3 @@ test('of two pauses the last one that ends lets V8 optimise again', () => {
 test('an operator who has chosen how V8 compiles is not overruled', () => {
   assert.deepEqual(optimised(['pauseUntilClient()'], '--turbofan'), [true])
 })
-
-test('of the objects of process.nextTick one outlives a collection, so that V8 remembers how to make them', () => {
-  const script = `
-    import { createHook } from 'node:async_hooks'
-    import { keepTickShape } from '${OPTIMIZER}'
-    const made = []
-    const hook = createHook({
-      init(id, type, trigger, resource) {
-        if (type === 'TickObject') made.push(new WeakRef(resource))
-      },
-    })
-    hook.enable()
-    process.nextTick(() => {})
-    keepTickShape()
-    hook.disable()
-    const pause = () => new Promise((resolve) => setImmediate(resolve))
-    await pause()
-    gc()
-    await pause()
-    process.stdout.write(JSON.stringify(made.map((each) => each.deref() !== undefined)))
-  `
-  const args = ['--expose-gc', '--import', 'tsx', '--input-type=module', '-e', script]
-  const output = execFileSync(process.execPath, args, { encoding: 'utf8' })
-
-  assert.deepEqual(JSON.parse(output), [false, true])
-})
