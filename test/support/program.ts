@@ -118,11 +118,15 @@ export function startProgram(
   }
 }
 
-/** Runs a program to its end; throws with what it printed when it fails. */
+/**
+ * Runs a program to its end; throws with what it printed when it fails.
+ *
+ * @param environment beside ours; undefined takes away
+ */
 export async function runProgram(
   command: string,
   args: readonly string[],
-  environment: Readonly<Record<string, string>> = {},
+  environment: Readonly<Record<string, string | undefined>> = {},
 ): Promise<string> {
   const env = { ...process.env, ...environment }
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
