@@ -11,6 +11,7 @@ import type { CriVersion } from '../runtime/types.ts'
 import type { SpokenVersions } from '../runtime/versions.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { isGrpc, statusAnswer, statusOf } from './grpc.ts'
+import { isEndless, isUnary } from './methods.ts'
 import { OwnedCall, type OwnedMethod } from './owned-call.ts'
 import { LargeMessages, RelayedCall, refuseWith } from './relayed-call.ts'
 import type { Rewrite } from './rewrite/rewrite.ts'
@@ -26,8 +27,6 @@ const MAX_CLIENTS = 512
 /** A client that is cut off may come back at once, so each warning is logged once in this time. */
 const WARNING_MS = 60_000
 const PULL = /\.ImageService\/PullImage$/
-/** Never ends by itself, so nothing waits for it. */
-const ENDLESS = /\.RuntimeService\/GetContainerEvents$/
 const SHUTTING_DOWN = 'image-resolver is shutting down'
 const RESTARTING = 'image-resolver is restarting: the pull was not begun, and can be tried again'
 /** The text of grpc-go. */
@@ -205,6 +204,8 @@ export function createRelay(options: RelayOptions): Relay {
 
   function relay(incoming: Incoming, link: Link): StreamHandler {
     const { client, stream, list, isEnd, path } = incoming
+    // containerd sends a message and its status in two writes; a client woken by the first would wait again.
+    stream.sendsWhole = isUnary(path)
     const asked = versionOf(path)
     const pending: Pending = {}
     const call = new RelayedCall(stream, link, {
@@ -237,14 +238,14 @@ export function createRelay(options: RelayOptions): Relay {
 
   function track(call: RelayedCall | OwnedCall, { client, path }: Incoming): void {
     calls.set(call, { path })
-    if (!ENDLESS.test(path)) client.finiteCalls += 1
+    if (!isEndless(path)) client.finiteCalls += 1
   }
 
   function done(call: RelayedCall | OwnedCall, client: Client, code: number): void {
     const open = calls.get(call)
     if (open === undefined) return
     calls.delete(call)
-    if (!ENDLESS.test(open.path)) client.finiteCalls -= 1
+    if (!isEndless(open.path)) client.finiteCalls -= 1
     open.onEnd?.()
     onCall?.(open.path, code)
   }
@@ -268,7 +269,7 @@ export function createRelay(options: RelayOptions): Relay {
     async drain({ graceMs, pullGraceMs = graceMs }) {
       isDraining = true
       const isPull = (path: string): boolean => PULL.test(path)
-      const isOther = (path: string): boolean => !isPull(path) && !ENDLESS.test(path)
+      const isOther = (path: string): boolean => !isPull(path) && !isEndless(path)
       await Promise.all([atMost(graceMs, ended(isOther)), atMost(pullGraceMs, ended(isPull))])
       failAll(isPull)
     },
@@ -280,7 +281,7 @@ export function createRelay(options: RelayOptions): Relay {
         if (clients.size === 0) resolve()
       })
       for (const connection of clients.keys()) connection.goAway()
-      failAll((path) => ENDLESS.test(path))
+      failAll((path) => isEndless(path))
       await atMost(graceMs, closed)
       failAll(() => true)
       await atMost(LINGER_MS, closed)

@@ -10,6 +10,7 @@ import type { Logger } from '../telemetry/log.ts'
 import type { RunningPulls } from '../telemetry/running-pulls.ts'
 import { requestedImage, requestedPod, withImage } from './image-messages.ts'
 import { ImageService, type ImageServiceOptions } from './image-service.ts'
+import { methodName } from './methods.ts'
 import type { OwnedMethod } from './owned-call.ts'
 import { PullProgress } from './pull-progress.ts'
 import { createRelay, type Grace } from './relay.ts'
@@ -161,38 +162,4 @@ function imageStatus(
 /** Counts calls as they end, by method and by the name of their gRPC code. */
 export function countCalls(calls: Metrics['calls']): (path: string, code: number) => void {
   return (path, code) => calls.add(methodName(path), statusName(code))
-}
-
-const SERVICES = {
-  ImageService: 'ImageFsInfo ImageStatus ListImages PullImage RemoveImage StreamImages',
-  RuntimeService: `Attach CheckpointContainer ContainerStats ContainerStatus CreateContainer Exec
-    ExecSync GetContainerEvents ListContainerStats ListContainers ListMetricDescriptors
-    ListPodSandbox ListPodSandboxMetrics ListPodSandboxStats PodSandboxStats PodSandboxStatus
-    PortForward RemoveContainer RemovePodSandbox ReopenContainerLog RunPodSandbox RuntimeConfig
-    StartContainer Status StopContainer StopPodSandbox StreamContainerStats StreamContainers
-    StreamPodSandboxMetrics StreamPodSandboxStats StreamPodSandboxes UpdateContainerResources
-    UpdatePodSandboxResources UpdateRuntimeConfig Version`,
-} as const
-
-const NAMES: ReadonlyMap<string, string> = new Map([
-  ['/imageresolver.v1.ImageResolver/ResolveImage', 'ImageResolver/ResolveImage'],
-  ...Object.entries(SERVICES).flatMap(([service, methods]) =>
-    methods.split(/\s+/).flatMap((method): [string, string][] => {
-      const name = `${service}/${method}`
-      return [
-        [`/runtime.v1.${name}`, name],
-        [`/runtime.v1alpha2.${name}`, name],
-      ]
-    }),
-  ),
-])
-
-/**
- * The label of a call: `ImageService/PullImage`, in either version of CRI. Any other path is `other`,
- * because each label value is kept and clients can invent paths.
- *
- * @param path `/runtime.v1.ImageService/PullImage`
- */
-function methodName(path: string): string {
-  return NAMES.get(path) ?? 'other'
 }

@@ -50,6 +50,8 @@ export const LIMITS = {
   rememberedResets: 1_024,
   /** Milliseconds until the SETTINGS of a server, as grpc-go waits for a connection. */
   settingsMs: 20_000,
+  /** Milliseconds that the answer to a PING may wait for other frames; keepalive of gRPC waits a second at least. */
+  lateMs: 10,
   /** Milliseconds in which the peer can read the last frames. */
   lingerMs: 500,
 } as const

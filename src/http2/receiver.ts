@@ -25,6 +25,8 @@ export interface ReceiverSession {
   /** Calls of the peer are refused. */
   readonly isDraining: boolean
   write(bytes: Buffer): void
+  /** Sent with what is written next, or soon. */
+  writeLate(bytes: Buffer): void
   /** Registers a call of the peer, without a handler yet. */
   accept(id: number, isEnd: boolean, listBytes: number): Stream
   endIfDone(stream: Stream): void
@@ -134,7 +136,8 @@ export class Receiver implements InboundEvents {
   }
 
   onPing(payload: Buffer): void {
-    this.#options.session.write(frame(FRAME_TYPE.ping, FRAME_FLAG.ack, 0, payload))
+    // grpc-go pings with nearly each call, to measure a network. An answer of its own would wake it once more for that.
+    this.#options.session.writeLate(frame(FRAME_TYPE.ping, FRAME_FLAG.ack, 0, payload))
   }
 
   onGoAway(lastStreamId: number): void {

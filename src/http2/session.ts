@@ -35,6 +35,7 @@ export class Session implements ReceiverSession, StreamOwner {
   #callBytes = 0
   #isDraining = false
   #isOver = false
+  #late: NodeJS.Timeout | undefined
 
   constructor(options: SessionOptions) {
     const { idleFrames, onFailed, onStream, writer, role } = options
@@ -105,6 +106,15 @@ export class Session implements ReceiverSession, StreamOwner {
   write(bytes: Buffer): void {
     this.#options.writer.add(bytes)
     this.#sender.schedule()
+  }
+
+  /** Sent with what is written next, or soon. */
+  writeLate(bytes: Buffer): void {
+    this.#options.writer.add(bytes)
+    this.#late ??= setTimeout(() => {
+      this.#late = undefined
+      this.#sender.schedule()
+    }, LIMITS.lateMs)
   }
 
   /** The transport has room again. */

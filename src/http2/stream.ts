@@ -26,6 +26,8 @@ export interface StreamHandler {
 
 /** Waiting bodies are joined up to this size, because each one costs an object and a frame header. */
 const JOINED_BYTES = 2_048
+/** What is sent whole is sent in pieces once more than this waits. */
+const WHOLE_BYTES = 16 * 1024
 
 /** What waits to be sent on a stream. */
 export type Waiting =
@@ -68,6 +70,8 @@ export class Stream {
   hasEndedHere = false
   hasEndedThere = false
   isClosed = false
+  /** What is sent waits until the last of it is there: the peer has no use for less. */
+  sendsWhole = false
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #waitingHeaderBytes = 0
@@ -202,6 +206,8 @@ export class Stream {
   #send(waiting: Waiting): void {
     if (this.isClosed) return
     this.#waiting.push(waiting)
+    const isLast = waiting.kind === 'reset' || waiting.isEnd
+    if (this.sendsWhole && !isLast && this.#waitingBytes <= WHOLE_BYTES) return
     this.#owner.ready(this)
   }
 }

@@ -15,6 +15,7 @@ import { startRelay } from '../../support/relay.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_REFUSED_STREAM } = constants
 const PULL = '/runtime.v1.ImageService/PullImage'
+const EVENTS = '/runtime.v1.RuntimeService/GetContainerEvents'
 const HEADERS = { ':status': 200, 'content-type': 'application/grpc' }
 
 test('hands the deadline on unchanged, and the cancellation when it is over', async (t) => {
@@ -54,8 +55,8 @@ for (const [what, ends] of [
 test('tells the runtime when the client cancels in the middle of an answer', async (t) => {
   const { runtime, path } = await startRelay(t)
   const { arrived, hang } = hanging()
-  runtime.handle(PULL, hang)
-  const stream = openGrpcClient(t, path).open(PULL)
+  runtime.handle(EVENTS, hang)
+  const stream = openGrpcClient(t, path).open(EVENTS)
   stream.end()
   const call = await arrived
   call.stream.respond(HEADERS, { waitForTrailers: true })
@@ -166,9 +167,9 @@ test('says Unavailable when the runtime dies before it has answered', async (t) 
 test('says Unavailable in trailers when the runtime dies in the middle of an answer', async (t) => {
   const { runtime, path } = await startRelay(t)
   const { arrived, hang } = hanging()
-  runtime.handle(PULL, hang)
+  runtime.handle(EVENTS, hang)
   const client = openGrpcClient(t, path)
-  const stream = client.open(PULL)
+  const stream = client.open(EVENTS)
   const answer = answerOf(stream)
   const call = await arrived
   call.stream.respond(HEADERS, { waitForTrailers: true })

@@ -7,6 +7,7 @@ import { framed, unframed } from '../../support/grpc-frames.ts'
 import { startRelay } from '../../support/relay.ts'
 
 const STATUS = '/runtime.v1.ImageService/ImageStatus'
+const LIST = '/runtime.v1.ImageService/ListImages'
 /** Field 20 and field 99 of a message of today's CRI, a binary value that is not UTF-8, and rubbish. */
 const UNKNOWN_FIELDS = Buffer.from('0a04deadbeefa2010361ff629a0603c3280009ff', 'hex')
 
@@ -48,6 +49,40 @@ for (const [kind, sent, got] of [
     assert.equal(answer.code, 0)
   })
 }
+
+test('an answer of one message comes with its status, and of a larger one the beginning at once', async (t) => {
+  const { runtime, path } = await startRelay(t)
+  const bodies = [Buffer.from('small'), Buffer.alloc(20_000, 'large')]
+  for (const [index, method] of [STATUS, LIST].entries()) {
+    runtime.handle(method, async ({ stream }) => {
+      stream.respond({ ':status': 200 }, { waitForTrailers: true })
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+      stream.write(framed(bodies[index] ?? Buffer.alloc(0)))
+      // The end is sent when a later call has been answered.
+      runtime.handle(`/x.Y/End${index}`, (later) => {
+        respond(later.stream, [])
+        stream.end()
+      })
+    })
+  }
+  const client = openGrpcClient(t, path)
+  const came: string[] = []
+  const [small, large] = [STATUS, LIST].map((method) => {
+    const stream = client.open(method)
+    stream.on('response', () => came.push(method)).end(framed(Buffer.alloc(0)))
+    return { stream, answer: answerOf(stream) }
+  })
+
+  await once(large?.stream as NonNullable<typeof large>['stream'], 'response')
+  assert.deepEqual(came, [LIST])
+  for (const index of [0, 1]) await client.call(`/x.Y/End${index}`)
+  const answers = await Promise.all([small?.answer, large?.answer])
+
+  assert.deepEqual(
+    answers.map((answer) => answer?.messages),
+    bodies.map((body) => [body]),
+  )
+})
 
 test('relays a conversation, message by message, while both sides are open', async (t) => {
   const { runtime, path } = await startRelay(t)

@@ -556,6 +556,37 @@ test('settings and PING are answered', async (t) => {
   assert.equal(acks.length, 3)
 })
 
+test('a PING is answered soon, if nothing else is to be sent', async (t) => {
+  const { raw, calls } = serve(t)
+  raw.send(callOf(1))
+  await raw.settled()
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  raw.send(frame(FRAME_TYPE.ping, 0, 0, Buffer.from('a little')), dataOf(1, 7))
+  while (calls[0]?.bytes !== 7) await nextTurn()
+  await nextTurn()
+  assert.equal(raw.of(FRAME_TYPE.ping).length, 1)
+
+  t.mock.timers.tick(LIMITS.lateMs)
+  const { flags } = await raw.frame(({ payload }) => String(payload) === 'a little')
+
+  assert.equal(flags, FRAME_FLAG.ack)
+})
+
+test('a PING is answered with what is sent next', async (t) => {
+  const { raw, calls } = serve(t)
+  raw.send(callOf(1))
+  await raw.settled()
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  raw.send(frame(FRAME_TYPE.ping, 0, 0, Buffer.from('a little')), dataOf(1, 7))
+  while (calls[0]?.bytes !== 7) await nextTurn()
+
+  calls[0]?.stream?.sendHeaders(ANSWER, true)
+  await raw.frame(({ type }) => type === headers)
+
+  const types = raw.received.slice(-2).map(({ type }) => type)
+  assert.deepEqual(types, [FRAME_TYPE.ping, headers])
+})
+
 test('a client that has used its last number is let go with its last call', async (t) => {
   const { raw, calls, closed } = serve(t)
   raw.send(callOf(1, endStream), callOf(MAX_INT31, endStream))

@@ -61,6 +61,41 @@ test('what is sent waits in order', () => {
   assert.deepEqual(taken(stream), ['headers', ['ab', true], 'reset'])
 })
 
+test('what is sent whole is sent with its end', () => {
+  const { stream, asked } = scene()
+  stream.sendsWhole = true
+  stream.sendHeaders(LIST, false)
+  stream.sendData(Buffer.from('a'), false)
+  assert.deepEqual(asked, [])
+
+  stream.sendHeaders(LIST, true)
+
+  assert.deepEqual(asked, ['ready'])
+  assert.deepEqual(taken(stream), ['headers', ['a', false], 'headers'])
+})
+
+test('what is sent whole is sent with the reset that ends it', () => {
+  const { stream, asked } = scene()
+  stream.sendsWhole = true
+  stream.sendData(Buffer.from('a'), false)
+
+  stream.resetBehind(ERROR_CODE.internalError)
+
+  assert.deepEqual(asked, ['ready'])
+  assert.deepEqual(taken(stream), [['a', false], 'reset'])
+})
+
+test('what is sent whole and is large does not wait for its end', () => {
+  const { stream, asked } = scene()
+  stream.sendsWhole = true
+  stream.sendData(Buffer.alloc(16 * 1024), false)
+  assert.deepEqual(asked, [])
+
+  stream.sendData(Buffer.alloc(1), false)
+
+  assert.deepEqual(asked, ['ready'])
+})
+
 test('the beginning comes before what was given before it', () => {
   const { stream } = scene()
   stream.sendData(Buffer.from('a'), false)
