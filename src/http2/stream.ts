@@ -119,8 +119,9 @@ export class Stream {
 
   sendData(given: Buffer, isEnd: boolean): void {
     if (this.isClosed) return
-    // A small slice would keep the whole buffer of one read in memory.
-    const isPiece = given.length < given.buffer.byteLength / 2
+    // A small slice would keep the whole buffer of one read in memory. A copy is a slice of Node's pool itself.
+    const { byteLength } = given.buffer
+    const isPiece = byteLength > Buffer.poolSize && given.length < byteLength / 2
     const bytes = isPiece ? Buffer.from(given) : given
     this.#waitingBytes += bytes.length
     this.#owner.queued(bytes.length)
