@@ -7,7 +7,7 @@ import type { ImageNames, NamingOptions, NodeImage, WholeImage } from '../types.
 import { type LeaseJournal, NO_JOURNAL } from './journal.ts'
 import { createNameLeases, type LeaseOutcome } from './lease.ts'
 import { createNameRepair } from './name-repair.ts'
-import type { NameTable, NameTarget } from './name-table.ts'
+import type { FoundName, ImageName, NameTable, NameTarget } from './name-table.ts'
 import { isPinned } from './name-table.ts'
 
 /** Milliseconds between looks at the runtime; the last value repeats. */
@@ -84,9 +84,9 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
     const lease = await leases.acquire(name)
     let end: LeaseOutcome = 'held'
     try {
-      const image = await table.get(name)
+      const image = await table.look(name)
       if (image === undefined) return false
-      if (isPinned(image) || (await table.holdsOthers(name))) lease.keep()
+      if (isPinned(image) || image.holdsOthers) lease.keep()
       const { target } = image
       for (const each of wanted) {
         const digest = each.split('@')[1] ?? target.digest
@@ -157,11 +157,10 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
         else if (isNoted) late.add(mirrorName)
         throw thrown
       })
-      const [image, holdsOthers] = await Promise.all([
-        table.get(mirrorName),
-        isNoted && table.holdsOthers(mirrorName),
-        noted,
-      ])
+      const found: Promise<(ImageName & Partial<FoundName>) | undefined> = isNoted
+        ? table.look(mirrorName)
+        : table.get(mirrorName)
+      const [image] = await Promise.all([found, noted])
       if (image === undefined) {
         throw new ResolveError(
           'UNAVAILABLE',
@@ -174,8 +173,8 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
         throw thrown
       })
       if (wanted.length > 0) lease.named()
-      const mustStay = wanted.includes(mirrorName) || isPinned(image)
-      if (mustStay || holdsOthers) lease.keep()
+      const mustStay = wanted.includes(mirrorName) || isPinned(image) || image.holdsOthers
+      if (mustStay) lease.keep()
     } finally {
       await noted
       end = await lease.release()

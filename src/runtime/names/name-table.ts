@@ -22,6 +22,14 @@ export interface ImageName {
   readonly target: NameTarget
 }
 
+export interface FoundName extends ImageName {
+  /**
+   * Whether other names live only as long as this one: images that were imported with more than one
+   * reference since containerd 2.4 have the label `containerd.io/gc.bref.image` with it.
+   */
+  readonly holdsOthers: boolean
+}
+
 /** The runtime's table of image names. Every call throws RuntimeError. */
 export interface NameTable {
   /** Whether the runtime has such a table. */
@@ -46,11 +54,8 @@ export interface NameTable {
   update(name: string, target: NameTarget): Promise<boolean>
   /** False: there was no such name. */
   delete(name: string): Promise<boolean>
-  /**
-   * Whether other names live only as long as this one: images that were imported with more than one
-   * reference since containerd 2.4 have the label `containerd.io/gc.bref.image` with it.
-   */
-  holdsOthers(name: string): Promise<boolean>
+  /** As get, with what else depends on the name. containerd reads all its names for it. */
+  look(name: string): Promise<FoundName | undefined>
 }
 
 const GET = rawMethod('/containerd.services.images.v1.Images/Get')
@@ -129,10 +134,12 @@ export function createNameTable(
         false,
         call('Delete', { name }).then(() => true),
       ),
-    holdsOthers: async (name) => {
-      const filters = [`${HELD_BY}==${JSON.stringify(name)}`]
+    look: async (name) => {
+      const quoted = JSON.stringify(name)
+      const filters = [`name==${quoted}`, `${HELD_BY}==${quoted}`]
       const { images } = await call<{ images: readonly ImageName[] }>('List', { filters })
-      return images.length > 0
+      const found = images.find((image) => image.name === name)
+      return found && { ...found, holdsOthers: images.length > 1 }
     },
   }
 }

@@ -538,8 +538,12 @@ function scriptedNode(
       changes.push(`delete ${name}`)
       return rows.delete(name)
     },
-    holdsOthers: async (name) =>
-      [...rows.values()].some(({ labels }) => labels['containerd.io/gc.bref.image'] === name),
+    look: async (name) => {
+      const row = rows.get(name)
+      await hook('look')
+      const isHolder = ({ labels }: ImageName) => labels['containerd.io/gc.bref.image'] === name
+      return row && { ...row, holdsOthers: [...rows.values()].some(isHolder) }
+    },
   }
   const imageStatus = async (name: string): Promise<NodeImage | undefined> => {
     looks += 1
