@@ -160,6 +160,7 @@ async function buildApp(): Promise<void> {
   const { output } = await build({
     ...common('node20', {
       IMAGE_RESOLVER_COMMIT: JSON.stringify(commit()),
+      IMAGE_RESOLVER_PACKAGE: JSON.stringify('../../package.json'),
       IMAGE_RESOLVER_VERSION: JSON.stringify(productVersion()),
     }),
     input: 'src/main.ts',
