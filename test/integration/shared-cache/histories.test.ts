@@ -103,7 +103,7 @@ class Fleet {
   readonly #versions = new Map<string, { readonly digest: string; readonly since: number }[]>()
   readonly #held: (() => void)[] = []
   readonly #nodes: Node[]
-  readonly #told = new Map<string, { readonly since: number; readonly by: Node; at: number }>()
+  readonly #told = new Map<string, Told>()
   #running = 0
   /** Commands that the store has not answered. */
   #commands = 0
@@ -204,7 +204,7 @@ class Fleet {
         spans.some(({ from, to }) => from <= ended && to >= began - FRESHNESS_MS),
         `${tag} was not ${digest} at any time from ${began - FRESHNESS_MS} to ${ended}`,
       )
-      if (told === undefined) return
+      if (told === undefined || told.isLost) return
       this.given.afterPush += 1
       assert.ok(
         spans.some(({ to }) => to > told.since),
@@ -236,7 +236,8 @@ class Fleet {
     const isTold = by.cache.expire([{ repository: 'library/nginx', tag }])
     void isTold.then((isTold) => {
       const before = this.#told.get(tag)?.since ?? 0
-      if (isTold && since > before) this.#told.set(tag, { since, by, at: this.clock.now() })
+      if (isTold && since > before)
+        this.#told.set(tag, { since, by, at: this.clock.now(), isLost: false })
     })
   }
 
@@ -244,9 +245,13 @@ class Fleet {
     await this.#copy(1, 0)
     for (const each of this.#nodes) each.cache.connected()
     const now = this.clock.now()
-    for (const [tag, { at, by }] of this.#told) {
+    for (const [tag, told] of this.#told) {
+      const { at, by } = told
       // What the replica lacks only the node knows that told it.
-      if (by.isDead || by.network !== 'works' || now - at > REPEAT_MS) this.#told.delete(tag)
+      if (!by.isDead && by.network === 'works' && now - at <= REPEAT_MS) continue
+      this.#told.delete(tag)
+      // A pull that is under way may be given what an earlier one asked for before the tag moved.
+      told.isLost = true
     }
     await this.#calm()
   }
@@ -375,6 +380,15 @@ class Fleet {
     if (this.#commands > 0) await this.#calm()
     if (this.#broken !== undefined) throw this.#broken
   }
+}
+
+/** That a tag has moved. */
+interface Told {
+  readonly since: number
+  readonly by: Node
+  readonly at: number
+  /** Neither the store nor a node knows of it any more. */
+  isLost: boolean
 }
 
 interface Node {
