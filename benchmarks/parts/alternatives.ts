@@ -118,7 +118,7 @@ async function measurePrograms(
   }
 }
 
-/** Node 20 reads it at each start, if nothing is asked for by https too: 30 ms, of this machine's setting alone. */
+/** Node 20 reads it at each start, also where nothing is asked for by https: 30 ms, by a setting of the machine. */
 const UNDER_NODE = { NODE_EXTRA_CA_CERTS: undefined }
 
 function pathOf({ path }: Runtime): string {
