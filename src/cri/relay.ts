@@ -204,11 +204,10 @@ export function createRelay(options: RelayOptions): Relay {
 
   function relay(incoming: Incoming, link: Link): StreamHandler {
     const { client, stream, list, isEnd, path } = incoming
-    // containerd sends a message and its status in two writes; a client woken by the first would wait again.
-    stream.sendsWhole = isUnary(path)
     const asked = versionOf(path)
     const pending: Pending = {}
     const call = new RelayedCall(stream, link, {
+      isUnary: isUnary(path),
       edits: asked === undefined ? undefined : rewrite?.(path),
       queue: client.queue,
       large: client.large,

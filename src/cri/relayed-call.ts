@@ -19,10 +19,14 @@ const HELD_BYTES = 128 * 1024
  */
 const LARGE_BYTES = 1024 * 1024
 const LARGE_BYTES_AT_ONCE = 8 * 1024 * 1024
+/** An answer is held for its status while its client has no more than this queued: some twenty calls. */
+const UNHURRIED_BYTES = 128 * 1024
 const NOTHING = Buffer.alloc(0)
 const NOT_RELAYED = 'the answer of the server behind could not be relayed'
 
 export interface CallOptions {
+  /** The answer is one message. */
+  readonly isUnary: boolean
   /** Changes of messages; absent: none. */
   readonly edits?: CallEdits | undefined
   /** Counts what is held for the client. */
@@ -101,6 +105,9 @@ export class RelayedCall implements StreamHandler {
       this.#finish(statusOf(list), list)
     } else {
       this.#hasHeaders = true
+      // containerd sends a message and its status in two writes. A client that is woken by the first waits again.
+      const { isUnary, queue } = this.#options
+      this.#client.sendsWhole = isUnary && queue.bytes <= UNHURRIED_BYTES
       const isChanged = this.#response.edit !== undefined
       this.#client.sendHeaders(isChanged ? without(list, 'content-length') : list, false)
     }
@@ -216,11 +223,13 @@ class BodyCopy {
     if (needed > LARGE_BYTES && !isEnd) {
       this.#ticket ??= this.#bounds.large.take(needed, () => this.#from.resume())
     }
+    // Nothing drains what is held for its end, and gives its window back.
+    if (this.#bounds.queue.isBusy) this.#to.sendsWhole = false
     if (isEnd) this.end(bytes)
     else if (bytes.length > 0) this.#to.sendData(bytes, false)
-    const { waitingBytes } = this.#to
+    const { sendsWhole, waitingBytes } = this.#to
     const canReadOn = waitingBytes < this.#heldBytes && !this.#bounds.queue.isBusy
-    if (canReadOn || waitingBytes === 0) this.resume()
+    if (canReadOn || sendsWhole || waitingBytes === 0) this.resume()
   }
 
   /** The call has ended: nothing is held for it any more. */

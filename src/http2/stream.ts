@@ -26,8 +26,8 @@ export interface StreamHandler {
 
 /** Waiting bodies are joined up to this size, because each one costs an object and a frame header. */
 const JOINED_BYTES = 2_048
-/** What is sent whole is sent in pieces once more than this waits. */
-const WHOLE_BYTES = 16 * 1024
+/** What is sent whole is small: once more than this waits, it goes out. */
+const WHOLE_BYTES = 4 * 1024
 
 /** What waits to be sent on a stream. */
 export type Waiting =
@@ -70,7 +70,7 @@ export class Stream {
   hasEndedHere = false
   hasEndedThere = false
   isClosed = false
-  /** What is sent waits until the last of it is there: the peer has no use for less. */
+  /** What is sent waits until the last of it is there, since the peer has no use for less; false once it is much. */
   sendsWhole = false
   #waiting: Waiting[] = []
   #waitingBytes = 0
@@ -208,7 +208,7 @@ export class Stream {
     if (this.isClosed) return
     this.#waiting.push(waiting)
     const isLast = waiting.kind === 'reset' || waiting.isEnd
-    if (this.sendsWhole && !isLast && this.#waitingBytes <= WHOLE_BYTES) return
-    this.#owner.ready(this)
+    if (isLast || this.#waitingBytes > WHOLE_BYTES) this.sendsWhole = false
+    if (!this.sendsWhole) this.#owner.ready(this)
   }
 }

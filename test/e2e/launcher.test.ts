@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chownSync, writeFileSync } from 'node:fs'
+import { chownSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -62,12 +62,23 @@ test('compiled code is kept in the folder that systemd gives', async (t) => {
   assert.equal(compileCache, join(folder, 'node'))
 })
 
+/** A folder that is not this user's. */
+function foreignFolder(t: TestContext): string {
+  if (process.getuid?.() !== 0) return '/'
+  const folder = temporaryFolder(t)
+  chownSync(folder, 65_534, 65_534)
+  return folder
+}
+
 test('no code is run that another user may have put into that folder', async (t) => {
-  const ours = temporaryFolder(t)
-  const isRoot = process.getuid?.() === 0
-  if (isRoot) chownSync(ours, 65_534, 65_534)
-  const theirs = isRoot ? ours : '/'
-  const { compileCache } = await started(t, ['resolve', 'nginx'], { CACHE_DIRECTORY: theirs })
+  const { compileCache } = await started(t, ['resolve', 'x'], { CACHE_DIRECTORY: foreignFolder(t) })
+  assert.equal(compileCache, '')
+})
+
+test('nor what that user has put in the place of the one in it', async (t) => {
+  const folder = temporaryFolder(t)
+  symlinkSync(foreignFolder(t), join(folder, 'node'))
+  const { compileCache } = await started(t, ['resolve', 'x'], { CACHE_DIRECTORY: folder })
   assert.equal(compileCache, '')
 })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { ServerHttp2Stream } from 'node:http2'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { bodyEdit } from '../../../src/cri/rewrite/body-edit.ts'
@@ -257,6 +258,42 @@ for (const [what, count, bytes] of [
     for (const { code, messages } of answers) {
       assert.equal(code, 0)
       assert.ok(messages[0]?.equals(list))
+    }
+  })
+}
+
+for (const [what, clients, count, bytes, begun] of [
+  ['large ones', 1, 600, 20_000, 0],
+  ['small beginnings', 1, 600, 20_000, 4_000],
+  ['large ones of several clients', 8, 150, 20_000, 0],
+] as const) {
+  test(`answers that are held for their status, ${what} at once, neither wait for each other nor are refused`, async (t) => {
+    const { runtime, path } = await startRelay(t)
+    const body = Buffer.alloc(bytes, 'status')
+    const message = framed(body)
+    const streams: ServerHttp2Stream[] = []
+    runtime.handle(STATUS, ({ stream }) => {
+      streams.push(stream)
+      if (streams.length === clients * count) void answerAll()
+    })
+    async function answerAll(): Promise<void> {
+      const sent = streams.map((stream) => {
+        stream.respond({ ':status': 200 }, { waitForTrailers: true })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+        return new Promise((resolve) => stream.write(message.subarray(0, begun), resolve))
+      })
+      await Promise.all(sent)
+      for (const stream of streams) stream.end(message.subarray(begun))
+    }
+
+    const all = Array.from({ length: clients }, () => openGrpcClient(t, path))
+    const answers = await Promise.all(
+      all.flatMap((client) => Array.from({ length: count }, () => client.call(STATUS))),
+    )
+
+    for (const { code, messages } of answers) {
+      assert.equal(code, 0)
+      assert.ok(messages[0]?.equals(body))
     }
   })
 }
