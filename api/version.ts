@@ -19,12 +19,13 @@ function packageVersion(): string {
     const { name, version } = JSON.parse(
       readFileSync(new URL(PACKAGE, import.meta.url), { encoding: 'utf8' }),
     )
-    if (name === NAME) return version
+    if (name !== NAME) throw new Error(`${PACKAGE} is that of ${name}`)
+    return version
   } catch (thrown) {
+    // The bundle may be used without its package.
     if (typeof IMAGE_RESOLVER_VERSION === 'undefined') throw thrown
+    return IMAGE_RESOLVER_VERSION
   }
-  // The bundle may be used without its package.
-  return IMAGE_RESOLVER_VERSION ?? ''
 }
 
 /** Of the repository that it was built from; '' where that is not known. */

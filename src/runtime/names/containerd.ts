@@ -7,7 +7,7 @@ import type { ImageNames, NamingOptions, NodeImage, WholeImage } from '../types.
 import { type LeaseJournal, NO_JOURNAL } from './journal.ts'
 import { createNameLeases, type LeaseOutcome } from './lease.ts'
 import { createNameRepair } from './name-repair.ts'
-import type { FoundName, ImageName, NameTable, NameTarget } from './name-table.ts'
+import type { NameTable, NameTarget } from './name-table.ts'
 import { isPinned } from './name-table.ts'
 
 /** Milliseconds between looks at the runtime; the last value repeats. */
@@ -157,9 +157,8 @@ export function createContainerdNames(options: ContainerdNamesOptions): ImageNam
         else if (isNoted) late.add(mirrorName)
         throw thrown
       })
-      const found: Promise<(ImageName & Partial<FoundName>) | undefined> = isNoted
-        ? table.look(mirrorName)
-        : table.get(mirrorName)
+      // A name that was not given by this pull stays, whatever depends on it.
+      const found = isNoted ? table.look(mirrorName) : table.get(mirrorName)
       const [image] = await Promise.all([found, noted])
       if (image === undefined) {
         throw new ResolveError(

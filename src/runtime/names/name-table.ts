@@ -20,14 +20,11 @@ export interface ImageName {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly target: NameTarget
-}
-
-export interface FoundName extends ImageName {
   /**
    * Whether other names live only as long as this one: images that were imported with more than one
-   * reference since containerd 2.4 have the label `containerd.io/gc.bref.image` with it.
+   * reference since containerd 2.4 have the label `containerd.io/gc.bref.image` with it. Absent: not looked for.
    */
-  readonly holdsOthers: boolean
+  readonly holdsOthers?: boolean
 }
 
 /** The runtime's table of image names. Every call throws RuntimeError. */
@@ -54,8 +51,8 @@ export interface NameTable {
   update(name: string, target: NameTarget): Promise<boolean>
   /** False: there was no such name. */
   delete(name: string): Promise<boolean>
-  /** As get, with what else depends on the name. containerd reads all its names for it. */
-  look(name: string): Promise<FoundName | undefined>
+  /** As get, with `holdsOthers`. containerd reads all its names for it. */
+  look(name: string): Promise<ImageName | undefined>
 }
 
 const GET = rawMethod('/containerd.services.images.v1.Images/Get')

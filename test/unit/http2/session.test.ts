@@ -556,13 +556,20 @@ test('settings and PING are answered', async (t) => {
   assert.equal(acks.length, 3)
 })
 
-test('a PING is answered soon, if nothing else is to be sent', async (t) => {
-  const { raw, calls } = serve(t)
+/** A call is under way, a PING has been read, and no time passes by itself. */
+async function pinged(t: TestContext): Promise<Served> {
+  const served = serve(t)
+  const { calls, raw } = served
   raw.send(callOf(1))
   await raw.settled()
   t.mock.timers.enable({ apis: ['setTimeout'] })
   raw.send(frame(FRAME_TYPE.ping, 0, 0, Buffer.from('a little')), dataOf(1, 7))
   while (calls[0]?.bytes !== 7) await nextTurn()
+  return served
+}
+
+test('a PING is answered soon, if nothing else is to be sent', async (t) => {
+  const { raw } = await pinged(t)
   await nextTurn()
   assert.equal(raw.of(FRAME_TYPE.ping).length, 1)
 
@@ -573,12 +580,7 @@ test('a PING is answered soon, if nothing else is to be sent', async (t) => {
 })
 
 test('a PING is answered with what is sent next', async (t) => {
-  const { raw, calls } = serve(t)
-  raw.send(callOf(1))
-  await raw.settled()
-  t.mock.timers.enable({ apis: ['setTimeout'] })
-  raw.send(frame(FRAME_TYPE.ping, 0, 0, Buffer.from('a little')), dataOf(1, 7))
-  while (calls[0]?.bytes !== 7) await nextTurn()
+  const { raw, calls } = await pinged(t)
 
   calls[0]?.stream?.sendHeaders(ANSWER, true)
   await raw.frame(({ type }) => type === headers)
